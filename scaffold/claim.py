@@ -1,0 +1,135 @@
+"""A claim: one published number, by kind, and the rule by which evidence is judged. Records only."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from scaffold.fields import Name, Text
+from scaffold.parsing import Record
+
+
+class Source(Record):
+    """Where a number is published."""
+
+    url: Text
+    line: int | None = None
+    words: Text = Field(description="quoted")
+
+
+class Selection(Record):
+    """The published number is the best of several runs."""
+
+    best_of: Annotated[int, Field(ge=2)]
+
+
+class _Claim(Record):
+    metric: Name
+    dataset: Name
+    depth: Literal["full", "evaluate", "early"]
+    source: Source
+
+
+class ValueClaim(_Claim):
+    """One published value, with its spread over n runs if stated."""
+
+    value: float
+    decimals: Annotated[int, Field(ge=0)] | None = Field(default=None, description="digits printed; default: of value")
+    sd: Annotated[float, Field(ge=0)] | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+    selection: Literal["one_run", "mean", "unknown"] | Selection = "unknown"
+
+    @model_validator(mode="after")
+    def _spread(self) -> "ValueClaim":
+        if (self.sd is None) != (self.n is None) or (self.n is not None and self.n < 2):
+            raise ValueError("sd and n (at least 2) belong together: give both or none")
+        return self
+
+    @property
+    def half_digit(self) -> float:
+        """Half a unit of the last printed digit: how far rounding alone can move the value."""
+        if self.decimals is not None:
+            return 0.5 * 10.0**-self.decimals
+        text = repr(self.value)
+        mantissa, _, exponent = text.partition("e")
+        decimals = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)
+        return 0.5 * 10.0**-decimals
+
+
+class RangeClaim(_Claim):
+    """Published as a range, or as at least or at most a number."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _has_bound(self) -> "RangeClaim":
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least, at_most or both")
+        return self
+
+
+class Event(Record):
+    """A threshold reached within a number of steps."""
+
+    threshold: float
+    within_steps: Annotated[int, Field(gt=0)]
+
+
+class EventClaim(_Claim):
+    """An event: the metric reaches a threshold within a budget of steps."""
+
+    reaches: Event
+
+
+class Target(Record):
+    """A threshold and the steps it was published to take."""
+
+    threshold: float
+    steps: Annotated[float, Field(gt=0)]
+
+
+class StepsToTargetClaim(_Claim):
+    """How many steps (or epochs) it takes to reach a threshold."""
+
+    steps_to: Target
+
+
+Claim = Annotated[
+    Annotated[ValueClaim, Tag("<value>")]
+    | Annotated[RangeClaim, Tag("<at_least>")]
+    | Annotated[RangeClaim, Tag("<at_most>")]
+    | Annotated[EventClaim, Tag("<reaches>")]
+    | Annotated[StepsToTargetClaim, Tag("<steps_to>")],
+    Discriminator(
+        lambda data: next(
+            (
+                f"<{key}>"
+                for key in ("value", "reaches", "steps_to", "at_least", "at_most")
+                if (key in data if isinstance(data, Mapping) else hasattr(data, key))
+            ),
+            None,
+        ),
+        custom_error_type="one_of",
+        custom_error_message="Give one of: value, at_least, at_most, reaches, steps_to",
+    ),
+]
+
+
+class Margin(Record):
+    """The difference that matters, in the metric's unit."""
+
+    metric: Name
+    value: Annotated[float, Field(gt=0)]
+    reason: Text
+
+
+class Rule(Record):
+    """How evidence is judged, declared before running; see docs/design.md for the operating characteristics."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    beta: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    delta_sd: Annotated[float, Field(gt=0)] = 2.0
+    margins: tuple[Margin, ...] = ()
+    max_seeds: Annotated[int, Field(ge=1, le=100)] = 10
+    watch_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01

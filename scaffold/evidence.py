@@ -1,0 +1,153 @@
+"""What runs leave, and what was judged of them. Records only; `project` reads and writes them."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from scaffold.fields import Scalar
+from scaffold.parsing import Record, digest
+
+
+class Outcome(str, Enum):
+    """How a run ended; only COMPLETED carries metrics that count."""
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    NO_METRIC = "NO_METRIC"
+
+
+class MetricValue(Record):
+    """One number of one run, in the metric's unit.
+
+    `half_digit` is half a unit of the last digit printed, 0.0 where the program wrote full precision.
+    """
+
+    value: float
+    half_digit: float = 0.0
+    step: int | None = None
+
+
+class StepResult(Record):
+    """One command of a run; times in seconds, memory of the largest process in bytes."""
+
+    name: str
+    argv: tuple[str, ...]
+    exit_status: int | None = Field(description="None when it was stopped; negative is a signal")
+    wall_time_s: float
+    cpu_time_s: float
+    peak_memory_bytes: int
+
+
+class Machine(Record):
+    """The hardware and system that a run was made on."""
+
+    processor: str
+    cores: int
+    memory_gb: float
+    accelerator: str | None
+    system: str
+
+
+class EnvironmentUsed(Record):
+    """What the commands ran in. `reused` means the interpreter that runs the scaffold satisfied every pin."""
+
+    python: str
+    lock: str = Field(description="sha256 of environment.lock")
+    reused: bool
+
+
+class Inputs(Record):
+    """Digests of all that decides what a run computes; two runs with the same inputs are the same run."""
+
+    reference: str = Field(description="git tree id")
+    program: str = Field(description="commands, hyperparameters, seeding, patches")
+    lock: str
+    data: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """One id for all of them."""
+        return digest(self)
+
+
+class RunRecord(Record):
+    """One execution of the recipe's commands with one seed."""
+
+    format: Literal[1] = 1
+    id: str
+    seed: int
+    smoke: bool
+    outcome: Outcome
+    reason: str = ""
+    inputs: Inputs
+    steps: tuple[StepResult, ...]
+    metrics: Mapping[str, MetricValue] = {}
+    seeding: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
+    environment: EnvironmentUsed
+    machine: Machine
+    threads: int
+    started: str = Field(description="UTC, ISO 8601")
+    wall_time_s: float
+
+
+class JudgedRun(Record):
+    """What a judgement needs of one run."""
+
+    id: str
+    seed: int
+    metrics: Mapping[str, MetricValue]
+    series: Mapping[str, tuple[tuple[int, float], ...]] = Field(
+        default={}, description="(step, value) of metrics whose claim is about when something is reached"
+    )
+    wall_time_s: float
+    machine: Machine
+    environment: EnvironmentUsed
+
+
+class CalibrationRun(Record):
+    """One calibration run: all its metric values."""
+
+    seed: int
+    metrics: Mapping[str, MetricValue]
+    wall_time_s: float
+
+
+class Calibration(Record):
+    """Recorded runs of the recipe, all values, with the hardware: the law of each metric over seeds."""
+
+    format: Literal[1] = 1
+    recipe: str
+    reference: str = Field(description="git tree id of the reference that was run")
+    program: str = Field(description="digest of commands, hyperparameters, seeding, patches and datasets")
+    made: str = Field(description="UTC date, ISO 8601")
+    machine: Machine
+    threads: int
+    packages: tuple[str, ...] = Field(description="installed versions, as in environment.lock")
+    runs: tuple[CalibrationRun, ...]
+
+
+class Evidence(Record):
+    """`evidence/reproduce.json`: judged runs, bound to all that they depend on."""
+
+    format: Literal[1] = 1
+    milestone: str
+    inputs: Inputs
+    rule: str = Field(description="digest of metrics, claims and rule, declared before running")
+    calibration: str | None = Field(description="digest of calibration.json")
+    hyperparameters: Mapping[str, Scalar]
+    runs: tuple[JudgedRun, ...]
+    failed_runs: int
+    judgement: Mapping[str, Any] = Field(description="as `judgement.Judgement.as_mapping` writes it")
+    made: str = Field(description="UTC, ISO 8601")
+    seal: str = Field(default="", description="sha256 of all the rest: an edit shows")
+
+    def sealed(self) -> "Evidence":
+        """The same with its seal set."""
+        return self.model_copy(update={"seal": self.expected_seal()})
+
+    def expected_seal(self) -> str:
+        """What the seal must be."""
+        return digest(self.model_dump(mode="json", exclude={"seal"}))

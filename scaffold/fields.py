@@ -1,0 +1,125 @@
+"""Text that must have a form: paths, URLs, pins, patterns. Each check raises ValueError that says what to write."""
+
+import re
+import string
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, Discriminator, Field
+
+_WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def check_relpath(text: str) -> str:
+    """Accept a path that stays inside its folder on every file system; raise ValueError otherwise."""
+    parts = text.split("/")
+    if not text or "\\" in text or ":" in text or any(ord(character) < 32 for character in text):
+        raise ValueError("must be a relative path with / between its parts")
+    if text.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise ValueError("must stay inside its folder: no leading /, no empty part, no . or ..")
+    if any(
+        part.rstrip(". ").lower() in (".git", "git~1") or part.split(".")[0].lower() in _WINDOWS_NAMES for part in parts
+    ):
+        raise ValueError("must not name .git or a reserved device name")
+    return text
+
+
+def check_git_url(url: str) -> str:
+    """Accept https, ssh and absolute file URLs without credentials; raise ValueError otherwise."""
+    allowed = re.fullmatch(r"(https://[^/@\s]+/\S+|ssh://(\w+@)?[^/\s:]+(:\d+)?/\S+|file:///\S+)", url)
+    if not allowed or "%2e" in url.lower() or "/../" in url + "/" or "::" in url:
+        raise ValueError("must be an https://, ssh:// or file:/// URL without credentials, .. or options")
+    return url
+
+
+def _full_revision(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{40}", text):
+        return text
+    if re.fullmatch(r"[0-9a-fA-F]{4,40}", text):
+        raise ValueError(f"{len(text)} characters are not a full revision: write all 40 lower-case hex digits")
+    raise ValueError("a branch or tag moves: write the full 40 hex digits that it names today")
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError("must be the 64 hex digits that `sha256sum FILE` prints")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        groups = re.compile(text).groupindex
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    if "value" not in groups:
+        raise ValueError("must have a group (?P<value>...) around the number (and may have (?P<step>...))")
+    return text
+
+
+def _requirement(text: str) -> str:
+    try:
+        parsed = Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(f"is not a package requirement: {error}") from error
+    if parsed.url:
+        raise ValueError("a package by URL has no version to pin: name it by version")
+    return text
+
+
+def _specifier(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError("must be a version range such as '>=3.10,<3.13'") from error
+    return text
+
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        raise ValueError("must be lower-case letters, digits and single dashes")
+    return text
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        raise ValueError("must be a lower-case name of letters, digits and underscores")
+    return text
+
+
+RelPath = Annotated[str, AfterValidator(check_relpath)]
+GitUrl = Annotated[str, AfterValidator(check_git_url)]
+Revision = Annotated[str, AfterValidator(_full_revision)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Id = Annotated[str, AfterValidator(_id)]
+Name = Annotated[str, AfterValidator(_name)]
+Text = Annotated[str, Field(min_length=1)]
+PackageRequirement = Annotated[str, AfterValidator(_requirement)]
+Specifier = Annotated[str, AfterValidator(_specifier)]
+Scalar = bool | int | float | str
+
+
+def by_key(*keys: str) -> Discriminator:
+    """Tell the members of a union apart by the one key that only they have."""
+
+    def choose(data: Any) -> str | None:
+        given = [key for key in keys if (key in data if isinstance(data, Mapping) else hasattr(data, key))]
+        return f"<{given[0]}>" if len(given) == 1 else None
+
+    wanted = ", ".join(keys)
+    return Discriminator(choose, custom_error_type="one_of", custom_error_message=f"Give exactly one of: {wanted}")
+
+
+def find_slots(text: str) -> list[str]:
+    """Names between single braces; raises ValueError for a lone brace."""
+    return [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+
+
+def fill_slots(text: str, values: Mapping[str, object]) -> str:
+    """Replace each `{name}` by its value; `{{` is a brace. Values are never looked into, as str.format would."""
+    return "".join(
+        literal + ("" if field is None else str(values[field]))
+        for literal, field, _, _ in string.Formatter().parse(text)
+    )

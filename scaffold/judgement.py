@@ -1,0 +1,102 @@
+"""What a verdict says: words, findings, and the judgement they add up to.
+
+Plain dataclasses without third-party imports, so that a stored judgement is shown again at no cost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+
+class Word(str, Enum):
+    """The answer to one question; see docs/verdicts.md."""
+
+    REPRODUCED = "REPRODUCED"
+    NOT_REPRODUCED = "NOT_REPRODUCED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    CONSISTENT = "CONSISTENT"
+    INCONSISTENT = "INCONSISTENT"
+    EXCEEDS = "EXCEEDS"
+    UNTESTABLE = "UNTESTABLE"
+    EXPECTED = "EXPECTED"
+    UNEXPECTED = "UNEXPECTED"
+    SEED_IGNORED = "SEED_IGNORED"
+    NONDETERMINISTIC = "NONDETERMINISTIC"
+
+    @property
+    def overall(self) -> "Word":
+        """What this answer alone allows the overall word to be."""
+        if self in (Word.NOT_REPRODUCED, Word.INCONSISTENT):
+            return Word.NOT_REPRODUCED
+        if self in (Word.REPRODUCED, Word.CONSISTENT, Word.EXPECTED, Word.NONDETERMINISTIC):
+            return Word.REPRODUCED
+        return Word.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The answer to one question about one metric, with its numbers.
+
+    Attributes:
+        question: `reproduction`, `claim`, `watched` or `seeds`.
+        metric: its name.
+        published: the claim as printed by its source, for a claim.
+        n: own runs used; `mean` and `sd` are theirs, in the metric's unit (sd is None for one run).
+        interval: what the rule allows, [low, high] in the metric's unit.
+        rule: the test in words, with its error rates.
+        more_seeds: further seeds expected until the question is decided; None when it is.
+    """
+
+    question: str
+    metric: str
+    word: Word
+    reason: str
+    rule: str
+    published: str | None = None
+    n: int = 0
+    mean: float | None = None
+    sd: float | None = None
+    interval: tuple[float, float] | None = None
+    more_seeds: int | None = None
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Finding":
+        """Read what `dataclasses.asdict` and JSON made of a finding."""
+        interval = data["interval"]
+        return cls(**{**data, "word": Word(data["word"]), "interval": tuple(interval) if interval else None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """All findings and the weakest word among them.
+
+    Attributes:
+        depth: `full` (trained here), `evaluate` (released weights, evaluated here) or `early`.
+        deviations: intended, recorded differences from what was published.
+    """
+
+    word: Word
+    depth: str
+    findings: tuple[Finding, ...]
+    deviations: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why the overall word is what it is: the reasons of the findings that hold it there."""
+        weakest = [finding for finding in self.findings if finding.word.overall is self.word]
+        return "; ".join(f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in weakest)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Judgement":
+        """Read what `as_mapping` and JSON made of a judgement."""
+        return cls(
+            word=Word(data["word"]),
+            depth=data["depth"],
+            findings=tuple(Finding.from_mapping(finding) for finding in data["findings"]),
+            deviations=tuple(data["deviations"]),
+        )

@@ -1,0 +1,118 @@
+"""A metric: one number of a run, and where it is read. Records only."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from scaffold.fields import Name, Pattern, RelPath, Text, by_key
+from scaffold.parsing import Record
+
+
+class StreamReader(Record):
+    """Lines of standard output or standard error."""
+
+    stdout: Pattern | None = None
+    stderr: Pattern | None = None
+
+
+class JsonReader(Record):
+    """A JSON file, or one JSON object a line."""
+
+    json_file: RelPath = Field(alias="json")
+    key: Text = Field(description="dotted path to the number")
+    step_key: str | None = None
+
+
+class CsvReader(Record):
+    """A column of a CSV file."""
+
+    csv: RelPath
+    column: Text
+    step_column: str | None = None
+
+
+class TensorboardReader(Record):
+    """A tag of the event files below a folder."""
+
+    tensorboard: RelPath
+    tag: Text
+
+
+class TrainerStateReader(Record):
+    """A key of `log_history` in a Hugging Face `trainer_state.json`."""
+
+    trainer_state: RelPath
+    key: Text
+
+
+Reader = Annotated[
+    Annotated[StreamReader, Tag("<stdout>")]
+    | Annotated[StreamReader, Tag("<stderr>")]
+    | Annotated[JsonReader, Tag("<json>")]
+    | Annotated[CsvReader, Tag("<csv>")]
+    | Annotated[TensorboardReader, Tag("<tensorboard>")]
+    | Annotated[TrainerStateReader, Tag("<trainer_state>")],
+    by_key("stdout", "stderr", "json", "csv", "tensorboard", "trainer_state"),
+]
+
+
+class Nth(Record):
+    """The n-th occurrence, counted from 1."""
+
+    nth: Annotated[int, Field(ge=1)]
+
+
+class AtStep(Record):
+    """The last occurrence at one step."""
+
+    step: int
+
+
+Take = Literal["last", "first", "max", "min"] | Nth | AtStep
+
+
+class Metric(Record):
+    """One number of a run and where it is read."""
+
+    name: Name
+    split: Text
+    direction: Literal["lower", "higher"] = Field(description="which way is better")
+    unit: Text = Field(description="'fraction' is 0..1, 'percent' 0..100; any other word has no range")
+    printed_in: Literal["fraction", "percent"] | None = Field(default=None, description="if other than unit")
+    read: Reader
+    take: Take = "last"
+    watch: bool = Field(default=False, description="compared with its calibration law beside the claims")
+
+    @model_validator(mode="after")
+    def _converts(self) -> "Metric":
+        if self.printed_in is not None and self.unit not in ("fraction", "percent"):
+            raise ValueError("printed_in converts between fraction and percent: unit must be one of them")
+        return self
+
+    @property
+    def scale(self) -> float:
+        """What a printed number is multiplied by to be in `unit`."""
+        printed = self.printed_in or self.unit
+        return 1.0 if printed == self.unit else 0.01 if printed == "percent" else 100.0
+
+
+class Progress(Record):
+    """How far a run is: a pattern whose group `step` counts to `total`."""
+
+    stdout: str | None = None
+    stderr: str | None = None
+    total: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _has_step(self) -> "Progress":
+        pattern = self.stdout or self.stderr
+        if pattern is None or (self.stdout and self.stderr):
+            raise ValueError("give exactly one of: stdout, stderr")
+        try:
+            has_step = "step" in re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from error
+        if not has_step:
+            raise ValueError("the pattern must have a group (?P<step>...)")
+        return self

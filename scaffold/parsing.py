@@ -1,0 +1,178 @@
+"""YAML text to records, with every problem at once and each with its line. Touches no disk."""
+
+import hashlib
+import json
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from datetime import date
+from enum import Enum
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scaffold.errors import BrokenFileError, Problem
+
+Place = tuple[str | int, ...]
+RecordT = TypeVar("RecordT", bound="Record")
+
+
+class Record(BaseModel):
+    """What is read from or written to a file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+        """What does not fit together between the parts of the raw mapping, as (place, message)."""
+        return iter(())
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 without its traps: `on` stays text, `1e-3` is a number, a key given twice is an error, no aliases."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lines: dict[Place, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here: write it out", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def locate(self, node: yaml.Node, path: Place) -> None:
+        """Remember the line of every key and item below `node`; refuse a key given twice."""
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[Hashable] = set()
+            for key_node, value_node in node.value:
+                key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+                if not isinstance(key, (str, int, float, bool)):
+                    raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
+                if key in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"key {key!r} is given twice: keep one", problem_mark=key_node.start_mark
+                    )
+                seen.add(key)
+                self.lines[(*path, str(key))] = key_node.start_mark.line + 1
+                self.locate(value_node, (*path, str(key)))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.locate(item, (*path, index))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf")
+)
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float",
+    # YAML 1.2 core schema (https://yaml.org/spec/1.2.2/#103-core-schema): unlike 1.1 it admits 1e-3.
+    re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
+    """Read one record from YAML (or JSON, which is YAML).
+
+    Args:
+        record: the model to read.
+        text: the file's text.
+        source: the file's name, for messages.
+
+    Raises:
+        BrokenFileError: with all problems, each as `source:line`.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise BrokenFileError(source, [Problem(source=source, line=1, where="", message="the file is empty")])
+        loader.locate(node, ())
+        data = loader.construct_document(node)  # type: ignore[no-untyped-call]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = error.problem or str(error)
+        line = mark.line + 1 if mark else 1
+        raise BrokenFileError(source, [Problem(source=source, line=line, where="", message=message)]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=str(error))]) from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    crossing = list(record.cross_problems(data)) if isinstance(data, Mapping) else []
+    try:
+        parsed = record.model_validate(data)
+    except ValidationError as error:
+        crossing = [(_known(detail["loc"], loader.lines), _message(detail)) for detail in _details(error)] + crossing
+        raise BrokenFileError(source, _problems(crossing, loader.lines, source)) from error
+    if crossing:
+        raise BrokenFileError(source, _problems(crossing, loader.lines, source))
+    return parsed
+
+
+def _details(error: ValidationError) -> list[Any]:
+    # A tuple whose items are wrong is also called too short, since none of them was accepted.
+    return [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+
+
+def _problems(found: Iterable[tuple[Place, str]], lines: dict[Place, int], source: str) -> list[Problem]:
+    problems: dict[tuple[str, str], Problem] = {}
+    for path, message in found:
+        line = next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
+        problem = Problem(source=source, line=line, where=_dotted(path), message=message)
+        problems.setdefault((problem.where, problem.message), problem)
+    return sorted(problems.values(), key=lambda problem: problem.line)
+
+
+def _known(loc: tuple[str | int, ...], lines: dict[Place, int]) -> Place:
+    """Pydantic's address without the tags it inserts for the member of a union that it tried."""
+    path: Place = ()
+    for part in loc[:-1]:
+        if (*path, part) in lines:
+            path = (*path, part)
+    last = loc[-1:] if loc else ()
+    return path if (last and str(last[0]).endswith(")")) or _is_tag(last, path, lines) else path + last
+
+
+def _is_tag(last: Place, path: Place, lines: dict[Place, int]) -> bool:
+    return bool(last) and isinstance(last[0], str) and last[0].startswith("<") and (*path, last[0]) not in lines
+
+
+def _dotted(path: Place) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _message(detail: Any) -> str:
+    kind, given = detail["type"], detail["input"]
+    if kind == "missing":
+        return "is missing: add it"
+    if kind == "extra_forbidden":
+        return "is not a key that is known here: remove it or correct its name"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if isinstance(given, (str, int, float, bool)) and repr(given) not in message:
+        shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
+        message += f" (found {shown})"
+    return message
+
+
+def digest(content: Any) -> str:
+    """sha256 of the canonical JSON of records, mappings and sequences."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Record):
+            return value.model_dump(mode="json", by_alias=True)
+        if isinstance(value, (Enum, date)):
+            return str(value)
+        raise TypeError(type(value).__name__)
+
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=plain, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,155 @@
+"""Puts the tests together: what the runs of a project say of its reference. Pure: no disk, clock, network, torch."""
+
+from collections.abc import Sequence
+
+from scaffold.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
+from scaffold.claim_test import test_claim
+from scaffold.evidence import Calibration, JudgedRun
+from scaffold.judgement import Finding, Judgement, Word
+from scaffold.metric import Metric
+from scaffold.recipe import Recipe
+from scaffold.sample import Law, t_two_sided_p
+from scaffold.sequential_test import MIN_CALIBRATION_RUNS, test_reproduction
+
+_DEPTHS = ("early", "evaluate", "full")
+
+
+def judge(
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[str] = ()
+) -> Judgement:
+    """Judge at least one completed full run, in seed order.
+
+    The overall word is the weakest of all findings. A claim of depth `early` can refute but never confirm.
+    """
+    first_of_seed = list({run.seed: run for run in reversed(runs)}.values())
+    distinct = sorted(first_of_seed, key=lambda run: run.seed)
+    claimed = {claim.metric: claim for claim in recipe.claims}
+    findings: list[Finding] = []
+    for claim in claimed.values():
+        findings.append(_reproduction(recipe, claim, distinct, calibration))
+    # The claim is asked of the runs that decided the reproduction, so that surplus parallel runs change nothing.
+    used = distinct[: max((finding.n for finding in findings), default=len(distinct))]
+    for claim in recipe.claims:
+        metric = recipe.metric(claim.metric)
+        law, shipped = _own_law(metric, used), _calibration_law(metric, calibration)
+        series = [run.series.get(metric.name, ()) for run in used]
+        findings.append(test_claim(claim, law, shipped, series, metric.direction, recipe.rule))
+    findings += _watched(recipe, used, calibration, claimed)
+    findings += _seeds(recipe, runs, distinct)
+    depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
+    words = [finding.word.overall for finding in findings]
+    overall = next((w for w in (Word.NOT_REPRODUCED, Word.INCONCLUSIVE) if w in words), Word.REPRODUCED)
+    if depth == "early" and overall is Word.REPRODUCED:
+        overall = Word.INCONCLUSIVE
+        findings.append(
+            Finding(
+                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(used), rule="depth early",
+                reason="the first part of the training curve can refute a final number, never confirm it",
+            )
+        )  # fmt: skip
+    return Judgement(word=overall, depth=depth, findings=tuple(findings), deviations=tuple(deviations))
+
+
+def needs_series(recipe: Recipe) -> set[str]:
+    """Metrics of which a judgement needs every step, since a claim is about when something is reached."""
+    return {claim.metric for claim in recipe.claims if isinstance(claim, (EventClaim, StepsToTargetClaim))}
+
+
+def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
+    """Whether further seeds cannot change the judgement, or the rule allows none."""
+    limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
+    if seeds_run >= limit or judgement.word is Word.NOT_REPRODUCED:
+        return True
+    return not any(finding.more_seeds for finding in judgement.findings)
+
+
+def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> Law:
+    values = [run.metrics[metric.name] for run in runs]
+    return Law.of([value.value for value in values], half_digit=max(value.half_digit for value in values))
+
+
+def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | None:
+    values = [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics] if calibration else []
+    if not values:
+        return None
+    return Law.of([value.value for value in values], half_digit=max(value.half_digit for value in values))
+
+
+def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calibration: Calibration | None) -> Finding:
+    metric = recipe.metric(claim.metric)
+    law = _calibration_law(metric, calibration)
+    own = _own_law(metric, runs)
+    values = [run.metrics[metric.name].value for run in runs]
+    if law is None and isinstance(claim, ValueClaim):
+        if recipe.seeds.how == "none":
+            law = Law(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
+        elif claim.sd is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
+            law = Law(n=claim.n, mean=claim.value, sd=claim.sd, half_digit=claim.half_digit)
+    if law is None:
+        return Finding(
+            question="reproduction", metric=metric.name, word=Word.INCONCLUSIVE, rule="sequential t", n=own.n,
+            mean=own.mean, sd=own.sd if own.n > 1 else None,
+            reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
+        )  # fmt: skip
+    return test_reproduction(metric.name, values, own.half_digit, law, recipe.rule)
+
+
+def _watched(
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, claimed: dict[str, Claim]
+) -> list[Finding]:
+    """Each watched metric, and the spread of the claimed ones, against calibration; Bonferroni over all of them."""
+    laws = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
+    shipped = [(metric, law) for metric, law in laws if law is not None and law.n >= MIN_CALIBRATION_RUNS]
+    means = [(metric, law) for metric, law in shipped if metric.watch and metric.name not in claimed]
+    spreads = [(metric, law) for metric, law in shipped if metric.name in claimed and len(runs) > 1 and law.has_spread]
+    if not means and not spreads:
+        return []
+    alpha = recipe.rule.watch_alpha / (len(means) + len(spreads))
+    return [_watch_mean(metric, law, _own_law(metric, runs), alpha) for metric, law in means] + [
+        _watch_spread(metric, law, _own_law(metric, runs), alpha) for metric, law in spreads
+    ]
+
+
+def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
+    # The calibration's sd alone: one own run has none, and a faulty program's own spread must not excuse it.
+    scale = law.sd * (1 / own.n + 1 / law.n) ** 0.5
+    difference = max(abs(own.mean - law.mean) - own.half_digit, 0.0)
+    p = t_two_sided_p(difference / scale, law.n - 1) if scale > 0 else float(difference <= 1e-6 * abs(law.mean))
+    shift = f"{(own.mean - law.mean) / law.sd:+.2f} sd" if law.has_spread else f"{own.mean - law.mean:+.3g}"
+    return Finding(
+        question="watched", metric=metric.name, word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        reason=f"{shift} from calibration, p {p:.2g}", rule=f"t against calibration, alpha {alpha:.2g}",
+        n=own.n, mean=own.mean, sd=own.sd if own.n > 1 else None,
+    )  # fmt: skip
+
+
+def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
+    from scipy.special import fdtrc
+
+    ratio = (own.sd / law.sd) ** 2
+    p = float(fdtrc(own.n - 1, law.n - 1, ratio))
+    return Finding(
+        question="watched", metric=f"spread of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}", rule=f"F, larger only, alpha {alpha:.2g}",
+        n=own.n, sd=own.sd,
+    )  # fmt: skip
+
+
+def _seeds(recipe: Recipe, runs: Sequence[JudgedRun], distinct: Sequence[JudgedRun]) -> list[Finding]:
+    """Whether seeds reach the reference, and whether one seed gives one result."""
+    found = []
+    for seed in sorted({run.seed for run in runs}):
+        same = [run.metrics for run in runs if run.seed == seed]
+        if any(metrics != same[0] for metrics in same):
+            word = Word.INCONCLUSIVE if recipe.seeds.how == "none" else Word.NONDETERMINISTIC
+            reason = f"{len(same)} runs of seed {seed} with the same inputs gave different results"
+            found.append(
+                Finding(question="seeds", metric="all", word=word, reason=reason, rule="equality", n=len(same))
+            )
+    if recipe.seeds.how != "none" and len(distinct) > 1 and all(r.metrics == distinct[0].metrics for r in distinct):
+        reason = f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not reach the reference"
+        found.append(
+            Finding(question="seeds", metric="all", word=Word.SEED_IGNORED, reason=reason, rule="equality",
+                    n=len(distinct))
+        )  # fmt: skip
+    return found
