@@ -63,7 +63,7 @@ class Inputs(Record):
     """Digests of all that decides what a run computes; two runs with the same inputs are the same run."""
 
     reference: str = Field(description="git tree id")
-    program: str = Field(description="commands, hyperparameters, seeding, patches")
+    program: str = Field(description="commands, hyperparameters, seeding, patches, drivers")
     lock: str
     data: Mapping[str, str]
 
@@ -121,7 +121,7 @@ class Calibration(Record):
     format: Literal[1] = 1
     recipe: str
     reference: str = Field(description="git tree id of the reference that was run")
-    program: str = Field(description="digest of commands, hyperparameters, seeding, patches and datasets")
+    program: str = Field(description="digest of commands, hyperparameters, seeding, patches and drivers")
     made: str = Field(description="UTC date, ISO 8601")
     machine: Machine
     threads: int

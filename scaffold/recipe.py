@@ -265,6 +265,9 @@ class Recipe(Record):
     environment: Environment
     commands: Commands
     hyperparameters: Mapping[Name, Scalar] = {}
+    published: Mapping[Name, Scalar] = Field(
+        default={}, description="published values of hyperparameters that were changed by `--set`: deviations"
+    )
     seeds: Seeds
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
     progress: Progress | None = None
@@ -299,6 +302,14 @@ class Recipe(Record):
         """The metric of that name."""
         return next(metric for metric in self.metrics if metric.name == name)
 
+    def deviations(self) -> list[str]:
+        """Intended, recorded differences from what was published."""
+        patches = [f"{patch.file}: {patch.reason}" for patch in self.reference.patches]
+        return patches + [
+            f"hyperparameter {name} is {self.hyperparameters.get(name)}, published {value}"
+            for name, value in self.published.items()
+        ]
+
     def placed_datasets(self) -> list[PlacedDataset]:
         """The datasets that are files to be put into the reference's copy."""
         return [dataset for dataset in self.datasets if isinstance(dataset, _PlacedDataset)]
@@ -312,18 +323,6 @@ class Recipe(Record):
     def rule_digest(self) -> str:
         """Changes when what is judged, or how, changes."""
         return digest({"rule": self.rule, "claims": self.claims, "metrics": self.metrics})
-
-    def program_digest(self) -> str:
-        """Changes when what is run changes (the reference, lock and data files have digests of their own)."""
-        return digest(
-            {
-                "commands": self.commands,
-                "hyperparameters": dict(self.hyperparameters),
-                "seeds": self.seeds.how,
-                "patches": self.reference.patches,
-                "datasets": self.datasets,
-            }
-        )
 
 
 def repository_name(reference: GitReference | PathReference) -> str:

@@ -1,0 +1,70 @@
+"""Records the law of a recipe's metrics: runs it many times and keeps every value, with the hardware."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from scaffold.cache import cache_dir
+from scaffold.catalogue import FoundRecipe
+from scaffold.create import create_project
+from scaffold.datasets import OnBytes
+from scaffold.evidence import Calibration, CalibrationRun
+from scaffold.inputs import program_digest
+from scaffold.project import Project, write_record
+from scaffold.recipe import CALIBRATION_SEED
+from scaffold.resources import describe_machine
+from scaffold.run import make_runs
+from scaffold.running.preparation import prepare
+from scaffold.running.slots import Watcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """What was recorded, and where."""
+
+    path: Path
+    calibration: Calibration
+
+
+def calibrate(
+    found: FoundRecipe,
+    runs: int,
+    watcher: Watcher,
+    *,
+    slots: int | None = None,
+    offline: bool = False,
+    on_bytes: OnBytes | None = None,
+    on_place: Callable[[Path], None] = lambda _: None,
+) -> Calibrated:
+    """Run a recipe (from `catalogue.without_calibration`) with seeds of its own and write `calibration.json` beside it.
+
+    The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
+
+    Raises:
+        RunError: a run failed beyond what the recipe allows; nothing is written.
+    """
+    recipe = found.recipe
+    place = (
+        cache_dir("calibration")
+        / f"{recipe.id}-{recipe.reference.tree[:12]}-{program_digest(recipe, found.folder)[:12]}"
+    )
+    project = Project(place)
+    if not place.exists():
+        create_project(found, place, name=recipe.id, settings={}, offline=offline)
+    on_place(project.runs)
+    plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
+    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
+    records = make_runs(project, plan, seeds, room, watcher)
+    calibration = Calibration(
+        recipe=recipe.id, reference=plan.inputs.reference, program=plan.inputs.program,
+        made=datetime.now(timezone.utc).date().isoformat(), machine=describe_machine(), threads=plan.threads,
+        packages=plan.environment.packages,
+        runs=tuple(
+            CalibrationRun(seed=record.seed, metrics=record.metrics, wall_time_s=round(record.wall_time_s, 2))
+            for record in {record.seed: record for record in reversed(records)}.values()
+        )[::-1],
+    )  # fmt: skip
+    path = found.folder / "calibration.json"
+    write_record(calibration, path)
+    return Calibrated(path=path, calibration=calibration)

@@ -1,0 +1,55 @@
+"""The command line: one thin file a command. The only place that prints, prompts and picks exit codes.
+
+Nothing but click is imported until a command runs, so that `--help` and a wrong argument answer at once.
+"""
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "new": "Make a project from a recipe (the same as mlloop-new).",
+    "run": "Run the reference and keep what it leaves as evidence.",
+    "verify": "Run what evidence is missing, then judge.",
+    "status": "Show where the project stands.",
+    "next": "Show the one next action.",
+    "recipes": "List, show, check and calibrate recipes.",
+}
+"""Every command with its one-line help; each lives in the module of its name."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"scaffold.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mlloop-new", prog_name="scaffold")
+def main() -> None:
+    """Work in a project: prove that its reference works here, and prove every step away from it.
+
+    Exit status: 0 done, verdict good; 1 verdict bad; 2 wrong usage or a broken file; 3 inconclusive;
+    4 something could not be fetched, run or read; 130 interrupted.
+    """

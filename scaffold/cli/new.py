@@ -1,0 +1,120 @@
+"""`mlloop-new`, which is `scaffold new`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json
+
+if TYPE_CHECKING:
+    from scaffold.catalogue import FoundRecipe
+    from scaffold.create import Created
+
+DEFAULT_RECIPE = "digits-cnn"
+
+
+@make_command(
+    "mlloop-new",
+    "Make a project in DIR that first reproduces a published result, then adapts it in proven steps.\n\n"
+    "RECIPE is an id (scaffold recipes list), a recipe folder or file, or URL@revision[:path] of a git repository. "
+    "Nothing of the reference is run.",
+)
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--from", "source", metavar="RECIPE", help=f"What to start from. Default: {DEFAULT_RECIPE}.")
+@click.option("--name", help="Name of the project. Default: that of DIR.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a hyperparameter; a deviation.")
+@click.option("--no-input", is_flag=True, help="Never ask.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+@click.version_option(package_name="mlloop-new", prog_name="mlloop-new")
+def command(
+    *, directory: Path | None, source: str | None, name: str | None, settings: tuple[str, ...], no_input: bool,
+    offline: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Ask what was not said, find the recipe, put the project up, say what is next."""
+    from scaffold.catalogue import find_recipe
+    from scaffold.create import create_project
+    from scaffold.errors import UsageError
+
+    may_ask = not no_input and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    if source is None:
+        source = _ask_recipe() if may_ask else DEFAULT_RECIPE
+    if directory is None and name is None and not may_ask:
+        raise UsageError("where shall the project go?", hint=f"mlloop-new my-project --from {source}")
+    found = find_recipe(source, offline=offline)
+    if directory is None:
+        directory = Path(name or _ask_directory(found))
+    changed: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"--set {setting}: write KEY=VALUE")
+        changed[key] = value
+    target = directory.absolute()
+    created = create_project(found, target, name=name or target.name, settings=changed, offline=offline)
+    if as_json:
+        print_json(
+            {
+                "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
+                "reference_tree": created.tree, "deviations": created.recipe.deviations(),
+                "next": f"cd {directory} && scaffold verify",
+            }
+        )  # fmt: skip
+    else:
+        _print_created(created, directory)
+    return 0
+
+
+def main() -> None:
+    """Entry point of `mlloop-new`."""
+    command()
+
+
+def _ask_recipe() -> str:
+    import questionary
+
+    from scaffold.catalogue import find_recipe, recipe_ids
+
+    titles = [questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key) for key in recipe_ids()]
+    answer = questionary.select("Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE).ask()
+    if answer is None:
+        raise KeyboardInterrupt
+    return str(answer)
+
+
+def _ask_directory(found: "FoundRecipe") -> str:
+    import questionary
+
+    answer = questionary.text("Folder for the new project:", default=f"my-{found.recipe.id}").ask()
+    if not answer:
+        raise KeyboardInterrupt
+    return str(answer)
+
+
+def _print_created(created: "Created", directory: Path) -> None:
+    from scaffold.claim_test import claim_text
+    from scaffold.recipe import GitReference, repository_name
+    from scaffold.report import format_duration, plain
+    from scaffold.resources import usable_cores
+
+    recipe, paint = created.recipe, paint_for(sys.stdout)
+    reference = recipe.reference
+    at = f" @ {reference.revision[:7]}" if isinstance(reference, GitReference) else ""
+    patches = len(reference.patches)
+    lines = [
+        f"  Reference  {repository_name(reference)}{at} ({reference.license}), tree verified, "
+        f"{patches} patch{'es' * (patches != 1)}"
+    ]
+    for claim in recipe.claims:
+        line = f" line {claim.source.line}" if claim.source.line else ""
+        where = claim.source.url.rstrip("/").rpartition("/")[2] or claim.source.url
+        lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}")
+    lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
+    lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
+    lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
+    rounds = -(-4 // max(1, usable_cores() // recipe.resources.cores))  # four seeds decide on average
+    about = format_duration(recipe.resources.run_time_s * rounds)
+    click.echo("\n".join(plain(line) for line in lines))
+    click.echo(f"  Next       {paint(f'cd {directory} && scaffold verify', 'cyan')}   about {about} on this machine")

@@ -1,0 +1,92 @@
+"""Shows long work on standard error: a bar for each seed in a terminal, a line for each event elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import click
+
+from scaffold.evidence import Outcome, RunRecord
+from scaffold.recipe import Recipe
+from scaffold.report import format_duration
+
+
+class RunProgress:
+    """A `slots.Watcher`, and what datasets call while they are fetched. Use as a context manager."""
+
+    def __init__(self, recipe: Recipe, *, quiet: bool = False) -> None:
+        self._total = recipe.progress.total if recipe.progress else None
+        self._expected_s = recipe.resources.run_time_s
+        self._quiet = quiet
+        self._rows: dict[int, Any] = {}
+        self._downloads: dict[str, Any] = {}
+        self._live: Any = None
+        self._note: Callable[[str], None] = self._echo
+        if sys.stderr.isatty() and not quiet:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._live = Progress(
+                TextColumn("  {task.description:10}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._note = self._live.console.print
+
+    def __enter__(self) -> "RunProgress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def _echo(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(text, err=True)
+
+    def started(self, seed: int, smoke: bool) -> None:
+        """A run has begun."""
+        if self._live:
+            total = self._total or self._expected_s
+            self._rows[seed] = self._live.add_task("smoke run" if smoke else f"seed {seed}", total=total, state="")
+        else:
+            self._note(f"  {'smoke run' if smoke else f'seed {seed}'} started at {time.strftime('%H:%M:%S')}")
+
+    def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
+        """Move the bar, and say how long it will still take."""
+        if not self._live or seed not in self._rows:
+            return
+        if self._total and step:
+            left = elapsed_s / step * max(self._total - step, 0)
+            state = f"step {step} of {self._total}, {format_duration(left)} left"
+            self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
+        else:
+            left = self._expected_s - elapsed_s
+            state = f"about {format_duration(left)} left" if left > 0 else f"{format_duration(elapsed_s)} so far"
+            total = self._total or self._expected_s
+            self._live.update(self._rows[seed], completed=min(elapsed_s / self._expected_s, 0.99) * total, state=state)
+
+    def ended(self, record: RunRecord) -> None:
+        """A run is complete: its bar gives way to a line."""
+        if self._live and record.seed in self._rows:
+            self._live.remove_task(self._rows.pop(record.seed))
+        name = "smoke run" if record.smoke else f"seed {record.seed}"
+        values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
+        what = values if record.outcome is Outcome.COMPLETED else f"{record.outcome.value}: {record.reason}"
+        self._note(f"  {name}  {format_duration(record.wall_time_s)}  {what}")
+
+    def fetched(self, name: str, here_bytes: int, total_bytes: int | None) -> None:
+        """More of a dataset is here."""
+        if not self._live:
+            return
+        if name not in self._downloads:
+            self._downloads[name] = self._live.add_task(name, total=total_bytes, state="")
+        of = f" of {total_bytes / 1e6:.1f}" if total_bytes else ""
+        self._live.update(self._downloads[name], completed=here_bytes, state=f"{here_bytes / 1e6:.1f}{of} MB")
+        if here_bytes == total_bytes:
+            self._live.remove_task(self._downloads.pop(name))

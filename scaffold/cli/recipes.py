@@ -1,0 +1,103 @@
+"""`scaffold recipes`."""
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import print_json, width
+
+
+@click.group("recipes", help="List, show, check and calibrate recipes.")
+def command() -> None:
+    """Group of the four."""
+
+
+@command.add_command
+@make_command("list", "List the recipes that come with mlloop-new.")
+def list_recipes(*, as_json: bool) -> int:
+    """One line a recipe."""
+    from scaffold.catalogue import find_recipe, recipe_ids
+    from scaffold.claim_test import claim_text
+    from scaffold.recipe import repository_name
+    from scaffold.report import format_duration, table
+
+    recipes = [find_recipe(key).recipe for key in recipe_ids()]
+    if as_json:
+        print_json([{"id": recipe.id, "title": recipe.title, "task": recipe.task} for recipe in recipes])
+        return 0
+    rows = [
+        (
+            recipe.id, recipe.task, repository_name(recipe.reference),
+            f"{recipe.claims[0].metric} {claim_text(recipe.claims[0])}",
+            f"{format_duration(recipe.resources.run_time_s)} on {recipe.resources.device}",
+        )
+        for recipe in recipes
+    ]  # fmt: skip
+    head = ("recipe", "task", "reference", "published", "one run")
+    click.echo("\n".join(table(head, rows, width(), lambda _, text: text)))
+    return 0
+
+
+@command.add_command
+@make_command("show", "Show one recipe as it is written.")
+@click.argument("source", metavar="RECIPE")
+def show(*, source: str, as_json: bool) -> int:
+    """The file, or its content."""
+    from scaffold.catalogue import find_recipe
+
+    found = find_recipe(source)
+    if as_json:
+        print_json(found.recipe.model_dump(mode="json", by_alias=True))
+    else:
+        click.echo(found.text.rstrip())
+    return 0
+
+
+@command.add_command
+@make_command(
+    "check",
+    "Check a recipe: its text, that its reference is what it pins, that its patches apply, that its calibration "
+    "is its own. Runs nothing.",
+)
+@click.argument("source", metavar="PATH")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+def check(*, source: str, offline: bool, as_json: bool) -> int:
+    """Raise at the first part that does not hold; the text's problems come all at once."""
+    from scaffold.catalogue import find_recipe
+    from scaffold.check import check_recipe
+
+    notes = check_recipe(find_recipe(source, offline=offline), offline=offline)
+    if as_json:
+        print_json({"ok": True, "notes": notes})
+    else:
+        click.echo("\n".join(f"  {note}" for note in notes))
+    return 0
+
+
+@command.add_command
+@make_command(
+    "calibrate",
+    "Run a recipe many times and write calibration.json beside it: every value, with the hardware.\n\n"
+    "An interrupted calibration goes on where it stopped.",
+)
+@click.argument("source", metavar="RECIPE")
+@click.option("--runs", type=click.IntRange(2, 1000), default=30, show_default=True, help="How many runs to record.")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+def calibrate(*, source: str, runs: int, jobs: int | None, offline: bool, as_json: bool) -> int:
+    """Run, record, say where."""
+    from scaffold import calibrate as calibration
+    from scaffold.catalogue import without_calibration
+    from scaffold.cli.progress import RunProgress
+
+    found = without_calibration(source, offline=offline)
+    with RunProgress(found.recipe, quiet=as_json) as progress:
+        done = calibration.calibrate(
+            found, runs, progress, slots=jobs, offline=offline, on_bytes=progress.fetched
+        )  # fmt: skip
+    if as_json:
+        print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
+    else:
+        click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
+        if found.recipe.calibration is None and "calibration:" not in (found.folder / "recipe.yaml").read_text():
+            click.echo("  Next       add `calibration: calibration.json` to recipe.yaml")
+    return 0

@@ -1,0 +1,47 @@
+"""`scaffold run`."""
+
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import print_json
+
+
+@make_command(
+    "run",
+    "Run the reference in a copy of its own and keep what it leaves as evidence.\n\n"
+    "Runs that were already made with the same inputs are not made again. Judging them is `scaffold verify`.",
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many seeds to have.")
+@click.option("--smoke", is_flag=True, help="One shortened run; it can never satisfy a claim.")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
+@click.option("--again", is_flag=True, help="Run also what was already run.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+def command(*, seeds: int, smoke: bool, jobs: int | None, again: bool, offline: bool, as_json: bool) -> int:
+    """Prepare, run what is missing, list all."""
+    from scaffold.cli.progress import RunProgress
+    from scaffold.project import find_project, load_recipe
+    from scaffold.run import make_runs, planned_seeds
+    from scaffold.running.preparation import prepare
+
+    project = find_project(Path.cwd())
+    recipe = load_recipe(project)
+    if smoke and recipe.commands.smoke is None:
+        from scaffold.errors import UsageError
+
+        raise UsageError(f"recipe {recipe.id} has no smoke command", hint="add commands.smoke to recipe.yaml")
+    with RunProgress(recipe, quiet=as_json) as progress:
+        plan, room = prepare(
+            project, recipe, smoke=smoke, slots=jobs, offline=offline, on_bytes=progress.fetched
+        )  # fmt: skip
+        wanted = planned_seeds(recipe, 1 if smoke else seeds)
+        records = make_runs(project, plan, wanted, room, progress, again=again)
+    if as_json:
+        print_json({"runs": [record.model_dump(mode="json") for record in records]})
+        return 0
+    for record in records:
+        values = "  ".join(f"{name} {value.value:.5g}" for name, value in record.metrics.items())
+        click.echo(f"  {record.id}  {record.wall_time_s:.1f} s  {values}".rstrip())
+    click.echo("  a smoke run proves nothing of a claim" if smoke else "  Next       scaffold verify")
+    return 0

@@ -1,0 +1,24 @@
+"""`scaffold status`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.project import find_project
+from scaffold.status import load_status
+
+
+@make_command("status", "Show where the project stands: its milestones, its evidence, the next action.")
+def command(*, as_json: bool) -> int:
+    """Show the status."""
+    status = load_status(find_project(Path.cwd()))
+    if as_json:
+        print_json(status.as_mapping())
+    else:
+        from scaffold.report import format_status
+
+        click.echo(format_status(status, width(), paint_for(sys.stdout)))
+    return 0

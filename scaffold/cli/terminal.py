@@ -1,0 +1,97 @@
+"""What all commands share: options, colours, JSON, errors and exit codes."""
+
+import functools
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from scaffold import __version__
+from scaffold.errors import BrokenFileError, ProjectError, ScaffoldError, UsageError
+from scaffold.judgement import Word
+
+EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
+_EXIT_USAGE, _EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
+
+
+def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], click.Command]:
+    """Make a click command of a function; it returns its exit status. Adds --json and --debug."""
+
+    def decorate(function: Callable[..., int | None]) -> click.Command:
+        @functools.wraps(function)
+        def guarded(*, as_json: bool, debug: bool, **arguments: Any) -> None:
+            sys.exit(_guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug))
+
+        made: Any = click.option("--debug", is_flag=True, help="Show a traceback when something goes wrong.")(guarded)
+        made = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")(made)
+        settings = {"help_option_names": ["-h", "--help"]}
+        made = click.command(name, help=help_text, context_settings=settings)(made)
+        result: click.Command = made
+        return result
+
+    return decorate
+
+
+def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
+    try:
+        return call() or 0
+    except click.exceptions.Exit:
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted; nothing half-made was kept.", err=True)
+        return _EXIT_INTERRUPTED
+    except ScaffoldError as error:
+        if debug:
+            traceback.print_exc()
+        if as_json:
+            print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
+        else:
+            _print_error(error)
+        return _EXIT_USAGE if isinstance(error, (UsageError, BrokenFileError, ProjectError)) else _EXIT_FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except click.ClickException:
+        raise
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(
+            f"Error: this is a defect of mlloop-new {__version__}, not yours: {type(error).__name__}: {error}\n"
+            "  please report it with what --debug prints",
+            err=True,
+        )
+        return _EXIT_FAILED
+
+
+def _print_error(error: ScaffoldError) -> None:
+    from scaffold.report import plain
+
+    head, *rest = plain(error.message).split("\n")
+    click.echo(paint_for(sys.stderr)("Error: ", "red") + head, err=True)
+    for line in rest:
+        click.echo(line, err=True)
+    if error.hint:
+        click.echo(f"  {plain(error.hint)}", err=True)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON object."""
+    click.echo(json.dumps(content, indent=1, allow_nan=False))
+
+
+def width() -> int:
+    """Columns of the terminal; 100 where there is none."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+
+
+def paint_for(stream: Any) -> Callable[[str, str], str]:
+    """Colours for a terminal; none for a pipe, with NO_COLOR, or on a dumb terminal."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return lambda text, _: text
+    return lambda text, colour: click.style(text, fg=colour, bold=colour != "bright_black")

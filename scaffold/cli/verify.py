@@ -1,0 +1,51 @@
+"""`scaffold verify`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, width
+from scaffold.cli.terminal import command as make_command
+from scaffold.judgement import Judgement
+from scaffold.project import find_project
+from scaffold.status import current_judgement
+
+
+@make_command(
+    "verify",
+    "Say whether the reference gives its published result here: run the seeds that are missing until the test "
+    "decides, judge them, write evidence/reproduce.json and commit it.",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
+    """Show the stored judgement if it still holds, else make a new one."""
+    project = find_project(Path.cwd())
+    judgement = current_judgement(project)
+    if judgement is not None:
+        _print(judgement, as_json, "evidence/reproduce.json is current: nothing was run")
+        return EXIT_OF_WORD[judgement.word]
+
+    from scaffold.cli.progress import RunProgress
+    from scaffold.project import load_recipe
+    from scaffold.verify import verify_reproduction
+
+    recipe = load_recipe(project)
+    with RunProgress(recipe, quiet=as_json) as progress:
+        verified = verify_reproduction(project, progress, slots=jobs, offline=offline, on_bytes=progress.fetched)
+    note = "evidence/reproduce.json and environment.lock are committed"
+    if verified.not_committed:
+        note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
+    _print(verified.judgement, as_json, note)
+    return EXIT_OF_WORD[verified.judgement.word]
+
+
+def _print(judgement: Judgement, as_json: bool, note: str) -> None:
+    if as_json:
+        print_json({**judgement.as_mapping(), "reason": judgement.reason, "note": note})
+        return
+    from scaffold.report import format_judgement
+
+    click.echo(format_judgement(judgement, width(), paint_for(sys.stdout)))
+    click.echo(f"  {note}")

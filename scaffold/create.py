@@ -1,0 +1,187 @@
+"""Makes a new project from a recipe. Runs none of the reference's code; leaves nothing behind when it fails."""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import scaffold
+from scaffold.catalogue import FoundRecipe, data_dir
+from scaffold.claim_test import claim_text
+from scaffold.errors import BrokenFileError, MachineError, UsageError
+from scaffold.milestone import Milestones
+from scaffold.parsing import parse_record
+from scaffold.recipe import GitReference, Recipe, repository_name
+from scaffold.references import fetch_reference
+from scaffold.references.folder import root_index
+from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, check_patches, person
+from scaffold.template import render
+
+_FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What was put up."""
+
+    project_dir: Path
+    recipe: Recipe
+    origin: str
+    tree: str
+
+
+def create_project(
+    found: FoundRecipe, project_dir: Path, *, name: str, settings: Mapping[str, str], offline: bool = False
+) -> Created:
+    """Put a project up.
+
+    Args:
+        found: the recipe.
+        project_dir: must not exist, or be an empty folder.
+        name: of the project, for its texts.
+        settings: hyperparameters that shall differ from the published ones; each becomes a deviation.
+        offline: use only what is in the cache.
+
+    Raises:
+        UsageError: the folder is not empty, or a setting names no hyperparameter.
+        FetchError: the reference cannot be had or is not the pinned one.
+        MachineError: the folder cannot be written.
+    """
+    if project_dir.exists() and (not project_dir.is_dir() or any(project_dir.iterdir())):
+        raise UsageError(f"{project_dir} exists and is not empty", hint="choose another folder")
+    recipe_text = _with_settings(found, settings)
+    recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
+    found.calibration()  # a broken one is found before anything is made
+    try:
+        project_dir.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}."))
+    except OSError as error:
+        raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
+    try:
+        aside.chmod(0o755)
+        tree = _fill(aside, found, recipe, recipe_text, name, offline)
+        if project_dir.exists():
+            project_dir.rmdir()
+        aside.replace(project_dir)
+    except OSError as error:
+        raise MachineError(f"could not make {project_dir}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Created(project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree)
+
+
+def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
+    """The recipe's text with changed hyperparameters, its comments kept."""
+    text = found.text
+    for key, value in settings.items():
+        if key not in found.recipe.hyperparameters:
+            known = ", ".join(found.recipe.hyperparameters) or "none"
+            raise UsageError(f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}")
+        block = re.search(r"^hyperparameters:.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        line = re.search(rf"^(\s+{re.escape(key)}:[ ]*)([^\s#]+)", block[0], re.MULTILINE) if block else None
+        if block is None or line is None or "\n" in value:
+            raise UsageError(f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead")
+        start = block.start() + line.start(2)
+        text = text[:start] + value + text[block.start() + line.end(2) :]
+    if settings:
+        kept = "".join(f"  {key}: {json.dumps(found.recipe.hyperparameters[key])}\n" for key in settings)
+        text = f"{text.rstrip()}\n\n# Changed by --set when this project was made; these are the published values.\npublished:\n{kept}"
+    try:
+        changed = parse_record(Recipe, text, source="recipe.yaml")
+    except BrokenFileError as error:
+        raise UsageError(f"--set: {error.message}") from error
+    wrong = [
+        key for key in settings if type(changed.hyperparameters[key]) is not type(found.recipe.hyperparameters[key])
+    ]
+    if wrong:
+        given = ", ".join(f"{key}={settings[key]}" for key in wrong)
+        raise UsageError(f"--set {given}: not of the type that the recipe has there")
+    return text
+
+
+def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool) -> str:
+    repository = Repository.create(aside)
+    tree = fetch_reference(recipe.reference, found.folder, repository, offline=offline)
+    scratch = root_index(repository)
+    check_patches(repository, tree, [found.folder / patch.file for patch in recipe.reference.patches], scratch)
+
+    render(data_dir("templates") / "project", aside, _template_data(found, recipe, name))
+    (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
+    for file in recipe.recipe_files():
+        (aside / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(found.folder / file, aside / file)
+    parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
+    _commit(repository, recipe, tree, person() or _FALLBACK_AUTHOR)
+    scratch.unlink(missing_ok=True)
+    return tree
+
+
+def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -> None:
+    """Vendor branches `template` and `reference`, and main, which merges both."""
+    git = repository.call
+    info = repository.folder / ".git" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "attributes").write_text(UNTOUCHED_ATTRIBUTES)
+    git("add", "--all", "--force", "--", ".")
+    template_tree = git("write-tree")
+    template = repository.commit_tree(
+        template_tree, f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n", [], author
+    )
+    vendor = repository.commit_tree(
+        repository.make_tree({"reference": tree}), _vendor_message(recipe, tree), [], author
+    )
+    git("read-tree", "--prefix=reference/", tree)
+    main = repository.commit_tree(
+        git("write-tree"), f"Start from {repository_name(recipe.reference)}\n\nRecipe: {recipe.id}\n",
+        [template, vendor], author,
+    )  # fmt: skip
+    refs = {"main": main, "template": template, "reference": vendor}
+    git("update-ref", "--stdin", stdin="".join(f"create refs/heads/{k} {v}\n" for k, v in refs.items()).encode())
+    git("checkout-index", "--all", "--force", "--quiet", "-u")
+
+
+def _vendor_message(recipe: Recipe, tree: str) -> str:
+    reference = recipe.reference
+    trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
+    if isinstance(reference, GitReference):
+        trailers = [f"Upstream: {reference.git}", f"Upstream-Revision: {reference.revision}", *trailers]
+    return f"Reference {repository_name(reference)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
+
+
+def _template_data(found: FoundRecipe, recipe: Recipe, name: str) -> dict[str, object]:
+    reference = recipe.reference
+    return {
+        "name": name,
+        "version": scaffold.__version__,
+        "recipe_id": recipe.id,
+        "origin": found.origin,
+        "title": recipe.title,
+        "task": recipe.task,
+        "reference_name": repository_name(reference),
+        "reference_url": reference.git if isinstance(reference, GitReference) else "",
+        "revision": reference.revision if isinstance(reference, GitReference) else "",
+        "license": reference.license,
+        "python": min(_python_versions(recipe)),
+        "packages": list(recipe.environment.packages),
+        "has_smoke": recipe.commands.smoke is not None,
+        "claims": [
+            {"text": claim_text(claim), "metric": claim.metric, "dataset": claim.dataset, "url": claim.source.url,
+             "words": claim.source.words, "line": claim.source.line}
+            for claim in recipe.claims
+        ],
+        "datasets": [{"name": dataset.name, "license": dataset.license} for dataset in recipe.datasets],
+        "patches": [{"file": patch.file, "reason": patch.reason} for patch in recipe.reference.patches],
+        "tweaks": [tweak.model_dump() for tweak in recipe.adaptation.tweaks],
+        "rewrites": [rewrite.model_dump() for rewrite in recipe.adaptation.rewrites],
+    }  # fmt: skip
+
+
+def _python_versions(recipe: Recipe) -> list[str]:
+    """Python versions that both the recipe and the scaffold accept, for the generated workflow file."""
+    from packaging.specifiers import SpecifierSet
+
+    accepted = SpecifierSet(recipe.environment.python)
+    return [f"3.{minor}" for minor in range(10, 15) if accepted.contains(f"3.{minor}.99")] or ["3.11"]

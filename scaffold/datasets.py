@@ -1,0 +1,150 @@
+"""Datasets by digest: fetched once into the cache, checked, and placed where the reference expects them."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scaffold.cache import cache_dir
+from scaffold.errors import FetchError, MachineError, RunError
+from scaffold.recipe import FileDataset, GitDataset, HubDataset, PlacedDataset, Recipe, UrlDataset
+
+OnBytes = Callable[[str, int, int | None], None]
+"""Called with a dataset's name, the bytes that are here, and how many there will be if known."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+def fetch_datasets(
+    recipe: Recipe, recipe_dir: Path, *, offline: bool = False, on_bytes: OnBytes | None = None
+) -> dict[str, Path]:
+    """Bring every placed dataset into the cache and return its file by name.
+
+    Raises:
+        FetchError: one cannot be had, or its bytes are not the pinned ones.
+    """
+    return {
+        dataset.name: _fetch(dataset, recipe_dir, offline, on_bytes or (lambda *_: None))
+        for dataset in recipe.placed_datasets()
+    }
+
+
+def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: OnBytes) -> Path:
+    cached = cache_dir("data") / dataset.sha256
+    if cached.exists():
+        # Stored only after its digest was right, and read-only since: its name vouches for it.
+        return cached
+    handle, name = tempfile.mkstemp(dir=cached.parent, prefix=".fetch-")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        _copy_into(aside, dataset, recipe_dir, offline, on_bytes)
+        with aside.open("rb") as file:
+            found = (
+                hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
+            )
+        if found != dataset.sha256:
+            raise FetchError(
+                f"dataset {dataset.name} has sha256 {found}, but the recipe pins {dataset.sha256}",
+                hint="the file changed where it is published, or the pin is wrong; nothing was placed",
+            )
+        aside.chmod(0o444)
+        aside.replace(cached)
+    except OSError as error:
+        raise MachineError(f"cannot store dataset {dataset.name}: {error.strerror or error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return cached
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _copy_into(aside: Path, dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: OnBytes) -> None:
+    if isinstance(dataset, FileDataset):
+        shutil.copyfile(recipe_dir / dataset.file, aside)
+    elif isinstance(dataset, GitDataset):
+        from scaffold.references.git import cached_file
+
+        aside.write_bytes(cached_file(dataset.git, dataset.revision, dataset.path, offline=offline))
+    elif offline:
+        raise FetchError(f"dataset {dataset.name} is not in the cache, and --offline forbids to fetch it")
+    elif isinstance(dataset, HubDataset):
+        _from_hub(aside, dataset)
+    else:
+        _download(aside, dataset, on_bytes)
+
+
+class _SameSafety(urllib.request.HTTPRedirectHandler):
+    """Follow a redirect only to https, or within this machine."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not newurl.startswith("https://") and urllib.parse.urlsplit(newurl).hostname != "127.0.0.1":
+            raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
+    opener = urllib.request.build_opener(_SameSafety)
+    try:
+        with opener.open(dataset.url, timeout=60) as answer, aside.open("wb") as file:
+            length = answer.headers.get("Content-Length")
+            total, here = int(length) if length else None, 0
+            while chunk := answer.read(_CHUNK_BYTES):
+                file.write(chunk)
+                here += len(chunk)
+                on_bytes(dataset.name, here, total)
+    except urllib.error.URLError as error:
+        reason = f"{error.code} {error.reason}" if isinstance(error, urllib.error.HTTPError) else error.reason
+        raise FetchError(f"dataset {dataset.name}: {dataset.url}: {reason}") from error
+
+
+def _from_hub(aside: Path, dataset: HubDataset) -> None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        path = hf_hub_download(dataset.hub, dataset.path, repo_type="dataset", revision=dataset.revision)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FetchError(f"dataset {dataset.name}: the Hub does not give {dataset.hub}: {error}") from error
+    shutil.copyfile(path, aside)
+
+
+def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
+    """Put a dataset's file where the reference expects it, as a read-only link to the one in the cache.
+
+    Raises:
+        RunError: the reference has a file of its own there, or a link that leads out of it.
+    """
+    target = tree / dataset.place
+    if not target.parent.resolve().is_relative_to(tree.resolve()):
+        raise RunError(f"dataset {dataset.name}: {dataset.place} leads out of the reference")
+    if target.exists() or target.is_symlink():
+        raise RunError(f"dataset {dataset.name}: the reference already has {dataset.place}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, target)
+    except OSError:  # another file system
+        shutil.copyfile(file, target)
+        target.chmod(0o444)
+
+
+def find_changed(files: Mapping[str, Path], stamps: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Names of datasets whose file in the cache is not as it was: a run wrote into it."""
+    return [name for name, file in files.items() if stamp(file) != stamps[name]]
+
+
+def stamp(file: Path) -> tuple[int, int]:
+    """Size and time of last change, in bytes and nanoseconds."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns

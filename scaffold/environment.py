@@ -1,0 +1,230 @@
+"""The environment that a reference runs in: resolved once into environment.lock, built by uv, cached by the lock.
+
+If the interpreter that runs the scaffold satisfies every requirement it is reused, and the lock and the evidence say so.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from scaffold.cache import cache_dir
+from scaffold.errors import FetchError, MachineError
+from scaffold.pip_configuration import read_pip_settings, translate
+from scaffold.project import Project, read_text, write_text
+from scaffold.recipe import Environment
+
+_HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyEnvironment:
+    """An environment that commands can run in."""
+
+    python: Path
+    version: str
+    lock: str
+    packages: tuple[str, ...]
+    reused: bool
+
+
+def prepare_environment(
+    project: Project, environment: Environment, default_as_of: date | None, *, offline: bool = False
+) -> ReadyEnvironment:
+    """Resolve what is not resolved yet, build what is not built yet.
+
+    Args:
+        project: where environment.lock lies.
+        environment: what the recipe asks for.
+        default_as_of: date of the reference's commit, used when the recipe names none.
+        offline: do not ask any package index.
+
+    Raises:
+        FetchError: the packages do not resolve together, or cannot be had.
+    """
+    wanted = _requirements(project, environment)
+    wanted_digest = hashlib.sha256("\n".join([environment.python, *wanted]).encode()).hexdigest()[:16]
+    if not project.lock.exists() or f"# for {wanted_digest}" not in read_text(project.lock):
+        write_text(project.lock, _resolve(environment, wanted, wanted_digest, default_as_of, offline))
+    text = read_text(project.lock)
+    lock = hashlib.sha256(text.encode()).hexdigest()
+    version = _header(text, "python")
+    packages = tuple(line.split(" ")[0] for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line))
+    if _runs_here(version, packages):
+        return ReadyEnvironment(
+            python=Path(sys.executable), version=_version(), lock=lock, packages=packages, reused=True
+        )
+    python = _build(text, version, lock, offline)
+    return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
+
+
+def _requirements(project: Project, environment: Environment) -> list[str]:
+    """The recipe's packages and the lines of the reference's own requirements file."""
+    lines = list(environment.packages)
+    if environment.requirements:
+        text = read_text(project.reference / environment.requirements)
+        lines += [
+            line.partition(" #")[0].strip() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"
+        ]
+    return lines
+
+
+def _version() -> str:
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _header(lock_text: str, key: str) -> str:
+    match = re.search(rf"^# {key} (\S+)", lock_text, re.MULTILINE)
+    if not match:
+        raise MachineError(f"environment.lock has no line `# {key} ...`", hint="delete it to resolve anew")
+    return match[1]
+
+
+# --- reusing the interpreter that runs the scaffold --------------------------------------------------------------
+
+
+def unmet_requirements(requirements: Iterable[str]) -> list[str]:
+    """Those that the running interpreter does not satisfy; a line that is no plain requirement counts as unmet."""
+    unmet = []
+    for line in requirements:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            unmet.append(line)
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        try:
+            installed = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            unmet.append(line)
+            continue
+        if requirement.url or not requirement.specifier.contains(installed, prereleases=True):
+            unmet.append(line)
+    return unmet
+
+
+def _closure(requirements: Iterable[str]) -> list[str]:
+    """`name==version` of the installed packages that these requirements bring, sorted."""
+    found: dict[str, str] = {}
+    waiting = [(Requirement(line), "") for line in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        try:
+            distribution = metadata.distribution(requirement.name)
+        except metadata.PackageNotFoundError:
+            continue  # optional on this platform, or left out by whoever installed it
+        if name not in found or requirement.extras:
+            found[name] = f"{name}=={distribution.version}"
+            for line in distribution.requires or ():
+                waiting += [(Requirement(line), extra) for extra in (requirement.extras or {""})]
+    return sorted(found.values())
+
+
+def _runs_here(version: str, packages: Sequence[str]) -> bool:
+    same_python = version.split(".")[:2] == [str(number) for number in sys.version_info[:2]]
+    return same_python and not unmet_requirements(packages)
+
+
+# --- resolving and building with uv ------------------------------------------------------------------------------
+
+
+def _resolve(
+    environment: Environment, wanted: list[str], wanted_digest: str, default_as_of: date | None, offline: bool
+) -> str:
+    accepted = SpecifierSet(environment.python)
+    if accepted.contains(_version()) and not unmet_requirements(wanted):
+        head = [_HEADER, f"# for {wanted_digest}", f"# python {_version()}"]
+        head.append("# reused: the interpreter that ran scaffold satisfied every requirement (hence no hashes)")
+        return "\n".join([*head, *_closure(wanted)]) + "\n"
+    version = _find_python(environment.python, offline)
+    as_of = environment.as_of or default_as_of
+    options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate", "--universal"]
+    options.remove("--universal")
+    if as_of is not None:
+        options += ["--exclude-newer", as_of.isoformat()]
+    compiled = _uv(["pip", "compile", "-", *options, *_index_options()], offline, stdin="\n".join(wanted) + "\n")
+    head = [_HEADER, f"# for {wanted_digest}", f"# python {version}"]
+    head += [f"# as of {as_of}"] if as_of else []
+    return "\n".join([*head, compiled.strip()]) + "\n"
+
+
+def _find_python(specifier: str, offline: bool) -> str:
+    """The newest Python on this machine that the range admits, else the newest that uv can bring."""
+    options = ["--only-installed"] if offline else []
+    listed = _uv(["python", "list", "--output-format", "json", *options], offline)
+    import json
+
+    accepted = SpecifierSet(specifier)
+    pythons = [p for p in json.loads(listed) if p["implementation"] == "cpython" and accepted.contains(p["version"])]
+    pythons = [p for p in pythons if p.get("variant", "default") == "default"]
+    if not pythons:
+        raise FetchError(f"no Python {specifier} on this machine", hint="install one, or `uv python install`")
+    best = max(pythons, key=lambda p: (p.get("path") is not None, tuple(map(int, p["version"].split(".")))))
+    return str(best["version"])
+
+
+def _build(lock_text: str, version: str, lock: str, offline: bool) -> Path:
+    folder = cache_dir("environments") / f"{lock[:24]}-{version}"
+    python, marker = folder / "bin" / "python", folder / "complete"
+    if marker.exists():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    _uv(["venv", "--quiet", "--python", version, str(folder)], offline)
+    requirements = folder / "environment.lock"
+    requirements.write_text(lock_text)
+    hashes = ["--require-hashes"] if "--hash=" in lock_text else []
+    _uv(
+        ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes, *_index_options(),
+         "-r", str(requirements)],
+        offline,
+    )  # fmt: skip
+    marker.touch()
+    return python
+
+
+def _index_options() -> list[str]:
+    return list(translate(read_pip_settings()).options)
+
+
+def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
+    environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1"}
+    if offline:
+        environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    done = subprocess.run(
+        [_uv_program(), *arguments], input=stdin, capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode != 0:
+        reason = "\n  ".join(line.rstrip() for line in done.stderr.strip().splitlines()[-12:])
+        verb = " ".join(arguments[:2])
+        raise FetchError(
+            f"the environment could not be made (uv {verb}):\n  {reason}",
+            hint="change environment.packages or environment.as_of in recipe.yaml",
+        )
+    return done.stdout
+
+
+def _uv_program() -> str:
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        program = shutil.which("uv")
+        if program is None:
+            raise MachineError("uv is not installed", hint="pip install uv") from None
+        return program

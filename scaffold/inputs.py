@@ -1,0 +1,44 @@
+"""What decides the result of a run, as digests."""
+
+import hashlib
+from pathlib import Path
+
+from scaffold.evidence import Inputs
+from scaffold.parsing import digest
+from scaffold.recipe import Recipe
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a small file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def program_digest(recipe: Recipe, recipe_dir: Path) -> str:
+    """Changes when what a full run executes changes: commands, hyperparameters, seeding, patches, drivers.
+
+    Time limits, texts, metrics and the smoke command are left out: they do not change what a run computes.
+    """
+    steps = recipe.commands.steps(smoke=False)
+    files = [patch.file for patch in recipe.reference.patches] + list(recipe.reference.drivers)
+    return digest(
+        {
+            "steps": {
+                name: [list(command.argv), command.directory, dict(command.variables)]
+                for name, command in steps.items()
+            },
+            "hyperparameters": dict(recipe.hyperparameters),
+            "seeds": [recipe.seeds.how, recipe.seeds.variable],
+            "files": {file: file_digest(recipe_dir / file) for file in files},
+            "places": {dataset.name: dataset.place for dataset in recipe.placed_datasets()},
+        }
+    )
+
+
+def inputs_of(recipe: Recipe, recipe_dir: Path, lock: str) -> Inputs:
+    """All of them, for runs of a recipe in the environment with this lock."""
+    return Inputs(
+        reference=recipe.reference.tree,
+        program=program_digest(recipe, recipe_dir),
+        lock=lock,
+        data={dataset.name: dataset.sha256 for dataset in recipe.placed_datasets()},
+    )

@@ -1,0 +1,181 @@
+"""Where things lie in a project, and how they are read and written: whole, or not at all."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError
+
+if TYPE_CHECKING:
+    from scaffold.parsing import Record
+    from scaffold.recipe import Recipe
+
+    RecordT = TypeVar("RecordT", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The paths of one project; `root` is absolute."""
+
+    root: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The contract."""
+        return self.root / "recipe.yaml"
+
+    @property
+    def calibration(self) -> Path:
+        """Recorded runs that came with the recipe."""
+        return self.root / "calibration.json"
+
+    @property
+    def milestones(self) -> Path:
+        """The way from the reference to the person's own system."""
+        return self.root / "milestones.yaml"
+
+    @property
+    def reference(self) -> Path:
+        """The untouched reference."""
+        return self.root / "reference"
+
+    @property
+    def lock(self) -> Path:
+        """Resolved packages."""
+        return self.root / "environment.lock"
+
+    @property
+    def reproduction(self) -> Path:
+        """The judged evidence of the reproduce milestone."""
+        return self.root / "evidence" / "reproduce.json"
+
+    @property
+    def state(self) -> Path:
+        """What is not for git."""
+        return self.root / ".scaffold"
+
+    @property
+    def runs(self) -> Path:
+        """One folder for each completed run."""
+        return self.state / "runs"
+
+
+def find_project(start: Path) -> Project:
+    """The project that a folder lies in.
+
+    Raises:
+        ProjectError: it lies in none.
+    """
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / "recipe.yaml").is_file() and (folder / "milestones.yaml").is_file():
+            return Project(folder)
+    raise ProjectError(
+        f"{start} is not in a project: no folder above it has recipe.yaml and milestones.yaml",
+        hint="cd into a project, or make one: mlloop-new my-project",
+    )
+
+
+def load_recipe(project: Project) -> "Recipe":
+    """Read and check `recipe.yaml`."""
+    from scaffold.parsing import parse_record
+    from scaffold.recipe import Recipe
+
+    return parse_record(Recipe, read_text(project.recipe), source="recipe.yaml")
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text.
+
+    Raises:
+        ProjectError: it is not there or not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {path.name}") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except OSError as error:
+        raise MachineError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
+    """A JSON file as a record.
+
+    Raises:
+        BrokenFileError: it is not JSON or not this record, with all problems.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return record.model_validate_json(read_text(path))
+    except ValidationError as error:
+        problems = [
+            Problem(source=path.name, line=1, where=".".join(map(str, detail["loc"])), message=detail["msg"])
+            for detail in error.errors(include_url=False)[:10]
+        ]
+        raise BrokenFileError(path.name, problems, hint=f"restore it: git checkout -- {path}") from error
+
+
+def write_record(record: "Record", path: Path) -> None:
+    """Write a record as JSON, whole or not at all."""
+    write_text(path, json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n")
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write plain data as JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file aside and rename it into place.
+
+    Raises:
+        MachineError: the disk is full or may not be written; what stood there before still stands.
+    """
+    aside = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(aside).chmod(0o644)
+        Path(aside).replace(path)
+    except OSError as error:
+        if aside:
+            Path(aside).unlink(missing_ok=True)
+        raise MachineError(
+            f"could not write {path}: {error.strerror or error}", hint="nothing was changed; free some space and repeat"
+        ) from error
+
+
+@contextlib.contextmanager
+def only_one(project: Project) -> Iterator[None]:
+    """Keep a second `scaffold` from making runs in the same project at the same time.
+
+    Raises:
+        ProjectError: another one is at it.
+    """
+    import fcntl
+
+    project.state.mkdir(exist_ok=True)
+    with (project.state / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise ProjectError(
+                f"another scaffold (process {file.read().strip() or 'unknown'}) makes runs in {project.root}",
+                hint="wait for it to end, or stop it",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

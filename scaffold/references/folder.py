@@ -1,0 +1,79 @@
+"""A reference that lies inside its recipe."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from scaffold.errors import FetchError
+from scaffold.recipe import PathReference
+from scaffold.repository import Repository, TreeEntry
+
+_LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
+"""What running or opening a folder leaves in it; never part of a reference in a folder."""
+
+
+def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
+    """Store the folder's files, byte for byte, and return the tree's id."""
+    root = recipe_dir / reference.path
+    if not root.is_dir():
+        raise FetchError(f"the recipe's reference folder {root} does not exist")
+    files = list(list_files(root))
+    if any(file.is_symlink() for file in files):
+        raise FetchError(f"{root} has links; a reference in a folder must be plain files")
+    ids = into.write_blobs(files)
+    entries = [
+        TreeEntry(mode=_mode(file), id=blob, path=file.relative_to(root).as_posix())
+        for file, blob in zip(files, ids, strict=True)
+    ]
+    return into.write_tree(entries, root_index(into))
+
+
+def root_index(repository: Repository) -> Path:
+    """An index of its own for building trees, beside the real one."""
+    git_dir = repository.folder / ".git"
+    return (git_dir if git_dir.is_dir() else repository.folder) / "scaffold-index"
+
+
+def list_files(root: Path) -> Iterator[Path]:
+    """Files and links below a folder, leftovers left out."""
+    for folder, names, files in os.walk(root):
+        linked = [name for name in names if (Path(folder) / name).is_symlink()]
+        names[:] = sorted(name for name in names if name not in _LEFTOVERS and name not in linked)
+        for name in sorted([*files, *linked]):
+            if name not in _LEFTOVERS and not name.endswith(".pyc"):
+                yield Path(folder) / name
+
+
+def content_id(root: Path) -> str:
+    """The git tree id that a folder's bytes have, without git.
+
+    Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+    """
+    trees: dict[Path, list[tuple[bytes, bytes, bytes]]] = {root: []}
+    for file in list_files(root):
+        content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+        blob.update(content)
+        for parent in (file.parent, *file.parent.parents):
+            if parent in trees:
+                break
+            trees[parent] = []
+        trees[file.parent].append((os.fsencode(file.name), _mode(file).encode(), blob.digest()))
+    for folder in sorted(trees, key=lambda path: len(path.parts), reverse=True):
+        # Git sorts a tree's entries as if folders ended in a slash.
+        ordered = sorted(trees[folder], key=lambda entry: entry[0] + (b"/" if entry[1] == b"40000" else b""))
+        body = b"".join(mode + b" " + name + b"\0" + object_id for name, mode, object_id in ordered)
+        tree = hashlib.sha1(b"tree %d\0" % len(body) + body, usedforsecurity=False)
+        if folder == root:
+            return tree.hexdigest()
+        trees[folder.parent].append((os.fsencode(folder.name), b"40000", tree.digest()))
+    raise AssertionError("the root is always among the trees")
+
+
+def _mode(file: Path) -> str:
+    mode = file.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "120000"
+    return "100755" if mode & stat.S_IXUSR else "100644"

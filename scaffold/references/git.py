@@ -1,0 +1,101 @@
+"""A reference that is one commit of a git repository, fetched alone into a cache shared by all projects."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from scaffold.cache import cache_dir
+from scaffold.errors import FetchError
+from scaffold.recipe import GitReference
+from scaffold.references.folder import root_index
+from scaffold.repository import Repository, TreeEntry
+
+
+def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
+    """Put the commit's tree, less what is excluded, into a repository and return the tree's id."""
+    cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=bool(reference.exclude))
+    tree = cache.call("rev-parse", f"{reference.revision}^{{tree}}")
+    if reference.exclude:
+        entries = _without(cache.entries(tree), reference.exclude)
+        fetch_blobs(cache, reference.git, reference.revision, {entry.id for entry in entries}, offline=offline)
+        tree = cache.write_tree(entries, root_index(cache))
+    into.import_tree(cache, tree)
+    return tree
+
+
+def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = False) -> Repository:
+    """The cache's repository for a URL, with one commit in it; asks the network only if it is not there.
+
+    Raises:
+        FetchError: offline and not there, or the remote does not give it whole. Nothing half-fetched is kept.
+    """
+    folder = cache_dir("git") / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}{'.blobless' * blobless}.git"
+    marker = folder / "complete" / revision
+    if marker.exists():
+        return Repository(folder)
+    if offline:
+        raise FetchError(f"{url} at {revision} is not in the cache, and --offline forbids to fetch it")
+    is_new = not folder.exists()
+    cache = Repository.create(folder, bare=True)
+    try:
+        cache.fetch(url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else []))
+        if cache.find_id(f"{revision}^{{commit}}") != revision:
+            raise FetchError(f"{url} has no commit {revision}")
+        marker.parent.mkdir(exist_ok=True)
+        marker.touch()
+    except FetchError as error:
+        if "unable to read" in error.message or "missing" in error.message:
+            error.hint = "the remote lacks some of its own files: name them under reference.exclude"
+        elif "not our ref" in error.message or "no such" in error.message:
+            error.hint = f"the revision does not exist there: `git ls-remote {url}` lists what does"
+        raise
+    finally:
+        if is_new and not marker.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    return cache
+
+
+def fetch_blobs(cache: Repository, url: str, revision: str, wanted: set[str], *, offline: bool) -> None:
+    """Fetch the file contents that a blobless commit still lacks."""
+    missing = sorted(cache.missing_below(revision) & wanted)
+    if missing and offline:
+        raise FetchError(f"{len(missing)} files of {url} are not in the cache, and --offline forbids to fetch them")
+    if missing:
+        cache.fetch(url, missing, "--filter=blob:none")
+
+
+def _without(entries: list[TreeEntry], excluded: tuple[str, ...]) -> list[TreeEntry]:
+    for path in excluded:
+        if not any(entry.path == path or entry.path.startswith(f"{path}/") for entry in entries):
+            raise FetchError(f"reference.exclude names {path!r}, which the reference does not have")
+    return [
+        entry
+        for entry in entries
+        if not any(entry.path == path or entry.path.startswith(f"{path}/") for path in excluded)
+    ]
+
+
+def resolve(url: str, name: str) -> str:
+    """The full commit id that a branch or tag names today.
+
+    Raises:
+        FetchError: it names none.
+    """
+    found = Repository(Path.cwd()).remote_id(url, name)
+    if found is None:
+        raise FetchError(f"{url} has no branch or tag {name!r}", hint=f"`git ls-remote {url}` lists what it has")
+    return found
+
+
+def cached_file(url: str, revision: str, path: str, *, offline: bool) -> bytes:
+    """One file of one commit; only that file's bytes are fetched where the server can leave out the rest.
+
+    Raises:
+        FetchError: it cannot be had, or the commit has no such file.
+    """
+    cache = cached_commit(url, revision, offline=offline, blobless=True)
+    entry = next((entry for entry in cache.entries(f"{revision}^{{tree}}") if entry.path == path), None)
+    if entry is None or not entry.mode.startswith("100"):
+        raise FetchError(f"{url} at {revision} has no file {path!r}")
+    fetch_blobs(cache, url, revision, {entry.id}, offline=offline)
+    return cache.read_blob(entry.id)

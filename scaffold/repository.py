@@ -1,0 +1,309 @@
+"""Git, called with explicit arguments. The only module that imports GitPython.
+
+A repository from elsewhere is a stranger's: no hooks, no file-system monitor, no submodules, no filters, and only the
+transports named in `_NETWORK`. User text is never an option: it stands behind `--` or was checked by `fields`.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import git
+
+from scaffold.errors import FetchError, MachineError, ProjectError
+from scaffold.fields import check_relpath
+
+_HARDENED = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.attributesFile=/dev/null",
+    "-c", "core.autocrlf=false",
+    "-c", "core.safecrlf=false",
+    "-c", "commit.gpgSign=false",
+    "-c", "gc.auto=0",
+    "-c", "submodule.recurse=false",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+_NETWORK = (
+    "-c", "protocol.allow=never",
+    "-c", "protocol.https.allow=always",
+    "-c", "protocol.ssh.allow=always",
+    "-c", "protocol.file.allow=always",
+    "-c", "fetch.fsckObjects=true",
+    # Harmless slips that old, well-known repositories carry; everything else fsck finds is refused.
+    "-c", "fetch.fsck.zeroPaddedFilemode=ignore",
+    "-c", "fetch.fsck.badTimezone=ignore",
+    "-c", "fetch.fsck.missingSpaceBeforeDate=ignore",
+)  # fmt: skip
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+_CLEARED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX")
+
+UNTOUCHED_ATTRIBUTES = "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
+"""For `.git/info/attributes`: attributes inside the reference may not change its bytes on checkout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    """A file, link or submodule of a tree, with its path from the top."""
+
+    mode: str
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who a commit is by; `date` in any form that git reads."""
+
+    name: str
+    email: str
+    date: str | None = None
+
+
+class Repository:
+    """A git directory, bare or with a work tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in _CLEARED:
+            os.environ.pop(name, None)
+        self._git = git.Git(str(folder))
+
+    @classmethod
+    def create(cls, folder: Path, *, bare: bool = False) -> "Repository":
+        """Make an empty repository with branch main and none of the person's template hooks."""
+        folder.mkdir(parents=True, exist_ok=True)
+        repository = cls(folder)
+        repository.call("init", "--quiet", "--template=", "--initial-branch=main", *(["--bare"] if bare else []))
+        return repository
+
+    def call(self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Run one git command and return what it prints, without the last newline.
+
+        Raises:
+            ProjectError: git says no; the message is its own.
+        """
+        try:
+            return self._execute(arguments, stdin, env, ())
+        except git.GitCommandError as error:
+            raise ProjectError(f"git {arguments[0]} failed in {self.folder}: {_said(error)}") from error
+
+    def _execute(
+        self, arguments: Iterable[str], stdin: bytes | None, env: Mapping[str, str] | None, options: Iterable[str]
+    ) -> str:
+        command = ["git", *_HARDENED, *options, *arguments]
+        try:
+            if stdin is None:
+                return str(self._git.execute(command, env={**_ENVIRONMENT, **(env or {})}))
+            with _pipe_holding(stdin) as pipe:
+                return str(self._git.execute(command, istream=pipe, env={**_ENVIRONMENT, **(env or {})}))
+        except git.GitCommandNotFound as error:
+            raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def missing_below(self, revision: str) -> set[str]:
+        """Ids that a commit needs and that are not here; asks no remote."""
+        listed = self.call("rev-list", "--objects", "--missing=print", "--no-object-names", "--max-count=1", revision)
+        return {line[1:] for line in listed.splitlines() if line.startswith("?")}
+
+    def find_id(self, name: str) -> str | None:
+        """The full id that a revision expression names, if it names any."""
+        try:
+            return self._execute(("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ())
+        except git.GitCommandError:
+            return None
+
+    def entries(self, tree: str) -> list[TreeEntry]:
+        """All files, links and submodules below a tree."""
+        listed = self.call("ls-tree", "-r", "-z", "--full-tree", tree)
+        found = []
+        for line in listed.split("\0"):
+            if line:
+                head, path = line.split("\t", 1)
+                mode, _, object_id = head.split(" ")
+                found.append(TreeEntry(mode=mode, id=object_id, path=path))
+        return found
+
+    def read_blob(self, object_id: str) -> bytes:
+        """The bytes of one blob, whatever their encoding."""
+        command = ["git", *_HARDENED, "cat-file", "blob", object_id]
+        try:
+            return bytes(self._git.execute(command, stdout_as_string=False, strip_newline_in_stdout=False))
+        except git.GitCommandError as error:
+            raise ProjectError(f"git cat-file failed in {self.folder}: {_said(error)}") from error
+
+    def commit_date(self, revision: str) -> str:
+        """Committer date of a commit, ISO 8601."""
+        return self.call("show", "--no-patch", "--format=%cI", revision)
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def write_tree(self, entries: Iterable[TreeEntry], index: Path) -> str:
+        """The id of a tree with these entries, whether their blobs are here or not."""
+        listed = "".join(f"{entry.mode} {entry.id}\t{entry.path}\0" for entry in entries)
+        env = {"GIT_INDEX_FILE": str(index)}
+        self.call("read-tree", "--empty", env=env)
+        self.call("update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env)
+        return self.call("write-tree", "--missing-ok", env=env)
+
+    def write_blobs(self, files: Iterable[Path]) -> list[str]:
+        """Store files as they are, byte for byte, and return their ids in order."""
+        listed = b"".join(os.fsencode(file) + b"\n" for file in files)
+        return self.call("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed).split()
+
+    def make_tree(self, folders: Mapping[str, str]) -> str:
+        """A tree whose only entries are these sub-trees by name."""
+        listed = "".join(f"040000 tree {tree}\t{name}\0" for name, tree in sorted(folders.items()))
+        return self.call("mktree", "-z", stdin=listed.encode())
+
+    def commit_tree(self, tree: str, message: str, parents: Iterable[str], author: Author) -> str:
+        """A commit of a tree on no branch."""
+        dates = {"GIT_AUTHOR_DATE": author.date, "GIT_COMMITTER_DATE": author.date} if author.date else {}
+        env = {
+            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email, **dates,
+        }  # fmt: skip
+        options = [word for parent in parents for word in ("-p", parent)]
+        return self.call("commit-tree", tree, *options, "-F", "-", stdin=message.encode(), env=env)
+
+    def import_tree(self, source: "Repository", tree: str) -> None:
+        """Copy a tree and all below it from another repository, without touching a byte."""
+        packer = source._git.execute(
+            ["git", *_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
+            istream=_pipe_holding(f"{tree}\n".encode()), as_process=True, env={**_ENVIRONMENT},
+        )  # fmt: skip
+        try:
+            self._git.execute(
+                ["git", *_HARDENED, "index-pack", "--stdin"],
+                istream=packer.proc.stdout, env={**_ENVIRONMENT},  # type: ignore[union-attr]
+            )  # fmt: skip
+            packer.wait()  # type: ignore[union-attr]
+        except git.GitCommandError as error:
+            raise FetchError(f"the reference could not be copied from {source.folder}: {_said(error)}") from error
+
+    def extract(self, tree: str, folder: Path) -> None:
+        """Write a tree's plain files below a folder, whole or not at all; links and submodules are left out."""
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".extract-"))
+        try:
+            for entry in self.entries(tree):
+                if entry.mode in ("100644", "100755"):
+                    check_relpath(entry.path)
+                    file = aside / entry.path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(self.read_blob(entry.id))
+                    file.chmod(int(entry.mode[-3:], 8))
+            aside.replace(folder)
+        except ValueError as error:
+            raise FetchError(f"{entry.path!r} in {self.folder}: {error}") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def commit_paths(self, paths: Iterable[str], message: str) -> str | None:
+        """Commit these paths of the work tree and nothing else.
+
+        Returns:
+            why that could not be done (no identity, a merge under way), or None.
+        """
+        names = list(paths)
+        try:
+            self._execute(("add", "--", *names), None, None, ())
+            if not self._execute(("status", "--porcelain", "--", *names), None, None, ()):
+                return None
+            self._execute(("commit", "--quiet", "--only", "-F", "-", "--", *names), message.encode(), None, ())
+        except git.GitCommandError as error:
+            return _said(error)
+        return None
+
+    # --- network -----------------------------------------------------------------------------------------------
+
+    def fetch(self, url: str, wanted: Iterable[str], *options: str) -> None:
+        """Fetch objects by full id, no tags.
+
+        Args:
+            url: where from; must have passed `fields.check_git_url`.
+            wanted: full ids.
+            options: `--depth=1` for commits without history, `--filter=blob:none` without file contents.
+
+        Raises:
+            FetchError: with git's own reason.
+        """
+        self.call("config", "remote.origin.url", url)
+        arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+        arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
+        try:
+            self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), None, _NETWORK)
+        except git.GitCommandError as error:
+            raise FetchError(f"could not fetch from {url}: {_said(error)}") from error
+
+    def remote_id(self, url: str, name: str) -> str | None:
+        """The commit that a branch or tag of a remote names today.
+
+        Raises:
+            FetchError: the remote cannot be reached.
+        """
+        try:
+            listed = self._execute(
+                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"), None, None, _NETWORK
+            )
+        except git.GitCommandError as error:
+            raise FetchError(f"could not ask {url} for {name!r}: {_said(error)}") from error
+        found = {line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line}
+        for full in (f"refs/tags/{name}^{{}}", f"refs/tags/{name}", f"refs/heads/{name}", name):
+            if full in found:
+                return found[full]
+        return None
+
+
+def apply_patch(patch: Path, folder: Path) -> None:
+    """Apply a diff to a folder that is no repository; git itself refuses paths that leave it.
+
+    Raises:
+        ProjectError: it does not apply.
+    """
+    env = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    Repository(folder).call("apply", "--whitespace=nowarn", "--", str(patch), env=env)
+
+
+def check_patches(repository: Repository, tree: str, patches: Iterable[Path], index: Path) -> str:
+    """Apply diffs one after the other to a tree, in an index of their own, and return the patched tree's id."""
+    env = {"GIT_INDEX_FILE": str(index)}
+    repository.call("read-tree", tree, env=env)
+    for patch in patches:
+        try:
+            repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
+        except ProjectError as error:
+            reason = error.message.partition(": ")[2]
+            raise FetchError(
+                f"patch {patch.name} does not apply to the reference: {reason}",
+                hint="make it anew against the pinned revision with `git diff`",
+            ) from error
+    return repository.call("write-tree", env=env)
+
+
+def person() -> Author | None:
+    """The name and address that git would commit under, if the person has told it."""
+    try:
+        ident = git.Git().execute(["git", "var", "GIT_AUTHOR_IDENT"], env=_ENVIRONMENT)
+    except git.GitCommandError:
+        return None
+    match = re.fullmatch(r"(.*) <(.*)> \d+ [-+]\d+", str(ident))
+    return Author(name=match[1], email=match[2]) if match else None
+
+
+def _pipe_holding(content: bytes):  # type: ignore[no-untyped-def]  # a file object with a descriptor
+    holder = tempfile.TemporaryFile()
+    holder.write(content)
+    holder.seek(0)
+    return holder
+
+
+def _said(error: git.GitCommandError) -> str:
+    """Git's own reason, without the command line, without credentials."""
+    text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
+    lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+    return re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[-3:])) or f"exit status {error.status}"

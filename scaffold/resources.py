@@ -1,0 +1,53 @@
+"""What this machine has: cores, memory, accelerator, and how to name it in evidence."""
+
+import functools
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from scaffold.evidence import Machine
+
+
+def usable_cores() -> int:
+    """Cores that this process may use (a container or taskset may allow fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def describe_machine() -> Machine:
+    """The hardware and system, for evidence. Imports no torch: the accelerator is asked of its driver."""
+    return Machine(
+        processor=_processor(),
+        cores=usable_cores(),
+        memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        accelerator=_accelerator(),
+        system=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _accelerator() -> str | None:
+    import subprocess
+
+    query = shutil.which("nvidia-smi")
+    if query is None:
+        return "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else None
+    try:
+        answer = subprocess.run(
+            [query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    names = sorted(set(answer.stdout.strip().splitlines()))
+    return ", ".join(names) or None

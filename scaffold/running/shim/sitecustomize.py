@@ -1,0 +1,206 @@
+"""Seeds a program, or shifts its own seeds, without editing it. First on PYTHONPATH of every run.
+
+Runs inside whatever interpreter the reference needs: no dependencies, Python 3.7 syntax. It must never be the reason
+that a program fails, so each patch that does not fit a library is left out and said in the report.
+
+    SCAFFOLD_SEED_HOW     offset (shift every seeding call), inject (seed at start), anything else: only watch
+    SCAFFOLD_SEED         the seed, or how far to shift
+    SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself made
+"""
+
+import atexit
+import importlib.abc
+import json
+import operator
+import os
+import sys
+import threading
+
+_HOW = os.environ.get("SCAFFOLD_SEED_HOW", "")
+_SEED = int(os.environ.get("SCAFFOLD_SEED", "0"))
+_REPORT = os.environ.get("SCAFFOLD_SEED_REPORT", "")
+_calls = {}
+_missed = []
+_inside = threading.local()
+
+
+def _note(library, call):
+    seen = _calls.setdefault(library, [])
+    if call not in seen and len(seen) < 20:
+        seen.append(call)
+
+
+def _shifted(library, value):
+    if _HOW != "offset" or isinstance(value, bool):
+        return value
+    try:
+        # 32 bits are the narrowest seed that a library takes (numpy).
+        return (operator.index(value) + _SEED) % 2**32
+    except TypeError:
+        _missed.append("%s is seeded with %.40r, which is no integer: not shifted" % (library, value))
+        return value
+
+
+def _wrap(library, name, function, position=0, keyword="seed"):
+    """A seeding function that shifts its seed. A seeding call made by another one is not shifted again."""
+
+    def seeding(*args, **kwargs):
+        if getattr(_inside, "active", False):
+            return function(*args, **kwargs)
+        given = args[position] if len(args) > position else kwargs.get(keyword)
+        if given is not None:
+            # Only a given seed fixes the result; seed() and seed(None) draw from the system.
+            _note(library, "%s(%.40r)" % (name, given))
+            if len(args) > position:
+                args = args[:position] + (_shifted(library, given),) + args[position + 1 :]
+            else:
+                kwargs[keyword] = _shifted(library, given)
+        _inside.active = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _inside.active = False
+
+    seeding.__name__ = name.rpartition(".")[2]
+    seeding.__doc__ = getattr(function, "__doc__", None)
+    seeding.__wrapped__ = function
+    return seeding
+
+
+def _replace(library, owner, name, position=0, keyword="seed"):
+    function = getattr(owner, name, None)
+    if function is None:
+        return
+    try:
+        setattr(owner, name, _wrap(library, "%s.%s" % (library, name), function, position, keyword))
+    except (AttributeError, TypeError):
+        _missed.append("%s.%s" % (library, name))
+
+
+def _subclass(library, owner, name, method):
+    """Replace a class by a subclass whose `method` shifts its seed; instances of the old one still count as its own."""
+    original = getattr(owner, name, None)
+    if original is None:
+        return
+
+    class Meta(type(original)):
+        def __instancecheck__(cls, instance):
+            return isinstance(instance, original)
+
+        def __subclasscheck__(cls, subclass):
+            return issubclass(subclass, original)
+
+    try:
+        wrapped = _wrap(library, "%s.%s" % (library, name), getattr(original, method), 1)
+        body = {method: wrapped, "__module__": original.__module__, "__doc__": original.__doc__}
+        setattr(owner, name, Meta(name, (original,), body))
+    except (AttributeError, TypeError):
+        _missed.append("%s.%s" % (library, name))
+
+
+def _patch_random(random):
+    if _HOW == "inject":
+        random.seed(_SEED)
+    _replace("random", random, "seed", 0, "a")
+    if _HOW == "offset":
+        _subclass("random", random, "Random", "seed")
+
+
+def _patch_numpy(numpy):
+    if _HOW == "inject":
+        numpy.random.seed(_SEED % 2**32)
+    _replace("numpy", numpy.random, "seed")
+    if _HOW == "offset":
+        _replace("numpy", numpy.random, "default_rng")
+        _subclass("numpy", numpy.random, "RandomState", "__init__")
+
+
+def _patch_torch(torch):
+    if _HOW == "inject":
+        torch.manual_seed(_SEED)
+    _replace("torch", torch, "manual_seed")
+    _replace("torch", torch.random, "manual_seed")
+    for backend in ("cuda", "mps", "xpu"):
+        module = getattr(torch, backend, None)
+        if module is not None:
+            _replace("torch", module, "manual_seed")
+            _replace("torch", module, "manual_seed_all")
+    if _HOW == "offset":
+        _subclass("torch", torch, "Generator", "manual_seed")
+
+
+def _unsupported(name):
+    def patch(module):
+        _missed.append("%s is imported: its seeds are not reached" % name)
+
+    return patch
+
+
+_PATCHES = {
+    "numpy": _patch_numpy,
+    "torch": _patch_torch,
+    "jax": _unsupported("jax"),
+    "tensorflow": _unsupported("tensorflow"),
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Lets the other finders find a library, and patches it right after it was imported."""
+
+    def find_spec(self, name, path, target=None):
+        if name not in _PATCHES:
+            return None
+        patch = _PATCHES.pop(name)
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find and finder is not self else None
+            if spec is not None:
+                break
+        else:
+            _PATCHES[name] = patch
+            return None
+        if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                try:
+                    patch(module)
+                except Exception as error:
+                    _missed.append("%s: %s" % (name, error))
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def _write_report():
+    try:
+        path = os.path.join(_REPORT, "%d.json" % os.getpid())
+        with open(path + ".part", "w") as file:
+            json.dump({"calls": _calls, "missed": _missed}, file)
+        os.replace(path + ".part", path)
+    except OSError:
+        pass
+
+
+def _run_next_sitecustomize():
+    """A distribution's own sitecustomize, hidden by this one, still runs."""
+    import importlib.machinery
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    rest = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
+    if spec is not None and spec.loader is not None:
+        import importlib.util
+
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+if _HOW:
+    import random as _random
+
+    _patch_random(_random)
+    sys.meta_path.insert(0, _Finder())
+    if _REPORT:
+        atexit.register(_write_report)
+_run_next_sitecustomize()

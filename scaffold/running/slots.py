@@ -1,0 +1,55 @@
+"""Several seeds at once on this machine: as many as there are slots, the next as soon as one is free."""
+
+import select
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from scaffold.evidence import RunRecord
+from scaffold.running.launcher import Plan, Running, finish, follow, start, stop
+
+_REFRESH_S = 0.25
+
+
+class Watcher(Protocol):
+    """Is told how runs go; shows it, or does nothing."""
+
+    def started(self, seed: int, smoke: bool) -> None:
+        """A run has begun."""
+
+    def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
+        """A run has reached a step of its progress (0 when the recipe has none)."""
+
+    def ended(self, record: RunRecord) -> None:
+        """A run is complete, well or not."""
+
+
+def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) -> list[RunRecord]:
+    """Run these seeds and return their records in order of ending.
+
+    On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves nothing.
+    """
+    waiting = deque(seeds)
+    active: dict[int, Running] = {}
+    records: list[RunRecord] = []
+    try:
+        while waiting or active:
+            while waiting and len(active) < slots:
+                seed = waiting.popleft()
+                running = start(plan, seed)
+                assert running.process.stdout is not None
+                active[running.process.stdout.fileno()] = running
+                watcher.started(seed, plan.smoke)
+            # A supervisor's output ends when it does.
+            ended = select.select(list(active), [], [], _REFRESH_S)[0]
+            for descriptor in ended:
+                running = active.pop(descriptor)
+                records.append(finish(running))
+                watcher.ended(records[-1])
+            for running in active.values():
+                watcher.advanced(running.seed, follow(running), time.monotonic() - running.started_s)
+    finally:
+        for running in active.values():
+            stop(running)
+    return records

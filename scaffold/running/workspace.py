@@ -1,0 +1,78 @@
+"""The folder of one run: a copy of the reference, patched, with drivers beside it and datasets in place.
+
+run.json, series.json   the record, and all metric points
+tree/                   the copy that the commands work in
+drivers/                our own programs that call the reference
+logs/                   0-prepare.out, 0-prepare.err, 1-train.out, ...
+seeding/                what the shim saw, one file a process
+tmp/                    the run's temporary folder
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold.datasets import place
+from scaffold.errors import MachineError
+from scaffold.recipe import Recipe
+from scaffold.references.folder import list_files
+from scaffold.repository import apply_patch
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Paths of one run."""
+
+    folder: Path
+
+    @property
+    def tree(self) -> Path:
+        """The copy of the reference."""
+        return self.folder / "tree"
+
+    @property
+    def drivers(self) -> Path:
+        """The recipe's own programs."""
+        return self.folder / "drivers"
+
+    @property
+    def logs(self) -> Path:
+        """Whole output of every step."""
+        return self.folder / "logs"
+
+    @property
+    def seeding(self) -> Path:
+        """Reports of the seeding shim."""
+        return self.folder / "seeding"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the run."""
+        return self.folder / "tmp"
+
+
+def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path, datasets: Mapping[str, Path]) -> None:
+    """Make a run's folder from the reference, the recipe's files and the datasets.
+
+    Raises:
+        MachineError: the disk is full or may not be written.
+        ProjectError, RunError: a patch does not apply, a dataset cannot be placed.
+    """
+    try:
+        for folder in (workspace.tree, workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary):
+            folder.mkdir(parents=True)
+        for file in list_files(reference):
+            target = workspace.tree / file.relative_to(reference)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target, follow_symlinks=False)
+        for driver in recipe.reference.drivers:
+            target = workspace.folder / driver
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(recipe_dir / driver, target)
+    except OSError as error:
+        raise MachineError(f"could not make the run's folder {workspace.folder}: {error.strerror or error}") from error
+    for patch in recipe.reference.patches:
+        apply_patch(recipe_dir / patch.file, workspace.tree)
+    for dataset in recipe.placed_datasets():
+        place(dataset, datasets[dataset.name], workspace.tree)

@@ -1,0 +1,174 @@
+"""Where a project stands, and the one next action.
+
+What was worked out is kept in `.scaffold/status.json` beside the size and time of every file it depends on, so that
+asking again costs a few file look-ups and imports nothing heavy.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import scaffold
+from scaffold.errors import MachineError
+from scaffold.judgement import Judgement, Word
+from scaffold.project import Project, write_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One milestone and its derived state."""
+
+    id: str
+    phase: str
+    state: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where a project stands.
+
+    Attributes:
+        evidence: `none`, `current` or `stale`; `stale_because` says why.
+        word: of the stored judgement, if there is evidence.
+        command: the next thing to type; `why` says why, `about_s` how long it takes on this machine if known.
+        can_change: whether another `scaffold verify` could change the word.
+    """
+
+    name: str
+    recipe: str
+    reference: str
+    evidence: str
+    stale_because: tuple[str, ...]
+    word: str | None
+    reason: str | None
+    seeds: int
+    milestones: tuple[Step, ...]
+    command: str
+    why: str
+    about_s: float | None
+    can_change: bool
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Status":
+        """Read what `as_mapping` and JSON made of a status."""
+        steps = tuple(Step(**step) for step in data["milestones"])
+        return cls(**{**data, "milestones": steps, "stale_because": tuple(data["stale_because"])})
+
+
+def load_status(project: Project) -> Status:
+    """Where the project stands now; from the cache if no file that matters has changed.
+
+    Raises:
+        BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or the evidence cannot be read.
+    """
+    fingerprint = _fingerprint(project)
+    cache = project.state / "status.json"
+    try:
+        stored = json.loads(cache.read_text())
+        if stored["fingerprint"] == fingerprint:
+            return Status.from_mapping(stored["status"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there or not ours: work it out
+    status = _work_out(project)
+    try:
+        write_json({"fingerprint": fingerprint, "status": status.as_mapping()}, cache)
+    except MachineError:
+        pass  # a read-only project can be looked at all the same
+    return status
+
+
+def current_judgement(project: Project) -> Judgement | None:
+    """The stored judgement if it still speaks of the project and nothing further would be run."""
+    status = load_status(project)
+    if status.evidence != "current" or status.can_change:
+        return None
+    return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
+
+
+def _fingerprint(project: Project) -> list[Any]:
+    """Changes when a file that the status depends on changes (size, time, inode)."""
+    stamps: list[Any] = [scaffold.__version__]
+    single = (project.recipe, project.milestones, project.calibration, project.lock, project.reproduction, project.runs)
+    for path in single:
+        stamps.append(_stamp(path))
+    pending = [str(project.reference)]
+    while pending:
+        try:
+            entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            status = entry.stat(follow_symlinks=False)
+            stamps.append([entry.name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode])
+    return stamps
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _work_out(project: Project) -> Status:
+    from scaffold.milestone import Milestones, derive_states
+    from scaffold.parsing import parse_record
+    from scaffold.project import load_recipe, read_text
+    from scaffold.recipe import repository_name
+    from scaffold.verdict import is_decided
+    from scaffold.verify import find_stale, read_evidence
+
+    recipe = load_recipe(project)
+    milestones = parse_record(Milestones, read_text(project.milestones), source="milestones.yaml").milestones
+    evidence = read_evidence(project)
+    stale = find_stale(project, recipe, evidence) if evidence else []
+    judgement = Judgement.from_mapping(evidence.judgement) if evidence else None
+    word = judgement.word if judgement else None
+    seeds = len({run.seed for run in evidence.runs}) if evidence else 0
+    passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
+    states = derive_states(milestones, passed)
+    can_change = judgement is None or bool(stale) or not is_decided(judgement, recipe, seeds)
+    command, why = _next(word, stale, can_change, states, [step.id for step in milestones])
+    mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
+    return Status(
+        name=project.root.name, recipe=recipe.id, reference=repository_name(recipe.reference),
+        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
+        milestones=tuple(
+            Step(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
+        ),
+        command=command, why=why, can_change=can_change,
+        about_s=(mean_s or recipe.resources.run_time_s) * 4 if command == "scaffold verify" else None,
+    )  # fmt: skip
+
+
+def _next(
+    word: Word | None, stale: list[str], can_change: bool, states: Mapping[str, Any], order: list[str]
+) -> tuple[str, str]:
+    if word is None:
+        return "scaffold verify", "nothing has been run yet: see whether the reference gives its published result here"
+    if stale:
+        return "scaffold verify", f"the evidence is stale: {'; '.join(stale)}"
+    if word is Word.REPRODUCED:
+        opened = [step for step in order if states[step].value == "open"]
+        text = f"open: {', '.join(opened)}" if opened else "every milestone has passed"
+        return "pytest", f"the published result is reproduced; {text}"
+    if can_change:
+        return "scaffold verify", "the seeds so far do not decide: run more"
+    if word is Word.INCONCLUSIVE:
+        return "scaffold verify --json", "more seeds will not decide it: read each finding's reason"
+    return (
+        "scaffold verify --json",
+        "the published result is not reproduced: read each finding's reason before you build on it",
+    )

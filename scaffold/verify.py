@@ -1,0 +1,167 @@
+"""Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from scaffold.datasets import OnBytes
+from scaffold.environment import ReadyEnvironment
+from scaffold.errors import BrokenFileError
+from scaffold.evidence import Calibration, Evidence, JudgedRun
+from scaffold.inputs import file_digest, program_digest
+from scaffold.judgement import Judgement, Word
+from scaffold.project import Project, load_recipe, read_record, write_record
+from scaffold.recipe import Recipe
+from scaffold.references.folder import content_id
+from scaffold.repository import Repository
+from scaffold.resources import describe_machine
+from scaffold.run import find_failed, make_runs, planned_seeds
+from scaffold.running.archive import judged_runs
+from scaffold.running.preparation import prepare
+from scaffold.running.slots import Watcher
+from scaffold.verdict import is_decided, judge, needs_series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A judgement and what became of it. `not_committed` is git's reason when the evidence could not be committed."""
+
+    judgement: Judgement
+    evidence: Evidence
+    not_committed: str | None
+
+
+def verify_reproduction(
+    project: Project,
+    watcher: Watcher,
+    *,
+    slots: int | None = None,
+    offline: bool = False,
+    on_bytes: OnBytes | None = None,
+    on_judged: Callable[[Judgement], None] = lambda _: None,
+) -> Verified:
+    """Run seeds until the sequential test decides or the rule allows no more, then write `evidence/reproduce.json`.
+
+    Raises:
+        ProjectError: `reference/` was edited, or another scaffold is at work here.
+        RunError: runs failed; what went well is kept.
+        FetchError, MachineError: see `prepare`.
+    """
+    recipe = load_recipe(project)
+    calibration = load_calibration(project, recipe)
+    plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
+    deviations = find_deviations(project, recipe, calibration, plan.environment)
+    count = min(room, recipe.rule.max_seeds)
+    while True:
+        records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
+        runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
+        judgement = judge(recipe, runs, calibration, deviations)
+        on_judged(judgement)
+        distinct = len({run.seed for run in runs})
+        if is_decided(judgement, recipe, distinct):
+            break
+        # As many as run at once, but no more than are expected to be needed.
+        expected = max((finding.more_seeds or 1 for finding in judgement.findings), default=1)
+        count = min(recipe.rule.max_seeds, distinct + min(room, expected))
+    evidence = Evidence(
+        milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
+        calibration=file_digest(project.calibration) if recipe.calibration else None,
+        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(find_failed(plan)),
+        judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    ).sealed()  # fmt: skip
+    write_record(evidence, project.reproduction)
+    return Verified(judgement=judgement, evidence=evidence, not_committed=_commit(project, judgement))
+
+
+def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
+    """The calibration runs that came with the recipe."""
+    return read_record(Calibration, project.calibration) if recipe.calibration else None
+
+
+def find_deviations(
+    project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
+) -> list[str]:
+    """Differences from what was published, and from what the calibration runs were made with."""
+    found = recipe.deviations()
+    if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
+        found.append("the recipe's device is cuda, and this machine has none")
+    if calibration is None:
+        return found
+    if calibration.reference != recipe.reference.tree:
+        found.append(f"the calibration runs were made with the reference tree {calibration.reference[:12]}")
+    if calibration.program != program_digest(recipe, project.root):
+        found.append("the calibration runs were made with other commands or hyperparameters")
+    named = {_name(line) for line in recipe.environment.packages}
+    shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
+    for line in environment.packages:
+        name, _, version = line.partition("==")
+        if name in named and name in shipped and shipped[name] != version:
+            found.append(f"{name} is {version}, in the calibration runs {shipped[name]}")
+    return found
+
+
+def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str]:
+    """Why evidence no longer speaks of the project as it is; empty when it does."""
+    stale = []
+    if evidence.seal != evidence.expected_seal():
+        stale.append("evidence/reproduce.json was edited after it was written")
+    tree = content_id(project.reference) if project.reference.is_dir() else "nothing"
+    if tree != evidence.inputs.reference or tree != recipe.reference.tree:
+        stale.append("reference/ changed")
+    if evidence.inputs.program != program_digest(recipe, project.root):
+        stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
+    if not project.lock.exists() or evidence.inputs.lock != file_digest(project.lock):
+        stale.append("environment.lock changed")
+    if dict(evidence.inputs.data) != {dataset.name: dataset.sha256 for dataset in recipe.placed_datasets()}:
+        stale.append("the datasets changed")
+    if evidence.rule != recipe.rule_digest():
+        stale.append("the recipe's metrics, claims or rule changed after results were seen")
+    if evidence.calibration != (file_digest(project.calibration) if recipe.calibration else None):
+        stale.append("calibration.json changed")
+    return stale
+
+
+def read_evidence(project: Project) -> Evidence | None:
+    """The reproduction's evidence, if there is any.
+
+    Raises:
+        BrokenFileError: it is not evidence.
+    """
+    return read_record(Evidence, project.reproduction) if project.reproduction.exists() else None
+
+
+def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgement:
+    """The judgement that the runs in the evidence lead to now, which must be the one it holds.
+
+    Raises:
+        BrokenFileError: the stored word does not follow from the stored runs.
+    """
+    stored = Judgement.from_mapping(evidence.judgement)
+    runs: tuple[JudgedRun, ...] = evidence.runs
+    fresh = judge(recipe, runs, load_calibration(project, recipe), stored.deviations)
+    if fresh.word is not stored.word:
+        from scaffold.errors import Problem
+
+        message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
+        problem = Problem(source="evidence/reproduce.json", line=1, where="judgement", message=message)
+        raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")
+    return stored
+
+
+def _commit(project: Project, judgement: Judgement) -> str | None:
+    """Commit the evidence and the lock; tag the commit when the milestone has passed. Returns why not, or None."""
+    repository = Repository(project.root)
+    lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
+    message = f"Verify: {judgement.word.value}\n\n" + "\n".join(lines) + "\n"
+    paths = ["environment.lock", "evidence/reproduce.json"]
+    reason = repository.commit_paths(paths, message)
+    if reason is None and judgement.word is Word.REPRODUCED:
+        repository.call("tag", "--force", "milestone/reproduce")
+    return reason
+
+
+def _name(requirement: str) -> str:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(Requirement(requirement).name)
