@@ -6,7 +6,7 @@ from pathlib import Path
 from scaffold.catalogue import FoundRecipe
 from scaffold.errors import UsageError
 from scaffold.inputs import program_digest
-from scaffold.recipe import CALIBRATION_SEED, repository_name
+from scaffold.recipe import CALIBRATION_SEED, reference_name
 from scaffold.references import fetch_reference
 from scaffold.references.folder import root_index
 from scaffold.repository import Repository, check_patches
@@ -23,12 +23,12 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
     recipe = found.recipe
     with tempfile.TemporaryDirectory() as folder:
         repository = Repository.create(Path(folder) / "check", bare=True)
-        tree = fetch_reference(recipe.reference, found.folder, repository, offline=offline)
+        tree = fetch_reference(recipe, found.folder, repository, offline=offline)
         patches = [found.folder / patch.file for patch in recipe.reference.patches]
         check_patches(repository, tree, patches, root_index(repository))
     notes = [
         f"{found.origin}: the text is a valid recipe",
-        f"reference {repository_name(recipe.reference)}: tree {tree} as pinned, {len(patches)} patches apply",
+        f"reference {reference_name(recipe)}: tree {tree} as pinned, {len(patches)} patches apply",
     ]
     calibration = found.calibration()
     if calibration is None:

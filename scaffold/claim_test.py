@@ -52,7 +52,7 @@ def claim_text(claim: Claim) -> str:
     if isinstance(claim, StepsToTargetClaim):
         return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
     decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = f" +- {claim.sd:g} (n={claim.n})" if claim.sd is not None else ""
+    spread = f"+-{claim.sd:g} n={claim.n}" if claim.sd is not None else ""
     return f"{claim.value:.{decimals}f}{spread}"
 
 
@@ -174,7 +174,7 @@ def _test_event(claim: EventClaim, own: Law, series: Sequence[Series], direction
 
 def _binomial_tail(successes: int, n: int) -> float:
     """P(at least so many successes of n) when a success is as likely as not."""
-    return sum(math.comb(n, k) for k in range(successes, n + 1)) / 2**n
+    return sum(math.comb(n, k) for k in range(successes, n + 1)) / 2.0**n
 
 
 def _test_steps(claim: StepsToTargetClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule) -> Finding:

@@ -14,7 +14,7 @@ from scaffold.claim_test import claim_text
 from scaffold.errors import BrokenFileError, MachineError, UsageError
 from scaffold.milestone import Milestones
 from scaffold.parsing import parse_record
-from scaffold.recipe import GitReference, Recipe, repository_name
+from scaffold.recipe import GitReference, Recipe, reference_name
 from scaffold.references import fetch_reference
 from scaffold.references.folder import root_index
 from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, check_patches, person
@@ -88,7 +88,8 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
         text = text[:start] + value + text[block.start() + line.end(2) :]
     if settings:
         kept = "".join(f"  {key}: {json.dumps(found.recipe.hyperparameters[key])}\n" for key in settings)
-        text = f"{text.rstrip()}\n\n# Changed by --set when this project was made; these are the published values.\npublished:\n{kept}"
+        note = "# Changed by --set when this project was made; these are the published values."
+        text = f"{text.rstrip()}\n\n{note}\npublished:\n{kept}"
     try:
         changed = parse_record(Recipe, text, source="recipe.yaml")
     except BrokenFileError as error:
@@ -104,7 +105,7 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
 
 def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool) -> str:
     repository = Repository.create(aside)
-    tree = fetch_reference(recipe.reference, found.folder, repository, offline=offline)
+    tree = fetch_reference(recipe, found.folder, repository, offline=offline)
     scratch = root_index(repository)
     check_patches(repository, tree, [found.folder / patch.file for patch in recipe.reference.patches], scratch)
 
@@ -135,7 +136,7 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -
     )
     git("read-tree", "--prefix=reference/", tree)
     main = repository.commit_tree(
-        git("write-tree"), f"Start from {repository_name(recipe.reference)}\n\nRecipe: {recipe.id}\n",
+        git("write-tree"), f"Start from {reference_name(recipe)}\n\nRecipe: {recipe.id}\n",
         [template, vendor], author,
     )  # fmt: skip
     refs = {"main": main, "template": template, "reference": vendor}
@@ -148,7 +149,7 @@ def _vendor_message(recipe: Recipe, tree: str) -> str:
     trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
     if isinstance(reference, GitReference):
         trailers = [f"Upstream: {reference.git}", f"Upstream-Revision: {reference.revision}", *trailers]
-    return f"Reference {repository_name(reference)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
+    return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
 
 
 def _template_data(found: FoundRecipe, recipe: Recipe, name: str) -> dict[str, object]:
@@ -160,7 +161,7 @@ def _template_data(found: FoundRecipe, recipe: Recipe, name: str) -> dict[str, o
         "origin": found.origin,
         "title": recipe.title,
         "task": recipe.task,
-        "reference_name": repository_name(reference),
+        "reference_name": reference_name(recipe),
         "reference_url": reference.git if isinstance(reference, GitReference) else "",
         "revision": reference.revision if isinstance(reference, GitReference) else "",
         "license": reference.license,

@@ -1,9 +1,10 @@
 """The environment that a reference runs in: resolved once into environment.lock, built by uv, cached by the lock.
 
-If the interpreter that runs the scaffold satisfies every requirement it is reused, and the lock and the evidence say so.
+If the interpreter that runs the scaffold satisfies every requirement it is reused; the lock and the evidence say so.
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from scaffold.cache import cache_dir
 from scaffold.errors import FetchError, MachineError
@@ -153,8 +155,7 @@ def _resolve(
         return "\n".join([*head, *_closure(wanted)]) + "\n"
     version = _find_python(environment.python, offline)
     as_of = environment.as_of or default_as_of
-    options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate", "--universal"]
-    options.remove("--universal")
+    options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
     compiled = _uv(["pip", "compile", "-", *options, *_index_options()], offline, stdin="\n".join(wanted) + "\n")
@@ -164,18 +165,20 @@ def _resolve(
 
 
 def _find_python(specifier: str, offline: bool) -> str:
-    """The newest Python on this machine that the range admits, else the newest that uv can bring."""
-    options = ["--only-installed"] if offline else []
-    listed = _uv(["python", "list", "--output-format", "json", *options], offline)
-    import json
-
+    """The running Python if the range admits it, else the newest on this machine, else the newest that uv can bring."""
     accepted = SpecifierSet(specifier)
-    pythons = [p for p in json.loads(listed) if p["implementation"] == "cpython" and accepted.contains(p["version"])]
-    pythons = [p for p in pythons if p.get("variant", "default") == "default"]
-    if not pythons:
-        raise FetchError(f"no Python {specifier} on this machine", hint="install one, or `uv python install`")
-    best = max(pythons, key=lambda p: (p.get("path") is not None, tuple(map(int, p["version"].split(".")))))
-    return str(best["version"])
+    if accepted.contains(_version()):
+        return _version()
+    listed = _uv(["python", "list", "--output-format", "json", *(["--only-installed"] if offline else [])], offline)
+    pythons = [
+        (python["path"] is not None, Version(python["version"]))
+        for python in json.loads(listed)
+        if python["implementation"] == "cpython" and python["variant"] == "default"
+    ]
+    admitted = [(here, version) for here, version in pythons if accepted.contains(version)]
+    if not admitted:
+        raise FetchError(f"there is no Python {specifier} on this machine", hint="install one, or: uv python install")
+    return str(max(admitted)[1])
 
 
 def _build(lock_text: str, version: str, lock: str, offline: bool) -> Path:
@@ -202,7 +205,7 @@ def _index_options() -> list[str]:
 
 
 def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
-    environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1"}
+    environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1", "PATH": _search_path()}
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(
@@ -216,6 +219,13 @@ def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
             hint="change environment.packages or environment.as_of in recipe.yaml",
         )
     return done.stdout
+
+
+def _search_path() -> str:
+    """PATH, then the interpreters that pyenv keeps: its shims on PATH answer only for those switched on."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    folders = sorted(str(folder) for folder in pyenv.glob("versions/*/bin"))
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])
 
 
 def _uv_program() -> str:

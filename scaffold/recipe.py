@@ -31,7 +31,7 @@ from scaffold.metric import Metric, Progress
 from scaffold.parsing import Place, Record, digest
 
 CALIBRATION_SEED = 1000
-"""First seed of calibration runs; a project's own seeds start at `seeds.first`, so that the two samples never share one."""
+"""First seed of calibration runs; a project's own are below it, so that the two samples never share a seed."""
 
 OWN_SLOTS = ("seed", "reference", "drivers")
 """What `{...}` in a command may name besides the recipe's hyperparameters."""
@@ -325,10 +325,11 @@ class Recipe(Record):
         return digest({"rule": self.rule, "claims": self.claims, "metrics": self.metrics})
 
 
-def repository_name(reference: GitReference | PathReference) -> str:
-    """What people call it: `owner/name` of a URL, or the folder."""
+def reference_name(recipe: Recipe) -> str:
+    """What people call its reference: `owner/name` of a URL; a reference inside a recipe goes by the recipe's id."""
+    reference = recipe.reference
     if isinstance(reference, PathReference):
-        return reference.path
+        return recipe.id
     path = PurePosixPath(re.sub(r"^\w+://[^/]*", "", reference.git).removesuffix(".git"))
     return "/".join(path.parts[-2:]).lstrip("/")
 

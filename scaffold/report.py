@@ -19,29 +19,48 @@ def plain(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
 
 
+_COLUMNS: dict[str, Callable[[Finding], str]] = {
+    "question": lambda finding: finding.question,
+    "metric": lambda finding: plain(finding.metric),
+    "claim": lambda finding: finding.published or "",
+    "n": lambda finding: str(finding.n or ""),
+    "mean": lambda finding: _number(finding.mean),
+    "sd": lambda finding: _number(finding.sd),
+    "interval": lambda finding: _interval(finding),
+    "verdict": lambda finding: finding.word.value,
+}
+_SPARED_FIRST = ("interval", "claim")
+"""Columns that go into the text below the table when a terminal is too narrow for them."""
+
+
 def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
-    """The verdict's table, then the overall word with its depth and deviations."""
-    rows = [
-        (
-            finding.question, plain(finding.metric), finding.published or "", str(finding.n or ""),
-            _number(finding.mean), _number(finding.sd), _interval(finding), finding.word.value,
-        )
-        for finding in judgement.findings
-    ]  # fmt: skip
-    head = ("question", "metric", "claim", "n", "mean", "sd", "interval", "verdict")
-    colours = [_COLOURS[finding.word.overall] for finding in judgement.findings]
-    lines = table(head, rows, width, lambda row, text: paint(text, colours[row]))
-    lines.append("")
-    for finding in judgement.findings:
+    """The verdict's table, then each answer's reason and rule, then the overall word with its depth and deviations."""
+    findings = judgement.findings
+    colours = [_COLOURS[finding.word.overall] for finding in findings]
+    columns = dict(_COLUMNS)
+    rows = [[cell(finding) for cell in columns.values()] for finding in findings]
+    for spared in _SPARED_FIRST:
+        if _table_width([list(columns), *rows]) > width:
+            del columns[spared]
+            rows = [[cell(finding) for cell in columns.values()] for finding in findings]
+    lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    for finding in findings:
         if finding.question in ("reproduction", "claim") or finding.word.overall is not Word.REPRODUCED:
-            text = f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} [{finding.rule}]"
-            lines += textwrap.wrap(text, width - 2, initial_indent="  ", subsequent_indent="    ")
+            left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
+            details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
+            lines += _wrap(f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width)
     for deviation in judgement.deviations:
-        lines += textwrap.wrap(
-            f"deviation: {plain(deviation)}", width - 2, initial_indent="  ", subsequent_indent="    "
-        )
+        lines += _wrap(f"deviation: {plain(deviation)}", width)
     lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]
     return "\n".join(lines)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width - 2, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _table_width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True))
 
 
 def format_status(status: Status, width: int, paint: Paint) -> str:
@@ -60,7 +79,10 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
 def format_next(status: Status, width: int, paint: Paint) -> str:
     """The one next action: the command, how long it takes, why."""
     about = f"   about {format_duration(status.about_s)} on this machine" if status.about_s else ""
-    why = textwrap.wrap(plain(status.why), width - 2, initial_indent=" " * 13, subsequent_indent=" " * 13)
+    indent = " " * 13
+    why = textwrap.wrap(
+        plain(status.why), width - 2, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
     return "\n".join([f"  Next       {paint(status.command, 'cyan')}{about}", *why])
 
 
@@ -75,8 +97,8 @@ def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], width: int, colour_last: Callable[[int, str], str]
 ) -> list[str]:
     """Aligned columns; where they do not fit, one block a row with a line a column."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    if sum(widths) + 2 * len(widths) > width:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    if _table_width([head, *rows]) > width:
         label = max(map(len, head))
         return [
             line
@@ -95,8 +117,8 @@ def table(
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.5g}"
+    return "" if value is None else f"{value:.4g}"
 
 
 def _interval(finding: Finding) -> str:
-    return f"{finding.interval[0]:.5g} .. {finding.interval[1]:.5g}" if finding.interval else ""
+    return f"{finding.interval[0]:.4g} .. {finding.interval[1]:.4g}" if finding.interval else ""

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import git
 
@@ -180,7 +181,7 @@ class Repository:
         try:
             self._git.execute(
                 ["git", *_HARDENED, "index-pack", "--stdin"],
-                istream=packer.proc.stdout, env={**_ENVIRONMENT},  # type: ignore[union-attr]
+                istream=packer.proc.stdout, env={**_ENVIRONMENT},  # type: ignore[union-attr, arg-type]
             )  # fmt: skip
             packer.wait()  # type: ignore[union-attr]
         except git.GitCommandError as error:
@@ -295,8 +296,8 @@ def person() -> Author | None:
     return Author(name=match[1], email=match[2]) if match else None
 
 
-def _pipe_holding(content: bytes):  # type: ignore[no-untyped-def]  # a file object with a descriptor
-    holder = tempfile.TemporaryFile()
+def _pipe_holding(content: bytes) -> Any:
+    holder = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
     holder.write(content)
     holder.seek(0)
     return holder

@@ -100,7 +100,7 @@ test_reproduction.__test__ = False  # type: ignore[attr-defined]  # not a test f
 
 
 def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> int:
-    """Seeds until a decision if the further ones fall like those so far, at least 1 and at most what the rule allows."""
+    """Seeds until a decision if the further ones fall like those so far: 1 up to what the rule allows."""
     room = max(rule.max_seeds - own.n, 1)
     for further in range(1, room):
         projected = Law(n=own.n + further, mean=own.mean, sd=own.sd or calibration.sd)

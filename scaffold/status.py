@@ -4,17 +4,25 @@ What was worked out is kept in `.scaffold/status.json` beside the size and time 
 asking again costs a few file look-ups and imports nothing heavy.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import scaffold
 from scaffold.errors import MachineError
 from scaffold.judgement import Judgement, Word
 from scaffold.project import Project, write_json
+
+if TYPE_CHECKING:
+    from scaffold.recipe import Recipe
+
+
+EXPECTED_SEEDS = 4
+"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +86,8 @@ def load_status(project: Project) -> Status:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there or not ours: work it out
     status = _work_out(project)
-    try:
+    with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
         write_json({"fingerprint": fingerprint, "status": status.as_mapping()}, cache)
-    except MachineError:
-        pass  # a read-only project can be looked at all the same
     return status
 
 
@@ -125,7 +131,7 @@ def _work_out(project: Project) -> Status:
     from scaffold.milestone import Milestones, derive_states
     from scaffold.parsing import parse_record
     from scaffold.project import load_recipe, read_text
-    from scaffold.recipe import repository_name
+    from scaffold.recipe import reference_name
     from scaffold.verdict import is_decided
     from scaffold.verify import find_stale, read_evidence
 
@@ -142,15 +148,24 @@ def _work_out(project: Project) -> Status:
     command, why = _next(word, stale, can_change, states, [step.id for step in milestones])
     mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
     return Status(
-        name=project.root.name, recipe=recipe.id, reference=repository_name(recipe.reference),
+        name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
         word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
         milestones=tuple(
             Step(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
         ),
         command=command, why=why, can_change=can_change,
-        about_s=(mean_s or recipe.resources.run_time_s) * 4 if command == "scaffold verify" else None,
+        about_s=expected_verify_s(recipe, mean_s) if command == "scaffold verify" else None,
     )  # fmt: skip
+
+
+def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> float:
+    """How long `scaffold verify` takes here, from the mean time of runs here or else of the recipe's hardware."""
+    from scaffold.resources import usable_cores
+
+    at_once = max(1, usable_cores() // recipe.resources.cores) if recipe.resources.device == "cpu" else 1
+    seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
+    return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // at_once)
 
 
 def _next(

@@ -24,9 +24,7 @@ def judge(
     first_of_seed = list({run.seed: run for run in reversed(runs)}.values())
     distinct = sorted(first_of_seed, key=lambda run: run.seed)
     claimed = {claim.metric: claim for claim in recipe.claims}
-    findings: list[Finding] = []
-    for claim in claimed.values():
-        findings.append(_reproduction(recipe, claim, distinct, calibration))
+    findings = [_reproduction(recipe, claim, distinct, calibration) for claim in claimed.values()]
     # The claim is asked of the runs that decided the reproduction, so that surplus parallel runs change nothing.
     used = distinct[: max((finding.n for finding in findings), default=len(distinct))]
     for claim in recipe.claims:
@@ -129,7 +127,7 @@ def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     ratio = (own.sd / law.sd) ** 2
     p = float(fdtrc(own.n - 1, law.n - 1, ratio))
     return Finding(
-        question="watched", metric=f"spread of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        question="watched", metric=f"sd of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
         reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}", rule=f"F, larger only, alpha {alpha:.2g}",
         n=own.n, sd=own.sd,
     )  # fmt: skip

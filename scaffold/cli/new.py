@@ -95,16 +95,16 @@ def _ask_directory(found: "FoundRecipe") -> str:
 
 def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.claim_test import claim_text
-    from scaffold.recipe import GitReference, repository_name
+    from scaffold.recipe import GitReference, reference_name
     from scaffold.report import format_duration, plain
-    from scaffold.resources import usable_cores
+    from scaffold.status import expected_verify_s
 
     recipe, paint = created.recipe, paint_for(sys.stdout)
     reference = recipe.reference
     at = f" @ {reference.revision[:7]}" if isinstance(reference, GitReference) else ""
     patches = len(reference.patches)
     lines = [
-        f"  Reference  {repository_name(reference)}{at} ({reference.license}), tree verified, "
+        f"  Reference  {reference_name(recipe)}{at} ({reference.license}), tree verified, "
         f"{patches} patch{'es' * (patches != 1)}"
     ]
     for claim in recipe.claims:
@@ -114,7 +114,6 @@ def _print_created(created: "Created", directory: Path) -> None:
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
     lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
     lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
-    rounds = -(-4 // max(1, usable_cores() // recipe.resources.cores))  # four seeds decide on average
-    about = format_duration(recipe.resources.run_time_s * rounds)
+    about = format_duration(expected_verify_s(recipe))
     click.echo("\n".join(plain(line) for line in lines))
     click.echo(f"  Next       {paint(f'cd {directory} && scaffold verify', 'cyan')}   about {about} on this machine")

@@ -17,7 +17,7 @@ def list_recipes(*, as_json: bool) -> int:
     """One line a recipe."""
     from scaffold.catalogue import find_recipe, recipe_ids
     from scaffold.claim_test import claim_text
-    from scaffold.recipe import repository_name
+    from scaffold.recipe import reference_name
     from scaffold.report import format_duration, table
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
@@ -26,7 +26,7 @@ def list_recipes(*, as_json: bool) -> int:
         return 0
     rows = [
         (
-            recipe.id, recipe.task, repository_name(recipe.reference),
+            recipe.id, recipe.task, reference_name(recipe),
             f"{recipe.claims[0].metric} {claim_text(recipe.claims[0])}",
             f"{format_duration(recipe.resources.run_time_s)} on {recipe.resources.device}",
         )

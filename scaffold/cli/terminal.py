@@ -86,8 +86,8 @@ def print_json(content: Any) -> None:
 
 
 def width() -> int:
-    """Columns of the terminal; 100 where there is none."""
-    return min(shutil.get_terminal_size((100, 24)).columns, 140)
+    """Columns of the terminal; plenty where there is none."""
+    return min(shutil.get_terminal_size((140, 24)).columns, 140)
 
 
 def paint_for(stream: Any) -> Callable[[str, str], str]:

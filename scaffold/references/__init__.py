@@ -8,26 +8,25 @@ import posixpath
 from pathlib import Path
 
 from scaffold.errors import FetchError
-from scaffold.recipe import GitReference, PathReference, repository_name
+from scaffold.recipe import GitReference, Recipe, reference_name
 from scaffold.references import folder, git
 from scaffold.repository import Repository, TreeEntry
 
 
-def fetch_reference(
-    reference: GitReference | PathReference, recipe_dir: Path, into: Repository, *, offline: bool = False
-) -> str:
-    """Put a reference's tree into a repository and return its id, which equals the pin.
+def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False) -> str:
+    """Put the tree of a recipe's reference into a repository and return its id, which equals the pin.
 
     Raises:
         FetchError: it cannot be had, is not what the pin says, or has entries that cannot lie in a project.
     """
+    reference = recipe.reference
     if isinstance(reference, GitReference):
         tree = git.fetch(reference, into, offline=offline)
     else:
         tree = folder.fetch(reference, recipe_dir, into)
     if tree != reference.tree:
         raise FetchError(
-            f"{repository_name(reference)} has the tree {tree}, but the recipe pins {reference.tree}",
+            f"{reference_name(recipe)} has the tree {tree}, but the recipe pins {reference.tree}",
             hint="the reference is not the one that the recipe was written for; "
             "if you trust it, write that id as `reference.tree`",
         )

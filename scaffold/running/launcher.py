@@ -203,8 +203,8 @@ def finish(running: Running) -> RunRecord:
     result = workspace.folder / "result.json"
     if not result.exists():
         shutil.rmtree(workspace.folder, ignore_errors=True)
-        reason = said.decode(errors="replace").strip().splitlines()[-1:] or [f"status {running.process.returncode}"]
-        raise RunError(f"seed {running.seed}: the run's supervisor was ended from outside: {reason[0]}")
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or [f"status {running.process.returncode}"]
+        raise RunError(f"seed {running.seed}: the run's supervisor was ended from outside: {last[0]}")
     document = json.loads(result.read_text())
     steps = tuple(StepResult.model_validate(step) for step in document["steps"])
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)

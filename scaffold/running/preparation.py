@@ -39,9 +39,16 @@ def prepare(
     # An accelerator is not shared between runs unless the person says that it has room.
     room = slots or (max(1, cores // recipe.resources.cores) if recipe.resources.device == "cpu" else 1)
     plan = Plan(
-        recipe=recipe, recipe_dir=project.root, reference=project.reference, environment=environment,
-        datasets=datasets, inputs=inputs_of(recipe, project.root, environment.lock), smoke=smoke, threads=max(1, cores // room), runs_dir=project.runs,
-    )  # fmt: skip
+        recipe=recipe,
+        recipe_dir=project.root,
+        reference=project.reference,
+        environment=environment,
+        datasets=datasets,
+        inputs=inputs_of(recipe, project.root, environment.lock),
+        smoke=smoke,
+        threads=max(1, cores // room),
+        runs_dir=project.runs,
+    )
     return plan, room
 
 
@@ -51,7 +58,7 @@ def require_untouched(project: Project, recipe: Recipe) -> None:
     if found != recipe.reference.tree:
         raise ProjectError(
             f"reference/ was edited: it has the tree {found}, the recipe pins {recipe.reference.tree}",
-            hint="see what changed: git status reference; bring it back: git checkout -- reference && git clean -fd reference",
+            hint="see it: git status reference; undo it: git checkout -- reference && git clean -fd reference",
         )
 
 

@@ -7,6 +7,7 @@ SPEC is JSON: {"result": path, "steps": [{"name", "argv", "directory", "environm
 "timeout_s"}]}. The result is JSON: {"ended": "completed" | "failed" | "timed_out" | "stopped", "steps": [...]}.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -106,10 +107,8 @@ def _reap(pid: int) -> tuple[int | None, Any]:
 def _end(pid: int) -> tuple[int | None, Any]:
     """Ask a process group to end, then make it."""
     for number, patience_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, 10.0)):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
-        except ProcessLookupError:
-            pass
         limit = time.monotonic() + patience_s
         while time.monotonic() < limit:
             status, usage = _reap(pid)
@@ -123,10 +122,8 @@ def _kill_descendants() -> None:
     """Kill what the step left behind: as subreaper, its orphans are our children."""
     for _ in range(1000):
         for child in _children():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         try:
             ended, _, _ = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:

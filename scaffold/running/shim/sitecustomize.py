@@ -130,7 +130,7 @@ def _patch_torch(torch):
 
 
 def _unsupported(name):
-    def patch(module):
+    def patch(_module):
         _missed.append("%s is imported: its seeds are not reached" % name)
 
     return patch
