@@ -1,11 +1,10 @@
 """A claim: one published number, by kind, and the rule by which evidence is judged. Records only."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from scaffold.fields import Name, Text
+from scaffold.fields import Name, Text, keys_of
 from scaffold.parsing import Record
 
 
@@ -103,11 +102,7 @@ Claim = Annotated[
     | Annotated[StepsToTargetClaim, Tag("<steps_to>")],
     Discriminator(
         lambda data: next(
-            (
-                f"<{key}>"
-                for key in ("value", "reaches", "steps_to", "at_least", "at_most")
-                if (key in data if isinstance(data, Mapping) else hasattr(data, key))
-            ),
+            (f"<{key}>" for key in ("value", "reaches", "steps_to", "at_least", "at_most") if key in keys_of(data)),
             None,
         ),
         custom_error_type="one_of",

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -101,11 +101,18 @@ Specifier = Annotated[str, AfterValidator(_specifier)]
 Scalar = bool | int | float | str
 
 
+def keys_of(data: Any) -> Collection[str]:
+    """The keys that a mapping has, or that a record of its type is written with."""
+    if isinstance(data, Mapping):
+        return data
+    return [field.alias or name for name, field in getattr(type(data), "model_fields", {}).items()]
+
+
 def by_key(*keys: str) -> Discriminator:
     """Tell the members of a union apart by the one key that only they have."""
 
     def choose(data: Any) -> str | None:
-        given = [key for key in keys if (key in data if isinstance(data, Mapping) else hasattr(data, key))]
+        given = [key for key in keys if key in keys_of(data)]
         return f"<{given[0]}>" if len(given) == 1 else None
 
     wanted = ", ".join(keys)

@@ -9,11 +9,16 @@ from scaffold.fields import Name, Pattern, RelPath, Text, by_key
 from scaffold.parsing import Record
 
 
-class StreamReader(Record):
-    """Lines of standard output or standard error."""
+class StdoutReader(Record):
+    """Lines of standard output."""
 
-    stdout: Pattern | None = None
-    stderr: Pattern | None = None
+    stdout: Pattern
+
+
+class StderrReader(Record):
+    """Lines of standard error."""
+
+    stderr: Pattern
 
 
 class JsonReader(Record):
@@ -47,8 +52,8 @@ class TrainerStateReader(Record):
 
 
 Reader = Annotated[
-    Annotated[StreamReader, Tag("<stdout>")]
-    | Annotated[StreamReader, Tag("<stderr>")]
+    Annotated[StdoutReader, Tag("<stdout>")]
+    | Annotated[StderrReader, Tag("<stderr>")]
     | Annotated[JsonReader, Tag("<json>")]
     | Annotated[CsvReader, Tag("<csv>")]
     | Annotated[TensorboardReader, Tag("<tensorboard>")]

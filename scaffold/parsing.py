@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here: write it out", problem_mark=mark)
         return super().compose_node(parent, index)
 
@@ -56,8 +56,9 @@ class _Loader(yaml.SafeLoader):
                         problem=f"key {key!r} is given twice: keep one", problem_mark=key_node.start_mark
                     )
                 seen.add(key)
-                self.lines[(*path, str(key))] = key_node.start_mark.line + 1
-                self.locate(value_node, (*path, str(key)))
+                place = (*path, str(key))
+                self.lines[place] = key_node.start_mark.line + 1
+                self.locate(value_node, place)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.locate(item, (*path, index))

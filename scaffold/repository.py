@@ -174,16 +174,16 @@ class Repository:
 
     def import_tree(self, source: "Repository", tree: str) -> None:
         """Copy a tree and all below it from another repository, without touching a byte."""
-        packer = source._git.execute(
-            ["git", *_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
-            istream=_pipe_holding(f"{tree}\n".encode()), as_process=True, env={**_ENVIRONMENT},
-        )  # fmt: skip
+        with _pipe_holding(f"{tree}\n".encode()) as wanted:
+            packer: Any = source._git.execute(
+                ["git", *_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
+                istream=wanted, as_process=True, env=_ENVIRONMENT,
+            )  # fmt: skip
         try:
             self._git.execute(
-                ["git", *_HARDENED, "index-pack", "--stdin"],
-                istream=packer.proc.stdout, env={**_ENVIRONMENT},  # type: ignore[union-attr, arg-type]
-            )  # fmt: skip
-            packer.wait()  # type: ignore[union-attr]
+                ["git", *_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout, env=_ENVIRONMENT
+            )
+            packer.wait()
         except git.GitCommandError as error:
             raise FetchError(f"the reference could not be copied from {source.folder}: {_said(error)}") from error
 
@@ -307,4 +307,4 @@ def _said(error: git.GitCommandError) -> str:
     """Git's own reason, without the command line, without credentials."""
     text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
     lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
-    return re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[-3:])) or f"exit status {error.status}"
+    return re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3])) or f"exit status {error.status}"

@@ -1,6 +1,7 @@
 """A reference that is one commit of a git repository, fetched alone into a cache shared by all projects."""
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
         marker.parent.mkdir(exist_ok=True)
         marker.touch()
     except FetchError as error:
-        if "unable to read" in error.message or "missing" in error.message:
+        if re.search("unable to read|missing|corruption|bad object", error.message):
             error.hint = "the remote lacks some of its own files: name them under reference.exclude"
         elif "not our ref" in error.message or "no such" in error.message:
             error.hint = f"the revision does not exist there: `git ls-remote {url}` lists what does"

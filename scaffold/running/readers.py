@@ -22,7 +22,8 @@ from scaffold.metric import (
     Metric,
     Nth,
     Reader,
-    StreamReader,
+    StderrReader,
+    StdoutReader,
     TensorboardReader,
     TrainerStateReader,
 )
@@ -103,8 +104,8 @@ def select(metric: Metric, points: Sequence[Point]) -> Point:
 
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     """All points that a reader finds, as printed."""
-    if isinstance(reader, StreamReader):
-        suffix, pattern = (".out", reader.stdout) if reader.stdout else (".err", reader.stderr or "")
+    if isinstance(reader, (StdoutReader, StderrReader)):
+        suffix, pattern = (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
         compiled = re.compile(pattern)
         return [
             point
@@ -243,8 +244,10 @@ def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
 
 
 def _describe(reader: Reader) -> str:
-    if isinstance(reader, StreamReader):
-        return f"stdout with {reader.stdout!r}" if reader.stdout else f"stderr with {reader.stderr!r}"
+    if isinstance(reader, StdoutReader):
+        return f"stdout with {reader.stdout!r}"
+    if isinstance(reader, StderrReader):
+        return f"stderr with {reader.stderr!r}"
     if isinstance(reader, JsonReader):
         return f"{reader.json_file} under {reader.key!r}"
     if isinstance(reader, CsvReader):

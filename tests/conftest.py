@@ -1,0 +1,48 @@
+"""Every test has a home, caches and git identity of its own; none sees the person's."""
+
+import os
+from pathlib import Path
+
+import pytest
+from helpers import Cli, toy_recipe
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text("[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n")
+    kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "UV_"))}
+    pip_config = Path("~/.config/pip/pip.conf").expanduser()
+    with pytest.MonkeyPatch.context() as patch:
+        if pip_config.is_file():
+            patch.setenv("PIP_CONFIG_FILE", str(pip_config))
+        patch.setenv("PYENV_ROOT", os.environ.get("PYENV_ROOT", str(Path("~/.pyenv").expanduser())))
+        patch.setenv("HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("NO_COLOR", "1")
+        for name, value in kept.items():
+            patch.setenv(name, value)
+        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "COLUMNS"):
+            patch.delenv(name, raising=False)
+        yield home
+
+
+@pytest.fixture
+def cli(monkeypatch, tmp_path):
+    """The command line, run in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return Cli(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def calibrated_recipe(tmp_path_factory):
+    """A folder with a recipe of a reference that takes milliseconds, and its 20 calibration runs."""
+    folder = toy_recipe(tmp_path_factory.mktemp("recipes") / "toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Cli(patch)("recipes", "calibrate", ".", "--runs", "20", "--json")
+    with (folder / "recipe.yaml").open("a") as file:
+        file.write("calibration: calibration.json\n")
+    return folder

@@ -1,0 +1,217 @@
+"""`scaffold run`, `verify`, `status`, `next` and the project's own tests, from an empty project to a verdict."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import TOY, copy_recipe, git, toy_recipe
+
+
+def run_pytest(project: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(cli, calibrated_recipe):
+    return cli.new(calibrated_recipe)
+
+
+def test_from_nothing_to_reproduced(cli, project):
+    before = cli("status", "--json", cwd=project).json
+    assert (before["evidence"], before["command"]) == ("none", "scaffold verify")
+    assert [step["state"] for step in before["milestones"]] == ["open", "locked", "locked"]
+    skipped = run_pytest(project)
+    assert skipped.returncode == 0 and "no evidence yet; make it: scaffold verify" in skipped.stdout
+
+    verdict = cli("verify", cwd=project)
+    for word in ("REPRODUCED", "CONSISTENT", "EXPECTED", "sequential t", "prediction interval", "depth full", "accuracy"):
+        assert word in verdict.out
+    assert "are committed" in verdict.out
+    assert run_pytest(project).stdout.splitlines()[-1].startswith("2 passed")
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "tag") == "milestone/reproduce"
+
+    after = cli("status", "--json", cwd=project).json
+    assert (after["evidence"], after["word"]) == ("current", "REPRODUCED")
+    assert [step["state"] for step in after["milestones"]] == ["passed", "open", "open"]
+    assert "reproduced" in cli("next", cwd=project).out
+    runs = sorted((project / ".scaffold/runs").iterdir())
+    again = cli("verify", "--json", cwd=project).json
+    assert again["word"] == "REPRODUCED" and "nothing was run" in again["note"]
+    assert sorted((project / ".scaffold/runs").iterdir()) == runs
+
+
+def test_a_worse_reference_is_not_reproduced(cli, tmp_path, calibrated_recipe):
+    worse = copy_recipe(calibrated_recipe, tmp_path / "worse", {"train.py": ("0.9 +", "0.8 +")})
+    project = cli.new(worse)
+    verdict = cli("verify", "--json", cwd=project, code=1).json
+    assert verdict["word"] == "NOT_REPRODUCED"
+    assert any("calibration runs were made with the reference tree" in text for text in verdict["deviations"])
+    failed = run_pytest(project)
+    assert failed.returncode == 1 and "NOT_REPRODUCED" in failed.stdout and "sd from the calibration" in failed.stdout
+    assert git(project, "tag") == ""
+    assert cli("status", "--json", cwd=project).json["milestones"][0]["state"] == "open"
+
+
+def test_a_watched_metric_that_moved_is_inconclusive(cli, tmp_path, calibrated_recipe):
+    moved = copy_recipe(calibrated_recipe, tmp_path / "moved", {"train.py": ("2.0 /", "2.5 /")})
+    verdict = cli("verify", "--json", cwd=cli.new(moved), code=3).json
+    assert verdict["word"] == "INCONCLUSIVE" and "loss: UNEXPECTED" in verdict["reason"]
+
+
+def test_nothing_is_run_twice_unless_asked(cli, project):
+    first = cli("run", "--seeds", 2, "--json", cwd=project).json["runs"]
+    second = cli("run", "--seeds", 3, "--json", cwd=project).json["runs"]
+    assert [run["id"] for run in second][:2] == [run["id"] for run in first]
+    assert [run["started"] for run in second][:2] == [run["started"] for run in first]
+    thrice = cli("run", "--seeds", 3, "--again", "--json", cwd=project).json["runs"]
+    assert len(thrice) == 6
+    assert thrice[0]["metrics"] == thrice[1]["metrics"]
+
+
+def test_smoke_runs_never_count(cli, project):
+    smoke = cli("run", "--smoke", "--json", cwd=project).json["runs"]
+    assert smoke[0]["smoke"] and smoke[0]["metrics"] == {}
+    assert "proves nothing" in cli("run", "--smoke", cwd=project).out
+    assert cli("status", "--json", cwd=project).json["evidence"] == "none"
+
+
+def test_run_record_tells_what_happened(cli, project):
+    record = cli("run", "--json", cwd=project).json["runs"][0]
+    assert record["steps"][0]["exit_status"] == 0 and record["steps"][0]["peak_memory_bytes"] > 1e6
+    assert record["seeding"] == {"random": ["random.seed(0)"]}
+    assert record["environment"]["reused"] is True
+    folder = project / ".scaffold/runs" / record["id"]
+    assert "epoch 3: loss" in (folder / "logs/0-train.out").read_text()
+    assert len(json.loads((folder / "series.json").read_text())["loss"]) == 3
+    assert not (folder / "tmp").exists() and not (project / "reference/metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reason"),
+    [
+        ("recipe.yaml", "beta: 0.05", "beta: 0.2", "metrics, claims or rule changed after results were seen"),
+        ("recipe.yaml", "python train.py {seed}", "python train.py  {seed} more", "commands, hyperparameters"),
+        ("calibration.json", '"threads"', ' "threads"', "calibration.json changed"),
+        ("environment.lock", "# python", "#  python", "environment.lock changed"),
+        ("reference/train.py", "epoch", "epoche", "reference/ changed"),
+        ("evidence/reproduce.json", '"failed_runs": 0', '"failed_runs": 1', "edited after it was written"),
+    ],
+)
+def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, reason):
+    project = cli.new(copy_recipe(calibrated_recipe, tmp_path / "recipe", rule={"beta": 0.05}))
+    cli("verify", cwd=project)
+    text = (project / path).read_text()
+    assert old in text
+    (project / path).write_text(text.replace(old, new, 1))
+    status = cli("status", "--json", cwd=project).json
+    assert status["evidence"] == "stale" and any(reason in text for text in status["stale_because"]), status
+    assert "stale" in cli("status", cwd=project).out
+    done = run_pytest(project)
+    assert done.returncode == 1 and reason in done.stdout
+
+
+def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
+    from scaffold.evidence import Evidence
+    from scaffold.project import Project, read_record, write_record
+
+    cli("verify", cwd=project)
+    path = Project(project).reproduction
+    evidence = read_record(Evidence, path)
+    lie = {**evidence.judgement, "word": "NOT_REPRODUCED"}
+    write_record(evidence.model_copy(update={"judgement": lie}).sealed(), path)
+    done = run_pytest(project)
+    assert "says NOT_REPRODUCED, but its runs say REPRODUCED" in done.stdout
+
+
+def test_broken_evidence_is_named(cli, project):
+    cli("verify", cwd=project)
+    (project / "evidence/reproduce.json").write_text("{")
+    result = cli("status", cwd=project, code=2)
+    assert "reproduce.json has 1 problem" in result.err and "git checkout" in result.err
+
+
+def test_edited_reference_is_refused(cli, project):
+    (project / "reference/train.py").write_text("print('edited')\n")
+    result = cli("verify", cwd=project, code=2)
+    assert "reference/ was edited" in result.err and "git checkout -- reference" in result.err
+    assert "reference/ was edited" in run_pytest(project).stdout
+    git(project, "checkout", "--", "reference")
+    (project / "reference/extra.py").write_text("")
+    assert "reference/ was edited" in cli("run", cwd=project, code=2).err
+
+
+def test_not_in_a_project(cli):
+    for command in ("status", "next", "run", "verify"):
+        result = cli(command, code=2)
+        assert "is not in a project" in result.err and "mlloop-new" in result.err
+    assert cli("status", "--json", code=2).json["kind"] == "ProjectError"
+
+
+def test_evidence_that_cannot_be_committed_is_still_written(cli, project):
+    (project / ".git/index.lock").touch()
+    result = cli("verify", cwd=project)
+    assert "not committed" in result.out and "index.lock" in result.out
+    assert (project / "evidence/reproduce.json").exists()
+
+
+def test_full_disk_while_writing_evidence_changes_nothing(cli, project):
+    cli("run", "--seeds", 4, cwd=project)
+    program = (
+        "import resource, sys; from scaffold.cli import main\n"
+        "import scaffold.verify as v; real = v.write_record\n"
+        "def write(*a):\n    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); real(*a)\n"
+        "v.write_record = write\nmain(['verify'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done
+    assert "could not write" in done.stderr and "nothing was changed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((project / "evidence").iterdir()) == []
+    assert resource.RLIMIT_FSIZE is not None
+    cli("verify", cwd=project)
+
+
+def test_seed_that_does_not_reach_the_reference_is_seen(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY.replace("int(sys.argv[1])", "7")})
+    verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
+    assert any(finding["word"] == "SEED_IGNORED" for finding in verdict["findings"])
+
+
+def test_different_results_at_one_seed_are_seen(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY.replace("int(sys.argv[1])", "None")})
+    project = cli.new(recipe)
+    cli("run", "--again", cwd=project)
+    cli("run", "--again", cwd=project)
+    verdict = cli("verify", "--json", cwd=project, code=3).json
+    assert any(finding["word"] == "NONDETERMINISTIC" for finding in verdict["findings"])
+
+
+def test_without_calibration_nothing_is_confirmed(cli, tmp_path):
+    verdict = cli("verify", "--json", cwd=cli.new(toy_recipe(tmp_path / "recipe")), code=3).json
+    assert "no calibration runs" in verdict["reason"]
+
+
+def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
+    print_result = {"train.py": "print('accuracy 97.3 %')\n"}
+    metric = {
+        "name": "accuracy", "split": "test", "direction": "higher", "unit": "fraction", "printed_in": "percent",
+        "read": {"stdout": r"accuracy (?P<value>\S+) %"},
+    }  # fmt: skip
+    claim = {"metric": "accuracy", "dataset": "nothing", "depth": "full", "source": {"url": "x", "words": "97.26 %"}}
+    common = {
+        "commands": {"train": {"run": "python train.py", "timeout_s": 20}, "smoke": None},
+        "seeds": {"how": "none"}, "metrics": [metric], "progress": None,
+    }  # fmt: skip
+    # 0.9726 was printed as 97.3 %: equal at the coarser rounding. 0.9716 was not.
+    for value, code, word in ((0.9726, 0, "REPRODUCED"), (0.9716, 1, "NOT_REPRODUCED")):
+        name = f"project{value}"
+        recipe = toy_recipe(tmp_path / name / "recipe", print_result, **common, claims=[{**claim, "value": value}])
+        verdict = cli("verify", "--json", cwd=cli.new(recipe, name + "p"), code=code).json
+        assert verdict["word"] == word

@@ -1,0 +1,163 @@
+"""Small real things that tests are made of: file trees, git repositories, recipes, and the command line."""
+
+import copy
+import json
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import yaml
+from click.testing import CliRunner
+
+from scaffold.references.folder import content_id
+
+TOY = """\
+    import json, random, sys
+    random.seed(int(sys.argv[1]))
+    for epoch in range(1, 4):
+        print(f"epoch {epoch}: loss {2.0 / epoch + random.gauss(0, 0.01):.6f}")
+    accuracy = 0.9 + random.gauss(0, 0.01)
+    json.dump({"accuracy": accuracy}, open("metrics.json", "w"))
+    """
+
+TOY_RECIPE = {
+    "format": 1,
+    "id": "toy",
+    "title": "A reference that takes milliseconds",
+    "task": "testing",
+    "reference": {"path": "reference", "tree": "", "license": "MIT"},
+    "datasets": [{"name": "nothing", "generated": "random numbers", "license": "none"}],
+    "environment": {"python": ">=3.10"},
+    "commands": {
+        "train": {"run": "python train.py {seed}", "timeout_s": 20},
+        "smoke": {"run": "python train.py {seed}", "timeout_s": 20},
+    },
+    "seeds": {"how": "argument"},
+    "metrics": [
+        {"name": "accuracy", "split": "test", "direction": "higher", "unit": "fraction",
+         "read": {"json": "metrics.json", "key": "accuracy"}},
+        {"name": "loss", "split": "train", "direction": "lower", "unit": "nat", "watch": True,
+         "read": {"stdout": r"epoch (?P<step>\d+): loss (?P<value>\S+)"}},
+    ],
+    "progress": {"stdout": r"epoch (?P<step>\d+)", "total": 3},
+    "resources": {"device": "cpu", "run_time_s": 0.1, "hardware": "any"},
+    "claims": [
+        {"metric": "accuracy", "dataset": "nothing", "depth": "full", "value": 0.9, "selection": "one_run",
+         "source": {"url": "https://example.org/paper", "words": "0.9"}},
+    ],
+}  # fmt: skip
+
+
+def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
+    """Write files (dedented text, or bytes) below a folder."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+    return root
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """A copy of nested mappings with some values replaced; None removes a key."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def toy_recipe(folder: Path, files: dict[str, str | bytes] | None = None, **changes) -> Path:
+    """A recipe folder whose reference is `files`; `changes` are merged into the recipe."""
+    write_tree(folder / "reference", files or {"train.py": TOY})
+    recipe = merged(TOY_RECIPE, changes)
+    if recipe["reference"].get("tree") == "":
+        recipe["reference"]["tree"] = content_id(folder / "reference")
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return folder
+
+
+def copy_recipe(source: Path, target: Path, edit: dict[str, tuple[str, str]] | None = None, **changes) -> Path:
+    """A copy of a recipe folder with text replaced in reference files, its tree id made right, calibration kept."""
+    shutil.copytree(source, target)
+    for name, (old, new) in (edit or {}).items():
+        path = target / "reference" / name
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new))
+    recipe = merged(yaml.safe_load((target / "recipe.yaml").read_text()), changes)
+    recipe["reference"]["tree"] = content_id(target / "reference")
+    (target / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return target
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def make_repository(folder: Path, files: dict[str, str | bytes]) -> str:
+    """A git repository with one commit of these files; returns the commit's id."""
+    write_tree(folder, files)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "all of it")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def git_recipe(folder: Path, repository: Path, revision: str, **changes) -> Path:
+    """A recipe whose reference is a commit of a local git repository."""
+    tree = git(repository, "rev-parse", f"{revision}^{{tree}}")
+    reference = {
+        "path": None, "git": f"file://{repository}", "revision": revision, "tree": tree, "license": "MIT",
+        **changes.pop("reference", {}),
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    recipe = merged(merged(TOY_RECIPE, {"reference": reference}), changes)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return folder
+
+
+class Result:
+    """What a command printed, and its exit status."""
+
+    def __init__(self, result):
+        self.code = result.exit_code
+        self.out = result.stdout
+        self.err = result.stderr
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"<exit status {self.code}\n{self.out}{self.err}>"
+
+
+class Cli:
+    """Calls `scaffold ...` in this process and checks the exit status."""
+
+    def __init__(self, monkeypatch):
+        self.monkeypatch = monkeypatch
+
+    def __call__(self, *arguments, code: int = 0, cwd: Path | None = None) -> Result:
+        from scaffold.cli import main
+
+        with self.monkeypatch.context() as patch:
+            if cwd is not None:
+                patch.chdir(cwd)
+            result = Result(CliRunner().invoke(main, [str(argument) for argument in arguments]))
+        assert result.code == code, result
+        return result
+
+    def new(self, recipe: Path | str, name: str = "project", **options) -> Path:
+        """Make a project in the present folder."""
+        self("new", name, "--from", recipe, "--no-input", **options)
+        return Path.cwd() / name
