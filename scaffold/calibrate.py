@@ -9,10 +9,10 @@ from scaffold.cache import cache_dir
 from scaffold.catalogue import FoundRecipe
 from scaffold.create import create_project
 from scaffold.datasets import OnBytes
-from scaffold.evidence import Calibration, CalibrationRun
 from scaffold.inputs import program_digest
 from scaffold.project import Project, write_record
-from scaffold.recipe import CALIBRATION_SEED
+from scaffold.records.evidence import Calibration, CalibrationRun
+from scaffold.records.recipe import CALIBRATION_SEED
 from scaffold.resources import describe_machine
 from scaffold.run import make_runs
 from scaffold.running.preparation import prepare

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import scaffold
 from scaffold.errors import FetchError, InstallationError, UsageError
-from scaffold.evidence import Calibration
-from scaffold.fields import check_git_url, check_relpath
-from scaffold.parsing import parse_record
 from scaffold.project import read_record, read_text
-from scaffold.recipe import Recipe
+from scaffold.records.evidence import Calibration
+from scaffold.records.fields import check_git_url, check_relpath
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

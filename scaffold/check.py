@@ -6,11 +6,11 @@ from pathlib import Path
 from scaffold.catalogue import FoundRecipe
 from scaffold.errors import UsageError
 from scaffold.inputs import program_digest
-from scaffold.recipe import CALIBRATION_SEED, reference_name
+from scaffold.records.recipe import CALIBRATION_SEED, reference_name
 from scaffold.references import fetch_reference
 from scaffold.references.folder import root_index
 from scaffold.repository import Repository, check_patches
-from scaffold.sequential_test import MIN_CALIBRATION_RUNS
+from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS
 
 
 def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import scaffold
 from scaffold.catalogue import FoundRecipe, data_dir
-from scaffold.claim_test import claim_text
 from scaffold.errors import BrokenFileError, MachineError, UsageError
-from scaffold.milestone import Milestones
-from scaffold.parsing import parse_record
-from scaffold.recipe import GitReference, Recipe, reference_name
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import fetch_reference
 from scaffold.references.folder import root_index
 from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, check_patches, person
+from scaffold.rules.claims import claim_text
+from scaffold.rules.milestone import Milestones
 from scaffold.template import render
 
 _FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")

@@ -13,7 +13,7 @@ from typing import Any
 
 from scaffold.cache import cache_dir
 from scaffold.errors import FetchError, MachineError, RunError
-from scaffold.recipe import FileDataset, GitDataset, HubDataset, PlacedDataset, Recipe, UrlDataset
+from scaffold.records.recipe import FileDataset, GitDataset, HubDataset, PlacedDataset, Recipe, UrlDataset
 
 OnBytes = Callable[[str, int, int | None], None]
 """Called with a dataset's name, the bytes that are here, and how many there will be if known."""

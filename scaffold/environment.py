@@ -25,7 +25,7 @@ from scaffold.cache import cache_dir
 from scaffold.errors import FetchError, MachineError
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Project, read_text, write_text
-from scaffold.recipe import Environment
+from scaffold.records.recipe import Environment
 
 _HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
 

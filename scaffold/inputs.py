@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from scaffold.evidence import Inputs
-from scaffold.parsing import digest
-from scaffold.recipe import Recipe
+from scaffold.records.evidence import Inputs
+from scaffold.records.parsing import digest
+from scaffold.records.recipe import Recipe
 
 
 def file_digest(path: Path) -> str:

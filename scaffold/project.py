@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError
 
 if TYPE_CHECKING:
-    from scaffold.parsing import Record
-    from scaffold.recipe import Recipe
+    from scaffold.records.parsing import Record
+    from scaffold.records.recipe import Recipe
 
     RecordT = TypeVar("RecordT", bound=Record)
 
@@ -82,8 +82,8 @@ def find_project(start: Path) -> Project:
 
 def load_recipe(project: Project) -> "Recipe":
     """Read and check `recipe.yaml`."""
-    from scaffold.parsing import parse_record
-    from scaffold.recipe import Recipe
+    from scaffold.records.parsing import parse_record
+    from scaffold.records.recipe import Recipe
 
     return parse_record(Recipe, read_text(project.recipe), source="recipe.yaml")
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from scaffold.judgement import Judgement
     from scaffold.project import Project
+    from scaffold.records.judgement import Judgement
 
 
 @dataclass(frozen=True)

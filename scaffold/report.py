@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 
-from scaffold.judgement import Finding, Judgement, Word
+from scaffold.records.judgement import Finding, Judgement, Word
 from scaffold.status import Status
 
 Paint = Callable[[str, str], str]

@@ -16,7 +16,7 @@ from typing import Any
 import git
 
 from scaffold.errors import FetchError, MachineError, ProjectError
-from scaffold.fields import check_relpath
+from scaffold.records.fields import check_relpath
 
 _HARDENED = (
     "-c", "core.hooksPath=/dev/null",

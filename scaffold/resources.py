@@ -6,7 +6,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from scaffold.evidence import Machine
+from scaffold.records.evidence import Machine
 
 
 def usable_cores() -> int:

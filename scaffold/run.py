@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from scaffold.errors import RunError
-from scaffold.evidence import RunRecord
 from scaffold.project import Project, only_one
-from scaffold.recipe import Recipe
+from scaffold.records.evidence import RunRecord
+from scaffold.records.recipe import Recipe
 from scaffold.running.archive import completed, find_runs
 from scaffold.running.launcher import Plan
 from scaffold.running.slots import Watcher, run_seeds

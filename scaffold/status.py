@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import scaffold
 from scaffold.errors import MachineError
-from scaffold.judgement import Judgement, Word
 from scaffold.project import Project, write_json
+from scaffold.records.judgement import Judgement, Word
 
 if TYPE_CHECKING:
-    from scaffold.recipe import Recipe
+    from scaffold.records.recipe import Recipe
 
 
 EXPECTED_SEEDS = 4
@@ -128,11 +128,11 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _work_out(project: Project) -> Status:
-    from scaffold.milestone import Milestones, derive_states
-    from scaffold.parsing import parse_record
     from scaffold.project import load_recipe, read_text
-    from scaffold.recipe import reference_name
-    from scaffold.verdict import is_decided
+    from scaffold.records.parsing import parse_record
+    from scaffold.records.recipe import reference_name
+    from scaffold.rules.milestone import Milestones, derive_states
+    from scaffold.rules.verdict import is_decided
     from scaffold.verify import find_stale, read_evidence
 
     recipe = load_recipe(project)

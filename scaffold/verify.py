@@ -7,19 +7,19 @@ from datetime import datetime, timezone
 from scaffold.datasets import OnBytes
 from scaffold.environment import ReadyEnvironment
 from scaffold.errors import BrokenFileError
-from scaffold.evidence import Calibration, Evidence, JudgedRun
 from scaffold.inputs import file_digest, program_digest
-from scaffold.judgement import Judgement, Word
 from scaffold.project import Project, load_recipe, read_record, write_record
-from scaffold.recipe import Recipe
+from scaffold.records.evidence import Calibration, Evidence, JudgedRun
+from scaffold.records.judgement import Judgement, Word
+from scaffold.records.recipe import Recipe
 from scaffold.references.folder import content_id
 from scaffold.repository import Repository
 from scaffold.resources import describe_machine
+from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import find_failed, make_runs, planned_seeds
 from scaffold.running.archive import judged_runs
 from scaffold.running.preparation import prepare
 from scaffold.running.slots import Watcher
-from scaffold.verdict import is_decided, judge, needs_series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def find_deviations(
     shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
     for line in environment.packages:
         name, _, version = line.partition("==")
-        if name in named and name in shipped and shipped[name] != version:
+        if name in named and name in shipped and _public(shipped[name]) != _public(version):
             found.append(f"{name} is {version}, in the calibration runs {shipped[name]}")
     return found
 
@@ -158,6 +158,11 @@ def _commit(project: Project, judgement: Judgement) -> str | None:
     if reason is None and judgement.word is Word.REPRODUCED:
         repository.call("tag", "--force", "milestone/reproduce")
     return reason
+
+
+def _public(version: str) -> str:
+    """A version without its local part: 2.13.0+cpu is a build of 2.13.0."""
+    return version.partition("+")[0]
 
 
 def _name(requirement: str) -> str:

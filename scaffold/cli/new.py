@@ -94,9 +94,9 @@ def _ask_directory(found: "FoundRecipe") -> str:
 
 
 def _print_created(created: "Created", directory: Path) -> None:
-    from scaffold.claim_test import claim_text
-    from scaffold.recipe import GitReference, reference_name
+    from scaffold.records.recipe import GitReference, reference_name
     from scaffold.report import format_duration, plain
+    from scaffold.rules.claims import claim_text
     from scaffold.status import expected_verify_s
 
     recipe, paint = created.recipe, paint_for(sys.stdout)

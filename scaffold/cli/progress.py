@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from scaffold.evidence import Outcome, RunRecord
-from scaffold.recipe import Recipe
+from scaffold.records.evidence import Outcome, RunRecord
+from scaffold.records.recipe import Recipe
 from scaffold.report import format_duration
 
 

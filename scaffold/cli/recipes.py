@@ -16,9 +16,9 @@ def command() -> None:
 def list_recipes(*, as_json: bool) -> int:
     """One line a recipe."""
     from scaffold.catalogue import find_recipe, recipe_ids
-    from scaffold.claim_test import claim_text
-    from scaffold.recipe import reference_name
+    from scaffold.records.recipe import reference_name
     from scaffold.report import format_duration, table
+    from scaffold.rules.claims import claim_text
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
     if as_json:

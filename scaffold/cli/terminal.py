@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import click
 
 from scaffold import __version__
 from scaffold.errors import BrokenFileError, ProjectError, ScaffoldError, UsageError
-from scaffold.judgement import Word
+from scaffold.records.judgement import Word
 
 EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
 _EXIT_USAGE, _EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
@@ -39,25 +40,22 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)  # asked to end, it cleans up as after Ctrl-C
         return call() or 0
-    except click.exceptions.Exit:
-        raise
     except (KeyboardInterrupt, click.Abort):
         click.echo("\nInterrupted; nothing half-made was kept.", err=True)
         return _EXIT_INTERRUPTED
     except ScaffoldError as error:
         if debug:
             traceback.print_exc()
-        if as_json:
-            print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
-        else:
-            _print_error(error)
+        _print_error(error, as_json=as_json)
         return _EXIT_USAGE if isinstance(error, (UsageError, BrokenFileError, ProjectError)) else _EXIT_FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except click.ClickException:
-        raise
+    except (click.ClickException, click.exceptions.Exit):
+        raise  # click's own: it prints them
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -69,7 +67,10 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         return _EXIT_FAILED
 
 
-def _print_error(error: ScaffoldError) -> None:
+def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
+        return
     from scaffold.report import plain
 
     head, *rest = plain(error.message).split("\n")

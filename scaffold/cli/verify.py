@@ -7,8 +7,8 @@ import click
 
 from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, width
 from scaffold.cli.terminal import command as make_command
-from scaffold.judgement import Judgement
 from scaffold.project import find_project
+from scaffold.records.judgement import Judgement
 from scaffold.status import current_judgement
 
 

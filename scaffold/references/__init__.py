@@ -8,7 +8,7 @@ import posixpath
 from pathlib import Path
 
 from scaffold.errors import FetchError
-from scaffold.recipe import GitReference, Recipe, reference_name
+from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import folder, git
 from scaffold.repository import Repository, TreeEntry
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.errors import FetchError
-from scaffold.recipe import PathReference
+from scaffold.records.recipe import PathReference
 from scaffold.repository import Repository, TreeEntry
 
 _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}

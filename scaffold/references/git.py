@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scaffold.cache import cache_dir
 from scaffold.errors import FetchError
-from scaffold.recipe import GitReference
+from scaffold.records.recipe import GitReference
 from scaffold.references.folder import root_index
 from scaffold.repository import Repository, TreeEntry
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scaffold.errors import BrokenFileError, MachineError
-from scaffold.evidence import JudgedRun, Outcome, RunRecord
 from scaffold.project import read_record, read_text
+from scaffold.records.evidence import JudgedRun, Outcome, RunRecord
 from scaffold.running.launcher import Plan
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from scaffold.datasets import find_changed, stamp
 from scaffold.environment import ReadyEnvironment
 from scaffold.errors import RunError
-from scaffold.evidence import EnvironmentUsed, Inputs, MetricValue, Outcome, RunRecord, StepResult
-from scaffold.fields import fill_slots
 from scaffold.project import write_json, write_record
-from scaffold.recipe import Command, Recipe
+from scaffold.records.evidence import EnvironmentUsed, Inputs, MetricValue, Outcome, RunRecord, StepResult
+from scaffold.records.fields import fill_slots
+from scaffold.records.recipe import Command, Recipe
 from scaffold.resources import describe_machine
 from scaffold.running.readers import read_lines, read_metric
 from scaffold.running.workspace import Workspace, fill

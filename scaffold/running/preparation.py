@@ -7,7 +7,7 @@ from scaffold.environment import prepare_environment
 from scaffold.errors import ProjectError
 from scaffold.inputs import inputs_of
 from scaffold.project import Project
-from scaffold.recipe import GitReference, Recipe
+from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references.folder import content_id
 from scaffold.repository import Repository
 from scaffold.resources import usable_cores

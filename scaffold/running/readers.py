@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
-from scaffold.evidence import MetricValue
-from scaffold.metric import (
+from scaffold.records.evidence import MetricValue
+from scaffold.records.metric import (
     AtStep,
     CsvReader,
     JsonReader,

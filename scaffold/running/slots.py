@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from scaffold.evidence import RunRecord
+from scaffold.records.evidence import RunRecord
 from scaffold.running.launcher import Plan, Running, finish, follow, start, stop
 
 _REFRESH_S = 0.25

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scaffold.datasets import place
 from scaffold.errors import MachineError
-from scaffold.recipe import Recipe
+from scaffold.records.recipe import Recipe
 from scaffold.references.folder import list_files
 from scaffold.repository import apply_patch
 

@@ -118,7 +118,7 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
 
 
 def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
-    from scaffold.evidence import Evidence
+    from scaffold.records.evidence import Evidence
     from scaffold.project import Project, read_record, write_record
 
     cli("verify", cwd=project)

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from scaffold.fields import Scalar
-from scaffold.parsing import Record, digest
+from scaffold.records.fields import Scalar
+from scaffold.records.parsing import Record, digest
 
 
 class Outcome(str, Enum):

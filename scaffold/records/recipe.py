@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, field_validator, model_validator
 
-from scaffold.claim import Claim, Rule
-from scaffold.fields import (
+from scaffold.records.claim import Claim, Rule
+from scaffold.records.fields import (
     GitUrl,
     Id,
     Name,
@@ -27,8 +27,8 @@ from scaffold.fields import (
     by_key,
     find_slots,
 )
-from scaffold.metric import Metric, Progress
-from scaffold.parsing import Place, Record, digest
+from scaffold.records.metric import Metric, Progress
+from scaffold.records.parsing import Place, Record, digest
 
 CALIBRATION_SEED = 1000
 """First seed of calibration runs; a project's own are below it, so that the two samples never share a seed."""

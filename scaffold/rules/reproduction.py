@@ -8,9 +8,9 @@ benchmarks/operating_characteristics.py.
 import math
 from collections.abc import Sequence
 
-from scaffold.claim import Rule
-from scaffold.judgement import Finding, Word
-from scaffold.sample import Law, equality_tolerance, pooled_sd
+from scaffold.records.claim import Rule
+from scaffold.records.judgement import Finding, Word
+from scaffold.rules.sample import Law, equality_tolerance, pooled_sd
 
 MIN_CALIBRATION_RUNS = 10
 """Fewer shipped runs do not say what spread to expect. Source: measured, 10 usable and 3 not (docs/verdicts.md)."""
@@ -23,7 +23,7 @@ def noncentral_t_ratio(t: float, df: int, noncentrality: float) -> float:
     exp(-d^2/2 * df/(df+t^2)) * I(d*t/sqrt(df+t^2)) / I(0), I(y) = integral over u > 0 of u^df exp(-(u-y)^2/2).
 
     Source: Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 31, eq. 31.13 and
-    the Hh function of Fisher. Agreement with scipy's nct to 1e-9: tests/unit/test_sequential_test.py.
+    the Hh function of Fisher. Agreement with scipy's nct to 1e-9: tests/unit/test_reproduction_rule.py.
     """
     squared = t * t
     shift = noncentrality * (t / math.sqrt(df + squared))
@@ -59,7 +59,9 @@ def decide(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> Word:
     return Word.REPRODUCED if max(up, down) <= rule.beta else Word.INCONCLUSIVE
 
 
-def test_reproduction(metric: str, values: Sequence[float], half_digit: float, calibration: Law, rule: Rule) -> Finding:
+def judge_reproduction(
+    metric: str, values: Sequence[float], half_digit: float, calibration: Law, rule: Rule
+) -> Finding:
     """Judge own values, in seed order, against the calibration runs.
 
     The first n at which the test decides stands; later values are not looked at, as a sequential test requires.
@@ -94,9 +96,6 @@ def test_reproduction(metric: str, values: Sequence[float], half_digit: float, c
     if own.n >= rule.max_seeds:
         return finding(Word.INCONCLUSIVE, own, f"undecided after the {rule.max_seeds} seeds that the rule allows")
     return finding(Word.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
-
-
-test_reproduction.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest to collect
 
 
 def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> int:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from scaffold.fields import Name, Text, keys_of
-from scaffold.parsing import Record
+from scaffold.records.fields import Name, Text, keys_of
+from scaffold.records.parsing import Record
 
 
 class Source(Record):

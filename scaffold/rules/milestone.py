@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Literal
 
-from scaffold.fields import Id, Text
-from scaffold.parsing import Record
+from scaffold.records.fields import Id, Text
+from scaffold.records.parsing import Record
 
 
 class State(str, Enum):

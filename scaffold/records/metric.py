@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from scaffold.fields import Name, Pattern, RelPath, Text, by_key
-from scaffold.parsing import Record
+from scaffold.records.fields import Name, Pattern, RelPath, Text, by_key
+from scaffold.records.parsing import Record
 
 
 class StdoutReader(Record):

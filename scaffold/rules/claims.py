@@ -7,14 +7,14 @@ tolerance, the interval of the mean alone, or overlapping error bars: their fals
 import math
 from collections.abc import Sequence
 
-from scaffold.claim import Claim, EventClaim, RangeClaim, Rule, Selection, StepsToTargetClaim, ValueClaim
-from scaffold.judgement import Finding, Word
-from scaffold.sample import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
+from scaffold.records.claim import Claim, EventClaim, RangeClaim, Rule, Selection, StepsToTargetClaim, ValueClaim
+from scaffold.records.judgement import Finding, Word
+from scaffold.rules.sample import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
 
 Series = Sequence[tuple[int, float]]
 
 
-def test_claim(
+def judge_claim(
     claim: Claim, own: Law, calibration: Law | None, series: Sequence[Series], direction: str, rule: Rule
 ) -> Finding:
     """Judge one claim.
@@ -36,9 +36,6 @@ def test_claim(
     if claim.sd is not None and claim.n is not None:
         return _test_mean(claim, claim.sd, claim.n, own, direction, rule)
     return _test_value(claim, own, calibration, direction, rule)
-
-
-test_claim.__test__ = False  # type: ignore[attr-defined]  # not a test for pytest to collect
 
 
 def claim_text(claim: Claim) -> str:

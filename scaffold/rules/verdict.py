@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from scaffold.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
-from scaffold.claim_test import test_claim
-from scaffold.evidence import Calibration, JudgedRun
-from scaffold.judgement import Finding, Judgement, Word
-from scaffold.metric import Metric
-from scaffold.recipe import Recipe
-from scaffold.sample import Law, t_two_sided_p
-from scaffold.sequential_test import MIN_CALIBRATION_RUNS, test_reproduction
+from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
+from scaffold.records.evidence import Calibration, JudgedRun
+from scaffold.records.judgement import Finding, Judgement, Word
+from scaffold.records.metric import Metric
+from scaffold.records.recipe import Recipe
+from scaffold.rules.claims import judge_claim
+from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS, judge_reproduction
+from scaffold.rules.sample import Law, t_two_sided_p
 
 _DEPTHS = ("early", "evaluate", "full")
 
@@ -31,7 +31,7 @@ def judge(
         metric = recipe.metric(claim.metric)
         law, shipped = _own_law(metric, used), _calibration_law(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in used]
-        findings.append(test_claim(claim, law, shipped, series, metric.direction, recipe.rule))
+        findings.append(judge_claim(claim, law, shipped, series, metric.direction, recipe.rule))
     findings += _watched(recipe, used, calibration, claimed)
     findings += _seeds(recipe, runs, distinct)
     depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
@@ -89,7 +89,7 @@ def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calib
             mean=own.mean, sd=own.sd if own.n > 1 else None,
             reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
         )  # fmt: skip
-    return test_reproduction(metric.name, values, own.half_digit, law, recipe.rule)
+    return judge_reproduction(metric.name, values, own.half_digit, law, recipe.rule)
 
 
 def _watched(

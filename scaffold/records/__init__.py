@@ -1,0 +1,1 @@
+"""What is read from and written to files. Pure: no disk, clock, network, torch."""

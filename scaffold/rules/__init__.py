@@ -1,0 +1,1 @@
+"""What is judged, and how. Pure: no disk, clock, network, torch."""
