@@ -47,12 +47,14 @@ class ValueClaim(_Claim):
     @property
     def half_digit(self) -> float:
         """Half a unit of the last printed digit: how far rounding alone can move the value."""
-        if self.decimals is not None:
-            return 0.5 * 10.0**-self.decimals
-        text = repr(self.value)
-        mantissa, _, exponent = text.partition("e")
-        decimals = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)
+        printed = (self.value,) if self.sd is None else (self.value, self.sd)
+        decimals = self.decimals if self.decimals is not None else max(map(_decimals, printed))
         return 0.5 * 10.0**-decimals
+
+
+def _decimals(number: float) -> int:
+    mantissa, _, exponent = repr(number).partition("e")
+    return len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)
 
 
 class RangeClaim(_Claim):

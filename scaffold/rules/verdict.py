@@ -25,14 +25,12 @@ def judge(
     distinct = sorted(first_of_seed, key=lambda run: run.seed)
     claimed = {claim.metric: claim for claim in recipe.claims}
     findings = [_reproduction(recipe, claim, distinct, calibration) for claim in claimed.values()]
-    # The claim is asked of the runs that decided the reproduction, so that surplus parallel runs change nothing.
-    used = distinct[: max((finding.n for finding in findings), default=len(distinct))]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
-        law, shipped = _own_law(metric, used), _calibration_law(metric, calibration)
-        series = [run.series.get(metric.name, ()) for run in used]
+        law, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
+        series = [run.series.get(metric.name, ()) for run in distinct]
         findings.append(judge_claim(claim, law, shipped, series, metric.direction, recipe.rule))
-    findings += _watched(recipe, used, calibration, claimed)
+    findings += _watched(recipe, distinct, calibration, claimed)
     findings += _seeds(recipe, runs, distinct)
     depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
     words = [finding.word.overall for finding in findings]
@@ -41,7 +39,7 @@ def judge(
         overall = Word.INCONCLUSIVE
         findings.append(
             Finding(
-                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(used), rule="depth early",
+                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct), rule="depth early",
                 reason="the first part of the training curve can refute a final number, never confirm it",
             )
         )  # fmt: skip

@@ -89,7 +89,9 @@ def test_only_one_commit_is_fetched(cli, tmp_path, isolated):
 
 def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
     repository = tmp_path / "recipes"
-    files = {p.relative_to(calibrated_recipe).as_posix(): p.read_bytes() for p in calibrated_recipe.rglob("*") if p.is_file()}
+    files = {
+        p.relative_to(calibrated_recipe).as_posix(): p.read_bytes() for p in calibrated_recipe.rglob("*") if p.is_file()
+    }
     revision = make_repository(repository, {f"deep/toy/{name}": content for name, content in files.items()})
     cli.new(f"file://{repository}@{revision}:deep/toy", "by-id")
     by_branch = cli("new", "by-branch", "--from", f"file://{repository}@main:deep/toy", "--json").json
@@ -137,7 +139,8 @@ def test_five_mistakes_are_told_at_once_with_their_lines(cli, tmp_path):
     lines = text.splitlines()
     for key, start in [
         ("commands.train.timeout_s", "    timeout_s: -1"), ("seeds.how", "  how: sometimes"),
-        ("metrics[0].direction", "  direction: up"), ("claims[0].metric", "- metric: acuracy"), ("colour", "colour: red"),
+        ("metrics[0].direction", "  direction: up"), ("claims[0].metric", "- metric: acuracy"),
+        ("colour", "colour: red"),
     ]:  # fmt: skip
         number = next(i for i, line in enumerate(lines, 1) if line.startswith(start))
         assert f"recipe.yaml:{number}: {key}: " in result.err, result
@@ -236,7 +239,9 @@ def test_interrupt_leaves_nothing(tmp_path, calibrated_recipe):
 def test_creating_runs_nothing_of_the_reference(cli, tmp_path):
     marker = tmp_path / "ran"
     code = f"open({str(marker)!r}, 'w')\n"
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY, "setup.py": code, "conftest.py": code, "__init__.py": code})
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": TOY, "setup.py": code, "conftest.py": code, "__init__.py": code}
+    )
     cli.new(recipe)
     assert not marker.exists()
 

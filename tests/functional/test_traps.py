@@ -96,7 +96,9 @@ def test_api_drift_is_cured_by_the_packages_of_its_time(cli, make, tmp_path, mon
     wheel(tmp_path / "wheels", "1.0", "Inf = 1\n")
     wheel(tmp_path / "wheels", "2.0", "inf = 1\n")
     # uv reads none of pip's settings: they must be translated.
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(write_tree(tmp_path, {"pip.conf": "[global]\nno-index = true\n"}) / "pip.conf"))
+    monkeypatch.setenv(
+        "PIP_CONFIG_FILE", str(write_tree(tmp_path, {"pip.conf": "[global]\nno-index = true\n"}) / "pip.conf")
+    )
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     newest = make("python drift.py", environment={"packages": ["drifty"]})
     assert "has no attribute 'Inf'" in cli("run", cwd=newest, code=4).err

@@ -30,7 +30,15 @@ def test_from_nothing_to_reproduced(cli, project):
     assert skipped.returncode == 0 and "no evidence yet; make it: scaffold verify" in skipped.stdout
 
     verdict = cli("verify", cwd=project)
-    for word in ("REPRODUCED", "CONSISTENT", "EXPECTED", "sequential t", "prediction interval", "depth full", "accuracy"):
+    for word in (
+        "REPRODUCED",
+        "CONSISTENT",
+        "EXPECTED",
+        "sequential t",
+        "prediction interval",
+        "depth full",
+        "accuracy",
+    ):
         assert word in verdict.out
     assert "are committed" in verdict.out
     assert run_pytest(project).stdout.splitlines()[-1].startswith("2 passed")
@@ -118,8 +126,8 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
 
 
 def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
-    from scaffold.records.evidence import Evidence
     from scaffold.project import Project, read_record, write_record
+    from scaffold.records.evidence import Evidence
 
     cli("verify", cwd=project)
     path = Project(project).reproduction

@@ -1,0 +1,64 @@
+"""Every recipe that we ship: parses, pinned, sourced, calibrated, and makes a project."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scaffold.catalogue import data_dir, find_recipe, recipe_ids
+from scaffold.check import check_recipe
+from scaffold.inputs import program_digest
+from scaffold.records.recipe import CALIBRATION_SEED, PathReference, Recipe
+
+
+@pytest.mark.parametrize("key", recipe_ids())
+def test_recipe(key):
+    found = find_recipe(key)
+    recipe = found.recipe
+    assert recipe.id == key == found.folder.name
+    calibration = found.calibration()
+    assert calibration is not None and len(calibration.runs) >= 10
+    assert calibration.reference == recipe.reference.tree
+    assert calibration.program == program_digest(recipe, found.folder)
+    assert all(run.seed >= CALIBRATION_SEED for run in calibration.runs)
+    assert recipe.adaptation.tweaks and recipe.adaptation.rewrites and recipe.commands.smoke
+    for run in calibration.runs:
+        assert set(run.metrics) == {metric.name for metric in recipe.metrics}
+    if isinstance(recipe.reference, PathReference):
+        check_recipe(found)
+
+
+@pytest.mark.parametrize("key", recipe_ids())
+def test_claim_of_a_reference_of_ours_stands_where_it_says(key):
+    found = find_recipe(key)
+    for claim in found.recipe.claims:
+        if not claim.source.url.startswith("https://"):
+            lines = (found.folder / claim.source.url).read_text().splitlines()
+            assert claim.source.words in lines[claim.source.line - 1]
+
+
+def test_ids_and_texts_are_listed(cli):
+    listed = cli("recipes", "list").out
+    for key in recipe_ids():
+        assert key in listed
+        assert f"id: {key}" in cli("recipes", "show", key).out
+    assert cli("recipes", "show", "digits-cnn", "--json").json["format"] == 1
+
+
+def test_published_schema_is_the_one_of_the_records():
+    path = data_dir("recipes") / "recipe.schema.json"
+    assert json.loads(path.read_text()) == Recipe.model_json_schema(by_alias=True), "make schema"
+
+
+def test_check(cli, calibrated_recipe, tmp_path):
+    from helpers import copy_recipe, toy_recipe
+
+    ok = cli("recipes", "check", calibrated_recipe).out
+    assert "is a valid recipe" in ok and "20 runs" in ok
+    edited = copy_recipe(calibrated_recipe, tmp_path / "edited", {"train.py": ("0.9", "0.8")})
+    assert "calibration.json was made for toy with the tree" in cli("recipes", "check", edited, code=2).err
+    other = copy_recipe(calibrated_recipe, tmp_path / "other", commands={"train": {"run": "python train.py {seed} 1"}})
+    assert "other commands" in cli("recipes", "check", other, code=2).err
+    bare = toy_recipe(tmp_path / "bare")
+    assert "no calibration runs" in cli("recipes", "check", bare).out
+    assert Path(calibrated_recipe / "calibration.json").exists()

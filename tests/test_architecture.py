@@ -1,0 +1,49 @@
+"""The floors hold, and looking costs no heavy import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "copier", "huggingface_hub", "pydantic", "git", "scipy", "numpy", "rich", "questionary", "yaml")
+
+
+def test_floors_hold():
+    script = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(script)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def imported(arguments: list[str], cwd: Path) -> set[str]:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['scaffold', *{arguments!r}]\n"
+        "from scaffold.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()} & set(HEAVY)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["nonsense"], ["verify", "--help"], ["status", "--wrong"]])
+def test_help_and_mistakes_import_nothing_heavy(arguments, tmp_path):
+    assert imported(arguments, tmp_path) == set()
+
+
+def test_looking_at_a_project_imports_nothing_heavy(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    cli("status", cwd=project)
+    assert imported(["status"], project) == imported(["next"], project) == set()
+    cli("verify", cwd=project)
+    cli("status", cwd=project)
+    assert imported(["verify"], project) == imported(["status", "--json"], project) == set()
+
+
+def test_pytest_plugin_costs_nothing_outside_a_project(tmp_path):
+    code = "import sys, scaffold.pytest_plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    ours = [name for name in done.stdout.split() if name.startswith("scaffold")]
+    assert ours == ["scaffold", "scaffold.pytest_plugin"]

@@ -1,0 +1,148 @@
+"""Claims by kind, against statsmodels and scipy, in both directions."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.weightstats import ttost_ind
+
+from scaffold.records.claim import EventClaim, RangeClaim, Rule, StepsToTargetClaim, ValueClaim
+from scaffold.records.judgement import Word
+from scaffold.rules.claims import claim_text, judge_claim
+from scaffold.rules.sample import Law
+
+RULE = Rule()
+COMMON = {"metric": "accuracy", "dataset": "d", "depth": "full", "source": {"url": "u", "words": "w"}}
+CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
+
+
+def judge(claim, own, calibration=CALIBRATION, series=(), direction="higher"):
+    return judge_claim(claim, own, calibration, series, direction, RULE)
+
+
+def value(number, **more):
+    return ValueClaim(**COMMON, value=number, **more)
+
+
+@pytest.mark.parametrize(
+    ("number", "selection", "direction", "word"),
+    [
+        (0.91, "one_run", "higher", Word.CONSISTENT),
+        (0.95, "one_run", "higher", Word.INCONSISTENT),
+        (0.95, "unknown", "higher", Word.UNTESTABLE),
+        (0.85, "one_run", "higher", Word.EXCEEDS),
+        (0.85, "unknown", "higher", Word.EXCEEDS),
+        (0.85, "one_run", "lower", Word.INCONSISTENT),
+        (0.95, "one_run", "lower", Word.EXCEEDS),
+    ],
+)
+def test_one_value(number, selection, direction, word):
+    own = Law(n=4, mean=0.9, sd=0.01)
+    finding = judge(value(number, selection=selection), own, direction=direction)
+    assert finding.word is word
+    if word is Word.EXCEEDS:
+        assert "leaked test set" in finding.reason
+
+
+def test_prediction_interval_is_the_textbook_one():
+    own = Law(n=4, mean=0.9, sd=0.5)  # the spread comes from calibration, not from own runs
+    finding = judge(value(0.91, decimals=3), own)
+    half = stats.t.ppf(0.975, 29) * 0.01 * np.sqrt(1 + 1 / 4) + 0.0005
+    assert finding.interval == pytest.approx((0.9 - half, 0.9 + half), rel=1e-9)
+
+
+def test_prediction_interval_holds_its_level_by_simulation():
+    draw = np.random.default_rng(5)
+    misses = 0
+    for _ in range(2000):
+        calibration, own = Law.of(draw.normal(size=20).tolist()), Law.of(draw.normal(size=3).tolist())
+        finding = judge(value(float(draw.normal()), decimals=9, selection="one_run"), own, calibration)
+        misses += finding.word is not Word.CONSISTENT
+    assert 0.03 < misses / 2000 < 0.075
+
+
+def test_best_of_k_is_expected_to_be_better():
+    own = Law(n=10, mean=0.9, sd=0.01)
+    assert judge(value(0.927, selection="one_run"), own).word is Word.INCONSISTENT
+    assert judge(value(0.927, selection={"best_of": 5}), own).word is Word.CONSISTENT
+    # For a loss the best is the lowest.
+    assert judge(value(0.873, selection={"best_of": 5}), own, direction="lower").word is Word.CONSISTENT
+    assert judge(value(0.927, selection={"best_of": 5}), own, direction="lower").word is Word.EXCEEDS
+
+
+def test_no_spread_compares_as_printed():
+    assert judge(value(1.88), Law(n=1, mean=1.8839, sd=0.0), None).word is Word.CONSISTENT
+    assert judge(value(1.88, selection="one_run"), Law(n=1, mean=1.86, sd=0.0), None).word is Word.INCONSISTENT
+    assert judge(value(97.3), Law(n=1, mean=97.0, sd=0.0, half_digit=0.5), None).word is Word.CONSISTENT
+
+
+def test_mean_and_spread_agrees_with_statsmodels_tost():
+    draw = np.random.default_rng(3)
+    published = stats.zscore(draw.normal(size=30), ddof=1) * 0.01 + 0.9
+    for shift in (0.0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03):
+        own = stats.zscore(draw.normal(size=6), ddof=1) * 0.01 + 0.9 + shift
+        claim = value(0.9, decimals=9, sd=0.01, n=30, selection="mean")
+        finding = judge(claim, Law.of(own.tolist()), None)
+        p = ttost_ind(own, published, -0.02, 0.02)[0]
+        assert (finding.word is Word.CONSISTENT) == bool(p <= 0.05), (shift, p)
+
+
+@pytest.mark.parametrize(("mean", "word"), [(0.9, Word.CONSISTENT), (0.93, Word.EXCEEDS), (0.87, Word.INCONSISTENT)])
+def test_mean_and_spread_words(mean, word):
+    claim = value(0.9, sd=0.005, n=30, selection="mean")
+    assert judge(claim, Law(n=6, mean=mean, sd=0.005), None).word is word
+
+
+def test_mean_and_spread_with_too_few_runs_says_so():
+    finding = judge(value(0.9, sd=0.005, n=2, selection="mean"), Law(n=1, mean=0.905, sd=0.0), None)
+    assert finding.word is Word.UNTESTABLE and finding.more_seeds
+
+
+@pytest.mark.parametrize(
+    ("bounds", "word"),
+    [
+        ({"at_least": 0.88}, Word.CONSISTENT), ({"at_least": 0.92}, Word.INCONSISTENT),
+        ({"at_most": 0.92}, Word.CONSISTENT), ({"at_most": 0.88}, Word.INCONSISTENT),
+        ({"at_least": 0.88, "at_most": 0.92}, Word.CONSISTENT), ({"at_least": 0.9}, Word.UNTESTABLE),
+    ],
+)  # fmt: skip
+def test_range(bounds, word):
+    finding = judge(RangeClaim(**COMMON, **bounds), Law(n=4, mean=0.9, sd=0.01))
+    assert finding.word is word
+
+
+def curve(first):
+    return tuple((step, 1.0 if first is not None and step >= first else 0.0) for step in range(100))
+
+
+@pytest.mark.parametrize(
+    ("firsts", "word"),
+    [
+        ([10] * 5, Word.CONSISTENT), ([10] * 4, Word.UNTESTABLE), ([60] * 5, Word.INCONSISTENT),
+        ([None] * 5, Word.INCONSISTENT), ([10, 60, 10, 60, 10], Word.UNTESTABLE),
+    ],
+)  # fmt: skip
+def test_event(firsts, word):
+    claim = EventClaim(**COMMON, reaches={"threshold": 0.5, "within_steps": 50})
+    own = Law(n=len(firsts), mean=1.0, sd=0.0)
+    assert judge(claim, own, None, [curve(first) for first in firsts]).word is word
+
+
+@pytest.mark.parametrize(
+    ("steps", "firsts", "word"),
+    [
+        (20, [18, 20, 23], Word.CONSISTENT), (5, [18, 20, 23], Word.INCONSISTENT), (90, [18, 20, 23], Word.EXCEEDS),
+        (20, [18, 20], Word.UNTESTABLE), (20, [18, None, 20], Word.UNTESTABLE), (20, [None] * 5, Word.INCONSISTENT),
+    ],
+)  # fmt: skip
+def test_steps_to_target(steps, firsts, word):
+    claim = StepsToTargetClaim(**COMMON, steps_to={"threshold": 0.5, "steps": steps})
+    own = Law(n=len(firsts), mean=1.0, sd=0.0)
+    assert judge(claim, own, None, [curve(first) for first in firsts]).word is word
+
+
+def test_claim_texts():
+    assert claim_text(value(0.97, decimals=4, sd=0.005, n=30)) == "0.9700+-0.005 n=30"
+    assert claim_text(value(1.88)) == "1.88"
+    assert claim_text(value(25.0)) == "25"
+    assert claim_text(RangeClaim(**COMMON, at_least=0.99)) == "at least 0.99"
+    assert claim_text(EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500})) == "195 within 500 steps"

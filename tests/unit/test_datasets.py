@@ -1,0 +1,163 @@
+"""Datasets by digest, from each place they may come from."""
+
+import hashlib
+import http.server
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from helpers import TOY, git, make_repository, toy_recipe
+
+from scaffold.catalogue import find_recipe
+from scaffold.datasets import fetch_datasets, place
+from scaffold.errors import FetchError, RunError
+
+CONTENT = b"To be, or not to be\n"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+REVISION = "c" * 40
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """A file, a redirect out of https, and as much of the Hub's protocol as one download needs."""
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        if self.path == "/text":
+            self.answer(200, {})
+        elif self.path == "/to-file":
+            self.answer(302, {"Location": "file:///etc/hostname"})
+        elif self.path == "/to-http":
+            self.answer(302, {"Location": "http://insecure.example/text"})
+        elif self.path == f"/datasets/ada/plays/resolve/{REVISION}/input.txt":
+            self.answer(200, {"X-Repo-Commit": REVISION, "ETag": f'"{SHA256}"'})
+        else:
+            self.answer(404, {"X-Error-Code": "EntryNotFound"})
+
+    def answer(self, status, headers):
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(CONTENT))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(CONTENT)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def fetch(tmp_path, dataset, name="recipe", **options):
+    placed = {"name": "plays", "license": "none stated", "sha256": SHA256, "place": "data/input.txt", **dataset}
+    claims = [{**CLAIM, "dataset": "plays"}]
+    folder = toy_recipe(tmp_path / name, {"train.py": TOY}, datasets=[placed], claims=claims)
+    if "file" in dataset:
+        (folder / "data").mkdir()
+        (folder / dataset["file"]).write_bytes(CONTENT)
+    found = find_recipe(str(folder))
+    files = fetch_datasets(found.recipe, found.folder, **options)
+    return found.recipe.placed_datasets()[0], files["plays"]
+
+
+CLAIM = {"metric": "accuracy", "depth": "full", "value": 0.9, "source": {"url": "u", "words": "w"}}
+
+
+def test_file_of_the_recipe_is_placed_read_only(tmp_path, cache):
+    dataset, file = fetch(tmp_path, {"file": "data/x.txt"})
+    place(dataset, file, tmp_path)
+    placed = tmp_path / "data/input.txt"
+    assert placed.read_bytes() == CONTENT and placed.stat().st_mode & 0o222 == 0
+    with pytest.raises(RunError, match="already has data/input"):
+        place(dataset, file, tmp_path)
+
+
+def test_place_does_not_follow_a_link_out(tmp_path, cache):
+    dataset, file = fetch(tmp_path, {"file": "data/x.txt"})
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/data").symlink_to(tmp_path)
+    with pytest.raises(RunError, match="leads out of the reference"):
+        place(dataset, file, tmp_path / "tree")
+
+
+def test_url_with_progress_and_from_the_cache_afterwards(tmp_path, cache, server):
+    seen = []
+    _, file = fetch(tmp_path, {"url": f"{server}/text"}, on_bytes=lambda *args: seen.append(args))
+    assert file.read_bytes() == CONTENT and seen == [("plays", len(CONTENT), len(CONTENT))]
+    assert fetch(tmp_path, {"url": f"{server}/gone"}, "second", offline=True)[1] == file
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ({"url": "{server}/gone"}, "404"),
+        ({"url": "{server}/to-file"}, "is not allowed"),
+        ({"url": "{server}/to-http"}, "which is not https"),
+        ({"url": "{server}/text", "sha256": "0" * 64}, "has sha256"),
+        ({"hub": "ada/plays", "revision": REVISION, "path": "missing.txt"}, "the Hub does not give"),
+    ],
+)
+def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch, dataset, words):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server)
+    dataset = {key: value.replace("{server}", server) for key, value in dataset.items()}
+    with pytest.raises(FetchError, match=words):
+        fetch(tmp_path, dataset)
+    assert list((cache / "mlloop-new/data").iterdir()) == []
+
+
+def test_offline_says_so(tmp_path, cache, server):
+    with pytest.raises(FetchError, match="--offline forbids"):
+        fetch(tmp_path, {"url": f"{server}/text"}, offline=True)
+
+
+def test_hub(tmp_path, cache, server):
+    import subprocess
+    import sys
+
+    program = (
+        "import json, sys; from pathlib import Path\n"
+        "from scaffold.catalogue import find_recipe; from scaffold.datasets import fetch_datasets\n"
+        "found = find_recipe(sys.argv[1])\n"
+        "print(json.dumps({k: str(v) for k, v in fetch_datasets(found.recipe, found.folder).items()}))\n"
+    )
+    placed = {
+        "name": "plays", "license": "x", "sha256": SHA256, "place": "input.txt", "hub": "ada/plays",
+        "revision": REVISION, "path": "input.txt",
+    }  # fmt: skip
+    folder = toy_recipe(tmp_path / "recipe", datasets=[placed], claims=[{**CLAIM, "dataset": "plays"}])
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True,
+        env={**os.environ, "HF_ENDPOINT": server, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1",
+             "NO_PROXY": "127.0.0.1"},
+    )  # fmt: skip
+    assert Path(json.loads(done.stdout)["plays"]).read_bytes() == CONTENT
+
+
+def test_file_of_another_git_revision_fetches_only_that_file(tmp_path, cache):
+    repository = tmp_path / "upstream"
+    revision = make_repository(repository, {"data/input.txt": CONTENT, "big.bin": b"\0" * 100_000})
+    dataset = {"git": f"file://{repository}", "revision": revision, "path": "data/input.txt"}
+    assert fetch(tmp_path, dataset)[1].read_bytes() == CONTENT
+    (cached,) = (cache / "mlloop-new/git").glob("*.git")
+    missing = git(cached, "rev-list", "--objects", "--missing=print", revision)
+    assert f"?{git(repository, 'rev-parse', f'{revision}:big.bin')}" in missing
+    with pytest.raises(FetchError, match="has no file 'data/other"):
+        fetch(tmp_path, {**dataset, "path": "data/other.txt", "sha256": "1" * 64}, "other")

@@ -1,0 +1,185 @@
+"""Metric readers and every rule of selection."""
+
+import math
+
+import pytest
+from helpers import write_tree
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboardX import SummaryWriter
+
+from scaffold.errors import RunError
+from scaffold.records.metric import Metric
+from scaffold.running.readers import parse_number, read_lines, read_metric, read_points
+from scaffold.running.tensorboard_events import read_scalars
+
+STDOUT = {"stdout": r"loss (?P<value>\S+)"}
+
+
+def metric(read=STDOUT, **more):
+    return Metric(name="m", split="s", direction="lower", **{"unit": "nat", "read": read, **more})
+
+
+def read(tmp_path, definition, out="", err="", files=None):
+    logs = write_tree(tmp_path / "logs", {"0-train.out": out.encode(), "0-train.err": err.encode()})
+    tree = write_tree(tmp_path / "tree", files or {})
+    tree.mkdir(exist_ok=True)
+    return read_metric(definition, logs, tree)[0]
+
+
+def test_the_right_nine_among_2001_noisy_lines(tmp_path):
+    noise = [f"iter {i}: loss {5 - i / 1000:.4f}, time 1ms" for i in range(2001)]
+    for step in range(0, 2001, 250):
+        noise.insert(step + step // 250, f"step {step}: train loss 2.0, val loss {4 - step / 1000:.4f}")
+    pattern = {"stdout": r"^step (?P<step>\d+): train loss [\d.]+, val loss (?P<value>[\d.]+)"}
+    value = read(tmp_path, metric(pattern), "\n".join(noise))
+    assert (value.value, value.step, value.half_digit) == (2.0, 2000, pytest.approx(0.00005))
+    assert read(tmp_path, metric(pattern, take={"step": 250}), "\n".join(noise)).value == 3.75
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [("last", 2.0), ("first", 3.0), ("max", 9.0), ("min", 1.0), ({"nth": 2}, 9.0), ({"nth": 4}, 2.0)],
+)
+def test_selection(tmp_path, take, expected):
+    assert read(tmp_path, metric(take=take), "loss 3\nloss 9\nloss 1\nloss 2\n").value == expected
+
+
+@pytest.mark.parametrize(
+    ("take", "words"), [({"nth": 5}, "occurrence 5 wanted, 4 found"), ({"step": 7}, "step 7 wanted, no steps found")]
+)
+def test_selection_that_is_not_there(tmp_path, take, words):
+    with pytest.raises(RunError, match=words):
+        read(tmp_path, metric(take=take), "loss 3\nloss 9\nloss 1\nloss 2\n")
+
+
+def test_step_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(RunError, match="step 7 wanted, steps 1 to 2 found"):
+        read(
+            tmp_path, metric({"stdout": r"(?P<step>\d) loss (?P<value>\S+)"}, take={"step": 7}), "1 loss 3\n2 loss 4\n"
+        )
+
+
+def test_standard_error_and_progress_lines_with_carriage_returns(tmp_path):
+    bar = "".join(f"\r{i}%| loss {3 - i / 50:.2f}" for i in range(0, 101, 10))
+    assert read(tmp_path, metric({"stderr": STDOUT["stdout"]}), "loss 9", bar).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "half_digit"),
+    [
+        ("1.880", 1.88, 0.0005), ("97", 97.0, 0.5), ("1.2e-3", 0.0012, 0.00005), ("-0.5", -0.5, 0.05),
+        ("0.97333333333333", 0.97333333333333, 0.0), ("1,234.5", 1234.5, 0.05), ("1E2", 100.0, 50.0),
+    ],
+)  # fmt: skip
+def test_numbers_and_their_rounding(text, value, half_digit):
+    number = parse_number(text)
+    assert (number.value, number.half_digit) == (pytest.approx(value), pytest.approx(half_digit))
+
+
+def test_scientific_notation_with_plus_minus(tmp_path):
+    pattern = {"stdout": r"error (?P<value>[\d.e+-]+?) \+/-"}
+    assert read(tmp_path, metric(pattern), "error 1.25e-02 +/- 3e-3\n").value == 0.0125
+
+
+def test_percent_and_fraction(tmp_path):
+    fraction = metric(unit="fraction", printed_in="percent")
+    value = read(tmp_path, fraction, "loss 97.3\n")
+    assert (value.value, value.half_digit) == (pytest.approx(0.973), pytest.approx(0.0005))
+    with pytest.raises(RunError, match=r"read 97.3, but its unit fraction ends at 1"):
+        read(tmp_path, metric(unit="fraction"), "loss 97.3\n")
+    assert read(tmp_path, metric(unit="percent", printed_in="fraction"), "loss 0.973\n").value == pytest.approx(97.3)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("take", ["last", "max", "min", "first", {"nth": 1}])
+def test_what_is_not_finite_never_counts(tmp_path, text, take):
+    if (take, text) in (("max", "-inf"), ("min", "inf")):
+        pytest.skip("not selected")
+    with pytest.raises(RunError, match="metric m is"):
+        read(tmp_path, metric(take=take), f"loss {text}\nloss 1\nloss {text}\n")
+
+
+def test_what_is_no_number_is_shown(tmp_path):
+    with pytest.raises(RunError, match=r"'low' in the line 'loss low' is no number"):
+        read(tmp_path, metric(), "loss low\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "expected"),
+    [
+        ('{"test": {"acc": 0.5}}', "test.acc", 0.5), ('[{"acc": 0.1}, {"acc": 0.7}]', "acc", 0.7),
+        ('{"acc": 0.1}\n{"loss": 1}\n{"acc": 0.2}\n', "acc", 0.2), ('{"all": [1, 2, 3]}', "all.-1", 3.0),
+        ('{"acc": 1}', "acc", 1.0),
+    ],
+)  # fmt: skip
+def test_json(tmp_path, content, key, expected):
+    assert read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value == expected
+
+
+def test_json_that_is_not(tmp_path):
+    definition = metric({"json": "out.json", "key": "acc"})
+    for content, words in [("{", "neither JSON nor"), ('{"acc": NaN}', "is nan"), ('{"acc": true}', "nothing found")]:
+        with pytest.raises(RunError, match=words):
+            read(tmp_path, definition, files={"out.json": content})
+    (tmp_path / "tree/out.json").unlink()
+    with pytest.raises(RunError, match="did not write out"):
+        read(tmp_path, definition)
+    (tmp_path / "tree/out.json").symlink_to("/etc/hostname")
+    with pytest.raises(RunError, match="link out of the run's folder"):
+        read(tmp_path, definition)
+
+
+def test_csv(tmp_path):
+    files = {"log.csv": "epoch,loss,acc\n1,0.9,\n2,0.8,0.51\n3,0.7,\n"}
+    last = read(tmp_path, metric({"csv": "log.csv", "column": "acc", "step_column": "epoch"}), files=files)
+    assert (last.value, last.step) == (0.51, 2)
+    with pytest.raises(RunError, match="has no column 'accuracy', but epoch, loss, acc"):
+        read(tmp_path, metric({"csv": "log.csv", "column": "accuracy"}), files=files)
+
+
+def test_trainer_state(tmp_path):
+    state = '{"log_history": [{"loss": 2.5, "step": 10}, {"eval_loss": 1.5, "step": 10}, {"eval_loss": 1, "step": 20}]}'
+    definition = metric({"trainer_state": "out/trainer_state.json", "key": "eval_loss"})
+    value = read(tmp_path, definition, files={"out/trainer_state.json": state})
+    assert (value.value, value.step) == (1.0, 20)
+
+
+def test_tensorboard(tmp_path):
+    tree = tmp_path / "tree"
+    with SummaryWriter(str(tree / "runs")) as writer:
+        for step in range(5):
+            writer.add_scalar("loss", 1 / (step + 1), step)
+            writer.add_scalar("other", 7.0, step)
+            writer.add_text("note", "loss", step)
+    definition = metric({"tensorboard": "runs", "tag": "loss"}, take={"step": 3})
+    assert read(tmp_path, definition).value == pytest.approx(0.25)
+    # A killed writer leaves a record half-written: what stands before it still counts.
+    (file,) = (tree / "runs").glob("*tfevents*")
+    file.write_bytes(file.read_bytes()[:-20])
+    assert len(list(read_scalars(tree / "runs", "loss"))) >= 4
+
+
+@given(content=st.binary(max_size=400))
+def test_no_bytes_crash_a_reader(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("bytes")
+    (folder / "0-train.out").write_bytes(content)
+    (folder / "events.tfevents").write_bytes(content)
+    list(read_lines(folder / "0-train.out"))
+    list(read_scalars(folder, "loss"))
+    for definition in (
+        metric(), metric({"json": "0-train.out", "key": "a"}), metric({"csv": "0-train.out", "column": "a"}),
+    ):  # fmt: skip
+        try:
+            points = read_points(definition.read, folder, folder)
+        except RunError:
+            continue
+        assert all(isinstance(point.value, float) for point in points)
+
+
+def test_a_dump_without_line_ends_is_not_searched(tmp_path):
+    out = "loss 1\n" + "x" * 200_000 + " loss 2\nloss 3\n"
+    logs = write_tree(tmp_path / "logs", {"0-train.out": out.encode()})
+    found = [point.value for point in read_points(metric().read, logs, tmp_path)]
+    assert found == [1.0, 3.0]
+    assert math.isfinite(sum(found))

@@ -1,0 +1,118 @@
+"""The sequential test: its formula against scipy, its decisions, its edges."""
+
+import math
+import random
+
+import pytest
+from scipy import stats
+
+from scaffold.records.claim import Margin, Rule
+from scaffold.records.judgement import Word
+from scaffold.rules.reproduction import decide, judge_reproduction, noncentral_t_ratio
+from scaffold.rules.sample import Law
+
+RULE = Rule()
+CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
+
+
+@pytest.mark.parametrize("df", [9, 20, 31, 60])
+@pytest.mark.parametrize("shift", [-3.5, -0.7, 0.0, 1.9, 5.0])
+@pytest.mark.parametrize("t", [-8.0, -1.3, 0.0, 0.4, 2.5, 11.0])
+def test_ratio_equals_scipys_densities(t, df, shift):
+    expected = stats.nct.pdf(t, df, shift) / stats.t.pdf(t, df)
+    assert noncentral_t_ratio(t, df, shift) == pytest.approx(expected, rel=1e-8)
+
+
+def test_ratio_stays_in_range_where_densities_underflow():
+    assert math.isfinite(noncentral_t_ratio(1e6, 30, 2.0))
+    assert 0 < noncentral_t_ratio(-1e6, 30, 2.0) < 1e-3
+
+
+def judged(values, calibration=CALIBRATION, rule=RULE):
+    return judge_reproduction("accuracy", values, 0.0, calibration, rule)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ([0.9, 0.905, 0.898, 0.901, 0.899], Word.REPRODUCED),
+        ([0.85, 0.85], Word.NOT_REPRODUCED),
+        ([0.95, 0.95], Word.NOT_REPRODUCED),  # better by five sd is not the same program either
+        ([0.9], Word.INCONCLUSIVE),
+        ([0.910] * 10, Word.INCONCLUSIVE),
+    ],
+)
+def test_words(values, word):
+    assert judged(values).word is word
+
+
+def test_first_decision_stands():
+    good = [0.9, 0.905, 0.898, 0.901, 0.899]
+    decided = judged(good)
+    assert judged([*good, 0.5, 0.5]) == decided
+    assert decided.n < len(good) + 1
+
+
+def test_undecided_tells_how_many_more():
+    finding = judged([0.9])
+    assert finding.more_seeds is not None and 1 <= finding.more_seeds <= 9
+    assert "about" in finding.reason
+
+
+def test_rule_allows_no_more_seeds():
+    finding = judged([0.91] * 3, rule=Rule(max_seeds=3))
+    assert (finding.word, finding.more_seeds) == (Word.INCONCLUSIVE, None)
+    assert "undecided after the 3 seeds" in finding.reason
+
+
+def test_too_few_calibration_runs_decide_nothing():
+    finding = judged([0.5, 0.5], Law(n=9, mean=0.9, sd=0.01))
+    assert finding.word is Word.INCONCLUSIVE and "9 calibration runs" in finding.reason
+    assert judged([0.5, 0.5], Law(n=10, mean=0.9, sd=0.01)).word is Word.NOT_REPRODUCED
+
+
+def test_own_noise_is_no_excuse():
+    # Learning rate too large: the mean is far off and the spread is huge.
+    assert judged([0.59, 0.95, 0.20, 0.88]).word is not Word.REPRODUCED
+
+
+def test_margin_in_metric_units_replaces_sd():
+    rule = Rule(margins=(Margin(metric="accuracy", value=0.1, reason="what matters"),))
+    assert judged([0.88, 0.88, 0.88], rule=rule).word is Word.REPRODUCED
+    assert judged([0.88, 0.88, 0.88]).word is not Word.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.9, Word.REPRODUCED), (0.900009, Word.REPRODUCED), (0.91, Word.NOT_REPRODUCED)]
+)
+def test_zero_spread_is_equality_not_a_t_test(value, word):
+    assert judged([value], Law(n=12, mean=0.9, sd=0.0)).word is word
+
+
+def test_zero_spread_compares_at_the_printed_rounding():
+    calibration = Law(n=12, mean=0.97, sd=0.0, half_digit=0.005)
+    assert judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).word is Word.REPRODUCED
+    assert judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).word is Word.NOT_REPRODUCED
+
+
+def test_error_rates_by_simulation():
+    """At most alpha sound references are refused, at most beta of those 2 sd worse accepted (400 each, seeded)."""
+    draw = random.Random(7)
+
+    def share(shift, word, repeats=400):
+        count = 0
+        for _ in range(repeats):
+            calibration = Law.of([draw.gauss(0, 1) for _ in range(30)])
+            values = [draw.gauss(shift, 1) for _ in range(10)]
+            count += judge_reproduction("x", values, 0.0, calibration, RULE).word is word
+        return count / repeats
+
+    assert share(0.0, Word.NOT_REPRODUCED) <= 0.05
+    assert share(2.0, Word.REPRODUCED) <= 0.05
+    assert share(0.0, Word.REPRODUCED) >= 0.92
+
+
+def test_decide_is_symmetric():
+    for offset in (0.0, 0.005, 0.02, 0.05):
+        up = decide(Law(n=3, mean=0.9 + offset, sd=0.01), CALIBRATION, 2.0, RULE)
+        assert up is decide(Law(n=3, mean=0.9 - offset, sd=0.01), CALIBRATION, 2.0, RULE)

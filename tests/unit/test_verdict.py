@@ -1,0 +1,135 @@
+"""The findings together: the weakest word wins, watched metrics, seeds, depth."""
+
+import pytest
+from helpers import TOY_RECIPE, merged
+
+from scaffold.records.evidence import Calibration, EnvironmentUsed, JudgedRun, Machine
+from scaffold.records.judgement import Judgement, Word
+from scaffold.records.recipe import Recipe
+from scaffold.rules.verdict import is_decided, judge
+
+MACHINE = Machine(processor="p", cores=1, memory_gb=1, accelerator=None, system="s")
+ENVIRONMENT = EnvironmentUsed(python="3.11.7", lock="0", reused=True)
+SPREAD = [0.001 * (i % 7 - 3) for i in range(21)]
+
+
+def recipe(**changes):
+    return Recipe.model_validate(merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}, **changes}))
+
+
+def run(seed, accuracy, loss=0.7, **more):
+    metrics = {"accuracy": {"value": accuracy}, "loss": {"value": loss}}
+    return JudgedRun(
+        id=f"r{seed}", seed=seed, metrics=metrics, wall_time_s=1, machine=MACHINE, environment=ENVIRONMENT, **more
+    )
+
+
+def calibration(accuracies=None, losses=None):
+    accuracies = accuracies or [0.9 + offset for offset in SPREAD]
+    losses = losses or [0.7 + offset for offset in reversed(SPREAD)]
+    return Calibration(
+        recipe="toy", reference="0" * 40, program="0", made="2026-01-01", machine=MACHINE, threads=1, packages=(),
+        runs=[
+            {"seed": 1000 + i, "metrics": {"accuracy": {"value": a}, "loss": {"value": loss}}, "wall_time_s": 1}
+            for i, (a, loss) in enumerate(zip(accuracies, losses, strict=True))
+        ],
+    )  # fmt: skip
+
+
+GOOD = [run(0, 0.9, 0.7), run(1, 0.9005, 0.701), run(2, 0.8995, 0.699), run(3, 0.9002, 0.7)]
+
+
+def words(judgement, question):
+    return [finding.word for finding in judgement.findings if finding.question == question]
+
+
+def test_all_good():
+    judgement = judge(recipe(), GOOD, calibration())
+    assert (judgement.word, judgement.depth) == (Word.REPRODUCED, "full")
+    assert words(judgement, "watched") == [Word.EXPECTED, Word.EXPECTED]
+    assert Judgement.from_mapping(judgement.as_mapping()) == judgement
+
+
+def test_claim_contradicted_by_sound_runs_is_not_reproduced():
+    # 68 claimed, 65.1 stored, 64 measured: the program is the same, the published number is not its.
+    claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
+    judgement = judge(recipe(claims=[claim]), GOOD, calibration())
+    assert words(judgement, "reproduction") == [Word.REPRODUCED]
+    assert words(judgement, "claim") == [Word.INCONSISTENT]
+    assert judgement.word is Word.NOT_REPRODUCED and "claim" not in judgement.reason.split(":")[0]
+
+
+def test_watched_metric_names_itself():
+    moved = [run(r.seed, r.metrics["accuracy"].value, 0.8) for r in GOOD]
+    judgement = judge(recipe(), moved, calibration())
+    assert judgement.word is Word.INCONCLUSIVE and "loss: UNEXPECTED" in judgement.reason
+
+
+def test_larger_spread_than_calibration_is_unexpected():
+    wild = [run(seed, 0.9 + (-1) ** seed * 0.0045) for seed in range(6)]
+    judgement = judge(recipe(), wild, calibration())
+    assert words(judgement, "watched") == [Word.EXPECTED, Word.UNEXPECTED]
+    assert "sd of accuracy: UNEXPECTED" in judgement.reason
+
+
+def test_watching_needs_calibration_runs():
+    few = calibration([0.9, 0.901, 0.899], [0.7, 0.701, 0.699])
+    judgement = judge(recipe(), GOOD, few)
+    assert words(judgement, "watched") == [] and judgement.word is Word.INCONCLUSIVE
+
+
+def test_early_depth_refutes_but_never_confirms():
+    claim = {**TOY_RECIPE["claims"][0], "depth": "early"}
+    assert judge(recipe(claims=[claim]), GOOD, calibration()).word is Word.INCONCLUSIVE
+    bad = [run(seed, 0.8) for seed in range(3)]
+    assert judge(recipe(claims=[claim]), bad, calibration()).word is Word.NOT_REPRODUCED
+
+
+def test_published_law_serves_where_nothing_else_is():
+    claim = {**TOY_RECIPE["claims"][0], "sd": 0.002, "n": 30}
+    assert judge(recipe(claims=[claim]), GOOD, None).word is Word.REPRODUCED
+    few = {**claim, "n": 5}
+    assert judge(recipe(claims=[few]), GOOD, None).word is Word.INCONCLUSIVE
+
+
+def test_exceeding_is_a_warning():
+    claim = {**TOY_RECIPE["claims"][0], "value": 0.85}
+    judgement = judge(recipe(claims=[claim]), GOOD, calibration())
+    assert words(judgement, "claim") == [Word.EXCEEDS] and judgement.word is Word.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("how", "word"), [("argument", Word.SEED_IGNORED), ("none", None)])
+def test_ignored_seed(how, word):
+    same = [run(seed, 0.9) for seed in range(3)]
+    commands = {"train": {"run": "python train.py" + " {seed}" * (how == "argument")}, "smoke": None}
+    found = words(judge(recipe(seeds={"how": how}, commands=commands), same, calibration()), "seeds")
+    assert found == ([word] if word else [])
+
+
+def test_two_results_of_one_seed():
+    twice = [*GOOD, run(0, 0.9007, 0.7)]
+    judgement = judge(recipe(), twice, calibration())
+    assert words(judgement, "seeds") == [Word.NONDETERMINISTIC] and judgement.word is Word.REPRODUCED
+
+
+def test_surplus_runs_do_not_reopen_the_decision_but_are_not_hidden():
+    surplus = [*GOOD, run(8, 0.5), run(9, 0.5)]
+    decided, more = (judge(recipe(), runs, calibration()) for runs in (GOOD, surplus))
+    assert more.findings[0] == decided.findings[0]
+    assert more.word is not Word.REPRODUCED
+
+
+def test_when_to_stop():
+    assert is_decided(judge(recipe(), GOOD, calibration()), recipe(), 4)
+    undecided = judge(recipe(), GOOD[:1], calibration())
+    assert not is_decided(undecided, recipe(), 1)
+    assert is_decided(undecided, recipe(), 10)
+    alone = recipe(seeds={"how": "none"}, commands={"train": {"run": "python train.py"}, "smoke": None})
+    assert is_decided(undecided, alone, 1)
+
+
+def test_reached_steps_come_from_the_series():
+    claim = {**TOY_RECIPE["claims"][0], "reaches": {"threshold": 0.5, "within_steps": 10}}
+    del claim["value"], claim["selection"]
+    runs = [run(s, 0.9 + s / 1e4, series={"accuracy": ((5, 0.4), (9, 0.6))}) for s in range(6)]
+    assert Word.CONSISTENT in words(judge(recipe(claims=[claim]), runs, calibration()), "claim")
