@@ -35,6 +35,7 @@ _NETWORK = (
     "-c", "protocol.ssh.allow=always",
     "-c", "protocol.file.allow=always",
     "-c", "fetch.fsckObjects=true",
+    "-c", "fetch.unpackLimit=1",
     # Harmless slips that old, well-known repositories carry; everything else fsck finds is refused.
     "-c", "fetch.fsck.zeroPaddedFilemode=ignore",
     "-c", "fetch.fsck.badTimezone=ignore",
@@ -186,6 +187,24 @@ class Repository:
             packer.wait()
         except git.GitCommandError as error:
             raise FetchError(f"the reference could not be copied from {source.folder}: {_said(error)}") from error
+
+    def link_packs(self, source: "Repository") -> None:
+        """Take over all objects of a bare repository whose objects are all in packs, as links where the disk can."""
+        for name in ("*.pack", "*.idx"):  # the index last: git sees a pack by it
+            for file in (source.folder / "objects" / "pack").glob(name):
+                target = self.objects / "pack" / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if not target.exists():
+                    try:
+                        os.link(file, target)
+                    except OSError:  # another file system
+                        shutil.copyfile(file, target)
+
+    @property
+    def objects(self) -> Path:
+        """Where objects are kept."""
+        git_dir = self.folder / ".git"
+        return (git_dir if git_dir.is_dir() else self.folder) / "objects"
 
     def extract(self, tree: str, folder: Path) -> None:
         """Write a tree's plain files below a folder, whole or not at all; links and submodules are left out."""

@@ -32,8 +32,7 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
 
 def root_index(repository: Repository) -> Path:
     """An index of its own for building trees, beside the real one."""
-    git_dir = repository.folder / ".git"
-    return (git_dir if git_dir.is_dir() else repository.folder) / "scaffold-index"
+    return repository.objects.parent / "scaffold-index"
 
 
 def list_files(root: Path) -> Iterator[Path]:

@@ -20,7 +20,9 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
         entries = _without(cache.entries(tree), reference.exclude)
         fetch_blobs(cache, reference.git, reference.revision, {entry.id for entry in entries}, offline=offline)
         tree = cache.write_tree(entries, root_index(cache))
-    into.import_tree(cache, tree)
+        into.import_tree(cache, tree)
+    else:
+        into.link_packs(cache)
     return tree
 
 

@@ -1,0 +1,41 @@
+# Each target does all its own set-up in .venv. PYTHON chooses the interpreter (3.10 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench schema clean
+
+.venv/demo-ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch]"
+	touch $@
+
+.venv/dev-ready: .venv/demo-ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch,dev]"
+	touch $@
+
+# Puts a project up in demo/ (replacing an earlier one), reproduces the published result, and tests that it did.
+demo: .venv/demo-ready
+	rm -rf demo
+	$(BIN)/mlloop-new demo --from digits-cnn --no-input
+	cd demo && ../$(BIN)/scaffold verify
+	cd demo && ../$(BIN)/pytest
+
+test: .venv/dev-ready
+	$(BIN)/python -m pytest
+
+lint: .venv/dev-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.
+bench: .venv/dev-ready
+	$(BIN)/python benchmarks/run.py
+
+# Writes recipes/recipe.schema.json anew from the records.
+schema: .venv/dev-ready
+	$(BIN)/python -c "import json; from scaffold.records.recipe import Recipe; print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=1))" > recipes/recipe.schema.json
+
+clean:
+	rm -rf .venv demo dist .bench

@@ -1,0 +1,63 @@
+"""Documents that cannot drift: commands, exit codes, make targets, the README's transcript."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scaffold.cli import COMMANDS, main
+from scaffold.records.judgement import Word
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_is_documented_and_has_help(name, cli):
+    assert f"`scaffold {name}" in README or f"scaffold {name}" in README
+    said = cli(name, "--help").out
+    assert "Usage: " in said and len(said.splitlines()) > 4
+    command = main.get_command(None, name)
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            assert parameter.help, f"{name} {parameter.name} has no help"
+
+
+def test_group_lists_every_command(cli):
+    listed = cli("--help").out
+    for name, help_text in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(help_text)}$", listed, re.MULTILINE)
+
+
+def test_unknown_command_offers_the_nearest(cli):
+    assert "Did you mean 'verify'?" in cli("verfy", code=2).err
+    assert "There are: new, run" in cli("zzz", code=2).err
+
+
+def test_readme_names_only_make_targets_that_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        assert set(re.findall(r"`?make ([a-z]+)`?", text)) <= targets
+
+
+def test_every_word_of_a_verdict_is_explained():
+    text = (ROOT / "docs/verdicts.md").read_text()
+    for word in Word:
+        assert word.value in text
+
+
+def test_transcript_in_the_readme_is_what_is_printed(cli):
+    """The lines of `mlloop-new` in the README, but for how long it takes on the reader's machine."""
+    block = re.search(r"\$ mlloop-new digits --from digits-cnn\n(.*?)\n\$", README, re.DOTALL)[1]
+    printed = cli("new", "digits", "--from", "digits-cnn", "--no-input").out
+
+    def steady(text):
+        return [re.sub(r"about \d+ \w+", "about N s", line.rstrip()) for line in text.strip().splitlines()]
+
+    assert steady(printed) == steady(block)
+
+
+def test_help_names_the_exit_codes(cli):
+    said = " ".join(cli("--help").out.split())
+    for text in ("0 done, verdict good", "1 verdict bad", "2 wrong usage", "3 inconclusive", "4 something", "130 interrupted"):
+        assert text in said
