@@ -147,13 +147,17 @@ class Cli:
     def __init__(self, monkeypatch):
         self.monkeypatch = monkeypatch
 
-    def __call__(self, *arguments, code: int = 0, cwd: Path | None = None) -> Result:
+    def any_status(self, *arguments, cwd: Path | None = None) -> Result:
+        """Call a command, whatever its exit status."""
         from scaffold.cli import main
 
         with self.monkeypatch.context() as patch:
             if cwd is not None:
                 patch.chdir(cwd)
-            result = Result(CliRunner().invoke(main, [str(argument) for argument in arguments]))
+            return Result(CliRunner().invoke(main, [str(argument) for argument in arguments]))
+
+    def __call__(self, *arguments, code: int = 0, cwd: Path | None = None) -> Result:
+        result = self.any_status(*arguments, cwd=cwd)
         assert result.code == code, result
         return result
 

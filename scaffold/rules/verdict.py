@@ -39,8 +39,9 @@ def judge(
         overall = Word.INCONCLUSIVE
         findings.append(
             Finding(
-                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct), rule="depth early",
-                reason="the first part of the training curve can refute a final number, never confirm it",
+                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct),
+                rule="depth early",
+                reason="the first part of a training curve can refute a final number, never confirm it",
             )
         )  # fmt: skip
     return Judgement(word=overall, depth=depth, findings=tuple(findings), deviations=tuple(deviations))

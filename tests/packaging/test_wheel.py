@@ -43,7 +43,9 @@ def test_wheel_from_sdist_is_the_same(built):
         "scaffold/running/shim/sitecustomize.py", "scaffold/_data/recipes/recipe.schema.json",
     ):  # fmt: skip
         assert name in first
-    assert not [name for name in first if name.startswith(("tests/", "recipes/", "templates/")) or name.endswith(".pyc")]
+    assert not [
+        name for name in first if name.startswith(("tests/", "recipes/", "templates/")) or name.endswith(".pyc")
+    ]
 
 
 @pytest.mark.parametrize("kind", ["wheel", "wheel from sdist", "editable"])
@@ -58,7 +60,9 @@ def test_mlloop_new_works_from(kind, built, tmp_path):
     environment = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     where = call(python, "-c", "import scaffold; print(scaffold.__file__)", cwd=tmp_path).strip()
     assert (str(ROOT) in where) == (kind == "editable")
-    said = call(python.parent / "mlloop-new", "project", "--from", "digits-cnn", "--no-input", cwd=tmp_path, env=environment)
+    said = call(
+        python.parent / "mlloop-new", "project", "--from", "digits-cnn", "--no-input", cwd=tmp_path, env=environment
+    )
     assert "tree verified" in said
     project = tmp_path / "project"
     assert git(project, "status", "--porcelain") == ""
