@@ -1,5 +1,6 @@
 """Shows long work on standard error: a bar for each seed in a terminal, a line for each event elsewhere."""
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import click
 
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.recipe import Recipe
-from scaffold.report import format_duration
+from scaffold.report import format_duration, plain
 
 
 class RunProgress:
@@ -32,7 +33,8 @@ class RunProgress:
                 TextColumn("  {task.description:10}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"),
                 console=Console(stderr=True), transient=True,
             )  # fmt: skip
-            self._note = self._live.console.print
+            # A stranger's text is shown as it is: no markup, no control characters.
+            self._note = functools.partial(self._live.console.print, markup=False, highlight=False)
 
     def __enter__(self) -> "RunProgress":
         if self._live:
@@ -78,7 +80,7 @@ class RunProgress:
         name = "smoke run" if record.smoke else f"seed {record.seed}"
         values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
         what = values if record.outcome is Outcome.COMPLETED else f"{record.outcome.value}: {record.reason}"
-        self._note(f"  {name}  {format_duration(record.wall_time_s)}  {what}")
+        self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(what)}")
 
     def fetched(self, name: str, here_bytes: int, total_bytes: int | None) -> None:
         """More of a dataset is here."""

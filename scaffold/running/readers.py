@@ -231,16 +231,18 @@ def _as_point(value: Any) -> Point | None:
 def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
-        if reader.column not in (rows.fieldnames or ()):
-            raise RunError(f"{path.name} has no column {reader.column!r}, but {', '.join(rows.fieldnames or ())}")
-        for row in rows:
-            if row[reader.column]:  # loggers leave a cell empty at steps without this metric
-                try:
+        try:
+            if reader.column not in (rows.fieldnames or ()):
+                raise RunError(f"{path.name} has no column {reader.column!r}, but {', '.join(rows.fieldnames or ())}")
+            for row in rows:
+                if row[reader.column]:  # loggers leave a cell empty at steps without this metric
                     number = parse_number(row[reader.column])
-                except ValueError as error:
-                    raise RunError(f"{path.name} line {rows.line_num}: {row[reader.column]!r} is no number") from error
-                step = _integer(row.get(reader.step_column)) if reader.step_column else None
-                yield Point(value=number.value, half_digit=number.half_digit, step=step)
+                    step = _integer(row.get(reader.step_column)) if reader.step_column else None
+                    yield Point(value=number.value, half_digit=number.half_digit, step=step)
+        except ValueError as error:
+            raise RunError(f"{path.name} line {rows.line_num}: {row[reader.column]!r} is no number") from error
+        except csv.Error as error:
+            raise RunError(f"{path.name} line {rows.line_num} is not CSV: {error}") from error
 
 
 def _describe(reader: Reader) -> str:

@@ -138,6 +138,14 @@ def test_csv(tmp_path):
         read(tmp_path, metric({"csv": "log.csv", "column": "accuracy"}), files=files)
 
 
+def test_csv_that_is_not(tmp_path):
+    definition = metric({"csv": "log.csv", "column": "acc"})
+    with pytest.raises(RunError, match="line 2: 'low' is no number"):
+        read(tmp_path, definition, files={"log.csv": "acc\nlow\n"})
+    with pytest.raises(RunError, match="is not CSV: field larger than field limit"):
+        read(tmp_path, definition, files={"log.csv": "acc" * 50_000})
+
+
 def test_trainer_state(tmp_path):
     state = '{"log_history": [{"loss": 2.5, "step": 10}, {"eval_loss": 1.5, "step": 10}, {"eval_loss": 1, "step": 20}]}'
     definition = metric({"trainer_state": "out/trainer_state.json", "key": "eval_loss"})
