@@ -1,5 +1,6 @@
 """Makes runs of a project's reference: what is asked for and not there yet."""
 
+import shutil
 from collections.abc import Sequence
 
 from scaffold.errors import RunError
@@ -29,6 +30,8 @@ def make_runs(
     allowed = plan.recipe.seeds.retries
     spare = plan.recipe.seeds.first + plan.recipe.rule.max_seeds
     with only_one(project):
+        for unfinished in project.runs.glob(".*"):
+            shutil.rmtree(unfinished, ignore_errors=True)  # left by a scaffold that was killed
         # Within the allowance a crashed seed is replaced; beyond it, whoever asks again gets the same seeds again.
         crashed = {record.seed for record in find_failed(plan)} - {r.seed for r in completed(find_runs(plan))}
         replaced = crashed if len(crashed) <= allowed else set()

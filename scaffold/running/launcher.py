@@ -80,7 +80,6 @@ def start(plan: Plan, seed: int) -> Running:
     """
     plan.runs_dir.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}")
-    shutil.rmtree(workspace.folder, ignore_errors=True)  # left by a scaffold that was killed
     try:
         fill(workspace, plan.recipe, plan.recipe_dir, plan.reference, plan.datasets)
         spec = _spec(plan, seed, workspace)

@@ -1,0 +1,76 @@
+"""In a real terminal: questions are asked, bars are drawn; in a pipe, with NO_COLOR or --json they are not."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+from helpers import toy_recipe
+
+SLOW = {"train.py": "import json, time\nfor i in range(1, 4): print('epoch', i, flush=True); time.sleep(0.4)\n"
+        "json.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"}  # fmt: skip
+METRIC = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
+          "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+
+
+def in_terminal(arguments, cwd, answers=(), **variables):
+    """Run a command in a pseudo-terminal; send each answer once its prompt has appeared. Returns status and screen."""
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **variables}
+    if not variables.get("NO_COLOR"):
+        environment.pop("NO_COLOR", None)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scaffold", *arguments],
+        cwd=cwd,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment,
+    )
+    os.close(slave)
+    screen, waiting, limit = "", list(answers), time.monotonic() + 40
+    while time.monotonic() < limit:
+        if select.select([master], [], [], 0.1)[0]:
+            try:
+                content = os.read(master, 65536).decode(errors="replace")
+            except OSError:
+                break  # the other end is closed: the process has ended
+            screen += content
+            if "\x1b[6n" in content:
+                os.write(master, b"\x1b[1;1R")  # where the cursor is, which prompts ask for
+        if waiting and waiting[0][0] in screen:
+            time.sleep(0.2)
+            os.write(master, waiting.pop(0)[1].encode())
+    os.close(master)
+    return process.wait(timeout=20), screen
+
+
+def test_asks_what_it_must(tmp_path):
+    answers = [("Which recipe is nearest to your task?", "\r"), ("Folder for the new project:", "\r")]
+    status, screen = in_terminal(["new"], tmp_path, answers)
+    assert status == 0, screen
+    assert "nanogpt-shakespeare" in screen and (tmp_path / "my-digits-cnn/recipe.yaml").exists()
+
+
+def test_interrupting_a_question_makes_nothing(tmp_path):
+    status, _ = in_terminal(["new"], tmp_path, [("Which recipe", "\x03")])
+    assert status == 130 and list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_drawn_with_time_left(cli, tmp_path):
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", SLOW, metrics=[METRIC], progress={"stdout": "epoch (?P<step>.)", "total": 3})
+    )
+    status, screen = in_terminal(["run", "--seeds", "2"], project)
+    assert status == 0, screen
+    assert "step 1 of 3" in screen and "left" in screen and "\x1b[" in screen
+    assert "accuracy 0.9" in screen
+
+
+def test_no_colour_when_not_wanted(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    assert "\x1b[" not in in_terminal(["status"], project, NO_COLOR="1")[1]
+    assert "\x1b[" in in_terminal(["status"], project)[1]
+    assert "\x1b[" not in cli("verify", cwd=project).out
