@@ -57,7 +57,7 @@ def calibrate(
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
     records = make_runs(project, plan, seeds, room, watcher)
     calibration = Calibration(
-        recipe=recipe.id, reference=plan.inputs.reference, program=plan.inputs.program,
+        recipe=recipe.id, reference=plan.inputs.reference, program=plan.inputs.program, data=plan.inputs.data,
         made=datetime.now(timezone.utc).date().isoformat(), machine=describe_machine(), threads=plan.threads,
         packages=plan.environment.packages,
         runs=tuple(

@@ -79,8 +79,8 @@ def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
         return _read(path.absolute(), origin=str(path.absolute()), shown=str(path / "recipe.yaml"))
     if path.is_file() and path.name == "recipe.yaml":
         return _read(path.parent.absolute(), origin=str(path.parent.absolute()), shown=str(path))
-    if path.exists():
-        raise UsageError(f"{source} is neither a recipe.yaml nor a folder with one")
+    if source and path.exists():
+        raise UsageError(f"{source} is neither a recipe.yaml nor a folder with one", hint="scaffold recipes list")
     near = difflib.get_close_matches(source, recipe_ids(), n=3, cutoff=0.4) or recipe_ids()
     raise UsageError(f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)")
 

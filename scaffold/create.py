@@ -50,8 +50,7 @@ def create_project(
         FetchError: the reference cannot be had or is not the pinned one.
         MachineError: the folder cannot be written.
     """
-    if project_dir.exists() and (not project_dir.is_dir() or any(project_dir.iterdir())):
-        raise UsageError(f"{project_dir} exists and is not empty", hint="choose another folder")
+    _check_target(project_dir, name)
     recipe_text = _with_settings(found, settings)
     recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
     found.calibration()  # a broken one is found before anything is made
@@ -73,9 +72,22 @@ def create_project(
     return Created(project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree)
 
 
+def _check_target(project_dir: Path, name: str) -> None:
+    if not name.isprintable() or not 1 <= len(name) <= 100:
+        raise UsageError(f"{name!r} is no name for a project", hint="--name TEXT, 1 to 100 printable characters")
+    try:
+        if project_dir.exists() and not project_dir.is_dir():
+            raise UsageError(f"{project_dir} exists and is not a folder", hint="choose another name")
+        if project_dir.is_dir() and any(project_dir.iterdir()):
+            raise UsageError(f"{project_dir} exists and is not empty", hint="choose another folder")
+    except OSError as error:
+        raise MachineError(f"{project_dir} cannot be made: {error.strerror}", hint="choose another folder") from error
+
+
 def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     """The recipe's text with changed hyperparameters, its comments kept."""
     text = found.text
+    changes: dict[str, object] = {}
     for key, value in settings.items():
         if key not in found.recipe.hyperparameters:
             known = ", ".join(found.recipe.hyperparameters) or "none"
@@ -86,20 +98,21 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
             raise UsageError(f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead")
         start = block.start() + line.start(2)
         text = text[:start] + value + text[block.start() + line.end(2) :]
-    if settings:
-        kept = "".join(f"  {key}: {json.dumps(found.recipe.hyperparameters[key])}\n" for key in settings)
-        note = "# Changed by --set when this project was made; these are the published values."
-        text = f"{text.rstrip()}\n\n{note}\npublished:\n{kept}"
+    published = found.recipe.hyperparameters
     try:
-        changed = parse_record(Recipe, text, source="recipe.yaml")
+        parsed = parse_record(Recipe, text, source="recipe.yaml").hyperparameters
     except BrokenFileError as error:
         raise UsageError(f"--set: {error.message}") from error
-    wrong = [
-        key for key in settings if type(changed.hyperparameters[key]) is not type(found.recipe.hyperparameters[key])
-    ]
-    if wrong:
-        given = ", ".join(f"{key}={settings[key]}" for key in wrong)
-        raise UsageError(f"--set {given}: not of the type that the recipe has there")
+    for key in settings:
+        if type(parsed[key]) is not type(published[key]):
+            wanted = type(published[key]).__name__
+            raise UsageError(f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}")
+        if parsed[key] != published[key]:
+            changes[key] = published[key]
+    if changes:
+        kept = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in changes.items())
+        note = "# Changed by --set when this project was made; these are the published values."
+        text = f"{text.rstrip()}\n\n{note}\npublished:\n{kept}"
     return text
 
 
@@ -174,7 +187,7 @@ def _template_data(found: FoundRecipe, recipe: Recipe, name: str) -> dict[str, o
             for claim in recipe.claims
         ],
         "datasets": [{"name": dataset.name, "license": dataset.license} for dataset in recipe.datasets],
-        "patches": [{"file": patch.file, "reason": patch.reason} for patch in recipe.reference.patches],
+        "deviations": recipe.deviations(),
         "tweaks": [tweak.model_dump() for tweak in recipe.adaptation.tweaks],
         "rewrites": [rewrite.model_dump() for rewrite in recipe.adaptation.rewrites],
     }  # fmt: skip

@@ -9,8 +9,8 @@ from scaffold.records.recipe import Recipe
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a small file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """sha256 of a small file; `missing` when there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
 
 
 def program_digest(recipe: Recipe, recipe_dir: Path) -> str:
@@ -34,11 +34,16 @@ def program_digest(recipe: Recipe, recipe_dir: Path) -> str:
     )
 
 
+def data_digests(recipe: Recipe) -> dict[str, str]:
+    """sha256 of each placed dataset by its name."""
+    return {dataset.name: dataset.sha256 for dataset in recipe.placed_datasets()}
+
+
 def inputs_of(recipe: Recipe, recipe_dir: Path, lock: str) -> Inputs:
     """All of them, for runs of a recipe in the environment with this lock."""
     return Inputs(
         reference=recipe.reference.tree,
         program=program_digest(recipe, recipe_dir),
         lock=lock,
-        data={dataset.name: dataset.sha256 for dataset in recipe.placed_datasets()},
+        data=data_digests(recipe),
     )

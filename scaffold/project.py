@@ -60,6 +60,11 @@ class Project:
         return self.root / ".scaffold"
 
     @property
+    def uncommitted(self) -> Path:
+        """Why the evidence could not be committed, while that is so."""
+        return self.state / "uncommitted"
+
+    @property
     def runs(self) -> Path:
         """One folder for each completed run."""
         return self.state / "runs"
@@ -72,8 +77,12 @@ def find_project(start: Path) -> Project:
         ProjectError: it lies in none.
     """
     for folder in (start.absolute(), *start.absolute().parents):
-        if (folder / "recipe.yaml").is_file() and (folder / "milestones.yaml").is_file():
+        there = [(folder / name).is_file() for name in ("recipe.yaml", "milestones.yaml")]
+        if all(there):
             return Project(folder)
+        if any(there) and (folder / "reference").is_dir() and (folder / ".git").exists():
+            missing = "milestones.yaml" if there[0] else "recipe.yaml"
+            raise ProjectError(f"{folder / missing} is missing", hint=f"git checkout -- {missing}")
     raise ProjectError(
         f"{start} is not in a project: no folder above it has recipe.yaml and milestones.yaml",
         hint="cd into a project, or make one: mlloop-new my-project",

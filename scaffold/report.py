@@ -48,15 +48,19 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
         if finding.question in ("reproduction", "claim") or finding.word.overall is not Word.REPRODUCED:
             left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
             details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
-            lines += _wrap(f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width)
+            lines += wrap(f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width)
     for deviation in judgement.deviations:
-        lines += _wrap(f"deviation: {plain(deviation)}", width)
+        lines += wrap(f"deviation: {plain(deviation)}", width)
     lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]
     return "\n".join(lines)
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width - 2, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
+    """Lines of at most `width` columns, indented by two and, after the first, by `hanging`."""
+    return textwrap.wrap(
+        text.strip(), width - 2, initial_indent="  ", subsequent_indent=" " * hanging, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
 
 
 def _table_width(rows: Sequence[Sequence[str]]) -> int:
@@ -70,19 +74,22 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
         lines.append(
             f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[: width + 20]
         )
-    evidence = {"none": "none yet", "current": f"{status.word} from {status.seeds} seeds", "stale": "stale"}
+    evidence = {
+        "none": "none yet",
+        "current": f"{status.word} from {status.seeds} seed{'s' * (status.seeds != 1)}",
+        "stale": "stale",
+    }
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
-    lines += [f"             {reason}" for reason in status.stale_because]
+    notes = [*status.stale_because, *(f"deviation: {text}" for text in status.deviations)]
+    lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
     return "\n".join([*lines, format_next(status, width, paint)])
 
 
 def format_next(status: Status, width: int, paint: Paint) -> str:
     """The one next action: the command, how long it takes, why."""
     about = f"   about {format_duration(status.about_s)} on this machine" if status.about_s else ""
-    indent = " " * 13
-    why = textwrap.wrap(
-        plain(status.why), width - 2, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
+    why = wrap(plain(status.why), width, hanging=13)
+    why[0] = " " * 11 + why[0]
     return "\n".join([f"  Next       {paint(status.command, 'cyan')}{about}", *why])
 
 

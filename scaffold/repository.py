@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told by us, when it is needed
 import git
 
 from scaffold.errors import FetchError, MachineError, ProjectError
@@ -223,6 +224,18 @@ class Repository:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
+    def find_top(self) -> Path | None:
+        """The top folder of the work tree that this folder lies in, if it lies in one."""
+        try:
+            return Path(self._execute(("rev-parse", "--show-toplevel"), None, None, ()))
+        except git.GitCommandError:
+            return None
+
+    def changed_paths(self, paths: Iterable[str]) -> list[str]:
+        """Those of these paths that differ from the last commit."""
+        listed = self.call("status", "--porcelain", "-z", "--no-renames", "--", *paths)
+        return [line[3:] for line in listed.split("\0") if line]
+
     def commit_paths(self, paths: Iterable[str], message: str) -> str | None:
         """Commit these paths of the work tree and nothing else.
 
@@ -309,7 +322,7 @@ def person() -> Author | None:
     """The name and address that git would commit under, if the person has told it."""
     try:
         ident = git.Git().execute(["git", "var", "GIT_AUTHOR_IDENT"], env=_ENVIRONMENT)
-    except git.GitCommandError:
+    except (git.GitCommandError, git.GitCommandNotFound):
         return None
     match = re.fullmatch(r"(.*) <(.*)> \d+ [-+]\d+", str(ident))
     return Author(name=match[1], email=match[2]) if match else None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from scaffold.records.recipe import Recipe
 
 
+REFERENCE_EDITED = "reference/ changed"
+"""Among the reasons for stale evidence: the one that `scaffold verify` cannot mend."""
+
 EXPECTED_SEEDS = 4
 """Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""
 
@@ -41,7 +44,9 @@ class Status:
 
     Attributes:
         evidence: `none`, `current` or `stale`; `stale_because` says why.
-        word: of the stored judgement, if there is evidence.
+        uncommitted: why the evidence could not be committed, if that is so.
+        word: of the stored judgement, if there is evidence; `seeds` are those it was made of.
+        runs: completed full runs in `.scaffold/runs`, judged or not.
         command: the next thing to type; `why` says why, `about_s` how long it takes on this machine if known.
         can_change: whether another `scaffold verify` could change the word.
     """
@@ -51,9 +56,12 @@ class Status:
     reference: str
     evidence: str
     stale_because: tuple[str, ...]
+    uncommitted: str | None
+    deviations: tuple[str, ...]
     word: str | None
     reason: str | None
     seeds: int
+    runs: int
     milestones: tuple[Step, ...]
     command: str
     why: str
@@ -68,7 +76,14 @@ class Status:
     def from_mapping(cls, data: Mapping[str, Any]) -> "Status":
         """Read what `as_mapping` and JSON made of a status."""
         steps = tuple(Step(**step) for step in data["milestones"])
-        return cls(**{**data, "milestones": steps, "stale_because": tuple(data["stale_because"])})
+        return cls(
+            **{
+                **data,
+                "milestones": steps,
+                "stale_because": tuple(data["stale_because"]),
+                "deviations": tuple(data["deviations"]),
+            }
+        )
 
 
 def load_status(project: Project) -> Status:
@@ -94,7 +109,7 @@ def load_status(project: Project) -> Status:
 def current_judgement(project: Project) -> Judgement | None:
     """The stored judgement if it still speaks of the project and nothing further would be run."""
     status = load_status(project)
-    if status.evidence != "current" or status.can_change:
+    if status.evidence != "current" or status.can_change or status.uncommitted:
         return None
     return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
 
@@ -102,7 +117,15 @@ def current_judgement(project: Project) -> Judgement | None:
 def _fingerprint(project: Project) -> list[Any]:
     """Changes when a file that the status depends on changes (size, time, inode)."""
     stamps: list[Any] = [scaffold.__version__]
-    single = (project.recipe, project.milestones, project.calibration, project.lock, project.reproduction, project.runs)
+    single = (
+        project.recipe,
+        project.milestones,
+        project.calibration,
+        project.lock,
+        project.reproduction,
+        project.runs,
+        project.uncommitted,
+    )
     for path in single:
         stamps.append(_stamp(path))
     pending = [str(project.reference)]
@@ -145,11 +168,15 @@ def _work_out(project: Project) -> Status:
     passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
     states = derive_states(milestones, passed)
     can_change = judgement is None or bool(stale) or not is_decided(judgement, recipe, seeds)
-    command, why = _next(word, stale, can_change, states, [step.id for step in milestones])
+    uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
+    runs = sum(1 for _ in project.runs.glob("seed-*"))
+    command, why = _next(word, stale, can_change, uncommitted, runs)
     mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        uncommitted=uncommitted,
+        deviations=judgement.deviations if judgement else tuple(recipe.deviations()), runs=runs,
         word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
         milestones=tuple(
             Step(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
@@ -168,22 +195,23 @@ def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> floa
     return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // at_once)
 
 
-def _next(
-    word: Word | None, stale: list[str], can_change: bool, states: Mapping[str, Any], order: list[str]
-) -> tuple[str, str]:
+def _next(word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int) -> tuple[str, str]:
+    if REFERENCE_EDITED in stale:
+        return "git checkout -- reference && git clean -fd reference", "reference/ was edited, and nothing holds of it"
     if word is None:
+        if runs:
+            return "scaffold verify", f"{runs} runs are there and not judged yet"
         return "scaffold verify", "nothing has been run yet: see whether the reference gives its published result here"
     if stale:
         return "scaffold verify", f"the evidence is stale: {'; '.join(stale)}"
+    if uncommitted:
+        return "scaffold verify", f"the evidence could not be committed: {uncommitted}"
     if word is Word.REPRODUCED:
-        opened = [step for step in order if states[step].value == "open"]
-        text = f"open: {', '.join(opened)}" if opened else "every milestone has passed"
-        return "pytest", f"the published result is reproduced; {text}"
+        return (
+            "pytest",
+            "the published result is reproduced; this version does not guide tweak and rewrite yet",
+        )
     if can_change:
         return "scaffold verify", "the seeds so far do not decide: run more"
-    if word is Word.INCONCLUSIVE:
-        return "scaffold verify --json", "more seeds will not decide it: read each finding's reason"
-    return (
-        "scaffold verify --json",
-        "the published result is not reproduced: read each finding's reason before you build on it",
-    )
+    what = "is not reproduced" if word is Word.NOT_REPRODUCED else "cannot be decided by more seeds"
+    return "scaffold verify", f"the published result {what}: read each finding's reason before you build on it"

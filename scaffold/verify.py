@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from scaffold.datasets import OnBytes
 from scaffold.environment import ReadyEnvironment
 from scaffold.errors import BrokenFileError
-from scaffold.inputs import file_digest, program_digest
-from scaffold.project import Project, load_recipe, read_record, write_record
+from scaffold.inputs import data_digests, file_digest, program_digest
+from scaffold.project import Project, load_recipe, read_record, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
@@ -51,6 +51,7 @@ def verify_reproduction(
     calibration = load_calibration(project, recipe)
     plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
+    deviations += _changed_rule(project, recipe)
     count = min(room, recipe.rule.max_seeds)
     while True:
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
@@ -70,7 +71,27 @@ def verify_reproduction(
         judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).sealed()  # fmt: skip
     write_record(evidence, project.reproduction)
-    return Verified(judgement=judgement, evidence=evidence, not_committed=_commit(project, judgement))
+    not_committed = _commit(project, judgement)
+    if not_committed:
+        write_text(project.uncommitted, not_committed)
+    else:
+        project.uncommitted.unlink(missing_ok=True)
+    return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+_RULE_CHANGED = "metrics, claims or rule were changed after results were seen"
+
+
+def _changed_rule(project: Project, recipe: Recipe) -> list[str]:
+    """Once results were seen, another rule is a deviation, and stays one."""
+    try:
+        before = read_evidence(project)
+    except BrokenFileError:
+        return []  # it is about to be replaced
+    if before is None:
+        return []
+    changed = before.rule != recipe.rule_digest() or _RULE_CHANGED in before.judgement["deviations"]
+    return [_RULE_CHANGED] if changed else []
 
 
 def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
@@ -91,6 +112,8 @@ def find_deviations(
         found.append(f"the calibration runs were made with the reference tree {calibration.reference[:12]}")
     if calibration.program != program_digest(recipe, project.root):
         found.append("the calibration runs were made with other commands or hyperparameters")
+    if dict(calibration.data) != data_digests(recipe):
+        found.append("the calibration runs were made with other data")
     named = {_name(line) for line in recipe.environment.packages}
     shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
     for line in environment.packages:
@@ -110,9 +133,9 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
         stale.append("reference/ changed")
     if evidence.inputs.program != program_digest(recipe, project.root):
         stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
-    if not project.lock.exists() or evidence.inputs.lock != file_digest(project.lock):
+    if evidence.inputs.lock != file_digest(project.lock):
         stale.append("environment.lock changed")
-    if dict(evidence.inputs.data) != {dataset.name: dataset.sha256 for dataset in recipe.placed_datasets()}:
+    if dict(evidence.inputs.data) != data_digests(recipe):
         stale.append("the datasets changed")
     if evidence.rule != recipe.rule_digest():
         stale.append("the recipe's metrics, claims or rule changed after results were seen")
@@ -151,10 +174,14 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgeme
 def _commit(project: Project, judgement: Judgement) -> str | None:
     """Commit the evidence and the lock; tag the commit when the milestone has passed. Returns why not, or None."""
     repository = Repository(project.root)
+    if repository.find_top() != project.root:
+        return "the project is not a git repository of its own (git init && git add --all)"
+    changed = repository.changed_paths(["recipe.yaml", "calibration.json"])
+    if changed:
+        return f"{' and '.join(changed)} changed since the last commit: commit that first, then scaffold verify"
     lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
-    message = f"Verify: {judgement.word.value}\n\n" + "\n".join(lines) + "\n"
-    paths = ["environment.lock", "evidence/reproduce.json"]
-    reason = repository.commit_paths(paths, message)
+    message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *judgement.deviations]) + "\n"
+    reason = repository.commit_paths(["environment.lock", "evidence/reproduce.json"], message)
     if reason is None and judgement.word is Word.REPRODUCED:
         repository.call("tag", "--force", "milestone/reproduce")
     return reason

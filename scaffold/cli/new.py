@@ -1,5 +1,6 @@
 """`mlloop-new`, which is `scaffold new`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.catalogue import FoundRecipe
@@ -46,25 +47,35 @@ def command(
     found = find_recipe(source, offline=offline)
     if directory is None:
         directory = Path(name or _ask_directory(found))
-    changed: dict[str, str] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"--set {setting}: write KEY=VALUE")
-        changed[key] = value
     target = directory.absolute()
-    created = create_project(found, target, name=name or target.name, settings=changed, offline=offline)
+    created = create_project(
+        found, target, name=target.name if name is None else name, settings=_parse_settings(settings), offline=offline
+    )
     if as_json:
         print_json(
             {
                 "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
                 "reference_tree": created.tree, "deviations": created.recipe.deviations(),
-                "next": f"cd {directory} && scaffold verify",
+                "next": _next(directory),
             }
         )  # fmt: skip
     else:
         _print_created(created, directory)
     return 0
+
+
+def _parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
+    from scaffold.errors import UsageError
+
+    changed: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"--set {setting}: write KEY=VALUE")
+        if key in changed:
+            raise UsageError(f"--set {key} is given twice: keep one")
+        changed[key] = value
+    return changed
 
 
 def main() -> None:
@@ -78,24 +89,21 @@ def _ask_recipe() -> str:
     from scaffold.catalogue import find_recipe, recipe_ids
 
     titles = [questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key) for key in recipe_ids()]
-    answer = questionary.select("Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE).ask()
-    if answer is None:
-        raise KeyboardInterrupt
-    return str(answer)
+    answer = questionary.select("Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE)
+    return str(answer.unsafe_ask())
 
 
 def _ask_directory(found: "FoundRecipe") -> str:
     import questionary
 
-    answer = questionary.text("Folder for the new project:", default=f"my-{found.recipe.id}").ask()
-    if not answer:
-        raise KeyboardInterrupt
-    return str(answer)
+    default = f"my-{found.recipe.id}"
+    answer = questionary.text(f"Folder for the new project (empty: {default}):").unsafe_ask()
+    return str(answer).strip() or default
 
 
 def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.records.recipe import GitReference, reference_name
-    from scaffold.report import format_duration, plain
+    from scaffold.report import format_duration, plain, wrap
     from scaffold.rules.claims import claim_text
     from scaffold.status import expected_verify_s
 
@@ -115,5 +123,12 @@ def _print_created(created: "Created", directory: Path) -> None:
     lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
     lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
     about = format_duration(expected_verify_s(recipe))
-    click.echo("\n".join(plain(line) for line in lines))
-    click.echo(f"  Next       {paint(f'cd {directory} && scaffold verify', 'cyan')}   about {about} on this machine")
+    for line in lines:
+        click.echo("\n".join(wrap(plain(line), width(), hanging=13)))
+    click.echo(f"  Next       {paint(_next(directory), 'cyan')}   # about {about} on this machine")
+
+
+def _next(directory: Path) -> str:
+    """A command line that can be pasted whatever the folder is called."""
+    text = str(directory)
+    return f"cd {shlex.quote(f'./{text}' if text.startswith('-') else text)} && scaffold verify"

@@ -63,15 +63,16 @@ class RunProgress:
         """Move the bar, and say how long it will still take."""
         if not self._live or seed not in self._rows:
             return
-        if self._total and step:
+        if self._total and not step:
+            self._live.update(self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far")
+        elif self._total:
             left = elapsed_s / step * max(self._total - step, 0)
             state = f"step {step} of {self._total}, {format_duration(left)} left"
             self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
         else:
             left = self._expected_s - elapsed_s
             state = f"about {format_duration(left)} left" if left > 0 else f"{format_duration(elapsed_s)} so far"
-            total = self._total or self._expected_s
-            self._live.update(self._rows[seed], completed=min(elapsed_s / self._expected_s, 0.99) * total, state=state)
+            self._live.update(self._rows[seed], completed=min(elapsed_s, 0.99 * self._expected_s), state=state)
 
     def ended(self, record: RunRecord) -> None:
         """A run is complete: its bar gives way to a line."""

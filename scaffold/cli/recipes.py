@@ -22,7 +22,16 @@ def list_recipes(*, as_json: bool) -> int:
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
     if as_json:
-        print_json([{"id": recipe.id, "title": recipe.title, "task": recipe.task} for recipe in recipes])
+        print_json(
+            [
+                {
+                    "id": recipe.id, "title": recipe.title, "task": recipe.task, "reference": reference_name(recipe),
+                    "published": {claim.metric: claim_text(claim) for claim in recipe.claims},
+                    "run_time_s": recipe.resources.run_time_s, "device": recipe.resources.device,
+                }
+                for recipe in recipes
+            ]
+        )  # fmt: skip
         return 0
     rows = [
         (
@@ -88,8 +97,13 @@ def calibrate(*, source: str, runs: int, jobs: int | None, offline: bool, as_jso
     from scaffold import calibrate as calibration
     from scaffold.catalogue import without_calibration
     from scaffold.cli.progress import RunProgress
+    from scaffold.report import format_duration
+    from scaffold.resources import usable_cores
 
     found = without_calibration(source, offline=offline)
+    about = format_duration(runs * found.recipe.resources.run_time_s / (jobs or max(1, usable_cores())))
+    if not as_json:
+        click.echo(f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped", err=True)
     with RunProgress(found.recipe, quiet=as_json) as progress:
         done = calibration.calibrate(
             found, runs, progress, slots=jobs, offline=offline, on_bytes=progress.fetched

@@ -1,6 +1,7 @@
 """What all commands share: options, colours, JSON, errors and exit codes."""
 
 import functools
+import io
 import json
 import os
 import shutil
@@ -40,11 +41,10 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)  # asked to end, it cleans up as after Ctrl-C
+        _prepare_process()
         return call() or 0
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted; nothing half-made was kept.", err=True)
+        click.echo("\nInterrupted; what was complete is kept, nothing half-made is.", err=True)
         return _EXIT_INTERRUPTED
     except ScaffoldError as error:
         if debug:
@@ -65,6 +65,14 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
             err=True,
         )
         return _EXIT_FAILED
+
+
+def _prepare_process() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # asked to end, it cleans up as after Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot write
 
 
 def _print_error(error: ScaffoldError, *, as_json: bool) -> None:

@@ -7,9 +7,9 @@ import click
 
 from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, width
 from scaffold.cli.terminal import command as make_command
-from scaffold.project import find_project
+from scaffold.project import Project, find_project
 from scaffold.records.judgement import Judgement
-from scaffold.status import current_judgement
+from scaffold.status import current_judgement, load_status
 
 
 @make_command(
@@ -24,7 +24,7 @@ def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
     project = find_project(Path.cwd())
     judgement = current_judgement(project)
     if judgement is not None:
-        _print(judgement, as_json, "evidence/reproduce.json is current: nothing was run")
+        _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
         return EXIT_OF_WORD[judgement.word]
 
     from scaffold.cli.progress import RunProgress
@@ -37,15 +37,16 @@ def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
-    _print(verified.judgement, as_json, note)
+    _print(project, verified.judgement, as_json, note)
     return EXIT_OF_WORD[verified.judgement.word]
 
 
-def _print(judgement: Judgement, as_json: bool, note: str) -> None:
+def _print(project: Project, judgement: Judgement, as_json: bool, note: str) -> None:
     if as_json:
         print_json({**judgement.as_mapping(), "reason": judgement.reason, "note": note})
         return
-    from scaffold.report import format_judgement
+    from scaffold.report import format_judgement, format_next
 
-    click.echo(format_judgement(judgement, width(), paint_for(sys.stdout)))
-    click.echo(f"  {note}")
+    paint = paint_for(sys.stdout)
+    click.echo(format_judgement(judgement, width(), paint))
+    click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")

@@ -122,6 +122,7 @@ class Calibration(Record):
     recipe: str
     reference: str = Field(description="git tree id of the reference that was run")
     program: str = Field(description="digest of commands, hyperparameters, seeding, patches and drivers")
+    data: Mapping[str, str] = Field(description="sha256 of each placed dataset")
     made: str = Field(description="UTC date, ISO 8601")
     machine: Machine
     threads: int

@@ -1,5 +1,6 @@
 """Text that must have a form: paths, URLs, pins, patterns. Each check raises ValueError that says what to write."""
 
+import math
 import re
 import string
 from collections.abc import Collection, Mapping
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, Discriminator, Field
+from pydantic import AfterValidator, Discriminator, Field, WithJsonSchema
 
 _WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -76,6 +77,14 @@ def _specifier(text: str) -> str:
     return text
 
 
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, (bool, int, float, str)):
+        raise ValueError("must be one number, text, true or false")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
 def _id(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
         raise ValueError("must be lower-case letters, digits and single dashes")
@@ -98,7 +107,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, Field(min_length=1)]
 PackageRequirement = Annotated[str, AfterValidator(_requirement)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
-Scalar = bool | int | float | str
+Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})]
 
 
 def keys_of(data: Any) -> Collection[str]:

@@ -4,7 +4,7 @@ Plain dataclasses without third-party imports, so that a stored judgement is sho
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -78,8 +78,8 @@ class Judgement:
 
     word: Word
     depth: str
-    findings: tuple[Finding, ...]
-    deviations: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = field(repr=False)
+    deviations: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def reason(self) -> str:

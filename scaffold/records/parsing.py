@@ -102,7 +102,8 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
         line = mark.line + 1 if mark else 1
         raise BrokenFileError(source, [Problem(source=source, line=line, where="", message=message)]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=str(error))]) from error
+        message = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=message)]) from error
     finally:
         loader.dispose()  # type: ignore[no-untyped-call]
     crossing = list(record.cross_problems(data)) if isinstance(data, Mapping) else []
@@ -157,6 +158,8 @@ def _message(detail: Any) -> str:
         return "is missing: add it"
     if kind == "extra_forbidden":
         return "is not a key that is known here: remove it or correct its name"
+    if kind == "model_type":
+        return "must be a mapping of keys"
     message = str(detail["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if isinstance(given, (str, int, float, bool)) and repr(given) not in message:

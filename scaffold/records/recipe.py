@@ -223,7 +223,7 @@ class Resources(Record):
     """What one run needs, and how long it took on named hardware."""
 
     device: Literal["cpu", "cuda", "mps"]
-    cores: Annotated[int, Field(ge=1)] = 1
+    cores: Annotated[int, Field(ge=1, le=4096)] = 1
     memory_gb: Annotated[float, Field(gt=0)] | None = None
     disk_gb: Annotated[float, Field(gt=0)] | None = None
     run_time_s: Annotated[float, Field(gt=0)]
@@ -288,11 +288,7 @@ class Recipe(Record):
                     yield (key, index, "name"), f"{name!r} is taken by an earlier one: rename it"
         metric_names = [metric.get("name") for metric in metrics]
         dataset_names = [dataset.get("name") for dataset in datasets]
-        for index, claim in enumerate(_items(data, "claims")):
-            if claim.get("metric") not in metric_names:
-                yield ("claims", index, "metric"), f"{claim.get('metric')!r} is none of the metrics {metric_names}"
-            if claim.get("dataset") not in dataset_names:
-                yield ("claims", index, "dataset"), f"{claim.get('dataset')!r} is none of the datasets {dataset_names}"
+        yield from _claim_problems(data, metrics, dataset_names)
         for index, margin in enumerate(_items(data.get("rule"), "margins")):
             if margin.get("metric") not in metric_names:
                 yield ("rule", "margins", index), f"{margin.get('metric')!r} is none of the metrics {metric_names}"
@@ -337,6 +333,23 @@ def reference_name(recipe: Recipe) -> str:
 def _items(data: Any, key: str) -> list[Mapping[str, Any]]:
     found = data.get(key) if isinstance(data, Mapping) else None
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _claim_problems(
+    data: Mapping[str, Any], metrics: list[Mapping[str, Any]], dataset_names: list[Any]
+) -> Iterator[tuple[Place, str]]:
+    units = {str(metric.get("name")): str(metric.get("unit")) for metric in metrics}
+    for index, claim in enumerate(_items(data, "claims")):
+        if str(claim.get("metric")) not in units:
+            yield ("claims", index, "metric"), f"{claim.get('metric')!r} is none of the metrics {list(units)}"
+        if claim.get("dataset") not in dataset_names:
+            yield ("claims", index, "dataset"), f"{claim.get('dataset')!r} is none of the datasets {dataset_names}"
+        unit = units.get(str(claim.get("metric")), "")
+        limit = {"fraction": 1, "percent": 100}.get(unit)
+        for key in ("value", "at_least", "at_most"):
+            number = claim.get(key)
+            if limit and isinstance(number, (int, float)) and not 0 <= number <= limit:
+                yield ("claims", index, key), f"{number} is outside 0 to {limit}, the range of its unit {unit}"
 
 
 def _slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

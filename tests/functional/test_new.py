@@ -110,7 +110,7 @@ def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):
     written = yaml.safe_load((Path("project") / "recipe.yaml").read_text())
     assert written["hyperparameters"]["rate"] == 0.25 and written["published"] == {"rate": 0.5}
     assert "has no hyperparameter 'speed'" in cli("new", "x", "--from", recipe, "--set", "speed=1", code=2).err
-    assert "not of the type" in cli("new", "x", "--from", recipe, "--set", "rate=fast", code=2).err
+    assert "rate is of type float, such as 0.5" in cli("new", "x", "--from", recipe, "--set", "rate=fast", code=2).err
     assert "write KEY=VALUE" in cli("new", "x", "--from", recipe, "--set", "rate", code=2).err
 
 

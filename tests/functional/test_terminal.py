@@ -48,7 +48,7 @@ def in_terminal(arguments, cwd, answers=(), **variables):
 
 
 def test_asks_what_it_must(tmp_path):
-    answers = [("Which recipe is nearest to your task?", "\r"), ("Folder for the new project:", "\r")]
+    answers = [("Which recipe is nearest to your task?", "\r"), ("Folder for the new project", "\r")]
     status, screen = in_terminal(["new"], tmp_path, answers)
     assert status == 0, screen
     assert "nanogpt-shakespeare" in screen and (tmp_path / "my-digits-cnn/recipe.yaml").exists()

@@ -54,7 +54,7 @@ def test_good_recipe_is_read_and_written_without_loss():
         ("a: 1\na: 2", "f:2: key 'a' is given twice: keep one"),
         ("a: &x 1\nb: *x", "f:2: aliases (*name) are not used here: write it out"),
         ("a: [1", "f:1: "),
-        ("- 1", "f:1: input should be a valid dictionary"),
+        ("- 1", "f:1: must be a mapping of keys"),
         ("a: !!python/object:os.system x", "f:1: could not determine a constructor"),
         ("? [1]\n: 2", "f:1: a key must be plain text"),
     ],
