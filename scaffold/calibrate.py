@@ -1,6 +1,5 @@
 """Records the law of a recipe's metrics: runs it many times and keeps every value, with the hardware."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -35,7 +34,6 @@ def calibrate(
     slots: int | None = None,
     offline: bool = False,
     on_bytes: OnBytes | None = None,
-    on_place: Callable[[Path], None] = lambda _: None,
 ) -> Calibrated:
     """Run a recipe (from `catalogue.without_calibration`) with seeds of its own and write `calibration.json` beside it.
 
@@ -52,19 +50,25 @@ def calibrate(
     project = Project(place)
     if not place.exists():
         create_project(found, place, name=recipe.id, settings={}, offline=offline)
-    on_place(project.runs)
     plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
-    records = make_runs(project, plan, seeds, room, watcher)
+    records = make_runs(project, plan, seeds, room, watcher, spare=CALIBRATION_SEED + runs)
+    first_of_seed = list({record.seed: record for record in reversed(records)}.values())
     calibration = Calibration(
-        recipe=recipe.id, reference=plan.inputs.reference, program=plan.inputs.program, data=plan.inputs.data,
-        made=datetime.now(timezone.utc).date().isoformat(), machine=describe_machine(), threads=plan.threads,
+        recipe=recipe.id,
+        reference=plan.inputs.reference,
+        program=plan.inputs.program,
+        data=plan.inputs.data,
+        reading=recipe.reading_digest(),
+        made=datetime.now(timezone.utc).date().isoformat(),
+        machine=describe_machine(),
+        threads=plan.threads,
         packages=plan.environment.packages,
         runs=tuple(
             CalibrationRun(seed=record.seed, metrics=record.metrics, wall_time_s=round(record.wall_time_s, 2))
-            for record in {record.seed: record for record in reversed(records)}.values()
-        )[::-1],
-    )  # fmt: skip
+            for record in reversed(first_of_seed)
+        ),
+    )
     path = found.folder / "calibration.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)

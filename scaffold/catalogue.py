@@ -53,9 +53,13 @@ def recipe_ids() -> list[str]:
 
 def without_calibration(source: str, *, offline: bool = False) -> FoundRecipe:
     """The same recipe as if it shipped no calibration runs: what they are made from."""
+    if "://" in source:
+        raise UsageError(
+            "a recipe of a git URL cannot be calibrated where it lies", hint="clone it and name its folder"
+        )
     path = Path(source) if Path(source).exists() else data_dir("recipes") / source
     folder = (path.parent if path.is_file() else path).absolute()
-    if "://" in source or not (folder / "recipe.yaml").is_file():
+    if not (folder / "recipe.yaml").is_file():
         return find_recipe(source, offline=offline)
     text = re.sub(r"^calibration:.*\n", "", read_text(folder / "recipe.yaml"), flags=re.MULTILINE)
     recipe = parse_record(Recipe, text, source=f"{folder.name}/recipe.yaml")

@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import scaffold
@@ -15,6 +15,7 @@ from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import fetch_reference
 from scaffold.references.folder import root_index
+from scaffold.references.git import commit_date
 from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, check_patches, person
 from scaffold.rules.claims import claim_text
 from scaffold.rules.milestone import Milestones
@@ -145,7 +146,7 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -
         template_tree, f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n", [], author
     )
     vendor = repository.commit_tree(
-        repository.make_tree({"reference": tree}), _vendor_message(recipe, tree), [], author
+        repository.make_tree({"reference": tree}), _vendor_message(recipe, tree), [], _vendor_author(recipe, author)
     )
     git("read-tree", "--prefix=reference/", tree)
     main = repository.commit_tree(
@@ -155,6 +156,13 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -
     refs = {"main": main, "template": template, "reference": vendor}
     git("update-ref", "--stdin", stdin="".join(f"create refs/heads/{k} {v}\n" for k, v in refs.items()).encode())
     git("checkout-index", "--all", "--force", "--quiet", "-u")
+
+
+def _vendor_author(recipe: Recipe, author: Author) -> Author:
+    """With the date of the upstream commit: an environment of its time is resolved by it."""
+    if not isinstance(recipe.reference, GitReference):
+        return author
+    return replace(author, date=commit_date(recipe.reference))
 
 
 def _vendor_message(recipe: Recipe, tree: str) -> str:

@@ -7,7 +7,7 @@ import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,9 @@ def _from_hub(aside: Path, dataset: HubDataset) -> None:
 
 
 def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
-    """Put a dataset's file where the reference expects it, as a read-only link to the one in the cache.
+    """Put a read-only copy of a dataset's file where the reference expects it.
+
+    A copy, not a link: whatever a run does to it, the cached one stays what its digest says.
 
     Raises:
         RunError: the reference has a file of its own there, or a link that leads out of it.
@@ -132,19 +134,5 @@ def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
     if target.exists() or target.is_symlink():
         raise RunError(f"dataset {dataset.name}: the reference already has {dataset.place}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, target)
-    except OSError:  # another file system
-        shutil.copyfile(file, target)
-        target.chmod(0o444)
-
-
-def find_changed(files: Mapping[str, Path], stamps: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Names of datasets whose file in the cache is not as it was: a run wrote into it."""
-    return [name for name, file in files.items() if stamp(file) != stamps[name]]
-
-
-def stamp(file: Path) -> tuple[int, int]:
-    """Size and time of last change, in bytes and nanoseconds."""
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
+    shutil.copyfile(file, target)
+    target.chmod(0o444)

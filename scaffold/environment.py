@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from scaffold.cache import cache_dir
+from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, MachineError
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Project, read_text, write_text
@@ -55,10 +55,9 @@ def prepare_environment(
     Raises:
         FetchError: the packages do not resolve together, or cannot be had.
     """
-    wanted = _requirements(project, environment)
-    wanted_digest = hashlib.sha256("\n".join([environment.python, *wanted]).encode()).hexdigest()[:16]
-    if not project.lock.exists() or f"# for {wanted_digest}" not in read_text(project.lock):
-        write_text(project.lock, _resolve(environment, wanted, wanted_digest, default_as_of, offline))
+    if not lock_fits(project, environment):
+        wanted = _requirements(project, environment)
+        write_text(project.lock, _resolve(project, environment, wanted, default_as_of, offline))
     text = read_text(project.lock)
     lock = hashlib.sha256(text.encode()).hexdigest()
     version = _header(text, "python")
@@ -69,6 +68,16 @@ def prepare_environment(
         )
     python = _build(text, version, lock, offline)
     return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
+
+
+def lock_fits(project: Project, environment: Environment) -> bool:
+    """Whether environment.lock was made for what the recipe asks for now."""
+    wanted = _digest(environment, _requirements(project, environment))
+    return project.lock.exists() and f"\n# for {wanted}\n" in read_text(project.lock)
+
+
+def _digest(environment: Environment, wanted: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join([environment.python, str(environment.as_of), *wanted]).encode()).hexdigest()[:16]
 
 
 def _requirements(project: Project, environment: Environment) -> list[str]:
@@ -120,20 +129,23 @@ def unmet_requirements(requirements: Iterable[str]) -> list[str]:
 def _closure(requirements: Iterable[str]) -> list[str]:
     """`name==version` of the installed packages that these requirements bring, sorted."""
     found: dict[str, str] = {}
-    waiting = [(Requirement(line), "") for line in requirements]
+    seen: set[tuple[str, str]] = set()
+    waiting = [(line, "") for line in requirements]
     while waiting:
-        requirement, extra = waiting.pop()
+        line, extra = waiting.pop()
+        if (line, extra) in seen:
+            continue
+        seen.add((line, extra))
+        requirement = Requirement(line)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
             continue
-        name = canonicalize_name(requirement.name)
         try:
             distribution = metadata.distribution(requirement.name)
         except metadata.PackageNotFoundError:
             continue  # optional on this platform, or left out by whoever installed it
-        if name not in found or requirement.extras:
-            found[name] = f"{name}=={distribution.version}"
-            for line in distribution.requires or ():
-                waiting += [(Requirement(line), extra) for extra in (requirement.extras or {""})]
+        name = canonicalize_name(requirement.name)
+        found[name] = f"{name}=={distribution.version}"
+        waiting += [(needed, own) for needed in distribution.requires or () for own in (requirement.extras or {""})]
     return sorted(found.values())
 
 
@@ -146,8 +158,9 @@ def _runs_here(version: str, packages: Sequence[str]) -> bool:
 
 
 def _resolve(
-    environment: Environment, wanted: list[str], wanted_digest: str, default_as_of: date | None, offline: bool
+    project: Project, environment: Environment, wanted: list[str], default_as_of: date | None, offline: bool
 ) -> str:
+    wanted_digest = _digest(environment, wanted)
     accepted = SpecifierSet(environment.python)
     if accepted.contains(_version()) and not unmet_requirements(wanted):
         head = [_HEADER, f"# for {wanted_digest}", f"# python {_version()}"]
@@ -158,7 +171,12 @@ def _resolve(
     options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
-    compiled = _uv(["pip", "compile", "-", *options, *_index_options()], offline, stdin="\n".join(wanted) + "\n")
+    compiled = _uv(
+        ["pip", "compile", "-", *options, *_index_options()],
+        offline,
+        stdin="\n".join(wanted) + "\n",
+        cwd=project.reference,  # where its own requirements file names further ones
+    )
     head = [_HEADER, f"# for {wanted_digest}", f"# python {version}"]
     head += [f"# as of {as_of}"] if as_of else []
     return "\n".join([*head, compiled.strip()]) + "\n"
@@ -186,7 +204,15 @@ def _build(lock_text: str, version: str, lock: str, offline: bool) -> Path:
     python, marker = folder / "bin" / "python", folder / "complete"
     if marker.exists():
         return python
-    shutil.rmtree(folder, ignore_errors=True)
+    with exclusive(folder):
+        if not marker.exists():
+            _fill(folder, python, version, lock_text, offline)
+            marker.touch()
+    return python
+
+
+def _fill(folder: Path, python: Path, version: str, lock_text: str, offline: bool) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # begun by a scaffold that was killed
     _uv(["venv", "--quiet", "--python", version, str(folder)], offline)
     requirements = folder / "environment.lock"
     requirements.write_text(lock_text)
@@ -196,20 +222,18 @@ def _build(lock_text: str, version: str, lock: str, offline: bool) -> Path:
          "-r", str(requirements)],
         offline,
     )  # fmt: skip
-    marker.touch()
-    return python
 
 
 def _index_options() -> list[str]:
     return list(translate(read_pip_settings()).options)
 
 
-def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
+def _uv(arguments: list[str], offline: bool, stdin: str | None = None, cwd: Path | None = None) -> str:
     environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1", "PATH": _search_path()}
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(
-        [_uv_program(), *arguments], input=stdin, capture_output=True, text=True, env=environment, check=False
+        [_uv_program(), *arguments], input=stdin, capture_output=True, text=True, env=environment, cwd=cwd, check=False
     )
     if done.returncode != 0:
         reason = "\n  ".join(line.rstrip() for line in done.stderr.strip().splitlines()[-12:])

@@ -252,6 +252,14 @@ class Repository:
             return _said(error)
         return None
 
+    def set_tag(self, name: str, commit: str | None) -> None:
+        """Make a tag name this commit, or nothing."""
+        ref = f"refs/tags/{name}"
+        if commit is not None:
+            self.call("update-ref", ref, commit)
+        elif self.find_id(ref):
+            self.call("update-ref", "-d", ref)
+
     # --- network -----------------------------------------------------------------------------------------------
 
     def fetch(self, url: str, wanted: Iterable[str], *options: str) -> None:

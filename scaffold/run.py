@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scaffold.errors import RunError
 from scaffold.project import Project, only_one
-from scaffold.records.evidence import RunRecord
+from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.recipe import Recipe
 from scaffold.running.archive import completed, find_runs
 from scaffold.running.launcher import Plan
@@ -18,22 +18,32 @@ def planned_seeds(recipe: Recipe, count: int) -> list[int]:
 
 
 def make_runs(
-    project: Project, plan: Plan, seeds: Sequence[int], slots: int, watcher: Watcher, *, again: bool = False
+    project: Project,
+    plan: Plan,
+    seeds: Sequence[int],
+    slots: int,
+    watcher: Watcher,
+    *,
+    spare: int | None = None,
+    again: bool = False,
 ) -> list[RunRecord]:
     """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones of all seeds.
 
-    A crashed run is replaced by one of a further seed as often as the recipe's `seeds.retries` allows.
+    A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's `seeds.retries`
+    allows. A run that ended but diverged, gave no metric or took too long is a result, and never replaced.
 
     Raises:
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
     """
     allowed = plan.recipe.seeds.retries
-    spare = plan.recipe.seeds.first + plan.recipe.rule.max_seeds
+    if spare is None:
+        spare = plan.recipe.seeds.first + plan.recipe.rule.max_seeds
     with only_one(project):
         for unfinished in project.runs.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)  # left by a scaffold that was killed
         # Within the allowance a crashed seed is replaced; beyond it, whoever asks again gets the same seeds again.
-        crashed = {record.seed for record in find_failed(plan)} - {r.seed for r in completed(find_runs(plan))}
+        crashed = {record.seed for record in find_failed(plan) if record.outcome is Outcome.FAILED}
+        crashed -= {record.seed for record in completed(find_runs(plan))}
         replaced = crashed if len(crashed) <= allowed else set()
         while True:
             used = _substitute(seeds, replaced, spare)
@@ -43,17 +53,17 @@ def make_runs(
             if not failed:
                 return completed(find_runs(plan, used))
             replaced |= {record.seed for record in failed}
-            if len(replaced) > allowed:
+            if len(replaced) > allowed or any(record.outcome is not Outcome.FAILED for record in failed):
                 raise failure(failed, project, plan)
             again = False
 
 
 def _substitute(seeds: Sequence[int], replaced: set[int], spare: int) -> list[int]:
-    used = list(seeds)
-    for index, seed in enumerate(used):
-        while seed in replaced:
-            seed, spare = spare, spare + 1
-        used[index] = seed
+    used = [seed for seed in seeds if seed not in replaced]
+    while len(used) < len(seeds):
+        if spare not in replaced and spare not in used:
+            used.append(spare)
+        spare += 1
     return used
 
 

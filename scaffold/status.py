@@ -128,7 +128,7 @@ def _fingerprint(project: Project) -> list[Any]:
     )
     for path in single:
         stamps.append(_stamp(path))
-    pending = [str(project.reference)]
+    pending = [str(project.root / name) for name in ("reference", "drivers", "patches", "data")]
     while pending:
         try:
             entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)

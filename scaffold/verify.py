@@ -1,15 +1,15 @@
 """Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from scaffold.datasets import OnBytes
-from scaffold.environment import ReadyEnvironment
+from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, load_recipe, read_record, write_record, write_text
-from scaffold.records.evidence import Calibration, Evidence, JudgedRun
+from scaffold.records.evidence import Calibration, Evidence, JudgedRun, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
 from scaffold.references.folder import content_id
@@ -17,7 +17,8 @@ from scaffold.repository import Repository
 from scaffold.resources import describe_machine
 from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import find_failed, make_runs, planned_seeds
-from scaffold.running.archive import judged_runs
+from scaffold.running.archive import completed, find_runs, judged_runs
+from scaffold.running.launcher import Plan
 from scaffold.running.preparation import prepare
 from scaffold.running.slots import Watcher
 
@@ -52,11 +53,11 @@ def verify_reproduction(
     plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
-    count = min(room, recipe.rule.max_seeds)
+    count = min(max(room, _already_run(recipe, plan)), recipe.rule.max_seeds)
     while True:
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
-        judgement = judge(recipe, runs, calibration, deviations)
+        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, find_failed(plan))])
         on_judged(judgement)
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
@@ -77,6 +78,25 @@ def verify_reproduction(
     else:
         project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+def _already_run(recipe: Recipe, plan: Plan) -> int:
+    """How many of the first seeds have a completed run: all of them are judged."""
+    there = {record.seed for record in completed(find_runs(plan))}
+    first = planned_seeds(recipe, recipe.rule.max_seeds)
+    return next((count for count, seed in enumerate(first) if seed not in there), len(first))
+
+
+def _remarks(recipe: Recipe, records: Sequence[RunRecord], failed: Sequence[RunRecord]) -> list[str]:
+    """What the runs themselves show to be other than it should be."""
+    found = []
+    if failed:
+        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in failed)
+        found.append(f"{len(failed)} runs did not end well and are not among those judged: {kinds}")
+    seeded = any(set(record.seeding) - {"not reached"} for record in records)
+    if recipe.seeds.how in ("argument", "variable") and not seeded:
+        found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
+    return found
 
 
 _RULE_CHANGED = "metrics, claims or rule were changed after results were seen"
@@ -114,6 +134,8 @@ def find_deviations(
         found.append("the calibration runs were made with other commands or hyperparameters")
     if dict(calibration.data) != data_digests(recipe):
         found.append("the calibration runs were made with other data")
+    if calibration.reading != recipe.reading_digest():
+        found.append("the metrics of the calibration runs were read in another way")
     named = {_name(line) for line in recipe.environment.packages}
     shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
     for line in environment.packages:
@@ -135,6 +157,8 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
         stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
     if evidence.inputs.lock != file_digest(project.lock):
         stale.append("environment.lock changed")
+    if not lock_fits(project, recipe.environment):
+        stale.append("the recipe's environment changed")
     if dict(evidence.inputs.data) != data_digests(recipe):
         stale.append("the datasets changed")
     if evidence.rule != recipe.rule_digest():
@@ -182,8 +206,8 @@ def _commit(project: Project, judgement: Judgement) -> str | None:
     lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
     message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *judgement.deviations]) + "\n"
     reason = repository.commit_paths(["environment.lock", "evidence/reproduce.json"], message)
-    if reason is None and judgement.word is Word.REPRODUCED:
-        repository.call("tag", "--force", "milestone/reproduce")
+    if reason is None:
+        repository.set_tag("milestone/reproduce", "HEAD" if judgement.word is Word.REPRODUCED else None)
     return reason
 
 

@@ -21,16 +21,18 @@ from scaffold.cli.terminal import print_json
 def command(*, seeds: int, smoke: bool, jobs: int | None, again: bool, offline: bool, as_json: bool) -> int:
     """Prepare, run what is missing, list all."""
     from scaffold.cli.progress import RunProgress
+    from scaffold.errors import UsageError
     from scaffold.project import find_project, load_recipe
+    from scaffold.records.recipe import CALIBRATION_SEED
     from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import prepare
 
     project = find_project(Path.cwd())
     recipe = load_recipe(project)
     if smoke and recipe.commands.smoke is None:
-        from scaffold.errors import UsageError
-
         raise UsageError(f"recipe {recipe.id} has no smoke command", hint="add commands.smoke to recipe.yaml")
+    if recipe.seeds.first + seeds > CALIBRATION_SEED:
+        raise UsageError(f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds")
     with RunProgress(recipe, quiet=as_json) as progress:
         plan, room = prepare(
             project, recipe, smoke=smoke, slots=jobs, offline=offline, on_bytes=progress.fetched

@@ -83,6 +83,7 @@ class RunRecord(Record):
     outcome: Outcome
     reason: str = ""
     inputs: Inputs
+    reading: str = Field(description="digest of how its metrics were read")
     steps: tuple[StepResult, ...]
     metrics: Mapping[str, MetricValue] = {}
     seeding: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
@@ -123,6 +124,7 @@ class Calibration(Record):
     reference: str = Field(description="git tree id of the reference that was run")
     program: str = Field(description="digest of commands, hyperparameters, seeding, patches and drivers")
     data: Mapping[str, str] = Field(description="sha256 of each placed dataset")
+    reading: str = Field(description="digest of how the metrics were read")
     made: str = Field(description="UTC date, ISO 8601")
     machine: Machine
     threads: int

@@ -293,6 +293,11 @@ class Recipe(Record):
             if margin.get("metric") not in metric_names:
                 yield ("rule", "margins", index), f"{margin.get('metric')!r} is none of the metrics {metric_names}"
         yield from _slot_problems(data)
+        yield from _seed_problems(data)
+        names = [tweak.get("name") for tweak in _items(data.get("adaptation"), "tweaks")]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield ("adaptation", "tweaks", index, "name"), f"{name!r} is taken by an earlier one: rename it"
 
     def metric(self, name: str) -> Metric:
         """The metric of that name."""
@@ -315,6 +320,13 @@ class Recipe(Record):
         files = [patch.file for patch in self.reference.patches] + list(self.reference.drivers)
         files += [dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)]
         return files + ([self.calibration] if self.calibration else [])
+
+    def reading_digest(self) -> str:
+        """Changes when the number that is read of the same output changes."""
+        metrics = [metric.model_dump(mode="json", by_alias=True) for metric in self.metrics]
+        return digest(
+            [{key: metric[key] for key in ("name", "read", "take", "unit", "printed_in")} for metric in metrics]
+        )
 
     def rule_digest(self) -> str:
         """Changes when what is judged, or how, changes."""
@@ -350,6 +362,17 @@ def _claim_problems(
             number = claim.get(key)
             if limit and isinstance(number, (int, float)) and not 0 <= number <= limit:
                 yield ("claims", index, key), f"{number} is outside 0 to {limit}, the range of its unit {unit}"
+
+
+def _seed_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    def number(part: str, key: str, default: int) -> int:
+        given = data.get(part)
+        value = given.get(key, default) if isinstance(given, Mapping) else default
+        return value if isinstance(value, int) else default
+
+    last = number("seeds", "first", 0) + number("rule", "max_seeds", 10) + number("seeds", "retries", 0)
+    if last > CALIBRATION_SEED:
+        yield ("seeds",), f"first + max_seeds + retries is {last}: seeds from {CALIBRATION_SEED} on are for calibration"
 
 
 def _slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

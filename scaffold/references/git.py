@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from scaffold.cache import cache_dir
+from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError
 from scaffold.records.recipe import GitReference
 from scaffold.references.folder import root_index
@@ -38,24 +38,38 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
         return Repository(folder)
     if offline:
         raise FetchError(f"{url} at {revision} is not in the cache, and --offline forbids to fetch it")
-    is_new = not folder.exists()
-    cache = Repository.create(folder, bare=True)
-    try:
-        cache.fetch(url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else []))
-        if cache.find_id(f"{revision}^{{commit}}") != revision:
-            raise FetchError(f"{url} has no commit {revision}")
-        marker.parent.mkdir(exist_ok=True)
-        marker.touch()
-    except FetchError as error:
-        if re.search("unable to read|missing|corruption|bad object", error.message):
-            error.hint = "the remote lacks some of its own files: name them under reference.exclude"
-        elif "not our ref" in error.message or "no such" in error.message:
-            error.hint = f"the revision does not exist there: `git ls-remote {url}` lists what does"
-        raise
-    finally:
-        if is_new and not marker.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    with exclusive(folder):
+        if marker.exists():
+            return Repository(folder)
+        is_new = not folder.exists()
+        cache = Repository.create(folder, bare=True)
+        try:
+            cache.fetch(url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else []))
+            if cache.find_id(f"{revision}^{{commit}}") != revision:
+                raise FetchError(f"{url} has no commit {revision}")
+            marker.parent.mkdir(exist_ok=True)
+            marker.touch()
+        except FetchError as error:
+            error.hint = _what_to_do(error.message, url)
+            raise
+        finally:
+            if is_new and not marker.exists():
+                shutil.rmtree(folder, ignore_errors=True)
     return cache
+
+
+def _what_to_do(reason: str, url: str) -> str | None:
+    if re.search("unable to read|missing|corruption|bad object", reason):
+        return "the remote lacks some of its own files: name them under reference.exclude"
+    if re.search("not our ref|no such|has no commit", reason):
+        return f"the revision does not exist there: `git ls-remote {url}` lists what does"
+    return None
+
+
+def commit_date(reference: GitReference) -> str:
+    """When the pinned commit, which was fetched before, was made: ISO 8601."""
+    cache = cached_commit(reference.git, reference.revision, offline=True, blobless=bool(reference.exclude))
+    return cache.commit_date(reference.revision)
 
 
 def fetch_blobs(cache: Repository, url: str, revision: str, wanted: set[str], *, offline: bool) -> None:

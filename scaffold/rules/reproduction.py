@@ -34,7 +34,8 @@ def noncentral_t_ratio(t: float, df: int, noncentrality: float) -> float:
 def _log_integral(shift: float, df: int) -> float:
     # The integrand has one mode and falls off at least as fast as a unit normal on both sides, so that the
     # trapezoid rule on +-12 around it converges to rounding.
-    mode = 0.5 * (shift + math.sqrt(shift * shift + 4.0 * df))
+    root = math.sqrt(shift * shift + 4.0 * df)
+    mode = 0.5 * (shift + root) if shift >= 0 else 2.0 * df / (root - shift)  # the same, without cancellation
     peak = df * math.log(mode) - 0.5 * (mode - shift) ** 2
     step = 0.0625
     low = max(mode - 12.0, 0.0)
@@ -60,16 +61,22 @@ def decide(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> Word:
 
 
 def judge_reproduction(
-    metric: str, values: Sequence[float], half_digit: float, calibration: Law, rule: Rule
+    metric: str,
+    values: Sequence[float],
+    half_digit: float,
+    calibration: Law,
+    rule: Rule,
+    *,
+    deterministic: bool = False,
 ) -> Finding:
     """Judge own values, in seed order, against the calibration runs.
 
     The first n at which the test decides stands; later values are not looked at, as a sequential test requires.
     """
     margin = next((margin.value for margin in rule.margins if margin.metric == metric), None)
-    if not calibration.has_spread:
+    if not calibration.has_spread and (deterministic or calibration.n >= MIN_CALIBRATION_RUNS):
         return _equal(metric, values, half_digit, calibration)
-    delta_sd = rule.delta_sd if margin is None else margin / calibration.sd
+    delta_sd = rule.delta_sd if margin is None else margin / max(calibration.sd, 1e-300)
     width = delta_sd * calibration.sd
     interval = (calibration.mean - width, calibration.mean + width)
     text = f"sequential t, {calibration.n} calibration runs, alpha {rule.alpha:g}, beta {rule.beta:g}, " + (

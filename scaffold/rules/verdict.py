@@ -9,7 +9,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.rules.claims import judge_claim
 from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS, judge_reproduction
-from scaffold.rules.sample import Law, t_two_sided_p
+from scaffold.rules.sample import Law, equality_tolerance, t_two_sided_p
 
 _DEPTHS = ("early", "evaluate", "full")
 
@@ -31,7 +31,7 @@ def judge(
         series = [run.series.get(metric.name, ()) for run in distinct]
         findings.append(judge_claim(claim, law, shipped, series, metric.direction, recipe.rule))
     findings += _watched(recipe, distinct, calibration, claimed)
-    findings += _seeds(recipe, runs, distinct)
+    findings += _seeds(recipe, runs, distinct, calibration)
     depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
     words = [finding.word.overall for finding in findings]
     overall = next((w for w in (Word.NOT_REPRODUCED, Word.INCONCLUSIVE) if w in words), Word.REPRODUCED)
@@ -53,23 +53,28 @@ def needs_series(recipe: Recipe) -> set[str]:
 
 
 def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
-    """Whether further seeds cannot change the judgement, or the rule allows none."""
+    """Whether the rule allows no further seeds or none are needed.
+
+    Only the sequential test may end it early with a bad word: the other tests have fixed error rates, and would refuse
+    more sound references the more often they are looked at.
+    """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
-    if seeds_run >= limit or judgement.word is Word.NOT_REPRODUCED:
+    refused = any(f.question == "reproduction" and f.word is Word.NOT_REPRODUCED for f in judgement.findings)
+    if seeds_run >= limit or refused:
         return True
     return not any(finding.more_seeds for finding in judgement.findings)
 
 
 def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> Law:
     values = [run.metrics[metric.name] for run in runs]
-    return Law.of([value.value for value in values], half_digit=max(value.half_digit for value in values))
+    return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
 
 
 def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | None:
     values = [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics] if calibration else []
     if not values:
         return None
-    return Law.of([value.value for value in values], half_digit=max(value.half_digit for value in values))
+    return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
 
 
 def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calibration: Calibration | None) -> Finding:
@@ -88,7 +93,8 @@ def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calib
             mean=own.mean, sd=own.sd if own.n > 1 else None,
             reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
         )  # fmt: skip
-    return judge_reproduction(metric.name, values, own.half_digit, law, recipe.rule)
+    deterministic = recipe.seeds.how == "none"
+    return judge_reproduction(metric.name, values, own.half_digit, law, recipe.rule, deterministic=deterministic)
 
 
 def _watched(
@@ -108,10 +114,12 @@ def _watched(
 
 
 def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
-    # The calibration's sd alone: one own run has none, and a faulty program's own spread must not excuse it.
-    scale = law.sd * (1 / own.n + 1 / law.n) ** 0.5
     difference = max(abs(own.mean - law.mean) - own.half_digit, 0.0)
-    p = t_two_sided_p(difference / scale, law.n - 1) if scale > 0 else float(difference <= 1e-6 * abs(law.mean))
+    if law.has_spread:
+        # The calibration's sd alone: one own run has none, and a faulty program's own spread must not excuse it.
+        p = t_two_sided_p(difference / (law.sd * (1 / own.n + 1 / law.n) ** 0.5), law.n - 1)
+    else:
+        p = float(difference <= equality_tolerance(own, law))
     shift = f"{(own.mean - law.mean) / law.sd:+.2f} sd" if law.has_spread else f"{own.mean - law.mean:+.3g}"
     return Finding(
         question="watched", metric=metric.name, word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
@@ -132,18 +140,23 @@ def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     )  # fmt: skip
 
 
-def _seeds(recipe: Recipe, runs: Sequence[JudgedRun], distinct: Sequence[JudgedRun]) -> list[Finding]:
+def _seeds(
+    recipe: Recipe, runs: Sequence[JudgedRun], distinct: Sequence[JudgedRun], calibration: Calibration | None
+) -> list[Finding]:
     """Whether seeds reach the reference, and whether one seed gives one result."""
     found = []
     for seed in sorted({run.seed for run in runs}):
-        same = [run.metrics for run in runs if run.seed == seed]
-        if any(metrics != same[0] for metrics in same):
+        results = [run.metrics for run in runs if run.seed == seed]
+        if any(metrics != results[0] for metrics in results):
             word = Word.INCONCLUSIVE if recipe.seeds.how == "none" else Word.NONDETERMINISTIC
-            reason = f"{len(same)} runs of seed {seed} with the same inputs gave different results"
+            reason = f"{len(results)} runs of seed {seed} with the same inputs gave different results"
             found.append(
-                Finding(question="seeds", metric="all", word=word, reason=reason, rule="equality", n=len(same))
+                Finding(question="seeds", metric="all", word=word, reason=reason, rule="equality", n=len(results))
             )
-    if recipe.seeds.how != "none" and len(distinct) > 1 and all(r.metrics == distinct[0].metrics for r in distinct):
+    shipped = [run.metrics for run in calibration.runs] if calibration else []
+    always_same = len(shipped) > 1 and all(metrics == shipped[0] for metrics in shipped)
+    same = len(distinct) > 1 and all(run.metrics == distinct[0].metrics for run in distinct)
+    if recipe.seeds.how != "none" and same and not always_same:
         reason = f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not reach the reference"
         found.append(
             Finding(question="seeds", metric="all", word=Word.SEED_IGNORED, reason=reason, rule="equality",

@@ -7,11 +7,14 @@ from pathlib import Path
 from scaffold.errors import BrokenFileError, MachineError
 from scaffold.project import read_record, read_text
 from scaffold.records.evidence import JudgedRun, Outcome, RunRecord
-from scaffold.running.launcher import Plan
+from scaffold.running.launcher import Plan, read_again
 
 
 def find_runs(plan: Plan, seeds: Iterable[int] | None = None) -> list[RunRecord]:
-    """Records of the runs with this plan's inputs, by seed and attempt; unreadable ones are not runs."""
+    """Records of the runs with this plan's inputs, by seed and attempt; unreadable ones are not runs.
+
+    Where the recipe now reads its metrics in another way, they are read again from what the run left.
+    """
     kind = "smoke" if plan.smoke else "seed"
     wanted = None if seeds is None else set(seeds)
     found = []
@@ -20,8 +23,12 @@ def find_runs(plan: Plan, seeds: Iterable[int] | None = None) -> list[RunRecord]
             record = read_record(RunRecord, folder / "run.json")
         except (BrokenFileError, MachineError):
             continue
-        if record.inputs == plan.inputs and (wanted is None or record.seed in wanted):
-            found.append(record)
+        if record.inputs != plan.inputs or not (wanted is None or record.seed in wanted):
+            continue
+        ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not plan.smoke
+        if ended_well and record.reading != plan.recipe.reading_digest():
+            record = read_again(record, plan.recipe, folder)
+        found.append(record)
     return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
 
 

@@ -1,19 +1,19 @@
 """One run: started under supervision, followed, read and recorded. A killed run leaves no record."""
 
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from scaffold.datasets import find_changed, stamp
 from scaffold.environment import ReadyEnvironment
 from scaffold.errors import RunError
 from scaffold.project import write_json, write_record
@@ -66,7 +66,7 @@ class Running:
     process: "subprocess.Popen[bytes]"
     started: datetime
     started_s: float
-    stamps: Mapping[str, tuple[int, int]]
+    log: Path | None = None
     position: int = 0
     step: int = 0
     tail: str = field(default="")
@@ -92,8 +92,7 @@ def start(plan: Plan, seed: int) -> Running:
         [sys.executable, "-I", "-S", str(_SUPERVISOR), str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
-    stamps = {name: stamp(file) for name, file in plan.datasets.items()}
-    return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic(), stamps)
+    return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic())
 
 
 def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
@@ -171,28 +170,30 @@ def follow(running: Running) -> int:
     logs = sorted(running.workspace.logs.glob(f"*{suffix}"))
     if not logs:
         return 0
+    if logs[-1] != running.log:
+        running.log, running.position, running.tail = logs[-1], 0, ""
     with logs[-1].open("rb") as file:
         file.seek(running.position)
         fresh = file.read(1 << 20)
     running.position += len(fresh)
-    text = running.tail + fresh.decode(errors="replace")
-    found = None
-    for found in re.finditer(pattern, text):  # noqa: B007 - the last one
-        pass
-    if found is not None and found["step"].isdigit():
-        running.step = int(found["step"])
-    running.tail = re.split(r"[\r\n]", text)[-1][-2000:]
+    *lines, running.tail = re.split(r"[\r\n]", running.tail + fresh.decode(errors="replace"))
+    running.tail = running.tail[-2000:]
+    steps = [match["step"] for line in lines if (match := re.search(pattern, line[:2000]))]
+    if steps and steps[-1].isdigit():
+        running.step = int(steps[-1])
     return running.step
 
 
-def stop(running: Running) -> None:
-    """End a run and all its processes, and remove what it left."""
-    if running.process.stdin:
-        running.process.stdin.close()
-    running.process.wait()
-    if running.process.stdout:
-        running.process.stdout.close()
-    shutil.rmtree(running.workspace.folder, ignore_errors=True)
+def stop(runs: Sequence[Running]) -> None:
+    """End runs and all their processes, and remove what they left."""
+    for running in runs:
+        if running.process.stdin:
+            running.process.stdin.close()  # all at once: each has a moment of grace
+    for running in runs:
+        running.process.wait()
+        if running.process.stdout:
+            running.process.stdout.close()
+        shutil.rmtree(running.workspace.folder, ignore_errors=True)
 
 
 def finish(running: Running) -> RunRecord:
@@ -209,18 +210,12 @@ def finish(running: Running) -> RunRecord:
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)
     metrics: dict[str, MetricValue] = {}
     series: dict[str, list[tuple[int, float]]] = {}
-    changed = find_changed(plan.datasets, running.stamps)
-    for name in changed:
-        plan.datasets[name].unlink(missing_ok=True)  # not the pinned bytes any more; fetched anew next time
-    if changed:
-        outcome, reason = Outcome.FAILED, f"it wrote into the dataset {', '.join(changed)}"
     if outcome is Outcome.COMPLETED and not plan.smoke:
-        metrics, series, problems = _read_metrics(plan, workspace)
-        if problems:
-            outcome, reason, metrics = Outcome.NO_METRIC, "; ".join(problems), {}
+        outcome, reason, metrics, series = _read_metrics(plan.recipe, workspace)
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     record = RunRecord(
         id=final.name, seed=running.seed, smoke=plan.smoke, outcome=outcome, reason=reason, inputs=plan.inputs,
+        reading=plan.recipe.reading_digest(),
         steps=steps, metrics=metrics, seeding=_seeding(workspace),
         environment=EnvironmentUsed(
             python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
@@ -262,11 +257,22 @@ def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: W
     return Outcome.FAILED, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
 
 
+def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
+    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
+    outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
+    fresh = record.model_copy(
+        update={"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
+    )
+    write_json(series, folder / "series.json")
+    write_record(fresh, folder / "run.json")
+    return fresh
+
+
 def _read_metrics(
-    plan: Plan, workspace: Workspace
-) -> tuple[dict[str, MetricValue], dict[str, list[tuple[int, float]]], list[str]]:
+    recipe: Recipe, workspace: Workspace
+) -> tuple[Outcome, str, dict[str, MetricValue], dict[str, list[tuple[int, float]]]]:
     metrics, series, problems = {}, {}, []
-    for metric in plan.recipe.metrics:
+    for metric in recipe.metrics:
         try:
             metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
         except RunError as error:
@@ -275,9 +281,11 @@ def _read_metrics(
         series[metric.name] = [
             (point.step if point.step is not None else index, point.value)
             for index, point in enumerate(points)
-            if abs(point.value) != float("inf") and point.value == point.value
+            if math.isfinite(point.value)
         ]
-    return metrics, series, problems
+    if problems:
+        return Outcome.NO_METRIC, "; ".join(problems), {}, series
+    return Outcome.COMPLETED, "", metrics, series
 
 
 def _seeding(workspace: Workspace) -> dict[str, tuple[str, ...]]:

@@ -180,9 +180,7 @@ def _output(tree: Path, relpath: str) -> Path:
 
 
 def _json_float(text: str) -> Point:
-    number = parse_number(text)
-    # A program that writes JSON mostly writes full precision; few digits mean that it rounded.
-    return number if number.half_digit > 5e-8 else Point(value=number.value)
+    return Point(value=float(text))  # full precision: a short number in JSON is one that happens to be round
 
 
 def _load_json(path: Path) -> Any:

@@ -50,6 +50,5 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
             for running in active.values():
                 watcher.advanced(running.seed, follow(running), time.monotonic() - running.started_s)
     finally:
-        for running in active.values():
-            stop(running)
+        stop(list(active.values()))
     return records

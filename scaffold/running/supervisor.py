@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _GRACE_S = 3.0
 
 
@@ -56,7 +57,7 @@ def _run_step(step: dict[str, Any], wakeup: int, is_stopped: Callable[[], bool])
     with Path(step["stdout"]).open("ab") as out, Path(step["stderr"]).open("ab") as err:
         process = subprocess.Popen(
             step["argv"], cwd=step["directory"], env=step["environment"], stdin=subprocess.DEVNULL,
-            stdout=out, stderr=err, start_new_session=True,
+            stdout=out, stderr=err, start_new_session=True, preexec_fn=_end_with_supervisor,
         )  # fmt: skip
     ended, status, usage = "completed", None, None
     while True:
@@ -140,8 +141,14 @@ def _children() -> list[int]:
 
 
 def _become_subreaper() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_with_supervisor() -> None:
+    """In the step's process, before its program starts: end it when this supervisor is killed."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":

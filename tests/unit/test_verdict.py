@@ -28,7 +28,7 @@ def calibration(accuracies=None, losses=None):
     accuracies = accuracies or [0.9 + offset for offset in SPREAD]
     losses = losses or [0.7 + offset for offset in reversed(SPREAD)]
     return Calibration(
-        recipe="toy", reference="0" * 40, program="0", made="2026-01-01", machine=MACHINE, threads=1, packages=(),
+        recipe="toy", reference="0" * 40, program="0", data={}, reading="0", made="2026-01-01", machine=MACHINE, threads=1, packages=(),
         runs=[
             {"seed": 1000 + i, "metrics": {"accuracy": {"value": a}, "loss": {"value": loss}}, "wall_time_s": 1}
             for i, (a, loss) in enumerate(zip(accuracies, losses, strict=True))
