@@ -28,6 +28,6 @@ def exclusive(entry: Path) -> Iterator[None]:
     """Let one process at a time make an entry of the cache; the others wait for it."""
     import fcntl
 
-    with entry.with_name(f".{entry.name}.lock").open("a") as file:
+    with (cache_dir("locks") / f"{entry.name}.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -123,7 +124,7 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
     scratch = root_index(repository)
     check_patches(repository, tree, [found.folder / patch.file for patch in recipe.reference.patches], scratch)
 
-    render(data_dir("templates") / "project", aside, _template_data(found, recipe, name))
+    render(data_dir("templates") / "project", aside, _template_data(recipe, name))
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
@@ -173,37 +174,47 @@ def _vendor_message(recipe: Recipe, tree: str) -> str:
     return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
 
 
-def _template_data(found: FoundRecipe, recipe: Recipe, name: str) -> dict[str, object]:
-    reference = recipe.reference
+def _template_data(recipe: Recipe, name: str) -> dict[str, object]:
+    """What the template shows. A stranger's text is escaped for where it is shown: Markdown, or a YAML string."""
+    reference, title = recipe.reference, reference_name(recipe)
     return {
-        "name": name,
+        "name": _markdown(name),
         "version": scaffold.__version__,
-        "recipe_id": recipe.id,
-        "origin": found.origin,
-        "title": recipe.title,
-        "task": recipe.task,
-        "reference_name": reference_name(recipe),
+        "title": _markdown(recipe.title),
+        "reference_name": _markdown(title),
         "reference_url": reference.git if isinstance(reference, GitReference) else "",
         "revision": reference.revision if isinstance(reference, GitReference) else "",
-        "license": reference.license,
-        "python": min(_python_versions(recipe)),
-        "packages": list(recipe.environment.packages),
+        "license": _markdown(reference.license),
+        "python": _python_version(recipe),
         "has_smoke": recipe.commands.smoke is not None,
         "claims": [
-            {"text": claim_text(claim), "metric": claim.metric, "dataset": claim.dataset, "url": claim.source.url,
-             "words": claim.source.words, "line": claim.source.line}
+            {"text": claim_text(claim), "metric": claim.metric, "dataset": claim.dataset,
+             "url": _markdown(claim.source.url), "line": claim.source.line}
             for claim in recipe.claims
         ],
-        "datasets": [{"name": dataset.name, "license": dataset.license} for dataset in recipe.datasets],
-        "deviations": recipe.deviations(),
-        "tweaks": [tweak.model_dump() for tweak in recipe.adaptation.tweaks],
-        "rewrites": [rewrite.model_dump() for rewrite in recipe.adaptation.rewrites],
+        "datasets": [{"name": dataset.name, "license": _markdown(dataset.license)} for dataset in recipe.datasets],
+        "deviations": [_markdown(text) for text in recipe.deviations()],
+        "reproduce_title": _yaml(f"{title} gives its published result here"),
+        "tweaks": [
+            {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}
+            for tweak in recipe.adaptation.tweaks
+        ],
+        "rewrites": [{"title": _yaml(f"your own {rewrite.part}")} for rewrite in recipe.adaptation.rewrites],
     }  # fmt: skip
 
 
-def _python_versions(recipe: Recipe) -> list[str]:
-    """Python versions that both the recipe and the scaffold accept, for the generated workflow file."""
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*\[\]<>|#!])", r"\\\1", text)
+
+
+def _yaml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _python_version(recipe: Recipe) -> str:
+    """For the generated workflow: the one that runs now if the recipe accepts it, else the oldest it does."""
     from packaging.specifiers import SpecifierSet
 
     accepted = SpecifierSet(recipe.environment.python)
-    return [f"3.{minor}" for minor in range(10, 15) if accepted.contains(f"3.{minor}.99")] or ["3.11"]
+    here = f"3.{sys.version_info.minor}"
+    return next((v for v in (here, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")), here)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReferenceTree:
-    """The git tree id that `reference/` has, and the one that the recipe pins."""
+    """The git tree id that the recipe pins, and how `reference/` differs from it: a line for each path."""
 
-    tree: str
     pinned: str
+    edits: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +32,13 @@ def scaffold_project(request: pytest.FixtureRequest) -> "Project":
 
 @pytest.fixture(scope="session")
 def reference(scaffold_project: "Project") -> ReferenceTree:
-    """What `reference/` is, and what it must be."""
+    """What `reference/` must be, and how it differs."""
     from scaffold.project import load_recipe
-    from scaffold.references.folder import content_id
+    from scaffold.references import find_edits
 
-    return ReferenceTree(
-        tree=content_id(scaffold_project.reference), pinned=load_recipe(scaffold_project).reference.tree
-    )
+    tree = load_recipe(scaffold_project).reference.tree
+    edits = find_edits(scaffold_project.root, scaffold_project.reference, tree)
+    return ReferenceTree(pinned=tree, edits=tuple(edits))
 
 
 @pytest.fixture(scope="session")

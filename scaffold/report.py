@@ -11,7 +11,7 @@ Paint = Callable[[str, str], str]
 """Gives a text a colour by name, or leaves it as it is."""
 
 _COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
-_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
+_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black"}
 
 
 def plain(text: str) -> str:
@@ -49,6 +49,9 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
             left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
             details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
             lines += wrap(f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width)
+    watched = sorted({finding.rule for finding in findings if finding.question == "watched"})
+    if watched:
+        lines += wrap(f"watched by: {'; '.join(watched)}", width)
     for deviation in judgement.deviations:
         lines += wrap(f"deviation: {plain(deviation)}", width)
     lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from scaffold.records.recipe import Recipe
 
 
-REFERENCE_EDITED = "reference/ changed"
-"""Among the reasons for stale evidence: the one that `scaffold verify` cannot mend."""
-
 EXPECTED_SEEDS = 4
 """Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""
 
@@ -196,6 +193,8 @@ def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> floa
 
 
 def _next(word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int) -> tuple[str, str]:
+    from scaffold.verify import REFERENCE_EDITED
+
     if REFERENCE_EDITED in stale:
         return "git checkout -- reference && git clean -fd reference", "reference/ was edited, and nothing holds of it"
     if word is None:

@@ -12,7 +12,7 @@ from scaffold.project import Project, load_recipe, read_record, write_record, wr
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
-from scaffold.references.folder import content_id
+from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import describe_machine
 from scaffold.rules.verdict import is_decided, judge, needs_series
@@ -99,6 +99,9 @@ def _remarks(recipe: Recipe, records: Sequence[RunRecord], failed: Sequence[RunR
     return found
 
 
+REFERENCE_EDITED = "reference/ changed"
+"""Among the reasons for stale evidence: the one that running again cannot mend."""
+
 _RULE_CHANGED = "metrics, claims or rule were changed after results were seen"
 
 
@@ -150,9 +153,10 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
     stale = []
     if evidence.seal != evidence.expected_seal():
         stale.append("evidence/reproduce.json was edited after it was written")
-    tree = content_id(project.reference) if project.reference.is_dir() else "nothing"
-    if tree != evidence.inputs.reference or tree != recipe.reference.tree:
-        stale.append("reference/ changed")
+    if find_edits(project.root, project.reference, recipe.reference.tree):
+        stale.append(REFERENCE_EDITED)
+    if evidence.inputs.reference != recipe.reference.tree:
+        stale.append("the recipe pins another reference")
     if evidence.inputs.program != program_digest(recipe, project.root):
         stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
     if evidence.inputs.lock != file_digest(project.lock):

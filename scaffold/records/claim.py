@@ -9,9 +9,9 @@ from scaffold.records.parsing import Record
 
 
 class Source(Record):
-    """Where a number is published."""
+    """Where a number is published: a page, or a file of the recipe."""
 
-    url: Text
+    url: Annotated[str, Field(pattern=r"^(https?://\S+|[\w./-]+)$")]
     line: int | None = None
     words: Text = Field(description="quoted")
 

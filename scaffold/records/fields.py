@@ -85,6 +85,12 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
 def _id(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
         raise ValueError("must be lower-case letters, digits and single dashes")
@@ -104,7 +110,7 @@ Sha256 = Annotated[str, AfterValidator(_sha256)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, AfterValidator(_name)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 PackageRequirement = Annotated[str, AfterValidator(_requirement)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})]

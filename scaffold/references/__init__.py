@@ -4,10 +4,9 @@ A source is a module with one function, `fetch(reference, recipe_dir, into, offl
 reference follows from the type of its record.
 """
 
-import posixpath
 from pathlib import Path
 
-from scaffold.errors import FetchError
+from scaffold.errors import FetchError, ProjectError
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import folder, git
 from scaffold.repository import Repository, TreeEntry
@@ -34,13 +33,29 @@ def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offli
     return tree
 
 
+def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
+    """How a project's `reference/` differs from its pinned tree, a line for each path; empty when it does not.
+
+    The tree is looked up in the project's own git objects, so that what upstream tracks is compared with what it
+    tracks, whatever its names and modes. Where they are gone, the folder's content id must be the tree.
+    """
+    try:
+        entries = Repository(project_dir).entries(tree)
+    except ProjectError:
+        found = folder.content_id(reference_dir) if reference_dir.is_dir() else "nothing"
+        return [] if found == tree else [f"it has the tree {found}, the recipe pins {tree}"]
+    return folder.find_edits(reference_dir, entries)
+
+
 def _refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
     seen: dict[str, str] = {}
+    links = {entry.path for entry in entries if entry.mode == "120000"}
     for entry in entries:
-        folded = entry.path.casefold()
-        if folded in seen:
-            raise FetchError(f"the reference has {seen[folded]!r} and {entry.path!r}, one name on many disks")
-        seen[folded] = entry.path
+        for end in range(1, entry.path.count("/") + 2):
+            prefix = "/".join(entry.path.split("/")[:end])
+            other = seen.setdefault(prefix.casefold(), prefix)
+            if other != prefix:
+                raise FetchError(f"the reference has {other!r} and {prefix!r}, one name on many disks")
         if entry.mode == "160000":
             raise FetchError(
                 f"the reference has the submodule {entry.path!r}, which is not fetched",
@@ -48,9 +63,23 @@ def _refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
             )
         if entry.mode == "120000":
             target = repository.read_blob(entry.id).decode(errors="surrogateescape")
-            resolved = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target))
-            if target.startswith("/") or resolved.startswith(".."):
+            if _leads_out(entry.path, target, links):
                 raise FetchError(
                     f"the reference's link {entry.path!r} leads outside it, to {target!r}",
                     hint=f"leave it out: reference.exclude: [{entry.path}]",
                 )
+
+
+def _leads_out(path: str, target: str, links: set[str]) -> bool:
+    """Whether a link leaves the tree, or passes through another link, after which `..` means something else."""
+    place = path.split("/")[:-1]
+    for index, part in enumerate(parts := target.split("/")):
+        if part == ".." and not place:
+            return True
+        if part == "..":
+            place.pop()
+        elif part not in ("", "."):
+            place.append(part)
+            if "/".join(place) in links and index < len(parts) - 1:
+                return True
+    return target.startswith("/")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scaffold.errors import FetchError
@@ -35,6 +35,26 @@ def root_index(repository: Repository) -> Path:
     return repository.objects.parent / "scaffold-index"
 
 
+def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:
+    """How a folder differs from the entries of a git tree: a line for each path; leftovers of running it are none."""
+    tracked = {entry.path: entry for entry in entries}
+    edits = [f"{path} is missing" for path in tracked if not (root / path).is_symlink() and not (root / path).is_file()]
+    for path, entry in tracked.items():
+        file = root / path
+        if (file.is_symlink() or file.is_file()) and (
+            file.is_symlink() != (entry.mode == "120000") or blob_id(file) != entry.id
+        ):
+            edits.append(f"{path} differs")
+    extra = (file.relative_to(root).as_posix() for file in list_files(root))
+    return sorted(edits) + [f"{path} is new" for path in extra if path not in tracked]
+
+
+def blob_id(file: Path) -> str:
+    """The git id of a file's bytes, or of where a link leads."""
+    content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def list_files(root: Path) -> Iterator[Path]:
     """Files and links below a folder, leftovers left out."""
     for folder, names, files in os.walk(root):
@@ -52,14 +72,11 @@ def content_id(root: Path) -> str:
     """
     trees: dict[Path, list[tuple[bytes, bytes, bytes]]] = {root: []}
     for file in list_files(root):
-        content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
-        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-        blob.update(content)
         for parent in (file.parent, *file.parent.parents):
             if parent in trees:
                 break
             trees[parent] = []
-        trees[file.parent].append((os.fsencode(file.name), _mode(file).encode(), blob.digest()))
+        trees[file.parent].append((os.fsencode(file.name), _mode(file).encode(), bytes.fromhex(blob_id(file))))
     for folder in sorted(trees, key=lambda path: len(path.parts), reverse=True):
         # Git sorts a tree's entries as if folders ended in a slash.
         ordered = sorted(trees[folder], key=lambda entry: entry[0] + (b"/" if entry[1] == b"40000" else b""))

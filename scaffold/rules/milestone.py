@@ -14,7 +14,6 @@ class State(str, Enum):
     LOCKED = "locked"
     OPEN = "open"
     PASSED = "passed"
-    DROPPED = "dropped"
 
 
 class Milestone(Record):

@@ -8,7 +8,7 @@ from scaffold.errors import ProjectError
 from scaffold.inputs import inputs_of
 from scaffold.project import Project
 from scaffold.records.recipe import GitReference, Recipe
-from scaffold.references.folder import content_id
+from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import usable_cores
 from scaffold.running.launcher import Plan
@@ -54,10 +54,11 @@ def prepare(
 
 def require_untouched(project: Project, recipe: Recipe) -> None:
     """Raise ProjectError if `reference/` is not, byte for byte, what the recipe pins."""
-    found = content_id(project.reference) if project.reference.is_dir() else "nothing"
-    if found != recipe.reference.tree:
+    edits = find_edits(project.root, project.reference, recipe.reference.tree)
+    if edits:
+        shown = "; ".join(edits[:5]) + (f"; and {len(edits) - 5} more" if len(edits) > 5 else "")
         raise ProjectError(
-            f"reference/ was edited: it has the tree {found}, the recipe pins {recipe.reference.tree}",
+            f"reference/ was edited: {shown}",
             hint="see it: git status reference; undo it: git checkout -- reference && git clean -fd reference",
         )
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from scaffold.datasets import place
 from scaffold.errors import MachineError
 from scaffold.records.recipe import Recipe
-from scaffold.references.folder import list_files
 from scaffold.repository import apply_patch
 
 
@@ -60,12 +59,9 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
         ProjectError, RunError: a patch does not apply, a dataset cannot be placed.
     """
     try:
-        for folder in (workspace.tree, workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary):
+        for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary):
             folder.mkdir(parents=True)
-        for file in list_files(reference):
-            target = workspace.tree / file.relative_to(reference)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target, follow_symlinks=False)
+        shutil.copytree(reference, workspace.tree, symlinks=True)
         for driver in recipe.reference.drivers:
             target = workspace.folder / driver
             target.parent.mkdir(parents=True, exist_ok=True)

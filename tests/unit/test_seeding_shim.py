@@ -34,6 +34,7 @@ SEEDED = {
     "numpy.default_rng": "import numpy as np; print(np.random.default_rng({}).random())",
     "numpy.default_rng keyword": "import numpy as np; print(np.random.default_rng(seed={}).random())",
     "numpy.RandomState": "from numpy.random import RandomState; print(RandomState({}).rand())",
+    "numpy.PCG64": "import numpy as np; print(np.random.Generator(np.random.PCG64({})).random())",
     "numpy integer": "import numpy as np; np.random.seed(np.int64({})); print(np.random.rand())",
     "torch.manual_seed": "import torch; torch.manual_seed({}); print(torch.rand(1).item())",
     "torch.Generator": "import torch; g = torch.Generator().manual_seed({}); print(torch.rand(1, generator=g).item())",

@@ -112,7 +112,8 @@ def _patch_numpy(numpy):
     _replace("numpy", numpy.random, "seed")
     if _HOW == "offset":
         _replace("numpy", numpy.random, "default_rng")
-        _subclass("numpy", numpy.random, "RandomState", "__init__")
+        for name in ("RandomState", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
+            _subclass("numpy", numpy.random, name, "__init__")
 
 
 def _patch_torch(torch):

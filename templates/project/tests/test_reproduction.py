@@ -2,7 +2,7 @@
 
 
 def test_reference_is_untouched(reference):
-    assert reference.tree == reference.pinned, "reference/ was edited; see: git status reference"
+    assert not reference.edits, "reference/ was edited; see: git status reference"
 
 
 def test_published_result_is_reproduced(reproduction):
