@@ -28,9 +28,13 @@ _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _SHIM = Path(__file__).with_name("shim")
 
 _SECRET = re.compile(
-    r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY|_PAT|COOKIE)(_|$)|^(AWS|AZURE|GOOGLE|GCP|WANDB)_", re.I
+    r"(TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|API_?KEY|_KEY|_KEY_ID|_PAT|COOKIE)(_|$)|^(AWS|AZURE|GOOGLE|GCP)_",
+    re.IGNORECASE,
 )
 """Names of variables that a run does not get to see."""
+
+_CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+@")
+"""Values that a run does not get to see, whatever their variable is called."""
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _DROPPED = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONWARNINGS", "GIT_DIR", "GIT_WORK_TREE")
@@ -138,7 +142,11 @@ def _argv(
 def _variables(
     plan: Plan, seed: int, workspace: Workspace, command: Command, values: Mapping[str, Any]
 ) -> dict[str, str]:
-    variables = {name: value for name, value in os.environ.items() if not _SECRET.search(name) and name not in _DROPPED}
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _DROPPED and not _SECRET.search(name) and not _CREDENTIALS_IN_URL.search(value)
+    }
     bin_dir = plan.environment.python.parent
     own = {name: fill_slots(value, values) for name, value in command.variables.items()}
     seeds = plan.recipe.seeds

@@ -117,6 +117,11 @@ def test_json(tmp_path, content, key, expected):
     assert read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value == expected
 
 
+def test_a_round_number_in_json_is_exact(tmp_path):
+    value = read(tmp_path, metric({"json": "out.json", "key": "a"}), files={"out.json": '{"a": 1.0}'})
+    assert (value.value, value.half_digit) == (1.0, 0.0)
+
+
 def test_json_that_is_not(tmp_path):
     definition = metric({"json": "out.json", "key": "acc"})
     for content, words in [("{", "neither JSON nor"), ('{"acc": NaN}', "is nan"), ('{"acc": true}', "nothing found")]:

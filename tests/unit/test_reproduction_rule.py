@@ -112,6 +112,21 @@ def test_error_rates_by_simulation():
     assert share(0.0, Word.REPRODUCED) >= 0.92
 
 
+def test_few_equal_calibration_runs_decide_nothing_unless_deterministic():
+    two = Law(n=2, mean=0.9, sd=0.0)
+    assert judged([0.9], two).word is Word.INCONCLUSIVE
+    assert judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).word is Word.REPRODUCED
+
+
+def test_equality_means_the_same_for_small_metrics():
+    assert judged([9e-6], Law(n=12, mean=1e-6, sd=0.0)).word is Word.NOT_REPRODUCED
+
+
+def test_huge_margins_do_not_overflow():
+    rule = Rule(margins=(Margin(metric="accuracy", value=0.01, reason="r"),))
+    assert judged([0.895, 0.895], Law(n=30, mean=0.9, sd=1e-8), rule).word in Word
+
+
 def test_decide_is_symmetric():
     for offset in (0.0, 0.005, 0.02, 0.05):
         up = decide(Law(n=3, mean=0.9 + offset, sd=0.01), CALIBRATION, 2.0, RULE)

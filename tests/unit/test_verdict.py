@@ -120,6 +120,28 @@ def test_surplus_runs_do_not_reopen_the_decision_but_are_not_hidden():
     assert more.word is not Word.REPRODUCED
 
 
+def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
+    # A fixed-level test of the claim, looked at after each seed, would refuse one sound reference in seven.
+    claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
+    early = judge(recipe(claims=[claim]), GOOD[:1], calibration())
+    assert early.word is Word.NOT_REPRODUCED and not is_decided(early, recipe(), 1)
+    bad = judge(recipe(), [run(seed, 0.8) for seed in range(2)], calibration())
+    assert is_decided(bad, recipe(), 2)
+
+
+def test_discrete_metric_that_never_varies_is_no_ignored_seed():
+    constant = calibration([1.0] * 20, [0.5] * 20)
+    assert words(judge(recipe(), [run(seed, 1.0, 0.5) for seed in range(3)], constant), "seeds") == []
+
+
+def test_watched_metric_without_spread_is_compared_by_equality():
+    law = calibration([0.9 + offset for offset in SPREAD], [0.7] * 21)
+    same = [run(r.seed, r.metrics["accuracy"].value, 0.7 + 1e-7) for r in GOOD]
+    assert judge(recipe(), same, law).word is Word.REPRODUCED
+    moved = [run(r.seed, r.metrics["accuracy"].value, 0.7001) for r in GOOD]
+    assert judge(recipe(), moved, law).word is Word.INCONCLUSIVE
+
+
 def test_when_to_stop():
     assert is_decided(judge(recipe(), GOOD, calibration()), recipe(), 4)
     undecided = judge(recipe(), GOOD[:1], calibration())
