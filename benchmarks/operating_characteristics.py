@@ -1,8 +1,11 @@
-"""How often the sequential test gives each word, by simulation of normal metrics: the table of docs/verdicts.md.
+"""How often each word is given, by simulation: the tables of docs/verdicts.md.
 
     python benchmarks/operating_characteristics.py [--projects N]
 
-Each simulated project draws its own calibration runs and then judges up to n_max own runs that are worse by a shift.
+First the sequential test alone: each simulated project draws its own calibration runs from a normal law and judges up
+to n_max own runs that are worse by a shift. Then whole verdicts of the shipped recipes: own runs are drawn from
+normal laws with the means and deviations of the shipped calibration runs, and judged as `scaffold verify` does, two at
+a time, with claim, watched metrics and all.
 """
 
 import argparse
@@ -10,16 +13,26 @@ import random
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from scaffold.catalogue import find_recipe, recipe_ids
 from scaffold.records.claim import Rule
+from scaffold.records.evidence import EnvironmentUsed, JudgedRun, MetricValue
 from scaffold.records.judgement import Word
+from scaffold.resources import describe_machine
 from scaffold.rules.reproduction import judge_reproduction
 from scaffold.rules.sample import Law
+from scaffold.rules.verdict import is_decided, judge
 
 SETTINGS = ((30, 10), (30, 5), (20, 10), (12, 10), (10, 10))
 SHIFTS_SD = (0.0, 1.0, 2.0, 3.0)
+WORDS = (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)
 
 
-def simulate(runs: int, seeds: int, shift_sd: float, projects: int) -> str:
+def _cell(words: Counter[Word], used: int, projects: int) -> str:
+    shares = "/".join(f"{100 * words[word] / projects:.0f}" for word in WORDS)
+    return f"{shares} ({used / projects:.1f})"
+
+
+def sequential(runs: int, seeds: int, shift_sd: float, projects: int) -> str:
     """One cell: percent REPRODUCED / NOT_REPRODUCED / INCONCLUSIVE (mean seeds)."""
     draw = random.Random(f"{runs} {seeds} {shift_sd}")
     rule = Rule(max_seeds=seeds)
@@ -30,20 +43,64 @@ def simulate(runs: int, seeds: int, shift_sd: float, projects: int) -> str:
         finding = judge_reproduction("m", [draw.gauss(shift_sd, 1) for _ in range(seeds)], 0.0, calibration, rule)
         words[finding.word] += 1
         used += finding.n
-    share = [100 * words[word] / projects for word in (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)]
-    return f"{share[0]:.0f}/{share[1]:.0f}/{share[2]:.0f} ({used / projects:.1f})"
+    return _cell(words, used, projects)
+
+
+def whole(key: str, shift_sd: float, projects: int) -> str:
+    """The same of whole verdicts; the shift, towards worse, is that of the claimed metric alone."""
+    found = find_recipe(key)
+    recipe, calibration = found.recipe, found.calibration()
+    draw = random.Random(f"{key} {shift_sd}")
+    machine, environment = describe_machine(), EnvironmentUsed(python="3", lock="0", reused=True)
+    laws = {
+        metric.name: Law.of([run.metrics[metric.name].value for run in calibration.runs]) for metric in recipe.metrics
+    }
+    claimed = recipe.metric(recipe.claims[0].metric)
+    worse = shift_sd if claimed.direction == "lower" else -shift_sd
+
+    def run(seed: int) -> JudgedRun:
+        values = {
+            name: MetricValue(value=draw.gauss(law.mean + (worse * law.sd if name == claimed.name else 0.0), law.sd))
+            for name, law in laws.items()
+        }
+        return JudgedRun(
+            id=str(seed), seed=seed, metrics=values, wall_time_s=1, machine=machine, environment=environment
+        )
+
+    words: Counter[Word] = Counter()
+    used = 0
+    for _ in range(projects):
+        runs: list[JudgedRun] = []
+        while True:
+            runs += [run(len(runs)), run(len(runs) + 1)]
+            judgement = judge(recipe, runs, calibration)
+            if is_decided(judgement, recipe, len(runs)):
+                break
+        words[judgement.word] += 1
+        used += len(runs)
+    return _cell(words, used, projects)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--projects", type=int, default=2000)
     projects = parser.parse_args().projects
-    cells = [(*setting, shift) for setting in SETTINGS for shift in SHIFTS_SD]
     with ProcessPoolExecutor() as pool:
-        results = dict(zip(cells, pool.map(simulate, *zip(*cells, strict=True), [projects] * len(cells)), strict=True))
-    for runs, seeds in SETTINGS:
-        print(f"| {runs}, {seeds} | " + " | ".join(results[runs, seeds, shift] for shift in SHIFTS_SD) + " |")
+        tests = {
+            (*setting, shift): pool.submit(sequential, *setting, shift, projects)
+            for setting in SETTINGS
+            for shift in SHIFTS_SD
+        }
+        verdicts = {
+            (key, shift): pool.submit(whole, key, shift, projects // 2) for key in recipe_ids() for shift in SHIFTS_SD
+        }
+        for runs, seeds in SETTINGS:
+            print(
+                f"| {runs}, {seeds} | " + " | ".join(tests[runs, seeds, shift].result() for shift in SHIFTS_SD) + " |"
+            )
+        for key in recipe_ids():
+            print(f"| `{key}` | " + " | ".join(verdicts[key, shift].result() for shift in SHIFTS_SD) + " |")
 
 
 if __name__ == "__main__":
