@@ -1,6 +1,5 @@
-"""Fixtures for a project's own tests: `reference` and `reproduction`. Inert, and free, outside a project."""
+"""Fixtures for a project's own tests: `reference_edits` and `reproduction`. Inert, and free, outside a project."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,14 +7,6 @@ import pytest
 if TYPE_CHECKING:
     from scaffold.project import Project
     from scaffold.records.judgement import Judgement
-
-
-@dataclass(frozen=True)
-class ReferenceTree:
-    """The git tree id that the recipe pins, and how `reference/` differs from it: a line for each path."""
-
-    pinned: str
-    edits: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +22,12 @@ def scaffold_project(request: pytest.FixtureRequest) -> "Project":
 
 
 @pytest.fixture(scope="session")
-def reference(scaffold_project: "Project") -> ReferenceTree:
-    """What `reference/` must be, and how it differs."""
+def reference_edits(scaffold_project: "Project") -> list[str]:
+    """How `reference/` differs from the tree that the recipe pins: a line for each path."""
     from scaffold.project import load_recipe
     from scaffold.references import find_edits
 
-    tree = load_recipe(scaffold_project).reference.tree
-    edits = find_edits(scaffold_project.root, scaffold_project.reference, tree)
-    return ReferenceTree(pinned=tree, edits=tuple(edits))
+    return find_edits(scaffold_project.root, scaffold_project.reference, load_recipe(scaffold_project).reference.tree)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def command(
     from scaffold.catalogue import find_recipe
     from scaffold.create import create_project
     from scaffold.errors import UsageError
+    from scaffold.records.recipe import reference_name
 
     may_ask = not no_input and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if source is None:
@@ -48,6 +49,8 @@ def command(
     if directory is None:
         directory = Path(name or _ask_directory(found))
     target = directory.absolute()
+    if sys.stderr.isatty() and not as_json:
+        click.echo(f"  Fetching   {reference_name(found.recipe)}", err=True)
     created = create_project(
         found, target, name=target.name if name is None else name, settings=_parse_settings(settings), offline=offline
     )
