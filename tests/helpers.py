@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import signal
 import subprocess
 import textwrap
 from pathlib import Path
@@ -123,6 +124,11 @@ def git_recipe(folder: Path, repository: Path, revision: str, **changes) -> Path
     recipe = merged(merged(TOY_RECIPE, {"reference": reference}), changes)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     return folder
+
+
+def interruptible() -> None:
+    """For `preexec_fn`: a test run in the background ignores Ctrl-C, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Result:

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from helpers import toy_recipe
+from helpers import interruptible, toy_recipe
 
 SLOW = """\
     import json, os, pathlib, subprocess, sys, time
@@ -47,6 +47,7 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-m", "scaffold", "run", "--seeds", "4", "--jobs", "3"], cwd=project,
         env={**os.environ, "PIDS": str(pids)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=interruptible,
     )  # fmt: skip
     runs = project / ".scaffold/runs"
     # Seed 0 is quick and complete; the three others are in the middle.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import TOY, copy_recipe, git, git_recipe, make_repository, toy_recipe, write_tree
+from helpers import TOY, copy_recipe, git, git_recipe, interruptible, make_repository, toy_recipe, write_tree
 
 from scaffold.references.folder import content_id
 
@@ -227,7 +227,7 @@ def test_interrupt_leaves_nothing(tmp_path, calibrated_recipe):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "project", "--from", str(calibrated_recipe), "--no-input"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=interruptible,
     )  # fmt: skip
     assert done.returncode == 130, done
     assert "Interrupted" in done.stderr
