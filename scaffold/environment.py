@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
@@ -42,14 +42,14 @@ class ReadyEnvironment:
 
 
 def prepare_environment(
-    project: Project, environment: Environment, default_as_of: date | None, *, offline: bool = False
+    project: Project, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False
 ) -> ReadyEnvironment:
     """Resolve what is not resolved yet, build what is not built yet.
 
     Args:
         project: where environment.lock lies.
         environment: what the recipe asks for.
-        default_as_of: date of the reference's commit, used when the recipe names none.
+        default_as_of: tells the date of the reference's commit, asked only when the recipe names none.
         offline: do not ask any package index.
 
     Raises:
@@ -158,7 +158,11 @@ def _runs_here(version: str, packages: Sequence[str]) -> bool:
 
 
 def _resolve(
-    project: Project, environment: Environment, wanted: list[str], default_as_of: date | None, offline: bool
+    project: Project,
+    environment: Environment,
+    wanted: list[str],
+    default_as_of: Callable[[], date | None],
+    offline: bool,
 ) -> str:
     wanted_digest = _digest(environment, wanted)
     accepted = SpecifierSet(environment.python)
@@ -167,7 +171,7 @@ def _resolve(
         head.append("# reused: the interpreter that ran scaffold satisfied every requirement (hence no hashes)")
         return "\n".join([*head, *_closure(wanted)]) + "\n"
     version = _find_python(environment.python, offline)
-    as_of = environment.as_of or default_as_of
+    as_of = environment.as_of or default_as_of()
     options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told by us, when it is needed
-import git
-
 from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.records.fields import check_relpath
 
@@ -74,7 +71,6 @@ class Repository:
         self.folder = folder
         for name in _CLEARED:
             os.environ.pop(name, None)
-        self._git = git.Git(str(folder))
 
     @classmethod
     def create(cls, folder: Path, *, bare: bool = False) -> "Repository":
@@ -92,20 +88,17 @@ class Repository:
         """
         try:
             return self._execute(arguments, stdin, env, ())
-        except git.GitCommandError as error:
-            raise ProjectError(f"git {arguments[0]} failed in {self.folder}: {_said(error)}") from error
+        except _GitError as error:
+            raise ProjectError(f"git {arguments[0]} failed in {self.folder}: {error}") from error
 
     def _execute(
         self, arguments: Iterable[str], stdin: bytes | None, env: Mapping[str, str] | None, options: Iterable[str]
     ) -> str:
-        command = ["git", *_HARDENED, *options, *arguments]
-        try:
-            if stdin is None:
-                return str(self._git.execute(command, env={**_ENVIRONMENT, **(env or {})}))
-            with _pipe_holding(stdin) as pipe:
-                return str(self._git.execute(command, istream=pipe, env={**_ENVIRONMENT, **(env or {})}))
-        except git.GitCommandNotFound as error:
-            raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
+        command = [*_HARDENED, *options, *arguments]
+        if stdin is None:
+            return str(_git(self.folder, command, env=env))
+        with _file_of(stdin) as file:
+            return str(_git(self.folder, command, env=env, istream=file))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -118,7 +111,7 @@ class Repository:
         """The full id that a revision expression names, if it names any."""
         try:
             return self._execute(("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ())
-        except git.GitCommandError:
+        except _GitError:
             return None
 
     def entries(self, tree: str) -> list[TreeEntry]:
@@ -134,11 +127,11 @@ class Repository:
 
     def read_blob(self, object_id: str) -> bytes:
         """The bytes of one blob, whatever their encoding."""
-        command = ["git", *_HARDENED, "cat-file", "blob", object_id]
+        command = [*_HARDENED, "cat-file", "blob", object_id]
         try:
-            return bytes(self._git.execute(command, stdout_as_string=False, strip_newline_in_stdout=False))
-        except git.GitCommandError as error:
-            raise ProjectError(f"git cat-file failed in {self.folder}: {_said(error)}") from error
+            return bytes(_git(self.folder, command, stdout_as_string=False, strip_newline_in_stdout=False))
+        except _GitError as error:
+            raise ProjectError(f"git cat-file failed in {self.folder}: {error}") from error
 
     def commit_date(self, revision: str) -> str:
         """Committer date of a commit, ISO 8601."""
@@ -176,18 +169,14 @@ class Repository:
 
     def import_tree(self, source: "Repository", tree: str) -> None:
         """Copy a tree and all below it from another repository, without touching a byte."""
-        with _pipe_holding(f"{tree}\n".encode()) as wanted:
-            packer: Any = source._git.execute(
-                ["git", *_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"],
-                istream=wanted, as_process=True, env=_ENVIRONMENT,
-            )  # fmt: skip
+        with _file_of(f"{tree}\n".encode()) as wanted:
+            pack = [*_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"]
+            packer = _git(source.folder, pack, istream=wanted, as_process=True)
         try:
-            self._git.execute(
-                ["git", *_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout, env=_ENVIRONMENT
-            )
+            _git(self.folder, [*_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
             packer.wait()
-        except git.GitCommandError as error:
-            raise FetchError(f"the reference could not be copied from {source.folder}: {_said(error)}") from error
+        except _GitError as error:
+            raise FetchError(f"the reference could not be copied from {source.folder}: {error}") from error
 
     def link_packs(self, source: "Repository") -> None:
         """Take over all objects of a bare repository whose objects are all in packs, as links where the disk can."""
@@ -228,7 +217,7 @@ class Repository:
         """The top folder of the work tree that this folder lies in, if it lies in one."""
         try:
             return Path(self._execute(("rev-parse", "--show-toplevel"), None, None, ()))
-        except git.GitCommandError:
+        except _GitError:
             return None
 
     def changed_paths(self, paths: Iterable[str]) -> list[str]:
@@ -248,8 +237,8 @@ class Repository:
             if not self._execute(("status", "--porcelain", "--", *names), None, None, ()):
                 return None
             self._execute(("commit", "--quiet", "--only", "-F", "-", "--", *names), message.encode(), None, ())
-        except git.GitCommandError as error:
-            return _said(error)
+        except _GitError as error:
+            return str(error)
         return None
 
     def set_tag(self, name: str, commit: str | None) -> None:
@@ -278,8 +267,8 @@ class Repository:
         arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
         try:
             self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), None, _NETWORK)
-        except git.GitCommandError as error:
-            raise FetchError(f"could not fetch from {url}: {_said(error)}") from error
+        except _GitError as error:
+            raise FetchError(f"could not fetch from {url}: {error}") from error
 
     def remote_id(self, url: str, name: str) -> str | None:
         """The commit that a branch or tag of a remote names today.
@@ -291,8 +280,8 @@ class Repository:
             listed = self._execute(
                 ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"), None, None, _NETWORK
             )
-        except git.GitCommandError as error:
-            raise FetchError(f"could not ask {url} for {name!r}: {_said(error)}") from error
+        except _GitError as error:
+            raise FetchError(f"could not ask {url} for {name!r}: {error}") from error
         found = {line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line}
         for full in (f"refs/tags/{name}^{{}}", f"refs/tags/{name}", f"refs/heads/{name}", name):
             if full in found:
@@ -329,22 +318,40 @@ def check_patches(repository: Repository, tree: str, patches: Iterable[Path], in
 def person() -> Author | None:
     """The name and address that git would commit under, if the person has told it."""
     try:
-        ident = git.Git().execute(["git", "var", "GIT_AUTHOR_IDENT"], env=_ENVIRONMENT)
-    except (git.GitCommandError, git.GitCommandNotFound):
+        ident = _git(Path.cwd(), ["var", "GIT_AUTHOR_IDENT"])
+    except (_GitError, MachineError):
         return None
     match = re.fullmatch(r"(.*) <(.*)> \d+ [-+]\d+", str(ident))
     return Author(name=match[1], email=match[2]) if match else None
 
 
-def _pipe_holding(content: bytes) -> Any:
-    holder = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+class _GitError(Exception):
+    """Git said no; the text is its own reason, without the command line and without credentials."""
+
+
+def _git(folder: Path, command: Iterable[str], *, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+    """Run git through GitPython's runner.
+
+    Raises:
+        _GitError: git says no.
+        MachineError: there is no git.
+    """
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told below, when it is needed
+    import git  # 30 ms: only when git is needed
+
+    try:
+        return git.Git(str(folder)).execute(["git", *command], env={**_ENVIRONMENT, **(env or {})}, **options)
+    except git.GitCommandNotFound as error:
+        raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
+    except git.GitCommandError as error:
+        text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
+        lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+        said = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
+        raise _GitError(said or f"exit status {error.status}") from error
+
+
+def _file_of(content: bytes) -> Any:
+    holder = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     holder.write(content)
     holder.seek(0)
     return holder
-
-
-def _said(error: git.GitCommandError) -> str:
-    """Git's own reason, without the command line, without credentials."""
-    text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
-    lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
-    return re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3])) or f"exit status {error.status}"

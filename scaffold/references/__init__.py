@@ -36,14 +36,16 @@ def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offli
 def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
     """How a project's `reference/` differs from its pinned tree, a line for each path; empty when it does not.
 
-    The tree is looked up in the project's own git objects, so that what upstream tracks is compared with what it
-    tracks, whatever its names and modes. Where they are gone, the folder's content id must be the tree.
+    Mostly the folder's content id is the tree. Otherwise its entries are looked up in the project's own git objects, so
+    that what upstream tracks is compared with what it tracks, whatever its names and modes.
     """
+    found = folder.content_id(reference_dir) if reference_dir.is_dir() else "nothing"
+    if found == tree:
+        return []
     try:
         entries = Repository(project_dir).entries(tree)
     except ProjectError:
-        found = folder.content_id(reference_dir) if reference_dir.is_dir() else "nothing"
-        return [] if found == tree else [f"it has the tree {found}, the recipe pins {tree}"]
+        return [f"it has the tree {found}, the recipe pins {tree}"]
     return folder.find_edits(reference_dir, entries)
 
 

@@ -33,7 +33,9 @@ def prepare(
         FetchError: packages or datasets cannot be had.
     """
     require_untouched(project, recipe)
-    environment = prepare_environment(project, recipe.environment, _commit_date(project, recipe), offline=offline)
+    environment = prepare_environment(
+        project, recipe.environment, lambda: _commit_date(project, recipe), offline=offline
+    )
     datasets = fetch_datasets(recipe, project.root, offline=offline, on_bytes=on_bytes)
     cores = usable_cores()
     # An accelerator is not shared between runs unless the person says that it has room.
