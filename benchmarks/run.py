@@ -104,6 +104,7 @@ def pinned_commit(work: Path) -> None:
         (upstream / "weights" / f"w{index % 12}.bin").write_bytes(os.urandom(2_000_000))
         git(upstream, "add", "--all")
         git(upstream, "commit", "--quiet", "-m", f"weights {index}")
+    git(upstream, "repack", "-a", "-d", "--quiet")  # as a server keeps it
     revision = git(upstream, "rev-parse", "HEAD")
     url = f"file://{upstream}"
     program = (

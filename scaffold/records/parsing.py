@@ -20,7 +20,8 @@ RecordT = TypeVar("RecordT", bound="Record")
 class Record(BaseModel):
     """What is read from or written to a file: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Built at first use: most commands need few of the records.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
