@@ -18,6 +18,7 @@ from scaffold.project import Project, write_json
 from scaffold.records.judgement import Judgement, Word
 
 if TYPE_CHECKING:
+    from scaffold.records.evidence import Evidence
     from scaffold.records.recipe import Recipe
 
 
@@ -164,10 +165,11 @@ def _work_out(project: Project) -> Status:
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
     passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
     states = derive_states(milestones, passed)
-    can_change = judgement is None or bool(stale) or not is_decided(judgement, recipe, seeds)
+    unjudged = _find_unjudged(project, recipe, evidence) if evidence else []
+    can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
     uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
-    command, why = _next(word, stale, can_change, uncommitted, runs)
+    command, why = _next(word, stale, can_change, uncommitted, runs, len(unjudged))
     mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
@@ -183,6 +185,21 @@ def _work_out(project: Project) -> Status:
     )  # fmt: skip
 
 
+def _find_unjudged(project: Project, recipe: "Recipe", evidence: "Evidence") -> list[str]:
+    """Completed runs with the evidence's inputs that it does not hold: made again, or of the seed that comes next."""
+    judged = {run.id for run in evidence.runs}
+    seeds = {run.seed for run in evidence.runs}
+    limit = recipe.seeds.first + recipe.rule.max_seeds
+    found = []
+    for folder in project.runs.glob(f"seed-*-{evidence.inputs.digest[:12]}*"):
+        if folder.name not in judged:
+            record = json.loads((folder / "run.json").read_text())
+            seed = record["seed"]
+            if record["outcome"] == "COMPLETED" and (seed in seeds or (seed - 1 in seeds and seed < limit)):
+                found.append(folder.name)
+    return found
+
+
 def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> float:
     """How long `scaffold verify` takes here, from the mean time of runs here or else of the recipe's hardware."""
     from scaffold.resources import usable_cores
@@ -192,7 +209,9 @@ def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> floa
     return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // at_once)
 
 
-def _next(word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int) -> tuple[str, str]:
+def _next(
+    word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int
+) -> tuple[str, str]:
     from scaffold.verify import REFERENCE_EDITED
 
     if REFERENCE_EDITED in stale:
@@ -203,6 +222,8 @@ def _next(word: Word | None, stale: list[str], can_change: bool, uncommitted: st
         return "scaffold verify", "nothing has been run yet: see whether the reference gives its published result here"
     if stale:
         return "scaffold verify", f"the evidence is stale: {'; '.join(stale)}"
+    if unjudged:
+        return "scaffold verify", f"{unjudged} runs are newer than the evidence"
     if uncommitted:
         return "scaffold verify", f"the evidence could not be committed: {uncommitted}"
     if word is Word.REPRODUCED:

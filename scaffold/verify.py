@@ -1,6 +1,6 @@
 """Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -39,7 +39,6 @@ def verify_reproduction(
     slots: int | None = None,
     offline: bool = False,
     on_bytes: OnBytes | None = None,
-    on_judged: Callable[[Judgement], None] = lambda _: None,
 ) -> Verified:
     """Run seeds until the sequential test decides or the rule allows no more, then write `evidence/reproduce.json`.
 
@@ -58,7 +57,6 @@ def verify_reproduction(
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, find_failed(plan))])
-        on_judged(judgement)
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
             break
@@ -92,7 +90,7 @@ def _remarks(recipe: Recipe, records: Sequence[RunRecord], failed: Sequence[RunR
     found = []
     if failed:
         kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in failed)
-        found.append(f"{len(failed)} runs did not end well and are not among those judged: {kinds}")
+        found.append(f"runs that did not end well, and are not among those judged: {kinds}")
     seeded = any(set(record.seeding) - {"not reached"} for record in records)
     if recipe.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")

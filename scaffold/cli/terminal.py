@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from scaffold import __version__
-from scaffold.errors import BrokenFileError, ProjectError, ScaffoldError, UsageError
+from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError, UsageError
 from scaffold.records.judgement import Word
 
 EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
@@ -56,6 +56,11 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         return 0
     except (click.ClickException, click.exceptions.Exit):
         raise  # click's own: it prints them
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        _print_error(MachineError(f"{error.filename or 'a file'}: {error.strerror or error}"), as_json=as_json)
+        return _EXIT_FAILED
     except Exception as error:
         if debug:
             traceback.print_exc()

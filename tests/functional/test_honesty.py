@@ -115,7 +115,7 @@ def test_failed_runs_are_told_with_the_verdict(cli, tmp_path):
     crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 0\n    random.seed")
     recipe = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
-    assert "1 runs did not end well and are not among those judged: seed 0 FAILED" in verdict["deviations"]
+    assert "runs that did not end well, and are not among those judged: seed 0 FAILED" in verdict["deviations"]
 
 
 def test_program_that_never_seeds_itself_is_told(cli, tmp_path):
@@ -165,6 +165,26 @@ def raw_tree(listing: str) -> bytes:
         mode, _, object_id = head.split()
         body += f"{int(mode, 8):o} {name}".encode() + b"\0" + bytes.fromhex(object_id)
     return body
+
+
+def test_runs_made_after_the_evidence_reopen_it(cli, tmp_path):
+    random = {"train.py": "import random\nrandom.seed()\nprint('accuracy', 0.9 + random.random() / 100)\n"}
+    recipe = toy_recipe(tmp_path / "recipe", random, **alone())
+    project = cli.new(recipe)
+    cli.any_status("verify", cwd=project)
+    assert cli("status", "--json", cwd=project).json["can_change"] is False
+    cli("run", "--again", cwd=project)
+    assert "1 runs are newer than the evidence" in cli("next", cwd=project).out
+    verdict = cli.any_status("verify", "--json", cwd=project).json
+    assert any("gave different results" in finding["reason"] for finding in verdict["findings"])
+    assert cli("status", "--json", cwd=project).json["can_change"] is False
+
+
+def test_what_the_disk_refuses_is_no_defect_of_ours(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    (project / ".scaffold").write_text("in the way")
+    error = cli("run", cwd=project, code=4).err
+    assert "File exists" in error and "defect" not in error
 
 
 def test_packages_of_the_commits_date_by_default(cli, tmp_path):
