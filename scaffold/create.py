@@ -88,8 +88,13 @@ def _check_target(project_dir: Path, name: str) -> None:
 
 def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     """The recipe's text with changed hyperparameters, its comments kept."""
-    text = found.text
-    changes: dict[str, object] = {}
+    text, published = found.text, {**found.recipe.hyperparameters, **found.recipe.published}
+    if settings:
+        # What a recipe that was changed before keeps under `published` is written anew below.
+        text = re.sub(
+            r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)", "", text, flags=re.MULTILINE | re.DOTALL
+        )
+    changes: dict[str, object] = dict(found.recipe.published) if settings else {}
     for key, value in settings.items():
         if key not in found.recipe.hyperparameters:
             known = ", ".join(found.recipe.hyperparameters) or "none"
@@ -100,7 +105,6 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
             raise UsageError(f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead")
         start = block.start() + line.start(2)
         text = text[:start] + value + text[block.start() + line.end(2) :]
-    published = found.recipe.hyperparameters
     try:
         parsed = parse_record(Recipe, text, source="recipe.yaml").hyperparameters
     except BrokenFileError as error:
@@ -109,6 +113,7 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
         if type(parsed[key]) is not type(published[key]):
             wanted = type(published[key]).__name__
             raise UsageError(f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}")
+        changes.pop(key, None)
         if parsed[key] != published[key]:
             changes[key] = published[key]
     if changes:

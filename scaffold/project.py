@@ -106,7 +106,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {path.name}") from error
+        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {path}") from error
     except UnicodeDecodeError as error:
         raise ProjectError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:

@@ -17,6 +17,28 @@ def planned_seeds(recipe: Recipe, count: int) -> list[int]:
     return list(range(recipe.seeds.first, recipe.seeds.first + (1 if recipe.seeds.how == "none" else count)))
 
 
+def used_seeds(
+    recipe: Recipe, records: Sequence[RunRecord], seeds: Sequence[int], spare: int | None = None
+) -> list[int]:
+    """The seeds that stand for these: a crashed one gives its place to a further one, from `spare` on.
+
+    Within the recipe's allowance only; beyond it, whoever asks again gets the same seeds again. Places are kept, since
+    the sequential test looks at the runs in this order.
+    """
+    crashed = {record.seed for record in records if record.outcome is Outcome.FAILED}
+    crashed -= {record.seed for record in completed(records)}
+    if not crashed or len(crashed) > recipe.seeds.retries:
+        return list(seeds)
+    spare = recipe.seeds.first + recipe.rule.max_seeds if spare is None else spare
+    used = list(seeds)
+    for place, seed in enumerate(seeds):
+        if seed in crashed:
+            while spare in crashed or spare in used:
+                spare += 1
+            used[place] = spare
+    return used
+
+
 def make_runs(
     project: Project,
     plan: Plan,
@@ -27,49 +49,40 @@ def make_runs(
     spare: int | None = None,
     again: bool = False,
 ) -> list[RunRecord]:
-    """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones of all seeds.
+    """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones in their order.
 
     A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's `seeds.retries`
-    allows. A run that ended but diverged, gave no metric or took too long is a result, and never replaced.
+    allows. A run that ended but diverged, or gave no metric, is a result: it is neither replaced nor made again.
 
     Raises:
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
     """
-    allowed = plan.recipe.seeds.retries
-    if spare is None:
-        spare = plan.recipe.seeds.first + plan.recipe.rule.max_seeds
     with only_one(project):
         for unfinished in project.runs.glob(".*"):
             shutil.rmtree(unfinished, ignore_errors=True)  # left by a scaffold that was killed
-        # Within the allowance a crashed seed is replaced; beyond it, whoever asks again gets the same seeds again.
-        crashed = {record.seed for record in find_failed(plan) if record.outcome is Outcome.FAILED}
-        crashed -= {record.seed for record in completed(find_runs(plan))}
-        replaced = crashed if len(crashed) <= allowed else set()
         while True:
-            used = _substitute(seeds, replaced, spare)
-            done = {record.seed for record in completed(find_runs(plan, used))}
+            records = runs_of(plan)
+            used = used_seeds(plan.recipe, records, seeds, spare)
+            done = {record.seed for record in completed(records)}
+            unusable = [r for r in records if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done]
+            if unusable and not again:
+                raise failure(unusable, project, plan)
             todo = [seed for seed in used if again or seed not in done]
-            failed = [record for record in run_seeds(plan, todo, slots, watcher) if not completed([record])]
+            made = run_seeds(plan, todo, slots, watcher)
+            failed = [record for record in made if record.outcome is not Outcome.COMPLETED]
             if not failed:
-                return completed(find_runs(plan, used))
-            replaced |= {record.seed for record in failed}
-            if len(replaced) > allowed or any(record.outcome is not Outcome.FAILED for record in failed):
+                order = {seed: place for place, seed in enumerate(used)}
+                kept = [record for record in completed(runs_of(plan)) if record.seed in order]
+                return sorted(kept, key=lambda record: order[record.seed])
+            crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
+            if any(r.outcome is not Outcome.FAILED for r in failed) or len(crashed) > plan.recipe.seeds.retries:
                 raise failure(failed, project, plan)
             again = False
 
 
-def _substitute(seeds: Sequence[int], replaced: set[int], spare: int) -> list[int]:
-    used = [seed for seed in seeds if seed not in replaced]
-    while len(used) < len(seeds):
-        if spare not in replaced and spare not in used:
-            used.append(spare)
-        spare += 1
-    return used
-
-
-def find_failed(plan: Plan) -> list[RunRecord]:
-    """Runs with these inputs that did not end well."""
-    return [record for record in find_runs(plan) if not completed([record])]
+def runs_of(plan: Plan) -> list[RunRecord]:
+    """All runs with a plan's inputs, well ended or not."""
+    return find_runs(plan.runs_dir, plan.inputs, plan.recipe, smoke=plan.smoke)
 
 
 def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunError:
@@ -79,5 +92,5 @@ def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunErr
     count = len(failed)
     return RunError(
         f"{count} run{'s' * (count != 1)} of {plan.recipe.id} did not end well; no metric of them counts{reasons}",
-        hint=f"its whole output lies in {logs}/",
+        hint=f"its whole output lies in {logs}/; run it again all the same: scaffold run --again",
     )

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scaffold
-from scaffold.errors import MachineError
+from scaffold.errors import BrokenFileError, MachineError
 from scaffold.project import Project, write_json
 from scaffold.records.judgement import Judgement, Word
 
 if TYPE_CHECKING:
-    from scaffold.records.evidence import Evidence
     from scaffold.records.recipe import Recipe
 
 
@@ -106,7 +105,10 @@ def load_status(project: Project) -> Status:
 
 def current_judgement(project: Project) -> Judgement | None:
     """The stored judgement if it still speaks of the project and nothing further would be run."""
-    status = load_status(project)
+    try:
+        status = load_status(project)
+    except BrokenFileError:
+        return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
     if status.evidence != "current" or status.can_change or status.uncommitted:
         return None
     return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
@@ -154,7 +156,7 @@ def _work_out(project: Project) -> Status:
     from scaffold.records.recipe import reference_name
     from scaffold.rules.milestone import Milestones, derive_states
     from scaffold.rules.verdict import is_decided
-    from scaffold.verify import find_stale, read_evidence
+    from scaffold.verify import find_stale, find_unjudged, read_evidence
 
     recipe = load_recipe(project)
     milestones = parse_record(Milestones, read_text(project.milestones), source="milestones.yaml").milestones
@@ -165,7 +167,7 @@ def _work_out(project: Project) -> Status:
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
     passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
     states = derive_states(milestones, passed)
-    unjudged = _find_unjudged(project, recipe, evidence) if evidence else []
+    unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
     can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
     uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
@@ -183,21 +185,6 @@ def _work_out(project: Project) -> Status:
         command=command, why=why, can_change=can_change,
         about_s=expected_verify_s(recipe, mean_s) if command == "scaffold verify" else None,
     )  # fmt: skip
-
-
-def _find_unjudged(project: Project, recipe: "Recipe", evidence: "Evidence") -> list[str]:
-    """Completed runs with the evidence's inputs that it does not hold: made again, or of the seed that comes next."""
-    judged = {run.id for run in evidence.runs}
-    seeds = {run.seed for run in evidence.runs}
-    limit = recipe.seeds.first + recipe.rule.max_seeds
-    found = []
-    for folder in project.runs.glob(f"seed-*-{evidence.inputs.digest[:12]}*"):
-        if folder.name not in judged:
-            record = json.loads((folder / "run.json").read_text())
-            seed = record["seed"]
-            if record["outcome"] == "COMPLETED" and (seed in seeds or (seed - 1 in seeds and seed < limit)):
-                found.append(folder.name)
-    return found
 
 
 def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> float:

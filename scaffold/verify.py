@@ -9,16 +9,15 @@ from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, load_recipe, read_record, write_record, write_text
-from scaffold.records.evidence import Calibration, Evidence, JudgedRun, RunRecord
+from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import describe_machine
 from scaffold.rules.verdict import is_decided, judge, needs_series
-from scaffold.run import find_failed, make_runs, planned_seeds
+from scaffold.run import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.archive import completed, find_runs, judged_runs
-from scaffold.running.launcher import Plan
 from scaffold.running.preparation import prepare
 from scaffold.running.slots import Watcher
 
@@ -52,11 +51,11 @@ def verify_reproduction(
     plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
-    count = min(max(room, _already_run(recipe, plan)), recipe.rule.max_seeds)
+    count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
     while True:
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
-        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, find_failed(plan))])
+        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, runs_of(plan))])
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
             break
@@ -66,11 +65,11 @@ def verify_reproduction(
     evidence = Evidence(
         milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
         calibration=file_digest(project.calibration) if recipe.calibration else None,
-        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(find_failed(plan)),
+        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(_unwell(runs_of(plan))),
         judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).sealed()  # fmt: skip
     write_record(evidence, project.reproduction)
-    not_committed = _commit(project, judgement)
+    not_committed = _commit(project, recipe, judgement)
     if not_committed:
         write_text(project.uncommitted, not_committed)
     else:
@@ -78,23 +77,36 @@ def verify_reproduction(
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
 
 
-def _already_run(recipe: Recipe, plan: Plan) -> int:
-    """How many of the first seeds have a completed run: all of them are judged."""
-    there = {record.seed for record in completed(find_runs(plan))}
-    first = planned_seeds(recipe, recipe.rule.max_seeds)
-    return next((count for count, seed in enumerate(first) if seed not in there), len(first))
+def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:
+    """How many of the seeds that a verification uses, from the first on, have a completed run: all of them count."""
+    there = {record.seed for record in completed(records)}
+    used = used_seeds(recipe, records, planned_seeds(recipe, recipe.rule.max_seeds))
+    return next((count for count, seed in enumerate(used) if seed not in there), len(used))
 
 
-def _remarks(recipe: Recipe, records: Sequence[RunRecord], failed: Sequence[RunRecord]) -> list[str]:
+def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[RunRecord]:
+    """Completed runs that a verification would judge and that the evidence does not hold."""
+    records = find_runs(project.runs, evidence.inputs, recipe)
+    used = used_seeds(recipe, records, planned_seeds(recipe, usable_runs(recipe, records)))
+    judged = [(run.id, dict(run.metrics)) for run in evidence.runs]
+    return [r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged]
+
+
+def _remarks(recipe: Recipe, records: Sequence[RunRecord], all_records: Sequence[RunRecord]) -> list[str]:
     """What the runs themselves show to be other than it should be."""
     found = []
-    if failed:
-        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in failed)
+    unwell = _unwell(all_records)
+    if unwell:
+        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
         found.append(f"runs that did not end well, and are not among those judged: {kinds}")
     seeded = any(set(record.seeding) - {"not reached"} for record in records)
     if recipe.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found
+
+
+def _unwell(records: Sequence[RunRecord]) -> list[RunRecord]:
+    return [record for record in records if record.outcome is not Outcome.COMPLETED]
 
 
 REFERENCE_EDITED = "reference/ changed"
@@ -151,7 +163,8 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
     stale = []
     if evidence.seal != evidence.expected_seal():
         stale.append("evidence/reproduce.json was edited after it was written")
-    if find_edits(project.root, project.reference, recipe.reference.tree):
+    edited = bool(find_edits(project.root, project.reference, recipe.reference.tree))
+    if edited:
         stale.append(REFERENCE_EDITED)
     if evidence.inputs.reference != recipe.reference.tree:
         stale.append("the recipe pins another reference")
@@ -159,7 +172,7 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
         stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
     if evidence.inputs.lock != file_digest(project.lock):
         stale.append("environment.lock changed")
-    if not lock_fits(project, recipe.environment):
+    if not edited and not lock_fits(project, recipe.environment):
         stale.append("the recipe's environment changed")
     if dict(evidence.inputs.data) != data_digests(recipe):
         stale.append("the datasets changed")
@@ -197,12 +210,12 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgeme
     return stored
 
 
-def _commit(project: Project, judgement: Judgement) -> str | None:
+def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | None:
     """Commit the evidence and the lock; tag the commit when the milestone has passed. Returns why not, or None."""
     repository = Repository(project.root)
     if repository.find_top() != project.root:
         return "the project is not a git repository of its own (git init && git add --all)"
-    changed = repository.changed_paths(["recipe.yaml", "calibration.json"])
+    changed = repository.changed_paths(["recipe.yaml", *recipe.recipe_files()])
     if changed:
         return f"{' and '.join(changed)} changed since the last commit: commit that first, then scaffold verify"
     lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]

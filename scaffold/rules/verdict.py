@@ -17,12 +17,11 @@ _DEPTHS = ("early", "evaluate", "full")
 def judge(
     recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[str] = ()
 ) -> Judgement:
-    """Judge at least one completed full run, in seed order.
+    """Judge at least one completed full run, in the order in which their seeds were used.
 
     The overall word is the weakest of all findings. A claim of depth `early` can refute but never confirm.
     """
-    first_of_seed = list({run.seed: run for run in reversed(runs)}.values())
-    distinct = sorted(first_of_seed, key=lambda run: run.seed)
+    distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]  # the first run of each seed
     claimed = {claim.metric: claim for claim in recipe.claims}
     findings = [_reproduction(recipe, claim, distinct, calibration) for claim in claimed.values()]
     for claim in recipe.claims:

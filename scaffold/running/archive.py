@@ -4,30 +4,29 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scaffold.errors import BrokenFileError, MachineError
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import read_record, read_text
-from scaffold.records.evidence import JudgedRun, Outcome, RunRecord
-from scaffold.running.launcher import Plan, read_again
+from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
+from scaffold.records.recipe import Recipe
+from scaffold.running.launcher import read_again
 
 
-def find_runs(plan: Plan, seeds: Iterable[int] | None = None) -> list[RunRecord]:
-    """Records of the runs with this plan's inputs, by seed and attempt; unreadable ones are not runs.
+def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
+    """Records of the runs with these inputs, by seed and attempt; unreadable ones are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """
-    kind = "smoke" if plan.smoke else "seed"
-    wanted = None if seeds is None else set(seeds)
     found = []
-    for folder in sorted(plan.runs_dir.glob(f"{kind}-*-{plan.inputs.digest[:12]}*")):
+    for folder in runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*"):
         try:
             record = read_record(RunRecord, folder / "run.json")
-        except (BrokenFileError, MachineError):
+        except (BrokenFileError, MachineError, ProjectError):
             continue
-        if record.inputs != plan.inputs or not (wanted is None or record.seed in wanted):
+        if record.inputs != inputs:
             continue
-        ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not plan.smoke
-        if ended_well and record.reading != plan.recipe.reading_digest():
-            record = read_again(record, plan.recipe, folder)
+        ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
+        if ended_well and record.reading != recipe.reading_digest():
+            record = read_again(record, recipe, folder)
         found.append(record)
     return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
 

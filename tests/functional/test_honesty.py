@@ -69,6 +69,8 @@ def test_edited_driver_patch_or_environment_makes_evidence_stale(cli, tmp_path, 
     if edit == "driver":
         # A number that is no longer the published one takes the milestone's tag away.
         assert git(project, "tag") == "milestone/reproduce"
+        assert "drivers/go.py changed since the last commit" in cli("verify", cwd=project, code=1).out
+        git(project, "commit", "--quiet", "-am", "another driver")
         cli("verify", cwd=project, code=1)
         assert git(project, "tag") == ""
 
@@ -79,7 +81,7 @@ def test_missing_file_is_said(cli, tmp_path, calibrated_recipe):
     for name in ("calibration.json", "milestones.yaml", "recipe.yaml"):
         (project / name).unlink()
         result = cli.any_status("verify", cwd=project)
-        assert result.code == 2 and f"{name} is missing" in result.err and f"git checkout -- {name}" in result.err
+        assert result.code == 2 and f"{name} is missing" in result.err and "git checkout -- " in result.err
         git(project, "checkout", "--", name)
 
 
@@ -178,6 +180,66 @@ def test_runs_made_after_the_evidence_reopen_it(cli, tmp_path):
     verdict = cli.any_status("verify", "--json", cwd=project).json
     assert any("gave different results" in finding["reason"] for finding in verdict["findings"])
     assert cli("status", "--json", cwd=project).json["can_change"] is False
+
+
+def test_replaced_seed_keeps_its_place_and_nothing_is_asked_twice(cli, tmp_path):
+    crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 0\n    random.seed")
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
+    project = cli.new(recipe)
+    cli("verify", cwd=project, code=3)
+    assert [run["seed"] for run in cli("run", "--seeds", 4, "--json", cwd=project).json["runs"]] == [10, 1, 2, 3]
+    assert "newer than the evidence" in cli("next", cwd=project).out
+    cli("verify", cwd=project, code=3)
+    status = cli("status", "--json", cwd=project).json
+    assert status["seeds"] == 4 and "newer" not in status["why"]
+
+
+def test_damaged_record_is_no_run(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    cli("verify", cwd=project)
+    made = cli("run", "--again", "--json", cwd=project).json["runs"][-1]["id"]
+    for content in ("{", None):
+        record = project / ".scaffold/runs" / made / "run.json"
+        record.unlink() if content is None else record.write_text(content)
+        (project / ".scaffold/status.json").unlink(missing_ok=True)
+        assert cli("status", "--json", cwd=project).json["evidence"] == "current"
+
+
+def test_broken_evidence_is_replaced_by_verify(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    cli("verify", cwd=project)
+    (project / "evidence/reproduce.json").write_text("{")
+    assert cli("verify", "--json", cwd=project).json["word"] == "REPRODUCED"
+
+
+def test_mistyped_metric_costs_no_second_training(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": "print('accuracy 0.9')\n"}, **alone())
+    text = (recipe / "recipe.yaml").read_text()
+    (recipe / "recipe.yaml").write_text(text.replace("^accuracy", "^acuracy"))
+    project = cli.new(recipe)
+    for _ in range(2):
+        assert "nothing found in stdout" in cli("run", cwd=project, code=4).err
+    (project / "recipe.yaml").write_text(text)
+    assert len(cli("run", "--json", cwd=project).json["runs"]) == 1
+    assert len(list((project / ".scaffold/runs").iterdir())) == 1
+
+
+def test_set_on_top_of_set_keeps_the_first_published_value(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "size": 3})
+    cli("new", "first", "--from", recipe, "--set", "rate=0.25")
+    second = cli("new", "second", "--from", "first", "--set", "size=4", "--json").json["deviations"]
+    assert second == ["hyperparameter rate is 0.25, published 0.5", "hyperparameter size is 4, published 3"]
+    third = cli("new", "third", "--from", "first", "--set", "rate=0.5", "--json").json["deviations"]
+    assert third == []
+
+
+def test_requirements_file_that_was_deleted_is_an_edit_of_the_reference(cli, tmp_path):
+    files = {"train.py": TOY, "requirements.txt": "pytest  # which is here\n"}
+    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    cli("verify", cwd=project, code=3)
+    (project / "reference/requirements.txt").unlink()
+    assert "git checkout -- reference" in cli("next", cwd=project).out
+    assert "requirements.txt is missing" in cli("verify", cwd=project, code=2).err
 
 
 def test_what_the_disk_refuses_is_no_defect_of_ours(cli, calibrated_recipe):
