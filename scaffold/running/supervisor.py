@@ -1,6 +1,6 @@
 """Runs the steps of one run, watches their limits, and leaves no process behind. A program of its own.
 
-Started as `python -I -S supervisor.py SPEC`; standard library only, so that it starts in a few milliseconds.
+Started as `python -I -S supervisor.py SPEC`; standard library only, so that it starts fast.
 It ends with everything it started when its standard input closes, which happens when its parent dies in any way.
 
 SPEC is JSON: {"result": path, "steps": [{"name", "argv", "directory", "environment", "stdout", "stderr",
