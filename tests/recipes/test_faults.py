@@ -37,3 +37,9 @@ def test_fault_is_not_reproduced(fault, cli, tmp_path):
     assert result.code in (1, 3)
     assert any(finding["word"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"])
     assert verdict["deviations"], "that the reference or its program is not the calibrated one is said as well"
+
+
+def test_smoke_command_of_the_default_recipe_runs(cli, tmp_path):
+    cli("new", "project", "--from", "digits-cnn")
+    run = cli("run", "--smoke", "--json", cwd=Path.cwd() / "project").json["runs"][0]
+    assert run["smoke"] and run["steps"][-1]["exit_status"] == 0
