@@ -51,7 +51,7 @@ def recipe_ids() -> list[str]:
     return sorted(path.parent.name for path in data_dir("recipes").glob("*/recipe.yaml"))
 
 
-def without_calibration(source: str, *, offline: bool = False) -> FoundRecipe:
+def without_calibration(source: str) -> FoundRecipe:
     """The same recipe as if it shipped no calibration runs: what they are made from."""
     if "://" in source:
         raise UsageError(
@@ -60,7 +60,7 @@ def without_calibration(source: str, *, offline: bool = False) -> FoundRecipe:
     path = Path(source) if Path(source).exists() else data_dir("recipes") / source
     folder = (path.parent if path.is_file() else path).absolute()
     if not (folder / "recipe.yaml").is_file():
-        return find_recipe(source, offline=offline)
+        return find_recipe(source)  # it says what is wrong with the name
     text = re.sub(r"^calibration:.*\n", "", read_text(folder / "recipe.yaml"), flags=re.MULTILINE)
     recipe = parse_record(Recipe, text, source=f"{folder.name}/recipe.yaml")
     return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=str(folder))

@@ -53,8 +53,10 @@ def create_project(
         MachineError: the folder cannot be written.
     """
     _check_target(project_dir, name)
-    recipe_text = _with_settings(found, settings)
-    recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
+    recipe, recipe_text = found.recipe, found.text
+    if settings:
+        recipe_text = _with_settings(found, settings)
+        recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
     found.calibration()  # a broken one is found before anything is made
     try:
         project_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +90,11 @@ def _check_target(project_dir: Path, name: str) -> None:
 
 def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     """The recipe's text with changed hyperparameters, its comments kept."""
-    text, published = found.text, {**found.recipe.hyperparameters, **found.recipe.published}
-    if settings:
-        # What a recipe that was changed before keeps under `published` is written anew below.
-        text = re.sub(
-            r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)", "", text, flags=re.MULTILINE | re.DOTALL
-        )
-    changes: dict[str, object] = dict(found.recipe.published) if settings else {}
+    published = {**found.recipe.hyperparameters, **found.recipe.published}
+    # What a recipe that was changed before keeps under `published` is written anew below.
+    block_pattern = r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)"
+    text = re.sub(block_pattern, "", found.text, flags=re.MULTILINE | re.DOTALL)
+    changes: dict[str, object] = dict(found.recipe.published)
     for key, value in settings.items():
         if key not in found.recipe.hyperparameters:
             known = ", ".join(found.recipe.hyperparameters) or "none"

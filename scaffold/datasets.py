@@ -45,10 +45,7 @@ def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: On
     aside = Path(name)
     try:
         _copy_into(aside, dataset, recipe_dir, offline, on_bytes)
-        with aside.open("rb") as file:
-            found = (
-                hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-            )
+        found = _sha256(aside)
         if found != dataset.sha256:
             raise FetchError(
                 f"dataset {dataset.name} has sha256 {found}, but the recipe pins {dataset.sha256}",
@@ -63,10 +60,11 @@ def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: On
     return cached
 
 
-def _sha256(file: Any) -> str:
+def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    while chunk := file.read(_CHUNK_BYTES):
-        digest.update(chunk)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

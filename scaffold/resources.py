@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from scaffold.records.evidence import Machine
+from scaffold.records.recipe import Resources
 
 
 def usable_cores() -> int:
@@ -14,6 +15,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def runs_at_once(resources: Resources) -> int:
+    """How many runs fit on this machine; an accelerator is not shared unless the person says that it has room."""
+    return max(1, usable_cores() // resources.cores) if resources.device == "cpu" else 1
 
 
 @functools.cache

@@ -189,11 +189,10 @@ def _work_out(project: Project) -> Status:
 
 def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> float:
     """How long `scaffold verify` takes here, from the mean time of runs here or else of the recipe's hardware."""
-    from scaffold.resources import usable_cores
+    from scaffold.resources import runs_at_once
 
-    at_once = max(1, usable_cores() // recipe.resources.cores) if recipe.resources.device == "cpu" else 1
     seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
-    return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // at_once)
+    return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // runs_at_once(recipe.resources))
 
 
 def _next(

@@ -8,7 +8,7 @@ from scaffold.datasets import OnBytes
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError
 from scaffold.inputs import data_digests, file_digest, program_digest
-from scaffold.project import Project, load_recipe, read_record, write_record, write_text
+from scaffold.project import Project, read_record, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
@@ -33,6 +33,7 @@ class Verified:
 
 def verify_reproduction(
     project: Project,
+    recipe: Recipe,
     watcher: Watcher,
     *,
     slots: int | None = None,
@@ -46,7 +47,6 @@ def verify_reproduction(
         RunError: runs failed; what went well is kept.
         FetchError, MachineError: see `prepare`.
     """
-    recipe = load_recipe(project)
     calibration = load_calibration(project, recipe)
     plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
@@ -55,7 +55,8 @@ def verify_reproduction(
     while True:
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
-        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, runs_of(plan))])
+        unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
+        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, unwell)])
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
             break
@@ -65,7 +66,7 @@ def verify_reproduction(
     evidence = Evidence(
         milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
         calibration=file_digest(project.calibration) if recipe.calibration else None,
-        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(_unwell(runs_of(plan))),
+        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(unwell),
         judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).sealed()  # fmt: skip
     write_record(evidence, project.reproduction)
@@ -92,10 +93,9 @@ def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[
     return [r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged]
 
 
-def _remarks(recipe: Recipe, records: Sequence[RunRecord], all_records: Sequence[RunRecord]) -> list[str]:
+def _remarks(recipe: Recipe, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[str]:
     """What the runs themselves show to be other than it should be."""
     found = []
-    unwell = _unwell(all_records)
     if unwell:
         kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
         found.append(f"runs that did not end well, and are not among those judged: {kinds}")
@@ -103,10 +103,6 @@ def _remarks(recipe: Recipe, records: Sequence[RunRecord], all_records: Sequence
     if recipe.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found
-
-
-def _unwell(records: Sequence[RunRecord]) -> list[RunRecord]:
-    return [record for record in records if record.outcome is not Outcome.COMPLETED]
 
 
 REFERENCE_EDITED = "reference/ changed"

@@ -98,10 +98,11 @@ def calibrate(*, source: str, runs: int, jobs: int | None, offline: bool, as_jso
     from scaffold.catalogue import without_calibration
     from scaffold.cli.progress import RunProgress
     from scaffold.report import format_duration
-    from scaffold.resources import usable_cores
+    from scaffold.resources import runs_at_once
 
-    found = without_calibration(source, offline=offline)
-    about = format_duration(runs * found.recipe.resources.run_time_s / (jobs or max(1, usable_cores())))
+    found = without_calibration(source)
+    needed = found.recipe.resources
+    about = format_duration(runs * needed.run_time_s / (jobs or runs_at_once(needed)))
     if not as_json:
         click.echo(f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped", err=True)
     with RunProgress(found.recipe, quiet=as_json) as progress:

@@ -33,7 +33,9 @@ def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
 
     recipe = load_recipe(project)
     with RunProgress(recipe, quiet=as_json) as progress:
-        verified = verify_reproduction(project, progress, slots=jobs, offline=offline, on_bytes=progress.fetched)
+        verified = verify_reproduction(
+            project, recipe, progress, slots=jobs, offline=offline, on_bytes=progress.fetched
+        )
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"

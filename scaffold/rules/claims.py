@@ -77,9 +77,7 @@ def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
 
 def _test_value(claim: ValueClaim, own: Law, calibration: Law | None, direction: str, rule: Rule) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
-    if spread.n < 2 or (spread is own and not own.has_spread):
-        return _test_rounding(claim, own, direction)
-    if not spread.has_spread:
+    if spread.n < 2 or not spread.has_spread:
         return _test_rounding(claim, own, direction)
     df = spread.n - 1
     scale = spread.sd * math.sqrt(1 + 1 / own.n)

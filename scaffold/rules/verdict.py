@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
-from scaffold.records.evidence import Calibration, JudgedRun
+from scaffold.records.evidence import Calibration, JudgedRun, MetricValue
 from scaffold.records.judgement import Finding, Judgement, Word
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
@@ -65,14 +65,15 @@ def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
 
 
 def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> Law:
-    values = [run.metrics[metric.name] for run in runs]
-    return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
+    return _law([run.metrics[metric.name] for run in runs])
 
 
 def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | None:
     values = [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics] if calibration else []
-    if not values:
-        return None
+    return _law(values) if values else None
+
+
+def _law(values: Sequence[MetricValue]) -> Law:
     return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
 
 

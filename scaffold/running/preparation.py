@@ -10,7 +10,7 @@ from scaffold.project import Project
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
-from scaffold.resources import usable_cores
+from scaffold.resources import runs_at_once, usable_cores
 from scaffold.running.launcher import Plan
 
 
@@ -37,9 +37,7 @@ def prepare(
         project, recipe.environment, lambda: _commit_date(project, recipe), offline=offline
     )
     datasets = fetch_datasets(recipe, project.root, offline=offline, on_bytes=on_bytes)
-    cores = usable_cores()
-    # An accelerator is not shared between runs unless the person says that it has room.
-    room = slots or (max(1, cores // recipe.resources.cores) if recipe.resources.device == "cpu" else 1)
+    room = slots or runs_at_once(recipe.resources)
     plan = Plan(
         recipe=recipe,
         recipe_dir=project.root,
@@ -48,7 +46,7 @@ def prepare(
         datasets=datasets,
         inputs=inputs_of(recipe, project.root, environment.lock),
         smoke=smoke,
-        threads=max(1, cores // room),
+        threads=max(1, usable_cores() // room),
         runs_dir=project.runs,
     )
     return plan, room
