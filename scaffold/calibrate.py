@@ -7,14 +7,13 @@ from pathlib import Path
 from scaffold.cache import cache_dir
 from scaffold.catalogue import FoundRecipe
 from scaffold.create import create_project
-from scaffold.datasets import OnBytes
 from scaffold.inputs import program_digest
 from scaffold.project import Project, write_record
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.recipe import CALIBRATION_SEED
 from scaffold.resources import describe_machine
 from scaffold.run import make_runs
-from scaffold.running.preparation import prepare
+from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.slots import Watcher
 
 
@@ -30,10 +29,7 @@ def calibrate(
     found: FoundRecipe,
     runs: int,
     watcher: Watcher,
-    *,
-    slots: int | None = None,
-    offline: bool = False,
-    on_bytes: OnBytes | None = None,
+    options: RunOptions,
 ) -> Calibrated:
     """Run a recipe (from `catalogue.without_calibration`) with seeds of its own and write `calibration.json` beside it.
 
@@ -49,8 +45,8 @@ def calibrate(
     )
     project = Project(place)
     if not place.exists():
-        create_project(found, place, name=recipe.id, settings={}, offline=offline)
-    plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
+        create_project(found, place, name=recipe.id, settings={}, offline=options.offline)
+    plan, room = prepare(project, recipe, options)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
     records = make_runs(project, plan, seeds, room, watcher, spare=CALIBRATION_SEED + runs)
     first_of_seed = list({record.seed: record for record in reversed(records)}.values())

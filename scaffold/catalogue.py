@@ -26,6 +26,11 @@ class FoundRecipe:
     folder: Path
     origin: str
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it came with this installation, and so was reviewed."""
+        return self.folder == data_dir("recipes") / self.recipe.id
+
     def calibration(self) -> Calibration | None:
         """The calibration runs that came with it."""
         name = self.recipe.calibration

@@ -1,5 +1,6 @@
 """Makes a new project from a recipe. Runs none of the reference's code; leaves nothing behind when it fails."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import scaffold
 from scaffold.catalogue import FoundRecipe, data_dir
+from scaffold.consent import approve
 from scaffold.errors import BrokenFileError, MachineError, UsageError
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
@@ -66,6 +68,9 @@ def create_project(
     try:
         aside.chmod(0o755)
         tree = _fill(aside, found, recipe, recipe_text, name, offline)
+        if found.is_ours:
+            with contextlib.suppress(MachineError):  # found to be ours again when it runs
+                approve(recipe, aside)
         if project_dir.exists():
             project_dir.rmdir()
         aside.replace(project_dir)

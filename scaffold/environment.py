@@ -40,6 +40,20 @@ class ReadyEnvironment:
     packages: tuple[str, ...]
     reused: bool
 
+    @property
+    def folders(self) -> list[Path]:
+        """What the interpreter reads of its own: that of the environment, and the one that it was made from.
+
+        Only these parts of their prefixes: one may be ~/.local, with much else in it.
+        """
+        prefixes = {self.python.parent.parent, self.python.resolve().parent.parent}
+        if self.reused:
+            prefixes |= {Path(sys.prefix), Path(sys.base_prefix)}
+        return [prefix / name for prefix in sorted(prefixes) for name in _PARTS_OF_A_PREFIX]
+
+
+_PARTS_OF_A_PREFIX = ("bin", "lib", "lib64", "include", "ssl", "pyvenv.cfg")
+
 
 def prepare_environment(
     project: Project, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False
@@ -66,7 +80,7 @@ def prepare_environment(
         return ReadyEnvironment(
             python=Path(sys.executable), version=_version(), lock=lock, packages=packages, reused=True
         )
-    python = _build(text, version, lock, offline)
+    python = _build(text, version, lock, environment.build, offline)
     return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
 
 
@@ -77,7 +91,9 @@ def lock_fits(project: Project, environment: Environment) -> bool:
 
 
 def _digest(environment: Environment, wanted: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join([environment.python, str(environment.as_of), *wanted]).encode()).hexdigest()[:16]
+    built = [f"build {name}" for name in environment.build]
+    text = "\n".join([environment.python, str(environment.as_of), *wanted, *built])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _requirements(project: Project, environment: Environment) -> list[str]:
@@ -176,7 +192,7 @@ def _resolve(
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
     compiled = _uv(
-        ["pip", "compile", "-", *options, *_index_options()],
+        ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()],
         offline,
         stdin="\n".join(wanted) + "\n",
         cwd=project.reference,  # where its own requirements file names further ones
@@ -203,29 +219,34 @@ def _find_python(specifier: str, offline: bool) -> str:
     return str(max(admitted)[1])
 
 
-def _build(lock_text: str, version: str, lock: str, offline: bool) -> Path:
+def _build(lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool) -> Path:
     folder = cache_dir("environments") / f"{lock[:24]}-{version}"
     python, marker = folder / "bin" / "python", folder / "complete"
     if marker.exists():
         return python
     with exclusive(folder):
         if not marker.exists():
-            _fill(folder, python, version, lock_text, offline)
+            _fill(folder, python, version, lock_text, may_build, offline)
             marker.touch()
     return python
 
 
-def _fill(folder: Path, python: Path, version: str, lock_text: str, offline: bool) -> None:
+def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: Sequence[str], offline: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # begun by a scaffold that was killed
     _uv(["venv", "--quiet", "--python", version, str(folder)], offline)
     requirements = folder / "environment.lock"
     requirements.write_text(lock_text)
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
-        ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes, *_index_options(),
-         "-r", str(requirements)],
+        ["pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", str(python), *hashes,
+         *_build_options(may_build), *_index_options(), "-r", str(requirements)],
         offline,
     )  # fmt: skip
+
+
+def _build_options(may_build: Sequence[str]) -> list[str]:
+    """Wheels only: a source package runs its own code when it is built, outside the sandbox."""
+    return ["--no-build", *(word for name in may_build for word in ("--no-binary", name))]
 
 
 def _index_options() -> list[str]:

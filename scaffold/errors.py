@@ -49,6 +49,14 @@ class UsageError(ScaffoldError):
     """What was asked for does not exist or cannot be combined: the command line must change."""
 
 
+class ConsentError(UsageError):
+    """Nobody has approved what would run; `digest` stands for it."""
+
+    def __init__(self, message: str, *, hint: str, digest: str) -> None:
+        super().__init__(message, hint=hint)
+        self.digest = digest
+
+
 class ProjectError(ScaffoldError):
     """The project is not in a state in which this can be done."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -163,6 +164,34 @@ def write_text(path: Path, text: str) -> None:
         raise MachineError(
             f"could not write {path}: {error.strerror or error}", hint="nothing was changed; free some space and repeat"
         ) from error
+
+
+def make_durable(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and all in it, whatever modes and depths a stranger's program gave it; links are not followed."""
+    import shutil
+
+    def allow_and_repeat(function: Any, path: str, _: Any) -> None:
+        with contextlib.suppress(OSError):
+            Path(path).parent.chmod(0o700)
+            if not Path(path).is_symlink():
+                Path(path).chmod(0o700)
+            function(path)
+
+    for _ in range(2):  # the second time for what lay in folders that could not be listed
+        with contextlib.suppress(RecursionError):  # nested deeper than Python goes
+            shutil.rmtree(folder, onerror=allow_and_repeat)
+        if not folder.exists():
+            return
+    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 
 @contextlib.contextmanager

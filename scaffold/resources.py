@@ -1,5 +1,6 @@
 """What this machine has: cores, memory, accelerator, and how to name it in evidence."""
 
+import contextlib
 import functools
 import os
 import platform
@@ -22,13 +23,22 @@ def runs_at_once(resources: Resources) -> int:
     return max(1, usable_cores() // resources.cores) if resources.device == "cpu" else 1
 
 
+def memory_bytes() -> int:
+    """Memory that this process may use: the machine's, or less in a container."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups version 2, then 1
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int((Path("/sys/fs/cgroup") / name).read_text()))
+    return total
+
+
 @functools.cache
 def describe_machine() -> Machine:
     """The hardware and system, for evidence. Imports no torch: the accelerator is asked of its driver."""
     return Machine(
         processor=_processor(),
         cores=usable_cores(),
-        memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        memory_gb=round(memory_bytes() / 1e9, 1),
         accelerator=_accelerator(),
         system=f"{platform.system()} {platform.machine()}",
     )

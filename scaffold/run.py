@@ -1,6 +1,5 @@
 """Makes runs of a project's reference: what is asked for and not there yet."""
 
-import shutil
 from collections.abc import Sequence
 
 from scaffold.errors import RunError
@@ -8,8 +7,10 @@ from scaffold.project import Project, only_one
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.recipe import Recipe
 from scaffold.running.archive import completed, find_runs
-from scaffold.running.launcher import Plan
+from scaffold.running.launcher import discard
+from scaffold.running.plan import Plan
 from scaffold.running.slots import Watcher, run_seeds
+from scaffold.running.workspace import Workspace
 
 
 def planned_seeds(recipe: Recipe, count: int) -> list[int]:
@@ -59,7 +60,7 @@ def make_runs(
     """
     with only_one(project):
         for unfinished in project.runs.glob(".*"):
-            shutil.rmtree(unfinished, ignore_errors=True)  # left by a scaffold that was killed
+            discard(Workspace(unfinished))  # left by a scaffold that was killed
         while True:
             records = runs_of(plan)
             used = used_seeds(plan.recipe, records, seeds, spare)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from scaffold.datasets import OnBytes
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError
 from scaffold.inputs import data_digests, file_digest, program_digest
@@ -18,7 +17,7 @@ from scaffold.resources import describe_machine
 from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.archive import completed, find_runs, judged_runs
-from scaffold.running.preparation import prepare
+from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.slots import Watcher
 
 
@@ -35,10 +34,7 @@ def verify_reproduction(
     project: Project,
     recipe: Recipe,
     watcher: Watcher,
-    *,
-    slots: int | None = None,
-    offline: bool = False,
-    on_bytes: OnBytes | None = None,
+    options: RunOptions,
 ) -> Verified:
     """Run seeds until the sequential test decides or the rule allows no more, then write `evidence/reproduce.json`.
 
@@ -48,7 +44,7 @@ def verify_reproduction(
         FetchError, MachineError: see `prepare`.
     """
     calibration = load_calibration(project, recipe)
-    plan, room = prepare(project, recipe, slots=slots, offline=offline, on_bytes=on_bytes)
+    plan, room = prepare(project, recipe, options)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
     count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)

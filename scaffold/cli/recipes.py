@@ -3,7 +3,7 @@
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, width
+from scaffold.cli.terminal import print_json, run_options, width, with_consent
 
 
 @click.group("recipes", help="List, show, check and calibrate recipes.")
@@ -90,25 +90,32 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
 )
 @click.argument("source", metavar="RECIPE")
 @click.option("--runs", type=click.IntRange(2, 1000), default=30, show_default=True, help="How many runs to record.")
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
-@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
-def calibrate(*, source: str, runs: int, jobs: int | None, offline: bool, as_json: bool) -> int:
+@run_options
+def calibrate(
+    *, source: str, runs: int, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
+) -> int:
     """Run, record, say where."""
     from scaffold import calibrate as calibration
     from scaffold.catalogue import without_calibration
     from scaffold.cli.progress import RunProgress
     from scaffold.report import format_duration
     from scaffold.resources import runs_at_once
+    from scaffold.running.preparation import RunOptions
 
     found = without_calibration(source)
     needed = found.recipe.resources
     about = format_duration(runs * needed.run_time_s / (jobs or runs_at_once(needed)))
     if not as_json:
         click.echo(f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped", err=True)
-    with RunProgress(found.recipe, quiet=as_json) as progress:
-        done = calibration.calibrate(
-            found, runs, progress, slots=jobs, offline=offline, on_bytes=progress.fetched
-        )  # fmt: skip
+
+    def record(trusted: str | None) -> calibration.Calibrated:
+        with RunProgress(found.recipe, quiet=as_json) as progress:
+            options = RunOptions(
+                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
+            )
+            return calibration.calibrate(found, runs, progress, options)
+
+    done = with_consent(record, trust, as_json=as_json)
     if as_json:
         print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json
+from scaffold.cli.terminal import print_json, run_options, with_consent
 
 
 @make_command(
@@ -15,17 +15,20 @@ from scaffold.cli.terminal import print_json
 )
 @click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many seeds to have.")
 @click.option("--smoke", is_flag=True, help="One shortened run; it can never satisfy a claim.")
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
 @click.option("--again", is_flag=True, help="Run also what was already run.")
-@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
-def command(*, seeds: int, smoke: bool, jobs: int | None, again: bool, offline: bool, as_json: bool) -> int:
+@run_options
+def command(
+    *, seeds: int, smoke: bool, again: bool, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Prepare, run what is missing, list all."""
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
     from scaffold.project import find_project, load_recipe
+    from scaffold.records.evidence import RunRecord
     from scaffold.records.recipe import CALIBRATION_SEED
     from scaffold.run import make_runs, planned_seeds
-    from scaffold.running.preparation import prepare
+    from scaffold.running.preparation import RunOptions, prepare
 
     project = find_project(Path.cwd())
     recipe = load_recipe(project)
@@ -33,12 +36,16 @@ def command(*, seeds: int, smoke: bool, jobs: int | None, again: bool, offline: 
         raise UsageError(f"recipe {recipe.id} has no smoke command", hint="add commands.smoke to recipe.yaml")
     if recipe.seeds.first + seeds > CALIBRATION_SEED:
         raise UsageError(f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds")
-    with RunProgress(recipe, quiet=as_json) as progress:
-        plan, room = prepare(
-            project, recipe, smoke=smoke, slots=jobs, offline=offline, on_bytes=progress.fetched
-        )  # fmt: skip
-        wanted = planned_seeds(recipe, 1 if smoke else seeds)
-        records = make_runs(project, plan, wanted, room, progress, again=again)
+
+    def make(trusted: str | None) -> list[RunRecord]:
+        with RunProgress(recipe, quiet=as_json) as progress:
+            options = RunOptions(
+                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
+            )
+            plan, room = prepare(project, recipe, options, smoke=smoke)
+            return make_runs(project, plan, planned_seeds(recipe, 1 if smoke else seeds), room, progress, again=again)
+
+    records = with_consent(make, trust, as_json=as_json)
     if as_json:
         print_json({"runs": [record.model_dump(mode="json") for record in records]})
         return 0

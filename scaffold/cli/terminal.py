@@ -9,13 +9,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from scaffold import __version__
-from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError, UsageError
+from scaffold.errors import BrokenFileError, ConsentError, MachineError, ProjectError, ScaffoldError, UsageError
 from scaffold.records.judgement import Word
+
+Result = TypeVar("Result")
 
 EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
 _EXIT_USAGE, _EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
@@ -37,6 +39,33 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
         return result
 
     return decorate
+
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of all commands that run something of a recipe."""
+    for option in (
+        click.option("--trust", metavar="DIGEST", help="Approve what a recipe runs, by the digest that was shown."),
+        click.option("--no-sandbox", is_flag=True, help="Run what you trust unconfined; the evidence says so."),
+        click.option("--offline", is_flag=True, help="Use only what is in the cache."),
+        click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for."),
+    ):
+        function = option(function)
+    return function
+
+
+def with_consent(call: Callable[[str | None], Result], trust: str | None, *, as_json: bool) -> Result:
+    """Call with the digest that is trusted; where one is missing and a person is there, show and ask."""
+    try:
+        return call(trust)
+    except ConsentError as error:
+        if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        from scaffold.report import plain
+
+        click.echo(plain(error.message), err=True)
+        if not click.confirm("Run this?", err=True):
+            raise click.Abort from None
+        return call(error.digest)
 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
@@ -82,7 +111,8 @@ def _prepare_process() -> None:
 
 def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
     if as_json:
-        print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__})
+        told = {"trust": error.digest} if isinstance(error, ConsentError) else {}
+        print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told})
         return
     from scaffold.report import plain
 

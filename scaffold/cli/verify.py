@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, width
+from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, run_options, width, with_consent
 from scaffold.cli.terminal import command as make_command
 from scaffold.project import Project, find_project
 from scaffold.records.judgement import Judgement
@@ -17,9 +17,8 @@ from scaffold.status import current_judgement, load_status
     "Say whether the reference gives its published result here: run the seeds that are missing until the test "
     "decides, judge them, write evidence/reproduce.json and commit it.",
 )
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for.")
-@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
-def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
+@run_options
+def command(*, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool) -> int:
     """Show the stored judgement if it still holds, else make a new one."""
     project = find_project(Path.cwd())
     judgement = current_judgement(project)
@@ -29,13 +28,19 @@ def command(*, jobs: int | None, offline: bool, as_json: bool) -> int:
 
     from scaffold.cli.progress import RunProgress
     from scaffold.project import load_recipe
-    from scaffold.verify import verify_reproduction
+    from scaffold.running.preparation import RunOptions
+    from scaffold.verify import Verified, verify_reproduction
 
     recipe = load_recipe(project)
-    with RunProgress(recipe, quiet=as_json) as progress:
-        verified = verify_reproduction(
-            project, recipe, progress, slots=jobs, offline=offline, on_bytes=progress.fetched
-        )
+
+    def verify(trusted: str | None) -> Verified:
+        with RunProgress(recipe, quiet=as_json) as progress:
+            options = RunOptions(
+                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
+            )
+            return verify_reproduction(project, recipe, progress, options)
+
+    verified = with_consent(verify, trust, as_json=as_json)
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"

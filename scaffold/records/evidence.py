@@ -16,6 +16,9 @@ class Outcome(str, Enum):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     TIMED_OUT = "TIMED_OUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    OUT_OF_DISK = "OUT_OF_DISK"
+    TOO_MUCH_OUTPUT = "TOO_MUCH_OUTPUT"
     NO_METRIC = "NO_METRIC"
 
 
@@ -59,6 +62,17 @@ class EnvironmentUsed(Record):
     reused: bool
 
 
+class Confinement(Record):
+    """How a run was kept from the rest of the machine, and what it tried all the same."""
+
+    sandbox: Literal["bubblewrap", "landlock", "none"] = "none"
+    open_doors: tuple[str, ...] = Field(default=(), description="what this sandbox cannot close")
+    network: tuple[str, ...] = Field(default=(), description="steps that had the network, as the recipe declares")
+    denied: tuple[str, ...] = Field(
+        default=(), description="what its Python programs were seen to try and did not get; others are not watched"
+    )
+
+
 class Inputs(Record):
     """Digests of all that decides what a run computes; two runs with the same inputs are the same run."""
 
@@ -87,6 +101,7 @@ class RunRecord(Record):
     steps: tuple[StepResult, ...]
     metrics: Mapping[str, MetricValue] = {}
     seeding: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
+    confinement: Confinement = Confinement()
     environment: EnvironmentUsed
     machine: Machine
     threads: int
@@ -106,6 +121,7 @@ class JudgedRun(Record):
     wall_time_s: float
     machine: Machine
     environment: EnvironmentUsed
+    confinement: Confinement = Confinement()
 
 
 class CalibrationRun(Record):

@@ -151,6 +151,9 @@ class Environment(Record):
         default=None, description="the reference's own requirements file, used as well"
     )
     as_of: date | None = Field(default=None, description="newest upload admitted; default: the revision's commit date")
+    build: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
+        default=(), description="packages that may be built from source; building runs their code outside the sandbox"
+    )
 
 
 class Command(Record):
@@ -160,6 +163,7 @@ class Command(Record):
     directory: RelPath | None = Field(default=None, description="working directory inside the reference")
     variables: Mapping[str, str] = {}
     timeout_s: Annotated[float, Field(gt=0)]
+    network: bool = Field(default=False, description="whether prepare may use the network; no other step may")
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -192,6 +196,10 @@ class Commands(Record):
     def _measures(self) -> "Commands":
         if self.train is None and self.evaluate is None:
             raise ValueError("train or evaluate must be given")
+        for name in ("train", "evaluate", "smoke"):
+            command: Command | None = getattr(self, name)
+            if command is not None and command.network:
+                raise ValueError(f"{name}.network: only prepare may use the network; download there")
         return self
 
     def steps(self, *, smoke: bool) -> dict[str, Command]:
@@ -220,12 +228,19 @@ class Seeds(Record):
 
 
 class Resources(Record):
-    """What one run needs, and how long it took on named hardware."""
+    """What one run may take at most (one that takes more is ended), and how long it took on named hardware."""
 
     device: Literal["cpu", "cuda", "mps"]
     cores: Annotated[int, Field(ge=1, le=4096)] = 1
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
-    disk_gb: Annotated[float, Field(gt=0)] | None = None
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="of all its processes together, in 1e9 bytes; default: nine tenths of the machine's"
+    )
+    disk_gb: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="of its copy, in 1e9 bytes; default: what is free, less a floor"
+    )
+    output_mb: Annotated[float, Field(gt=0)] = Field(
+        default=1000, description="that a step may print, in 1e6 bytes for each of its two streams"
+    )
     run_time_s: Annotated[float, Field(gt=0)]
     hardware: Text = Field(description="on which run_time_s was measured")
 

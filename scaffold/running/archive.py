@@ -8,7 +8,7 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
 from scaffold.records.recipe import Recipe
-from scaffold.running.launcher import read_again
+from scaffold.running.recording import read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
@@ -42,7 +42,7 @@ def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Itera
     return [
         JudgedRun(
             id=record.id, seed=record.seed, metrics=record.metrics, wall_time_s=record.wall_time_s,
-            machine=record.machine, environment=record.environment,
+            machine=record.machine, environment=record.environment, confinement=record.confinement,
             series=_series(runs_dir / record.id / "series.json", wanted) if wanted else {},
         )
         for record in records

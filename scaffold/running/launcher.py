@@ -1,7 +1,6 @@
-"""One run: started under supervision, followed, read and recorded. A killed run leaves no record."""
+"""One run: its folder filled, its commands started under supervision, followed, and ended."""
 
 import json
-import math
 import os
 import re
 import shutil
@@ -14,50 +13,25 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from scaffold.environment import ReadyEnvironment
-from scaffold.errors import RunError
-from scaffold.project import write_json, write_record
-from scaffold.records.evidence import EnvironmentUsed, Inputs, MetricValue, Outcome, RunRecord, StepResult
+from scaffold.errors import MachineError, RunError
+from scaffold.project import remove
 from scaffold.records.fields import fill_slots
-from scaffold.records.recipe import Command, Recipe
-from scaffold.resources import describe_machine
-from scaffold.running.readers import read_lines, read_metric
+from scaffold.records.recipe import Command
+from scaffold.resources import memory_bytes
+from scaffold.running.plan import Plan
+from scaffold.running.processes import end_processes
+from scaffold.running.sandbox import Policy, confine
+from scaffold.running.variables import SHIM, run_variables
+from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_SHIM = Path(__file__).with_name("shim")
 
-_SECRET = re.compile(
-    r"(TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|API_?KEY|_KEY|_KEY_ID|_PAT|COOKIE)(_|$)|^(AWS|AZURE|GOOGLE|GCP)_",
-    re.IGNORECASE,
-)
-"""Names of variables that a run does not get to see."""
+FREE_BYTES = 500 * 10**6
+"""What runs leave of the disk, so that the machine and what is being written go on."""
 
-_CREDENTIALS_IN_URL = re.compile(r"://[^/@\s]+@")
-"""Values that a run does not get to see, whatever their variable is called."""
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_DROPPED = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONWARNINGS", "GIT_DIR", "GIT_WORK_TREE")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All that the runs of one recipe share."""
-
-    recipe: Recipe
-    recipe_dir: Path
-    reference: Path
-    environment: ReadyEnvironment
-    datasets: Mapping[str, Path]
-    inputs: Inputs
-    smoke: bool
-    threads: int
-    runs_dir: Path
-
-    def run_id(self, seed: int) -> str:
-        """Names a run by all that decides its result."""
-        kind = "smoke" if self.smoke else "seed"
-        return f"{kind}-{seed}-{self.inputs.digest[:12]}"
+_USABLE_MEMORY = 0.9
+"""Of the machine's memory: what one run may take whose recipe does not say."""
 
 
 @dataclass(slots=True)
@@ -83,14 +57,16 @@ def start(plan: Plan, seed: int) -> Running:
         RunError: a command's program does not exist.
     """
     plan.runs_dir.mkdir(parents=True, exist_ok=True)
-    workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}")
+    # A name of its own: the supervisor of a scaffold that was killed may still be writing into an earlier one.
+    workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}-{os.urandom(4).hex()}")
+    require_room(plan)
     try:
         fill(workspace, plan.recipe, plan.recipe_dir, plan.reference, plan.datasets)
         spec = _spec(plan, seed, workspace)
         path = workspace.folder / "supervisor.json"
         path.write_text(json.dumps(spec))
     except BaseException:
-        shutil.rmtree(workspace.folder, ignore_errors=True)
+        remove(workspace.folder)
         raise
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_SUPERVISOR), str(path)],
@@ -99,27 +75,57 @@ def start(plan: Plan, seed: int) -> Running:
     return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic())
 
 
+def require_room(plan: Plan) -> None:
+    """Raise MachineError if a run would begin on a disk that is as good as full."""
+    free = shutil.disk_usage(plan.runs_dir).free
+    if free < FREE_BYTES:
+        raise MachineError(
+            f"{plan.runs_dir} has {free / 1e6:.0f} MB free, and runs leave {FREE_BYTES / 1e6:.0f} MB of a disk alone",
+            hint="free some space; kept runs that you no longer need lie in .scaffold/runs",
+        )
+
+
 def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
     steps = []
+    resources = plan.recipe.resources
+    limits = {
+        "memory_bytes": int(resources.memory_gb * 1e9 if resources.memory_gb else memory_bytes() * _USABLE_MEMORY),
+        "folder_bytes": int(resources.disk_gb * 1e9) if resources.disk_gb else sys.maxsize,
+        "free_bytes": FREE_BYTES,
+        "output_bytes": int(resources.output_mb * 1e6),
+    }
     for index, (name, command) in enumerate(plan.recipe.commands.steps(smoke=plan.smoke).items()):
         values = {
             **plan.recipe.hyperparameters, "seed": seed,
             "reference": str(workspace.tree), "drivers": str(workspace.drivers),
         }  # fmt: skip
-        environment = _variables(plan, seed, workspace, command, values)
+        policy = Policy(
+            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.temporary, workspace.home),
+            visible=(SHIM, *plan.environment.folders),
+            network=command.network,
+            accelerator=resources.device == "cuda",
+            memory_bytes=limits["memory_bytes"],
+        )
+        variables = run_variables(plan, seed, workspace, command, values)
+        watched = watch_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
+        wrapper, environment = confine(plan.sandbox, policy, directory, variables | watched)
         steps.append(
             {
                 "name": name,
-                "argv": _argv(plan, name, command, values, environment, directory),
+                "argv": _argv(plan, name, command, values, variables, directory),
+                "wrapper": wrapper,
                 "directory": str(directory),
-                "environment": environment,
+                "environment": dict(environment),
                 "stdout": str(workspace.logs / f"{index}-{name}.out"),
                 "stderr": str(workspace.logs / f"{index}-{name}.err"),
                 "timeout_s": command.timeout_s,
             }
         )
-    return {"result": str(workspace.folder / "result.json"), "steps": steps}
+    return {
+        "result": str(workspace.folder / "result.json"), "folder": str(workspace.folder), "limits": limits,
+        "steps": steps,
+    }  # fmt: skip
 
 
 def _argv(
@@ -137,36 +143,6 @@ def _argv(
             hint="correct the command, or add the package that brings it to environment.packages",
         )
     return [program, *argv[1:]]
-
-
-def _variables(
-    plan: Plan, seed: int, workspace: Workspace, command: Command, values: Mapping[str, Any]
-) -> dict[str, str]:
-    variables = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _DROPPED and not _SECRET.search(name) and not _CREDENTIALS_IN_URL.search(value)
-    }
-    bin_dir = plan.environment.python.parent
-    own = {name: fill_slots(value, values) for name, value in command.variables.items()}
-    seeds = plan.recipe.seeds
-    variables |= {
-        "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": str(bin_dir.parent),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONHASHSEED": str(seed % 2**32),
-        "TMPDIR": str(workspace.temporary),
-        "MPLBACKEND": "Agg",
-        "SCAFFOLD_SEED_HOW": seeds.how,
-        "SCAFFOLD_SEED": str(seed),
-        "SCAFFOLD_SEED_REPORT": str(workspace.seeding),
-        **dict.fromkeys(_THREAD_VARIABLES, str(plan.threads)),
-        **({seeds.variable: str(seed)} if seeds.variable else {}),
-        **own,
-    }
-    variables["PYTHONPATH"] = os.pathsep.join([str(_SHIM), *([own["PYTHONPATH"]] if "PYTHONPATH" in own else [])])
-    return variables
 
 
 def follow(running: Running) -> int:
@@ -201,105 +177,10 @@ def stop(runs: Sequence[Running]) -> None:
         running.process.wait()
         if running.process.stdout:
             running.process.stdout.close()
-        shutil.rmtree(running.workspace.folder, ignore_errors=True)
+        discard(running.workspace)
 
 
-def finish(running: Running) -> RunRecord:
-    """Read and record a run whose supervisor has ended, and rename its folder into place."""
-    plan, workspace = running.plan, running.workspace
-    said, _ = running.process.communicate()
-    result = workspace.folder / "result.json"
-    if not result.exists():
-        shutil.rmtree(workspace.folder, ignore_errors=True)
-        last = said.decode(errors="replace").strip().splitlines()[-1:] or [f"status {running.process.returncode}"]
-        raise RunError(f"seed {running.seed}: the run's supervisor was ended from outside: {last[0]}")
-    document = json.loads(result.read_text())
-    steps = tuple(StepResult.model_validate(step) for step in document["steps"])
-    outcome, reason = _outcome(document["ended"], steps, plan, workspace)
-    metrics: dict[str, MetricValue] = {}
-    series: dict[str, list[tuple[int, float]]] = {}
-    if outcome is Outcome.COMPLETED and not plan.smoke:
-        outcome, reason, metrics, series = _read_metrics(plan.recipe, workspace)
-    final = _free_name(plan.runs_dir, plan.run_id(running.seed))
-    record = RunRecord(
-        id=final.name, seed=running.seed, smoke=plan.smoke, outcome=outcome, reason=reason, inputs=plan.inputs,
-        reading=plan.recipe.reading_digest(),
-        steps=steps, metrics=metrics, seeding=_seeding(workspace),
-        environment=EnvironmentUsed(
-            python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
-        ),
-        machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
-        wall_time_s=time.monotonic() - running.started_s,
-    )  # fmt: skip
-    write_json(series, workspace.folder / "series.json")
-    write_record(record, workspace.folder / "run.json")
-    for leftover in (result, workspace.folder / "supervisor.json"):
-        leftover.unlink()
-    shutil.rmtree(workspace.temporary, ignore_errors=True)
-    workspace.folder.rename(final)
-    return record
-
-
-def _free_name(runs_dir: Path, run_id: str) -> Path:
-    attempt = 1
-    while (runs_dir / f"{run_id}{f'-{attempt}' if attempt > 1 else ''}").exists():
-        attempt += 1
-    return runs_dir / f"{run_id}{f'-{attempt}' if attempt > 1 else ''}"
-
-
-def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: Workspace) -> tuple[Outcome, str]:
-    if ended == "completed":
-        return Outcome.COMPLETED, ""
-    last = steps[-1]
-    if ended == "timed_out":
-        limit = plan.recipe.commands.steps(smoke=plan.smoke)[last.name].timeout_s
-        return Outcome.TIMED_OUT, (
-            f"{last.name} did not end by itself within its limit of {limit:g} s: "
-            f"raise commands.{last.name}.timeout_s, or give the program a number of steps"
-        )
-    if ended == "stopped":
-        return Outcome.FAILED, f"{last.name} was stopped from outside"
-    status = last.exit_status or 0
-    how = f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
-    lines = [line for line in read_lines(workspace.logs / f"{len(steps) - 1}-{last.name}.err") if line.strip()]
-    return Outcome.FAILED, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
-
-
-def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
-    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
-    outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
-    fresh = record.model_copy(
-        update={"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
-    )
-    write_json(series, folder / "series.json")
-    write_record(fresh, folder / "run.json")
-    return fresh
-
-
-def _read_metrics(
-    recipe: Recipe, workspace: Workspace
-) -> tuple[Outcome, str, dict[str, MetricValue], dict[str, list[tuple[int, float]]]]:
-    metrics, series, problems = {}, {}, []
-    for metric in recipe.metrics:
-        try:
-            metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
-        except RunError as error:
-            problems.append(error.message + (f" ({error.hint})" if error.hint else ""))
-            continue
-        series[metric.name] = [
-            (point.step if point.step is not None else index, point.value)
-            for index, point in enumerate(points)
-            if math.isfinite(point.value)
-        ]
-    if problems:
-        return Outcome.NO_METRIC, "; ".join(problems), {}, series
-    return Outcome.COMPLETED, "", metrics, series
-
-
-def _seeding(workspace: Workspace) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for report in sorted(workspace.seeding.glob("*.json")):
-        content = json.loads(report.read_text())
-        for library, calls in [*content["calls"].items(), ("not reached", content["missed"])]:
-            found.setdefault(library, []).extend(call for call in calls if call not in found.get(library, []))
-    return {library: tuple(calls) for library, calls in found.items() if calls}
+def discard(workspace: Workspace) -> None:
+    """Remove an unfinished run, and end what may still run of it: its supervisor may have been killed."""
+    end_processes(workspace.folder)
+    remove(workspace.folder)

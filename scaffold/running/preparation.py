@@ -1,7 +1,9 @@
 """What must be there before a run: the untouched reference, its environment, its datasets."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
+from scaffold.consent import require_consent
 from scaffold.datasets import OnBytes, fetch_datasets
 from scaffold.environment import prepare_environment
 from scaffold.errors import ProjectError
@@ -11,33 +13,49 @@ from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import runs_at_once, usable_cores
-from scaffold.running.launcher import Plan
+from scaffold.running.plan import Plan
+from scaffold.running.sandbox import NO_SANDBOX, require_sandbox
 
 
-def prepare(
-    project: Project,
-    recipe: Recipe,
-    *,
-    smoke: bool = False,
-    slots: int | None = None,
-    offline: bool = False,
-    on_bytes: OnBytes | None = None,
-) -> tuple[Plan, int]:
-    """Check the reference, resolve and build its environment, fetch its datasets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the person said of how to run.
+
+    Attributes:
+        slots: runs at once; None for as many as fit.
+        offline: ask no network, only the cache.
+        sandboxed: False when the person trusts the code without a sandbox.
+        trust: digest of the program that is approved with this.
+        on_bytes: is told of datasets as they come.
+    """
+
+    slots: int | None = None
+    offline: bool = False
+    sandboxed: bool = True
+    trust: str | None = None
+    on_bytes: OnBytes | None = None
+
+
+def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False) -> tuple[Plan, int]:
+    """Check consent, sandbox and the reference, resolve and build its environment, fetch its datasets.
 
     Returns:
-        the plan, and how many runs fit on this machine at once (`slots` if given).
+        the plan, and how many runs fit on this machine at once (`options.slots` if given).
 
     Raises:
+        ConsentError: nobody has approved what would run.
+        MachineError: no sandbox works here.
         ProjectError: `reference/` was edited.
         FetchError: packages or datasets cannot be had.
     """
+    require_consent(recipe, project.root, options.trust)
+    sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     require_untouched(project, recipe)
     environment = prepare_environment(
-        project, recipe.environment, lambda: _commit_date(project, recipe), offline=offline
+        project, recipe.environment, lambda: _commit_date(project, recipe), offline=options.offline
     )
-    datasets = fetch_datasets(recipe, project.root, offline=offline, on_bytes=on_bytes)
-    room = slots or runs_at_once(recipe.resources)
+    datasets = fetch_datasets(recipe, project.root, offline=options.offline, on_bytes=options.on_bytes)
+    room = options.slots or runs_at_once(recipe.resources)
     plan = Plan(
         recipe=recipe,
         recipe_dir=project.root,
@@ -45,6 +63,7 @@ def prepare(
         environment=environment,
         datasets=datasets,
         inputs=inputs_of(recipe, project.root, environment.lock),
+        sandbox=sandbox,
         smoke=smoke,
         threads=max(1, usable_cores() // room),
         runs_dir=project.runs,

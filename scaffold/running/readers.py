@@ -5,6 +5,7 @@ it is finite and within the range of its unit.
 """
 
 import csv
+import io
 import json
 import math
 import re
@@ -28,6 +29,7 @@ from scaffold.records.metric import (
     TrainerStateReader,
 )
 from scaffold.running import tensorboard_events
+from scaffold.running.outputs import find_output, open_output, read_output
 
 MAX_LINE_CHARACTERS = 65536
 """Longer lines are no metric lines: a pattern is not tried on them, so that it cannot hang on a dump."""
@@ -114,15 +116,18 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
             for point in _match(compiled, line)
         ]
     if isinstance(reader, JsonReader):
-        return list(_json_points(_output(tree, reader.json_file), reader))
+        return list(_json_points(find_output(tree, reader.json_file), reader))
     if isinstance(reader, CsvReader):
-        return list(_csv_points(_output(tree, reader.csv), reader))
+        return list(_csv_points(find_output(tree, reader.csv), reader))
     if isinstance(reader, TensorboardReader):
         return [
             Point(value=value, step=step)
-            for step, value in tensorboard_events.read_scalars(_output(tree, reader.tensorboard), reader.tag)
+            for step, value in tensorboard_events.read_scalars(find_output(tree, reader.tensorboard), reader.tag)
         ]
-    history = _load_json(_output(tree, reader.trainer_state)).get("log_history", [])
+    state = _load_json(find_output(tree, reader.trainer_state))
+    history = state.get("log_history") if isinstance(state, dict) else None
+    if not isinstance(history, list):
+        raise RunError(f"{reader.trainer_state} has no list log_history")
     entries = [(entry, _as_point(entry.get(reader.key))) for entry in history if isinstance(entry, dict)]
     return [
         Point(value=point.value, half_digit=point.half_digit, step=_integer(entry.get("step")))
@@ -150,7 +155,10 @@ def parse_number(text: str) -> Point:
     digits = mantissa.partition(".")[2]
     if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
         return Point(value=value)  # twelve significant digits and more are full precision, not rounding
-    return Point(value=value, half_digit=0.5 * 10.0 ** (int(exponent or 0) - len(digits)))
+    half_digit = float(f"5e{int(exponent or 0) - len(digits) - 1}")
+    if not math.isfinite(half_digit):
+        raise ValueError(f"{plain[:40]!r} is written in no sensible way")
+    return Point(value=value, half_digit=half_digit)
 
 
 def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
@@ -170,22 +178,14 @@ def _integer(text: Any) -> int | None:
         return None
 
 
-def _output(tree: Path, relpath: str) -> Path:
-    path = tree / relpath
-    if not path.exists():
-        raise RunError(f"the run did not write {relpath}")
-    if not path.resolve().is_relative_to(tree.resolve()):
-        raise RunError(f"{relpath} is a link out of the run's folder")
-    return path
-
-
 def _json_float(text: str) -> Point:
     return Point(value=float(text))  # full precision: a short number in JSON is one that happens to be round
 
 
 def _load_json(path: Path) -> Any:
+    content = read_output(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_float=_json_float, parse_constant=_json_float)
+        return json.loads(content.decode(), parse_float=_json_float, parse_constant=_json_float)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path.name} is not JSON: {error}") from error
 
@@ -194,10 +194,10 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
     try:
         documents = [_load_json(path)]
     except RunError:
-        lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        lines = [line for line in read_output(path).decode(errors="replace").splitlines() if line.strip()]
         try:
             documents = [json.loads(line, parse_float=_json_float, parse_constant=_json_float) for line in lines]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path.name} is neither JSON nor one JSON object a line: {error}") from error
     for document in documents:
         for item in document if isinstance(document, list) else [document]:
@@ -222,12 +222,12 @@ def _look_up(document: Any, key: str) -> Any:
 
 def _as_point(value: Any) -> Point | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        return Point(value=float(value))
+        return Point(value=float(str(value)))  # too large a number is infinite, not an OverflowError
     return value if isinstance(value, Point) else None
 
 
 def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with io.TextIOWrapper(open_output(path), encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
         try:
             if reader.column not in (rows.fieldnames or ()):

@@ -6,8 +6,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
+from scaffold.errors import RunError
 from scaffold.records.evidence import RunRecord
-from scaffold.running.launcher import Plan, Running, finish, follow, start, stop
+from scaffold.running.launcher import Running, follow, start, stop
+from scaffold.running.plan import Plan
+from scaffold.running.recording import finish
 
 _REFRESH_S = 0.25
 
@@ -29,10 +32,14 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
     """Run these seeds and return their records in order of ending.
 
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves nothing.
+
+    Raises:
+        RunError: a run's supervisor was killed; raised when the others have ended.
     """
     waiting = deque(seeds)
     active: dict[int, Running] = {}
     records: list[RunRecord] = []
+    killed: list[int] = []
     try:
         while waiting or active:
             while waiting and len(active) < slots:
@@ -45,10 +52,19 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
             ended = select.select(list(active), [], [], _REFRESH_S)[0]
             for descriptor in ended:
                 running = active.pop(descriptor)
-                records.append(finish(running))
-                watcher.ended(records[-1])
+                record = finish(running)
+                if record is None:
+                    killed.append(running.seed)
+                    continue
+                records.append(record)
+                watcher.ended(record)
             for running in active.values():
                 watcher.advanced(running.seed, follow(running), time.monotonic() - running.started_s)
     finally:
         stop(list(active.values()))
+    if killed:
+        raise RunError(
+            f"killed from outside: the run of seed {', '.join(map(str, killed))}",
+            hint="what was complete is kept; the same command goes on",
+        )
     return records

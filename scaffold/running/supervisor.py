@@ -3,8 +3,10 @@
 Started as `python -I -S supervisor.py SPEC`; standard library only, so that it starts fast.
 It ends with everything it started when its standard input closes, which happens when its parent dies in any way.
 
-SPEC is JSON: {"result": path, "steps": [{"name", "argv", "directory", "environment", "stdout", "stderr",
-"timeout_s"}]}. The result is JSON: {"ended": "completed" | "failed" | "timed_out" | "stopped", "steps": [...]}.
+SPEC is JSON: {"result": path, "folder": path, "limits": {"memory_bytes", "folder_bytes", "free_bytes",
+"output_bytes"}, "steps": [{"name", "argv", "wrapper", "directory", "environment", "stdout", "stderr", "timeout_s"}]}.
+The result is JSON: {"ended": "completed" | "failed" | "timed_out" | "out_of_memory" | "out_of_disk" |
+"too_much_output" | "stopped", "steps": [...]}.
 """
 
 import contextlib
@@ -16,13 +18,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _GRACE_S = 3.0
+_LOOK_EVERY_S = 0.2
+_KEPT_BYTES = 10**6
+"""Of a log that went over its limit: so much of its head, and of its tail."""
 
 
 def main(spec_path: str) -> int:
@@ -41,23 +46,28 @@ def main(spec_path: str) -> int:
     steps: list[dict[str, Any]] = []
     ended = "completed"
     for step in spec["steps"]:
-        result, ended = _run_step(step, wakeup, lambda: bool(stop_requests))
+        limits = _Limits(spec["limits"], spec["folder"], [step["stdout"], step["stderr"]])
+        result, ended = _run_step(step, limits, wakeup, lambda: bool(stop_requests))
         steps.append(result)
         if ended != "completed":
             break
     aside = spec["result"] + ".part"
-    Path(aside).write_text(json.dumps({"ended": ended, "steps": steps}))
+    with Path(aside).open("w") as file:
+        json.dump({"ended": ended, "steps": steps}, file)
     Path(aside).replace(spec["result"])
     return 0
 
 
-def _run_step(step: dict[str, Any], wakeup: int, is_stopped: Callable[[], bool]) -> tuple[dict[str, Any], str]:
+def _run_step(
+    step: dict[str, Any], limits: "_Limits", wakeup: int, is_stopped: Callable[[], bool]
+) -> tuple[dict[str, Any], str]:
     started = time.monotonic()
     deadline = started + step["timeout_s"]
+    killed_before = _killed_for_memory()
     with Path(step["stdout"]).open("ab") as out, Path(step["stderr"]).open("ab") as err:
         process = subprocess.Popen(
-            step["argv"], cwd=step["directory"], env=step["environment"], stdin=subprocess.DEVNULL,
-            stdout=out, stderr=err, start_new_session=True, preexec_fn=_end_with_supervisor,
+            [*step["wrapper"], *step["argv"]], cwd=step["directory"], env=step["environment"],
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, preexec_fn=_before_program,
         )  # fmt: skip
     ended, status, usage = "completed", None, None
     while True:
@@ -65,10 +75,11 @@ def _run_step(step: dict[str, Any], wakeup: int, is_stopped: Callable[[], bool])
         if usage is not None:
             break
         left = deadline - time.monotonic()
-        if left <= 0:
-            ended = "timed_out"
+        passed = "timed_out" if left <= 0 else limits.passed(process.pid)
+        if passed:
+            ended = passed
             break
-        ready = select.select([0, wakeup], [], [], left)[0]
+        ready = select.select([0, wakeup], [], [], min(left, _LOOK_EVERY_S))[0]
         if wakeup in ready:
             os.read(wakeup, 4096)
         if is_stopped() or (0 in ready and os.read(0, 1) == b""):
@@ -80,16 +91,118 @@ def _run_step(step: dict[str, Any], wakeup: int, is_stopped: Callable[[], bool])
     _kill_descendants()
     process.returncode = status if status is not None else -signal.SIGKILL  # keep Popen from waiting for it
     if ended == "completed" and status != 0:
-        ended = "failed"
+        # bubblewrap ends with 128 + the signal that ended its program.
+        was_killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        ended = "out_of_memory" if was_killed and _killed_for_memory() > killed_before else "failed"
+    if ended == "completed" and limits.printed_too_much():
+        ended = "too_much_output"
+    if ended == "too_much_output":
+        limits.shorten_logs()
     scale = 1 if sys.platform == "darwin" else 1024
     return {
         "name": step["name"],
         "argv": step["argv"],
-        "exit_status": None if ended in ("timed_out", "stopped") else status,
+        "exit_status": None if ended not in ("completed", "failed") else status,
         "wall_time_s": wall_time_s,
         "cpu_time_s": usage.ru_utime + usage.ru_stime if usage else 0.0,
-        "peak_memory_bytes": usage.ru_maxrss * scale if usage else 0,
+        "peak_memory_bytes": max(usage.ru_maxrss * scale if usage else 0, limits.peak_memory_bytes),
     }, ended
+
+
+class _Limits:
+    """What all processes of a step together may take; looking costs well below a hundredth of a core."""
+
+    def __init__(self, limits: dict[str, int], folder: str, logs: list[str]) -> None:
+        self._limits, self._folder, self._logs = limits, folder, [Path(log) for log in logs]
+        self._measure_folder_at_s = time.monotonic() + 1.0
+        self.peak_memory_bytes = 0
+
+    def passed(self, pid: int) -> str | None:
+        """The word of the limit that was passed, if one was."""
+        if self.printed_too_much():
+            return "too_much_output"
+        disk = os.statvfs(self._folder)
+        if disk.f_bavail * disk.f_frsize < self._limits["free_bytes"] or self._folder_is_full():
+            return "out_of_disk"
+        memory = _memory_bytes(pid, self._limits["memory_bytes"])
+        self.peak_memory_bytes = max(self.peak_memory_bytes, memory)
+        return "out_of_memory" if memory > self._limits["memory_bytes"] else None
+
+    def printed_too_much(self) -> bool:
+        return any(log.stat().st_size > self._limits["output_bytes"] for log in self._logs)
+
+    def _folder_is_full(self) -> bool:
+        started = time.monotonic()
+        if started < self._measure_folder_at_s:
+            return False
+        size = sum(_sizes(self._folder))
+        # At most one part in fifty of the time goes into measuring, however many files there are.
+        self._measure_folder_at_s = time.monotonic() + max(1.0, 50 * (time.monotonic() - started))
+        return size > self._limits["folder_bytes"]
+
+    def shorten_logs(self) -> None:
+        """Keep head and tail of a log that is too long."""
+        for log in self._logs:
+            size = log.stat().st_size
+            if size > self._limits["output_bytes"] and size > 2 * _KEPT_BYTES:
+                with log.open("r+b") as file:
+                    file.seek(size - _KEPT_BYTES)
+                    tail = file.read(_KEPT_BYTES)
+                    file.seek(_KEPT_BYTES)
+                    file.write(b"\n[... %d bytes left out: it printed too much ...]\n" % (size - 2 * _KEPT_BYTES))
+                    file.write(tail)
+                    file.truncate()
+
+
+def _sizes(folder: str) -> Iterator[int]:
+    """Bytes on the disk of every file below a folder; files may come and go meanwhile."""
+    pending = [folder]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        yield entry.stat(follow_symlinks=False).st_blocks * 512
+
+
+def _memory_bytes(pid: int, limit_bytes: int) -> int:
+    """Memory of a process and all below it.
+
+    Resident sizes count shared pages once a process, so that the sum is too large where workers were forked; only when
+    it passes the limit are the pages counted by share (PSS), which takes milliseconds.
+    """
+    processes = [pid, *_below(pid)]
+    resident = sum(_resident_bytes(process) for process in processes)
+    return resident if resident <= limit_bytes else sum(_shared_out_bytes(process) for process in processes)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _shared_out_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    except (OSError, IndexError, ValueError, StopIteration):
+        return _resident_bytes(pid)
+
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def _killed_for_memory() -> int:
+    """How often the kernel has killed a process because memory was short."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def _reap(pid: int) -> tuple[int | None, Any]:
@@ -122,7 +235,7 @@ def _end(pid: int) -> tuple[int | None, Any]:
 def _kill_descendants() -> None:
     """Kill what the step left behind: as subreaper, its orphans are our children."""
     for _ in range(1000):
-        for child in _children():
+        for child in _below(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         try:
@@ -133,11 +246,18 @@ def _kill_descendants() -> None:
             time.sleep(0.002)
 
 
-def _children() -> list[int]:
-    try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
-    except OSError:
-        return []
+def _below(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        threads = f"/proc/{pending.pop()}/task"
+        with contextlib.suppress(OSError):
+            for thread in Path(threads).iterdir():
+                own = [int(word) for word in (thread / "children").read_text().split()]
+                pending += own
+                found += own
+    return found
 
 
 def _become_subreaper() -> None:
@@ -145,10 +265,12 @@ def _become_subreaper() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _end_with_supervisor() -> None:
-    """In the step's process, before its program starts: end it when this supervisor is killed."""
+def _before_program() -> None:
+    """In the step's process: it shall end with this supervisor, and before all others when memory is short."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

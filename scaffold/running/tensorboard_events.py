@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from scaffold.running.outputs import read_output
+
 _EVENT_STEP, _EVENT_SUMMARY = 2, 5
 _SUMMARY_VALUE = 1
 _VALUE_TAG, _VALUE_SIMPLE, _VALUE_TENSOR = 1, 2, 8
@@ -22,7 +24,7 @@ def read_scalars(folder: Path, tag: str) -> Iterator[tuple[int, float]]:
     """
     files = [folder] if folder.is_file() else sorted(folder.rglob("*tfevents*"))
     for file in files:
-        for record in _records(file.read_bytes()):
+        for record in _records(read_output(file)):
             yield from _scalars(record, tag)
 
 

@@ -5,7 +5,7 @@ tree/                   the copy that the commands work in
 drivers/                our own programs that call the reference
 logs/                   0-prepare.out, 0-prepare.err, 1-train.out, ...
 seeding/                what the shim saw, one file a process
-tmp/                    the run's temporary folder
+tmp/, home/             the run's temporary folder, and a stand-in for the home directory; gone when it has ended
 """
 
 import shutil
@@ -50,6 +50,11 @@ class Workspace:
         """TMPDIR of the run."""
         return self.folder / "tmp"
 
+    @property
+    def home(self) -> Path:
+        """HOME of the run."""
+        return self.folder / "home"
+
 
 def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path, datasets: Mapping[str, Path]) -> None:
     """Make a run's folder from the reference, the recipe's files and the datasets.
@@ -59,7 +64,7 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
         ProjectError, RunError: a patch does not apply, a dataset cannot be placed.
     """
     try:
-        for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary):
+        for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary, workspace.home):
             folder.mkdir(parents=True)
         shutil.copytree(reference, workspace.tree, symlinks=True)
         for driver in recipe.reference.drivers:

@@ -5,7 +5,9 @@ that a program fails, so each patch that does not fit a library is left out and 
 
     SCAFFOLD_SEED_HOW     offset (shift every seeding call), inject (seed at start), anything else: only watch
     SCAFFOLD_SEED         the seed, or how far to shift
-    SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself made
+    SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself made, and what
+                          it tried that the sandbox denies
+    SCAFFOLD_WATCH        what the sandbox denies, as JSON
 """
 
 import atexit
@@ -19,6 +21,9 @@ import threading
 _HOW = os.environ.get("SCAFFOLD_SEED_HOW", "")
 _SEED = int(os.environ.get("SCAFFOLD_SEED", "0"))
 _REPORT = os.environ.get("SCAFFOLD_SEED_REPORT", "")
+_WATCH = os.environ.get("SCAFFOLD_WATCH", "")
+_names = {}
+_watch = None
 _calls = {}
 _missed = []
 _inside = threading.local()
@@ -176,9 +181,14 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def _write_report():
     try:
-        path = os.path.join(_REPORT, "%d.json" % os.getpid())
+        # A step in a name space of its own has the process ids of the step before.
+        name = _names.setdefault(os.getpid(), "%d-%s.json" % (os.getpid(), os.urandom(4).hex()))
+        path = os.path.join(_REPORT, name)
+        report = {"calls": _calls, "missed": _missed}
+        if _watch is not None:
+            report.update(variables=_watch.variables, attempts=_watch.attempts)
         with open(path + ".part", "w") as file:
-            json.dump({"calls": _calls, "missed": _missed}, file)
+            json.dump(report, file)
         os.replace(path + ".part", path)
     except OSError:
         pass
@@ -204,4 +214,8 @@ if _HOW:
     sys.meta_path.insert(0, _Finder())
     if _REPORT:
         atexit.register(_write_report)
+    if _REPORT and _WATCH:
+        import _scaffold_watch as _watch
+
+        _watch.start(json.loads(_WATCH), _write_report)
 _run_next_sitecustomize()

@@ -1,0 +1,126 @@
+"""Consent: what a stranger's recipe would run is shown and approved, once for each content of it.
+
+Approvals lie with the person, not in the project, which may be a stranger's too. Our own recipes were reviewed and need
+none; nor does what a person changed of them by `--set` when making a project.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from platformdirs import user_state_path
+
+from scaffold.catalogue import find_recipe, recipe_ids
+from scaffold.errors import ConsentError, MachineError, ScaffoldError
+from scaffold.inputs import data_digests, file_digest
+from scaffold.project import read_text, write_text
+from scaffold.records.fields import fill_slots
+from scaffold.records.parsing import digest
+from scaffold.records.recipe import BundledDataset, Command, GeneratedDataset, GitReference, Recipe, reference_name
+
+_MOST_LINES = 200
+"""Of a patch or driver that are shown; the rest is named by its count."""
+
+
+def consent_digest(recipe: Recipe, recipe_dir: Path) -> str:
+    """Changes when anything changes that would be run, installed or read by a run of this recipe."""
+    files = [patch.file for patch in recipe.reference.patches] + list(recipe.reference.drivers)
+    return digest(
+        {
+            "reference": recipe.reference.tree,
+            "commands": {
+                name: [list(command.argv), command.directory, dict(command.variables), command.network]
+                for name, command in _commands(recipe)
+            },
+            "hyperparameters": dict(recipe.hyperparameters),
+            "seeds": [recipe.seeds.how, recipe.seeds.variable],
+            "environment": recipe.environment,
+            "files": {file: file_digest(recipe_dir / file) for file in files},
+            "data": data_digests(recipe),
+            "places": {dataset.name: dataset.place for dataset in recipe.placed_datasets()},
+        }
+    )
+
+
+def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) -> None:
+    """Let pass what is ours, was approved before, or is approved now by its digest.
+
+    Raises:
+        ConsentError: none of these; says what would run.
+    """
+    wanted = consent_digest(recipe, recipe_dir)
+    if _approval(wanted).exists():
+        return
+    if trust == wanted or _is_ours(recipe, wanted):
+        with contextlib.suppress(MachineError):  # a home that cannot be written: asked again next time
+            approve(recipe, recipe_dir)
+        return
+    mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
+    raise ConsentError(
+        f"{mistaken}{recipe.id} is not a recipe of ours, and this of it was not approved yet:\n"
+        + "\n".join(describe_program(recipe, recipe_dir)),
+        hint=f"read it, and what it runs; if you trust it, repeat with --trust {wanted}",
+        digest=wanted,
+    )
+
+
+def approve(recipe: Recipe, recipe_dir: Path) -> None:
+    """Remember that the person approves of what this recipe runs."""
+    write_text(_approval(consent_digest(recipe, recipe_dir)), f"{recipe.id}: {reference_name(recipe)}\n")
+
+
+def _approval(wanted: str) -> Path:
+    return user_state_path("mlloop-new") / "approved" / wanted
+
+
+def _is_ours(recipe: Recipe, wanted: str) -> bool:
+    if recipe.id not in recipe_ids():
+        return False
+    found = find_recipe(recipe.id)
+    return consent_digest(found.recipe, found.folder) == wanted
+
+
+def _commands(recipe: Recipe) -> Iterator[tuple[str, Command]]:
+    yield from recipe.commands.steps(smoke=False).items()
+    if recipe.commands.smoke:
+        yield "smoke", recipe.commands.smoke
+
+
+def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
+    """What would be installed and run, line by line, with whole patches and drivers."""
+    reference = recipe.reference
+    where = f"{reference.git} at {reference.revision}" if isinstance(reference, GitReference) else "in the recipe"
+    packages = ", ".join(recipe.environment.packages) or "none"
+    requirements, built = recipe.environment.requirements, ", ".join(recipe.environment.build)
+    more = f", and those of the reference's {requirements}" if requirements else ""
+    lines = [
+        f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
+        f"  packages   {packages}{more}",
+        *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
+    ]
+    for dataset in recipe.datasets:
+        if not isinstance(dataset, (BundledDataset, GeneratedDataset)):
+            lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
+    values = {**recipe.hyperparameters, "seed": "SEED", "reference": "REFERENCE", "drivers": "DRIVERS"}
+    for name, command in _commands(recipe):
+        words = " ".join(fill_slots(word, values) for word in command.argv)
+        network = "   WITH THE NETWORK" if command.network else ""
+        lines.append(f"  {name:9}  {words}{f'   in {command.directory}/' if command.directory else ''}{network}")
+        lines += [f"  {'':9}  {key}={fill_slots(value, values)}" for key, value in command.variables.items()]
+    for patch in reference.patches:
+        lines.append(f"  patch      {patch.file}: {patch.reason}")
+        lines += _text_lines(recipe_dir / patch.file)
+    for driver in reference.drivers:
+        lines.append(f"  driver     {driver}")
+        lines += _text_lines(recipe_dir / driver)
+    return lines
+
+
+def _text_lines(path: Path) -> list[str]:
+    try:
+        lines = read_text(path).splitlines()
+    except ScaffoldError:
+        return ["             | (not text)"]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"... {len(lines) - _MOST_LINES} more lines in {path}"]
+    return [f"             | {line}" for line in lines]

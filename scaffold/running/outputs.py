@@ -1,0 +1,54 @@
+"""Files that a run left, read as a stranger's: plain files inside its folder, of a size that can be read."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from scaffold.errors import RunError
+
+MAX_FILE_BYTES = 256 * 10**6
+"""Larger files are no results: reading one as JSON takes some ten times its size in memory."""
+
+
+def find_output(tree: Path, relpath: str) -> Path:
+    """Where a file or folder that the run wrote lies, links inside the run's folder followed.
+
+    Raises:
+        RunError: it is not there, or a link that leads out.
+    """
+    path = tree / relpath
+    if not path.exists():
+        raise RunError(f"the run did not write {relpath}")
+    resolved = path.resolve()
+    if not resolved.is_relative_to(tree.resolve()):
+        raise RunError(f"{relpath} is a link out of the run's folder")
+    return resolved
+
+
+def open_output(path: Path) -> BinaryIO:
+    """Open a plain file; never waits, as opening a pipe would.
+
+    Raises:
+        RunError: it is a link, a pipe, a device or too large.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RunError(f"{path.name} that the run left cannot be read: {error.strerror}") from error
+    status = os.fstat(handle)
+    problem = None
+    if not stat.S_ISREG(status.st_mode):
+        problem = "is not a plain file"
+    elif status.st_size > MAX_FILE_BYTES:
+        problem = f"has {status.st_size / 1e6:.0f} MB; results have at most {MAX_FILE_BYTES / 1e6:.0f} MB"
+    if problem:
+        os.close(handle)
+        raise RunError(f"{path.name} that the run left {problem}")
+    return os.fdopen(handle, "rb")
+
+
+def read_output(path: Path) -> bytes:
+    """All bytes of a plain file; see `open_output`."""
+    with open_output(path) as file:
+        return file.read(MAX_FILE_BYTES)

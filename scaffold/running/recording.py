@@ -1,0 +1,194 @@
+"""Reads and records what a run left. A run that was killed leaves no record."""
+
+import contextlib
+import json
+import math
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from scaffold.errors import RunError
+from scaffold.project import make_durable, remove, write_json, write_record
+from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
+from scaffold.records.recipe import Recipe
+from scaffold.resources import describe_machine
+from scaffold.running.launcher import FREE_BYTES, Running, discard
+from scaffold.running.plan import Plan
+from scaffold.running.readers import read_lines, read_metric
+from scaffold.running.variables import is_passed_on
+from scaffold.running.watching import Seen, read_reports
+from scaffold.running.workspace import Workspace
+
+_NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
+_NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
+_READING_LIMIT_S = 60
+
+
+def finish(running: Running) -> RunRecord | None:
+    """Read and record a run whose supervisor has ended, and rename its folder into place.
+
+    Returns:
+        None when the supervisor itself was killed: nothing is left of the run.
+    """
+    plan, workspace = running.plan, running.workspace
+    running.process.communicate()
+    result = workspace.folder / "result.json"
+    try:
+        document = json.loads(result.read_text())
+    except (OSError, ValueError):
+        discard(workspace)
+        return None
+    steps = tuple(StepResult.model_validate(step) for step in document["steps"])
+    outcome, reason = _outcome(document["ended"], steps, plan, workspace)
+    metrics: dict[str, MetricValue] = {}
+    series: dict[str, list[tuple[int, float]]] = {}
+    if outcome is Outcome.COMPLETED and not plan.smoke:
+        outcome, reason, metrics, series = _read_metrics(plan.recipe, workspace)
+    final = _free_name(plan.runs_dir, plan.run_id(running.seed))
+    seen = read_reports(workspace.seeding)
+    record = RunRecord(
+        id=final.name, seed=running.seed, smoke=plan.smoke, outcome=outcome, reason=reason, inputs=plan.inputs,
+        reading=plan.recipe.reading_digest(),
+        steps=steps, metrics=metrics, seeding=seen.seeding, confinement=_confinement(plan, workspace, seen),
+        environment=EnvironmentUsed(
+            python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
+        ),
+        machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
+        wall_time_s=time.monotonic() - running.started_s,
+    )  # fmt: skip
+    write_json(series, workspace.folder / "series.json")
+    write_record(record, workspace.folder / "run.json")
+    for leftover in (result, workspace.folder / "supervisor.json"):
+        leftover.unlink()
+    remove(workspace.temporary)
+    remove(workspace.home)
+    workspace.folder.rename(final)
+    make_durable(plan.runs_dir)
+    return record
+
+
+def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
+    if plan.sandbox.kind == "none":
+        return Confinement(sandbox="none")
+    steps = plan.recipe.commands.steps(smoke=plan.smoke)
+    given = {name for command in steps.values() for name in command.variables}
+    withheld = {name for name, value in os.environ.items() if not is_passed_on(name, value)} - given
+    denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
+    denied += [f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)]
+    return Confinement(
+        sandbox=plan.sandbox.kind,
+        open_doors=plan.sandbox.open_doors,
+        network=tuple(name for name, command in steps.items() if command.network),
+        denied=(*denied, *seen.attempts),
+    )
+
+
+def _written_home(workspace: Workspace) -> list[str]:
+    """What a run put into the stand-in for the home directory; caches are there to be thrown away."""
+    names = sorted(path.name for path in workspace.home.iterdir() if path.name not in (".cache", ".config"))
+    return [name.encode("unicode_escape").decode()[:100] for name in names[:20]]
+
+
+def _free_name(runs_dir: Path, run_id: str) -> Path:
+    attempt = 1
+    while (runs_dir / f"{run_id}{f'-{attempt}' if attempt > 1 else ''}").exists():
+        attempt += 1
+    return runs_dir / f"{run_id}{f'-{attempt}' if attempt > 1 else ''}"
+
+
+def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: Workspace) -> tuple[Outcome, str]:
+    if ended == "completed":
+        return Outcome.COMPLETED, ""
+    last, resources = steps[-1], plan.recipe.resources
+    if ended == "timed_out":
+        limit = plan.recipe.commands.steps(smoke=plan.smoke)[last.name].timeout_s
+        return Outcome.TIMED_OUT, (
+            f"{last.name} did not end by itself within its limit of {limit:g} s: "
+            f"raise commands.{last.name}.timeout_s, or give the program a number of steps"
+        )
+    if ended == "out_of_memory":
+        limited = f"the limit of {resources.memory_gb:g} GB" if resources.memory_gb else "what this machine has"
+        return Outcome.OUT_OF_MEMORY, (
+            f"{last.name} took {last.peak_memory_bytes / 1e9:.2f} GB of memory, more than {limited}: "
+            "raise resources.memory_gb if there is more, or run fewer at once with --jobs"
+        )
+    if ended == "out_of_disk":
+        limited = f"its folder passed {resources.disk_gb:g} GB, or " if resources.disk_gb else ""
+        return Outcome.OUT_OF_DISK, (
+            f"{last.name} filled the disk: {limited}less than {FREE_BYTES / 1e6:.0f} MB were left: "
+            "free some space, or raise resources.disk_gb"
+        )
+    if ended == "too_much_output":
+        return Outcome.TOO_MUCH_OUTPUT, (
+            f"{last.name} printed more than {resources.output_mb:g} MB, of which head and tail are kept: "
+            "raise resources.output_mb, or make it print less"
+        )
+    if ended == "stopped":
+        return Outcome.FAILED, f"{last.name} was stopped from outside"
+    status = last.exit_status or 0
+    how = f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
+    if plan.sandbox.kind == "bubblewrap" and 128 < status < 128 + 65:
+        how = f"was ended by signal {status - 128}"  # as bubblewrap passes it on
+    lines = [line for line in read_lines(workspace.logs / f"{len(steps) - 1}-{last.name}.err") if line.strip()]
+    said = "\n".join(lines[-20:])
+    outcome = Outcome.FAILED
+    if _NO_MEMORY.search(said):
+        outcome = Outcome.OUT_OF_MEMORY
+    elif _NO_DISK.search(said):
+        outcome = Outcome.OUT_OF_DISK
+    return outcome, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
+
+
+def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
+    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
+    outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
+    fresh = record.model_copy(
+        update={"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
+    )
+    write_json(series, folder / "series.json")
+    write_record(fresh, folder / "run.json")
+    return fresh
+
+
+def _read_metrics(
+    recipe: Recipe, workspace: Workspace
+) -> tuple[Outcome, str, dict[str, MetricValue], dict[str, list[tuple[int, float]]]]:
+    metrics, series, problems = {}, {}, []
+    for metric in recipe.metrics:
+        try:
+            with _time_limit(f"metric {metric.name}"):
+                metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
+        except RunError as error:
+            problems.append(error.message + (f" ({error.hint})" if error.hint else ""))
+            continue
+        series[metric.name] = [
+            (point.step if point.step is not None else index, point.value)
+            for index, point in enumerate(points)
+            if math.isfinite(point.value)
+        ]
+    if problems:
+        return Outcome.NO_METRIC, "; ".join(problems), {}, series
+    return Outcome.COMPLETED, "", metrics, series
+
+
+@contextlib.contextmanager
+def _time_limit(what: str) -> Iterator[None]:
+    """Bound the reading of what a stranger wrote, which a stranger's pattern may make endless."""
+
+    def give_up(*_: object) -> None:
+        raise RunError(f"{what}: reading it took longer than {_READING_LIMIT_S} s", hint="simplify its pattern")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no alarm reaches it
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, _READING_LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,215 @@
+"""Confines the commands of a recipe: bubblewrap where it works, else Landlock, else nothing runs.
+
+What a confined command sees: the whole disk read-only, less the hidden places (the person's home, other people's,
+/run, /tmp); writable its own run's folders only; no network; no other processes. Both kinds are a prefix of the
+command's words, so that nothing else needs to know them.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scaffold.errors import MachineError
+from scaffold.running import landlock
+
+Kind = Literal["bubblewrap", "landlock", "none"]
+
+_NVIDIA_AND_AMD = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dri", "kfd")
+_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "ptmx", "pts")
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+_PRIVATE_TEMPORARY_BYTES = 1 << 30
+"""Room in a command's own /tmp, which is memory; TMPDIR lies on the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """One way to confine. `open_doors` are what it cannot close."""
+
+    kind: Kind
+    open_doors: tuple[str, ...] = ()
+
+
+NO_SANDBOX = Sandbox(kind="none", open_doors=("everything that you may read, write and reach",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What one command may do.
+
+    Attributes:
+        writable: the run's own folders.
+        visible: what lies in a hidden place and must be read all the same: interpreter, environment, our shim.
+        network: whether the network is open.
+        accelerator: whether the devices of GPUs are there.
+        memory_bytes: room in shared memory.
+    """
+
+    writable: tuple[Path, ...]
+    visible: tuple[Path, ...]
+    network: bool
+    accelerator: bool
+    memory_bytes: int
+
+
+def require_sandbox() -> Sandbox:
+    """The best sandbox that works here.
+
+    Raises:
+        MachineError: none does; says why not.
+    """
+    problems = []
+    for kind, problem in (("bubblewrap", bubblewrap_problem()), ("landlock", landlock_problem())):
+        if problem is None:
+            return _sandbox(kind)
+        problems.append(f"{kind}: {problem}")
+    raise MachineError(
+        f"no sandbox works on this machine, and the reference is somebody else's program\n  {'; '.join(problems)}",
+        hint="install bubblewrap (scaffold doctor says more), or, for code that you trust: --no-sandbox",
+    )
+
+
+def _sandbox(kind: str) -> Sandbox:
+    if kind == "bubblewrap":
+        return Sandbox(kind="bubblewrap")
+    doors = ["UDP", "sockets that are files", "changing the mode of your files", "seeing names of hidden files"]
+    if landlock.find_version() < 6:
+        doors.append("signals to your other processes")
+    return Sandbox(kind="landlock", open_doors=tuple(doors))
+
+
+def bubblewrap_problem() -> str | None:
+    """Why bubblewrap cannot be used here; None when it can. Tries it, since some systems forbid user namespaces."""
+    if sys.platform != "linux":
+        return "needs Linux"
+    if shutil.which("bwrap") is None:
+        return "bwrap is not installed"
+    problem = _probe(("--size", "4096"))
+    return _probe(()) if problem else None
+
+
+@functools.cache
+def _probe(size: tuple[str, ...]) -> str | None:
+    """What bubblewrap says of all that confining needs; None when it works."""
+    mounts = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *size, "--tmpfs", "/dev/shm"]  # noqa: S108
+    words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *mounts, "--", shutil.which("true") or "true"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    said = done.stderr.strip().splitlines()
+    return None if done.returncode == 0 else said[-1] if said else f"exit status {done.returncode}"
+
+
+def _size(limit_bytes: int) -> list[str]:
+    """Bounds the next temporary file system, where bubblewrap can (since 0.7)."""
+    return ["--size", str(limit_bytes)] if _probe(("--size", "4096")) is None else []
+
+
+def landlock_problem() -> str | None:
+    """Why Landlock cannot be used here; None when it can."""
+    if sys.platform != "linux":
+        return "needs Linux"
+    version = landlock.find_version()
+    if version == 0:
+        return "this kernel has none, or it is switched off"
+    if version < landlock.NEEDED_VERSION:
+        return f"version {version} of this kernel cannot close TCP (Linux 6.7 can)"
+    return None
+
+
+def confine(
+    sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str]
+) -> tuple[list[str], Mapping[str, str]]:
+    """How to start a command confined, in `directory` with these variables.
+
+    Returns:
+        the words to put before the command's own, and the variables to start them with. Those are not the command's:
+        the recipe's LD_PRELOAD would be loaded into the sandbox's own program, outside.
+    """
+    if sandbox.kind == "bubblewrap":
+        return _bubblewrap(policy, directory, variables), {}
+    if sandbox.kind == "landlock":
+        return _landlock(policy, variables), {}
+    return [], variables
+
+
+def hidden_places() -> list[Path]:
+    """Folders that no command sees: homes, and where sockets and other people's temporary files lie."""
+    places = {Path(place) for place in ("/home", "/root", "/run", *_TEMPORARY)} | {Path.home()}
+    with contextlib.suppress(KeyError):  # a container's user that has no entry
+        places.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    found = {place.resolve() for place in places if place.is_dir()}
+    found.discard(Path("/"))  # a container's user whose home is everything
+    return sorted(place for place in found if not any(parent in found for parent in place.parents))
+
+
+# Its own user, process, network, IPC and host name spaces; it ends with whoever started it. Without capabilities, since
+# a root that bubblewrap was called by keeps them otherwise.
+_ISOLATION = ("--unshare-all", "--die-with-parent", "--cap-drop", "ALL")
+
+
+def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -> list[str]:
+    hidden = hidden_places()
+    devices = _accelerator_devices() if policy.accelerator else []
+    words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *(["--share-net"] if policy.network else [])]
+    words += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += [word for device in devices for word in ("--dev-bind-try", device, device)]
+    words += [word for place in hidden for word in (*_size(_PRIVATE_TEMPORARY_BYTES), "--tmpfs", str(place))]
+    if policy.network:
+        words += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]  # where resolv.conf may lead
+    words += [word for path in _below(policy.visible, hidden) for word in ("--ro-bind", str(path), str(path))]
+    words += [word for path in policy.writable for word in ("--bind", str(path), str(path))]
+    words += [word for place in hidden if place not in _TEMPORARY for word in ("--remount-ro", str(place))]
+    words += [word for name, value in variables.items() for word in ("--setenv", name, value)]
+    return [*words, "--chdir", str(directory), "--"]
+
+
+def _accelerator_devices() -> list[str]:
+    numbered = [str(path) for path in Path("/dev").glob("nvidia[0-9]*")]
+    return numbered + [f"/dev/{name}" for name in _NVIDIA_AND_AMD]
+
+
+def _below(paths: Iterable[Path], places: Sequence[Path]) -> list[Path]:
+    """Those of these paths that are there and lie in one of the places, and not in one another."""
+    wanted = sorted({path for path in paths if path.exists() and any(place in path.parents for place in places)})
+    return [path for path in wanted if not any(parent in wanted for parent in path.parents)]
+
+
+def _landlock(policy: Policy, variables: Mapping[str, str]) -> list[str]:
+    hidden = hidden_places()
+    readable = [*_all_but(Path("/"), hidden), *_below(policy.visible, hidden)]
+    writable = [*policy.writable, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
+    if policy.accelerator:
+        writable += [Path(device) for device in _accelerator_devices()]
+    if policy.network:
+        readable.append(Path("/run/systemd/resolve"))
+    text = json.dumps(
+        {
+            "readable": list(map(str, readable)), "writable": list(map(str, writable)), "network": policy.network,
+            "variables": dict(variables),
+        }
+    )  # fmt: skip
+    return [sys.executable, "-I", "-S", landlock.__file__, text]
+
+
+def _all_but(folder: Path, hidden: Sequence[Path]) -> list[Path]:
+    """The fewest paths that hold all below a folder except what lies in hidden places."""
+    if not any(place.is_relative_to(folder) for place in hidden):
+        return [folder]
+    if folder in hidden:
+        return []
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [path for child in inside if not child.is_symlink() for path in _all_but(child, hidden)]

@@ -1,0 +1,77 @@
+"""What a run's Python programs were seen to do: which seeding calls they made, and what they tried in vain.
+
+The shim writes it down from inside the run, so that it is a stranger's word: read with care, and never a guard. The
+sandbox denies whether or not anybody watches.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import RunError
+from scaffold.running.outputs import read_output
+from scaffold.running.sandbox import Policy, Sandbox, hidden_places
+
+_MOST_REPORTS, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 50, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Seeding calls by library, variables that were asked for and not there, attempts that the sandbox denies."""
+
+    seeding: Mapping[str, tuple[str, ...]]
+    missing_variables: tuple[str, ...]
+    attempts: tuple[str, ...]
+
+
+def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
+    """What the shim must know to tell what is denied; nothing where nothing is."""
+    if sandbox.kind == "none":
+        return {}
+    temporary = ("/tmp", "/var/tmp") if sandbox.kind == "bubblewrap" else ()  # noqa: S108
+    writable = [*map(str, policy.writable), "/dev", "/proc", *temporary]
+    denied = {
+        "writable": writable,
+        "visible": [*map(str, policy.visible), *writable],
+        "hidden": [str(place) for place in hidden_places()],
+        "network": policy.network,
+        "loopback": sandbox.kind == "bubblewrap",
+    }
+    return {"SCAFFOLD_WATCH": json.dumps(denied)}
+
+
+def read_reports(folder: Path) -> Seen:
+    """What all processes of a run reported; unreadable reports are none."""
+    seeding: dict[str, list[str]] = {}
+    missing: list[str] = []
+    attempts: list[str] = []
+    for path in sorted(folder.glob("*.json"))[:_MOST_REPORTS]:
+        try:
+            report = json.loads(read_output(path))
+        except (RunError, ValueError, RecursionError):
+            continue
+        if not isinstance(report, dict):
+            continue
+        calls = report.get("calls")
+        for library, made in calls.items() if isinstance(calls, dict) else ():
+            _add(seeding.setdefault(_plain(library), []), made)
+        _add(seeding.setdefault("not reached", []), report.get("missed"))
+        _add(missing, report.get("variables"))
+        _add(attempts, report.get("attempts"))
+    return Seen(
+        seeding={library: tuple(calls) for library, calls in list(seeding.items())[:_MOST_ENTRIES] if calls},
+        missing_variables=tuple(missing), attempts=tuple(attempts),
+    )  # fmt: skip
+
+
+def _add(found: list[str], entries: Any) -> None:
+    texts: Iterable[Any] = entries if isinstance(entries, list) else ()
+    for entry in texts:
+        if len(found) < _MOST_ENTRIES and isinstance(entry, str) and _plain(entry) not in found:
+            found.append(_plain(entry))
+
+
+def _plain(text: str) -> str:
+    return text.encode("unicode_escape").decode()[:_MOST_CHARACTERS]
