@@ -20,6 +20,7 @@ def isolated(tmp_path_factory):
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("NO_COLOR", "1")
         for name, value in kept.items():

@@ -5,11 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from helpers import TOY, copy_recipe, git, git_recipe, make_repository, toy_recipe, write_tree
+from helpers import (
+    TOY,
+    copy_recipe,
+    git,
+    git_recipe,
+    living_in,
+    make_repository,
+    toy_recipe,
+    wait_for,
+    write_tree,
+)
 
 from scaffold.cache import cache_dir
 
@@ -19,7 +28,7 @@ ALONE = {"seeds": {"how": "none"}, "metrics": [READ], "progress": None}
 
 
 def alone(run="python train.py", **more):
-    return {**ALONE, "commands": {"train": {"run": run, "timeout_s": 20}, "smoke": None}, **more}
+    return {**ALONE, "commands": {"train": {"run": run, "timeout_s": 60}, "smoke": None}, **more}
 
 
 def test_metric_that_is_read_in_another_way_is_read_again_not_run_again(cli, tmp_path):
@@ -262,36 +271,32 @@ def test_packages_of_the_commits_date_by_default(cli, tmp_path):
     assert _commit_date(project, load_recipe(project)).isoformat() == "2020-02-02"
 
 
-def test_killed_supervisor_takes_the_training_with_it(cli, tmp_path):
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": "import time\ntime.sleep(60)\n"}, **alone())
-    project = cli.new(recipe)
+@pytest.mark.parametrize("options", [[], ["--no-sandbox"]])
+def test_killed_supervisor_takes_the_training_with_it(cli, tmp_path, options):
+    sleeper = """\
+        import subprocess, sys, time
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        if sys.argv[1] == "0":
+            time.sleep(60)
+        open("metrics.json", "w").write('{"accuracy": 0.9}')
+        """
+    project = cli.new(
+        toy_recipe(
+            tmp_path / "recipe", {"train.py": sleeper}, seeds={"how": "argument"},
+            **{key: value for key, value in alone("python train.py {seed}").items() if key != "seeds"},
+        )
+    )  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-m", "scaffold", "run"],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    limit = time.monotonic() + 20
-    while not (training := children(process.pid, depth=2)):
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    time.sleep(0.3)
-    (supervisor,) = children(process.pid, depth=1)
-    os.kill(supervisor, signal.SIGKILL)
+        [sys.executable, "-m", "scaffold", "run", "--seeds", "2", "--jobs", "2", *options],
+        cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(lambda: list(project.glob(".scaffold/runs/seed-1-*")) and len(living_in(project)) >= 3)
+    supervisors = [pid for pid in living_in(project) if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(supervisors[0], signal.SIGKILL)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == 4 and "supervisor was ended from outside" in err
-    time.sleep(0.3)
-    assert not any(
-        Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text() for pid in training
-    )
-
-
-def children(pid: int, depth: int) -> list[int]:
-    found = [pid]
-    for _ in range(depth):
-        found = [int(c) for p in found for c in Path(f"/proc/{p}/task/{p}/children").read_text().split()]
-    return found
+    assert process.returncode == 4 and "killed from outside: the run of seed 0" in err
+    wait_for(lambda: not living_in(project))
+    assert [path.name[:6] for path in (project / ".scaffold/runs").iterdir()] == ["seed-1"]
 
 
 def test_strangers_text_stays_text(cli, tmp_path):

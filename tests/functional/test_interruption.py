@@ -1,40 +1,27 @@
 """Ctrl-C and SIGKILL in the middle of parallel seeds: no half-evidence, no process left, and the work goes on."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pytest
-from helpers import interruptible, toy_recipe
+from helpers import interruptible, living_in, toy_recipe, wait_for
 
 SLOW = """\
-    import json, os, pathlib, subprocess, sys, time
+    import json, os, subprocess, sys, time
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    pids = pathlib.Path(os.environ["PIDS"])
-    (pids / f"{os.getpid()}").touch()
-    (pids / f"{worker.pid}").touch()
     seed = int(sys.argv[1])
-    time.sleep(0.1 if seed == 0 else float(os.environ.get("SLEEP", "30")))
+    time.sleep(0.1 if seed == 0 else float(os.environ.get("LC_SLEEP", "30")))
     worker.kill()
     json.dump({"accuracy": 0.9 + seed / 1e4}, open("metrics.json", "w"))
     """
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition, limit_s: float = 20.0) -> None:
-    limit = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < limit, "waited too long"
-        time.sleep(0.02)
+def working(project: Path) -> list[int]:
+    """The trainings and their workers: Python programs of the runs themselves."""
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in living_in(project)}
+    return [pid for pid, words in commands.items() if words[1:2] in ([b"train.py"], [b"-c"])]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -42,29 +29,25 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
     metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
               "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
     project = cli.new(toy_recipe(tmp_path / "recipe", {"train.py": SLOW}, metrics=[metric], progress=None))
-    pids = tmp_path / "pids"
-    pids.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "scaffold", "run", "--seeds", "4", "--jobs", "3"], cwd=project,
-        env={**os.environ, "PIDS": str(pids)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=interruptible,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible,
     )  # fmt: skip
     runs = project / ".scaffold/runs"
     # Seed 0 is quick and complete; the three others are in the middle.
-    wait_for(lambda: len(list(pids.iterdir())) == 8 and list(runs.glob("seed-0-*")))
+    wait_for(lambda: list(runs.glob("seed-0-*")) and len(working(project)) == 6)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGKILL: -9}[number], err
     assert b"Traceback" not in err
-    wait_for(lambda: not any(is_alive(int(path.name)) for path in pids.iterdir()), 10)
+    wait_for(lambda: not living_in(project), 10)
     complete = [path.name for path in runs.iterdir() if not path.name.startswith(".")]
     assert len(complete) == 1 and complete[0].startswith("seed-0-")
     if number != signal.SIGKILL:
         assert len(list(runs.iterdir())) == 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIDS", str(pids))
-        patch.setenv("SLEEP", "0.1")
+        patch.setenv("LC_SLEEP", "0.1")
         records = cli("run", "--seeds", 4, "--jobs", 3, "--json", cwd=project).json["runs"]
     assert [record["seed"] for record in records] == [0, 1, 2, 3]
     assert records[0]["id"] == complete[0]
