@@ -8,9 +8,8 @@ from scaffold.errors import UsageError
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import read_text
 from scaffold.records.recipe import CALIBRATION_SEED, FileDataset, reference_name
-from scaffold.references import fetch_reference
-from scaffold.references.folder import root_index
-from scaffold.repository import Repository, check_patches
+from scaffold.references import check_patched, fetch_reference
+from scaffold.repository import Repository
 from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS
 
 
@@ -25,12 +24,11 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         repository = Repository.create(Path(folder) / "check", bare=True)
         tree = fetch_reference(recipe, found.folder, repository, offline=offline)
-        patches = [found.folder / patch.file for patch in recipe.reference.patches]
-        check_patches(repository, tree, patches, root_index(repository))
+        check_patched(recipe, found.folder, repository, tree)
     _check_local(found)
     notes = [
         f"{found.origin}: the text is a valid recipe",
-        f"reference {reference_name(recipe)}: tree {tree} as pinned, {len(patches)} patches apply",
+        f"reference {reference_name(recipe)}: tree {tree} as pinned, {len(recipe.reference.patches)} patches apply",
     ]
     calibration = found.calibration()
     if calibration is None:

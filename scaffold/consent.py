@@ -37,7 +37,7 @@ def consent_digest(recipe: Recipe, recipe_dir: Path) -> str:
             "environment": recipe.environment,
             "files": {file: file_digest(recipe_dir / file) for file in files},
             "data": data_digests(recipe),
-            "places": {dataset.name: dataset.place for dataset in recipe.placed_datasets()},
+            "places": {dataset.name: [dataset.place, dataset.unpack] for dataset in recipe.placed_datasets()},
         }
     )
 

@@ -16,10 +16,10 @@ from scaffold.consent import approve
 from scaffold.errors import BrokenFileError, MachineError, UsageError
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
-from scaffold.references import fetch_reference
+from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import root_index
 from scaffold.references.git import commit_date
-from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, check_patches, person
+from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, person
 from scaffold.rules.claims import claim_text
 from scaffold.rules.milestone import Milestones
 from scaffold.template import render
@@ -131,8 +131,7 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
 def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool) -> str:
     repository = Repository.create(aside)
     tree = fetch_reference(recipe, found.folder, repository, offline=offline)
-    scratch = root_index(repository)
-    check_patches(repository, tree, [found.folder / patch.file for patch in recipe.reference.patches], scratch)
+    check_patched(recipe, found.folder, repository, tree)
 
     render(data_dir("templates") / "project", aside, _template_data(recipe, name))
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
@@ -141,7 +140,7 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
         shutil.copyfile(found.folder / file, aside / file)
     parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
     _commit(repository, recipe, tree, person() or _FALLBACK_AUTHOR)
-    scratch.unlink(missing_ok=True)
+    root_index(repository).unlink(missing_ok=True)
     return tree
 
 

@@ -13,7 +13,10 @@ from typing import Any
 
 from scaffold.cache import cache_dir
 from scaffold.errors import FetchError, MachineError, RunError
+from scaffold.project import write_text
 from scaffold.records.recipe import FileDataset, GitDataset, HubDataset, PlacedDataset, Recipe, UrlDataset
+from scaffold.resources import require_free
+from scaffold.unpacking import unpack
 
 OnBytes = Callable[[str, int, int | None], None]
 """Called with a dataset's name, the bytes that are here, and how many there will be if known."""
@@ -37,9 +40,9 @@ def fetch_datasets(
 
 def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: OnBytes) -> Path:
     cached = cache_dir("data") / dataset.sha256
-    if cached.exists():
-        # Stored only after its digest was right, and read-only since: its name vouches for it.
+    if _is_whole(cached):
         return cached
+    require_free(cached.parent)
     handle, name = tempfile.mkstemp(dir=cached.parent, prefix=".fetch-")
     os.close(handle)
     aside = Path(name)
@@ -53,11 +56,39 @@ def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: On
             )
         aside.chmod(0o444)
         aside.replace(cached)
+        _vouch(cached)
     except OSError as error:
         raise MachineError(f"cannot store dataset {dataset.name}: {error.strerror or error}") from error
     finally:
         aside.unlink(missing_ok=True)
     return cached
+
+
+def _is_whole(cached: Path) -> bool:
+    """Whether a cached file still has the digest that it is named by; reads it only if size, time or inode changed."""
+    try:
+        stamp = _stamp(cached)
+    except FileNotFoundError:
+        return False
+    if _voucher(cached).exists() and _voucher(cached).read_text(errors="replace") == stamp:
+        return True
+    if _sha256(cached) != cached.name:
+        return False  # cut short by a power cut, or written to: fetched anew
+    _vouch(cached)
+    return True
+
+
+def _vouch(cached: Path) -> None:
+    write_text(_voucher(cached), _stamp(cached))
+
+
+def _voucher(cached: Path) -> Path:
+    return cached.with_name(f"{cached.name}.checked")
+
+
+def _stamp(cached: Path) -> str:
+    status = cached.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 def _sha256(path: Path) -> str:
@@ -84,10 +115,12 @@ def _copy_into(aside: Path, dataset: PlacedDataset, recipe_dir: Path, offline: b
 
 
 class _SameSafety(urllib.request.HTTPRedirectHandler):
-    """Follow a redirect only to https, or within this machine."""
+    """Follow a redirect only to https; within this machine also from http to http."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if not newurl.startswith("https://") and urllib.parse.urlsplit(newurl).hostname != "127.0.0.1":
+        before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+        stays_here = before.scheme == after.scheme == "http" and after.hostname == before.hostname
+        if after.scheme != "https" and not stays_here:
             raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -119,11 +152,12 @@ def _from_hub(aside: Path, dataset: HubDataset) -> None:
 
 
 def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
-    """Put a read-only copy of a dataset's file where the reference expects it.
+    """Put a read-only copy of a dataset's file, or what it unpacks to, where the reference expects it.
 
     A copy, not a link: whatever a run does to it, the cached one stays what its digest says.
 
     Raises:
+        FetchError: it is an archive with members that are refused.
         RunError: the reference has a file of its own there, or a link that leads out of it.
     """
     target = tree / dataset.place
@@ -132,5 +166,8 @@ def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
     if target.exists() or target.is_symlink():
         raise RunError(f"dataset {dataset.name}: the reference already has {dataset.place}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if dataset.unpack:
+        unpack(file, dataset.unpack, target)
+        return
     shutil.copyfile(file, target)
     target.chmod(0o444)

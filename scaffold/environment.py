@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from scaffold.cache import cache_dir, exclusive
-from scaffold.errors import FetchError, MachineError
+from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Project, read_text, write_text
 from scaffold.records.recipe import Environment
@@ -69,6 +69,8 @@ def prepare_environment(
     Raises:
         FetchError: the packages do not resolve together, or cannot be had.
     """
+    if project.lock.exists():
+        _require_whole_lock(project)
     if not lock_fits(project, environment):
         wanted = _requirements(project, environment)
         write_text(project.lock, _resolve(project, environment, wanted, default_as_of, offline))
@@ -88,6 +90,22 @@ def lock_fits(project: Project, environment: Environment) -> bool:
     """Whether environment.lock was made for what the recipe asks for now."""
     wanted = _digest(environment, _requirements(project, environment))
     return project.lock.exists() and f"\n# for {wanted}\n" in read_text(project.lock)
+
+
+def _require_whole_lock(project: Project) -> None:
+    """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one."""
+    text = read_text(project.lock)
+    if _lock_text(text.splitlines()[1:-1]) != text:
+        raise ProjectError(
+            "environment.lock was edited, or cut short",
+            hint="git checkout -- environment.lock; or delete it to resolve anew",
+        )
+
+
+def _lock_text(lines: Sequence[str]) -> str:
+    """A whole lock, with a last line by which a change of any other shows."""
+    text = "\n".join([_HEADER, *lines]) + "\n"
+    return f"{text}# seal {hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
 def _digest(environment: Environment, wanted: Sequence[str]) -> str:
@@ -183,9 +201,9 @@ def _resolve(
     wanted_digest = _digest(environment, wanted)
     accepted = SpecifierSet(environment.python)
     if accepted.contains(_version()) and not unmet_requirements(wanted):
-        head = [_HEADER, f"# for {wanted_digest}", f"# python {_version()}"]
+        head = [f"# for {wanted_digest}", f"# python {_version()}"]
         head.append("# reused: the interpreter that ran scaffold satisfied every requirement (hence no hashes)")
-        return "\n".join([*head, *_closure(wanted)]) + "\n"
+        return _lock_text([*head, *_closure(wanted)])
     version = _find_python(environment.python, offline)
     as_of = environment.as_of or default_as_of()
     options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate"]
@@ -197,9 +215,9 @@ def _resolve(
         stdin="\n".join(wanted) + "\n",
         cwd=project.reference,  # where its own requirements file names further ones
     )
-    head = [_HEADER, f"# for {wanted_digest}", f"# python {version}"]
+    head = [f"# for {wanted_digest}", f"# python {version}"]
     head += [f"# as of {as_of}"] if as_of else []
-    return "\n".join([*head, compiled.strip()]) + "\n"
+    return _lock_text([*head, *compiled.strip().splitlines()])
 
 
 def _find_python(specifier: str, offline: bool) -> str:
@@ -265,7 +283,8 @@ def _uv(arguments: list[str], offline: bool, stdin: str | None = None, cwd: Path
         verb = " ".join(arguments[:2])
         raise FetchError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
-            hint="change environment.packages or environment.as_of in recipe.yaml",
+            hint="change environment.packages or environment.as_of in recipe.yaml; a package that there is only "
+            "from source must be named in environment.build, since its build runs its own code",
         )
     return done.stdout
 

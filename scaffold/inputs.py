@@ -23,13 +23,16 @@ def program_digest(recipe: Recipe, recipe_dir: Path) -> str:
     return digest(
         {
             "steps": {
-                name: [list(command.argv), command.directory, dict(command.variables)]
+                name: [list(command.argv), command.directory, dict(command.variables), *["network"] * command.network]
                 for name, command in steps.items()
             },
             "hyperparameters": dict(recipe.hyperparameters),
             "seeds": [recipe.seeds.how, recipe.seeds.variable],
             "files": {file: file_digest(recipe_dir / file) for file in files},
-            "places": {dataset.name: dataset.place for dataset in recipe.placed_datasets()},
+            "places": {
+                dataset.name: dataset.place + (f" from {dataset.unpack}" if dataset.unpack else "")
+                for dataset in recipe.placed_datasets()
+            },
         }
     )
 

@@ -80,6 +80,7 @@ def find_project(start: Path) -> Project:
     for folder in (start.absolute(), *start.absolute().parents):
         there = [(folder / name).is_file() for name in ("recipe.yaml", "milestones.yaml")]
         if all(there):
+            _refuse_links(folder)
             return Project(folder)
         if any(there) and (folder / "reference").is_dir() and (folder / ".git").exists():
             missing = "milestones.yaml" if there[0] else "recipe.yaml"
@@ -88,6 +89,13 @@ def find_project(start: Path) -> Project:
         f"{start} is not in a project: no folder above it has recipe.yaml and milestones.yaml",
         hint="cd into a project, or make one: mlloop-new my-project",
     )
+
+
+def _refuse_links(folder: Path) -> None:
+    """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
+    for name in (".scaffold", "evidence", "reference", "drivers", "patches", "data"):
+        if (folder / name).is_symlink():
+            raise ProjectError(f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}")
 
 
 def load_recipe(project: Project) -> "Recipe":

@@ -1,6 +1,5 @@
 """Terminal text from the same objects that JSON is made of. Builds text; prints nothing; imports nothing heavy."""
 
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -15,8 +14,8 @@ _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black"}
 
 
 def plain(text: str) -> str:
-    """A stranger's text without control characters, which could move the cursor or hide words."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
+    """A stranger's text without what could move the cursor, hide words or show them in another order."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
 
 
 _COLUMNS: dict[str, Callable[[Finding], str]] = {

@@ -1,9 +1,11 @@
 """Git, called with explicit arguments. The only module that imports GitPython.
 
 A repository from elsewhere is a stranger's: no hooks, no file-system monitor, no submodules, no filters, and only the
-transports named in `_NETWORK`. User text is never an option: it stands behind `--` or was checked by `fields`.
+transports named in `_NETWORK`. Of the person's own configuration only what `_PERSONS` names is used. User text is never
+an option: it stands behind `--` or was checked by `fields`.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -40,7 +42,16 @@ _NETWORK = (
     "-c", "fetch.fsck.missingSpaceBeforeDate=ignore",
 )  # fmt: skip
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
-_CLEARED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX")
+_CLEARED = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX",
+    "GIT_EXTERNAL_DIFF", "GIT_ALLOW_PROTOCOL", "GIT_TEMPLATE_DIR",
+)  # fmt: skip
+_PERSONS = re.compile(
+    r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.sshcommand|ssh\.variant",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored. Filters,
+aliases, editors, diff and merge programs are not needed, so they cannot be called."""
 
 UNTOUCHED_ATTRIBUTES = "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
 """For `.git/info/attributes`: attributes inside the reference may not change its bytes on checkout."""
@@ -336,11 +347,16 @@ def _git(folder: Path, command: Iterable[str], *, env: Mapping[str, str] | None 
         _GitError: git says no.
         MachineError: there is no git.
     """
+    variables = {**_ENVIRONMENT, **_persons_configuration(folder), **(env or {})}
+    return _execute(folder, command, env=variables, **options)
+
+
+def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told below, when it is needed
     import git  # 30 ms: only when git is needed
 
     try:
-        return git.Git(str(folder)).execute(["git", *command], env={**_ENVIRONMENT, **(env or {})}, **options)
+        return git.Git(str(folder)).execute(["git", *command], **options)
     except git.GitCommandNotFound as error:
         raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
     except git.GitCommandError as error:
@@ -348,6 +364,25 @@ def _git(folder: Path, command: Iterable[str], *, env: Mapping[str, str] | None 
         lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
         said = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
         raise _GitError(said or f"exit status {error.status}") from error
+
+
+@functools.cache
+def _persons_configuration(folder: Path) -> Mapping[str, str]:
+    """Variables that stand for the person's configuration files, with what `_PERSONS` lets through.
+
+    Asked in the folder, since includes may depend on it; the folder's own configuration is not the person's.
+    """
+    command = ["config", "--list", "--null", "--show-scope", "--includes"]
+    words = str(_execute(folder, command, env=_ENVIRONMENT)).split("\0")
+    settings = [
+        (key, value)
+        for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False)
+        if scope in ("system", "global", "command") and _PERSONS.fullmatch(key)
+    ]
+    given = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (key, value) in enumerate(settings):
+        given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return given
 
 
 def _file_of(content: bytes) -> Any:

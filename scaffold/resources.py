@@ -7,6 +7,7 @@ import platform
 import shutil
 from pathlib import Path
 
+from scaffold.errors import MachineError
 from scaffold.records.evidence import Machine
 from scaffold.records.recipe import Resources
 
@@ -30,6 +31,20 @@ def memory_bytes() -> int:
         with contextlib.suppress(OSError, ValueError):
             total = min(total, int((Path("/sys/fs/cgroup") / name).read_text()))
     return total
+
+
+FREE_BYTES = 500 * 10**6
+"""What we leave of a disk, so that the machine, and whatever is being written there, go on."""
+
+
+def require_free(folder: Path) -> None:
+    """Raise MachineError if the disk of a folder is as good as full."""
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        raise MachineError(
+            f"the disk of {folder} has {free / 1e6:.0f} MB free, and {FREE_BYTES / 1e6:.0f} MB are left alone",
+            hint="free some space; runs that you no longer need lie in .scaffold/runs, and the cache may be deleted",
+        )
 
 
 @functools.cache

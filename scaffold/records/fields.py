@@ -85,7 +85,8 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-def _one_line(text: str) -> str:
+def check_one_line(text: str) -> str:
+    """Accept text that is shown as it is; raise ValueError otherwise."""
     if not text.isprintable():
         raise ValueError("must be one line without control characters")
     return text
@@ -110,7 +111,8 @@ Sha256 = Annotated[str, AfterValidator(_sha256)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, AfterValidator(_name)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(check_one_line)]
+OneLine = Annotated[str, AfterValidator(check_one_line)]
 PackageRequirement = Annotated[str, AfterValidator(_requirement)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})]

@@ -17,6 +17,7 @@ from scaffold.records.fields import (
     GitUrl,
     Id,
     Name,
+    OneLine,
     PackageRequirement,
     RelPath,
     Revision,
@@ -25,6 +26,7 @@ from scaffold.records.fields import (
     Specifier,
     Text,
     by_key,
+    check_one_line,
     find_slots,
 )
 from scaffold.records.metric import Metric, Progress
@@ -80,7 +82,8 @@ class _Dataset(Record):
 
 class _PlacedDataset(_Dataset):
     sha256: Sha256
-    place: RelPath = Field(description="where the reference expects the file")
+    place: RelPath = Field(description="where the reference expects the file, or the folder that it unpacks to")
+    unpack: Literal["zip", "tar"] | None = Field(default=None, description="tar: packed by gzip, bzip2, xz or not")
 
 
 class UrlDataset(_PlacedDataset):
@@ -161,7 +164,7 @@ class Command(Record):
 
     run: str | tuple[Text, ...]
     directory: RelPath | None = Field(default=None, description="working directory inside the reference")
-    variables: Mapping[str, str] = {}
+    variables: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], OneLine] = {}
     timeout_s: Annotated[float, Field(gt=0)]
     network: bool = Field(default=False, description="whether prepare may use the network; no other step may")
 
@@ -176,7 +179,7 @@ class Command(Record):
         try:
             words = shlex.split(run) if isinstance(run, str) else list(run)
             for word in words:
-                find_slots(word)
+                find_slots(check_one_line(word))
         except ValueError as error:
             raise ValueError(f"cannot be split into words: {error}") from error
         if not words:

@@ -4,12 +4,13 @@ A source is a module with one function, `fetch(reference, recipe_dir, into, offl
 reference follows from the type of its record.
 """
 
+import re
 from pathlib import Path
 
 from scaffold.errors import FetchError, ProjectError
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import folder, git
-from scaffold.repository import Repository, TreeEntry
+from scaffold.repository import Repository, TreeEntry, check_patches
 
 
 def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False) -> str:
@@ -29,8 +30,16 @@ def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offli
             hint="the reference is not the one that the recipe was written for; "
             "if you trust it, write that id as `reference.tree`",
         )
-    _refuse_unsafe(into, into.entries(tree))
+    refuse_unsafe(into, into.entries(tree))
     return tree
+
+
+def check_patched(recipe: Recipe, recipe_dir: Path, repository: Repository, tree: str) -> None:
+    """Raise FetchError unless a recipe's patches apply to its reference's tree and bring nothing unsafe into it."""
+    patches = [recipe_dir / patch.file for patch in recipe.reference.patches]
+    if patches:
+        patched = check_patches(repository, tree, patches, folder.root_index(repository))
+        refuse_unsafe(repository, repository.entries(patched))
 
 
 def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
@@ -49,12 +58,15 @@ def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
     return folder.find_edits(reference_dir, entries)
 
 
-def _refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
+def refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
+    """Raise FetchError for entries that cannot lie in a project, or lead out of it."""
     seen: dict[str, str] = {}
     links = {entry.path for entry in entries if entry.mode == "120000"}
     for entry in entries:
-        for end in range(1, entry.path.count("/") + 2):
-            prefix = "/".join(entry.path.split("/")[:end])
+        parts = entry.path.split("/")
+        _refuse_name(entry.path, parts)
+        for end in range(1, len(parts) + 1):
+            prefix = "/".join(parts[:end])
             other = seen.setdefault(prefix.casefold(), prefix)
             if other != prefix:
                 raise FetchError(f"the reference has {other!r} and {prefix!r}, one name on many disks")
@@ -70,6 +82,19 @@ def _refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
                     f"the reference's link {entry.path!r} leads outside it, to {target!r}",
                     hint=f"leave it out: reference.exclude: [{entry.path}]",
                 )
+
+
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+"""Characters that HFS+ leaves out of names (https://developer.apple.com/library/archive/technotes/tn/tn1150.html)."""
+
+
+def _refuse_name(path: str, parts: list[str]) -> None:
+    for part in parts:
+        seen_by_disks = _INVISIBLE.sub("", part).casefold().rstrip(". ")
+        if part in ("", ".", "..") or seen_by_disks in (".git", "git~1") or seen_by_disks.startswith(".git:"):
+            raise FetchError(f"the reference has {path!r}, and no disk may hold {part!r} in a repository")
+        if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in part):
+            raise FetchError(f"the reference has {path!r}, a name with control characters")
 
 
 def _leads_out(path: str, target: str, links: set[str]) -> bool:

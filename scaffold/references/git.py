@@ -6,18 +6,31 @@ import shutil
 from pathlib import Path
 
 from scaffold.cache import cache_dir, exclusive
-from scaffold.errors import FetchError
+from scaffold.errors import FetchError, ProjectError
 from scaffold.records.recipe import GitReference
 from scaffold.references.folder import root_index
 from scaffold.repository import Repository, TreeEntry
 
 
 def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
-    """Put the commit's tree, less what is excluded, into a repository and return the tree's id."""
-    cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=bool(reference.exclude))
-    tree = cache.call("rev-parse", f"{reference.revision}^{{tree}}")
+    """Put the commit's tree, less what is excluded, into a repository and return the tree's id.
+
+    A cache that turns out to be damaged (a power cut, a full disk) is dropped and fetched anew, once.
+    """
+    blobless = bool(reference.exclude)
+    cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=blobless)
+    try:
+        tree = cache.call("rev-parse", f"{reference.revision}^{{tree}}")
+        entries = cache.entries(tree)
+    except ProjectError as error:
+        if offline:
+            raise FetchError(f"the cache is damaged: {error.message}", hint=f"rm -rf {cache.folder}") from error
+        shutil.rmtree(cache.folder)
+        cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=blobless)
+        tree = cache.call("rev-parse", f"{reference.revision}^{{tree}}")
+        entries = cache.entries(tree)
     if reference.exclude:
-        entries = _without(cache.entries(tree), reference.exclude)
+        entries = _without(entries, reference.exclude)
         fetch_blobs(cache, reference.git, reference.revision, {entry.id for entry in entries}, offline=offline)
         tree = cache.write_tree(entries, root_index(cache))
         into.import_tree(cache, tree)

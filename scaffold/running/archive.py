@@ -8,11 +8,11 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
 from scaffold.records.recipe import Recipe
-from scaffold.running.recording import read_again
+from scaffold.running.recording import is_whole, read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; unreadable ones are not runs.
+    """Records of the runs with these inputs, by seed and attempt; unreadable and damaged ones are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """
@@ -22,7 +22,7 @@ def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = F
             record = read_record(RunRecord, folder / "run.json")
         except (BrokenFileError, MachineError, ProjectError):
             continue
-        if record.inputs != inputs:
+        if record.inputs != inputs or not is_whole(record, folder):
             continue
         ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
         if ended_well and record.reading != recipe.reading_digest():
@@ -50,7 +50,10 @@ def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Itera
 
 
 def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
-    content = json.loads(read_text(path))
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise ProjectError(f"{path} is damaged", hint=f"rm -r {path.parent}; the seed is run again") from error
     return {
         name: tuple((int(step), float(value)) for step, value in content[name]) for name in wanted if name in content
     }

@@ -13,11 +13,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from scaffold.errors import MachineError, RunError
+from scaffold.errors import RunError
 from scaffold.project import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.recipe import Command
-from scaffold.resources import memory_bytes
+from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
 from scaffold.running.sandbox import Policy, confine
@@ -26,9 +26,6 @@ from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-
-FREE_BYTES = 500 * 10**6
-"""What runs leave of the disk, so that the machine and what is being written go on."""
 
 _USABLE_MEMORY = 0.9
 """Of the machine's memory: what one run may take whose recipe does not say."""
@@ -59,7 +56,7 @@ def start(plan: Plan, seed: int) -> Running:
     plan.runs_dir.mkdir(parents=True, exist_ok=True)
     # A name of its own: the supervisor of a scaffold that was killed may still be writing into an earlier one.
     workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}-{os.urandom(4).hex()}")
-    require_room(plan)
+    require_free(plan.runs_dir)
     try:
         fill(workspace, plan.recipe, plan.recipe_dir, plan.reference, plan.datasets)
         spec = _spec(plan, seed, workspace)
@@ -73,16 +70,6 @@ def start(plan: Plan, seed: int) -> Running:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic())
-
-
-def require_room(plan: Plan) -> None:
-    """Raise MachineError if a run would begin on a disk that is as good as full."""
-    free = shutil.disk_usage(plan.runs_dir).free
-    if free < FREE_BYTES:
-        raise MachineError(
-            f"{plan.runs_dir} has {free / 1e6:.0f} MB free, and runs leave {FREE_BYTES / 1e6:.0f} MB of a disk alone",
-            hint="free some space; kept runs that you no longer need lie in .scaffold/runs",
-        )
 
 
 def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from scaffold.errors import RunError
 from scaffold.project import make_durable, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
 from scaffold.records.recipe import Recipe
-from scaffold.resources import describe_machine
-from scaffold.running.launcher import FREE_BYTES, Running, discard
+from scaffold.resources import FREE_BYTES, describe_machine
+from scaffold.running.launcher import Running, discard
 from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines, read_metric
 from scaffold.running.variables import is_passed_on
@@ -58,9 +58,8 @@ def finish(running: Running) -> RunRecord | None:
             python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
         ),
         machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
-        wall_time_s=time.monotonic() - running.started_s,
+        wall_time_s=time.monotonic() - running.started_s, kept=_write_series(series, workspace),
     )  # fmt: skip
-    write_json(series, workspace.folder / "series.json")
     write_record(record, workspace.folder / "run.json")
     for leftover in (result, workspace.folder / "supervisor.json"):
         leftover.unlink()
@@ -69,6 +68,20 @@ def finish(running: Running) -> RunRecord | None:
     workspace.folder.rename(final)
     make_durable(plan.runs_dir)
     return record
+
+
+def _write_series(series: dict[str, list[tuple[int, float]]], workspace: Workspace) -> dict[str, int]:
+    """Write all points beside the record; returns the size of that and of every log."""
+    path = workspace.folder / "series.json"
+    write_json(series, path)
+    files = [path, *sorted(workspace.logs.iterdir())]
+    return {file.relative_to(workspace.folder).as_posix(): file.stat().st_size for file in files}
+
+
+def is_whole(record: RunRecord, folder: Path) -> bool:
+    """Whether every file that belongs to a run has the size that it was left with."""
+    sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else None for name in record.kept}
+    return sizes == dict(record.kept)
 
 
 def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
@@ -146,10 +159,8 @@ def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: W
 def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
     """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
     outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
-    fresh = record.model_copy(
-        update={"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
-    )
-    write_json(series, folder / "series.json")
+    changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
+    fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})
     write_record(fresh, folder / "run.json")
     return fresh
 
