@@ -225,16 +225,30 @@ def _find_python(specifier: str, offline: bool) -> str:
     accepted = SpecifierSet(specifier)
     if accepted.contains(_version()):
         return _version()
+    admitted = [(here, version) for here, version in _list_pythons(offline) if accepted.contains(version)]
+    if not admitted:
+        raise FetchError(f"there is no Python {specifier} on this machine", hint="install one, or: uv python install")
+    return str(max(admitted)[1])
+
+
+def _list_pythons(offline: bool) -> list[tuple[bool, Version]]:
+    """CPythons on this machine, and, unless offline, those that uv can bring: whether it is here, and its version."""
     listed = _uv(["python", "list", "--output-format", "json", *(["--only-installed"] if offline else [])], offline)
-    pythons = [
+    return [
         (python["path"] is not None, Version(python["version"]))
         for python in json.loads(listed)
         if python["implementation"] == "cpython" and python["variant"] == "default"
     ]
-    admitted = [(here, version) for here, version in pythons if accepted.contains(version)]
-    if not admitted:
-        raise FetchError(f"there is no Python {specifier} on this machine", hint="install one, or: uv python install")
-    return str(max(admitted)[1])
+
+
+def installed_pythons() -> list[str]:
+    """Versions of the CPythons on this machine, newest first."""
+    return [str(version) for version in sorted({version for _, version in _list_pythons(True)}, reverse=True)]
+
+
+def uv_version() -> str:
+    """The version of uv; raises MachineError when there is none."""
+    return _uv(["--version"], True).strip().removeprefix("uv ")
 
 
 def _build(lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool) -> Path:

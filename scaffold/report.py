@@ -2,9 +2,13 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from scaffold.records.judgement import Finding, Judgement, Word
 from scaffold.status import Status
+
+if TYPE_CHECKING:
+    from scaffold.doctor import Checked
 
 Paint = Callable[[str, str], str]
 """Gives a text a colour by name, or leaves it as it is."""
@@ -93,6 +97,20 @@ def format_next(status: Status, width: int, paint: Paint) -> str:
     why = wrap(plain(status.why), width, hanging=13)
     why[0] = " " * 11 + why[0]
     return "\n".join([f"  Next       {paint(status.command, 'cyan')}{about}", *why])
+
+
+_STATE_COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
+
+
+def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
+    """What a machine offers, a line each, with what to do where something is lacking."""
+    lines = []
+    for checked in found:
+        first, *rest = wrap(f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25)
+        lines += [first.replace(checked.state, paint(checked.state, _STATE_COLOURS[checked.state]), 1), *rest]
+        if checked.remedy:
+            lines += wrap(f"{'':23}{checked.remedy}", width, hanging=25)
+    return "\n".join(lines)
 
 
 def format_duration(seconds: float) -> str:

@@ -336,6 +336,11 @@ def person() -> Author | None:
     return Author(name=match[1], email=match[2]) if match else None
 
 
+def git_version() -> str:
+    """What `git --version` says; raises MachineError when there is no git."""
+    return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
+
+
 class _GitError(Exception):
     """Git said no; the text is its own reason, without the command line and without credentials."""
 

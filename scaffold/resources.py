@@ -37,9 +37,14 @@ FREE_BYTES = 500 * 10**6
 """What we leave of a disk, so that the machine, and whatever is being written there, go on."""
 
 
+def free_bytes(folder: Path) -> int:
+    """What the disk of a folder has left."""
+    return shutil.disk_usage(folder).free
+
+
 def require_free(folder: Path) -> None:
     """Raise MachineError if the disk of a folder is as good as full."""
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < FREE_BYTES:
         raise MachineError(
             f"the disk of {folder} has {free / 1e6:.0f} MB free, and {FREE_BYTES / 1e6:.0f} MB are left alone",

@@ -14,10 +14,11 @@ def render(template: Path, into: Path, data: Mapping[str, object]) -> None:
     """
     import copier
     from copier.errors import CopierError
+    from jinja2.exceptions import TemplateError
 
     try:
         copier.run_copy(
             str(template), str(into), data=dict(data), defaults=True, overwrite=True, quiet=True, unsafe=False
         )
-    except CopierError as error:
+    except (CopierError, TemplateError) as error:
         raise ScaffoldError(f"the template {template} cannot be rendered: {error}") from error

@@ -95,11 +95,21 @@ def _remarks(recipe: Recipe, records: Sequence[RunRecord], unwell: Sequence[RunR
     if unwell:
         kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
         found.append(f"runs that did not end well, and are not among those judged: {kinds}")
+    unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
+    if unconfined:
+        found.append(f"run without a sandbox: seed {', '.join(unconfined)}")
+    denied = list(dict.fromkeys(what for record in records for what in record.confinement.denied))
+    if denied:
+        more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
+        found.append(f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
     seeded = any(set(record.seeding) - {"not reached"} for record in records)
     if recipe.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found
 
+
+_MOST_DENIED = 10
+"""Attempts that are shown with a judgement; the evidence has all that were noted."""
 
 REFERENCE_EDITED = "reference/ changed"
 """Among the reasons for stale evidence: the one that running again cannot mend."""

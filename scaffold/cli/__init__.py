@@ -13,6 +13,7 @@ COMMANDS = {
     "verify": "Run what evidence is missing, then judge.",
     "status": "Show where the project stands.",
     "next": "Show the one next action.",
+    "doctor": "Show what this machine offers to runs, and what it lacks.",
     "recipes": "List, show, check and calibrate recipes.",
 }
 """Every command with its one-line help; each lives in the module of its name."""

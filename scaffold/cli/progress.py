@@ -82,6 +82,8 @@ class RunProgress:
         values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
         what = values if record.outcome is Outcome.COMPLETED else f"{record.outcome.value}: {record.reason}"
         self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(what)}")
+        if record.confinement.denied:
+            self._note(f"    the sandbox denied: {plain('; '.join(record.confinement.denied[:5]))}")
 
     def fetched(self, name: str, here_bytes: int, total_bytes: int | None) -> None:
         """More of a dataset is here."""

@@ -20,7 +20,7 @@ from scaffold.records.judgement import Word
 Result = TypeVar("Result")
 
 EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
-_EXIT_USAGE, _EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
+_EXIT_USAGE, EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
 
 
 def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], click.Command]:
@@ -79,7 +79,7 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         if debug:
             traceback.print_exc()
         _print_error(error, as_json=as_json)
-        return _EXIT_USAGE if isinstance(error, (UsageError, BrokenFileError, ProjectError)) else _EXIT_FAILED
+        return _EXIT_USAGE if isinstance(error, (UsageError, BrokenFileError, ProjectError)) else EXIT_FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -89,7 +89,7 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         if debug:
             traceback.print_exc()
         _print_error(MachineError(f"{error.filename or 'a file'}: {error.strerror or error}"), as_json=as_json)
-        return _EXIT_FAILED
+        return EXIT_FAILED
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -98,7 +98,7 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
             "  please report it with what --debug prints",
             err=True,
         )
-        return _EXIT_FAILED
+        return EXIT_FAILED
 
 
 def _prepare_process() -> None:

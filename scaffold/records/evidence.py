@@ -107,9 +107,7 @@ class RunRecord(Record):
     threads: int
     started: str = Field(description="UTC, ISO 8601")
     wall_time_s: float
-    kept: Mapping[str, int] = Field(
-        default={}, description="bytes of each file that belongs to it: one cut short shows"
-    )
+    kept: Mapping[str, int] = Field(default={}, description="bytes of each of its files: one cut short shows")
 
 
 class JudgedRun(Record):

@@ -22,6 +22,8 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
     files = list(list_files(root))
     if any(file.is_symlink() for file in files):
         raise FetchError(f"{root} has links; a reference in a folder must be plain files")
+    if any(".git" in file.relative_to(root).parts for file in files):
+        raise FetchError(f"{root} has a repository in it", hint="pin it as git + revision, or remove its .git")
     ids = into.write_blobs(files)
     entries = [
         TreeEntry(mode=_mode(file), id=blob, path=file.relative_to(root).as_posix())

@@ -1,0 +1,29 @@
+"""`scaffold doctor`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import EXIT_FAILED, paint_for, print_json, width
+from scaffold.cli.terminal import command as make_command
+
+
+@make_command(
+    "doctor",
+    "Show what this machine offers to runs, and what it lacks: sandbox, git, uv, interpreters, devices, disk.\n\n"
+    "Exit status 4 when something is missing that runs need.",
+)
+def command(*, as_json: bool) -> int:
+    """Look at all, print it, say what is missing."""
+    from dataclasses import asdict
+
+    from scaffold.doctor import examine
+    from scaffold.report import format_checked
+
+    found = examine(Path.cwd())
+    if as_json:
+        print_json([asdict(checked) for checked in found])
+    else:
+        click.echo(format_checked(found, width(), paint_for(sys.stdout)))
+    return EXIT_FAILED if any(checked.state == "missing" for checked in found) else 0

@@ -1,0 +1,97 @@
+"""What this machine offers to runs, and what it lacks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from scaffold.cache import cache_dir
+from scaffold.environment import installed_pythons, uv_version
+from scaffold.errors import MachineError, ScaffoldError
+from scaffold.repository import git_version, person
+from scaffold.resources import describe_machine, free_bytes, require_free
+from scaffold.running.sandbox import bubblewrap_problem, landlock_problem, require_sandbox
+
+_OLDEST_GIT = (2, 34)
+_ROOM_BYTES = 5 * 10**9
+"""A torch environment and a few runs; with less it works, but not for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One thing that was looked at. `remedy` says what to do where the state is not `ok`."""
+
+    name: str
+    state: Literal["ok", "limited", "missing"]
+    what: str
+    remedy: str | None = None
+
+
+def examine(folder: Path) -> list[Checked]:
+    """Look at everything that runs in a folder need."""
+    return [_sandbox(), *_git(), *_environments(), _devices(), *_disks(folder)]
+
+
+def _sandbox() -> Checked:
+    problems = f"bubblewrap: {bubblewrap_problem() or 'works'}; Landlock: {landlock_problem() or 'works'}"
+    try:
+        sandbox = require_sandbox()
+    except MachineError:
+        remedy = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); " + (
+            "where it is installed and still fails, the system forbids user namespaces: "
+            "sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns"
+        )
+        return Checked(name="sandbox", state="missing", what=problems, remedy=remedy)
+    if sandbox.kind == "bubblewrap":
+        return Checked(name="sandbox", state="ok", what=problems)
+    doors = f"stays open: {', '.join(sandbox.open_doors)}"
+    return Checked(name="sandbox", state="limited", what=f"{problems}; {doors}", remedy="install bubblewrap")
+
+
+def _git() -> Iterator[Checked]:
+    wanted = ".".join(map(str, _OLDEST_GIT))
+    try:
+        version = git_version()
+    except MachineError as error:
+        yield Checked(name="git", state="missing", what=error.message, remedy=error.hint)
+        return
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    is_new = numbers >= _OLDEST_GIT
+    remedy = None if is_new else f"install git {wanted} or newer"
+    yield Checked(name="git", state="ok" if is_new else "missing", what=version, remedy=remedy)
+    author = person()
+    yield Checked(
+        name="identity", state="ok" if author else "limited",
+        what=f"{author.name} <{author.email}>" if author else "git knows no name and address: nothing is committed",
+        remedy=None if author else "git config --global user.name NAME && git config --global user.email ADDRESS",
+    )  # fmt: skip
+
+
+def _environments() -> Iterator[Checked]:
+    try:
+        yield Checked(name="uv", state="ok", what=uv_version())
+        found = installed_pythons()
+    except ScaffoldError as error:
+        yield Checked(name="uv", state="missing", what=error.message, remedy=error.hint)
+        return
+    yield Checked(name="interpreters", state="ok", what=", ".join(found) or "only the one that runs this")
+
+
+def _devices() -> Checked:
+    machine = describe_machine()
+    what = f"{machine.cores} cores, {machine.memory_gb} GB, {machine.accelerator or 'no accelerator'}"
+    return Checked(name="devices", state="ok", what=f"{what} ({machine.processor})")
+
+
+def _disks(folder: Path) -> Iterator[Checked]:
+    for name, place in (("disk here", folder), ("disk of cache", cache_dir("data").parent)):
+        what = f"{free_bytes(place) / 1e9:.1f} GB free in {place}"
+        try:
+            require_free(place)
+        except MachineError as error:
+            yield Checked(name=name, state="missing", what=what, remedy=error.hint)
+            continue
+        has_room = free_bytes(place) >= _ROOM_BYTES
+        remedy = None if has_room else "an environment with torch takes 1 to 5 GB: free some space"
+        yield Checked(name=name, state="ok" if has_room else "limited", what=what, remedy=remedy)
