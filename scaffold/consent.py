@@ -96,6 +96,7 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     lines = [
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
         f"  packages   {packages}{more}",
+        *(_text_lines(recipe_dir / "reference" / requirements) if requirements else []),
         *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
     ]
     for dataset in recipe.datasets:

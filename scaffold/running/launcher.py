@@ -23,7 +23,7 @@ from scaffold.running.processes import end_processes
 from scaffold.running.sandbox import Policy, confine
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.watching import watch_variables
-from scaffold.running.workspace import Workspace, fill
+from scaffold.running.workspace import Workspace, fill, remove_short_name
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
@@ -87,7 +87,8 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
             "reference": str(workspace.tree), "drivers": str(workspace.drivers),
         }  # fmt: skip
         policy = Policy(
-            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.temporary, workspace.home),
+            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.home),
+            temporary=workspace.temporary,
             visible=(SHIM, *plan.environment.folders),
             network=command.network,
             accelerator=resources.device == "cuda",
@@ -170,4 +171,5 @@ def stop(runs: Sequence[Running]) -> None:
 def discard(workspace: Workspace) -> None:
     """Remove an unfinished run, and end what may still run of it: its supervisor may have been killed."""
     end_processes(workspace.folder)
+    remove_short_name(workspace)
     remove(workspace.folder)

@@ -26,7 +26,7 @@ def find_output(tree: Path, relpath: str) -> Path:
     return resolved
 
 
-def open_output(path: Path) -> BinaryIO:
+def open_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> BinaryIO:
     """Open a plain file; never waits, as opening a pipe would.
 
     Raises:
@@ -40,15 +40,15 @@ def open_output(path: Path) -> BinaryIO:
     problem = None
     if not stat.S_ISREG(status.st_mode):
         problem = "is not a plain file"
-    elif status.st_size > MAX_FILE_BYTES:
-        problem = f"has {status.st_size / 1e6:.0f} MB; results have at most {MAX_FILE_BYTES / 1e6:.0f} MB"
+    elif status.st_size > most_bytes:
+        problem = f"has {status.st_size / 1e6:.0f} MB; results have at most {most_bytes / 1e6:.0f} MB"
     if problem:
         os.close(handle)
         raise RunError(f"{path.name} that the run left {problem}")
     return os.fdopen(handle, "rb")
 
 
-def read_output(path: Path) -> bytes:
+def read_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
     """All bytes of a plain file; see `open_output`."""
-    with open_output(path) as file:
-        return file.read(MAX_FILE_BYTES)
+    with open_output(path, most_bytes) as file:
+        return file.read(most_bytes)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def end_processes(folder: Path) -> None:
-    """Kill every process of this user whose TMPDIR lies in a run's folder; needed only where a supervisor was killed.
+    """Kill every process of this user that was started to report to a run's folder; for when a supervisor was killed.
 
     Inside bubblewrap everything ends with it; elsewhere what the run started may live on.
     """
-    wanted = f"TMPDIR={folder}/".encode()
+    wanted = f"SCAFFOLD_SEED_REPORT={folder}/".encode()
     for _ in range(50):  # what is about to start another one may do so before it is killed itself
         found = [pid for pid in _own_processes() if wanted in _variables(pid)]
         if not found:

@@ -21,7 +21,7 @@ from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines, read_metric
 from scaffold.running.variables import is_passed_on
 from scaffold.running.watching import Seen, read_reports
-from scaffold.running.workspace import Workspace
+from scaffold.running.workspace import Workspace, remove_short_name
 
 _NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
@@ -63,6 +63,7 @@ def finish(running: Running) -> RunRecord | None:
     write_record(record, workspace.folder / "run.json")
     for leftover in (result, workspace.folder / "supervisor.json"):
         leftover.unlink()
+    remove_short_name(workspace)
     remove(workspace.temporary)
     remove(workspace.home)
     workspace.folder.rename(final)

@@ -25,9 +25,12 @@ Kind = Literal["bubblewrap", "landlock", "none"]
 
 _NVIDIA_AND_AMD = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dri", "kfd")
 _HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "ptmx", "pts")
-_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-_PRIVATE_TEMPORARY_BYTES = 1 << 30
-"""Room in a command's own /tmp, which is memory; TMPDIR lies on the disk."""
+_TMP = Path("/tmp")  # noqa: S108
+TEMPORARY = (_TMP, Path("/var/tmp"))  # noqa: S108
+"""Of the hidden places, those that a command in bubblewrap has of its own, empty and writable."""
+
+_EMPTY_FOLDER_BYTES = 1 << 30
+"""Room in /var/tmp, which is memory there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Policy:
 
     Attributes:
         writable: the run's own folders.
+        temporary: the run's temporary folder; writable too, and /tmp where a command can have one of its own.
         visible: what lies in a hidden place and must be read all the same: interpreter, environment, our shim.
         network: whether the network is open.
         accelerator: whether the devices of GPUs are there.
@@ -54,6 +58,7 @@ class Policy:
     """
 
     writable: tuple[Path, ...]
+    temporary: Path
     visible: tuple[Path, ...]
     network: bool
     accelerator: bool
@@ -144,12 +149,12 @@ def confine(
 
 def hidden_places() -> list[Path]:
     """Folders that no command sees: homes, and where sockets and other people's temporary files lie."""
-    places = {Path(place) for place in ("/home", "/root", "/run", *_TEMPORARY)} | {Path.home()}
+    places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {Path.home()}
     with contextlib.suppress(KeyError):  # a container's user that has no entry
         places.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
     found = {place.resolve() for place in places if place.is_dir()}
     found.discard(Path("/"))  # a container's user whose home is everything
-    return sorted(place for place in found if not any(parent in found for parent in place.parents))
+    return sorted(found)
 
 
 # Its own user, process, network, IPC and host name spaces; it ends with whoever started it. Without capabilities, since
@@ -160,16 +165,18 @@ _ISOLATION = ("--unshare-all", "--die-with-parent", "--cap-drop", "ALL")
 def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -> list[str]:
     hidden = hidden_places()
     devices = _accelerator_devices() if policy.accelerator else []
+    empty = [*_size(_EMPTY_FOLDER_BYTES), "--tmpfs"]
     words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *(["--share-net"] if policy.network else [])]
     words += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += [word for device in devices for word in ("--dev-bind-try", device, device)]
-    words += [word for place in hidden for word in (*_size(_PRIVATE_TEMPORARY_BYTES), "--tmpfs", str(place))]
+    for place in hidden:
+        words += ["--bind", str(policy.temporary), "/tmp"] if place == _TMP else [*empty, str(place)]  # noqa: S108
     if policy.network:
         words += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]  # where resolv.conf may lead
     words += [word for path in _below(policy.visible, hidden) for word in ("--ro-bind", str(path), str(path))]
     words += [word for path in policy.writable for word in ("--bind", str(path), str(path))]
-    words += [word for place in hidden if place not in _TEMPORARY for word in ("--remount-ro", str(place))]
+    words += [word for place in hidden if place not in TEMPORARY for word in ("--remount-ro", str(place))]
     words += [word for name, value in variables.items() for word in ("--setenv", name, value)]
     return [*words, "--chdir", str(directory), "--"]
 
@@ -188,7 +195,7 @@ def _below(paths: Iterable[Path], places: Sequence[Path]) -> list[Path]:
 def _landlock(policy: Policy, variables: Mapping[str, str]) -> list[str]:
     hidden = hidden_places()
     readable = [*_all_but(Path("/"), hidden), *_below(policy.visible, hidden)]
-    writable = [*policy.writable, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
+    writable = [*policy.writable, policy.temporary, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
     if policy.accelerator:
         writable += [Path(device) for device in _accelerator_devices()]
     if policy.network:

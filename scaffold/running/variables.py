@@ -44,7 +44,7 @@ def run_variables(
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": str(seed % 2**32),
         "HOME": str(workspace.home),
-        "TMPDIR": str(workspace.temporary),
+        "TMPDIR": "/tmp" if plan.sandbox.kind == "bubblewrap" else str(workspace.short_temporary),  # noqa: S108
         "MPLBACKEND": "Agg",
         "SCAFFOLD_SEED_HOW": seeds.how,
         "SCAFFOLD_SEED": str(seed),

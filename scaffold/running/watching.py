@@ -5,16 +5,16 @@ sandbox denies whether or not anybody watches.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
 from scaffold.running.outputs import read_output
-from scaffold.running.sandbox import Policy, Sandbox, hidden_places
+from scaffold.running.sandbox import TEMPORARY, Policy, Sandbox, hidden_places
 
-_MOST_REPORTS, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 50, 200
+_MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +30,13 @@ def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
     """What the shim must know to tell what is denied; nothing where nothing is."""
     if sandbox.kind == "none":
         return {}
-    temporary = ("/tmp", "/var/tmp") if sandbox.kind == "bubblewrap" else ()  # noqa: S108
-    writable = [*map(str, policy.writable), "/dev", "/proc", *temporary]
+    # Bubblewrap gives a command temporary folders of its own, Landlock none.
+    private = TEMPORARY if sandbox.kind == "bubblewrap" else ()
     denied = {
-        "writable": writable,
-        "visible": [*map(str, policy.visible), *writable],
-        "hidden": [str(place) for place in hidden_places()],
+        "writable": [str(path) for path in (*policy.writable, policy.temporary)],
+        "visible": [str(path) for path in policy.visible],
+        "hidden": [str(place) for place in hidden_places() if place not in private],
+        "private": ["/dev", "/proc", *map(str, private)],
         "network": policy.network,
         "loopback": sandbox.kind == "bubblewrap",
     }
@@ -49,7 +50,7 @@ def read_reports(folder: Path) -> Seen:
     attempts: list[str] = []
     for path in sorted(folder.glob("*.json"))[:_MOST_REPORTS]:
         try:
-            report = json.loads(read_output(path))
+            report = json.loads(read_output(path, _MOST_BYTES))
         except (RunError, ValueError, RecursionError):
             continue
         if not isinstance(report, dict):
@@ -67,11 +68,10 @@ def read_reports(folder: Path) -> Seen:
 
 
 def _add(found: list[str], entries: Any) -> None:
-    texts: Iterable[Any] = entries if isinstance(entries, list) else ()
-    for entry in texts:
+    for entry in entries[:_MOST_ENTRIES] if isinstance(entries, list) else ():
         if len(found) < _MOST_ENTRIES and isinstance(entry, str) and _plain(entry) not in found:
             found.append(_plain(entry))
 
 
 def _plain(text: str) -> str:
-    return text.encode("unicode_escape").decode()[:_MOST_CHARACTERS]
+    return text[:_MOST_CHARACTERS].encode("unicode_escape").decode()[:_MOST_CHARACTERS]

@@ -8,7 +8,9 @@ seeding/                what the shim saw, one file a process
 tmp/, home/             the run's temporary folder, and a stand-in for the home directory; gone when it has ended
 """
 
+import hashlib
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from scaffold.datasets import place
 from scaffold.errors import MachineError
 from scaffold.records.recipe import Recipe
 from scaffold.repository import apply_patch
+
+_MOST_CHARACTERS = 70
+"""Of a temporary folder's path: a socket's has at most 107 (unix(7)), and Python's multiprocessing adds 33."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,22 @@ class Workspace:
         return self.folder / "tmp"
 
     @property
+    def short_temporary(self) -> Path:
+        """The same by a name that leaves room for a socket in it, as torch's loader workers make them."""
+        if len(str(self.temporary)) <= _MOST_CHARACTERS:
+            return self.temporary
+        return Path(tempfile.gettempdir()) / f"scaffold-{hashlib.sha256(bytes(self.folder)).hexdigest()[:12]}"
+
+    @property
     def home(self) -> Path:
         """HOME of the run."""
         return self.folder / "home"
+
+
+def remove_short_name(workspace: Workspace) -> None:
+    """Remove the link that `fill` made, if it made one."""
+    if workspace.short_temporary != workspace.temporary:
+        workspace.short_temporary.unlink(missing_ok=True)
 
 
 def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path, datasets: Mapping[str, Path]) -> None:
@@ -66,6 +84,8 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
     try:
         for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary, workspace.home):
             folder.mkdir(parents=True)
+        if workspace.short_temporary != workspace.temporary:
+            workspace.short_temporary.symlink_to(workspace.temporary)
         shutil.copytree(reference, workspace.tree, symlinks=True)
         for driver in recipe.reference.drivers:
             target = workspace.folder / driver

@@ -66,10 +66,13 @@ def _look_at_open(path, mode, flags):
 def _look_at_path(path, writes):
     if isinstance(path, int):
         return
-    path = os.path.abspath(os.fsdecode(path))
-    if writes and not _below(path, _policy["writable"]) and "__pycache__" not in path:
+    path = os.path.realpath(os.fsdecode(path))
+    if _below(path, _policy["writable"]) or "__pycache__" in path:
+        return
+    is_hidden = _below(path, _policy["hidden"])
+    if writes and (is_hidden or not _below(path, _policy["private"])):
         _note(attempts, "write " + path)
-    elif not writes and _below(path, _policy["hidden"]) and not _below(path, _policy["visible"]):
+    elif not writes and is_hidden and not _below(path, _policy["visible"]):
         _note(attempts, "read " + path)
 
 

@@ -1,0 +1,190 @@
+"""Nothing of a stranger's recipe runs before it was shown and approved; what was approved is what runs."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import TOY, copy_recipe, merged, toy_recipe, write_tree
+
+from scaffold.catalogue import data_dir
+
+DRIVER = "print('the driver')\n"
+PATCH = "--- a/lib/x.py\n+++ b/lib/x.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+CHANGES = {
+    "command": {"commands": {"train": {"run": "python train.py {seed} --more"}}},
+    "smoke": {"commands": {"smoke": {"run": "python train.py {seed} --more"}}},
+    "variable": {"commands": {"train": {"variables": {"X": "y"}}}},
+    "directory": {"commands": {"train": {"directory": "lib"}}},
+    "network": {"commands": {"prepare": {"run": "python train.py 0", "timeout_s": 9, "network": True}}},
+    "package": {"environment": {"packages": ["pyyaml>=1"]}},
+    "build": {"environment": {"build": ["evil"]}},
+    "requirements file": {"environment": {"requirements": "requirements.txt"}},
+    "hyperparameter": {"hyperparameters": {"x": 1}},
+    "seed": {"seeds": {"how": "variable", "variable": "SEED"}, "commands": {"train": {"run": "python train.py"},
+                                                                          "smoke": {"run": "python train.py"}}},
+    "data": {"datasets": [{"name": "nothing", "file": "data/x", "sha256": "0" * 64, "place": "x", "license": "x"}]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def careful(cli):
+    cli.is_trusting = False
+    return cli
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    reference = {"patches": [{"file": "patches/a.diff", "reason": "it drifted"}], "drivers": ["drivers/drive.py"]}
+    folder = toy_recipe(
+        tmp_path / "recipe",
+        {"train.py": TOY, "lib/x.py": "x = 1\n", "requirements.txt": "odd==3\n"},
+        reference=reference,
+    )
+    return write_tree(folder, {"patches/a.diff": PATCH, "drivers/drive.py": DRIVER})
+
+
+def trusted_digest(careful, project) -> str:
+    return careful("run", "--json", cwd=project, code=2).json["trust"]
+
+
+def test_nothing_runs_before_it_was_shown_and_approved(careful, recipe):
+    project = careful.new(recipe)
+    for command in (["run"], ["run", "--smoke"], ["verify"]):
+        error = careful(*command, cwd=project, code=2).err
+        assert "toy is not a recipe of ours, and this of it was not approved yet" in error
+        for shown in ("python train.py SEED", "it drifted", "+x = 2", "print('the driver')", "packages   none"):
+            assert shown in error
+        assert re.search(r"repeat with --trust [0-9a-f]{64}", error)
+    assert not (project / ".scaffold/runs").exists() and not (project / "environment.lock").exists()
+    assert "not approved yet" in careful("recipes", "calibrate", recipe, "--runs", 2, code=2).err
+
+
+def test_approval_is_asked_for_once(careful, recipe):
+    project = careful.new(recipe)
+    digest = trusted_digest(careful, project)
+    wrong = careful("run", "--trust", "0" * 64, cwd=project, code=2).err
+    assert f"--trust {'0' * 64} is not the digest of what would run" in wrong
+    careful("run", "--smoke", "--trust", digest, cwd=project)
+    careful("run", "--smoke", "--again", cwd=project)
+    careful("run", "--smoke", cwd=careful.new(recipe, "second"))  # the same program in another project
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_asked_for_again(careful, recipe, change):
+    project = careful.new(recipe)
+    digest = trusted_digest(careful, project)
+    careful("run", "--smoke", "--trust", digest, cwd=project)
+    changed = merged(yaml.safe_load((project / "recipe.yaml").read_text()), CHANGES[change])
+    (project / "recipe.yaml").write_text(yaml.safe_dump(changed))
+    assert trusted_digest(careful, project) != digest
+    if change == "requirements file":
+        assert "| odd==3" in careful("run", cwd=project, code=2).err
+
+
+@pytest.mark.parametrize("file", ["patches/a.diff", "drivers/drive.py"])
+def test_a_changed_file_is_asked_for_again(careful, recipe, file):
+    project = careful.new(recipe)
+    careful("run", "--smoke", "--trust", trusted_digest(careful, project), cwd=project)
+    with (project / file).open("a") as opened:
+        opened.write("\n")
+    assert "not approved yet" in careful("run", cwd=project, code=2).err
+
+
+def test_another_reference_is_asked_for(careful, recipe, tmp_path):
+    project = careful.new(recipe)
+    careful("run", "--smoke", "--trust", trusted_digest(careful, project), cwd=project)
+    other = copy_recipe(recipe, tmp_path / "other", {"train.py": ("0.9 +", "0.8 +")})
+    assert "not approved yet" in careful("run", cwd=careful.new(other, "other"), code=2).err
+
+
+def test_an_approval_in_a_project_counts_for_nothing(careful, recipe, tmp_path):
+    project = careful.new(recipe)
+    digest = trusted_digest(careful, project)
+    for place in (".scaffold/approved", "approved", ".scaffold/state/approved"):
+        write_tree(project, {f"{place}/{digest}": "toy"})
+    assert "not approved yet" in careful("run", cwd=project, code=2).err
+
+
+def test_ours_need_no_approval_in_a_clone_too(careful, tmp_path, isolated, monkeypatch):
+    from scaffold.consent import require_consent
+    from scaffold.errors import ConsentError
+    from scaffold.project import Project, load_recipe
+
+    project = Project(careful.new("digits-cnn"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another persons"))
+    require_consent(load_recipe(project), project.root)
+    ours = copy_recipe(
+        data_dir("recipes") / "digits-cnn", tmp_path / "forged recipe", {"train.py": ("import", "import os, ")}
+    )
+    error = careful("run", cwd=careful.new(ours, "forged"), code=2).err
+    assert "digits-cnn is not a recipe of ours" in error  # whatever it calls itself
+    text = (project.root / "recipe.yaml").read_text().replace("epochs: 20", "epochs: 21")
+    (project.root / "recipe.yaml").write_text(text)
+    with pytest.raises(ConsentError):
+        require_consent(load_recipe(project), project.root)
+
+
+def test_what_a_person_sets_of_ours_is_approved_with_it(careful):
+    from scaffold.consent import require_consent
+    from scaffold.project import Project, load_recipe
+
+    careful("new", "mine", "--from", "digits-cnn", "--set", "epochs=3", "--no-input")
+    project = Project(Path.cwd() / "mine")
+    require_consent(load_recipe(project), project.root)
+
+
+def test_approval_where_the_home_cannot_be_written(careful, recipe, tmp_path, monkeypatch):
+    project = careful.new(recipe)
+    (tmp_path / "state").write_text("in the way")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    digest = trusted_digest(careful, project)
+    careful("run", "--smoke", "--trust", digest, cwd=project)
+
+
+# --- packages --------------------------------------------------------------------------------------------------------
+
+
+def source_package(folder, marker):
+    """A source package whose build leaves the marker."""
+    import io
+    import tarfile
+
+    folder.mkdir()
+    setup = (
+        f"open({str(marker)!r}, 'w').write('built')\nfrom setuptools import setup\nsetup(name='evil', version='1.0')\n"
+    )
+    with tarfile.open(folder / "evil-1.0.tar.gz", "w:gz") as file:
+        for name, text in (("setup.py", setup), ("PKG-INFO", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")):
+            info = tarfile.TarInfo(f"evil-1.0/{name}")
+            info.size = len(text)
+            file.addfile(info, io.BytesIO(text.encode()))
+
+
+def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, monkeypatch):
+    source_package(tmp_path / "index", marker)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    project = cli.new(toy_recipe(tmp_path / "recipe", environment={"packages": ["evil"]}))
+    error = cli("run", cwd=project, code=4).err
+    assert "the environment could not be made" in error and "environment.build" in error
+    # Nor does a lock that came with a project bring it about.
+    recipe = toy_recipe(tmp_path / "locked")
+    locked = cli.new(recipe, "locked-project")
+    cli("run", "--smoke", cwd=locked)
+    from scaffold.environment import _lock_text
+
+    lines = (locked / "environment.lock").read_text().splitlines()[1:-1]
+    (locked / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))
+    assert "the environment could not be made" in cli("run", "--smoke", cwd=locked, code=4).err
+
+
+@pytest.mark.parametrize("line", ["-e .", "./local", "evil @ file:///tmp/evil", "git+https://example.org/x"])
+def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    setup = f"open({str(marker)!r}, 'w').write('built')\n"
+    files = {"train.py": TOY, "requirements.txt": f"{line}\n", "setup.py": setup, "local/setup.py": setup}
+    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    cli("run", cwd=project, code=4)
+    assert not os.path.exists(project / ".scaffold/runs") or os.listdir(project / ".scaffold/runs") == []

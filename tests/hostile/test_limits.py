@@ -1,0 +1,144 @@
+"""Programs that take more than they may: each ends with a word of its own, none hangs, none is left running."""
+
+import os
+import re
+import time
+
+import pytest
+from helpers import living_in, toy_recipe
+
+METRIC = {
+    "name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
+    "read": {"stdout": r"^accuracy (?P<value>\S+)"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(cli, tmp_path):
+    """Makes a project of a program, with limits of its own."""
+
+    def make(program: str, timeout_s: float = 20, metric=METRIC, **resources):
+        recipe = toy_recipe(
+            tmp_path / "recipe", {"train.py": program}, metrics=[metric], progress=None, seeds={"how": "inject"},
+            resources=resources, commands={"train": {"run": "python train.py", "timeout_s": timeout_s}, "smoke": None},
+        )  # fmt: skip
+        return cli.new(recipe)
+
+    return make
+
+
+@pytest.fixture
+def refused(cli):
+    def run(project) -> str:
+        started = time.monotonic()
+        error = cli("run", cwd=project, code=4).err
+        assert time.monotonic() - started < 20
+        assert living_in(project) == []
+        assert len(os.listdir(project / ".scaffold/runs")) == 1
+        return error
+
+    return run
+
+
+def test_time(project, refused):
+    """Asked to end, it stays: then it is made to."""
+    stays = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)\n"
+    assert "TIMED_OUT: train did not end by itself within its limit of 1 s" in refused(project(stays, 1))
+
+
+def test_memory_of_one_process(project, refused):
+    error = refused(project("import time\nx = bytearray(b'x') * 300_000_000\ntime.sleep(30)\n", memory_gb=0.2))
+    assert re.search(r"OUT_OF_MEMORY: train took 0\.\d\d GB of memory, more than the limit of 0.2 GB", error)
+    assert "resources.memory_gb" in error and "--jobs" in error
+
+
+def test_memory_of_many_processes(project, refused):
+    forks = """\
+        import os, time
+        for _ in range(5):
+            if os.fork() == 0:
+                x = bytearray(b"x") * 60_000_000
+                time.sleep(30)
+        time.sleep(30)
+        """
+    assert "OUT_OF_MEMORY" in refused(project(forks, memory_gb=0.2))
+
+
+def test_memory_that_processes_share_counts_once(cli, project):
+    shares = """\
+        import os, time
+        x = bytearray(b"x") * 100_000_000
+        children = [os.fork() for _ in range(1)]
+        if children[-1]:
+            grandchildren = [os.fork() or time.sleep(0.8) or os._exit(0) for _ in range(4)]
+            time.sleep(1)
+            print("accuracy 0.9")
+        """
+    made = project(shares, memory_gb=0.25)
+    assert cli("run", "--json", cwd=made).json["runs"][0]["outcome"] == "COMPLETED"
+
+
+def test_memory_error_of_the_program_itself(project, refused):
+    error = refused(project("import sys\nsys.exit('torch.OutOfMemoryError: CUDA out of memory. Tried to allocate')\n"))
+    assert "OUT_OF_MEMORY: train exited with status 1: torch.OutOfMemoryError" in error
+
+
+def test_disk_of_the_run(project, refused):
+    fills = "import time\nopen('big', 'wb').write(bytes(60_000_000))\ntime.sleep(30)\n"
+    assert "OUT_OF_DISK: train filled the disk: its folder passed 0.05 GB" in refused(project(fills, disk_gb=0.05))
+
+
+def test_disk_that_is_nearly_full(project, refused, monkeypatch):
+    from scaffold import resources
+    from scaffold.running import launcher, recording
+
+    free = resources.free_bytes(os.getcwd())
+    for module in (launcher, recording):
+        monkeypatch.setattr(module, "FREE_BYTES", free - 100_000_000)
+    fills = "import time\nopen('big', 'wb').write(bytes(400_000_000))\ntime.sleep(30)\n"
+    error = refused(project(fills))
+    assert "OUT_OF_DISK: train filled the disk" in error and "free some space" in error
+
+
+def test_disk_that_was_full_before(cli, project, monkeypatch):
+    from scaffold import resources
+
+    monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
+    error = cli("run", cwd=project("print('accuracy 0.9')\n"), code=4).err
+    assert "MB free" in error and "free some space" in error
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_without_end(project, refused, stream):
+    endless = f"import sys\nprint('head', file=sys.{stream})\nwhile True: sys.{stream}.write('x' * 99 + chr(10))\n"
+    made = project(endless, output_mb=5)
+    error = refused(made)
+    assert "TOO_MUCH_OUTPUT: train printed more than 5 MB, of which head and tail are kept" in error
+    (log,) = made.glob(f".scaffold/runs/*/logs/*.{'out' if stream == 'stdout' else 'err'}")
+    text = log.read_bytes()
+    assert (len(text) < 2_100_000 and text.startswith(b"head\n") and text.endswith(b"x" * 50 + b"\n")) or text[-20:]
+    assert re.search(rb"\n\[\.\.\. \d+ bytes left out: it printed too much \.\.\.\]\n", text)
+
+
+def test_output_that_passes_its_limit_in_the_last_moment(project, refused):
+    assert "TOO_MUCH_OUTPUT" in refused(project("print('accuracy 0.9')\nprint('x' * 2_000_000)\n", output_mb=1))
+
+
+def test_line_without_end(cli, project):
+    made = project("print('x' * 30_000_000)\nprint('accuracy 0.9')\n")
+    assert cli("run", "--json", cwd=made).json["runs"][0]["metrics"]["accuracy"]["value"] == 0.9
+
+
+def test_pattern_without_end(project, refused, monkeypatch):
+    from scaffold.running import recording
+
+    monkeypatch.setattr(recording, "_READING_LIMIT_S", 1)
+    metric = {**METRIC, "read": {"stdout": r"^(?P<value>(a+)+)$"}}
+    error = refused(project("print('a' * 5000 + 'b')\n", metric=metric))
+    assert "NO_METRIC: metric accuracy: reading it took longer than 1 s (simplify its pattern)" in error
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe\x00", b"accuracy 0.9\r\x00", b"\x1b[2J" * 1000])
+def test_output_that_is_no_text(cli, project, text):
+    made = project(f"import sys\nsys.stdout.buffer.write({text!r} + b'\\naccuracy 0.9\\n')\n")
+    assert cli("run", "--json", cwd=made).json["runs"][0]["metrics"]["accuracy"]["value"] == 0.9
