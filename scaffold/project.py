@@ -100,10 +100,24 @@ def _refuse_links(folder: Path) -> None:
 
 def load_recipe(project: Project) -> "Recipe":
     """Read and check `recipe.yaml`."""
-    from scaffold.records.parsing import parse_record
     from scaffold.records.recipe import Recipe
 
-    return parse_record(Recipe, read_text(project.recipe), source="recipe.yaml")
+    return load_yaml(Recipe, project.recipe)
+
+
+def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
+    """Read and check a YAML file that came with the project.
+
+    Raises:
+        BrokenFileError: with all problems.
+    """
+    from scaffold.records.parsing import parse_record
+
+    try:
+        return parse_record(record, read_text(path), source=path.name)
+    except BrokenFileError as error:
+        error.hint = f"correct it, or restore what was committed: git checkout -- {path.name}"
+        raise
 
 
 def read_text(path: Path) -> str:

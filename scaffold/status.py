@@ -151,15 +151,14 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _work_out(project: Project) -> Status:
-    from scaffold.project import load_recipe, read_text
-    from scaffold.records.parsing import parse_record
+    from scaffold.project import load_recipe, load_yaml
     from scaffold.records.recipe import reference_name
     from scaffold.rules.milestone import Milestones, derive_states
     from scaffold.rules.verdict import is_decided
     from scaffold.verify import find_stale, find_unjudged, read_evidence
 
     recipe = load_recipe(project)
-    milestones = parse_record(Milestones, read_text(project.milestones), source="milestones.yaml").milestones
+    milestones = load_yaml(Milestones, project.milestones).milestones
     evidence = read_evidence(project)
     stale = find_stale(project, recipe, evidence) if evidence else []
     judgement = Judgement.from_mapping(evidence.judgement) if evidence else None

@@ -28,20 +28,22 @@ _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _READING_LIMIT_S = 60
 
 
-def finish(running: Running) -> RunRecord | None:
+def finish(running: Running) -> RunRecord:
     """Read and record a run whose supervisor has ended, and rename its folder into place.
 
-    Returns:
-        None when the supervisor itself was killed: nothing is left of the run.
+    Raises:
+        RunError: the supervisor itself was killed, or could not write: nothing is left of the run.
     """
     plan, workspace = running.plan, running.workspace
-    running.process.communicate()
+    said, _ = running.process.communicate()
     result = workspace.folder / "result.json"
     try:
         document = json.loads(result.read_text())
     except (OSError, ValueError):
         discard(workspace)
-        return None
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        ended = f"ended by signal {-running.process.returncode}" if running.process.returncode < 0 else "ended"
+        raise RunError(f"seed {running.seed}: its supervisor {': '.join([ended, *last])}") from None
     steps = tuple(StepResult.model_validate(step) for step in document["steps"])
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)
     metrics: dict[str, MetricValue] = {}

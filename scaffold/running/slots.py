@@ -34,12 +34,12 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves nothing.
 
     Raises:
-        RunError: a run's supervisor was killed; raised when the others have ended.
+        RunError: nothing is left of a run, as when its supervisor was killed; raised when the others have ended.
     """
     waiting = deque(seeds)
     active: dict[int, Running] = {}
     records: list[RunRecord] = []
-    killed: list[int] = []
+    lost: list[str] = []
     try:
         while waiting or active:
             while waiting and len(active) < slots:
@@ -52,19 +52,18 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
             ended = select.select(list(active), [], [], _REFRESH_S)[0]
             for descriptor in ended:
                 running = active.pop(descriptor)
-                record = finish(running)
-                if record is None:
-                    killed.append(running.seed)
+                try:
+                    records.append(finish(running))
+                except RunError as error:
+                    lost.append(error.message)
                     continue
-                records.append(record)
-                watcher.ended(record)
+                watcher.ended(records[-1])
             for running in active.values():
                 watcher.advanced(running.seed, follow(running), time.monotonic() - running.started_s)
     finally:
         stop(list(active.values()))
-    if killed:
+    if lost:
         raise RunError(
-            f"killed from outside: the run of seed {', '.join(map(str, killed))}",
-            hint="what was complete is kept; the same command goes on",
+            "nothing is left of\n  " + "\n  ".join(lost), hint="what was complete is kept; the same command goes on"
         )
     return records

@@ -294,7 +294,7 @@ def test_killed_supervisor_takes_the_training_with_it(cli, tmp_path, options):
     supervisors = [pid for pid in living_in(project) if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(supervisors[0], signal.SIGKILL)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == 4 and "killed from outside: the run of seed 0" in err
+    assert process.returncode == 4 and "seed 0: its supervisor ended by signal 9" in err
     wait_for(lambda: not living_in(project))
     assert [path.name[:6] for path in (project / ".scaffold/runs").iterdir()] == ["seed-1"]
 

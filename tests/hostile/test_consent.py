@@ -29,7 +29,9 @@ CHANGES = {
 
 
 @pytest.fixture
-def careful(cli):
+def careful(cli, tmp_path, monkeypatch):
+    """Has approved of nothing yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     cli.is_trusting = False
     return cli
 
@@ -95,7 +97,7 @@ def test_a_changed_file_is_asked_for_again(careful, recipe, file):
 def test_another_reference_is_asked_for(careful, recipe, tmp_path):
     project = careful.new(recipe)
     careful("run", "--smoke", "--trust", trusted_digest(careful, project), cwd=project)
-    other = copy_recipe(recipe, tmp_path / "other", {"train.py": ("0.9 +", "0.8 +")})
+    other = copy_recipe(recipe, tmp_path / "other recipe", {"train.py": ("0.9 +", "0.8 +")})
     assert "not approved yet" in careful("run", cwd=careful.new(other, "other"), code=2).err
 
 
@@ -115,9 +117,8 @@ def test_ours_need_no_approval_in_a_clone_too(careful, tmp_path, isolated, monke
     project = Project(careful.new("digits-cnn"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another persons"))
     require_consent(load_recipe(project), project.root)
-    ours = copy_recipe(
-        data_dir("recipes") / "digits-cnn", tmp_path / "forged recipe", {"train.py": ("import", "import os, ")}
-    )
+    edit = {"train.py": ("import", "import os, ")}
+    ours = copy_recipe(data_dir("recipes") / "digits-cnn", tmp_path / "forged recipe", edit)
     error = careful("run", cwd=careful.new(ours, "forged"), code=2).err
     assert "digits-cnn is not a recipe of ours" in error  # whatever it calls itself
     text = (project.root / "recipe.yaml").read_text().replace("epochs: 20", "epochs: 21")
@@ -137,8 +138,8 @@ def test_what_a_person_sets_of_ours_is_approved_with_it(careful):
 
 def test_approval_where_the_home_cannot_be_written(careful, recipe, tmp_path, monkeypatch):
     project = careful.new(recipe)
-    (tmp_path / "state").write_text("in the way")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "in the way").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "in the way"))
     digest = trusted_digest(careful, project)
     careful("run", "--smoke", "--trust", digest, cwd=project)
 
