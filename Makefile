@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench schema clean
+.PHONY: demo test lint bench fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,18 @@ lint: .venv/dev-ready
 # Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.
 bench: .venv/dev-ready
 	$(BIN)/python benchmarks/run.py
+
+# Feeds every reader, recipes and evidence with bytes that reach ever more of their code, 20 s each.
+fuzz: .venv/dev-ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris>=2.3"
+	for target in stdout json csv tensorboard trainer_state recipe evidence reports; do \
+		echo "== $$target"; \
+		$(BIN)/python tests/fuzz/by_coverage.py $$target -max_total_time=20 -max_len=4096 -verbosity=0 || exit 1; \
+	done
+
+# Removes each guard of tests/hostile in turn and shows that a test fails without it.
+mutate-guards: .venv/dev-ready
+	$(BIN)/python tests/hostile/mutate_guards.py
 
 # Writes recipes/recipe.schema.json anew from the records.
 schema: .venv/dev-ready

@@ -90,7 +90,12 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
     Raises:
         BrokenFileError: with all problems, each as `source:line`.
     """
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"has the character {text[error.position]!r}, which no text file has: remove it"
+        raise BrokenFileError(source, [Problem(source=source, line=line, where="", message=message)]) from error
     try:
         node = loader.get_single_node()
         if node is None:

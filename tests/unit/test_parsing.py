@@ -57,6 +57,7 @@ def test_good_recipe_is_read_and_written_without_loss():
         ("- 1", "f:1: must be a mapping of keys"),
         ("a: !!python/object:os.system x", "f:1: could not determine a constructor"),
         ("? [1]\n: 2", "f:1: a key must be plain text"),
+        ("a: 1\nb: \x00", "f:2: has the character '\\x00', which no text file has"),
     ],
 )
 def test_broken_yaml(text, expected):
