@@ -101,10 +101,15 @@ def _read(folder: Path, *, origin: str, shown: str) -> FoundRecipe:
     if missing:
         hint = f"make it: scaffold recipes calibrate {folder}" if missing == [recipe.calibration] else None
         raise UsageError(f"{shown} names files that are not beside it: {', '.join(missing)}", hint=hint)
+    require_own_files(recipe, folder)
+    return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=origin)
+
+
+def require_own_files(recipe: Recipe, folder: Path) -> None:
+    """Raise UsageError if a file that a recipe names is a link out of its folder."""
     outside = [name for name in recipe.recipe_files() if not (folder / name).resolve().is_relative_to(folder.resolve())]
     if outside:
-        raise UsageError(f"{shown} names files that are links out of its folder: {', '.join(outside)}")
-    return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=origin)
+        raise UsageError(f"recipe.yaml names files that are links out of its folder: {', '.join(outside)}")
 
 
 def _from_git(source: str, *, offline: bool) -> FoundRecipe:

@@ -8,11 +8,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from platformdirs import user_state_path
-
-from scaffold.catalogue import find_recipe, recipe_ids
+from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.errors import ConsentError, MachineError, ScaffoldError
 from scaffold.inputs import data_digests, file_digest
+from scaffold.person import state_dir
 from scaffold.project import read_text, write_text
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
@@ -47,7 +46,9 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
 
     Raises:
         ConsentError: none of these; says what would run.
+        UsageError: a file that the recipe names is a link out of its folder.
     """
+    require_own_files(recipe, recipe_dir)
     wanted = consent_digest(recipe, recipe_dir)
     if _approval(wanted).exists():
         return
@@ -70,7 +71,7 @@ def approve(recipe: Recipe, recipe_dir: Path) -> None:
 
 
 def _approval(wanted: str) -> Path:
-    return user_state_path("mlloop-new") / "approved" / wanted
+    return state_dir() / "approved" / wanted
 
 
 def _is_ours(recipe: Recipe, wanted: str) -> bool:
@@ -105,7 +106,7 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     values = {**recipe.hyperparameters, "seed": "SEED", "reference": "REFERENCE", "drivers": "DRIVERS"}
     for name, command in _commands(recipe):
         words = " ".join(fill_slots(word, values) for word in command.argv)
-        network = "   WITH THE NETWORK" if command.network else ""
+        network = "   WITH THE NETWORK, and what listens on this machine" if command.network else ""
         lines.append(f"  {name:9}  {words}{f'   in {command.directory}/' if command.directory else ''}{network}")
         lines += [f"  {'':9}  {key}={fill_slots(value, values)}" for key, value in command.variables.items()]
     for patch in reference.patches:

@@ -93,13 +93,28 @@ def lock_fits(project: Project, environment: Environment) -> bool:
 
 
 def _require_whole_lock(project: Project) -> None:
-    """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one."""
+    """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
+
+    Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be obeyed.
+    """
     text = read_text(project.lock)
+    hint = "git checkout -- environment.lock; or delete it to resolve anew"
     if _lock_text(text.splitlines()[1:-1]) != text:
-        raise ProjectError(
-            "environment.lock was edited, or cut short",
-            hint="git checkout -- environment.lock; or delete it to resolve anew",
-        )
+        raise ProjectError("environment.lock was edited, or cut short", hint=hint)
+    odd = _odd_line(text)
+    if odd:
+        raise ProjectError(f"environment.lock has the line {odd!r}, which is no package with its version", hint=hint)
+
+
+_LOCK_LINE = re.compile(
+    r"#.*|[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[A-Za-z0-9.!+_-]+( ; [^\\@]*)?( \\)?|"
+    r" +--hash=sha256:[0-9a-f]{64}( \\)?|"
+)
+
+
+def _odd_line(lock_text: str) -> str | None:
+    """The first line that is neither a package with its version, nor a hash, nor a comment."""
+    return next((line for line in lock_text.splitlines() if not _LOCK_LINE.fullmatch(line)), None)
 
 
 def _lock_text(lines: Sequence[str]) -> str:
@@ -206,15 +221,22 @@ def _resolve(
         return _lock_text([*head, *_closure(wanted)])
     version = _find_python(environment.python, offline)
     as_of = environment.as_of or default_as_of()
-    options = ["--python-version", version, "--generate-hashes", "--no-header", "--no-annotate"]
+    options = ["--python-version", version, "--python", sys.executable]
+    options += ["--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
+    own = [str(project.reference / environment.requirements)] if environment.requirements else []
     compiled = _uv(
-        ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()],
+        ["pip", "compile", "-", *own, *options, *_build_options(environment.build), *_index_options()],
         offline,
-        stdin="\n".join(wanted) + "\n",
-        cwd=project.reference,  # where its own requirements file names further ones
+        stdin="\n".join(environment.packages) + "\n",
     )
+    odd = _odd_line(compiled)
+    if odd:
+        raise FetchError(
+            f"{odd!r} is no package with a version that can be pinned",
+            hint="name it by version in environment.packages, and leave out environment.requirements",
+        )
     head = [f"# for {wanted_digest}", f"# python {version}"]
     head += [f"# as of {as_of}"] if as_of else []
     return _lock_text([*head, *compiled.strip().splitlines()])
@@ -254,10 +276,10 @@ def uv_version() -> str:
 def _build(lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool) -> Path:
     folder = cache_dir("environments") / f"{lock[:24]}-{version}"
     python, marker = folder / "bin" / "python", folder / "complete"
-    if marker.exists():
+    if marker.exists() and python.exists():
         return python
     with exclusive(folder):
-        if not marker.exists():
+        if not (marker.exists() and python.exists()):
             _fill(folder, python, version, lock_text, may_build, offline)
             marker.touch()
     return python
@@ -270,10 +292,11 @@ def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: S
     requirements.write_text(lock_text)
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
-        ["pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", str(python), *hashes,
+        ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes,
          *_build_options(may_build), *_index_options(), "-r", str(requirements)],
         offline,
     )  # fmt: skip
+    _compile_bytecode(folder, python)
 
 
 def _build_options(may_build: Sequence[str]) -> list[str]:
@@ -285,12 +308,27 @@ def _index_options() -> list[str]:
     return list(translate(read_pip_settings()).options)
 
 
-def _uv(arguments: list[str], offline: bool, stdin: str | None = None, cwd: Path | None = None) -> str:
+def _compile_bytecode(folder: Path, python: Path) -> None:
+    """Compile once what no run may write to, by the interpreter that the environment was made from.
+
+    Not by the environment's own: that would run what its packages bring for every start (.pth files), unconfined.
+    """
+    command = [str(python.resolve()), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
+    subprocess.run(command, capture_output=True, check=False, cwd=folder)  # what does not compile is told when it runs
+
+
+def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
     environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1", "PATH": _search_path()}
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run(
-        [_uv_program(), *arguments], input=stdin, capture_output=True, text=True, env=environment, cwd=cwd, check=False
+        [_uv_program(), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=cache_dir("environments"),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
     )
     if done.returncode != 0:
         reason = "\n  ".join(line.rstrip() for line in done.stderr.strip().splitlines()[-12:])

@@ -1,6 +1,7 @@
 """Where things lie in a project, and how they are read and written: whole, or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -93,7 +94,8 @@ def find_project(start: Path) -> Project:
 
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
-    for name in (".scaffold", "evidence", "reference", "drivers", "patches", "data"):
+    state = (".scaffold", *(f".scaffold/{name}" for name in ("runs", "lock", "status.json", "uncommitted")))
+    for name in (*state, "evidence", "reference", "drivers", "patches", "data"):
         if (folder / name).is_symlink():
             raise ProjectError(f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}")
 
@@ -127,6 +129,8 @@ def read_text(path: Path) -> str:
         ProjectError: it is not there or not text.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ProjectError(f"{path} is no file", hint="move it away")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ProjectError(f"{path} is missing", hint=f"git checkout -- {path}") from error
@@ -183,8 +187,9 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         if aside:
             Path(aside).unlink(missing_ok=True)
+        room = "; free some space and repeat" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise MachineError(
-            f"could not write {path}: {error.strerror or error}", hint="nothing was changed; free some space and repeat"
+            f"could not write {path}: {error.strerror or error}", hint=f"nothing was changed{room}"
         ) from error
 
 
@@ -197,23 +202,32 @@ def make_durable(folder: Path) -> None:
         os.close(handle)
 
 
+def make_ordinary(folder: Path) -> None:
+    """Give the person back what a stranger's program left: readable and writable, and no longer run as its owner."""
+    pending = [folder]
+    while pending:
+        place = pending.pop()
+        with contextlib.suppress(OSError):  # gone meanwhile, or another owner's: told by whoever reads it
+            place.chmod(0o700 | place.lstat().st_mode & 0o755)
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(Path(entry.path))
+                    elif entry.is_file(follow_symlinks=False):
+                        mode = entry.stat(follow_symlinks=False).st_mode & 0o7777
+                        if mode != (ordinary := 0o600 | mode & 0o755):
+                            Path(entry.path).chmod(ordinary)
+
+
 def remove(folder: Path) -> None:
     """Remove a folder and all in it, whatever modes and depths a stranger's program gave it; links are not followed."""
     import shutil
 
-    def allow_and_repeat(function: Any, path: str, _: Any) -> None:
-        with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            if not Path(path).is_symlink():
-                Path(path).chmod(0o700)
-            function(path)
-
-    for _ in range(2):  # the second time for what lay in folders that could not be listed
-        with contextlib.suppress(RecursionError):  # nested deeper than Python goes
-            shutil.rmtree(folder, onerror=allow_and_repeat)
-        if not folder.exists():
-            return
-    subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
+    make_ordinary(folder)
+    with contextlib.suppress(RecursionError):  # nested deeper than Python goes
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 
 @contextlib.contextmanager
@@ -226,7 +240,8 @@ def only_one(project: Project) -> Iterator[None]:
     import fcntl
 
     project.state.mkdir(exist_ok=True)
-    with (project.state / "lock").open("a+") as file:
+    handle = os.open(project.state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

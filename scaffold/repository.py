@@ -1,8 +1,8 @@
 """Git, called with explicit arguments. The only module that imports GitPython.
 
 A repository from elsewhere is a stranger's: no hooks, no file-system monitor, no submodules, no filters, and only the
-transports named in `_NETWORK`. Of the person's own configuration only what `_PERSONS` names is used. User text is never
-an option: it stands behind `--` or was checked by `fields`.
+transports named in `_TRANSPORTS`. Of the person's own configuration only what `_PERSONS` names is used. User text is
+never an option: it stands behind `--` or was checked by `fields`.
 """
 
 import functools
@@ -30,10 +30,6 @@ _HARDENED = (
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
 _NETWORK = (
-    "-c", "protocol.allow=never",
-    "-c", "protocol.https.allow=always",
-    "-c", "protocol.ssh.allow=always",
-    "-c", "protocol.file.allow=always",
     "-c", "fetch.fsckObjects=true",
     "-c", "fetch.unpackLimit=1",
     # Harmless slips that old, well-known repositories carry; everything else fsck finds is refused.
@@ -41,10 +37,16 @@ _NETWORK = (
     "-c", "fetch.fsck.badTimezone=ignore",
     "-c", "fetch.fsck.missingSpaceBeforeDate=ignore",
 )  # fmt: skip
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0",
+    # Above any configuration, also that of a project that was handed over with its .git. No object is fetched on the
+    # way to another, and none stands for another.
+    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1",
+}  # fmt: skip
+_TRANSPORTS = {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
 _CLEARED = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX",
-    "GIT_EXTERNAL_DIFF", "GIT_ALLOW_PROTOCOL", "GIT_TEMPLATE_DIR",
+    "GIT_EXTERNAL_DIFF", "GIT_TEMPLATE_DIR",
 )  # fmt: skip
 _PERSONS = re.compile(
     r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.sshcommand|ssh\.variant",
@@ -277,7 +279,7 @@ class Repository:
         arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
         arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
         try:
-            self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), None, _NETWORK)
+            self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK)
         except _GitError as error:
             raise FetchError(f"could not fetch from {url}: {error}") from error
 
@@ -289,7 +291,7 @@ class Repository:
         """
         try:
             listed = self._execute(
-                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"), None, None, _NETWORK
+                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"), None, _TRANSPORTS, _NETWORK
             )
         except _GitError as error:
             raise FetchError(f"could not ask {url} for {name!r}: {error}") from error
@@ -375,15 +377,17 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
 def _persons_configuration(folder: Path) -> Mapping[str, str]:
     """Variables that stand for the person's configuration files, with what `_PERSONS` lets through.
 
-    Asked in the folder, since includes may depend on it; the folder's own configuration is not the person's.
+    Asked in the folder, since includes may depend on it. The folder's own configuration may be a stranger's, if it was
+    handed over with its .git: the filters that it names are emptied.
     """
     command = ["config", "--list", "--null", "--show-scope", "--includes"]
     words = str(_execute(folder, command, env=_ENVIRONMENT)).split("\0")
-    settings = [
-        (key, value)
-        for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False)
-        if scope in ("system", "global", "command") and _PERSONS.fullmatch(key)
-    ]
+    settings = []
+    for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False):
+        if scope in ("system", "global", "command") and _PERSONS.fullmatch(key):
+            settings.append((key, value))
+        elif scope in ("local", "worktree") and key.startswith("filter."):
+            settings.append((key, "false" if key.endswith(".required") else ""))
     given = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}

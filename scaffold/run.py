@@ -59,7 +59,7 @@ def make_runs(
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
     """
     with only_one(project):
-        for unfinished in project.runs.glob(".*"):
+        for unfinished in project.runs.glob(".s*-*-*-*"):
             discard(Workspace(unfinished))  # left by a scaffold that was killed
         while True:
             records = runs_of(plan)

@@ -92,10 +92,10 @@ def load_status(project: Project) -> Status:
     fingerprint = _fingerprint(project)
     cache = project.state / "status.json"
     try:
-        stored = json.loads(cache.read_text())
+        stored = json.loads(cache.read_text() if cache.is_file() else "")
         if stored["fingerprint"] == fingerprint:
             return Status.from_mapping(stored["status"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not there or not ours: work it out
     status = _work_out(project)
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same

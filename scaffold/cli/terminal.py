@@ -131,7 +131,7 @@ def print_json(content: Any) -> None:
 
 def width() -> int:
     """Columns of the terminal; plenty where there is none."""
-    return min(shutil.get_terminal_size((140, 24)).columns, 140)
+    return min(max(shutil.get_terminal_size((140, 24)).columns, 40), 140)
 
 
 def paint_for(stream: Any) -> Callable[[str, str], str]:

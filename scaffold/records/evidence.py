@@ -108,6 +108,7 @@ class RunRecord(Record):
     started: str = Field(description="UTC, ISO 8601")
     wall_time_s: float
     kept: Mapping[str, int] = Field(default={}, description="bytes of each of its files: one cut short shows")
+    signature: str = Field(default="", description="made with the person's own key over all the rest")
 
 
 class JudgedRun(Record):

@@ -52,7 +52,7 @@ def _sha256(text: str) -> str:
 def _pattern(text: str) -> str:
     try:
         groups = re.compile(text).groupindex
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from error
     if "value" not in groups:
         raise ValueError("must have a group (?P<value>...) around the number (and may have (?P<step>...))")

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scaffold.errors import BrokenFileError, Problem
 
 Place = tuple[str | int, ...]
+_MOST_CHARACTERS = 1_000_000
+"""Of a file that people write; a third of a second to read."""
+
 RecordT = TypeVar("RecordT", bound="Record")
 
 
@@ -90,6 +93,9 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
     Raises:
         BrokenFileError: with all problems, each as `source:line`.
     """
+    if len(text) > _MOST_CHARACTERS:
+        message = f"has {len(text)} characters; at most {_MOST_CHARACTERS} are read"
+        raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=message)])
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:

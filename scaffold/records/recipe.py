@@ -235,13 +235,13 @@ class Resources(Record):
 
     device: Literal["cpu", "cuda", "mps"]
     cores: Annotated[int, Field(ge=1, le=4096)] = 1
-    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+    memory_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
         default=None, description="of all its processes together, in 1e9 bytes; default: nine tenths of the machine's"
     )
-    disk_gb: Annotated[float, Field(gt=0)] | None = Field(
+    disk_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
         default=None, description="of its copy, in 1e9 bytes; default: what is free, less a floor"
     )
-    output_mb: Annotated[float, Field(gt=0)] = Field(
+    output_mb: Annotated[float, Field(gt=0, le=1e6)] = Field(
         default=1000, description="that a step may print, in 1e6 bytes for each of its two streams"
     )
     run_time_s: Annotated[float, Field(gt=0)]
@@ -399,22 +399,23 @@ def _slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     for name in set(OWN_SLOTS) & set(hyperparameters):
         yield ("hyperparameters", name), f"{{{name}}} is a slot of our own: rename it"
     commands = data.get("commands")
-    seeded = False
+    slotted = unread = False
     for step, command in commands.items() if isinstance(commands, Mapping) else ():
         try:
             parsed = Command.model_validate(command)
         except ValueError:
-            continue  # reported as a field of its own
+            unread = True  # reported as a field of its own
+            continue
         for word in (*parsed.argv, *parsed.variables.values()):
             for slot in find_slots(word):
-                seeded |= slot == "seed"
+                slotted |= slot == "seed"
                 if slot not in (*hyperparameters, *OWN_SLOTS):
                     yield (
                         ("commands", step, "run"),
                         f"{{{slot}}} is no hyperparameter and none of {', '.join(OWN_SLOTS)}",
                     )
     how = data["seeds"].get("how") if isinstance(data.get("seeds"), Mapping) else None
-    if how == "argument" and not seeded:
+    if how == "argument" and not (slotted or unread):
         yield ("seeds", "how"), "argument needs a {seed} slot in a command"
-    if how in ("variable", "offset", "inject", "none") and seeded:
+    if how in ("variable", "offset", "inject", "none") and slotted:
         yield ("seeds", "how"), f"a command has a {{seed}} slot: write argument, not {how}"

@@ -20,8 +20,8 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
     if not root.is_dir():
         raise FetchError(f"the recipe's reference folder {root} does not exist")
     files = list(list_files(root))
-    if any(file.is_symlink() for file in files):
-        raise FetchError(f"{root} has links; a reference in a folder must be plain files")
+    if any(not stat.S_ISREG(file.lstat().st_mode) or "\n" in file.name for file in files):
+        raise FetchError(f"{root} has links, pipes or odd names; a reference in a folder must be plain files")
     if any(".git" in file.relative_to(root).parts for file in files):
         raise FetchError(f"{root} has a repository in it", hint="pin it as git + revision, or remove its .git")
     ids = into.write_blobs(files)
@@ -52,7 +52,9 @@ def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:
 
 
 def blob_id(file: Path) -> str:
-    """The git id of a file's bytes, or of where a link leads."""
+    """The git id of a file's bytes, or of where a link leads; empty for what git cannot hold."""
+    if not (file.is_symlink() or file.is_file()):
+        return ""  # a pipe would be waited for
     content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
@@ -61,14 +63,19 @@ def list_files(root: Path) -> Iterator[Path]:
     """Files and links below a folder, leftovers left out."""
     for folder, names, files in os.walk(root):
         linked = [name for name in names if (Path(folder) / name).is_symlink()]
-        names[:] = sorted(name for name in names if name not in _LEFTOVERS and name not in linked)
+        names[:] = sorted(name for name in names if not is_leftover(name) and name not in linked)
         for name in sorted([*files, *linked]):
-            if name not in _LEFTOVERS and not name.endswith(".pyc"):
+            if not is_leftover(name):
                 yield Path(folder) / name
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a name is none of a reference's: no run may use it, since no id vouches for it."""
+    return name in _LEFTOVERS or name.endswith(".pyc")
+
+
 def content_id(root: Path) -> str:
-    """The git tree id that a folder's bytes have, without git.
+    """The git tree id that a folder's bytes have, without git; that of no folder where it has what git cannot hold.
 
     Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
@@ -78,7 +85,9 @@ def content_id(root: Path) -> str:
             if parent in trees:
                 break
             trees[parent] = []
-        trees[file.parent].append((os.fsencode(file.name), _mode(file).encode(), bytes.fromhex(blob_id(file))))
+        trees[file.parent].append(
+            (os.fsencode(file.name), _mode(file).encode(), bytes.fromhex(blob_id(file)).ljust(20, b"\0"))
+        )
     for folder in sorted(trees, key=lambda path: len(path.parts), reverse=True):
         # Git sorts a tree's entries as if folders ended in a slash.
         ordered = sorted(trees[folder], key=lambda entry: entry[0] + (b"/" if entry[1] == b"40000" else b""))

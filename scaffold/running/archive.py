@@ -8,11 +8,11 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
 from scaffold.records.recipe import Recipe
-from scaffold.running.recording import is_whole, read_again
+from scaffold.running.recording import is_own, read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; unreadable and damaged ones are not runs.
+    """Records of the runs with these inputs, by seed and attempt; damaged ones, and those that somebody else made, are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """
@@ -22,7 +22,7 @@ def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = F
             record = read_record(RunRecord, folder / "run.json")
         except (BrokenFileError, MachineError, ProjectError):
             continue
-        if record.inputs != inputs or not is_whole(record, folder):
+        if record.inputs != inputs or not is_own(record, folder):
             continue
         ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
         if ended_well and record.reading != recipe.reading_digest():

@@ -1,6 +1,7 @@
 """Reads and records what a run left. A run that was killed leaves no record."""
 
 import contextlib
+import hmac
 import json
 import math
 import os
@@ -12,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.errors import RunError
+from scaffold.person import sign
 from scaffold.project import make_durable, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
+from scaffold.records.parsing import digest
 from scaffold.records.recipe import Recipe
 from scaffold.resources import FREE_BYTES, describe_machine
 from scaffold.running.launcher import Running, discard
@@ -62,6 +65,7 @@ def finish(running: Running) -> RunRecord:
         machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
         wall_time_s=time.monotonic() - running.started_s, kept=_write_series(series, workspace),
     )  # fmt: skip
+    record = signed(record)
     write_record(record, workspace.folder / "run.json")
     for leftover in (result, workspace.folder / "supervisor.json"):
         leftover.unlink()
@@ -81,8 +85,15 @@ def _write_series(series: dict[str, list[tuple[int, float]]], workspace: Workspa
     return {file.relative_to(workspace.folder).as_posix(): file.stat().st_size for file in files}
 
 
-def is_whole(record: RunRecord, folder: Path) -> bool:
-    """Whether every file that belongs to a run has the size that it was left with."""
+def signed(record: RunRecord) -> RunRecord:
+    """The same with the person's signature."""
+    return record.model_copy(update={"signature": sign(digest(record.model_dump(mode="json", exclude={"signature"})))})
+
+
+def is_own(record: RunRecord, folder: Path) -> bool:
+    """Whether the person made this run, and every file that belongs to it has the size that it was left with."""
+    if not hmac.compare_digest(signed(record).signature, record.signature):
+        return False
     sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else None for name in record.kept}
     return sizes == dict(record.kept)
 
@@ -164,6 +175,7 @@ def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
     outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
     changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
     fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})
+    fresh = signed(fresh)
     write_record(fresh, folder / "run.json")
     return fresh
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from scaffold.datasets import place
 from scaffold.errors import MachineError
 from scaffold.records.recipe import Recipe
+from scaffold.references.folder import is_leftover
 from scaffold.repository import apply_patch
 
 _MOST_CHARACTERS = 70
@@ -68,6 +69,10 @@ class Workspace:
         return self.folder / "home"
 
 
+def _leftovers(_: str, names: list[str]) -> set[str]:
+    return {name for name in names if is_leftover(name)}
+
+
 def remove_short_name(workspace: Workspace) -> None:
     """Remove the link that `fill` made, if it made one."""
     if workspace.short_temporary != workspace.temporary:
@@ -86,7 +91,7 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
             folder.mkdir(parents=True)
         if workspace.short_temporary != workspace.temporary:
             workspace.short_temporary.symlink_to(workspace.temporary)
-        shutil.copytree(reference, workspace.tree, symlinks=True)
+        shutil.copytree(reference, workspace.tree, symlinks=True, ignore=_leftovers)
         for driver in recipe.reference.drivers:
             target = workspace.folder / driver
             target.parent.mkdir(parents=True, exist_ok=True)
