@@ -12,7 +12,7 @@ from scaffold.running.recording import is_own, read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; damaged ones, and those that somebody else made, are not runs.
+    """Records of the runs with these inputs, by seed and attempt; damaged ones and somebody else's are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """

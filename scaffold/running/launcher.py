@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scaffold.project import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.recipe import Command
 from scaffold.resources import FREE_BYTES, memory_bytes, require_free
+from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
 from scaffold.running.sandbox import Policy, confine
@@ -27,6 +28,7 @@ from scaffold.running.workspace import Workspace, fill, remove_short_name
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
+_PROGRESS_LIMIT_S = 1.0
 _USABLE_MEMORY = 0.9
 """Of the machine's memory: what one run may take whose recipe does not say."""
 
@@ -44,7 +46,8 @@ class Running:
     log: Path | None = None
     position: int = 0
     step: int = 0
-    tail: str = field(default="")
+    tail: str = ""
+    is_unreadable: bool = False
 
 
 def start(plan: Plan, seed: int) -> Running:
@@ -136,22 +139,27 @@ def _argv(
 def follow(running: Running) -> int:
     """How many steps of its progress a run has reached; reads only what was written since the last call."""
     progress = running.plan.recipe.progress
-    if progress is None:
-        return 0
+    if progress is None or running.is_unreadable:
+        return running.step
     suffix, pattern = (".out", progress.stdout) if progress.stdout else (".err", progress.stderr or "")
     logs = sorted(running.workspace.logs.glob(f"*{suffix}"))
     if not logs:
         return 0
     if logs[-1] != running.log:
         running.log, running.position, running.tail = logs[-1], 0, ""
-    with logs[-1].open("rb") as file:
-        file.seek(running.position)
-        fresh = file.read(1 << 20)
-    running.position += len(fresh)
-    *lines, running.tail = re.split(r"[\r\n]", running.tail + fresh.decode(errors="replace"))
-    running.tail = running.tail[-2000:]
-    steps = [match["step"] for line in lines if (match := re.search(pattern, line[:2000]))]
-    if steps and steps[-1].isdigit():
+    try:
+        with logs[-1].open("rb") as file:
+            file.seek(running.position)
+            fresh = file.read(1 << 20)
+        running.position += len(fresh)
+        *lines, running.tail = re.split(r"[\r\n]", running.tail + fresh.decode(errors="replace"))
+        running.tail = running.tail[-2000:]
+        with time_limit(_PROGRESS_LIMIT_S, "progress"):
+            steps = [match["step"] for line in lines if (match := re.search(pattern, line[:2000]))]
+    except (OSError, RunError):
+        running.is_unreadable = True  # it is only a bar
+        return running.step
+    if steps and steps[-1] and re.fullmatch("[0-9]{1,15}", steps[-1]):
         running.step = int(steps[-1])
     return running.step
 

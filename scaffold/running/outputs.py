@@ -1,7 +1,11 @@
 """Files that a run left, read as a stranger's: plain files inside its folder, of a size that can be read."""
 
+import contextlib
 import os
+import signal
 import stat
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,9 +22,12 @@ def find_output(tree: Path, relpath: str) -> Path:
         RunError: it is not there, or a link that leads out.
     """
     path = tree / relpath
-    if not path.exists():
-        raise RunError(f"the run did not write {relpath}")
-    resolved = path.resolve()
+    try:
+        resolved = path.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise RunError(f"the run did not write {relpath}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
+        raise RunError(f"{relpath} that the run left cannot be read: {error}") from error
     if not resolved.is_relative_to(tree.resolve()):
         raise RunError(f"{relpath} is a link out of the run's folder")
     return resolved
@@ -52,3 +59,26 @@ def read_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
     """All bytes of a plain file; see `open_output`."""
     with open_output(path, most_bytes) as file:
         return file.read(most_bytes)
+
+
+@contextlib.contextmanager
+def time_limit(limit_s: float, what: str) -> Iterator[None]:
+    """Bound the reading of what a stranger wrote, which a stranger's pattern may make endless.
+
+    Raises:
+        RunError: it took longer.
+    """
+
+    def give_up(*_: object) -> None:
+        raise RunError(f"{what}: reading it took longer than {limit_s:g} s", hint="simplify its pattern")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no alarm reaches it
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,35 +1,68 @@
-"""Processes of a run that outlived their supervisor: found by what they were started with, and ended."""
+"""Processes of a run that outlived their supervisor: found by where they come from, and ended.
+
+Needed only where a supervisor was killed. Inside bubblewrap everything ends with it; elsewhere it may live on.
+"""
 
 import contextlib
+import ctypes
 import os
 import signal
+import sys
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def adopt_orphans() -> set[int]:
+    """Make what a killed supervisor leaves behind this process's own children, so that it can be found.
+
+    Returns:
+        the children that it has already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return set(_children())
+
+
+def end_orphans(keep: Collection[int]) -> None:
+    """Kill adopted processes: all children of this process but these."""
+    _end(lambda: [pid for pid in _children() if pid not in keep])
 
 
 def end_processes(folder: Path) -> None:
-    """Kill every process of this user that was started to report to a run's folder; for when a supervisor was killed.
-
-    Inside bubblewrap everything ends with it; elsewhere what the run started may live on.
-    """
+    """Kill every process of this user that was started to report to a run's folder."""
     wanted = f"SCAFFOLD_SEED_REPORT={folder}/".encode()
+    _end(lambda: [pid for pid in _own_processes() if wanted in _variables(pid)])
+
+
+def _end(find: Callable[[], list[int]]) -> None:
     for _ in range(50):  # what is about to start another one may do so before it is killed itself
-        found = [pid for pid in _own_processes() if wanted in _variables(pid)]
+        found = find()
         if not found:
             return
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
         time.sleep(0.01)
+
+
+def _children() -> list[int]:
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []  # no Linux
 
 
 def _own_processes() -> list[int]:
     try:
-        return [
-            int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and int(path.name) != os.getpid()
-        ]
+        names = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [int(name) for name in names if int(name) != os.getpid()]
     except OSError:
-        return []  # no Linux
+        return []
 
 
 def _variables(pid: int) -> bytes:

@@ -1,25 +1,22 @@
 """Reads and records what a run left. A run that was killed leaves no record."""
 
-import contextlib
 import hmac
 import json
 import math
 import os
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.errors import RunError
 from scaffold.person import sign
-from scaffold.project import make_durable, remove, write_json, write_record
+from scaffold.project import make_durable, make_ordinary, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
 from scaffold.records.parsing import digest
 from scaffold.records.recipe import Recipe
 from scaffold.resources import FREE_BYTES, describe_machine
-from scaffold.running.launcher import Running, discard
+from scaffold.running.launcher import Running
+from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines, read_metric
 from scaffold.running.variables import is_passed_on
@@ -28,7 +25,7 @@ from scaffold.running.workspace import Workspace, remove_short_name
 
 _NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
-_READING_LIMIT_S = 60
+_READING_LIMIT_S = 60.0
 
 
 def finish(running: Running) -> RunRecord:
@@ -43,10 +40,10 @@ def finish(running: Running) -> RunRecord:
     try:
         document = json.loads(result.read_text())
     except (OSError, ValueError):
-        discard(workspace)
         last = said.decode(errors="replace").strip().splitlines()[-1:]
         ended = f"ended by signal {-running.process.returncode}" if running.process.returncode < 0 else "ended"
         raise RunError(f"seed {running.seed}: its supervisor {': '.join([ended, *last])}") from None
+    make_ordinary(workspace.folder)
     steps = tuple(StepResult.model_validate(step) for step in document["steps"])
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)
     metrics: dict[str, MetricValue] = {}
@@ -186,7 +183,7 @@ def _read_metrics(
     metrics, series, problems = {}, {}, []
     for metric in recipe.metrics:
         try:
-            with _time_limit(f"metric {metric.name}"):
+            with time_limit(_READING_LIMIT_S, f"metric {metric.name}"):
                 metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
         except RunError as error:
             problems.append(error.message + (f" ({error.hint})" if error.hint else ""))
@@ -199,22 +196,3 @@ def _read_metrics(
     if problems:
         return Outcome.NO_METRIC, "; ".join(problems), {}, series
     return Outcome.COMPLETED, "", metrics, series
-
-
-@contextlib.contextmanager
-def _time_limit(what: str) -> Iterator[None]:
-    """Bound the reading of what a stranger wrote, which a stranger's pattern may make endless."""
-
-    def give_up(*_: object) -> None:
-        raise RunError(f"{what}: reading it took longer than {_READING_LIMIT_S} s", hint="simplify its pattern")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # no alarm reaches it
-        return
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, _READING_LIMIT_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -24,7 +24,7 @@ from scaffold.running import landlock
 Kind = Literal["bubblewrap", "landlock", "none"]
 
 _NVIDIA_AND_AMD = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dri", "kfd")
-_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "ptmx", "pts")
+_HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "shm")
 _TMP = Path("/tmp")  # noqa: S108
 TEMPORARY = (_TMP, Path("/var/tmp"))  # noqa: S108
 """Of the hidden places, those that a command in bubblewrap has of its own, empty and writable."""
@@ -85,7 +85,10 @@ def require_sandbox() -> Sandbox:
 def _sandbox(kind: str) -> Sandbox:
     if kind == "bubblewrap":
         return Sandbox(kind="bubblewrap")
-    doors = ["UDP", "sockets that are files", "changing the mode of your files", "seeing names of hidden files"]
+    doors = [
+        "UDP", "sockets that are files", "shared memory", "modes of your files and names of hidden ones",
+        "command lines and resource limits of your other processes",
+    ]  # fmt: skip
     if landlock.find_version() < 6:
         doors.append("signals to your other processes")
     return Sandbox(kind="landlock", open_doors=tuple(doors))
@@ -162,12 +165,17 @@ def hidden_places() -> list[Path]:
 _ISOLATION = ("--unshare-all", "--die-with-parent", "--cap-drop", "ALL")
 
 
+_MACHINE_WIDE = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
+"""What a root may write in /proc although it has no capability, and which is the whole machine's."""
+
+
 def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -> list[str]:
     hidden = hidden_places()
     devices = _accelerator_devices() if policy.accelerator else []
     empty = [*_size(_EMPTY_FOLDER_BYTES), "--tmpfs"]
     words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *(["--share-net"] if policy.network else [])]
     words += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    words += [word for place in _MACHINE_WIDE for word in ("--ro-bind-try", place, place)]
     words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += [word for device in devices for word in ("--dev-bind-try", device, device)]
     for place in hidden:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from scaffold.errors import RunError
 from scaffold.records.evidence import RunRecord
-from scaffold.running.launcher import Running, follow, start, stop
+from scaffold.running.launcher import Running, discard, follow, start, stop
 from scaffold.running.plan import Plan
+from scaffold.running.processes import adopt_orphans, end_orphans
 from scaffold.running.recording import finish
 
 _REFRESH_S = 0.25
@@ -36,6 +37,7 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
     Raises:
         RunError: nothing is left of a run, as when its supervisor was killed; raised when the others have ended.
     """
+    foreign = adopt_orphans()
     waiting = deque(seeds)
     active: dict[int, Running] = {}
     records: list[RunRecord] = []
@@ -54,8 +56,10 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
                 running = active.pop(descriptor)
                 try:
                     records.append(finish(running))
-                except RunError as error:
-                    lost.append(error.message)
+                except (RunError, OSError) as error:
+                    lost.append(error.message if isinstance(error, RunError) else f"seed {running.seed}: {error}")
+                    end_orphans({*foreign, *(other.process.pid for other in active.values())})
+                    discard(running.workspace)
                     continue
                 watcher.ended(records[-1])
             for running in active.values():
