@@ -1,15 +1,16 @@
 """What is kept with the person, outside of any project: approvals, and the key that their own runs are signed with."""
 
 import contextlib
+import functools
 import hashlib
 import hmac
 import os
+import re
 from pathlib import Path
 
 from platformdirs import user_state_path
 
-from scaffold.errors import MachineError
-from scaffold.project import write_text
+_KEY_BYTES = 32
 
 
 def state_dir() -> Path:
@@ -25,16 +26,26 @@ def sign(text: str) -> str:
     return hmac.new(_key(), text.encode(), hashlib.sha256).hexdigest()
 
 
-_passing_key: list[bytes] = []
+@functools.cache
+def _passing_key() -> bytes:
+    return os.urandom(_KEY_BYTES)
 
 
 def _key() -> bytes:
     path = state_dir() / "key"
-    with contextlib.suppress(OSError, ValueError):
-        return bytes.fromhex(path.read_text())
-    if not _passing_key:
-        _passing_key.append(os.urandom(32))
-        with contextlib.suppress(MachineError):
-            write_text(path, _passing_key[0].hex())
-            path.chmod(0o600)
-    return _passing_key[0]
+    for _ in range(3):
+        try:
+            text = path.read_text(errors="replace")
+            if re.fullmatch(f"[0-9a-f]{{{2 * _KEY_BYTES}}}", text):
+                return bytes.fromhex(text)
+            path.unlink()  # cut short; runs signed with it are made again
+        except FileNotFoundError:
+            pass
+        except OSError:
+            break
+        with contextlib.suppress(OSError):  # another process was faster, or it cannot be kept
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(os.urandom(_KEY_BYTES).hex())
+    return _passing_key()

@@ -1,7 +1,7 @@
 """Confines a program by Landlock, then becomes it. A program of its own: `python -I -S landlock.py POLICY PROGRAM ...`.
 
-POLICY is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}}; everything not
-named is closed. Standard library only. Prints the kernel's Landlock version when called without arguments.
+POLICY is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}, "filter": hex};
+everything not named is closed. Standard library only. Called without arguments it prints the kernel's Landlock version.
 
 Source of numbers and structures: linux/landlock.h; https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -18,6 +18,7 @@ NEEDED_VERSION = 4
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _RULE_PATH_BENEATH, _CREATE_RULESET_VERSION = 1, 1
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _MOST_CAPABILITIES = 24, 38, 64
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _IOCTL_DEVICE = 1 << 14, 1 << 15
@@ -70,6 +71,19 @@ def restrict(readable: list[str], writable: list[str], *, network: bool) -> None
     os.close(ruleset)
 
 
+def install_filter(program: bytes) -> None:
+    """Have the kernel apply a filter of system calls to this process and all it starts.
+
+    Raises:
+        OSError: the kernel does not do it.
+    """
+    if program:
+        code = ctypes.create_string_buffer(program)
+        counted = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))  # struct sock_fprog
+        libc = ctypes.CDLL(None, use_errno=True)
+        _require(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, counted, 0, 0), "seccomp")
+
+
 def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -89,6 +103,7 @@ def main(arguments: list[str]) -> None:
         return
     policy = json.loads(arguments[0])
     restrict(policy["readable"], policy["writable"], network=policy["network"])
+    install_filter(bytes.fromhex(policy["filter"]))
     os.execve(arguments[1], arguments[1:], policy["variables"])  # noqa: S606 - the launcher resolved the program
 
 

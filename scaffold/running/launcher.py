@@ -21,7 +21,7 @@ from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
-from scaffold.running.sandbox import Policy, confine
+from scaffold.running.sandbox import FILTER_DESCRIPTOR, Policy, confine
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill, remove_short_name
@@ -100,14 +100,16 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
         variables = run_variables(plan, seed, workspace, command, values)
         watched = watch_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
-        wrapper, environment = confine(plan.sandbox, policy, directory, variables | watched)
+        wrapper = confine(plan.sandbox, policy, directory, variables | watched)
         steps.append(
             {
                 "name": name,
                 "argv": _argv(plan, name, command, values, variables, directory),
-                "wrapper": wrapper,
+                "wrapper": wrapper.words,
+                "filter": wrapper.socket_filter.hex(),
+                "filter_descriptor": FILTER_DESCRIPTOR,
                 "directory": str(directory),
-                "environment": dict(environment),
+                "environment": dict(wrapper.variables),
                 "stdout": str(workspace.logs / f"{index}-{name}.out"),
                 "stderr": str(workspace.logs / f"{index}-{name}.err"),
                 "timeout_s": command.timeout_s,

@@ -20,6 +20,7 @@ from typing import Literal
 
 from scaffold.errors import MachineError
 from scaffold.running import landlock
+from scaffold.running.seccomp import INTERNET, INTERNET6, NETLINK, UNIX, build_filter
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 
@@ -86,9 +87,13 @@ def _sandbox(kind: str) -> Sandbox:
     if kind == "bubblewrap":
         return Sandbox(kind="bubblewrap")
     doors = [
-        "UDP", "sockets that are files", "shared memory", "modes of your files and names of hidden ones",
+        "sockets that are files",
+        "shared memory",
+        "modes of your files and names of hidden ones",
         "command lines and resource limits of your other processes",
-    ]  # fmt: skip
+    ]
+    if not build_filter(()):
+        doors.append("UDP")
     if landlock.find_version() < 6:
         doors.append("signals to your other processes")
     return Sandbox(kind="landlock", open_doors=tuple(doors))
@@ -134,20 +139,41 @@ def landlock_problem() -> str | None:
     return None
 
 
-def confine(
-    sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str]
-) -> tuple[list[str], Mapping[str, str]]:
-    """How to start a command confined, in `directory` with these variables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapper:
+    """How to start a command confined.
 
-    Returns:
-        the words to put before the command's own, and the variables to start them with. Those are not the command's:
-        the recipe's LD_PRELOAD would be loaded into the sandbox's own program, outside.
+    Attributes:
+        words: to put before the command's own.
+        variables: to start them with. Those are not the command's: the recipe's LD_PRELOAD would be loaded into the
+            sandbox's own program, outside.
+        socket_filter: what bubblewrap reads from FILTER_DESCRIPTOR.
     """
+
+    words: list[str]
+    variables: Mapping[str, str]
+    socket_filter: bytes = b""
+
+
+FILTER_DESCRIPTOR = 100
+
+
+def confine(sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str]) -> Wrapper:
+    """How to start a command confined by a sandbox, in `directory` with these variables."""
     if sandbox.kind == "bubblewrap":
-        return _bubblewrap(policy, directory, variables), {}
+        found = _socket_filter("bubblewrap", policy)
+        words = _bubblewrap(policy, directory, variables)
+        words[1:1] = ["--seccomp", str(FILTER_DESCRIPTOR)] if found else []
+        return Wrapper(words=words, variables={}, socket_filter=found)
     if sandbox.kind == "landlock":
-        return _landlock(policy, variables), {}
-    return [], variables
+        return Wrapper(words=_landlock(policy, variables), variables={})
+    return Wrapper(words=[], variables=variables)
+
+
+def _socket_filter(kind: Kind, policy: Policy) -> bytes:
+    """In bubblewrap internet sockets lead nowhere, and libraries may use them among themselves; else they lead out."""
+    internet = (INTERNET, INTERNET6) if kind == "bubblewrap" or policy.network else ()
+    return build_filter((UNIX, NETLINK, *internet))
 
 
 def hidden_places() -> list[Path]:
@@ -211,7 +237,7 @@ def _landlock(policy: Policy, variables: Mapping[str, str]) -> list[str]:
     text = json.dumps(
         {
             "readable": list(map(str, readable)), "writable": list(map(str, writable)), "network": policy.network,
-            "variables": dict(variables),
+            "variables": dict(variables), "filter": _socket_filter("landlock", policy).hex(),
         }
     )  # fmt: skip
     return [sys.executable, "-I", "-S", landlock.__file__, text]

@@ -4,7 +4,8 @@ Started as `python -I -S supervisor.py SPEC`; standard library only, so that it 
 It ends with everything it started when its standard input closes, which happens when its parent dies in any way.
 
 SPEC is JSON: {"result": path, "folder": path, "limits": {"memory_bytes", "folder_bytes", "free_bytes",
-"output_bytes"}, "steps": [{"name", "argv", "wrapper", "directory", "environment", "stdout", "stderr", "timeout_s"}]}.
+"output_bytes"}, "steps": [{"name", "argv", "wrapper", "filter", "filter_descriptor", "directory", "environment",
+"stdout", "stderr", "timeout_s"}]}.
 The result is JSON: {"ended": "completed" | "failed" | "timed_out" | "out_of_memory" | "out_of_disk" |
 "too_much_output" | "stopped", "steps": [...]}.
 """
@@ -64,10 +65,11 @@ def _run_step(
     started = time.monotonic()
     deadline = started + step["timeout_s"]
     killed_before = _killed_for_memory()
-    with Path(step["stdout"]).open("ab") as out, Path(step["stderr"]).open("ab") as err:
+    with Path(step["stdout"]).open("ab") as out, Path(step["stderr"]).open("ab") as err, _filter_file(step):
         process = subprocess.Popen(
             [*step["wrapper"], *step["argv"]], cwd=step["directory"], env=step["environment"],
             stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, preexec_fn=_before_program,
+            pass_fds=(step["filter_descriptor"],) if step["filter"] else (),
         )  # fmt: skip
     ended, status, usage = "completed", None, None
     while True:
@@ -107,6 +109,24 @@ def _run_step(
         "cpu_time_s": usage.ru_utime + usage.ru_stime if usage else 0.0,
         "peak_memory_bytes": max(usage.ru_maxrss * scale if usage else 0, limits.peak_memory_bytes),
     }, ended
+
+
+@contextlib.contextmanager
+def _filter_file(step: dict[str, Any]) -> Iterator[None]:
+    """Hold the filter of system calls where the wrapper reads it."""
+    if not step["filter"]:
+        yield
+        return
+    place = step["filter_descriptor"]
+    read_end, write_end = os.pipe()
+    os.write(write_end, bytes.fromhex(step["filter"]))
+    os.close(write_end)
+    os.dup2(read_end, place)
+    os.close(read_end)
+    try:
+        yield
+    finally:
+        os.close(place)
 
 
 class _Limits:
