@@ -1,11 +1,12 @@
 """Repositories, URLs and configurations that would have git run or write something of theirs."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import TOY, git, git_recipe, make_repository, toy_recipe, write_tree
+from helpers import TOY, TOY_RECIPE, git, git_recipe, make_repository, toy_recipe, write_tree
 
 from scaffold.errors import FetchError
 from scaffold.references import refuse_unsafe
@@ -173,6 +174,19 @@ def test_filters_of_the_person_do_not_change_or_run(cli, tmp_path, person, paylo
     project = cli.new(git_recipe(tmp_path / "recipe", repository, revision))
     assert (project / "reference/model.bin").read_text() == pointer
     assert content_id(project / "reference") == git(repository, "rev-parse", "HEAD^{tree}")
+
+
+def test_filters_of_the_person_by_attributes_in_a_recipe(cli, tmp_path, person, payload):
+    person(f'[filter "lfs"]\n\tclean = {payload}\n\trequired = true\n')
+    files = {"data/.gitattributes": "* filter=lfs\n", "data/x": "1"}
+    datasets = [
+        {"name": f"d{index}", "file": name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "place": f"d{index}",
+         "license": "x"}
+        for index, (name, text) in enumerate(files.items())
+    ]  # fmt: skip
+    claims = [{**TOY_RECIPE["claims"][0], "dataset": "d0"}]
+    project = cli.new(write_tree(toy_recipe(tmp_path / "recipe", datasets=datasets, claims=claims), files))
+    assert git(project, "show", "HEAD:data/x") == "1"
 
 
 def test_filters_are_off_in_reference_for_the_persons_own_git_too(cli, tmp_path, person, payload, upstream):

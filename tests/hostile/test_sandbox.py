@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,16 @@ def test_the_network_is_for_prepare_only_and_only_if_the_recipe_says_so(cli, tmp
     assert (tree / "prepare").read_text() == ("yes" if network else "no")
     assert (tree / "train").read_text() == "no"
     assert record["confinement"]["network"] == (["prepare"] if network else [])
+
+
+@pytest.mark.skipif(sandboxes.landlock_problem() is not None, reason="needs Landlock")
+def test_landlock_alone_closes_tcp(listener):
+    """Also on machines for which no filter of system calls is known."""
+    policy = {"readable": ["/"], "writable": [], "network": False, "variables": {}, "filter": ""}
+    connect = f"import socket; socket.create_connection(('127.0.0.1', {listener[1]}), 2)"
+    words = [sys.executable, "-I", "-S", sandboxes.landlock.__file__, json.dumps(policy), sys.executable, "-c", connect]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Permission denied" in done.stderr
 
 
 def test_no_other_step_may_ask_for_the_network(cli, tmp_path):
