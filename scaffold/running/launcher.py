@@ -24,7 +24,7 @@ from scaffold.running.processes import end_processes
 from scaffold.running.sandbox import FILTER_DESCRIPTOR, Policy, confine
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.watching import watch_variables
-from scaffold.running.workspace import Workspace, fill, remove_short_name
+from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
@@ -62,10 +62,13 @@ def start(plan: Plan, seed: int) -> Running:
     require_free(plan.runs_dir)
     try:
         fill(workspace, plan.recipe, plan.recipe_dir, plan.reference, plan.datasets)
+        if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
+            make_short_name(workspace)
         spec = _spec(plan, seed, workspace)
         path = workspace.folder / "supervisor.json"
         path.write_text(json.dumps(spec))
     except BaseException:
+        remove_short_name(workspace)
         remove(workspace.folder)
         raise
     process = subprocess.Popen(

@@ -73,8 +73,14 @@ def _leftovers(_: str, names: list[str]) -> set[str]:
     return {name for name in names if is_leftover(name)}
 
 
+def make_short_name(workspace: Workspace) -> None:
+    """Link to the temporary folder by its short name, where that is another one."""
+    if workspace.short_temporary != workspace.temporary:
+        workspace.short_temporary.symlink_to(workspace.temporary)
+
+
 def remove_short_name(workspace: Workspace) -> None:
-    """Remove the link that `fill` made, if it made one."""
+    """Remove that link, if there is one."""
     if workspace.short_temporary != workspace.temporary:
         workspace.short_temporary.unlink(missing_ok=True)
 
@@ -89,8 +95,6 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
     try:
         for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary, workspace.home):
             folder.mkdir(parents=True)
-        if workspace.short_temporary != workspace.temporary:
-            workspace.short_temporary.symlink_to(workspace.temporary)
         shutil.copytree(reference, workspace.tree, symlinks=True, ignore=_leftovers)
         for driver in recipe.reference.drivers:
             target = workspace.folder / driver

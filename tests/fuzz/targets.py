@@ -1,6 +1,8 @@
 """What is fed with arbitrary bytes: by hypothesis in the tests, by coverage in `make fuzz`. Each may only refuse."""
 
+import atexit
 import math
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from scaffold.running.watching import read_reports
 from scaffold.verify import read_evidence
 
 FOLDER = Path(tempfile.mkdtemp(prefix="scaffold-fuzz-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 RECIPE = yaml.safe_dump(merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}}), sort_keys=False).encode()
 
 READS = {

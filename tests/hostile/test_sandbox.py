@@ -102,9 +102,9 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def test_nothing_outside_can_be_written(attempt, tmp_path, isolated):
     places = [tmp_path / "project" / name for name in ("recipe.yaml", "reference/train.py", ".git/config", "new")]
     places += [isolated / ".gitconfig", isolated / "cache/mlloop-new/data/x", tmp_path / "x", Path("/etc/x")]
-    attempt("\n".join(f"attempt('x', lambda: open({str(place)!r}, 'a').write('MARKER'))" for place in places))
+    attempt("\n".join(f"attempt('x', lambda: open({str(place)!r}, 'a').write('ESCAPED-HERE'))" for place in places))
     written = {**contents(tmp_path / "project"), **contents(isolated), **contents(tmp_path / "recipe")}
-    assert not [path for path, content in written.items() if b"MARKER" in content and path.name != "train.py"]
+    assert not [path for path, content in written.items() if b"ESCAPED-HERE" in content and path.name != "train.py"]
     assert (tmp_path / "project/reference/train.py").read_bytes() == (
         tmp_path / "recipe/reference/train.py"
     ).read_bytes()
