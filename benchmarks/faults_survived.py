@@ -9,7 +9,6 @@ half-made or different.
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -23,10 +22,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers import living_in, toy_recipe  # noqa: E402
+from helpers import approved, living_in, toy_recipe  # noqa: E402
 
 from scaffold.errors import ScaffoldError  # noqa: E402
-from scaffold.project import Project, load_recipe  # noqa: E402
+from scaffold.project import Project  # noqa: E402
 from scaffold.verify import read_evidence  # noqa: E402
 
 SEEDS = 6
@@ -64,8 +63,7 @@ def make_recipe(work: Path) -> Path:
         work / "recipe", {"train.py": TRAINING}, rule={"alpha": 0.001, "beta": 0.001, "max_seeds": SEEDS},
         commands={"train": {"run": "python train.py {seed}", "timeout_s": 30}, "smoke": None},
     )  # fmt: skip
-    digest = json.loads(scaffold("recipes", "calibrate", recipe, "--json", cwd=work).communicate()[0])["trust"]
-    call("recipes", "calibrate", recipe, "--runs", "20", "--trust", digest, cwd=work)
+    call("recipes", "calibrate", approved(recipe), "--runs", "20", cwd=work)
     with (recipe / "recipe.yaml").open("a") as file:
         file.write("calibration: calibration.json\n")
     return recipe
@@ -157,7 +155,6 @@ def verify_under_fire(
     """One project, verified again and again until it ends, killed on the way."""
     project = work / f"project-{counts['ended']}"
     call("new", project, "--from", recipe, cwd=work)
-    load_recipe(Project(project))
     while True:
         process = scaffold("verify", "--jobs", "2", cwd=project)
         if counts["kills"] < most:

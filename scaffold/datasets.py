@@ -4,9 +4,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,19 +111,22 @@ def _copy_into(aside: Path, dataset: PlacedDataset, recipe_dir: Path, offline: b
         _download(aside, dataset, on_bytes)
 
 
-class _SameSafety(urllib.request.HTTPRedirectHandler):
-    """Follow a redirect only to https; within this machine also from http to http."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
-        stays_here = before.scheme == after.scheme == "http" and after.hostname == before.hostname
-        if after.scheme != "https" and not stays_here:
-            raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
-    opener = urllib.request.build_opener(_SameSafety)
+    import urllib.error  # 20 ms with the servers' protocol below it: only when something is fetched
+    import urllib.parse
+    import urllib.request
+
+    class SameSafety(urllib.request.HTTPRedirectHandler):
+        """Follow a redirect only to https; within this machine also from http to http."""
+
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+            before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
+            stays_here = before.scheme == after.scheme == "http" and after.hostname == before.hostname
+            if after.scheme != "https" and not stays_here:
+                raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    opener = urllib.request.build_opener(SameSafety)
     try:
         with opener.open(dataset.url, timeout=60) as answer, aside.open("wb") as file:
             length = answer.headers.get("Content-Length")

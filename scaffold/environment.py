@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -156,6 +155,8 @@ def _header(lock_text: str, key: str) -> str:
 
 def unmet_requirements(requirements: Iterable[str]) -> list[str]:
     """Those that the running interpreter does not satisfy; a line that is no plain requirement counts as unmet."""
+    from importlib import metadata
+
     unmet = []
     for line in requirements:
         try:
@@ -177,6 +178,8 @@ def unmet_requirements(requirements: Iterable[str]) -> list[str]:
 
 def _closure(requirements: Iterable[str]) -> list[str]:
     """`name==version` of the installed packages that these requirements bring, sorted."""
+    from importlib import metadata
+
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [(line, "") for line in requirements]

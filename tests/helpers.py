@@ -129,6 +129,15 @@ def git_recipe(folder: Path, repository: Path, revision: str, **changes) -> Path
     return folder
 
 
+def approved(folder: Path) -> Path:
+    """A recipe's or project's folder, whose program is approved as a person would."""
+    from scaffold.consent import approve
+    from scaffold.project import Project, load_recipe
+
+    approve(load_recipe(Project(folder)), folder)
+    return folder
+
+
 def interruptible() -> None:
     """For `preexec_fn`: a test run in the background ignores Ctrl-C, and its children would inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -202,11 +211,6 @@ class Cli:
 
     def new(self, recipe: Path | str, name: str = "project", **options) -> Path:
         """Make a project in the present folder."""
-        from scaffold.consent import approve
-        from scaffold.project import Project, load_recipe
-
         self("new", name, "--from", recipe, "--no-input", **options)
         project = Path.cwd() / name
-        if self.is_trusting:
-            approve(load_recipe(Project(project)), project)
-        return project
+        return approved(project) if self.is_trusting else project

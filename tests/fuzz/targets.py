@@ -1,6 +1,7 @@
 """What is fed with arbitrary bytes: by hypothesis in the tests, by coverage in `make fuzz`. Each may only refuse."""
 
 import atexit
+import contextlib
 import math
 import shutil
 import tempfile
@@ -84,10 +85,8 @@ def evidence(content: bytes) -> None:
     project = Project(FOLDER)
     project.reproduction.parent.mkdir(exist_ok=True)
     project.reproduction.write_bytes(content)
-    try:
+    with contextlib.suppress(BrokenFileError, ProjectError, MachineError):
         read_evidence(project)
-    except (BrokenFileError, ProjectError, MachineError):
-        pass
 
 
 def reports(content: bytes) -> None:
