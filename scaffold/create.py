@@ -35,6 +35,7 @@ class Created:
     recipe: Recipe
     origin: str
     tree: str
+    is_ours: bool
 
 
 def create_project(
@@ -78,7 +79,7 @@ def create_project(
         raise MachineError(f"could not make {project_dir}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return Created(project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree)
+    return Created(project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours)
 
 
 def _check_target(project_dir: Path, name: str) -> None:
@@ -133,7 +134,7 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
     tree = fetch_reference(recipe, found.folder, repository, offline=offline)
     check_patched(recipe, found.folder, repository, tree)
 
-    render(data_dir("templates") / "project", aside, _template_data(recipe, name))
+    render(data_dir("templates") / "project", aside, _template_data(recipe, name) | {"is_ours": found.is_ours})
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ def command(
             {
                 "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
                 "reference_tree": created.tree, "deviations": created.recipe.deviations(),
-                "next": _next(directory),
+                "is_ours": created.is_ours, "next": _next(directory),
             }
         )  # fmt: skip
     else:
@@ -124,6 +124,8 @@ def _print_created(created: "Created", directory: Path) -> None:
         lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}")
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
     lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
+    if not created.is_ours:
+        lines.append("  Consent    a stranger's recipe: what it runs is shown, and asked for, before the first run")
     lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
     about = format_duration(expected_verify_s(recipe))
     for line in lines:

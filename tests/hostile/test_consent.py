@@ -73,6 +73,15 @@ def test_approval_is_asked_for_once(careful, recipe):
     careful("run", "--smoke", cwd=careful.new(recipe, "second"))  # the same program in another project
 
 
+def test_a_new_project_says_so_and_its_workflow_runs_nothing_of_it(careful, recipe, tmp_path):
+    said = careful("new", "theirs", "--from", recipe, "--no-input").out
+    assert "Consent    a stranger's recipe" in said
+    assert "Consent" not in careful("new", "ours", "--no-input").out
+    workflow = {name: (tmp_path / name / ".github/workflows/reproduce.yml").read_text() for name in ("ours", "theirs")}
+    assert "\n      - run: scaffold run --smoke\n" in workflow["ours"]
+    assert "- run: scaffold" not in workflow["theirs"].replace("# - run", "")
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_asked_for_again(careful, recipe, change):
     project = careful.new(recipe)
