@@ -11,7 +11,7 @@ from scaffold.environment import installed_pythons, uv_version
 from scaffold.errors import MachineError, ScaffoldError
 from scaffold.repository import git_version, person
 from scaffold.resources import describe_machine, free_bytes, require_free
-from scaffold.running.sandbox import bubblewrap_problem, landlock_problem, require_sandbox
+from scaffold.sandbox import bubblewrap_problem, landlock_problem, require_sandbox
 
 _OLDEST_GIT = (2, 34)
 _ROOM_BYTES = 5 * 10**9

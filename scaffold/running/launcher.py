@@ -21,10 +21,10 @@ from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
-from scaffold.running.sandbox import FILTER_DESCRIPTOR, Policy, confine
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
+from scaffold.sandbox import FILTER_DESCRIPTOR, Policy, confine
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 

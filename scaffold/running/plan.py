@@ -7,7 +7,7 @@ from pathlib import Path
 from scaffold.environment import ReadyEnvironment
 from scaffold.records.evidence import Inputs
 from scaffold.records.recipe import Recipe
-from scaffold.running.sandbox import Sandbox
+from scaffold.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

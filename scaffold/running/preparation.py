@@ -14,7 +14,7 @@ from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import runs_at_once, usable_cores
 from scaffold.running.plan import Plan
-from scaffold.running.sandbox import NO_SANDBOX, require_sandbox
+from scaffold.sandbox import NO_SANDBOX, require_sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

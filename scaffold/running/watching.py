@@ -12,7 +12,7 @@ from typing import Any
 
 from scaffold.errors import RunError
 from scaffold.running.outputs import read_output
-from scaffold.running.sandbox import TEMPORARY, Policy, Sandbox, hidden_places
+from scaffold.sandbox import TEMPORARY, Policy, Sandbox, hidden_places
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from helpers import git, git_recipe, make_repository, toy_recipe
 
-from scaffold.running.sandbox import bubblewrap_problem
+from scaffold.sandbox import bubblewrap_problem
 
 # --- damaged files ---------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import zipfile
 import pytest
 from helpers import TOY, git, toy_recipe, write_tree
 
+from scaffold import sandbox
 from scaffold.environment import _lock_text
-from scaffold.running import sandbox
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
     project = cli.new(alone(escapes))
     launch = write_tree(
         tmp_path,
-        {"launch.py": "from scaffold.running import sandbox\nsandbox.bubblewrap_problem = lambda: 'taken away'\n"
+        {"launch.py": "from scaffold import sandbox\nsandbox.bubblewrap_problem = lambda: 'taken away'\n"
                       "from scaffold.cli import main\nmain()\n"},
     ) / "launch.py"  # fmt: skip
     process = subprocess.Popen(

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from helpers import toy_recipe, write_tree
 
-from scaffold.running import sandbox as sandboxes
-from scaffold.running.sandbox import Policy, Sandbox, confine
-from scaffold.running.seccomp import build_filter
+from scaffold import sandbox as sandboxes
+from scaffold.sandbox import Policy, Sandbox, confine
+from scaffold.sandbox.seccomp import build_filter
 
 METRIC = {
     "name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",

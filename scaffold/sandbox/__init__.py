@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from scaffold.errors import MachineError
-from scaffold.running import landlock
-from scaffold.running.seccomp import INTERNET, INTERNET6, NETLINK, UNIX, build_filter
+from scaffold.sandbox import landlock
+from scaffold.sandbox.seccomp import INTERNET, INTERNET6, NETLINK, UNIX, build_filter
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 
