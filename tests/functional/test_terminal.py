@@ -74,3 +74,16 @@ def test_no_colour_when_not_wanted(cli, calibrated_recipe):
     assert "\x1b[" not in in_terminal(["status"], project, NO_COLOR="1")[1]
     assert "\x1b[" in in_terminal(["status"], project)[1]
     assert "\x1b[" not in cli("verify", cwd=project).out
+
+
+def test_a_strangers_recipe_is_shown_and_asked_for(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    cli.is_trusting = False
+    project = cli.new(toy_recipe(tmp_path / "recipe"))
+    status, screen = in_terminal(["run"], project, [("Run this?", "n\r")])
+    assert status == 130 and "python train.py SEED" in screen and "not approved yet" in screen, screen
+    assert not (project / ".scaffold/runs").exists()
+    status, screen = in_terminal(["run"], project, [("Run this?", "y\r")])
+    assert status == 0 and "accuracy" in screen, screen
+    status, screen = in_terminal(["run", "--again"], project)
+    assert status == 0 and "Run this?" not in screen, screen
