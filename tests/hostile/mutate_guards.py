@@ -40,7 +40,8 @@ def load_guards() -> list[Guard]:
 
 def verdict(guard: Guard) -> str:
     """`caught` if a test fails without the guard, else what is wrong."""
-    copy = Path(tempfile.mkdtemp(prefix="scaffold-mutant-"))
+    folder = Path(tempfile.mkdtemp(prefix="scaffold-mutant-"))
+    copy = folder / "package"
     try:
         for name in ("scaffold", "templates", "recipes", "tests"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -53,13 +54,13 @@ def verdict(guard: Guard) -> str:
         file, _, selection = guard.tests.partition(" -k ")
         options = ["-k", selection] if selection else []
         command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *options]
-        command += ["--basetemp", str(copy / "tmp")]
+        command += ["--basetemp", str(folder / "tmp")]
         done = subprocess.run(
             [*TIMEOUT, *command, f"tests/hostile/{file}"], cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     finally:
-        subprocess.run(["rm", "-rf", str(copy)], check=False)  # Python's own does not get at what some attacks leave
+        subprocess.run(["rm", "-rf", str(folder)], check=False)  # Python's own does not get at what some attacks leave
     if done.returncode == 0:
         return "SURVIVED"
     # Without some guards a test would wait for ever.

@@ -94,6 +94,25 @@ def test_a_change_is_asked_for_again(careful, recipe, change):
         assert "| odd==3" in careful("run", cwd=project, code=2).err
 
 
+DATA = {"name": "nothing", "file": "data/x", "place": "x", "license": "x"}
+PREPARE = {"run": "python train.py 0", "timeout_s": 9}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"commands": {"prepare": PREPARE}}, {"commands": {"prepare": {**PREPARE, "network": True}}}),
+        ({"datasets": [{**DATA, "sha256": "0" * 64}]}, {"datasets": [{**DATA, "sha256": "1" * 64}]}),
+    ],
+)
+def test_a_change_of_one_word_is_asked_for_again(careful, tmp_path, before, after):
+    project = careful.new(write_tree(toy_recipe(tmp_path / "recipe", **before), {"data/x": "x"}))
+    first = trusted_digest(careful, project)
+    changed = merged(yaml.safe_load((project / "recipe.yaml").read_text()), after)
+    (project / "recipe.yaml").write_text(yaml.safe_dump(changed))
+    assert trusted_digest(careful, project) != first
+
+
 @pytest.mark.parametrize("file", ["patches/a.diff", "drivers/drive.py"])
 def test_a_changed_file_is_asked_for_again(careful, recipe, file):
     project = careful.new(recipe)
@@ -157,16 +176,18 @@ def test_approval_where_the_home_cannot_be_written(careful, recipe, tmp_path, mo
 
 
 def source_package(folder, marker):
-    """A source package whose build leaves the marker."""
+    """A source package that needs nothing to be built, and leaves the marker when it is."""
     import io
     import tarfile
 
     folder.mkdir()
-    setup = (
-        f"open({str(marker)!r}, 'w').write('built')\nfrom setuptools import setup\nsetup(name='evil', version='1.0')\n"
-    )
+    builds = f"open({str(marker)!r}, 'w').write('built')\n"
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": builds, "PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+    }  # fmt: skip
     with tarfile.open(folder / "evil-1.0.tar.gz", "w:gz") as file:
-        for name, text in (("setup.py", setup), ("PKG-INFO", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")):
+        for name, text in files.items():
             info = tarfile.TarInfo(f"evil-1.0/{name}")
             info.size = len(text)
             file.addfile(info, io.BytesIO(text.encode()))

@@ -215,6 +215,22 @@ def test_clock_that_goes_backwards(cli, verified, tmp_path, monkeypatch):
     assert "nothing was run" in cli("verify", cwd=project).out
 
 
+def test_environment_that_a_killed_scaffold_began(cli, tmp_path, monkeypatch, isolated):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel(tmp_path).parent))
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", {"train.py": "import drifty\n"}, environment={"packages": ["drifty"]})
+    )
+    environments = isolated / "cache/mlloop-new/environments"
+    before = set(environments.glob("*")) if environments.exists() else set()
+    cli("run", "--smoke", cwd=project)
+    (made,) = set(environments.glob("*-*")) - before
+    (made / "complete").unlink()
+    next(made.glob("lib/*/site-packages/drifty.py")).unlink()
+    shutil.rmtree(next(made.glob("lib/*/site-packages/__pycache__")), ignore_errors=True)
+    cli("run", "--smoke", "--again", cwd=project)
+
+
 # --- a package index that dies half-way ------------------------------------------------------------------------------
 
 

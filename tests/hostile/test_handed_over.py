@@ -178,6 +178,16 @@ def test_files_of_the_reference_that_uv_would_obey(cli, tmp_path, payload, files
     assert "the environment could not be made" in error or "reference/ was edited" in error
 
 
+def test_settings_of_uv_in_the_reference_are_not_read(cli, tmp_path, monkeypatch):
+    from hostile.test_faults import wheel
+
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel(tmp_path).parent))
+    files = {"train.py": TOY, "requirements.txt": "drifty\n", "uv.toml": "these are no settings"}
+    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    cli("run", "--smoke", cwd=project)
+
+
 def test_interpreter_that_is_gone(cli, tmp_path, monkeypatch, isolated):
     test_wheel_that_runs_at_every_start_of_python(cli, tmp_path, tmp_path / "inside", monkeypatch)
     (environment,) = [
