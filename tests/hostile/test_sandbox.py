@@ -99,19 +99,17 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in files if "/.scaffold/" not in str(path)}
 
 
-def test_nothing_outside_can_be_written(attempt, tmp_path, isolated):
+def test_nothing_outside_can_be_written(attempt, tmp_path, isolated, request):
     elsewhere = Path("/var/lib/written-by-a-test-of-mlloop-new")
+    request.addfinalizer(lambda: elsewhere.unlink(missing_ok=True))
     places = [tmp_path / "project" / name for name in ("recipe.yaml", "reference/train.py", ".git/config", "new")]
     places += [isolated / ".gitconfig", isolated / "cache/mlloop-new/data/x", tmp_path / "x", elsewhere]
     attempt("\n".join(f"attempt('x', lambda: open({str(place)!r}, 'a').write('ESCAPED-HERE'))" for place in places))
+    assert not (tmp_path / "x").exists() and not elsewhere.exists()
     written = {**contents(tmp_path / "project"), **contents(isolated), **contents(tmp_path / "recipe")}
     assert not [path for path, content in written.items() if b"ESCAPED-HERE" in content and path.name != "train.py"]
-    assert (tmp_path / "project/reference/train.py").read_bytes() == (
-        tmp_path / "recipe/reference/train.py"
-    ).read_bytes()
-    was_written = elsewhere.exists()
-    elsewhere.unlink(missing_ok=True)
-    assert not (tmp_path / "x").exists() and not was_written
+    copies = [(tmp_path / folder / "reference/train.py").read_bytes() for folder in ("project", "recipe")]
+    assert copies[0] == copies[1]
 
 
 def test_its_own_logs_and_other_runs_cannot_be_written(attempt, tmp_path):
