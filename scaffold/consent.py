@@ -32,6 +32,7 @@ def consent_digest(recipe: Recipe, recipe_dir: Path) -> str:
                 for name, command in _commands(recipe)
             },
             "hyperparameters": dict(recipe.hyperparameters),
+            "device": recipe.resources.device,
             "seeds": [recipe.seeds.how, recipe.seeds.variable],
             "environment": recipe.environment,
             "files": {file: file_digest(recipe_dir / file) for file in files},
@@ -96,6 +97,7 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     more = f", and those of the reference's {requirements}" if requirements else ""
     lines = [
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
+        *([f"  device     {recipe.resources.device}"] if recipe.resources.device != "cpu" else []),
         f"  packages   {packages}{more}",
         *(_text_lines(recipe_dir / "reference" / requirements) if requirements else []),
         *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),

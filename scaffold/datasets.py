@@ -19,6 +19,7 @@ OnBytes = Callable[[str, int, int | None], None]
 """Called with a dataset's name, the bytes that are here, and how many there will be if known."""
 
 _CHUNK_BYTES = 1 << 20
+_LOOK_EVERY_BYTES = 64 << 20
 
 
 def fetch_datasets(
@@ -112,6 +113,7 @@ def _copy_into(aside: Path, dataset: PlacedDataset, recipe_dir: Path, offline: b
 
 
 def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
+    import http.client
     import urllib.error  # 20 ms with the servers' protocol below it: only when something is fetched
     import urllib.parse
     import urllib.request
@@ -135,9 +137,15 @@ def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
                 file.write(chunk)
                 here += len(chunk)
                 on_bytes(dataset.name, here, total)
+                if here % _LOOK_EVERY_BYTES < _CHUNK_BYTES:
+                    require_free(aside.parent)  # an answer may have no end
+            if total is not None and here < total:
+                raise FetchError(f"dataset {dataset.name}: {dataset.url} ended after {here} of {total} bytes")
     except urllib.error.URLError as error:
         reason = f"{error.code} {error.reason}" if isinstance(error, urllib.error.HTTPError) else error.reason
         raise FetchError(f"dataset {dataset.name}: {dataset.url}: {reason}") from error
+    except (http.client.HTTPException, ValueError, TimeoutError, ConnectionError) as error:
+        raise FetchError(f"dataset {dataset.name}: {dataset.url}: {type(error).__name__}: {error}") from error
 
 
 def _from_hub(aside: Path, dataset: HubDataset) -> None:

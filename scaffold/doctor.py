@@ -85,7 +85,12 @@ def _devices() -> Checked:
 
 
 def _disks(folder: Path) -> Iterator[Checked]:
-    for name, place in (("disk here", folder), ("disk of cache", cache_dir("data").parent)):
+    places = {"disk here": folder}
+    try:
+        places["disk of cache"] = cache_dir("data").parent
+    except MachineError as error:
+        yield Checked(name="disk of cache", state="missing", what=error.message, remedy=error.hint)
+    for name, place in places.items():
         what = f"{free_bytes(place) / 1e9:.1f} GB free in {place}"
         try:
             require_free(place)

@@ -91,6 +91,35 @@ def lock_fits(project: Project, environment: Environment) -> bool:
     return project.lock.exists() and f"\n# for {wanted}\n" in read_text(project.lock)
 
 
+_ADMITTED_OPTION = re.compile(
+    r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--pre|--prefer-binary|--only-binary)\b.*"
+)
+
+
+def _refuse_odd_requirements(file: Path, reference: Path) -> None:
+    """Raise FetchError for a line that is neither a package of an index, nor about where indexes are.
+
+    A folder, an archive by URL or an editable one would be built, and so run, outside the sandbox.
+    """
+    for line in (text.partition(" #")[0].strip() for text in read_text(file).splitlines()):
+        included = re.fullmatch(r"(-r|-c|--requirement|--constraint)[ =]*(\S+)", line)
+        if included:
+            further = (file.parent / included[2]).resolve()
+            if not further.is_relative_to(reference.resolve()):
+                raise FetchError(f"{file.name} has the line {line!r}, which leads out of the reference")
+            _refuse_odd_requirements(further, reference)
+            continue
+        try:
+            is_plain = not line or line[0] == "#" or not Requirement(line).url
+        except InvalidRequirement:
+            is_plain = bool(_ADMITTED_OPTION.fullmatch(line))
+        if not is_plain:
+            raise FetchError(
+                f"the environment could not be made: {file.name} has {line!r}, which is no package of an index",
+                hint="name what it needs in environment.packages, and leave out environment.requirements",
+            )
+
+
 def _require_whole_lock(project: Project) -> None:
     """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
 
@@ -103,6 +132,8 @@ def _require_whole_lock(project: Project) -> None:
     odd = _odd_line(text)
     if odd:
         raise ProjectError(f"environment.lock has the line {odd!r}, which is no package with its version", hint=hint)
+    if not re.search(r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE):  # uv would start whatever is named
+        raise ProjectError("environment.lock names no version of Python", hint=hint)
 
 
 _LOCK_LINE = re.compile(
@@ -229,6 +260,8 @@ def _resolve(
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
     own = [str(project.reference / environment.requirements)] if environment.requirements else []
+    for file in own:
+        _refuse_odd_requirements(Path(file), project.reference)
     compiled = _uv(
         ["pip", "compile", "-", *own, *options, *_build_options(environment.build), *_index_options()],
         offline,

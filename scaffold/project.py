@@ -204,7 +204,7 @@ def make_durable(folder: Path) -> None:
 
 def make_ordinary(folder: Path) -> None:
     """Give the person back what a stranger's program left: readable and writable, and no longer run as its owner."""
-    pending = [folder]
+    pending = [] if folder.is_symlink() else [folder]
     while pending:
         place = pending.pop()
         with contextlib.suppress(OSError):  # gone meanwhile, or another owner's: told by whoever reads it
@@ -223,6 +223,9 @@ def remove(folder: Path) -> None:
     """Remove a folder and all in it, whatever modes and depths a stranger's program gave it; links are not followed."""
     import shutil
 
+    if folder.is_symlink():
+        folder.unlink()
+        return
     make_ordinary(folder)
     with contextlib.suppress(RecursionError):  # nested deeper than Python goes
         shutil.rmtree(folder, ignore_errors=True)

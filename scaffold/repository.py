@@ -55,6 +55,13 @@ _PERSONS = re.compile(
 """Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored. Filters,
 aliases, editors, diff and merge programs are not needed, so they cannot be called."""
 
+_PROGRAMS = re.compile(
+    r"filter\..+|gpg\.(.+\.)?program|log\.showsignature|diff\.external|diff\..+\.(command|textconv)|merge\..+\.driver|"
+    r"credential\.(.+\.)?helper|alias\..+|core\.(sshcommand|gitproxy|editor|pager|askpass|alternaterefscommand)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Of a folder's own configuration: what names programs. Emptied."""
+
 UNTOUCHED_ATTRIBUTES = "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
 """For `.git/info/attributes`: attributes inside the reference may not change its bytes on checkout."""
 
@@ -378,7 +385,7 @@ def _persons_configuration(folder: Path) -> Mapping[str, str]:
     """Variables that stand for the person's configuration files, with what `_PERSONS` lets through.
 
     Asked in the folder, since includes may depend on it. The folder's own configuration may be a stranger's, if it was
-    handed over with its .git: the filters that it names are emptied.
+    handed over with its .git: what names programs there is emptied.
     """
     command = ["config", "--list", "--null", "--show-scope", "--includes"]
     words = str(_execute(folder, command, env=_ENVIRONMENT)).split("\0")
@@ -386,7 +393,7 @@ def _persons_configuration(folder: Path) -> Mapping[str, str]:
     for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False):
         if scope in ("system", "global", "command") and _PERSONS.fullmatch(key):
             settings.append((key, value))
-        elif scope in ("local", "worktree") and key.startswith("filter."):
+        elif scope in ("local", "worktree") and _PROGRAMS.fullmatch(key):
             settings.append((key, "false" if key.endswith(".required") else ""))
     given = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):

@@ -32,7 +32,7 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
             sys.exit(_guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug))
 
         made: Any = click.option("--debug", is_flag=True, help="Show a traceback when something goes wrong.")(guarded)
-        made = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")(made)
+        made = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(made)
         settings = {"help_option_names": ["-h", "--help"]}
         made = click.command(name, help=help_text, context_settings=settings)(made)
         result: click.Command = made

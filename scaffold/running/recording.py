@@ -6,6 +6,7 @@ import math
 import os
 import re
 import time
+from collections import deque
 from pathlib import Path
 
 from scaffold.errors import RunError
@@ -26,6 +27,7 @@ from scaffold.running.workspace import Workspace, remove_short_name
 _NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _READING_LIMIT_S = 60.0
+_SERIES = "series.json"
 
 
 def finish(running: Running) -> RunRecord:
@@ -76,7 +78,7 @@ def finish(running: Running) -> RunRecord:
 
 def _write_series(series: dict[str, list[tuple[int, float]]], workspace: Workspace) -> dict[str, int]:
     """Write all points beside the record; returns the size of that and of every log."""
-    path = workspace.folder / "series.json"
+    path = workspace.folder / _SERIES
     write_json(series, path)
     files = [path, *sorted(workspace.logs.iterdir())]
     return {file.relative_to(workspace.folder).as_posix(): file.stat().st_size for file in files}
@@ -157,8 +159,9 @@ def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: W
     how = f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
     if plan.sandbox.kind == "bubblewrap" and 128 < status < 128 + 65:
         how = f"was ended by signal {status - 128}"  # as bubblewrap passes it on
-    lines = [line for line in read_lines(workspace.logs / f"{len(steps) - 1}-{last.name}.err") if line.strip()]
-    said = "\n".join(lines[-20:])
+    log = workspace.logs / f"{len(steps) - 1}-{last.name}.err"
+    lines = deque((line for line in read_lines(log) if line.strip()), maxlen=20)
+    said = "\n".join(lines)
     outcome = Outcome.FAILED
     if _NO_MEMORY.search(said):
         outcome = Outcome.OUT_OF_MEMORY
@@ -171,6 +174,9 @@ def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
     """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
     outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
     changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
+    # Until all is written, a record without its points that is still to be read again: a kill here loses nothing.
+    without = {name: size for name, size in record.kept.items() if name != _SERIES}
+    write_record(signed(record.model_copy(update={"kept": without})), folder / "run.json")
     fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})
     fresh = signed(fresh)
     write_record(fresh, folder / "run.json")

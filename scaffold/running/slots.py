@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from scaffold.errors import RunError
+from scaffold.errors import RunError, ScaffoldError
 from scaffold.records.evidence import RunRecord
 from scaffold.running.launcher import Running, discard, follow, start, stop
 from scaffold.running.plan import Plan
@@ -56,8 +56,8 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
                 running = active.pop(descriptor)
                 try:
                     records.append(finish(running))
-                except (RunError, OSError) as error:
-                    lost.append(error.message if isinstance(error, RunError) else f"seed {running.seed}: {error}")
+                except (ScaffoldError, OSError) as error:
+                    lost.append(error.message if isinstance(error, ScaffoldError) else f"seed {running.seed}: {error}")
                     end_orphans({*foreign, *(other.process.pid for other in active.values())})
                     discard(running.workspace)
                     continue

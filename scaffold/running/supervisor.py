@@ -77,7 +77,7 @@ def _run_step(
         if usage is not None:
             break
         left = deadline - time.monotonic()
-        passed = "timed_out" if left <= 0 else limits.passed(process.pid)
+        passed = "timed_out" if left <= 0 else limits.passed()
         if passed:
             ended = passed
             break
@@ -89,7 +89,8 @@ def _run_step(
             break
     wall_time_s = time.monotonic() - started
     if usage is None:
-        status, usage = _end(process.pid)
+        # Whoever takes what the machine needs is not asked first.
+        status, usage = _end(process.pid, patience_s=_GRACE_S if ended in ("timed_out", "stopped") else 0.0)
     _kill_descendants()
     process.returncode = status if status is not None else -signal.SIGKILL  # keep Popen from waiting for it
     if ended == "completed" and status != 0:
@@ -137,14 +138,14 @@ class _Limits:
         self._measure_folder_at_s = time.monotonic() + 1.0
         self.peak_memory_bytes = 0
 
-    def passed(self, pid: int) -> str | None:
+    def passed(self) -> str | None:
         """The word of the limit that was passed, if one was."""
         if self.printed_too_much():
             return "too_much_output"
         disk = os.statvfs(self._folder)
         if disk.f_bavail * disk.f_frsize < self._limits["free_bytes"] or self._folder_is_full():
             return "out_of_disk"
-        memory = _memory_bytes(pid, self._limits["memory_bytes"])
+        memory = _memory_bytes(self._limits["memory_bytes"])
         self.peak_memory_bytes = max(self.peak_memory_bytes, memory)
         return "out_of_memory" if memory > self._limits["memory_bytes"] else None
 
@@ -187,13 +188,13 @@ def _sizes(folder: str) -> Iterator[int]:
                         yield entry.stat(follow_symlinks=False).st_blocks * 512
 
 
-def _memory_bytes(pid: int, limit_bytes: int) -> int:
-    """Memory of a process and all below it.
+def _memory_bytes(limit_bytes: int) -> int:
+    """Memory of all processes below this one: daemons too, which have left their parents.
 
     Resident sizes count shared pages once a process, so that the sum is too large where workers were forked; only when
     it passes the limit are the pages counted by share (PSS), which takes milliseconds.
     """
-    processes = [pid, *_below(pid)]
+    processes = _below(os.getpid())
     resident = sum(_resident_bytes(process) for process in processes)
     return resident if resident <= limit_bytes else sum(_shared_out_bytes(process) for process in processes)
 
@@ -238,12 +239,12 @@ def _reap(pid: int) -> tuple[int | None, Any]:
             return None, None
 
 
-def _end(pid: int) -> tuple[int | None, Any]:
+def _end(pid: int, patience_s: float) -> tuple[int | None, Any]:
     """Ask a process group to end, then make it."""
-    for number, patience_s in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, 10.0)):
+    for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 10.0)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, number)
-        limit = time.monotonic() + patience_s
+        limit = time.monotonic() + wait_s
         while time.monotonic() < limit:
             status, usage = _reap(pid)
             if usage is not None:

@@ -1,8 +1,8 @@
 """Confines the commands of a recipe: bubblewrap where it works, else Landlock, else nothing runs.
 
-What a confined command sees: the whole disk read-only, less the hidden places (the person's home, other people's,
-/run, /tmp); writable its own run's folders only; no network; no other processes. Both kinds are a prefix of the
-command's words, so that nothing else needs to know them.
+What a confined command sees: the whole disk read-only, less the hidden places (the person's home, /home, /root, /run,
+/tmp); writable its own run's folders; a network only where the recipe says so. What Landlock cannot close of this is
+said by `Sandbox.open_doors`. Both kinds are a prefix of the command's words.
 """
 
 import contextlib
@@ -211,6 +211,7 @@ def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -
     words += [word for path in _below(policy.visible, hidden) for word in ("--ro-bind", str(path), str(path))]
     words += [word for path in policy.writable for word in ("--bind", str(path), str(path))]
     words += [word for place in hidden if place not in TEMPORARY for word in ("--remount-ro", str(place))]
+    words += ["--remount-ro", "/dev"]  # it lies in memory, which no limit would count
     words += [word for name, value in variables.items() for word in ("--setenv", name, value)]
     return [*words, "--chdir", str(directory), "--"]
 
@@ -227,7 +228,7 @@ def _below(paths: Iterable[Path], places: Sequence[Path]) -> list[Path]:
 
 
 def _landlock(policy: Policy, variables: Mapping[str, str]) -> list[str]:
-    hidden = hidden_places()
+    hidden = [*hidden_places(), Path("/dev")]  # whose terminals are the person's
     readable = [*_all_but(Path("/"), hidden), *_below(policy.visible, hidden)]
     writable = [*policy.writable, policy.temporary, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
     if policy.accelerator:

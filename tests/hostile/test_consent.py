@@ -22,6 +22,7 @@ CHANGES = {
     "build": {"environment": {"build": ["evil"]}},
     "requirements file": {"environment": {"requirements": "requirements.txt"}},
     "hyperparameter": {"hyperparameters": {"x": 1}},
+    "device": {"resources": {"device": "cuda"}},
     "seed": {"seeds": {"how": "variable", "variable": "SEED"}, "commands": {"train": {"run": "python train.py"},
                                                                           "smoke": {"run": "python train.py"}}},
     "data": {"datasets": [{"name": "nothing", "file": "data/x", "sha256": "0" * 64, "place": "x", "license": "x"}]},
@@ -211,7 +212,7 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
     assert "the environment could not be made" in cli("run", "--smoke", cwd=locked, code=4).err
 
 
-@pytest.mark.parametrize("line", ["-e .", "./local", "evil @ file:///tmp/evil", "git+https://example.org/x"])
+@pytest.mark.parametrize("line", ["-e .", "-e ${PWD}/reference", "-r ../../x", "./local", "evil @ file:///tmp/evil"])
 def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     setup = f"open({str(marker)!r}, 'w').write('built')\n"

@@ -85,6 +85,46 @@ def test_locks_that_hold_more_than_versions(cli, project, line):
     assert f"environment.lock has the line {line!r}, which is no package with its version" in error
 
 
+def test_lock_that_names_a_program_as_python(cli, project, payload):
+    cli("run", cwd=project)
+    lines = (project / "environment.lock").read_text().splitlines()[1:-1]
+    named = [f"# python {payload}" if line.startswith("# python") else line for line in lines]
+    (project / "environment.lock").write_text(_lock_text(named))
+    assert "environment.lock names no version of Python" in cli("run", "--again", cwd=project, code=2).err
+
+
+def test_link_in_the_place_of_an_unfinished_run(cli, project, tmp_path):
+    victim = write_tree(tmp_path / "victim", {"private/key": "x"})
+    for path in (victim, victim / "private"):
+        path.chmod(0o700)
+    (project / ".scaffold/runs").mkdir(parents=True)
+    (project / ".scaffold/runs/.seed-0-abc-1234").symlink_to(victim)
+    cli("run", cwd=project)
+    assert victim.stat().st_mode & 0o777 == 0o700 and (victim / "private/key").exists()
+    assert len(os.listdir(project / ".scaffold/runs")) == 1
+
+
+def test_program_that_checks_signatures(cli, tmp_path, payload):
+    """Named in the project's configuration, called for a commit that carries a signature."""
+    from helpers import git_recipe, make_repository
+
+    from scaffold.project import Project, load_recipe
+    from scaffold.running.preparation import _commit_date
+
+    revision = make_repository(tmp_path / "upstream", {"train.py": TOY})
+    project = cli.new(git_recipe(tmp_path / "recipe", tmp_path / "upstream", revision))
+    signature = "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\n"
+    text = git(project, "cat-file", "commit", "reference").replace("\n\n", signature, 1)
+        "\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\n", 1
+    )
+    command = ["git", "hash-object", "-t", "commit", "-w", "--stdin"]
+    made = subprocess.run(command, cwd=project, input=text, capture_output=True, text=True, check=True)
+    git(project, "update-ref", "refs/heads/main", made.stdout.strip())
+    git(project, "config", "log.showSignature", "true")
+    git(project, "config", "gpg.program", str(payload))
+    assert _commit_date(Project(project), load_recipe(Project(project))) is not None
+
+
 def test_compiled_files_in_the_reference_are_not_run(cli, project):
     write_tree(project, {"reference/random.pyc": "x", "reference/__pycache__/train.cpython-311.pyc": "x"})
     record = cli("run", "--json", cwd=project).json["runs"][0]

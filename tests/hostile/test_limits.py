@@ -1,5 +1,6 @@
 """Programs that take more than they may: each ends with a word of its own, none hangs, none is left running."""
 
+import json
 import os
 import re
 import time
@@ -62,6 +63,39 @@ def test_memory_of_many_processes(project, refused):
         time.sleep(30)
         """
     assert "OUT_OF_MEMORY" in refused(project(forks, memory_gb=0.2))
+
+
+def test_memory_of_a_daemon(cli, project, monkeypatch):
+    """It has left its parents; where there is no name space of processes it hangs below the supervisor."""
+    daemon = """\
+        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                x = bytearray(b"x") * 400_000_000
+                time.sleep(30)
+            os._exit(0)
+        time.sleep(30)
+        """
+    error = cli("run", "--no-sandbox", cwd=project(daemon, memory_gb=0.2), code=4).err
+    assert "OUT_OF_MEMORY" in error
+
+
+def test_memory_that_is_taken_while_it_is_asked_to_end(cli, project):
+    """Whoever ignores the request gets no time to take more."""
+    takes = """\
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        taken = [bytearray(b"x") * 250_000_000]
+        for _ in range(40):
+            time.sleep(0.1)
+            taken.append(bytearray(b"x") * 20_000_000)
+        """
+    made = project(takes, memory_gb=0.2)
+    error = cli("run", "--no-sandbox", cwd=made, code=4).err
+    assert "OUT_OF_MEMORY" in error
+    steps = [json.loads(path.read_text())["steps"][0] for path in made.glob(".scaffold/runs/*/run.json")]
+    assert steps[0]["wall_time_s"] < 2
 
 
 def test_memory_that_processes_share_counts_once(cli, project):

@@ -250,6 +250,20 @@ def test_settings_of_the_whole_machine(attempt):
     assert got == dict.fromkeys(places)
 
 
+def test_devices_are_no_place_to_write_or_listen(attempt):
+    got, _ = attempt(
+        """\
+attempt("fill", lambda: open("/dev/fill", "w").write("x"))
+attempt("terminals", lambda: [open(f"/dev/pts/{n}") for n in os.listdir("/dev/pts") if n.isdigit()][0])
+attempt("nothing", lambda: open("/dev/null", "w").write("x"))
+shared = "/dev/shm/of-a-test-of-mlloop-new"
+attempt("shared", lambda: open(shared, "w").write("x") and os.remove(shared))
+attempt("random", lambda: len(open("/dev/urandom", "rb").read(4)))
+"""
+    )
+    assert got == {"fill": None, "terminals": None, "nothing": "1", "shared": "None", "random": "4"}
+
+
 def test_torch_with_loader_workers(cli, tmp_path, kind):
     pytest.importorskip("torch")
     loads = """\

@@ -29,6 +29,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {})
         elif self.path == "/to-file":
             self.answer(302, {"Location": "file:///etc/hostname"})
+        elif self.path == "/cut-short":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")
+        elif self.path == "/no-protocol":
+            self.wfile.write(b"good day\r\n\r\n")
+        elif self.path == "/odd-length":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: many\r\n\r\nx")
         elif self.path == "/to-http":
             self.answer(302, {"Location": "http://insecure.example/text"})
         elif self.path == f"/datasets/ada/plays/resolve/{REVISION}/input.txt":
@@ -161,3 +167,14 @@ def test_file_of_another_git_revision_fetches_only_that_file(tmp_path, cache):
     assert f"?{git(repository, 'rev-parse', f'{revision}:big.bin')}" in missing
     with pytest.raises(FetchError, match="has no file 'data/other"):
         fetch(tmp_path, {**dataset, "path": "data/other.txt", "sha256": "1" * 64}, "other")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("cut-short", "ended after 9 of 1000 bytes"), ("no-protocol", "BadStatusLine"), ("odd-length", "ValueError")],
+)
+def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, words):
+    dataset = {"name": "nothing", "url": f"{server}/{path}", "sha256": "0" * 64, "place": "x", "license": "x"}
+    recipe = find_recipe(str(toy_recipe(tmp_path / "recipe", datasets=[dataset])))
+    with pytest.raises(FetchError, match=words):
+        fetch_datasets(recipe.recipe, recipe.folder)
