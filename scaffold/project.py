@@ -223,9 +223,6 @@ def remove(folder: Path) -> None:
     """Remove a folder and all in it, whatever modes and depths a stranger's program gave it; links are not followed."""
     import shutil
 
-    if folder.is_symlink():
-        folder.unlink()
-        return
     make_ordinary(folder)
     with contextlib.suppress(RecursionError):  # nested deeper than Python goes
         shutil.rmtree(folder, ignore_errors=True)

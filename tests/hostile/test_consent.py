@@ -215,8 +215,13 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
 @pytest.mark.parametrize("line", ["-e .", "-e ${PWD}/reference", "-r ../../x", "./local", "evil @ file:///tmp/evil"])
 def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    setup = f"open({str(marker)!r}, 'w').write('built')\n"
-    files = {"train.py": TOY, "requirements.txt": f"{line}\n", "setup.py": setup, "local/setup.py": setup}
+    builds = f"open({str(marker)!r}, 'w').write('built')\n"
+    backend = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {"train.py": TOY, "requirements.txt": f"{line}\n"}
+    files |= {f"{place}{name}": text for place in ("", "local/") for name, text in
+              (("pyproject.toml", backend), ("backend.py", builds))}  # fmt: skip
     project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
-    cli("run", cwd=project, code=4)
+    monkeypatch.setenv("PWD", str(project))  # which uv puts in
+    error = cli("run", cwd=project, code=4).err
+    assert "which is no package of an index" in error or "leads out of the reference" in error
     assert not os.path.exists(project / ".scaffold/runs") or os.listdir(project / ".scaffold/runs") == []

@@ -115,8 +115,6 @@ def test_program_that_checks_signatures(cli, tmp_path, payload):
     project = cli.new(git_recipe(tmp_path / "recipe", tmp_path / "upstream", revision))
     signature = "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\n"
     text = git(project, "cat-file", "commit", "reference").replace("\n\n", signature, 1)
-        "\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\n", 1
-    )
     command = ["git", "hash-object", "-t", "commit", "-w", "--stdin"]
     made = subprocess.run(command, cwd=project, input=text, capture_output=True, text=True, check=True)
     git(project, "update-ref", "refs/heads/main", made.stdout.strip())

@@ -1,6 +1,5 @@
 """Programs that take more than they may: each ends with a word of its own, none hangs, none is left running."""
 
-import json
 import os
 import re
 import time
@@ -92,10 +91,9 @@ def test_memory_that_is_taken_while_it_is_asked_to_end(cli, project):
             taken.append(bytearray(b"x") * 20_000_000)
         """
     made = project(takes, memory_gb=0.2)
-    error = cli("run", "--no-sandbox", cwd=made, code=4).err
-    assert "OUT_OF_MEMORY" in error
-    steps = [json.loads(path.read_text())["steps"][0] for path in made.glob(".scaffold/runs/*/run.json")]
-    assert steps[0]["wall_time_s"] < 2
+    started = time.monotonic()
+    assert "OUT_OF_MEMORY" in cli("run", "--no-sandbox", cwd=made, code=4).err
+    assert time.monotonic() - started < 2.5  # the grace alone is 3 s
 
 
 def test_memory_that_processes_share_counts_once(cli, project):
