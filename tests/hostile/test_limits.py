@@ -93,7 +93,7 @@ def test_memory_that_is_taken_while_it_is_asked_to_end(cli, project):
     made = project(takes, memory_gb=0.2)
     started = time.monotonic()
     assert "OUT_OF_MEMORY" in cli("run", "--no-sandbox", cwd=made, code=4).err
-    assert time.monotonic() - started < 2.5  # the grace alone is 3 s
+    assert time.monotonic() - started < 3.2  # the grace alone is 3 s, on top of some 0.6
 
 
 def test_memory_that_processes_share_counts_once(cli, project):
