@@ -125,8 +125,6 @@ def main() -> int:
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for name in ("cache", "state", "home"):
-            (work / name).mkdir()
         os.environ |= {"XDG_CACHE_HOME": str(work / "cache"), "XDG_STATE_HOME": str(work / "state")}
         recipe = make_recipe(work)
         call("new", "undisturbed", "--from", recipe, cwd=work)

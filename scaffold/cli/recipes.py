@@ -3,7 +3,7 @@
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, run_options, width, with_consent
+from scaffold.cli.terminal import print_json, run_options, run_watched, width
 
 
 @click.group("recipes", help="List, show, check and calibrate recipes.")
@@ -97,10 +97,8 @@ def calibrate(
     """Run, record, say where."""
     from scaffold import calibrate as calibration
     from scaffold.catalogue import without_calibration
-    from scaffold.cli.progress import RunProgress
     from scaffold.report import format_duration
     from scaffold.resources import runs_at_once
-    from scaffold.running.preparation import RunOptions
 
     found = without_calibration(source)
     needed = found.recipe.resources
@@ -108,14 +106,10 @@ def calibrate(
     if not as_json:
         click.echo(f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped", err=True)
 
-    def record(trusted: str | None) -> calibration.Calibrated:
-        with RunProgress(found.recipe, quiet=as_json) as progress:
-            options = RunOptions(
-                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
-            )
-            return calibration.calibrate(found, runs, progress, options)
-
-    done = with_consent(record, trust, as_json=as_json)
+    done = run_watched(
+        found.recipe, lambda progress, options: calibration.calibrate(found, runs, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
     if as_json:
         print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, run_options, with_consent
+from scaffold.cli.terminal import print_json, run_options, run_watched
 
 
 @make_command(
@@ -37,15 +37,11 @@ def command(
     if recipe.seeds.first + seeds > CALIBRATION_SEED:
         raise UsageError(f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds")
 
-    def make(trusted: str | None) -> list[RunRecord]:
-        with RunProgress(recipe, quiet=as_json) as progress:
-            options = RunOptions(
-                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
-            )
-            plan, room = prepare(project, recipe, options, smoke=smoke)
-            return make_runs(project, plan, planned_seeds(recipe, 1 if smoke else seeds), room, progress, again=again)
+    def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
+        plan, room = prepare(project, recipe, options, smoke=smoke)
+        return make_runs(project, plan, planned_seeds(recipe, 1 if smoke else seeds), room, progress, again=again)
 
-    records = with_consent(make, trust, as_json=as_json)
+    records = run_watched(recipe, make, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json)
     if as_json:
         print_json({"runs": [record.model_dump(mode="json") for record in records]})
         return 0

@@ -9,13 +9,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from scaffold import __version__
 from scaffold.errors import BrokenFileError, ConsentError, MachineError, ProjectError, ScaffoldError, UsageError
 from scaffold.records.judgement import Word
+
+if TYPE_CHECKING:
+    from scaffold.cli.progress import RunProgress
+    from scaffold.records.recipe import Recipe
+    from scaffold.running.preparation import RunOptions
 
 Result = TypeVar("Result")
 
@@ -53,10 +58,26 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def with_consent(call: Callable[[str | None], Result], trust: str | None, *, as_json: bool) -> Result:
-    """Call with the digest that is trusted; where one is missing and a person is there, show and ask."""
+def run_watched(
+    recipe: "Recipe", call: Callable[["RunProgress", "RunOptions"], Result], *,
+    jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool,
+) -> Result:  # fmt: skip
+    """Call what runs something of a recipe, with its progress shown and the options of `run_options`.
+
+    Where consent is missing and a person is there, show what would run, ask, and call again.
+    """
+    from scaffold.cli.progress import RunProgress
+    from scaffold.running.preparation import RunOptions
+
+    def attempt(trusted: str | None) -> Result:
+        with RunProgress(recipe, quiet=as_json) as progress:
+            options = RunOptions(
+                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
+            )
+            return call(progress, options)
+
     try:
-        return call(trust)
+        return attempt(trust)
     except ConsentError as error:
         if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
@@ -65,7 +86,7 @@ def with_consent(call: Callable[[str | None], Result], trust: str | None, *, as_
         click.echo(plain(error.message), err=True)
         if not click.confirm("Run this?", err=True):
             raise click.Abort from None
-        return call(error.digest)
+        return attempt(error.digest)
 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, run_options, width, with_consent
+from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, run_options, run_watched, width
 from scaffold.cli.terminal import command as make_command
 from scaffold.project import Project, find_project
 from scaffold.records.judgement import Judgement
@@ -26,21 +26,14 @@ def command(*, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | N
         _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
         return EXIT_OF_WORD[judgement.word]
 
-    from scaffold.cli.progress import RunProgress
     from scaffold.project import load_recipe
-    from scaffold.running.preparation import RunOptions
-    from scaffold.verify import Verified, verify_reproduction
+    from scaffold.verify import verify_reproduction
 
     recipe = load_recipe(project)
-
-    def verify(trusted: str | None) -> Verified:
-        with RunProgress(recipe, quiet=as_json) as progress:
-            options = RunOptions(
-                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
-            )
-            return verify_reproduction(project, recipe, progress, options)
-
-    verified = with_consent(verify, trust, as_json=as_json)
+    verified = run_watched(
+        recipe, lambda progress, options: verify_reproduction(project, recipe, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"

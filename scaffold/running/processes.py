@@ -4,15 +4,13 @@ Needed only where a supervisor was killed. Inside bubblewrap everything ends wit
 """
 
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+from scaffold.running.supervisor import become_subreaper
 
 
 def adopt_orphans() -> set[int]:
@@ -21,8 +19,7 @@ def adopt_orphans() -> set[int]:
     Returns:
         the children that it has already.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    become_subreaper()
     return set(_children())
 
 

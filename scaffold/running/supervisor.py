@@ -34,7 +34,7 @@ _KEPT_BYTES = 10**6
 def main(spec_path: str) -> int:
     """Run all steps until one fails; write the result."""
     spec = json.loads(Path(spec_path).read_text())
-    _become_subreaper()
+    become_subreaper()
     wakeup, write_end = os.pipe()
     os.set_blocking(write_end, False)
     os.set_blocking(wakeup, False)
@@ -281,7 +281,8 @@ def _below(pid: int) -> list[int]:
     return found
 
 
-def _become_subreaper() -> None:
+def become_subreaper() -> None:
+    """Make orphans of this process's descendants its own children."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

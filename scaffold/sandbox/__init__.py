@@ -42,7 +42,7 @@ class Sandbox:
     open_doors: tuple[str, ...] = ()
 
 
-NO_SANDBOX = Sandbox(kind="none", open_doors=("everything that you may read, write and reach",))
+NO_SANDBOX = Sandbox(kind="none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

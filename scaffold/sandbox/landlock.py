@@ -1,7 +1,7 @@
 """Confines a program by Landlock, then becomes it. A program of its own: `python -I -S landlock.py POLICY PROGRAM ...`.
 
 POLICY is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}, "filter": hex};
-everything not named is closed. Standard library only. Called without arguments it prints the kernel's Landlock version.
+everything not named is closed. Standard library only.
 
 Source of numbers and structures: linux/landlock.h; https://docs.kernel.org/userspace-api/landlock.html
 """
@@ -98,9 +98,6 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Restrict this process, then become the program."""
-    if not arguments:
-        print(find_version())
-        return
     policy = json.loads(arguments[0])
     restrict(policy["readable"], policy["writable"], network=policy["network"])
     install_filter(bytes.fromhex(policy["filter"]))

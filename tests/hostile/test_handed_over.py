@@ -169,7 +169,7 @@ def test_objects_that_are_to_be_fetched_on_the_way(cli, project, payload):
             pack.unlink()
     tree = git(project, "rev-parse", "HEAD")  # of a reference in a recipe all objects are loose
     assert tree
-    pinned = json.loads(json.dumps((project / "recipe.yaml").read_text())).split("tree: ")[1].split()[0].strip("'")
+    pinned = (project / "recipe.yaml").read_text().split("tree: ")[1].split()[0].strip("'")
     (project / ".git/objects" / pinned[:2] / pinned[2:]).unlink()
     (project / "reference/train.py").write_text("print('edited')\n")
     assert "reference/ was edited" in cli("run", cwd=project, code=2).err
