@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.errors import ConsentError, MachineError, ScaffoldError
-from scaffold.inputs import data_digests, file_digest
+from scaffold.inputs import data_digests, program_parts
 from scaffold.person import state_dir
 from scaffold.project import read_text, write_text
 from scaffold.records.fields import fill_slots
@@ -23,21 +23,13 @@ _MOST_LINES = 200
 
 def consent_digest(recipe: Recipe, recipe_dir: Path) -> str:
     """Changes when anything changes that would be run, installed or read by a run of this recipe."""
-    files = [patch.file for patch in recipe.reference.patches] + list(recipe.reference.drivers)
     return digest(
         {
+            **program_parts(recipe, recipe_dir, dict(_commands(recipe))),
             "reference": recipe.reference.tree,
-            "commands": {
-                name: [list(command.argv), command.directory, dict(command.variables), command.network]
-                for name, command in _commands(recipe)
-            },
-            "hyperparameters": dict(recipe.hyperparameters),
             "device": recipe.resources.device,
-            "seeds": [recipe.seeds.how, recipe.seeds.variable],
             "environment": recipe.environment,
-            "files": {file: file_digest(recipe_dir / file) for file in files},
             "data": data_digests(recipe),
-            "places": {dataset.name: [dataset.place, dataset.unpack] for dataset in recipe.placed_datasets()},
         }
     )
 

@@ -1,11 +1,13 @@
 """What decides the result of a run, as digests."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scaffold.records.evidence import Inputs
 from scaffold.records.parsing import digest
-from scaffold.records.recipe import Recipe
+from scaffold.records.recipe import Command, Recipe
 
 
 def file_digest(path: Path) -> str:
@@ -18,23 +20,25 @@ def program_digest(recipe: Recipe, recipe_dir: Path) -> str:
 
     Time limits, texts, metrics and the smoke command are left out: they do not change what a run computes.
     """
-    steps = recipe.commands.steps(smoke=False)
+    return digest(program_parts(recipe, recipe_dir, recipe.commands.steps(smoke=False)))
+
+
+def program_parts(recipe: Recipe, recipe_dir: Path, steps: Mapping[str, Command]) -> dict[str, Any]:
+    """What these commands of a recipe execute, as plain data: whatever decides it must stand here."""
     files = [patch.file for patch in recipe.reference.patches] + list(recipe.reference.drivers)
-    return digest(
-        {
-            "steps": {
-                name: [list(command.argv), command.directory, dict(command.variables), *["network"] * command.network]
-                for name, command in steps.items()
-            },
-            "hyperparameters": dict(recipe.hyperparameters),
-            "seeds": [recipe.seeds.how, recipe.seeds.variable],
-            "files": {file: file_digest(recipe_dir / file) for file in files},
-            "places": {
-                dataset.name: dataset.place + (f" from {dataset.unpack}" if dataset.unpack else "")
-                for dataset in recipe.placed_datasets()
-            },
-        }
-    )
+    return {
+        "steps": {
+            name: [list(command.argv), command.directory, dict(command.variables), *["network"] * command.network]
+            for name, command in steps.items()
+        },
+        "hyperparameters": dict(recipe.hyperparameters),
+        "seeds": [recipe.seeds.how, recipe.seeds.variable],
+        "files": {file: file_digest(recipe_dir / file) for file in files},
+        "places": {
+            dataset.name: dataset.place + (f" from {dataset.unpack}" if dataset.unpack else "")
+            for dataset in recipe.placed_datasets()
+        },
+    }
 
 
 def data_digests(recipe: Recipe) -> dict[str, str]:
