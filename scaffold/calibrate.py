@@ -10,7 +10,7 @@ from scaffold.create import create_project
 from scaffold.inputs import program_digest
 from scaffold.project import Project, write_record
 from scaffold.records.evidence import Calibration, CalibrationRun
-from scaffold.records.recipe import CALIBRATION_SEED
+from scaffold.records.program import CALIBRATION_SEED
 from scaffold.resources import describe_machine
 from scaffold.run import make_runs
 from scaffold.running.preparation import RunOptions, prepare

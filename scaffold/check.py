@@ -7,7 +7,8 @@ from scaffold.catalogue import FoundRecipe
 from scaffold.errors import UsageError
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import read_text
-from scaffold.records.recipe import CALIBRATION_SEED, FileDataset, reference_name
+from scaffold.records.program import CALIBRATION_SEED, FileDataset
+from scaffold.records.recipe import reference_name
 from scaffold.references import check_patched, fetch_reference
 from scaffold.repository import Repository
 from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS

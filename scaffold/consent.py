@@ -15,7 +15,8 @@ from scaffold.person import state_dir
 from scaffold.project import read_text, write_text
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
-from scaffold.records.recipe import BundledDataset, Command, GeneratedDataset, GitReference, Recipe, reference_name
+from scaffold.records.program import BundledDataset, Command, GeneratedDataset
+from scaffold.records.recipe import GitReference, Recipe, reference_name
 
 _MOST_LINES = 200
 """Of a patch or driver that are shown; the rest is named by its count."""

@@ -11,7 +11,7 @@ from typing import Any
 from scaffold.cache import cache_dir
 from scaffold.errors import FetchError, MachineError, RunError
 from scaffold.project import write_text
-from scaffold.records.recipe import FileDataset, GitDataset, HubDataset, PlacedDataset, Recipe, UrlDataset
+from scaffold.records.program import FileDataset, GitDataset, HubDataset, PlacedDataset, Program, UrlDataset
 from scaffold.resources import require_free
 from scaffold.unpacking import unpack
 
@@ -23,7 +23,7 @@ _LOOK_EVERY_BYTES = 64 << 20
 
 
 def fetch_datasets(
-    recipe: Recipe, recipe_dir: Path, *, offline: bool = False, on_bytes: OnBytes | None = None
+    program: Program, folder: Path, *, offline: bool = False, on_bytes: OnBytes | None = None
 ) -> dict[str, Path]:
     """Bring every placed dataset into the cache and return its file by name.
 
@@ -31,12 +31,12 @@ def fetch_datasets(
         FetchError: one cannot be had, or its bytes are not the pinned ones.
     """
     return {
-        dataset.name: _fetch(dataset, recipe_dir, offline, on_bytes or (lambda *_: None))
-        for dataset in recipe.placed_datasets()
+        dataset.name: _fetch(dataset, folder, offline, on_bytes or (lambda *_: None))
+        for dataset in program.placed_datasets()
     }
 
 
-def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: OnBytes) -> Path:
+def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes) -> Path:
     cached = cache_dir("data") / dataset.sha256
     if _is_whole(cached):
         return cached
@@ -45,7 +45,7 @@ def _fetch(dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: On
     os.close(handle)
     aside = Path(name)
     try:
-        _copy_into(aside, dataset, recipe_dir, offline, on_bytes)
+        _copy_into(aside, dataset, folder, offline, on_bytes)
         found = _sha256(aside)
         if found != dataset.sha256:
             raise FetchError(
@@ -97,9 +97,9 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy_into(aside: Path, dataset: PlacedDataset, recipe_dir: Path, offline: bool, on_bytes: OnBytes) -> None:
+def _copy_into(aside: Path, dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes) -> None:
     if isinstance(dataset, FileDataset):
-        shutil.copyfile(recipe_dir / dataset.file, aside)
+        shutil.copyfile(folder / dataset.file, aside)
     elif isinstance(dataset, GitDataset):
         from scaffold.references.git import cached_file
 

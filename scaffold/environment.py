@@ -23,8 +23,8 @@ from packaging.version import Version
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.pip_configuration import read_pip_settings, translate
-from scaffold.project import Project, read_text, write_text
-from scaffold.records.recipe import Environment
+from scaffold.project import Source, read_text, write_text
+from scaffold.records.program import Environment
 
 _HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
 
@@ -55,25 +55,25 @@ _PARTS_OF_A_PREFIX = ("bin", "lib", "lib64", "include", "ssl", "pyvenv.cfg")
 
 
 def prepare_environment(
-    project: Project, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False
+    source: Source, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False
 ) -> ReadyEnvironment:
     """Resolve what is not resolved yet, build what is not built yet.
 
     Args:
-        project: where environment.lock lies.
-        environment: what the recipe asks for.
+        source: where the lock lies.
+        environment: what the program asks for.
         default_as_of: tells the date of the reference's commit, asked only when the recipe names none.
         offline: do not ask any package index.
 
     Raises:
         FetchError: the packages do not resolve together, or cannot be had.
     """
-    if project.lock.exists():
-        _require_whole_lock(project)
-    if not lock_fits(project, environment):
-        wanted = _requirements(project, environment)
-        write_text(project.lock, _resolve(project, environment, wanted, default_as_of, offline))
-    text = read_text(project.lock)
+    if source.lock.exists():
+        _require_whole_lock(source)
+    if not lock_fits(source, environment):
+        wanted = _requirements(source, environment)
+        write_text(source.lock, _resolve(source, environment, wanted, default_as_of, offline))
+    text = read_text(source.lock)
     lock = hashlib.sha256(text.encode()).hexdigest()
     version = _header(text, "python")
     packages = tuple(line.split(" ")[0] for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line))
@@ -85,10 +85,10 @@ def prepare_environment(
     return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
 
 
-def lock_fits(project: Project, environment: Environment) -> bool:
+def lock_fits(source: Source, environment: Environment) -> bool:
     """Whether environment.lock was made for what the recipe asks for now."""
-    wanted = _digest(environment, _requirements(project, environment))
-    return project.lock.exists() and f"\n# for {wanted}\n" in read_text(project.lock)
+    wanted = _digest(environment, _requirements(source, environment))
+    return source.lock.exists() and f"\n# for {wanted}\n" in read_text(source.lock)
 
 
 _ADMITTED_OPTION = re.compile(
@@ -120,20 +120,20 @@ def _refuse_odd_requirements(file: Path, reference: Path) -> None:
             )
 
 
-def _require_whole_lock(project: Project) -> None:
+def _require_whole_lock(source: Source) -> None:
     """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
 
     Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be obeyed.
     """
-    text = read_text(project.lock)
-    hint = "git checkout -- environment.lock; or delete it to resolve anew"
+    text = read_text(source.lock)
+    hint = f"git checkout -- {source.lock.name}; or delete it to resolve anew"
     if _lock_text(text.splitlines()[1:-1]) != text:
-        raise ProjectError("environment.lock was edited, or cut short", hint=hint)
+        raise ProjectError(f"{source.lock.name} was edited, or cut short", hint=hint)
     odd = _odd_line(text)
     if odd:
-        raise ProjectError(f"environment.lock has the line {odd!r}, which is no package with its version", hint=hint)
+        raise ProjectError(f"{source.lock.name} has the line {odd!r}, which is no package with its version", hint=hint)
     if not re.search(r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE):  # uv would start whatever is named
-        raise ProjectError("environment.lock names no version of Python", hint=hint)
+        raise ProjectError(f"{source.lock.name} names no version of Python", hint=hint)
 
 
 _LOCK_LINE = re.compile(
@@ -159,11 +159,11 @@ def _digest(environment: Environment, wanted: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _requirements(project: Project, environment: Environment) -> list[str]:
+def _requirements(source: Source, environment: Environment) -> list[str]:
     """The recipe's packages and the lines of the reference's own requirements file."""
     lines = list(environment.packages)
     if environment.requirements:
-        text = read_text(project.reference / environment.requirements)
+        text = read_text(source.tree / environment.requirements)
         lines += [
             line.partition(" #")[0].strip() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"
         ]
@@ -241,7 +241,7 @@ def _runs_here(version: str, packages: Sequence[str]) -> bool:
 
 
 def _resolve(
-    project: Project,
+    source: Source,
     environment: Environment,
     wanted: list[str],
     default_as_of: Callable[[], date | None],
@@ -259,9 +259,9 @@ def _resolve(
     options += ["--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
-    own = [str(project.reference / environment.requirements)] if environment.requirements else []
+    own = [str(source.tree / environment.requirements)] if environment.requirements else []
     for file in own:
-        _refuse_odd_requirements(Path(file), project.reference)
+        _refuse_odd_requirements(Path(file), source.tree)
     compiled = _uv(
         ["pip", "compile", "-", *own, *options, *_build_options(environment.build), *_index_options()],
         offline,

@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a program lies.
+
+    Attributes:
+        folder: what its record names lies below it: patches, drivers, data.
+        tree: copied for every run.
+        lock: its resolved packages.
+    """
+
+    folder: Path
+    tree: Path
+    lock: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """The paths of one project; `root` is absolute."""
 
@@ -50,6 +65,36 @@ class Project:
     def lock(self) -> Path:
         """Resolved packages."""
         return self.root / "environment.lock"
+
+    @property
+    def reference_source(self) -> Source:
+        """The reference as a program."""
+        return Source(folder=self.root, tree=self.reference, lock=self.lock)
+
+    @property
+    def system_source(self) -> Source:
+        """The person's own copy as a program."""
+        return Source(folder=self.root, tree=self.root / "src", lock=self.root / "system.lock")
+
+    @property
+    def system(self) -> Path:
+        """How `src/` runs; there from the first tweak on."""
+        return self.root / "system.yaml"
+
+    @property
+    def tweaks(self) -> Path:
+        """One declaration a tweak."""
+        return self.root / "tweaks"
+
+    @property
+    def evidence(self) -> Path:
+        """Judged results, one file a milestone."""
+        return self.root / "evidence"
+
+    @property
+    def journal(self) -> Path:
+        """What was tried and what it showed: a page a tweak."""
+        return self.root / "journal"
 
     @property
     def reproduction(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scaffold.errors import MachineError
 from scaffold.records.evidence import Machine
-from scaffold.records.recipe import Resources
+from scaffold.records.program import Resources
 
 
 def usable_cores() -> int:

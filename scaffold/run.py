@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from scaffold.errors import RunError
 from scaffold.project import Project, only_one
 from scaffold.records.evidence import Outcome, RunRecord
-from scaffold.records.recipe import Recipe
+from scaffold.records.program import Program
 from scaffold.running.archive import completed, find_runs
 from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
@@ -13,13 +13,13 @@ from scaffold.running.slots import Watcher, run_seeds
 from scaffold.running.workspace import Workspace
 
 
-def planned_seeds(recipe: Recipe, count: int) -> list[int]:
+def planned_seeds(program: Program, count: int) -> list[int]:
     """The first seeds of a project; a deterministic reference has one."""
-    return list(range(recipe.seeds.first, recipe.seeds.first + (1 if recipe.seeds.how == "none" else count)))
+    return list(range(program.seeds.first, program.seeds.first + (1 if program.seeds.how == "none" else count)))
 
 
 def used_seeds(
-    recipe: Recipe, records: Sequence[RunRecord], seeds: Sequence[int], spare: int | None = None
+    program: Program, records: Sequence[RunRecord], seeds: Sequence[int], spare: int | None = None
 ) -> list[int]:
     """The seeds that stand for these: a crashed one gives its place to a further one, from `spare` on.
 
@@ -28,9 +28,9 @@ def used_seeds(
     """
     crashed = {record.seed for record in records if record.outcome is Outcome.FAILED}
     crashed -= {record.seed for record in completed(records)}
-    if not crashed or len(crashed) > recipe.seeds.retries:
+    if not crashed or len(crashed) > program.seeds.retries:
         return list(seeds)
-    spare = recipe.seeds.first + recipe.rule.max_seeds if spare is None else spare
+    spare = program.seeds.first + program.most_seeds if spare is None else spare
     used = list(seeds)
     for place, seed in enumerate(seeds):
         if seed in crashed:
@@ -63,7 +63,7 @@ def make_runs(
             discard(Workspace(unfinished))  # left by a scaffold that was killed
         while True:
             records = runs_of(plan)
-            used = used_seeds(plan.recipe, records, seeds, spare)
+            used = used_seeds(plan.program, records, seeds, spare)
             done = {record.seed for record in completed(records)}
             unusable = [r for r in records if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done]
             if unusable and not again:
@@ -76,14 +76,14 @@ def make_runs(
                 kept = [record for record in completed(runs_of(plan)) if record.seed in order]
                 return sorted(kept, key=lambda record: order[record.seed])
             crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
-            if any(r.outcome is not Outcome.FAILED for r in failed) or len(crashed) > plan.recipe.seeds.retries:
+            if any(r.outcome is not Outcome.FAILED for r in failed) or len(crashed) > plan.program.seeds.retries:
                 raise failure(failed, project, plan)
             again = False
 
 
 def runs_of(plan: Plan) -> list[RunRecord]:
     """All runs with a plan's inputs, well ended or not."""
-    return find_runs(plan.runs_dir, plan.inputs, plan.recipe, smoke=plan.smoke)
+    return find_runs(plan.runs_dir, plan.inputs, plan.program, smoke=plan.smoke)
 
 
 def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunError:
@@ -92,6 +92,6 @@ def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunErr
     logs = (project.runs / failed[0].id / "logs").relative_to(project.root)
     count = len(failed)
     return RunError(
-        f"{count} run{'s' * (count != 1)} of {plan.recipe.id} did not end well; no metric of them counts{reasons}",
+        f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them counts{reasons}",
         hint=f"its whole output lies in {logs}/; run it again all the same: scaffold run --again",
     )

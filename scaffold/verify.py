@@ -174,7 +174,7 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str
         stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
     if evidence.inputs.lock != file_digest(project.lock):
         stale.append("environment.lock changed")
-    if not edited and not lock_fits(project, recipe.environment):
+    if not edited and not lock_fits(project.reference_source, recipe.environment):
         stale.append("the recipe's environment changed")
     if dict(evidence.inputs.data) != data_digests(recipe):
         stale.append("the datasets changed")

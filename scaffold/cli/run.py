@@ -26,7 +26,7 @@ def command(
     from scaffold.errors import UsageError
     from scaffold.project import find_project, load_recipe
     from scaffold.records.evidence import RunRecord
-    from scaffold.records.recipe import CALIBRATION_SEED
+    from scaffold.records.program import CALIBRATION_SEED
     from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import RunOptions, prepare
 

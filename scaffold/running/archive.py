@@ -7,11 +7,11 @@ from pathlib import Path
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
-from scaffold.records.recipe import Recipe
+from scaffold.records.program import Program
 from scaffold.running.recording import is_own, read_again
 
 
-def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = False) -> list[RunRecord]:
+def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False) -> list[RunRecord]:
     """Records of the runs with these inputs, by seed and attempt; damaged ones and somebody else's are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
@@ -25,8 +25,8 @@ def find_runs(runs_dir: Path, inputs: Inputs, recipe: Recipe, *, smoke: bool = F
         if record.inputs != inputs or not is_own(record, folder):
             continue
         ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
-        if ended_well and record.reading != recipe.reading_digest():
-            record = read_again(record, recipe, folder)
+        if ended_well and record.reading != program.reading_digest():
+            record = read_again(record, program, folder)
         found.append(record)
     return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
 

@@ -16,7 +16,7 @@ from typing import Any
 from scaffold.errors import RunError
 from scaffold.project import remove
 from scaffold.records.fields import fill_slots
-from scaffold.records.recipe import Command
+from scaffold.records.program import Command
 from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
@@ -61,7 +61,7 @@ def start(plan: Plan, seed: int) -> Running:
     workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}-{os.urandom(4).hex()}")
     require_free(plan.runs_dir)
     try:
-        fill(workspace, plan.recipe, plan.recipe_dir, plan.reference, plan.datasets)
+        fill(workspace, plan.program, plan.source, plan.datasets)
         if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
             make_short_name(workspace)
         spec = _spec(plan, seed, workspace)
@@ -80,16 +80,16 @@ def start(plan: Plan, seed: int) -> Running:
 
 def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
     steps = []
-    resources = plan.recipe.resources
+    resources = plan.program.resources
     limits = {
         "memory_bytes": int(resources.memory_gb * 1e9 if resources.memory_gb else memory_bytes() * _USABLE_MEMORY),
         "folder_bytes": int(resources.disk_gb * 1e9) if resources.disk_gb else sys.maxsize,
         "free_bytes": FREE_BYTES,
         "output_bytes": int(resources.output_mb * 1e6),
     }
-    for index, (name, command) in enumerate(plan.recipe.commands.steps(smoke=plan.smoke).items()):
+    for index, (name, command) in enumerate(plan.program.commands.steps(smoke=plan.smoke).items()):
         values = {
-            **plan.recipe.hyperparameters, "seed": seed,
+            **plan.program.hyperparameters, "seed": seed,
             "reference": str(workspace.tree), "drivers": str(workspace.drivers),
         }  # fmt: skip
         policy = Policy(
@@ -143,7 +143,7 @@ def _argv(
 
 def follow(running: Running) -> int:
     """How many steps of its progress a run has reached; reads only what was written since the last call."""
-    progress = running.plan.recipe.progress
+    progress = running.plan.program.progress
     if progress is None or running.is_unreadable:
         return running.step
     suffix, pattern = (".out", progress.stdout) if progress.stdout else (".err", progress.stderr or "")

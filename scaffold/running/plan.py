@@ -1,22 +1,26 @@
-"""What all runs of one recipe share."""
+"""What all runs of one program share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.environment import ReadyEnvironment
+from scaffold.project import Source
 from scaffold.records.evidence import Inputs
-from scaffold.records.recipe import Recipe
+from scaffold.records.program import Program
 from scaffold.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A recipe made ready to run: where its parts lie, how it is confined, what decides its results."""
+    """A program made ready to run: where its parts lie, how it is confined, what decides its results.
 
-    recipe: Recipe
-    recipe_dir: Path
-    reference: Path
+    `title` is what messages call it.
+    """
+
+    title: str
+    program: Program
+    source: Source
     environment: ReadyEnvironment
     datasets: Mapping[str, Path]
     inputs: Inputs

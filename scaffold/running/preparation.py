@@ -8,7 +8,8 @@ from scaffold.datasets import OnBytes, fetch_datasets
 from scaffold.environment import prepare_environment
 from scaffold.errors import ProjectError
 from scaffold.inputs import inputs_of
-from scaffold.project import Project
+from scaffold.project import Project, Source
+from scaffold.records.program import Program
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
@@ -49,20 +50,31 @@ def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: boo
         FetchError: packages or datasets cannot be had.
     """
     require_consent(recipe, project.root, options.trust)
-    sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     require_untouched(project, recipe)
-    environment = prepare_environment(
-        project, recipe.environment, lambda: _commit_date(project, recipe), offline=options.offline
+    source = project.reference_source
+    return prepare_program(
+        project, recipe, recipe, source, recipe.reference.tree, options, title=recipe.id, smoke=smoke
     )
-    datasets = fetch_datasets(recipe, project.root, offline=options.offline, on_bytes=options.on_bytes)
-    room = options.slots or runs_at_once(recipe.resources)
+
+
+def prepare_program(
+    project: Project, recipe: Recipe, program: Program, source: Source, tree: str, options: RunOptions, *,
+    title: str, smoke: bool = False,
+) -> tuple[Plan, int]:  # fmt: skip
+    """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
+    sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
+    environment = prepare_environment(
+        source, program.environment, lambda: _commit_date(project, recipe), offline=options.offline
+    )
+    datasets = fetch_datasets(program, source.folder, offline=options.offline, on_bytes=options.on_bytes)
+    room = options.slots or runs_at_once(program.resources)
     plan = Plan(
-        recipe=recipe,
-        recipe_dir=project.root,
-        reference=project.reference,
+        title=title,
+        program=program,
+        source=source,
         environment=environment,
         datasets=datasets,
-        inputs=inputs_of(recipe, project.root, environment.lock),
+        inputs=inputs_of(program, source.folder, tree, environment.lock),
         sandbox=sandbox,
         smoke=smoke,
         threads=max(1, usable_cores() // room),

@@ -14,7 +14,7 @@ from scaffold.person import sign
 from scaffold.project import make_durable, make_ordinary, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
 from scaffold.records.parsing import digest
-from scaffold.records.recipe import Recipe
+from scaffold.records.program import Program
 from scaffold.resources import FREE_BYTES, describe_machine
 from scaffold.running.launcher import Running
 from scaffold.running.outputs import time_limit
@@ -51,12 +51,12 @@ def finish(running: Running) -> RunRecord:
     metrics: dict[str, MetricValue] = {}
     series: dict[str, list[tuple[int, float]]] = {}
     if outcome is Outcome.COMPLETED and not plan.smoke:
-        outcome, reason, metrics, series = _read_metrics(plan.recipe, workspace)
+        outcome, reason, metrics, series = _read_metrics(plan.program, workspace)
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     seen = read_reports(workspace.seeding)
     record = RunRecord(
         id=final.name, seed=running.seed, smoke=plan.smoke, outcome=outcome, reason=reason, inputs=plan.inputs,
-        reading=plan.recipe.reading_digest(),
+        reading=plan.program.reading_digest(),
         steps=steps, metrics=metrics, seeding=seen.seeding, confinement=_confinement(plan, workspace, seen),
         environment=EnvironmentUsed(
             python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
@@ -100,7 +100,7 @@ def is_own(record: RunRecord, folder: Path) -> bool:
 def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     if plan.sandbox.kind == "none":
         return Confinement(sandbox="none")
-    steps = plan.recipe.commands.steps(smoke=plan.smoke)
+    steps = plan.program.commands.steps(smoke=plan.smoke)
     given = {name for command in steps.values() for name in command.variables}
     withheld = {name for name, value in os.environ.items() if not is_passed_on(name, value)} - given
     denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
@@ -129,9 +129,9 @@ def _free_name(runs_dir: Path, run_id: str) -> Path:
 def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: Workspace) -> tuple[Outcome, str]:
     if ended == "completed":
         return Outcome.COMPLETED, ""
-    last, resources = steps[-1], plan.recipe.resources
+    last, resources = steps[-1], plan.program.resources
     if ended == "timed_out":
-        limit = plan.recipe.commands.steps(smoke=plan.smoke)[last.name].timeout_s
+        limit = plan.program.commands.steps(smoke=plan.smoke)[last.name].timeout_s
         return Outcome.TIMED_OUT, (
             f"{last.name} did not end by itself within its limit of {limit:g} s: "
             f"raise commands.{last.name}.timeout_s, or give the program a number of steps"
@@ -170,10 +170,10 @@ def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: W
     return outcome, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
 
 
-def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
+def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord:
     """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
-    outcome, reason, metrics, series = _read_metrics(recipe, Workspace(folder))
-    changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": recipe.reading_digest()}
+    outcome, reason, metrics, series = _read_metrics(program, Workspace(folder))
+    changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": program.reading_digest()}
     # Until all is written, a record without its points that is still to be read again: a kill here loses nothing.
     without = {name: size for name, size in record.kept.items() if name != _SERIES}
     write_record(signed(record.model_copy(update={"kept": without})), folder / "run.json")
@@ -184,10 +184,10 @@ def read_again(record: RunRecord, recipe: Recipe, folder: Path) -> RunRecord:
 
 
 def _read_metrics(
-    recipe: Recipe, workspace: Workspace
+    program: Program, workspace: Workspace
 ) -> tuple[Outcome, str, dict[str, MetricValue], dict[str, list[tuple[int, float]]]]:
     metrics, series, problems = {}, {}, []
-    for metric in recipe.metrics:
+    for metric in program.metrics:
         try:
             with time_limit(_READING_LIMIT_S, f"metric {metric.name}"):
                 metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)

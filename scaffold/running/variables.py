@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.records.fields import fill_slots
-from scaffold.records.recipe import Command
+from scaffold.records.program import Command
 from scaffold.running.plan import Plan
 from scaffold.running.workspace import Workspace
 
@@ -36,7 +36,7 @@ def run_variables(
     variables = {name: value for name, value in os.environ.items() if is_passed_on(name, value)}
     bin_dir = plan.environment.python.parent
     own = {name: fill_slots(value, values) for name, value in command.variables.items()}
-    seeds = plan.recipe.seeds
+    seeds = plan.program.seeds
     variables |= {
         "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(bin_dir.parent),
@@ -49,6 +49,7 @@ def run_variables(
         "SCAFFOLD_SEED_HOW": seeds.how,
         "SCAFFOLD_SEED": str(seed),
         "SCAFFOLD_SEED_REPORT": str(workspace.seeding),
+        **({"SCAFFOLD_STREAMS": "1"} if plan.program.has_streams else {}),
         **dict.fromkeys(_THREAD_VARIABLES, str(plan.threads)),
         **({seeds.variable: str(seed)} if seeds.variable else {}),
         **own,

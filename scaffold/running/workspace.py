@@ -17,7 +17,8 @@ from pathlib import Path
 
 from scaffold.datasets import place
 from scaffold.errors import MachineError
-from scaffold.records.recipe import Recipe
+from scaffold.project import Source
+from scaffold.records.program import Program
 from scaffold.references.folder import is_leftover
 from scaffold.repository import apply_patch
 
@@ -85,8 +86,8 @@ def remove_short_name(workspace: Workspace) -> None:
         workspace.short_temporary.unlink(missing_ok=True)
 
 
-def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path, datasets: Mapping[str, Path]) -> None:
-    """Make a run's folder from the reference, the recipe's files and the datasets.
+def fill(workspace: Workspace, program: Program, source: Source, datasets: Mapping[str, Path]) -> None:
+    """Make a run's folder from the program's tree, its other files and the datasets.
 
     Raises:
         MachineError: the disk is full or may not be written.
@@ -95,14 +96,14 @@ def fill(workspace: Workspace, recipe: Recipe, recipe_dir: Path, reference: Path
     try:
         for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary, workspace.home):
             folder.mkdir(parents=True)
-        shutil.copytree(reference, workspace.tree, symlinks=True, ignore=_leftovers)
-        for driver in recipe.reference.drivers:
+        shutil.copytree(source.tree, workspace.tree, symlinks=True, ignore=_leftovers)
+        for driver in program.drivers:
             target = workspace.folder / driver
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(recipe_dir / driver, target)
+            shutil.copy2(source.folder / driver, target)
     except OSError as error:
         raise MachineError(f"could not make the run's folder {workspace.folder}: {error.strerror or error}") from error
-    for patch in recipe.reference.patches:
-        apply_patch(recipe_dir / patch.file, workspace.tree)
-    for dataset in recipe.placed_datasets():
+    for patch in program.patches:
+        apply_patch(source.folder / patch.file, workspace.tree)
+    for dataset in program.placed_datasets():
         place(dataset, datasets[dataset.name], workspace.tree)

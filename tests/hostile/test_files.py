@@ -193,7 +193,7 @@ def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
     """The reference has a link within it; a patch of a recipe that was edited later makes it lead out."""
     from scaffold.datasets import place
     from scaffold.errors import RunError
-    from scaffold.records.recipe import FileDataset
+    from scaffold.records.program import FileDataset
 
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to(tmp_path)

@@ -8,7 +8,8 @@ import pytest
 from scaffold.catalogue import data_dir, find_recipe, recipe_ids
 from scaffold.check import check_recipe
 from scaffold.inputs import program_digest
-from scaffold.records.recipe import CALIBRATION_SEED, PathReference, Recipe
+from scaffold.records.program import CALIBRATION_SEED
+from scaffold.records.recipe import PathReference, Recipe
 
 
 @pytest.mark.parametrize("key", recipe_ids())

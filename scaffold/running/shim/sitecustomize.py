@@ -8,6 +8,7 @@ that a program fails, so each patch that does not fit a library is left out and 
     SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself made, and what
                           it tried that the sandbox denies
     SCAFFOLD_WATCH        what the sandbox denies, as JSON
+    SCAFFOLD_STREAMS      if set: each kind of draw has a stream of its own
 """
 
 import atexit
@@ -24,6 +25,7 @@ _REPORT = os.environ.get("SCAFFOLD_SEED_REPORT", "")
 _WATCH = os.environ.get("SCAFFOLD_WATCH", "")
 _names = {}
 _watch = None
+_streams = None
 _calls = {}
 _missed = []
 _inside = threading.local()
@@ -109,6 +111,8 @@ def _patch_random(random):
     _replace("random", random, "seed", 0, "a")
     if _HOW == "offset":
         _subclass("random", random, "Random", "seed")
+    if _streams is not None:
+        _streams.patch_random(random)
 
 
 def _patch_numpy(numpy):
@@ -119,6 +123,8 @@ def _patch_numpy(numpy):
         _replace("numpy", numpy.random, "default_rng")
         for name in ("RandomState", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
             _subclass("numpy", numpy.random, name, "__init__")
+    if _streams is not None:
+        _streams.patch_numpy(numpy)
 
 
 def _patch_torch(torch):
@@ -133,6 +139,8 @@ def _patch_torch(torch):
             _replace("torch", module, "manual_seed_all")
     if _HOW == "offset":
         _subclass("torch", torch, "Generator", "manual_seed")
+    if _streams is not None:
+        _streams.patch_torch(torch)
 
 
 def _unsupported(name):
@@ -184,7 +192,7 @@ def _write_report():
         # A step in a name space of its own has the process ids of the step before.
         name = _names.setdefault(os.getpid(), "%d-%s.json" % (os.getpid(), os.urandom(4).hex()))
         path = os.path.join(_REPORT, name)
-        report = {"calls": _calls, "missed": _missed}
+        report = {"calls": _calls, "missed": _missed, "streams": sorted(_streams.used) if _streams else []}
         if _watch is not None:
             report.update(variables=_watch.variables, attempts=_watch.attempts)
         with open(path + ".part", "w") as file:
@@ -209,6 +217,9 @@ def _run_next_sitecustomize():
 
 if _HOW:
     import random as _random
+
+    if os.environ.get("SCAFFOLD_STREAMS"):
+        import _scaffold_streams as _streams
 
     _patch_random(_random)
     sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,314 @@
+"""What both the reference and the person's own system have: how a program runs and what is measured of it.
+
+Records only: no disk, no clock, no network.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, Tag, field_validator, model_validator
+
+from scaffold.records.fields import (
+    GitUrl,
+    Name,
+    OneLine,
+    PackageRequirement,
+    RelPath,
+    Revision,
+    Scalar,
+    Sha256,
+    Specifier,
+    Text,
+    by_key,
+    check_one_line,
+    find_slots,
+)
+from scaffold.records.metric import Metric, Progress
+from scaffold.records.parsing import Place, Record, digest
+
+CALIBRATION_SEED = 1000
+"""First seed of calibration runs; a project's own are below it, so that the two samples never share a seed."""
+
+OWN_SLOTS = ("seed", "reference", "drivers")
+"""What `{...}` in a command may name besides the recipe's hyperparameters."""
+
+
+class Patch(Record):
+    """A small diff to the reference: a deviation, with its reason."""
+
+    file: RelPath = Field(pattern=r"^patches/")
+    reason: Text
+
+
+class _Dataset(Record):
+    name: Name
+    license: Text = Field(description="often not the code's; 'none stated' is a value")
+    splits: Mapping[str, Annotated[int, Field(gt=0)]] = Field(default={}, description="examples in each split")
+
+
+class _PlacedDataset(_Dataset):
+    sha256: Sha256
+    place: RelPath = Field(description="where the reference expects the file, or the folder that it unpacks to")
+    unpack: Literal["zip", "tar"] | None = Field(default=None, description="tar: packed by gzip, bzip2, xz or not")
+
+
+class UrlDataset(_PlacedDataset):
+    """A file on the web."""
+
+    url: Text
+
+    @field_validator("url")
+    @classmethod
+    def _is_web(cls, url: str) -> str:
+        if not re.fullmatch(r"https://[^/@\s]+/\S*|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/\S*", url):
+            raise ValueError("must be an https:// URL without credentials")
+        return url
+
+
+class GitDataset(_PlacedDataset):
+    """A file of one commit of a git repository."""
+
+    git: GitUrl
+    revision: Revision
+    path: RelPath
+
+
+class HubDataset(_PlacedDataset):
+    """A file of one commit of a dataset on the Hugging Face Hub."""
+
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: Revision
+    path: RelPath
+
+
+class FileDataset(_PlacedDataset):
+    """A file inside the recipe."""
+
+    file: RelPath = Field(pattern=r"^data/")
+
+
+class BundledDataset(_Dataset):
+    """Data that a library carries; its digest is the library's version in the environment lock."""
+
+    bundled: Text
+
+
+class GeneratedDataset(_Dataset):
+    """Data that the reference makes itself."""
+
+    generated: Text
+
+
+PlacedDataset = UrlDataset | GitDataset | HubDataset | FileDataset
+Dataset = Annotated[
+    Annotated[UrlDataset, Tag("<url>")]
+    | Annotated[GitDataset, Tag("<git>")]
+    | Annotated[HubDataset, Tag("<hub>")]
+    | Annotated[FileDataset, Tag("<file>")]
+    | Annotated[BundledDataset, Tag("<bundled>")]
+    | Annotated[GeneratedDataset, Tag("<generated>")],
+    by_key("url", "git", "hub", "file", "bundled", "generated"),
+]
+
+
+class Environment(Record):
+    """What must be installed for the reference to run."""
+
+    python: Specifier
+    packages: tuple[PackageRequirement, ...] = ()
+    requirements: RelPath | None = Field(
+        default=None, description="the reference's own requirements file, used as well"
+    )
+    as_of: date | None = Field(default=None, description="newest upload admitted; default: the revision's commit date")
+    build: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
+        default=(), description="packages that may be built from source; building runs their code outside the sandbox"
+    )
+
+
+class Command(Record):
+    """One program call; no shell."""
+
+    run: str | tuple[Text, ...]
+    directory: RelPath | None = Field(default=None, description="working directory inside the reference")
+    variables: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], OneLine] = {}
+    timeout_s: Annotated[float, Field(gt=0)]
+    network: bool = Field(default=False, description="whether prepare may use the network; no other step may")
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words of the call, slots not yet filled."""
+        return tuple(shlex.split(self.run)) if isinstance(self.run, str) else self.run
+
+    @field_validator("run")
+    @classmethod
+    def _splits(cls, run: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        try:
+            words = shlex.split(run) if isinstance(run, str) else list(run)
+            for word in words:
+                find_slots(check_one_line(word))
+        except ValueError as error:
+            raise ValueError(f"cannot be split into words: {error}") from error
+        if not words:
+            raise ValueError("is empty: name the program to call")
+        return run
+
+
+class Commands(Record):
+    """The steps of one run, in this order; `smoke` replaces train and evaluate when shortened."""
+
+    prepare: Command | None = None
+    train: Command | None = None
+    evaluate: Command | None = None
+    smoke: Command | None = None
+
+    @model_validator(mode="after")
+    def _measures(self) -> "Commands":
+        if self.train is None and self.evaluate is None:
+            raise ValueError("train or evaluate must be given")
+        for name in ("train", "evaluate", "smoke"):
+            command: Command | None = getattr(self, name)
+            if command is not None and command.network:
+                raise ValueError(f"{name}.network: only prepare may use the network; download there")
+        return self
+
+    def steps(self, *, smoke: bool) -> dict[str, Command]:
+        """The steps of a full or a shortened run."""
+        names = ("prepare", "smoke") if smoke else ("prepare", "train", "evaluate")
+        return {name: command for name in names if (command := getattr(self, name)) is not None}
+
+
+class Seeds(Record):
+    """How a seed reaches the reference.
+
+    argument: a `{seed}` slot in a command; variable: an environment variable; offset: every seeding call of the
+    reference is shifted; inject: the reference never seeds, so it is seeded at start; none: deterministic.
+    """
+
+    how: Literal["argument", "variable", "offset", "inject", "none"]
+    variable: str | None = None
+    first: Annotated[int, Field(ge=0, lt=CALIBRATION_SEED)] = 0
+    retries: Annotated[int, Field(ge=0)] = Field(default=0, description="further seeds tried in all when a run crashes")
+
+    @model_validator(mode="after")
+    def _has_variable(self) -> "Seeds":
+        if (self.how == "variable") != (self.variable is not None):
+            raise ValueError("variable names the environment variable: give it with how: variable, and only then")
+        return self
+
+
+class Resources(Record):
+    """What one run may take at most (one that takes more is ended), and how long it took on named hardware."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    cores: Annotated[int, Field(ge=1, le=4096)] = 1
+    memory_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        default=None, description="of all its processes together, in 1e9 bytes; default: nine tenths of the machine's"
+    )
+    disk_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        default=None, description="of its copy, in 1e9 bytes; default: what is free, less a floor"
+    )
+    output_mb: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        default=1000, description="that a step may print, in 1e6 bytes for each of its two streams"
+    )
+    run_time_s: Annotated[float, Field(gt=0)]
+    hardware: Text = Field(description="on which run_time_s was measured")
+
+
+class Program(Record):
+    """What is run and measured: the reference, or the person's own system."""
+
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    environment: Environment
+    commands: Commands
+    hyperparameters: Mapping[Name, Scalar] = {}
+    seeds: Seeds
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+    progress: Progress | None = None
+    resources: Resources
+
+    @property
+    def patches(self) -> tuple[Patch, ...]:
+        """Diffs that every run's copy gets first."""
+        return ()
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Programs of ours that lie beside every run's copy."""
+        return ()
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether each kind of random draw gets a stream of its own, so that runs of one seed make a pair."""
+        return False
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds a judgement uses at most."""
+        raise NotImplementedError
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name."""
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    def program_files(self) -> list[str]:
+        """Paths beside the copied folder that a run needs."""
+        files = [patch.file for patch in self.patches] + list(self.drivers)
+        return files + [dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)]
+
+    def placed_datasets(self) -> list[PlacedDataset]:
+        """The datasets that are files to be put into the reference's copy."""
+        return [dataset for dataset in self.datasets if isinstance(dataset, _PlacedDataset)]
+
+    def reading_digest(self) -> str:
+        """Changes when the number that is read of the same output changes."""
+        metrics = [metric.model_dump(mode="json", by_alias=True) for metric in self.metrics]
+        return digest(
+            [{key: metric[key] for key in ("name", "read", "take", "unit", "printed_in")} for metric in metrics]
+        )
+
+
+def items_of(data: Any, key: str) -> list[Mapping[str, Any]]:
+    """The mappings in a list of the raw document, whatever else is wrong with it."""
+    found = data.get(key) if isinstance(data, Mapping) else None
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def name_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Names that stand twice."""
+    for key in ("metrics", "datasets"):
+        names = [item.get("name") for item in items_of(data, key)]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield (key, index, "name"), f"{name!r} is taken by an earlier one: rename it"
+
+
+def slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Slots of commands that name nothing, and seeds that do not fit them."""
+    given = data.get("hyperparameters")
+    hyperparameters = list(given) if isinstance(given, Mapping) else []
+    for name in set(OWN_SLOTS) & set(hyperparameters):
+        yield ("hyperparameters", name), f"{{{name}}} is a slot of our own: rename it"
+    commands = data.get("commands")
+    slotted = unread = False
+    for step, command in commands.items() if isinstance(commands, Mapping) else ():
+        try:
+            parsed = Command.model_validate(command)
+        except ValueError:
+            unread = True  # reported as a field of its own
+            continue
+        for word in (*parsed.argv, *parsed.variables.values()):
+            for slot in find_slots(word):
+                slotted |= slot == "seed"
+                if slot not in (*hyperparameters, *OWN_SLOTS):
+                    yield (
+                        ("commands", step, "run"),
+                        f"{{{slot}}} is no hyperparameter and none of {', '.join(OWN_SLOTS)}",
+                    )
+    how = data["seeds"].get("how") if isinstance(data.get("seeds"), Mapping) else None
+    if how == "argument" and not (slotted or unread):
+        yield ("seeds", "how"), "argument needs a {seed} slot in a command"
+    if how in ("variable", "offset", "inject", "none") and slotted:
+        yield ("seeds", "how"), f"a command has a {{seed}} slot: write argument, not {how}"

@@ -1,0 +1,103 @@
+"""A tweak: one small change, declared before its runs. And what they showed of it. Records only."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from scaffold.records.evidence import Inputs, JudgedRun
+from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Text
+from scaffold.records.parsing import Record, digest
+
+Kind = Literal["neutral", "improve", "cheaper", "data"]
+"""neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs less, and what it
+concludes of other changes holds. data: a new dataset, whose first result must beat the simplest models."""
+
+
+class ChangeRule(Record):
+    """How a change is judged; see docs/verdicts.md for the operating characteristics."""
+
+    metric: Name
+    margin: Annotated[float, Field(gt=0)] = Field(description="the smallest difference that matters, in its unit")
+    margin_reason: Text
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = Field(default=0.05, description="of BETTER or WORSE when neither is")
+    beta: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        default=0.05, description="of NO_DIFFERENCE when the difference is the margin"
+    )
+    watch_alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.01
+    max_pairs: Annotated[int, Field(ge=4, le=100)] = 28
+
+
+class Bound(Record):
+    """The best value one can hope for; `unknown` is a value."""
+
+    value: float | Literal["unknown"]
+    source: Text
+
+
+class Tweak(Record):
+    """`tweaks/NAME.yaml`: what a change is to do, from which state it starts, and how it is judged."""
+
+    format: Literal[1] = 1
+    name: Id
+    kind: Kind
+    expect: OneLine = Field(default="", description="what the person expects of it")
+    home: Text = Field(description="the branch that it started from and is merged into")
+    before: Revision = Field(description="commit of the state that it is compared with")
+    rule: ChangeRule
+    bound: Bound | None = None
+    probes: Mapping[Name, Scalar] = Field(
+        default={}, description="kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+    )
+
+    @property
+    def milestone(self) -> str:
+        """Its milestone's id, and the name of its evidence."""
+        return f"tweak-{self.name}"
+
+
+class Part(Record):
+    """One thing that differs between two states; parts of one `group` belong together."""
+
+    what: Literal["hyperparameter", "command", "data", "environment", "metric", "setting", "code", "file"]
+    name: Text
+    text: Text = Field(description="one line: from what to what")
+    group: int
+
+
+class Side(Record):
+    """One of the two states that are compared: the tree id of all its files, what decides its results, its runs."""
+
+    state: Revision
+    inputs: Inputs
+    hyperparameters: Mapping[Name, Scalar]
+    runs: tuple[JudgedRun, ...]
+
+
+class ChangeEvidence(Record):
+    """`evidence/tweak-NAME.json`: the runs of both states, what they showed, and what was decided."""
+
+    format: Literal[1] = 1
+    milestone: str
+    tweak: Tweak
+    before: Side
+    change: Side
+    parts: tuple[Part, ...]
+    probes: Mapping[str, tuple[Side, Side]] = Field(
+        default={}, description="kind cheaper: both states with one hyperparameter changed"
+    )
+    gates: Mapping[str, Any] = Field(default={}, description="kind data: values of the simple models and their runs")
+    judgement: Mapping[str, Any] = Field(description="as `judgement.ChangeJudgement.as_mapping` writes it")
+    cost_s: float = Field(description="seconds of all runs that were made for it")
+    decision: Literal["accepted", "dropped"] | None = None
+    because: OneLine = Field(default="", description="why it was accepted against its verdict")
+    made: str = Field(description="UTC, ISO 8601")
+    seal: str = Field(default="", description="sha256 of all the rest: an edit shows")
+
+    def sealed(self) -> "ChangeEvidence":
+        """The same with its seal set."""
+        return self.model_copy(update={"seal": self.expected_seal()})
+
+    def expected_seal(self) -> str:
+        """What the seal must be."""
+        return digest(self.model_dump(mode="json", exclude={"seal"}))

@@ -1,0 +1,174 @@
+"""Gives each kind of random draw a stream of its own, without editing the program.
+
+A program that draws initial weights, batch order, augmentation and dropout from one generator gets other values of all
+of them as soon as a change makes one of them draw more; its runs before and after then share nothing but their seed.
+With a stream for each kind (and for each shape of initial weights and dropout) the rest stays as it was, and two runs
+of one seed can be compared as a pair. Draws from a generator that the program made itself, on an accelerator, or inside
+a compiled function are left alone.
+
+Loaded by `sitecustomize` in whatever interpreter the program needs: no dependencies, Python 3.7 syntax.
+"""
+
+import functools
+import hashlib
+import threading
+
+used = set()
+_inside = threading.local()
+
+_TENSOR_METHODS = ("uniform_", "normal_", "random_", "bernoulli_", "exponential_", "log_normal_", "cauchy_")
+_TORCH_FUNCTIONS = (
+    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "bernoulli",
+    "multinomial", "poisson",
+)  # fmt: skip
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+_NUMPY_FUNCTIONS = (
+    "rand", "randn", "randint", "random", "random_sample", "choice", "permutation", "shuffle", "normal",
+    "standard_normal", "uniform", "binomial", "beta", "gamma", "exponential", "poisson", "multinomial", "dirichlet",
+)  # fmt: skip
+_RANDOM_FUNCTIONS = (
+    "random", "uniform", "randint", "randrange", "choice", "choices", "sample", "shuffle", "gauss", "normalvariate",
+    "betavariate", "expovariate", "getrandbits",
+)  # fmt: skip
+
+
+def _derived(seed, name):
+    return int.from_bytes(hashlib.sha256(("%s %s" % (seed, name)).encode()).digest()[:8], "big") >> 1
+
+
+def patch_random(random):
+    """Own streams for `random.shuffle` and its like, from the first call of `random.seed` with a number on."""
+    _patch_library(random, "setstate", _RANDOM_FUNCTIONS, random.Random)
+
+
+def patch_numpy(numpy):
+    """The same for the functions of `numpy.random`; generators that the program makes have streams anyway."""
+    make = numpy.random.RandomState
+    _patch_library(numpy.random, "set_state", _NUMPY_FUNCTIONS, lambda seed: make(seed % 2**32))
+
+
+def _patch_library(module, restore, names, make):
+    """Each of these functions draws from a generator of its own that `make` makes of a seed."""
+    now = {"seed": None, "generators": {}}
+    seed_all, restore_all = module.seed, getattr(module, restore)
+
+    @functools.wraps(seed_all)
+    def seed(*args, **kwargs):
+        given = args[0] if args else next(iter(kwargs.values()), None)
+        now.update(seed=given if isinstance(given, int) else None, generators={})
+        return seed_all(*args, **kwargs)
+
+    @functools.wraps(restore_all)
+    def restored(*args, **kwargs):
+        now.update(seed=None, generators={})  # the program manages its state itself
+        return restore_all(*args, **kwargs)
+
+    def streamed(name, function):
+        @functools.wraps(function)
+        def draw(*args, **kwargs):
+            if now["seed"] is None:
+                return function(*args, **kwargs)
+            generators = now["generators"]
+            if name not in generators:
+                generators[name] = make(_derived(now["seed"], name))
+                used.add("%s.%s" % (module.__name__, name))
+            return getattr(generators[name], name)(*args, **kwargs)
+
+        return draw
+
+    for name in names:
+        if hasattr(module, name):
+            setattr(module, name, streamed(name, getattr(module, name)))
+    module.seed = seed
+    setattr(module, restore, restored)
+
+
+def patch_torch(torch):
+    """Own streams for draws on the CPU from torch's default generator."""
+    default = torch.default_generator
+    states = {}
+    base = [None]
+    is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
+
+    def state_of(key):
+        if base[0] != default.initial_seed():
+            base[0] = default.initial_seed()
+            states.clear()
+        if key not in states:
+            used.add("torch.%s" % key)
+            generator = torch.Generator()
+            generator.manual_seed(_derived(base[0], key))
+            states[key] = generator.get_state()
+        return states[key]
+
+    def streamed(function, key_of):
+        @functools.wraps(function)
+        def draw(*args, **kwargs):
+            if getattr(_inside, "active", False) or is_compiling() or kwargs.get("generator") is not None:
+                return function(*args, **kwargs)
+            try:
+                key = key_of(args, kwargs)
+                if key is None:
+                    return function(*args, **kwargs)
+                state, kept = state_of(key), default.get_state()
+                default.set_state(state)
+            except Exception:  # a mode in which states are not what they are elsewhere
+                return function(*args, **kwargs)
+            _inside.active = True
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _inside.active = False
+                states[key] = default.get_state()
+                default.set_state(kept)
+
+        return draw
+
+    def shape_of(name, skip):
+        def key_of(args, kwargs):
+            tensor = args[0] if args else kwargs.get("input", kwargs.get("query"))
+            if tensor.device.type != "cpu":
+                return None
+            return "%s %s" % (name, "x".join(str(size) for size in tuple(tensor.shape)[skip:]))
+
+        return key_of
+
+    def name_alone(name):
+        return lambda _args, _kwargs: name
+
+    def replace(owner, name, key_of):
+        if hasattr(owner, name):
+            setattr(owner, name, streamed(getattr(owner, name), key_of))
+
+    for name in _TENSOR_METHODS:
+        replace(torch.Tensor, name, shape_of(name, 0))
+    for name in _TORCH_FUNCTIONS:
+        replace(torch, name, name_alone(name))
+    functional = torch.nn.functional
+    for name in _DROPOUTS:
+        replace(functional, name, shape_of(name, 1))
+    replace(functional, "scaled_dot_product_attention", shape_of("attention dropout", 1))
+
+    # Checkpointed activations save this state and restore it to draw the same masks again: the streams go with it.
+    get_all, set_all, seed_all = torch.get_rng_state, torch.set_rng_state, torch.manual_seed
+
+    @functools.wraps(get_all)
+    def get_rng_state():
+        state = get_all()
+        state.scaffold_streams = dict(states)
+        return state
+
+    @functools.wraps(set_all)
+    def set_rng_state(new_state):
+        set_all(new_state)
+        states.clear()
+        states.update(getattr(new_state, "scaffold_streams", {}))
+        base[0] = default.initial_seed()
+
+    @functools.wraps(seed_all)
+    def manual_seed(seed):
+        states.clear()
+        return seed_all(seed)
+
+    for module in (torch, torch.random):
+        module.get_rng_state, module.set_rng_state, module.manual_seed = get_rng_state, set_rng_state, manual_seed
