@@ -15,22 +15,22 @@ from scaffold.person import state_dir
 from scaffold.project import read_text, write_text
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
-from scaffold.records.program import BundledDataset, Command, GeneratedDataset
+from scaffold.records.program import BundledDataset, Command, GeneratedDataset, Program
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 
 _MOST_LINES = 200
 """Of a patch or driver that are shown; the rest is named by its count."""
 
 
-def consent_digest(recipe: Recipe, recipe_dir: Path) -> str:
-    """Changes when anything changes that would be run, installed or read by a run of this recipe."""
+def consent_digest(program: Program, folder: Path, tree: str) -> str:
+    """Changes when anything changes that would be run, installed or read by a run of this program with this tree."""
     return digest(
         {
-            **program_parts(recipe, recipe_dir, dict(_commands(recipe))),
-            "reference": recipe.reference.tree,
-            "device": recipe.resources.device,
-            "environment": recipe.environment,
-            "data": data_digests(recipe),
+            **program_parts(program, folder, dict(_commands(program))),
+            "reference": tree,
+            "device": program.resources.device,
+            "environment": program.environment,
+            "data": data_digests(program),
         }
     )
 
@@ -43,7 +43,7 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
         UsageError: a file that the recipe names is a link out of its folder.
     """
     require_own_files(recipe, recipe_dir)
-    wanted = consent_digest(recipe, recipe_dir)
+    wanted = consent_digest(recipe, recipe_dir, recipe.reference.tree)
     if _approval(wanted).exists():
         return
     if trust == wanted or _is_ours(recipe, wanted):
@@ -61,7 +61,38 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
 
 def approve(recipe: Recipe, recipe_dir: Path) -> None:
     """Remember that the person approves of what this recipe runs."""
-    write_text(_approval(consent_digest(recipe, recipe_dir)), f"{recipe.id}: {reference_name(recipe)}\n")
+    approve_program(recipe, recipe_dir, recipe.reference.tree, f"{recipe.id}: {reference_name(recipe)}")
+
+
+def approve_program(program: Program, folder: Path, tree: str, title: str) -> None:
+    """The same for any program, with this tree."""
+    write_text(_approval(consent_digest(program, folder, tree)), f"{title}\n")
+
+
+def is_approved(program: Program, folder: Path, tree: str) -> bool:
+    """Whether the person has approved of this before."""
+    return _approval(consent_digest(program, folder, tree)).exists()
+
+
+def require_state_consent(program: Program, folder: Path, tree: str, title: str, trust: str | None) -> None:
+    """Let pass a state of a system that was approved before, or is approved now by its digest.
+
+    Raises:
+        ConsentError: it is somebody else's, and was not approved; says what would run.
+    """
+    wanted = consent_digest(program, folder, tree)
+    if _approval(wanted).exists():
+        return
+    if trust == wanted:
+        approve_program(program, folder, tree, title)
+        return
+    mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
+    raise ConsentError(
+        f"{mistaken}{title} is not of your making here, and was not approved yet:\n"
+        + "\n".join([f"  src        tree {tree}", *_describe_commands(program)]),
+        hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {wanted}",
+        digest=wanted,
+    )
 
 
 def _approval(wanted: str) -> Path:
@@ -72,13 +103,13 @@ def _is_ours(recipe: Recipe, wanted: str) -> bool:
     if recipe.id not in recipe_ids():
         return False
     found = find_recipe(recipe.id)
-    return consent_digest(found.recipe, found.folder) == wanted
+    return consent_digest(found.recipe, found.folder, found.recipe.reference.tree) == wanted
 
 
-def _commands(recipe: Recipe) -> Iterator[tuple[str, Command]]:
-    yield from recipe.commands.steps(smoke=False).items()
-    if recipe.commands.smoke:
-        yield "smoke", recipe.commands.smoke
+def _commands(program: Program) -> Iterator[tuple[str, Command]]:
+    yield from program.commands.steps(smoke=False).items()
+    if program.commands.smoke:
+        yield "smoke", program.commands.smoke
 
 
 def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
@@ -95,21 +126,27 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
         *(_text_lines(recipe_dir / "reference" / requirements) if requirements else []),
         *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
     ]
-    for dataset in recipe.datasets:
-        if not isinstance(dataset, (BundledDataset, GeneratedDataset)):
-            lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
-    values = {**recipe.hyperparameters, "seed": "SEED", "reference": "REFERENCE", "drivers": "DRIVERS"}
-    for name, command in _commands(recipe):
-        words = " ".join(fill_slots(word, values) for word in command.argv)
-        network = "   WITH THE NETWORK, and what listens on this machine" if command.network else ""
-        lines.append(f"  {name:9}  {words}{f'   in {command.directory}/' if command.directory else ''}{network}")
-        lines += [f"  {'':9}  {key}={fill_slots(value, values)}" for key, value in command.variables.items()]
+    lines += _describe_commands(recipe)
     for patch in reference.patches:
         lines.append(f"  patch      {patch.file}: {patch.reason}")
         lines += _text_lines(recipe_dir / patch.file)
     for driver in reference.drivers:
         lines.append(f"  driver     {driver}")
         lines += _text_lines(recipe_dir / driver)
+    return lines
+
+
+def _describe_commands(program: Program) -> list[str]:
+    lines = []
+    for dataset in program.datasets:
+        if not isinstance(dataset, (BundledDataset, GeneratedDataset)):
+            lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
+    values = {**program.hyperparameters, "seed": "SEED", "reference": "REFERENCE", "drivers": "DRIVERS"}
+    for name, command in _commands(program):
+        words = " ".join(fill_slots(word, values) for word in command.argv)
+        network = "   WITH THE NETWORK, and what listens on this machine" if command.network else ""
+        lines.append(f"  {name:9}  {words}{f'   in {command.directory}/' if command.directory else ''}{network}")
+        lines += [f"  {'':9}  {key}={fill_slots(value, values)}" for key, value in command.variables.items()]
     return lines
 
 

@@ -139,8 +139,9 @@ def find_project(start: Path) -> Project:
 
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
-    state = (".scaffold", *(f".scaffold/{name}" for name in ("runs", "lock", "status.json", "uncommitted")))
-    for name in (*state, "evidence", "reference", "drivers", "patches", "data"):
+    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own")
+    state = (".scaffold", *(f".scaffold/{name}" for name in inside))
+    for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal"):
         if (folder / name).is_symlink():
             raise ProjectError(f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}")
 

@@ -4,17 +4,23 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from scaffold.records.judgement import Finding, Judgement, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
 from scaffold.status import Status
 
 if TYPE_CHECKING:
     from scaffold.doctor import Checked
+    from scaffold.ledger import Listed
+    from scaffold.records.tweak import Part
 
 Paint = Callable[[str, str], str]
 """Gives a text a colour by name, or leaves it as it is."""
 
 _COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
-_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black"}
+_CHANGE_COLOURS = {
+    Word.BETTER: "green", Word.NO_DIFFERENCE: "cyan", Word.UNDECIDED: "yellow", Word.WORSE: "red",
+    Word.EXPECTED: "bright_black", Word.UNEXPECTED: "yellow",
+}  # fmt: skip
+_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 
 
 def plain(text: str) -> str:
@@ -61,6 +67,57 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
     return "\n".join(lines)
 
 
+_CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
+    "question": lambda finding: finding.question,
+    "metric": lambda finding: plain(finding.metric),
+    "pairs": lambda finding: str(finding.n or ""),
+    "before": lambda finding: _number(finding.before),
+    "after": lambda finding: _number(finding.mean),
+    "effect": lambda finding: f"{finding.effect:+.3g}" if finding.effect is not None else "",
+    "interval": lambda finding: f"{finding.interval[0]:+.3g} .. {finding.interval[1]:+.3g}" if finding.interval else "",
+    "r": lambda finding: f"{finding.correlation:.2f}" if finding.correlation is not None else "",
+    "verdict": lambda finding: finding.word.value,
+}
+
+
+def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint) -> str:
+    """What was changed, the table of what it did, reasons and rules, the word and whether it is to be accepted."""
+    lines = ["  changed"]
+    for part in parts:
+        lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
+    findings = judgement.findings
+    rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
+    colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
+    lines += ["", *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    for finding in findings:
+        if finding.question != "watched" or finding.word is Word.UNEXPECTED:
+            lines += wrap(
+                f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({finding.rule})", width
+            )
+    for remark in judgement.remarks:
+        lines += wrap(f"remark: {plain(remark)}", width)
+    end = (
+        f"not to be accepted: {judgement.refusal}"
+        if judgement.refusal
+        else f"as a tweak of kind {judgement.kind} must be"
+    )
+    lines += ["", f"  {paint(judgement.word.value, _CHANGE_COLOURS[judgement.word])}  {end}"]
+    return "\n".join(lines)
+
+
+_TWEAK_COLOURS = {"accepted": "green", "dropped": "bright_black", "open": "yellow", "suggested": "cyan"}
+
+
+def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
+    """All tweaks, a line each."""
+    head = ("tweak", "kind", "verdict", "effect", "about", "state")
+    room = max(width - 60, 20)
+    cells = [
+        (row.name, row.kind, row.word, row.effect, plain(row.about)[:room], row.state) for row in rows
+    ]  # fmt: skip
+    return "\n".join(table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state])))
+
+
 def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
     """Lines of at most `width` columns, indented by two and, after the first, by `hanging`."""
     return textwrap.wrap(
@@ -88,6 +145,10 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
     notes = [*status.stale_because, *(f"deviation: {text}" for text in status.deviations)]
     lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
+    if status.tweak is not None:
+        tweak = status.tweak
+        found = {"none": "not judged yet", "current": tweak.word, "stale": f"{tweak.word}, but stale"}
+        lines += wrap(f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13)
     return "\n".join([*lines, format_next(status, width, paint)])
 
 

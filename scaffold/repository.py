@@ -5,12 +5,13 @@ transports named in `_TRANSPORTS`. Of the person's own configuration only what `
 never an option: it stands behind `--` or was checked by `fields`.
 """
 
+import contextlib
 import functools
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,11 @@ _PROGRAMS = re.compile(
 )
 """Of a folder's own configuration: what names programs. Emptied."""
 
-UNTOUCHED_ATTRIBUTES = "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
-"""For `.git/info/attributes`: attributes inside the reference may not change its bytes on checkout."""
+UNTOUCHED_ATTRIBUTES = (
+    "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
+    "/src/** -text -filter -ident -working-tree-encoding\n"
+)
+"""For `.git/info/attributes`: attributes inside the reference, or its copy, may not change its bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,22 +220,38 @@ class Repository:
         git_dir = self.folder / ".git"
         return (git_dir if git_dir.is_dir() else self.folder) / "objects"
 
-    def extract(self, tree: str, folder: Path) -> None:
-        """Write a tree's plain files below a folder, whole or not at all; links and submodules are left out."""
+    def extract(self, tree: str, folder: Path, *, links: bool = False) -> None:
+        """Write a tree's files below a folder, byte for byte, whole or not at all.
+
+        Submodules are left out, and links unless they are wanted: then they must have been checked.
+        """
+        wanted = [e for e in self.entries(tree) if e.mode in ("100644", "100755") or (links and e.mode == "120000")]
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".extract-"))
         try:
-            for entry in self.entries(tree):
-                if entry.mode in ("100644", "100755"):
-                    check_relpath(entry.path)
-                    file = aside / entry.path
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(self.read_blob(entry.id))
+            for entry, content in zip(wanted, self.read_blobs([entry.id for entry in wanted]), strict=True):
+                check_relpath(entry.path)
+                file = aside / entry.path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if entry.mode == "120000":
+                    file.symlink_to(os.fsdecode(content))
+                else:
+                    file.write_bytes(content)
                     file.chmod(int(entry.mode[-3:], 8))
             aside.replace(folder)
         except ValueError as error:
             raise FetchError(f"{entry.path!r} in {self.folder}: {error}") from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def read_blobs(self, object_ids: Iterable[str]) -> Iterator[bytes]:
+        """The bytes of many blobs, in order, by one call of git."""
+        with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
+            reader = _git(self.folder, [*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
+            with contextlib.closing(reader.proc.stdout) as answers:
+                while head := answers.readline():
+                    yield answers.read(int(head.split()[2]))
+                    answers.read(1)
+            reader.wait()
 
     def find_top(self) -> Path | None:
         """The top folder of the work tree that this folder lies in, if it lies in one."""

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scaffold
-from scaffold.errors import BrokenFileError, MachineError
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project import Project, write_json
-from scaffold.records.judgement import Judgement, Word
+from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 
 if TYPE_CHECKING:
     from scaffold.records.recipe import Recipe
+    from scaffold.records.tweak import ChangeEvidence, Tweak
+    from scaffold.rules.milestone import Milestone
 
 
 EXPECTED_SEEDS = 4
@@ -36,6 +38,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TweakStatus:
+    """The tweak that is under way.
+
+    Attributes:
+        changed: whether anything differs from the state before.
+        evidence: `none`, `current` or `stale`; `stale_because` says why.
+        word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be accepted.
+    """
+
+    name: str
+    kind: str
+    expect: str
+    changed: bool
+    evidence: str
+    stale_because: tuple[str, ...]
+    word: str | None
+    reason: str | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Where a project stands.
 
@@ -44,6 +67,7 @@ class Status:
         uncommitted: why the evidence could not be committed, if that is so.
         word: of the stored judgement, if there is evidence; `seeds` are those it was made of.
         runs: completed full runs in `.scaffold/runs`, judged or not.
+        tweak: the one that is under way here.
         command: the next thing to type; `why` says why, `about_s` how long it takes on this machine if known.
         can_change: whether another `scaffold verify` could change the word.
     """
@@ -60,6 +84,7 @@ class Status:
     seeds: int
     runs: int
     milestones: tuple[Step, ...]
+    tweak: TweakStatus | None
     command: str
     why: str
     about_s: float | None
@@ -73,10 +98,14 @@ class Status:
     def from_mapping(cls, data: Mapping[str, Any]) -> "Status":
         """Read what `as_mapping` and JSON made of a status."""
         steps = tuple(Step(**step) for step in data["milestones"])
+        tweak = data["tweak"]
+        if tweak is not None:
+            tweak = TweakStatus(**{**tweak, "stale_because": tuple(tweak["stale_because"])})
         return cls(
             **{
                 **data,
                 "milestones": steps,
+                "tweak": tweak,
                 "stale_because": tuple(data["stale_because"]),
                 "deviations": tuple(data["deviations"]),
             }
@@ -114,6 +143,32 @@ def current_judgement(project: Project) -> Judgement | None:
     return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
 
 
+def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
+    """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
+    from scaffold.change import find_stale_change
+    from scaffold.ledger import read_change
+
+    try:
+        evidence = read_change(project, tweak.name)
+    except BrokenFileError:
+        return None  # it is about to be replaced
+    if evidence is None or find_stale_change(project, tweak, evidence):
+        return None
+    return evidence
+
+
+def require_reproduced(project: Project) -> None:
+    """Raise ProjectError unless the reference's published result was reproduced here, by evidence that still holds."""
+    status = load_status(project)
+    if status.word != Word.REPRODUCED.value or status.evidence != "current":
+        found = status.word or "nothing yet"
+        stale = f", and stale: {'; '.join(status.stale_because)}" if status.stale_because else ""
+        raise ProjectError(
+            f"tweaks are locked until the reference gives its published result here; the evidence says {found}{stale}",
+            hint='scaffold verify --reproduction; or begin all the same, on record: --because "..."',
+        )
+
+
 def _fingerprint(project: Project) -> list[Any]:
     """Changes when a file that the status depends on changes (size, time, inode)."""
     stamps: list[Any] = [scaffold.__version__]
@@ -125,10 +180,15 @@ def _fingerprint(project: Project) -> list[Any]:
         project.reproduction,
         project.runs,
         project.uncommitted,
+        project.system,
+        project.system_source.lock,
     )
     for path in single:
         stamps.append(_stamp(path))
-    pending = [str(project.root / name) for name in ("reference", "drivers", "patches", "data")]
+    git_dir = _git_dir(project)
+    stamps += [_stamp(git_dir / name) for name in ("HEAD", "index", "packed-refs", "MERGE_HEAD")]
+    watched = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
+    pending = [*(str(project.root / name) for name in watched), str(git_dir / "refs")]
     while pending:
         try:
             entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
@@ -142,6 +202,15 @@ def _fingerprint(project: Project) -> list[Any]:
     return stamps
 
 
+def _git_dir(project: Project) -> Path:
+    """Where git keeps its state; of a linked work tree what is shared is not looked at."""
+    place = project.root / ".git"
+    if place.is_file():
+        with contextlib.suppress(OSError, ValueError):
+            return Path(place.read_text().partition("gitdir: ")[2].strip())
+    return place
+
+
 def _stamp(path: Path) -> list[int] | None:
     try:
         status = path.stat()
@@ -151,11 +220,12 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _work_out(project: Project) -> Status:
+    from scaffold.ledger import all_evidence
     from scaffold.project import load_recipe, load_yaml
     from scaffold.records.recipe import reference_name
     from scaffold.rules.milestone import Milestones, derive_states
     from scaffold.rules.verdict import is_decided
-    from scaffold.verify import find_stale, find_unjudged, read_evidence
+    from scaffold.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
 
     recipe = load_recipe(project)
     milestones = load_yaml(Milestones, project.milestones).milestones
@@ -165,12 +235,20 @@ def _work_out(project: Project) -> Status:
     word = judgement.word if judgement else None
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
     passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
-    states = derive_states(milestones, passed)
+    tweak = _tweak_status(project)
+    milestones = _with_tweaks(project, milestones, tweak)
+    decided = {evidence.milestone: evidence.decision for evidence in all_evidence(project) if evidence.decision}
+    passed |= {name for name, decision in decided.items() if decision == "accepted"}
+    states = derive_states(milestones, passed, {name for name in decided if name not in passed})
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
     can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
     uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
     command, why = _next(word, stale, can_change, uncommitted, runs, len(unjudged))
+    if tweak is not None and REFERENCE_EDITED not in stale:
+        command, why = _next_of_tweak(tweak)
+    elif command == "pytest":
+        command, why = _next_rung(project, recipe)
     mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
@@ -178,11 +256,12 @@ def _work_out(project: Project) -> Status:
         uncommitted=uncommitted,
         deviations=judgement.deviations if judgement else tuple(recipe.deviations()), runs=runs,
         word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
+        tweak=tweak,
         milestones=tuple(
             Step(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
         ),
         command=command, why=why, can_change=can_change,
-        about_s=expected_verify_s(recipe, mean_s) if command == "scaffold verify" else None,
+        about_s=expected_verify_s(recipe, mean_s) if command == "scaffold verify" and tweak is None else None,
     )  # fmt: skip
 
 
@@ -212,11 +291,100 @@ def _next(
     if uncommitted:
         return "scaffold verify", f"the evidence could not be committed: {uncommitted}"
     if word is Word.REPRODUCED:
-        return (
-            "pytest",
-            "the published result is reproduced; this version does not guide tweak and rewrite yet",
-        )
+        return "pytest", "the published result is reproduced"
     if can_change:
         return "scaffold verify", "the seeds so far do not decide: run more"
     what = "is not reproduced" if word is Word.NOT_REPRODUCED else "cannot be decided by more seeds"
     return "scaffold verify", f"the published result {what}: read each finding's reason before you build on it"
+
+
+def _tweak_status(project: Project) -> TweakStatus | None:
+    from scaffold.change import find_stale_change
+    from scaffold.ledger import find_tweak, read_change, state_before
+    from scaffold.repository import Repository
+    from scaffold.states import state_id, state_of_worktree
+
+    tweak = find_tweak(project)
+    if tweak is None:
+        return None
+    repository = Repository(project.root)
+    before = state_before(project, repository, tweak)
+    known = repository.find_id(f"{before}^{{commit}}") is not None
+    evidence = read_change(project, tweak.name)
+    stale = find_stale_change(project, tweak, evidence) if evidence else []
+    judgement = evidence.judgement if evidence else {}
+    reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
+    return TweakStatus(
+        name=tweak.name, kind=tweak.kind, expect=tweak.expect,
+        changed=not known or state_id(repository, before) != state_of_worktree(project).id,
+        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
+    )  # fmt: skip
+
+
+def _with_tweaks(
+    project: Project, milestones: "tuple[Milestone, ...]", tweak: TweakStatus | None
+) -> "tuple[Milestone, ...]":
+    """The milestones of the file, then the tweaks that it does not name."""
+    from scaffold.ledger import all_evidence
+    from scaffold.rules.milestone import Milestone
+
+    known = {step.id for step in milestones}
+    found = {evidence.milestone: evidence.tweak.expect for evidence in all_evidence(project)}
+    if tweak is not None:
+        found.setdefault(f"tweak-{tweak.name}", tweak.expect)
+    more = [
+        Milestone(id=name, phase="tweak", title=expect or _title(name), after=("reproduce",))
+        for name, expect in found.items()
+        if name not in known
+    ]  # fmt: skip
+    place = next((index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones))
+    return (*milestones[:place], *more, *milestones[place:])
+
+
+def _title(milestone: str) -> str:
+    return milestone.removeprefix("tweak-").replace("-", " ")
+
+
+def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
+    if not tweak.changed:
+        what = f": {tweak.expect}" if tweak.expect else ""
+        return "scaffold verify", f"tweak {tweak.name} is open, nothing has changed yet: edit src/ or system.yaml{what}"
+    if tweak.evidence == "none":
+        return "scaffold verify", f"tweak {tweak.name} was not judged yet"
+    if tweak.evidence == "stale":
+        return "scaffold verify", f"the evidence of tweak {tweak.name} is stale: {'; '.join(tweak.stale_because)}"
+    if tweak.refusal is None:
+        return "scaffold tweak accept", f"tweak {tweak.name} is {tweak.word}, as a tweak of kind {tweak.kind} must be"
+    why = f"tweak {tweak.name} is {tweak.word}: {tweak.refusal}; or change it and verify again"
+    return "scaffold tweak drop", why
+
+
+def _next_rung(project: Project, recipe: "Recipe") -> tuple[str, str]:
+    from scaffold.history import branches
+    from scaffold.ledger import BRANCH, all_evidence, find_judged
+    from scaffold.repository import Repository
+    from scaffold.rules.milestone import next_rung
+    from scaffold.states import state_id, state_of_worktree
+
+    repository = Repository(project.root)
+    if repository.find_id("HEAD") is None:
+        return "pytest", "the published result is reproduced; tweaks need a git repository"
+    under_way = [name for name in branches(repository) if name.startswith(BRANCH)]
+    if under_way:
+        name = under_way[0]
+        return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
+    judged = find_judged(project, repository, "HEAD")
+    if judged and state_id(repository, judged) != state_of_worktree(project).id:
+        return (
+            "scaffold tweak start edits",
+            "src/ or system.yaml differ from all that was judged: take them along",
+        )
+    decided = {evidence.tweak.name for evidence in all_evidence(project)}
+    rung = next_rung(recipe.adaptation.tweaks, decided)
+    if rung is None:
+        return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
+    suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
+    kind = "" if suggested else f" --kind {rung.kind}"
+    bound = " --bound unknown" if rung.kind == "data" else ""
+    return f"scaffold tweak start {rung.name}{kind}{bound}", f"the simplest next step: {rung.why}"

@@ -10,6 +10,7 @@ from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, read_record, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
+from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
@@ -52,7 +53,7 @@ def verify_reproduction(
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
-        judgement = judge(recipe, runs, calibration, [*deviations, *_remarks(recipe, records, unwell)])
+        judgement = judge(recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)])
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
             break
@@ -89,7 +90,7 @@ def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[
     return [r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged]
 
 
-def _remarks(recipe: Recipe, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[str]:
+def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[str]:
     """What the runs themselves show to be other than it should be."""
     found = []
     if unwell:
@@ -103,7 +104,7 @@ def _remarks(recipe: Recipe, records: Sequence[RunRecord], unwell: Sequence[RunR
         more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
         found.append(f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
     seeded = any(set(record.seeding) - {"not reached"} for record in records)
-    if recipe.seeds.how in ("argument", "variable") and not seeded:
+    if program.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.cli.terminal import paint_for, parse_settings, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.catalogue import FoundRecipe
@@ -52,7 +52,11 @@ def command(
     if sys.stderr.isatty() and not as_json:
         click.echo(f"  Fetching   {reference_name(found.recipe)}", err=True)
     created = create_project(
-        found, target, name=target.name if name is None else name, settings=_parse_settings(settings), offline=offline
+        found,
+        target,
+        name=target.name if name is None else name,
+        settings=parse_settings("--set", settings),
+        offline=offline,
     )
     if as_json:
         print_json(
@@ -65,20 +69,6 @@ def command(
     else:
         _print_created(created, directory)
     return 0
-
-
-def _parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
-    from scaffold.errors import UsageError
-
-    changed: dict[str, str] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f"--set {setting}: write KEY=VALUE")
-        if key in changed:
-            raise UsageError(f"--set {key} is given twice: keep one")
-        changed[key] = value
-    return changed
 
 
 def main() -> None:

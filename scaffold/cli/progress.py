@@ -10,16 +10,16 @@ from typing import Any
 import click
 
 from scaffold.records.evidence import Outcome, RunRecord
-from scaffold.records.recipe import Recipe
+from scaffold.records.program import Program
 from scaffold.report import format_duration, plain
 
 
 class RunProgress:
     """A `slots.Watcher`, and what datasets call while they are fetched. Use as a context manager."""
 
-    def __init__(self, recipe: Recipe, *, quiet: bool = False) -> None:
-        self._total = recipe.progress.total if recipe.progress else None
-        self._expected_s = recipe.resources.run_time_s
+    def __init__(self, program: Program, *, quiet: bool = False) -> None:
+        self._total = program.progress.total if program.progress else None
+        self._expected_s = program.resources.run_time_s
         self._quiet = quiet
         self._rows: dict[int, Any] = {}
         self._downloads: dict[str, Any] = {}
@@ -84,6 +84,10 @@ class RunProgress:
         self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(what)}")
         if record.confinement.denied:
             self._note(f"    the sandbox denied: {plain('; '.join(record.confinement.denied[:5]))}")
+
+    def said(self, text: str) -> None:
+        """What the runs that follow are for, or what they have shown so far."""
+        self._note(f"  {plain(text)}")
 
     def fetched(self, name: str, here_bytes: int, total_bytes: int | None) -> None:
         """More of a dataset is here."""

@@ -19,12 +19,13 @@ from scaffold.records.judgement import Word
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
-    from scaffold.records.recipe import Recipe
+    from scaffold.records.program import Program
     from scaffold.running.preparation import RunOptions
 
 Result = TypeVar("Result")
 
 EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
+EXIT_UNDECIDED, EXIT_REFUSED = 3, 1
 _EXIT_USAGE, EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
 
 
@@ -59,7 +60,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_watched(
-    recipe: "Recipe", call: Callable[["RunProgress", "RunOptions"], Result], *,
+    program: "Program", call: Callable[["RunProgress", "RunOptions"], Result], *,
     jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool,
 ) -> Result:  # fmt: skip
     """Call what runs something of a recipe, with its progress shown and the options of `run_options`.
@@ -70,23 +71,24 @@ def run_watched(
     from scaffold.running.preparation import RunOptions
 
     def attempt(trusted: str | None) -> Result:
-        with RunProgress(recipe, quiet=as_json) as progress:
+        with RunProgress(program, quiet=as_json) as progress:
             options = RunOptions(
                 slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
             )
             return call(progress, options)
 
-    try:
-        return attempt(trust)
-    except ConsentError as error:
-        if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise
-        from scaffold.report import plain
+    while True:
+        try:
+            return attempt(trust)
+        except ConsentError as error:
+            if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise
+            from scaffold.report import plain
 
-        click.echo(plain(error.message), err=True)
-        if not click.confirm("Run this?", err=True):
-            raise click.Abort from None
-        return attempt(error.digest)
+            click.echo(plain(error.message), err=True)
+            if not click.confirm("Run this?", err=True):
+                raise click.Abort from None
+            trust = error.digest  # what was approved is remembered; a change may need it for both of its states
 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
@@ -143,6 +145,23 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
         click.echo(line, err=True)
     if error.hint:
         click.echo(f"  {plain(error.hint)}", err=True)
+
+
+def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE, several times.
+
+    Raises:
+        UsageError: one is not of that form, or a key is given twice.
+    """
+    changed: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"{option} {setting}: write KEY=VALUE")
+        if key in changed:
+            raise UsageError(f"{option} {key} is given twice: keep one")
+        changed[key] = value
+    return changed
 
 
 def print_json(content: Any) -> None:

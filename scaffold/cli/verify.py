@@ -2,25 +2,56 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import EXIT_OF_WORD, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import (
+    EXIT_OF_WORD,
+    EXIT_REFUSED,
+    EXIT_UNDECIDED,
+    paint_for,
+    parse_settings,
+    print_json,
+    run_options,
+    run_watched,
+    width,
+)
 from scaffold.cli.terminal import command as make_command
 from scaffold.project import Project, find_project
-from scaffold.records.judgement import Judgement
-from scaffold.status import current_judgement, load_status
+from scaffold.records.judgement import ChangeJudgement, Judgement, Word
+from scaffold.status import current_change, current_judgement, load_status
+
+if TYPE_CHECKING:
+    from scaffold.records.tweak import ChangeEvidence
 
 
 @make_command(
     "verify",
-    "Say whether the reference gives its published result here: run the seeds that are missing until the test "
-    "decides, judge them, write evidence/reproduce.json and commit it.",
+    "Run what evidence is missing, then judge. Of a tweak that is under way: whether it does what a tweak of its kind "
+    "must, by pairs of runs with the state before. Else, or with --reproduction: whether the reference gives its "
+    "published result here; that evidence is committed.",
 )
+@click.option("--reproduction", is_flag=True, help="Judge the reference, also while a tweak is under way.")
+@click.option(
+    "--off", "switched_off", metavar="KEY=VALUE", multiple=True,
+    help="Of a tweak: hyperparameters that switch the change off; with them the state before must be given again.",
+)  # fmt: skip
 @run_options
-def command(*, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool) -> int:
+def command(
+    *, reproduction: bool, switched_off: tuple[str, ...], jobs: int | None, offline: bool, no_sandbox: bool,
+    trust: str | None, as_json: bool,
+) -> int:  # fmt: skip
     """Show the stored judgement if it still holds, else make a new one."""
+    from scaffold.errors import UsageError
+
     project = find_project(Path.cwd())
+    if not reproduction and load_status(project).tweak is not None:
+        return _verify_tweak(
+            project, switched_off, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
+        )
+    if switched_off:
+        raise UsageError("--off is for a tweak, and none is under way", hint="scaffold tweak start NAME")
     judgement = current_judgement(project)
     if judgement is not None:
         _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
@@ -39,6 +70,49 @@ def command(*, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | N
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
     _print(project, verified.judgement, as_json, note)
     return EXIT_OF_WORD[verified.judgement.word]
+
+
+def _verify_tweak(
+    project: Project, switched_off: tuple[str, ...], *, jobs: int | None, offline: bool, no_sandbox: bool,
+    trust: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    from scaffold.change import verify_change
+    from scaffold.ledger import find_tweak
+    from scaffold.project import load_recipe, load_yaml
+    from scaffold.records.system import System
+
+    tweak = find_tweak(project)
+    assert tweak is not None, "status said that one is under way"
+    evidence = None if switched_off else current_change(project, tweak)
+    note = f"evidence/{tweak.milestone}.json is current: nothing was run"
+    if evidence is None:
+        recipe, system = load_recipe(project), load_yaml(System, project.system)
+        off = parse_settings("--off", switched_off)
+        evidence = run_watched(
+            system, lambda progress, options: verify_change(project, recipe, tweak, progress, options, off),
+            jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+        )  # fmt: skip
+        note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
+    judgement = ChangeJudgement.from_mapping(evidence.judgement)
+    _print_change(project, evidence, judgement, as_json, note)
+    if judgement.word is Word.UNDECIDED:
+        return EXIT_UNDECIDED
+    return EXIT_REFUSED if judgement.refusal else 0
+
+
+def _print_change(
+    project: Project, evidence: "ChangeEvidence", judgement: ChangeJudgement, as_json: bool, note: str
+) -> None:
+    if as_json:
+        parts = [part.model_dump(mode="json") for part in evidence.parts]
+        told = {"tweak": evidence.tweak.name, "parts": parts, "cost_s": evidence.cost_s, "note": note}
+        print_json({**judgement.as_mapping(), "reason": judgement.reason, **told})
+        return
+    from scaffold.report import format_change, format_next
+
+    paint = paint_for(sys.stdout)
+    click.echo(format_change(evidence.parts, judgement, width(), paint))
+    click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
 
 
 def _print(project: Project, judgement: Judgement, as_json: bool, note: str) -> None:

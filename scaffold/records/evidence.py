@@ -121,6 +121,7 @@ class JudgedRun(Record):
         default={}, description="(step, value) of metrics whose claim is about when something is reached"
     )
     wall_time_s: float
+    cpu_time_s: float
     machine: Machine
     environment: EnvironmentUsed
     confinement: Confinement = Confinement()

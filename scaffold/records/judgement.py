@@ -23,6 +23,10 @@ class Word(str, Enum):
     UNEXPECTED = "UNEXPECTED"
     SEED_IGNORED = "SEED_IGNORED"
     NONDETERMINISTIC = "NONDETERMINISTIC"
+    BETTER = "BETTER"
+    WORSE = "WORSE"
+    NO_DIFFERENCE = "NO_DIFFERENCE"
+    UNDECIDED = "UNDECIDED"
 
     @property
     def overall(self) -> "Word":
@@ -39,11 +43,13 @@ class Finding:
     """The answer to one question about one metric, with its numbers.
 
     Attributes:
-        question: `reproduction`, `claim`, `watched` or `seeds`.
+        question: `reproduction`, `claim`, `watched` or `seeds`; of a change `change`, `watched`, `cost`, `probe`,
+            `gate` or `switched off`.
         metric: its name.
         published: the claim as printed by its source, for a claim.
         n: own runs used; `mean` and `sd` are theirs, in the metric's unit (sd is None for one run).
-        interval: what the rule allows, [low, high] in the metric's unit.
+        interval: what the rule allows, [low, high] in the metric's unit; of a change, where its effect lies.
+        before, correlation: of a change, the mean before it, and how alike runs of one seed are.
         rule: the test in words, with its error rates.
         more_seeds: further seeds expected until the question is decided; None when it is.
     """
@@ -59,6 +65,13 @@ class Finding:
     sd: float | None = None
     interval: tuple[float, float] | None = None
     more_seeds: int | None = None
+    before: float | None = None
+    correlation: float | None = None
+
+    @property
+    def effect(self) -> float | None:
+        """Mean after a change less the mean before it, in the metric's unit."""
+        return self.mean - self.before if self.mean is not None and self.before is not None else None
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> "Finding":
@@ -99,4 +112,45 @@ class Judgement:
             depth=data["depth"],
             findings=tuple(Finding.from_mapping(finding) for finding in data["findings"]),
             deviations=tuple(data["deviations"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeJudgement:
+    """What the runs of two states say of the change between them.
+
+    Attributes:
+        word: BETTER, WORSE, NO_DIFFERENCE or UNDECIDED.
+        refusal: why a change of its kind is not to be accepted with this; None when it is.
+        remarks: what else is to be known.
+        more_pairs: further pairs of runs expected until it is decided; None when it is, or when none would do.
+    """
+
+    word: Word
+    kind: str
+    refusal: str | None
+    findings: tuple[Finding, ...] = field(repr=False)
+    remarks: tuple[str, ...] = field(default=(), repr=False)
+    more_pairs: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """What was found of the judged metric, and of whatever else holds the word where it is."""
+        told = [f for f in self.findings if f.question == "change" or f.word in (Word.UNEXPECTED, self.word)]
+        return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "ChangeJudgement":
+        """Read what `as_mapping` and JSON made of a judgement."""
+        return cls(
+            **{
+                **data,
+                "word": Word(data["word"]),
+                "findings": tuple(Finding.from_mapping(finding) for finding in data["findings"]),
+                "remarks": tuple(data["remarks"]),
+            }
         )

@@ -91,6 +91,7 @@ class ChangeEvidence(Record):
     cost_s: float = Field(description="seconds of all runs that were made for it")
     decision: Literal["accepted", "dropped"] | None = None
     because: OneLine = Field(default="", description="why it was accepted against its verdict")
+    accepted_state: str = Field(default="", description="tree id of what was merged")
     made: str = Field(description="UTC, ISO 8601")
     seal: str = Field(default="", description="sha256 of all the rest: an edit shows")
 

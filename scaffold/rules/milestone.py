@@ -1,11 +1,13 @@
 """The way from the reference to the person's own system: steps whose state follows from what has been proven. Pure."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
 from scaffold.records.fields import Id, Text
 from scaffold.records.parsing import Record
+from scaffold.records.recipe import SuggestedTweak
 
 
 class State(str, Enum):
@@ -14,6 +16,7 @@ class State(str, Enum):
     LOCKED = "locked"
     OPEN = "open"
     PASSED = "passed"
+    DROPPED = "dropped"
 
 
 class Milestone(Record):
@@ -32,13 +35,53 @@ class Milestones(Record):
     milestones: tuple[Milestone, ...]
 
 
-def derive_states(milestones: Sequence[Milestone], passed: Collection[str]) -> dict[str, State]:
-    """State of each milestone by id, given the ids that evidence shows to have passed."""
+def derive_states(
+    milestones: Sequence[Milestone], passed: Collection[str], dropped: Collection[str] = ()
+) -> dict[str, State]:
+    """State of each milestone by id, given the ids that evidence shows to have passed, and those that were dropped."""
     return {
         milestone.id: State.PASSED
         if milestone.id in passed
+        else State.DROPPED
+        if milestone.id in dropped
         else State.OPEN
         if all(before in passed for before in milestone.after)
         else State.LOCKED
         for milestone in milestones
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A step towards the person's own task: what to start, and why now."""
+
+    name: str
+    kind: str
+    why: str
+
+
+_LADDER = (
+    Rung(name="short-mode", kind="cheaper", why="a mode that takes a fraction of the time, for all rounds that follow"),
+    Rung(name="your-data", kind="data", why="your data through the reference's own loader: what breaks then is the data"),
+    Rung(name="your-metric", kind="neutral", why="measure what you care about beside what the reference measures"),
+    Rung(name="output-head", kind="neutral", why="outputs in the form that your task needs"),
+    Rung(name="learning-rate", kind="improve", why="the hyperparameter that most often no longer fits"),
+    Rung(name="size", kind="improve", why="the simplest remedy when it cannot fit the training data"),
+)  # fmt: skip
+"""Simplest first. Sources: A. Karpathy, A Recipe for Training Neural Networks (2019); Google, Deep Learning Tuning
+Playbook (2023), on the learning rate first."""
+
+_PLACES = {"cheaper": 0, "data": 1, "neutral": 3, "improve": 5}
+"""Where on the ladder a recipe's own suggestion of a kind belongs; on the first two places it replaces ours."""
+
+
+def next_rung(suggested: Sequence[SuggestedTweak], decided: Collection[str]) -> Rung | None:
+    """The next step: the recipe's own and the ladder's, simplest first, less what was accepted or dropped before."""
+    steps: list[tuple[int, int, Rung]] = []
+    for tweak in suggested:
+        rung = Rung(name=tweak.name, kind=tweak.kind, why=f"{tweak.change}: {tweak.why}")
+        steps.append((_PLACES[tweak.kind], 0, rung))
+    taken = {place for place, _, _ in steps if place < 2}
+    steps += [(place, 1, rung) for place, rung in enumerate(_LADDER) if place not in taken]
+    names = [rung for _, _, rung in sorted(steps, key=lambda step: step[:2])]
+    return next((rung for rung in names if rung.name not in decided), None)

@@ -1,5 +1,6 @@
 """What must be there before a run: the untouched reference, its environment, its datasets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -64,7 +65,7 @@ def prepare_program(
     """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     environment = prepare_environment(
-        source, program.environment, lambda: _commit_date(project, recipe), offline=options.offline
+        source, program.environment, commit_date_of(project, recipe), offline=options.offline
     )
     datasets = fetch_datasets(program, source.folder, offline=options.offline, on_bytes=options.on_bytes)
     room = options.slots or runs_at_once(program.resources)
@@ -94,8 +95,13 @@ def require_untouched(project: Project, recipe: Recipe) -> None:
         )
 
 
+def commit_date_of(project: Project, recipe: Recipe) -> Callable[[], date | None]:
+    """Tells when the reference's commit was made, once it is asked."""
+    return lambda: _commit_date(project, recipe)
+
+
 def _commit_date(project: Project, recipe: Recipe) -> date | None:
-    """When the reference's commit was made: the date of the vendor commit that brought it in."""
+    """The date of the vendor commit that brought it in."""
     if not isinstance(recipe.reference, GitReference):
         return None
     found = Repository(project.root).call(

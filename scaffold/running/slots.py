@@ -28,6 +28,9 @@ class Watcher(Protocol):
     def ended(self, record: RunRecord) -> None:
         """A run is complete, well or not."""
 
+    def said(self, text: str) -> None:
+        """What the runs that follow are for."""
+
 
 def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) -> list[RunRecord]:
     """Run these seeds and return their records in order of ending.

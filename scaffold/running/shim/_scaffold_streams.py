@@ -83,35 +83,38 @@ def _patch_library(module, restore, names, make):
     setattr(module, restore, restored)
 
 
-def patch_torch(torch):
-    """Own streams for draws on the CPU from torch's default generator."""
-    default = torch.default_generator
-    states = {}
-    base = [None]
-    is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
+class _TorchStreams:
+    """States of torch's default generator by kind of draw, from the seed that it was given last."""
 
-    def state_of(key):
-        if base[0] != default.initial_seed():
-            base[0] = default.initial_seed()
-            states.clear()
-        if key not in states:
+    def __init__(self, torch):
+        self.torch = torch
+        self.default = torch.default_generator
+        self.states = {}
+        self.seed = None
+        self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
+
+    def state_of(self, key):
+        if self.seed != self.default.initial_seed():
+            self.seed = self.default.initial_seed()
+            self.states.clear()
+        if key not in self.states:
             used.add("torch.%s" % key)
-            generator = torch.Generator()
-            generator.manual_seed(_derived(base[0], key))
-            states[key] = generator.get_state()
-        return states[key]
+            generator = self.torch.Generator()
+            generator.manual_seed(_derived(self.seed, key))
+            self.states[key] = generator.get_state()
+        return self.states[key]
 
-    def streamed(function, key_of):
+    def streamed(self, function, key_of):
         @functools.wraps(function)
         def draw(*args, **kwargs):
-            if getattr(_inside, "active", False) or is_compiling() or kwargs.get("generator") is not None:
+            if getattr(_inside, "active", False) or self.is_compiling() or kwargs.get("generator") is not None:
                 return function(*args, **kwargs)
             try:
                 key = key_of(args, kwargs)
                 if key is None:
                     return function(*args, **kwargs)
-                state, kept = state_of(key), default.get_state()
-                default.set_state(state)
+                state, kept = self.state_of(key), self.default.get_state()
+                self.default.set_state(state)
             except Exception:  # a mode in which states are not what they are elsewhere
                 return function(*args, **kwargs)
             _inside.active = True
@@ -119,56 +122,65 @@ def patch_torch(torch):
                 return function(*args, **kwargs)
             finally:
                 _inside.active = False
-                states[key] = default.get_state()
-                default.set_state(kept)
+                self.states[key] = self.default.get_state()
+                self.default.set_state(kept)
 
         return draw
 
-    def shape_of(name, skip):
-        def key_of(args, kwargs):
-            tensor = args[0] if args else kwargs.get("input", kwargs.get("query"))
-            if tensor.device.type != "cpu":
-                return None
-            return "%s %s" % (name, "x".join(str(size) for size in tuple(tensor.shape)[skip:]))
-
-        return key_of
-
-    def name_alone(name):
-        return lambda _args, _kwargs: name
-
-    def replace(owner, name, key_of):
+    def replace(self, owner, name, key_of):
         if hasattr(owner, name):
-            setattr(owner, name, streamed(getattr(owner, name), key_of))
+            setattr(owner, name, self.streamed(getattr(owner, name), key_of))
 
+    def keep_with_state(self):
+        """Checkpointed activations save the state and restore it to draw the same masks: the streams go with it."""
+        torch = self.torch
+        get_all, set_all, seed_all = torch.get_rng_state, torch.set_rng_state, torch.manual_seed
+
+        @functools.wraps(get_all)
+        def get_rng_state():
+            state = get_all()
+            state.scaffold_streams = dict(self.states)
+            return state
+
+        @functools.wraps(set_all)
+        def set_rng_state(new_state):
+            set_all(new_state)
+            self.states.clear()
+            self.states.update(getattr(new_state, "scaffold_streams", {}))
+            self.seed = self.default.initial_seed()
+
+        @functools.wraps(seed_all)
+        def manual_seed(seed):
+            self.states.clear()
+            return seed_all(seed)
+
+        for module in (torch, torch.random):
+            module.get_rng_state, module.set_rng_state, module.manual_seed = get_rng_state, set_rng_state, manual_seed
+
+
+def patch_torch(torch):
+    """Own streams for draws on the CPU from torch's default generator."""
+    streams = _TorchStreams(torch)
     for name in _TENSOR_METHODS:
-        replace(torch.Tensor, name, shape_of(name, 0))
+        streams.replace(torch.Tensor, name, _by_shape(name, 0))
     for name in _TORCH_FUNCTIONS:
-        replace(torch, name, name_alone(name))
+        streams.replace(torch, name, _by_name(name))
     functional = torch.nn.functional
     for name in _DROPOUTS:
-        replace(functional, name, shape_of(name, 1))
-    replace(functional, "scaled_dot_product_attention", shape_of("attention dropout", 1))
+        streams.replace(functional, name, _by_shape(name, 1))
+    streams.replace(functional, "scaled_dot_product_attention", _by_shape("attention dropout", 1))
+    streams.keep_with_state()
 
-    # Checkpointed activations save this state and restore it to draw the same masks again: the streams go with it.
-    get_all, set_all, seed_all = torch.get_rng_state, torch.set_rng_state, torch.manual_seed
 
-    @functools.wraps(get_all)
-    def get_rng_state():
-        state = get_all()
-        state.scaffold_streams = dict(states)
-        return state
+def _by_shape(name, skip):
+    def key_of(args, kwargs):
+        tensor = args[0] if args else kwargs.get("input", kwargs.get("query"))
+        if tensor.device.type != "cpu":
+            return None
+        return "%s %s" % (name, "x".join(str(size) for size in tuple(tensor.shape)[skip:]))
 
-    @functools.wraps(set_all)
-    def set_rng_state(new_state):
-        set_all(new_state)
-        states.clear()
-        states.update(getattr(new_state, "scaffold_streams", {}))
-        base[0] = default.initial_seed()
+    return key_of
 
-    @functools.wraps(seed_all)
-    def manual_seed(seed):
-        states.clear()
-        return seed_all(seed)
 
-    for module in (torch, torch.random):
-        module.get_rng_state, module.set_rng_state, module.manual_seed = get_rng_state, set_rng_state, manual_seed
+def _by_name(name):
+    return lambda _args, _kwargs: name

@@ -1,0 +1,75 @@
+"""Makes the person's own copy in one commit: `src/` of the reference, `system.yaml` that says how it runs, its lock."""
+
+import re
+from collections.abc import Mapping
+
+from scaffold.consent import approve_program, is_approved
+from scaffold.errors import ProjectError
+from scaffold.project import Project, read_text
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.references.folder import root_index
+from scaffold.repository import Repository, TreeEntry, check_patches
+
+_COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")
+
+
+def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
+    """Make `src/` of the reference with its patches, and the files that say how it runs, in one commit."""
+    if (project.root / "src").exists():
+        raise ProjectError(
+            f"{project.root / 'src'} exists, and is not ours: the person's copy of the reference goes there",
+            hint="git mv it, or move it away",
+        )
+    tree = recipe.reference.tree
+    patches = [project.root / patch.file for patch in recipe.patches]
+    if patches:
+        tree = check_patches(repository, tree, patches, root_index(repository))
+    text = system_text(read_text(project.recipe))
+    system = parse_record(System, text, source="system.yaml")
+    files = {"system.yaml": text}
+    if project.lock.exists():
+        files["system.lock"] = read_text(project.lock)
+    for driver in recipe.drivers:
+        if repository.find_id(f"{tree}:{driver}"):
+            raise ProjectError(f"the reference has a file {driver} of its own: src/ cannot hold both")
+        files[f"src/{driver}"] = read_text(project.root / driver)
+    whole = tree_with_files(repository, files, {"src": tree})
+    message = "Begin src/: the reference's copy, and how it runs\n"
+    made = repository.call("commit-tree", whole, "-p", "HEAD", "-F", "-", stdin=message.encode())
+    approved = is_approved(recipe, project.root, recipe.reference.tree)
+    try:
+        repository.call("merge", "--ff-only", "--quiet", made)
+    except ProjectError as error:
+        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
+    if approved:  # what runs is the same program
+        approve_program(system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/")
+
+
+def system_text(recipe_text: str) -> str:
+    """`system.yaml` of a recipe's text: the parts that say how it runs, comments inside them kept."""
+    blocks = ["# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"]
+    for key in _COPIED:
+        block = re.search(rf"^{key}:.*?(?=^\S|\Z)", recipe_text, re.MULTILINE | re.DOTALL)
+        if block:
+            blocks.append(block[0].rstrip().replace("{drivers}", "{reference}/drivers") + "\n")
+    return "\n".join(blocks)
+
+
+def tree_with_files(repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None) -> str:
+    """The tree of HEAD with these files and whole folders put in."""
+    index = root_index(repository)
+    env = {"GIT_INDEX_FILE": str(index)}
+    try:
+        repository.call("read-tree", "HEAD", env=env)
+        for folder, tree in (trees or {}).items():
+            repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
+        for path, text in files.items():
+            blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())
+            entry = TreeEntry(mode="100644", id=blob, path=path)
+            line = f"{entry.mode} {entry.id}\t{entry.path}\0"
+            repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
+        return repository.call("write-tree", env=env)
+    finally:
+        index.unlink(missing_ok=True)

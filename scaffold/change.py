@@ -1,0 +1,332 @@
+"""Judges the change that is under way: runs both states in pairs until it is decided, and writes the evidence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from scaffold.consent import require_state_consent
+from scaffold.environment import prepare_environment
+from scaffold.errors import BrokenFileError, Problem, ProjectError, UsageError
+from scaffold.gates import memorising_run, require_gates, simple_models, zeroed_runs
+from scaffold.history import ignored_paths, project_repository
+from scaffold.ledger import is_own_tweak, state_before, write_change
+from scaffold.project import Project, load_yaml, read_text
+from scaffold.records.evidence import JudgedRun, Outcome
+from scaffold.records.fields import Scalar
+from scaffold.records.judgement import ChangeJudgement, Finding
+from scaffold.records.metric import Metric
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.records.tweak import ChangeEvidence, Side, Tweak
+from scaffold.rules import change as rule_of_changes
+from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
+from scaffold.rules.gates import judge_data
+from scaffold.rules.parts import describe_groups, find_parts
+from scaffold.run import make_runs, planned_seeds, runs_of
+from scaffold.running.archive import completed, judged_runs
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
+from scaffold.running.slots import Watcher
+from scaffold.states import State, changed_files, state_of_commit, state_of_worktree
+from scaffold.verify import run_remarks
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all steps of one verification share."""
+
+    project: Project
+    recipe: Recipe
+    tweak: Tweak
+    watcher: Watcher
+    options: RunOptions
+
+    def plan(self, state: State, system: System, title: str) -> tuple[Plan, int]:
+        return prepare_program(self.project, self.recipe, system, state.source, state.tree, self.options, title=title)
+
+    def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
+        wanted = planned_seeds(plan.program, count)
+        if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
+            self.watcher.said(f"{plan.title}: {len(wanted)} seeds")
+        records = make_runs(self.project, plan, wanted, room, self.watcher)
+        return judged_runs(records, plan.runs_dir, ())
+
+
+def verify_change(
+    project: Project,
+    recipe: Recipe,
+    tweak: Tweak,
+    watcher: Watcher,
+    options: RunOptions,
+    switched_off: Mapping[str, str] | None = None,
+) -> ChangeEvidence:
+    """Run pairs of seeds of the state before and of the change until they decide, then write the tweak's evidence.
+
+    Args:
+        project: with the change in its work tree, committed or not.
+        recipe: that it came from.
+        tweak: what the change is to do.
+        watcher: is told of the runs.
+        options: how to run.
+        switched_off: hyperparameters that switch the change off; with them the state before must be given again.
+
+    Raises:
+        ProjectError: nothing has changed, or the state before is gone.
+        UsageError: the two states do not measure the same.
+        ConsentError: somebody else's state would run.
+        RunError: runs failed; what went well is kept.
+    """
+    repository = project_repository(project.root)
+    system = load_yaml(System, project.system)
+    prepare_environment(
+        project.system_source, system.environment, commit_date_of(project, recipe), offline=options.offline
+    )
+    before, after = state_of_commit(project, state_before(project, repository, tweak)), state_of_worktree(project)
+    if before.id == after.id:
+        raise ProjectError(
+            f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
+            hint="edit src/ or system.yaml, then scaffold verify",
+        )
+    for state, title in ((before, "the state before"), (after, f"tweak {tweak.name}")):
+        if state is before or not is_own_tweak(project, tweak.name):
+            require_state_consent(state.system, state.source.folder, state.tree, title, options.trust)
+    work = _Work(project, recipe, tweak, watcher, options)
+    off = _off_values(after.system, switched_off or {})
+    return _judge_data(work, before, after) if tweak.kind == "data" else _judge_pairs(work, before, after, off)
+
+
+def _off_values(system: System, switched_off: Mapping[str, str]) -> dict[str, Scalar]:
+    values: dict[str, Scalar] = {}
+    for name, text in switched_off.items():
+        if name not in system.hyperparameters:
+            known = ", ".join(system.hyperparameters) or "none"
+            raise UsageError(f"--off {name}: system.yaml has no hyperparameter {name!r}", hint=f"it has: {known}")
+        values[name] = like(system.hyperparameters[name], text, f"--off {name}={text}")
+    return values
+
+
+def like(present: Any, text: str, option: str) -> Scalar:
+    """A text as a value of the same type as the present one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(present, bool):
+        if text not in ("true", "false"):
+            raise UsageError(f"{option}: must be true or false, as {str(present).lower()} is")
+        return text == "true"
+    try:
+        return type(present)(text)
+    except ValueError as error:
+        wanted = type(present).__name__
+        raise UsageError(f"{option}: must be of type {wanted}, such as {present}") from error
+
+
+def with_values(system: System, values: Mapping[str, Scalar]) -> System:
+    """The system with other hyperparameters."""
+    return system.model_copy(update={"hyperparameters": {**system.hyperparameters, **values}})
+
+
+def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Scalar]) -> ChangeEvidence:
+    tweak, rule = work.tweak, work.tweak.rule
+    metrics = _shared_metrics(before.system, after.system, rule.metric)
+    old, room = work.plan(before, before.system, "the state before")
+    new, _ = work.plan(after, after.system, f"tweak {tweak.name}")
+    deterministic = after.system.seeds.how == "none"
+    device = after.system.resources.device
+
+    def judge(pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = ()) -> ChangeJudgement:
+        return judge_change(
+            tweak.kind, rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
+            remarks=_remarks(work, before, after, (old, new)),
+        )  # fmt: skip
+
+    pairs = _pairs_until(work, old, new, room, lambda pairs: is_decided(judge(pairs), len(pairs), rule))
+    probes, probed = _probe_runs(work, before, after, metrics, len(pairs), judge(pairs))
+    found = [*probed]
+    if off:
+        plan, _ = work.plan(after, with_values(after.system, off), f"tweak {tweak.name}, switched off")
+        what = ", ".join(f"{name}={value}" for name, value in off.items())
+        again = pair([a for a, _ in pairs], work.runs(plan, room, min(len(pairs), next_look(0, rule.max_pairs))))
+        found.append(judge_switched_off(metrics, again, rule, what))
+    judgement = judge(pairs, found)
+    sides = (
+        _side(before, old, [a for a, _ in pairs]),
+        _side(after, new, [b for _, b in pairs]),
+    )
+    return _write(work, before, after, sides, (old, new), judgement, probes=probes)
+
+
+def _pairs_until(
+    work: _Work, old: Plan, new: Plan, room: int, is_enough: Callable[[Sequence[rule_of_changes.Pair]], bool]
+) -> list[rule_of_changes.Pair]:
+    rule = work.tweak.rule
+    there = min(len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new))
+    # Two pairs show whether anything differs at all; from then on only looks are worth their runs.
+    count = 1 if old.program.seeds.how == "none" else max(2, min(there, rule.max_pairs))
+    while True:
+        pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
+        if not pairs:
+            raise ProjectError("no seed ended well on both sides", hint="see the runs in .scaffold/runs")
+        if old.program.seeds.how == "none" or count >= rule.max_pairs or is_enough(pairs):
+            return pairs
+        count = next_look(count, rule.max_pairs)
+
+
+def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
+    """Metrics that both states measure alike, by the state before; the judged one must be among them."""
+    there = {metric.name: metric for metric in after.metrics}
+    shared = [m for m in before.metrics if m.name in there and (m.unit, m.direction) == _kind_of(there[m.name])]
+    if judged not in [metric.name for metric in shared]:
+        raise UsageError(
+            f"{judged} is not measured in the same unit and direction by both states",
+            hint="let system.yaml measure it as before; a new metric is a tweak of its own, judged by the old one",
+        )
+    return shared
+
+
+def _kind_of(metric: Metric) -> tuple[str, str]:
+    return metric.unit, metric.direction
+
+
+def _probe_runs(
+    work: _Work, before: State, after: State, metrics: Sequence[Metric], count: int, judgement: ChangeJudgement
+) -> tuple[dict[str, tuple[Side, Side]], list[Finding]]:
+    """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do."""
+    tweak = work.tweak
+    if tweak.kind != "cheaper" or not tweak.probes or judgement.refusal is None:
+        return {}, []
+    metric = next(metric for metric in metrics if metric.name == tweak.rule.metric)
+    sides: dict[str, tuple[Side, Side]] = {}
+    findings = []
+    for name, value in tweak.probes.items():
+        title, pairs, kept = f"{name}={value}", [], []
+        for state, mode in ((before, "the full mode"), (after, "the cheaper mode")):
+            plain, room = work.plan(state, state.system, mode)
+            probe, _ = work.plan(state, with_values(state.system, {name: value}), f"{title} in {mode}")
+            pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
+            kept.append(_side(state, probe, [run for _, run in pairs[-1]]))
+        sides[title] = (kept[0], kept[1])
+        findings.append(judge_probe(title, (metric, pairs[0]), pairs[1], tweak.rule))
+    return sides, findings
+
+
+def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
+    tweak, rule = work.tweak, work.tweak.rule
+    gates = require_gates(after.system)
+    plan, room = work.plan(after, after.system, f"tweak {tweak.name}")
+    if rule.metric not in [metric.name for metric in after.system.metrics]:
+        raise UsageError(f"system.yaml measures no {rule.metric}, by which {tweak.name} is judged")
+    metric = after.system.metric(rule.metric)
+    context = (work.project, work.recipe, after)
+    simple = simple_models(*context, work.watcher, work.options)
+    memorised = memorising_run(*context, work.watcher, work.options)
+    count = next_look(0, rule.max_pairs)
+    while True:
+        runs = work.runs(plan, room, count)
+        zeroed = zeroed_runs(*context, count, work.watcher, work.options)
+        judgement = judge_data(
+            rule, metric, runs, zeroed, simple, memorised.metrics[metric.name].value, gates, tweak.bound,
+            _remarks(work, before, after, (plan,)),
+        )  # fmt: skip
+        if judgement.more_pairs is None or count >= rule.max_pairs:
+            break
+        count = next_look(count, rule.max_pairs)
+    old, _ = work.plan(before, before.system, "the state before")
+    kept = {
+        "simple": dict(simple),
+        "memorised": memorised.model_dump(mode="json"),
+        "zeroed": [run.model_dump(mode="json") for run in zeroed],
+        "asked": gates.model_dump(mode="json"),
+    }
+    sides = (_side(before, old, []), _side(after, plan, runs))
+    return _write(work, before, after, sides, (plan,), judgement, gates=kept)
+
+
+def _side(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
+    return Side(state=state.id, inputs=plan.inputs, hyperparameters=plan.program.hyperparameters, runs=tuple(runs))
+
+
+def _packages(plan: Plan) -> Sequence[str]:
+    return plan.environment.packages
+
+
+def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) -> list[str]:
+    """What else is to be known of the change and of its runs."""
+    told = []
+    several = describe_groups(_parts(work, before, after))
+    if several:
+        told.append(several)
+    ignored = ignored_paths(project_repository(work.project.root), "src")
+    if ignored:
+        told.append(f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}")
+    for plan in plans:
+        records = runs_of(plan)
+        unwell = [record for record in records if record.outcome is not Outcome.COMPLETED]
+        told += run_remarks(plan.program, completed(records), unwell)
+    return list(dict.fromkeys(told))
+
+
+def _parts(work: _Work, before: State, after: State) -> list[Any]:
+    packages = tuple(_locked(read_text(state.source.lock)) for state in (before, after))
+    return find_parts(
+        before.system, after.system, changed_files(work.project, before, after), (packages[0], packages[1])
+    )
+
+
+def _locked(text: str) -> list[str]:
+    return [line.split(" ")[0] for line in text.splitlines() if line[:1].isalnum()]
+
+
+def _write(
+    work: _Work, before: State, after: State, sides: tuple[Side, Side], plans: Sequence[Plan],
+    judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
+    gates: Mapping[str, Any] | None = None,
+) -> ChangeEvidence:  # fmt: skip
+    evidence = ChangeEvidence(
+        milestone=work.tweak.milestone, tweak=work.tweak, before=sides[0], change=sides[1],
+        parts=tuple(_parts(work, before, after)), probes=probes or {}, gates=gates or {},
+        judgement=judgement.as_mapping(),
+        cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    ).sealed()  # fmt: skip
+    write_change(work.project, evidence)
+    return evidence
+
+
+def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[str]:
+    """Why a tweak's evidence no longer speaks of what lies in the work tree; empty when it does."""
+    stale = []
+    if evidence.seal != evidence.expected_seal():
+        stale.append(f"evidence/{evidence.milestone}.json was edited after it was written")
+    if evidence.tweak != tweak:
+        stale.append(f"tweaks/{tweak.name}.yaml changed after results were seen")
+    if evidence.change.state != state_of_worktree(project).id:
+        stale.append("src/ or system.yaml changed")
+    return stale
+
+
+def judge_change_again(evidence: ChangeEvidence, metrics: Sequence[Metric], device: str) -> ChangeJudgement:
+    """The judgement that the pairs in the evidence lead to now, which must be the one it holds.
+
+    Raises:
+        BrokenFileError: the stored word does not follow from the stored runs.
+    """
+    stored = ChangeJudgement.from_mapping(evidence.judgement)
+    source = f"evidence/{evidence.milestone}.json"
+    if evidence.seal != evidence.expected_seal():
+        problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
+        raise BrokenFileError(source, [problem], hint=f"git checkout -- {source}")
+    if evidence.tweak.kind == "data" or not evidence.before.runs:
+        return stored
+    fresh = judge_change(
+        evidence.tweak.kind, evidence.tweak.rule, metrics, pair(evidence.before.runs, evidence.change.runs),
+        deterministic=len(evidence.before.runs) == 1, device=device,
+        more=[f for f in stored.findings if f.question in ("probe", "switched off")],
+    )  # fmt: skip
+    if fresh.word is not stored.word:
+        message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
+        problem = Problem(source=source, line=1, where="judgement", message=message)
+        raise BrokenFileError(source, [problem], hint="scaffold verify")
+    return stored

@@ -1,0 +1,193 @@
+"""`scaffold tweak`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json, width
+
+if TYPE_CHECKING:
+    from scaffold.records.tweak import Bound
+    from scaffold.tweak import Decided, Started
+
+
+@click.group("tweak", help="Take one small step away from the reference, and judge it.")
+def command() -> None:
+    """Group of the four."""
+
+
+@command.add_command
+@make_command(
+    "start",
+    "Open a tweak on a branch tweak/NAME; edits that are not committed yet come along.\n\n"
+    "The first one makes src/, a copy of the reference, and system.yaml, which says how it runs. Edit them, then "
+    "`scaffold verify`. NAME may be one that the recipe suggests (scaffold tweak list).",
+)
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["neutral", "improve", "cheaper", "data"]),
+    help="neutral: must change nothing. improve: must be better, or as good and cheaper. cheaper: a short mode whose "
+    "conclusions hold. data: a new dataset. Default: what the recipe suggests, else improve.",
+)  # fmt: skip
+@click.option("--expect", metavar="TEXT", default="", help="What you expect of it, for the record.")
+@click.option("--metric", help="The metric it is judged by. Default: that of the step before.")
+@click.option("--margin", type=float, help="The smallest difference that matters. Default: half a seed deviation.")
+@click.option("--pairs", type=click.IntRange(4, 100), help="How many pairs of runs it may take. Default: 28.")
+@click.option("--bound", metavar="VALUE", help="Kind data: the best value to hope for, or unknown.")
+@click.option("--bound-source", metavar="TEXT", default="", help="Where that bound is from.")
+@click.option(
+    "--probe", "probes", metavar="KEY=VALUE", multiple=True,
+    help="Kind cheaper: a hyperparameter whose effect must be the same in the cheaper mode.",
+)  # fmt: skip
+@click.option("--because", metavar="TEXT", default="", help="Start although nothing is reproduced yet; on record.")
+def start(
+    *, name: str, kind: Any, expect: str, metric: str | None, margin: float | None, pairs: int | None,
+    bound: str | None, bound_source: str, probes: tuple[str, ...], because: str, as_json: bool,
+) -> int:  # fmt: skip
+    """Open it, say what to edit."""
+    from scaffold.cli.terminal import parse_settings
+    from scaffold.errors import UsageError
+    from scaffold.project import find_project
+    from scaffold.status import require_reproduced
+    from scaffold.tweak import Wish, start_tweak
+
+    if margin is not None and not 0 < margin < float("inf"):
+        raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
+    project = find_project(Path.cwd())
+    if not because:
+        require_reproduced(project)
+    if kind == "data" and bound is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+        bound = click.prompt("The best value of the metric that one can hope for on this data, or unknown", err=True)
+        bound_source = bound_source or click.prompt("Where is that from", err=True, default="nobody knows yet")
+    wish = Wish(
+        kind=kind, expect=" ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip(),
+        metric=metric, margin=margin, pairs=pairs, bound=_bound(bound, bound_source),
+        probes=parse_settings("--probe", probes),
+    )  # fmt: skip
+    started = start_tweak(project, name, wish)
+    if as_json:
+        print_json({"tweak": started.tweak.model_dump(mode="json"), "made_src": started.made_src,
+                    "carried": list(started.carried), "next": "scaffold verify"})  # fmt: skip
+    else:
+        _print_started(started)
+    return 0
+
+
+def _bound(value: str | None, source: str) -> "Bound | None":
+    from scaffold.errors import UsageError
+    from scaffold.records.tweak import Bound
+
+    if value is None:
+        return None
+    if value == "unknown":
+        return Bound(value="unknown", source=source or "nobody knows yet")
+    if not source:
+        raise UsageError("--bound needs --bound-source: a number that nobody can check is no bound")
+    try:
+        return Bound(value=float(value), source=source)
+    except ValueError as error:
+        raise UsageError(f"--bound {value}: must be a number, or unknown") from error
+
+
+def _print_started(started: "Started") -> None:
+    from scaffold.report import plain, wrap
+
+    tweak, paint = started.tweak, paint_for(sys.stdout)
+    lines = []
+    if started.made_src:
+        lines.append("Made       src/, a copy of the reference, and system.yaml, which says how it runs")
+    rule = tweak.rule
+    lines += [
+        f"Tweak      {tweak.name} ({tweak.kind}), branch tweak/{tweak.name}, from {tweak.before[:7]} of {tweak.home}",
+        f"Judged by  {rule.metric}, margin {rule.margin:.3g} ({rule.margin_reason}), at most {rule.max_pairs} pairs",
+    ]
+    if started.suggestion:
+        lines.append(f"Change     {plain(started.suggestion.change)}")
+    if started.carried:
+        lines.append(f"Carried    your edits of {', '.join(started.carried[:5])}")
+    for line in lines:
+        click.echo("\n".join(wrap(line, width(), hanging=13)))
+    click.echo(f"  Next       edit src/ or system.yaml, then {paint('scaffold verify', 'cyan')}")
+
+
+@command.add_command
+@make_command(
+    "accept",
+    "Merge the tweak into the branch that it came from, with its evidence and a page of the journal, and tag it.\n\n"
+    "Refused when the evidence is stale or does not show what a tweak of its kind must, unless you say --because.",
+)
+@click.option("--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record.")
+def accept(*, because: str, as_json: bool) -> int:
+    """Merge, tag, write the record."""
+    from scaffold.project import find_project
+    from scaffold.tweak import accept_tweak
+
+    project = find_project(Path.cwd())
+    _print_decided(accept_tweak(project, because), "accepted", as_json)
+    return 0
+
+
+@command.add_command
+@make_command(
+    "drop",
+    "End the tweak without merging it. The branch that it came from gets the record of what it showed, a tag "
+    "dropped/NAME keeps the code.",
+)
+def drop(*, as_json: bool) -> int:
+    """Keep the record, leave the rest as it was."""
+    from scaffold.project import find_project
+    from scaffold.tweak import drop_tweak
+
+    _print_decided(drop_tweak(find_project(Path.cwd())), "dropped", as_json)
+    return 0
+
+
+def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
+    from scaffold.project import find_project
+    from scaffold.records.judgement import ChangeJudgement
+    from scaffold.report import format_next, plain, wrap
+    from scaffold.status import load_status
+
+    evidence = decided.evidence
+    judgement = ChangeJudgement.from_mapping(evidence.judgement) if evidence else None
+    if as_json:
+        print_json(
+            {
+                "tweak": decided.tweak.name, "decision": what, "home": decided.home, "commit": decided.commit,
+                "word": judgement.word.value if judgement else None, "because": evidence.because if evidence else "",
+            }
+        )  # fmt: skip
+        return
+    word = judgement.word.value if judgement else "before it was judged"
+    where = f"merged into {decided.home}, tag milestone/{decided.tweak.milestone}"
+    if what == "dropped":
+        where = f"{decided.home} has the record, tag dropped/{decided.tweak.name} the code"
+    lines = [f"{what.capitalize():9}  {decided.tweak.name}: {word}; {where}"]
+    if judgement:
+        lines.append(f"Showed     {plain(judgement.reason)}")
+    if evidence and evidence.because:
+        lines.append(f"Because    {plain(evidence.because)}")
+    for line in lines:
+        click.echo("\n".join(wrap(line, width(), hanging=13)))
+    click.echo(format_next(load_status(find_project(Path.cwd())), width(), paint_for(sys.stdout)))
+
+
+@command.add_command
+@make_command("list", "List all tweaks: accepted, dropped, open, and those that the recipe suggests.")
+def list_all(*, as_json: bool) -> int:
+    """One line a tweak."""
+    from dataclasses import asdict
+
+    from scaffold.ledger import list_tweaks
+    from scaffold.project import find_project
+    from scaffold.report import format_tweaks
+
+    rows = list_tweaks(find_project(Path.cwd()))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        click.echo(format_tweaks(rows, width(), paint_for(sys.stdout)))
+    return 0

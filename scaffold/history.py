@@ -1,0 +1,213 @@
+"""The history of a project: where it stands among its branches, and how states are kept, moved between and joined.
+
+Never resets, never forces: what is not committed stays where it is, and conflicts are shown as git shows them.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from scaffold.errors import ProjectError
+from scaffold.repository import Repository, TreeEntry
+
+_UNDER_WAY = {
+    "MERGE_HEAD": ("a merge", "git merge --continue, or git merge --abort"),
+    "rebase-merge": ("a rebase", "git rebase --continue, or git rebase --abort"),
+    "rebase-apply": ("a rebase", "git rebase --continue, or git rebase --abort"),
+    "CHERRY_PICK_HEAD": ("a cherry-pick", "git cherry-pick --continue, or git cherry-pick --abort"),
+    "REVERT_HEAD": ("a revert", "git revert --continue, or git revert --abort"),
+    "BISECT_LOG": ("a bisection by git", "git bisect reset"),
+}
+
+
+def project_repository(root: Path) -> Repository:
+    """The repository whose top is the project, in a state in which it can be worked on.
+
+    Raises:
+        ProjectError: it is none of its own, has no commit, or git is in the middle of something.
+    """
+    repository = Repository(root)
+    if repository.find_top() != root:
+        raise ProjectError(
+            f"{root} is not the top of a git repository of its own", hint="git init && git add --all && git commit"
+        )
+    if repository.find_id("HEAD") is None:
+        raise ProjectError("there is no commit yet", hint="git add --all && git commit")
+    for name, (what, remedy) in _UNDER_WAY.items():
+        if _git_path(repository, name).exists():
+            raise ProjectError(f"{what} is under way in {root}", hint=f"end it first: {remedy}")
+    return repository
+
+
+def _git_path(repository: Repository, name: str) -> Path:
+    return repository.folder / repository.call("rev-parse", "--git-path", name)
+
+
+def present_branch(repository: Repository) -> str:
+    """The branch that is checked out.
+
+    Raises:
+        ProjectError: none is.
+    """
+    name = find_branch(repository)
+    if name is None:
+        at = repository.call("rev-parse", "--short", "HEAD")
+        raise ProjectError(
+            f"HEAD is detached at {at}: what is committed here belongs to no branch",
+            hint="git switch main, or keep it: git switch -c NAME",
+        )
+    return name
+
+
+def find_branch(repository: Repository) -> str | None:
+    """The branch that is checked out, if one is."""
+    try:
+        return repository.call("symbolic-ref", "--quiet", "--short", "HEAD")
+    except ProjectError:
+        return None
+
+
+def branches(repository: Repository) -> list[str]:
+    """Local branches."""
+    return repository.call("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
+
+
+def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
+    """Whether one commit is among another's ancestors, or is it."""
+    return repository.find_id(older) is not None and not repository.call(
+        "rev-list", "--max-count=1", older, f"^{newer}", "--"
+    )
+
+
+def common_ancestor(repository: Repository, first: str, second: str) -> str:
+    """The commit from which two parted."""
+    try:
+        return repository.call("merge-base", first, second)
+    except ProjectError as error:
+        raise ProjectError(f"{first} and {second} have no commit in common") from error
+
+
+def edited_paths(repository: Repository, paths: Iterable[str] = ()) -> list[str]:
+    """Tracked paths that differ from the last commit."""
+    listed = repository.call("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--", *paths)
+    return [line[3:] for line in listed.split("\0") if line]
+
+
+def ignored_paths(repository: Repository, folder: str) -> list[str]:
+    """Files in a folder that git ignores, so that no commit and no run has them."""
+    listed = repository.call(
+        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory",
+        "--", folder,
+    )  # fmt: skip
+    return [name for name in listed.split("\0") if name]
+
+
+@contextlib.contextmanager
+def _index(repository: Repository) -> Iterator[dict[str, str]]:
+    """A copy of the index, so that what is staged stays as it is."""
+    real = _git_path(repository, "index")
+    handle, name = tempfile.mkstemp(dir=real.parent, prefix="scaffold-index-")
+    os.close(handle)
+    try:
+        if real.exists():
+            shutil.copyfile(real, name)
+        else:
+            Path(name).unlink()
+        yield {"GIT_INDEX_FILE": name}
+    finally:
+        for path in (Path(name), Path(f"{name}.lock")):
+            path.unlink(missing_ok=True)
+
+
+def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
+    """Id of a tree of only these paths as they lie in the work tree now, new files too, ignored ones not."""
+    names = list(paths)
+    with _index(repository) as env:
+        there = [name for name in names if os.path.lexists(repository.folder / name)]
+        if there:
+            repository.call("add", "--all", "--", *there, env=env)
+        gone = [name for name in names if name not in there]
+        if gone:
+            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+        whole = repository.call("write-tree", env=env)
+    return tree_of_commit(repository, whole, names)
+
+
+def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) -> str:
+    """Id of a tree of only these top-level paths of a commit or tree."""
+    listed = repository.call("ls-tree", "-z", "--full-tree", commit, "--", *paths)
+    return repository.call("mktree", "-z", stdin=listed.encode(errors="surrogateescape"))
+
+
+def changed_entries(
+    repository: Repository, before: str, after: str
+) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
+    """Files that differ between two trees, by path."""
+    old, new = ({entry.path: entry for entry in repository.entries(tree)} for tree in (before, after))
+    return {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())
+            if old.get(path) != new.get(path)}  # fmt: skip
+
+
+def commit(repository: Repository, paths: Iterable[str], message: str) -> None:
+    """Commit these paths of the work tree, and nothing else, on the present branch; nothing where nothing changed.
+
+    Raises:
+        ProjectError: with git's reason (no identity).
+    """
+    names = [name for name in paths if os.path.lexists(repository.folder / name) or repository.find_id(f"HEAD:{name}")]
+    reason = repository.commit_paths(names, message)
+    if reason:
+        raise ProjectError(
+            f"git could not commit: {reason}",
+            hint="git config --global user.name NAME; git config --global user.email MAIL"
+            if re.search("identity|user.email|empty ident", reason)
+            else None,
+        )
+
+
+def merge(repository: Repository, branch: str, message: str) -> None:
+    """Merge a branch into the present one; conflicts are left as git leaves them.
+
+    Raises:
+        ProjectError: it conflicts, or what is not committed is in its way. Says which paths.
+    """
+    try:
+        repository.call("merge", "--no-ff", "--no-edit", "--quiet", "-m", message, branch)
+    except ProjectError as error:
+        conflicts = repository.call("diff", "--name-only", "--diff-filter=U").split("\n")
+        if conflicts != [""]:
+            raise ProjectError(
+                f"merging {branch} conflicts in {', '.join(conflicts)}",
+                hint="correct the files that git marked, then git add them and git merge --continue; "
+                "or take it all back: git merge --abort",
+            ) from error
+        raise ProjectError(error.message, hint="commit or stash what is in the way") from error
+
+
+def switch(repository: Repository, branch: str) -> None:
+    """Check a branch out; what is not committed comes along, or stops it.
+
+    Raises:
+        ProjectError: it would overwrite something; says what.
+    """
+    try:
+        repository.call("switch", "--quiet", "--no-guess", branch)
+    except ProjectError as error:
+        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
+
+
+def join(repository: Repository, tip: str, into: str, message: str) -> str:
+    """Make a branch a merge of itself and a descendant of it, and check it out without touching a file.
+
+    The work tree must be that of `tip`, on whose branch HEAD is. Returns the new commit's id.
+    """
+    old = repository.call("rev-parse", f"refs/heads/{into}")
+    tree = repository.call("rev-parse", f"{tip}^{{tree}}")
+    made = repository.call("commit-tree", tree, "-p", old, "-p", tip, "-F", "-", stdin=message.encode())
+    repository.call("update-ref", "-m", message.split("\n")[0], f"refs/heads/{into}", made, old)
+    repository.call("symbolic-ref", "-m", f"scaffold: {into}", "HEAD", f"refs/heads/{into}")
+    return made

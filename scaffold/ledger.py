@@ -1,0 +1,217 @@
+"""What was tried: declarations, evidence and journal of all tweaks, and which states of the system were judged."""
+
+from dataclasses import dataclass
+
+from scaffold.errors import ProjectError
+from scaffold.history import branches, find_branch, is_ancestor
+from scaffold.person import sign
+from scaffold.project import Project, load_recipe, load_yaml, read_record, read_text, write_record, write_text
+from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.parsing import parse_record
+from scaffold.records.tweak import ChangeEvidence, Tweak
+from scaffold.repository import Repository
+from scaffold.states import state_id
+
+BRANCH = "tweak/"
+"""What the branch of a tweak starts with."""
+
+VENDOR_BRANCHES = ("reference", "template")
+
+
+def find_tweak(project: Project) -> Tweak | None:
+    """The tweak that is under way here: declared in tweaks/, and neither accepted nor dropped.
+
+    Raises:
+        ProjectError: there are several.
+        BrokenFileError: a declaration, or its evidence, is broken.
+    """
+    under_way = [tweak for tweak in declared_tweaks(project) if _decision(project, tweak) is None]
+    if len(under_way) > 1:
+        names = ", ".join(tweak.name for tweak in under_way)
+        raise ProjectError(
+            f"several tweaks are under way at once: {names}",
+            hint="one change at a time: scaffold tweak drop NAME, or take its branch out of this one",
+        )
+    return under_way[0] if under_way else None
+
+
+def declared_tweaks(project: Project) -> list[Tweak]:
+    """All that are declared in the work tree, by name."""
+    return [load_yaml(Tweak, path) for path in sorted(project.tweaks.glob("*.yaml"))]
+
+
+def _decision(project: Project, tweak: Tweak) -> str | None:
+    evidence = read_change(project, tweak.name)
+    return evidence.decision if evidence else None
+
+
+def read_change(project: Project, name: str) -> ChangeEvidence | None:
+    """A tweak's evidence, if there is any.
+
+    Raises:
+        BrokenFileError: it is not evidence.
+    """
+    path = project.evidence / f"tweak-{name}.json"
+    return read_record(ChangeEvidence, path) if path.exists() else None
+
+
+def write_change(project: Project, evidence: ChangeEvidence) -> None:
+    """Write a tweak's evidence, sealed."""
+    write_record(evidence.sealed(), project.evidence / f"{evidence.milestone}.json")
+
+
+def accepted(project: Project) -> list[ChangeEvidence]:
+    """Evidence of the tweaks that were accepted here, oldest first."""
+    return [evidence for evidence in all_evidence(project) if evidence.decision == "accepted"]
+
+
+def all_evidence(project: Project) -> list[ChangeEvidence]:
+    """Evidence of all tweaks, oldest first."""
+    names = [path.stem.removeprefix("tweak-") for path in project.evidence.glob("tweak-*.json")]
+    found = [evidence for name in names if (evidence := read_change(project, name))]
+    return sorted(found, key=lambda evidence: (evidence.made, evidence.milestone))
+
+
+def last_accepted(project: Project) -> ChangeEvidence | None:
+    """The tweak that was accepted last."""
+    found = accepted(project)
+    return found[-1] if found else None
+
+
+def claim_tweak(project: Project, name: str) -> None:
+    """Remember that this tweak was started here, by this person: what it runs needs no consent."""
+    write_text(project.state / "own" / name, _own_mark(project, name))
+
+
+def is_own_tweak(project: Project, name: str) -> bool:
+    """Whether it was."""
+    path = project.state / "own" / name
+    return path.is_file() and read_text(path) == _own_mark(project, name)
+
+
+def _own_mark(project: Project, name: str) -> str:
+    return sign(f"tweak {name} of {project.root}")
+
+
+def find_judged(project: Project, repository: Repository, tip: str) -> str | None:
+    """The newest commit on a branch's own line whose state was judged: the first `src/`, or one that was accepted."""
+    listed = repository.call("log", "--format=%H", "--diff-filter=A", "--first-parent", "-m", tip, "--", "system.yaml")
+    begun = listed.split()
+    if not begun:
+        return None
+    judged = {evidence.accepted_state for evidence in accepted(project)} | {state_id(repository, begun[-1])}
+    line = repository.call("rev-list", "--first-parent", tip, f"^{begun[-1]}").split()
+    return next((commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged), None)
+
+
+def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
+    """The commit whose state a tweak is compared with: the newest judged one of its home that it contains."""
+    home = find_home(repository, tweak)
+    if home is None or not is_ancestor(repository, home, "HEAD") or find_branch(repository) == home:
+        return tweak.before
+    return find_judged(project, repository, home) or tweak.before
+
+
+def find_home(repository: Repository, tweak: Tweak) -> str | None:
+    """The branch that a tweak came from; under its new name if it was renamed and only one can be it."""
+    there = branches(repository)
+    if tweak.home in there:
+        return tweak.home
+    present = find_branch(repository)
+    others = [
+        name
+        for name in there
+        if name not in (*VENDOR_BRANCHES, present)
+        and not name.startswith(BRANCH)
+        and is_ancestor(repository, tweak.before, name)
+    ]
+    return others[0] if len(others) == 1 else None
+
+
+def require_home(repository: Repository, tweak: Tweak) -> str:
+    """The same.
+
+    Raises:
+        ProjectError: it is gone, or several could be it.
+    """
+    home = find_home(repository, tweak)
+    if home is None:
+        there = ", ".join(branches(repository))
+        raise ProjectError(
+            f"there is no branch {tweak.home}, from which tweak {tweak.name} was started; there are: {there}",
+            hint=f"bring it back: git branch {tweak.home} origin/{tweak.home}; "
+            f"or name the one to merge into: git branch {tweak.home} BRANCH",
+        )
+    return home
+
+
+def record_paths(tweak: Tweak) -> tuple[str, str, str]:
+    """Its declaration, evidence and page of the journal."""
+    return f"tweaks/{tweak.name}.yaml", f"evidence/{tweak.milestone}.json", f"journal/{tweak.name}.md"
+
+
+def write_page(project: Project, tweak: Tweak, evidence: ChangeEvidence | None) -> None:
+    """A page of the journal: what was tried, and what it showed. A file a tweak, so that clones never conflict."""
+    lines = [f"# {tweak.name}", "", f"- kind: {tweak.kind}", f"- expected: {tweak.expect or 'nothing was said'}"]
+    if evidence is None:
+        lines.append("- dropped before it was judged")
+    else:
+        judgement = ChangeJudgement.from_mapping(evidence.judgement)
+        lines += [f"- changed: {part.what} {part.name}: {part.text}" for part in evidence.parts]
+        lines += [f"- verdict: **{judgement.word.value}**", f"- measured: {judgement.reason}"]
+        lines += [f"- remark: {remark}" for remark in judgement.remarks]
+        lines += [f"- cost: {evidence.cost_s:.0f} s of runs", f"- decision: {evidence.decision} ({evidence.made[:10]})"]
+        if evidence.because:
+            lines.append(f"- because: {evidence.because}")
+    write_text(project.journal / f"{tweak.name}.md", "\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A tweak and where it stands: `accepted`, `dropped`, `open`, or `suggested` by the recipe."""
+
+    name: str
+    kind: str
+    state: str
+    word: str
+    effect: str
+    about: str
+
+
+def list_tweaks(project: Project) -> list[Listed]:
+    """All tweaks: those decided, oldest first, those under way on any branch, those that the recipe suggests."""
+    repository = Repository(project.root)
+    rows = []
+    for evidence in all_evidence(project):
+        judgement = ChangeJudgement.from_mapping(evidence.judgement)
+        first = judgement.findings[0]
+        rows.append(
+            Listed(
+                name=evidence.tweak.name, kind=evidence.tweak.kind, state=evidence.decision or "open",
+                word=judgement.word.value, about=evidence.because or evidence.tweak.expect,
+                effect=f"{first.metric} {first.effect:+.3g}" if first.effect is not None else "",
+            )
+        )  # fmt: skip
+    known = {row.name for row in rows}
+    for tweak in _open_tweaks(project, repository):
+        if tweak.name not in known:
+            known.add(tweak.name)
+            rows.append(Listed(name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect))
+    for suggested in load_recipe(project).adaptation.tweaks:
+        if suggested.name not in known:
+            about = f"{suggested.change}: {suggested.why}"
+            rows.append(
+                Listed(name=suggested.name, kind=suggested.kind, state="suggested", word="", effect="", about=about)
+            )
+    return rows
+
+
+def _open_tweaks(project: Project, repository: Repository) -> list[Tweak]:
+    found = list(declared_tweaks(project))
+    for branch in branches(repository):
+        if branch.startswith(BRANCH):
+            path = f"tweaks/{branch.removeprefix(BRANCH)}.yaml"
+            blob = repository.find_id(f"refs/heads/{branch}:{path}")
+            if blob:
+                found.append(parse_record(Tweak, repository.read_blob(blob).decode(errors="replace"), source=path))
+    return found

@@ -1,0 +1,317 @@
+"""Opens, accepts and drops tweaks: one small change each, on a branch of its own, merged only with evidence."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from scaffold.begin import begin, tree_with_files
+from scaffold.change import find_stale_change, like
+from scaffold.consent import approve_program
+from scaffold.errors import ProjectError, UsageError
+from scaffold.history import (
+    branches,
+    commit,
+    common_ancestor,
+    is_ancestor,
+    join,
+    merge,
+    present_branch,
+    project_repository,
+    switch,
+)
+from scaffold.ledger import (
+    BRANCH,
+    VENDOR_BRANCHES,
+    accepted,
+    claim_tweak,
+    declared_tweaks,
+    find_judged,
+    find_tweak,
+    is_own_tweak,
+    last_accepted,
+    read_change,
+    record_paths,
+    require_home,
+    state_before,
+    write_change,
+    write_page,
+)
+from scaffold.project import Project, load_recipe, load_yaml
+from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import Recipe, SuggestedTweak
+from scaffold.records.system import System
+from scaffold.records.tweak import Bound, ChangeEvidence, ChangeRule, Kind, Tweak
+from scaffold.repository import Repository
+from scaffold.rules.sample import Law, equality_tolerance
+from scaffold.states import PATHS, state_id, state_of_worktree
+from scaffold.verify import load_calibration
+
+_HEAD = """\
+# Tweak {name}: what it is to do, and how it is judged. Declared before its runs, which a later edit makes stale.
+"""
+_MARGIN_SD = 0.5
+"""The default margin, in seed standard deviations: a loss that small hides in the noise of any one run, and ten of
+them are five standard deviations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the person says of a tweak that is about to start; None for what they leave to us."""
+
+    kind: Kind | None = None
+    expect: str = ""
+    metric: str | None = None
+    margin: float | None = None
+    pairs: int | None = None
+    bound: Bound | None = None
+    probes: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A tweak that was opened; `suggestion` is the recipe's, if it is one of those; `made_src` for the first one."""
+
+    tweak: Tweak
+    suggestion: SuggestedTweak | None
+    made_src: bool
+    carried: tuple[str, ...]
+
+
+def start_tweak(project: Project, name: str, wish: Wish) -> Started:
+    """Open a tweak on a branch `tweak/NAME` that starts from the present one; edits not yet committed come along.
+
+    The first one makes `src/`, `system.yaml` and `system.lock` and commits them on the present branch.
+
+    Raises:
+        UsageError: the name is taken, or something that only the person knows was not said.
+        ProjectError: another one is under way, or git is in no state to branch.
+    """
+    repository = project_repository(project.root)
+    home = present_branch(repository)
+    _refuse_start(project, repository, home, name)
+    recipe = load_recipe(project)
+    suggestion = next((tweak for tweak in recipe.adaptation.tweaks if tweak.name == name), None)
+    kind: Kind = wish.kind or (suggestion.kind if suggestion else "improve")
+    expect = wish.expect or (f"{suggestion.change}: {suggestion.why}" if suggestion else "")
+    if kind == "data" and wish.bound is None:
+        raise UsageError(
+            "a new dataset needs its bound: the best value of the metric that one can hope for (human, competitor or "
+            "published)",
+            hint="--bound 0.98 --bound-source 'two annotators agree'; or --bound unknown",
+        )
+    made_src = not project.system.exists()
+    program = recipe if made_src else load_yaml(System, project.system)
+    rule = _rule(project, recipe, wish, [metric.name for metric in program.metrics])
+    probes = {}
+    for key, text in (wish.probes or {}).items():
+        if key not in program.hyperparameters:
+            known = ", ".join(program.hyperparameters) or "none"
+            raise UsageError(f"--probe {key}: there is no hyperparameter {key!r}", hint=f"there are: {known}")
+        probes[key] = like(program.hyperparameters[key], text, f"--probe {key}={text}")
+    if made_src:
+        begin(project, repository, recipe)
+    before = find_judged(project, repository, "HEAD") or repository.call("rev-parse", "HEAD")
+    tweak = Tweak(
+        name=name, kind=kind, expect=expect, home=home, before=before, rule=rule, bound=wish.bound, probes=probes
+    )
+    document = {"format": 1, **tweak.model_dump(mode="json", exclude_defaults=True)}
+    text = _HEAD.format(name=name) + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    parse_record(Tweak, text, source=f"tweaks/{name}.yaml")
+    tree = tree_with_files(repository, {f"tweaks/{name}.yaml": text})
+    message = f"Start tweak {name} ({kind})\n\n{expect}".strip() + "\n"
+    tip = repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode())
+    repository.call("branch", "--no-track", f"{BRANCH}{name}", tip)
+    switch(repository, f"{BRANCH}{name}")
+    claim_tweak(project, name)
+    carried = repository.changed_paths(PATHS)
+    return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=tuple(carried))
+
+
+def _refuse_start(project: Project, repository: Repository, home: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 60:
+        raise UsageError(f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at most 60")
+    under_way = find_tweak(project)
+    if under_way:
+        raise ProjectError(
+            f"tweak {under_way.name} is under way here: one change at a time",
+            hint="scaffold tweak accept, or scaffold tweak drop; or git switch to where the other is to start from",
+        )
+    if home in VENDOR_BRANCHES:
+        raise ProjectError(f"{home} is a vendor branch, nobody works on it", hint="git switch main")
+    taken = {tweak.name for tweak in declared_tweaks(project)}
+    if name in taken or read_change(project, name):
+        raise UsageError(
+            f"there was a tweak {name!r} already: see scaffold tweak list", hint=f"choose another: {name}-2"
+        )
+    if f"{BRANCH}{name}" in branches(repository):
+        raise UsageError(f"there is a branch {BRANCH}{name} already", hint=f"go on with it: git switch {BRANCH}{name}")
+    if repository.find_id(f"refs/tags/dropped/{name}"):
+        raise UsageError(f"a tweak {name!r} was dropped before", hint=f"choose another: {name}-2")
+
+
+def _rule(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
+    last = last_accepted(project)
+    metric = wish.metric or (last.tweak.rule.metric if last else recipe.claims[0].metric)
+    if metric not in metrics:
+        raise UsageError(f"--metric {metric}: there is none of that name", hint=f"there are: {', '.join(metrics)}")
+    if wish.margin is not None:
+        margin, reason = wish.margin, "as was asked for"
+    else:
+        margin, reason = _default_margin(project, recipe, metric, last)
+    pairs = {} if wish.pairs is None else {"max_pairs": wish.pairs}
+    return ChangeRule(metric=metric, margin=margin, margin_reason=reason, **pairs)
+
+
+def _default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEvidence | None) -> tuple[float, str]:
+    declared = next((margin for margin in recipe.rule.margins if margin.metric == metric), None)
+    on_other_data = any(e.tweak.kind == "data" for e in accepted(project))
+    if declared and not on_other_data:
+        return declared.value, declared.reason
+    calibration = load_calibration(project, recipe)
+    values = [run.metrics[metric] for run in calibration.runs if metric in run.metrics] if calibration else []
+    whose = "calibration runs"
+    if (on_other_data or not values) and last:
+        values = [run.metrics[metric] for run in last.change.runs if metric in run.metrics]
+        whose = f"runs of tweak {last.tweak.name}"
+    if len(values) < 3:
+        raise UsageError(
+            f"nothing says how much {metric} varies from seed to seed, so what is a small difference is yours to say",
+            hint="--margin VALUE, in the metric's unit",
+        )
+    law = Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
+    if not law.has_spread:
+        return max(equality_tolerance(law, law), 1e-12), f"what equal results may differ by, from {len(values)} {whose}"
+    return float(f"{_MARGIN_SD * law.sd:.3g}"), f"half a standard deviation of {len(values)} {whose}"
+
+
+def _require_tweak(project: Project, repository: Repository) -> Tweak:
+    tweak = find_tweak(project)
+    if tweak is None:
+        others = [name for name in branches(repository) if name.startswith(BRANCH)]
+        raise ProjectError(
+            "no tweak is under way here",
+            hint=f"git switch {others[0]}" if others else "scaffold tweak start NAME",
+        )
+    return tweak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A tweak that was accepted or dropped, and the commit of its home that says so."""
+
+    tweak: Tweak
+    evidence: ChangeEvidence | None
+    home: str
+    commit: str
+
+
+def accept_tweak(project: Project, because: str = "") -> Decided:
+    """Merge the tweak that is under way into its home, with its evidence and a page of the journal, and tag it.
+
+    Raises:
+        ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason was given; its home
+            has another system by now; merging conflicts.
+    """
+    repository = project_repository(project.root)
+    tweak = _require_tweak(project, repository)
+    branch = present_branch(repository)
+    evidence = read_change(project, tweak.name)
+    if evidence is None:
+        raise ProjectError(f"tweak {tweak.name} was not judged yet", hint="scaffold verify")
+    stale = find_stale_change(project, tweak, evidence)
+    against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
+    judgement = ChangeJudgement.from_mapping(evidence.judgement)
+    if judgement.refusal:
+        against.append(f"it is {judgement.word.value}: {judgement.refusal}")
+    if against and not because:
+        raise ProjectError(
+            f"tweak {tweak.name} is not to be accepted: {'; '.join(against)}",
+            hint="scaffold verify, or scaffold tweak drop; or accept it all the same, with your reason on record: "
+            'scaffold tweak accept --because "..."',
+        )
+    home = require_home(repository, tweak)
+    if branch != home:
+        _refuse_moved_home(project, repository, tweak, home, evidence, because)
+        if not is_ancestor(repository, home, "HEAD"):
+            merge(repository, home, f"Merge {home} into {branch}")
+    _refuse_unsaved(repository)
+    state = state_of_worktree(project)
+    kept = evidence.model_copy(
+        update={"decision": "accepted", "because": because if against else "", "accepted_state": state.id}
+    )
+    write_change(project, kept)
+    write_page(project, tweak, kept)
+    commit(
+        repository, (*PATHS, *record_paths(tweak)), f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
+    )
+    title = f"Accept {tweak.milestone}: {judgement.word.value}"
+    reason = f"\n\nBecause: {because}" if against else ""
+    made = repository.call("rev-parse", "HEAD")
+    if branch != home:
+        made = join(repository, made, home, f"{title}{reason}\n")
+    repository.set_tag(f"milestone/{tweak.milestone}", made)
+    if branch != home:
+        repository.call("branch", "-D", "--quiet", branch)
+    if is_own_tweak(project, tweak.name):
+        approve_program(state.system, state.source.folder, state.tree, f"tweak {tweak.name}")
+    return Decided(tweak=tweak, evidence=read_change(project, tweak.name), home=home, commit=made)
+
+
+def _refuse_moved_home(
+    project: Project, repository: Repository, tweak: Tweak, home: str, evidence: ChangeEvidence, because: str
+) -> None:
+    """Raise ProjectError if what the tweak was compared with is no longer what it would be merged into."""
+    parted = common_ancestor(repository, home, "HEAD")
+    moved = state_id(repository, home) != state_id(repository, parted)
+    if moved:
+        raise ProjectError(
+            f"{home} has another system by now than the one that tweak {tweak.name} started from",
+            hint=f"git merge {home}, then scaffold verify: the change is judged against what is there now",
+        )
+    against = state_id(repository, state_before(project, repository, tweak))
+    if not because and evidence.before.state != against:
+        raise ProjectError(
+            f"tweak {tweak.name} was judged against another state than that of {home}", hint="scaffold verify"
+        )
+
+
+def _refuse_unsaved(repository: Repository) -> None:
+    """What lies staged outside of the change stays staged; nothing to refuse but conflicts that are not resolved."""
+    unresolved = repository.call("diff", "--name-only", "--diff-filter=U")
+    if unresolved:
+        raise ProjectError(f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status")
+
+
+def drop_tweak(project: Project) -> Decided:
+    """End the tweak that is under way without merging it: its home gets only the record, a tag keeps the code.
+
+    Raises:
+        ProjectError: what is not committed elsewhere in the project is in the way.
+    """
+    repository = project_repository(project.root)
+    tweak = _require_tweak(project, repository)
+    branch = present_branch(repository)
+    home = require_home(repository, tweak)
+    evidence = read_change(project, tweak.name)
+    if branch == home:
+        raise ProjectError(
+            f"the edits of tweak {tweak.name} lie on {home} itself, so that dropping it would take back commits",
+            hint=f"git revert them, then delete tweaks/{tweak.name}.yaml",
+        )
+    commit(repository, (*PATHS, *record_paths(tweak)), f"Drop {tweak.milestone}: its last state\n")
+    repository.set_tag(f"dropped/{tweak.name}", "HEAD")
+    switch(repository, home)
+    word = "before it was judged"
+    if evidence is not None:
+        evidence = evidence.model_copy(update={"decision": "dropped"})
+        write_change(project, evidence)
+        word = ChangeJudgement.from_mapping(evidence.judgement).word.value
+    write_page(project, tweak, evidence)
+    commit(
+        repository, record_paths(tweak)[1:], f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
+    )
+    repository.call("branch", "-D", "--quiet", branch)
+    return Decided(tweak=tweak, evidence=evidence, home=home, commit=repository.call("rev-parse", "HEAD"))
