@@ -58,12 +58,13 @@ def system_text(recipe_text: str) -> str:
 
 
 def tree_with_files(repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None) -> str:
-    """The tree of HEAD with these files and whole folders put in."""
+    """The tree of HEAD with these files and whole folders put in, in place of what stood there."""
     index = root_index(repository)
     env = {"GIT_INDEX_FILE": str(index)}
     try:
         repository.call("read-tree", "HEAD", env=env)
         for folder, tree in (trees or {}).items():
+            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", folder, env=env)
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
         for path, text in files.items():
             blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from scaffold.consent import require_state_consent
+from scaffold.consent import Runnable, require_states_consent
 from scaffold.environment import prepare_environment
 from scaffold.errors import BrokenFileError, Problem, ProjectError, UsageError
 from scaffold.gates import memorising_run, require_gates, simple_models, zeroed_runs
@@ -88,12 +88,17 @@ def verify_change(
             f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
             hint="edit src/ or system.yaml, then scaffold verify",
         )
-    for state, title in ((before, "the state before"), (after, f"tweak {tweak.name}")):
-        if state is before or not is_own_tweak(project, tweak.name):
-            require_state_consent(state.system, state.source.folder, state.tree, title, options.trust)
+    states = [runnable(before, "the state before")]
+    states += [] if is_own_tweak(project, tweak.name) else [runnable(after, f"tweak {tweak.name}")]
+    require_states_consent(states, options.trust)
     work = _Work(project, recipe, tweak, watcher, options)
     off = _off_values(after.system, switched_off or {})
     return _judge_data(work, before, after) if tweak.kind == "data" else _judge_pairs(work, before, after, off)
+
+
+def runnable(state: State, title: str) -> Runnable:
+    """A state as what consent is asked for."""
+    return Runnable(title, state.system, state.source.folder, state.tree)
 
 
 def _off_values(system: System, switched_off: Mapping[str, str]) -> dict[str, Scalar]:

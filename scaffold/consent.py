@@ -5,7 +5,8 @@ none; nor does what a person changed of them by `--set` when making a project.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
@@ -74,22 +75,38 @@ def is_approved(program: Program, folder: Path, tree: str) -> bool:
     return _approval(consent_digest(program, folder, tree)).exists()
 
 
-def require_state_consent(program: Program, folder: Path, tree: str, title: str, trust: str | None) -> None:
-    """Let pass a state of a system that was approved before, or is approved now by its digest.
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A program that would be run: what messages call it, where its files lie, the git id of what each run copies."""
+
+    title: str
+    program: Program
+    folder: Path
+    tree: str
+
+
+def require_states_consent(states: Sequence[Runnable], trust: str | None) -> None:
+    """Let pass states of a system that were approved before, or are approved now, all by one digest.
 
     Raises:
-        ConsentError: it is somebody else's, and was not approved; says what would run.
+        ConsentError: some are somebody else's, and were not approved; says what would run.
     """
-    wanted = consent_digest(program, folder, tree)
-    if _approval(wanted).exists():
+    unknown = [state for state in states if not is_approved(state.program, state.folder, state.tree)]
+    if not unknown:
         return
+    wanted = digest([consent_digest(state.program, state.folder, state.tree) for state in unknown])
     if trust == wanted:
-        approve_program(program, folder, tree, title)
+        for state in unknown:
+            approve_program(state.program, state.folder, state.tree, state.title)
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
+    told = [
+        line
+        for state in unknown
+        for line in (f"  {state.title}: src/ with the tree {state.tree}", *_describe_commands(state.program))
+    ]
     raise ConsentError(
-        f"{mistaken}{title} is not of your making here, and was not approved yet:\n"
-        + "\n".join([f"  src        tree {tree}", *_describe_commands(program)]),
+        f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),
         hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {wanted}",
         digest=wanted,
     )
@@ -97,6 +114,11 @@ def require_state_consent(program: Program, folder: Path, tree: str, title: str,
 
 def _approval(wanted: str) -> Path:
     return state_dir() / "approved" / wanted
+
+
+def is_ours(recipe: Recipe, recipe_dir: Path) -> bool:
+    """Whether what a recipe runs is, to the last byte, what one of ours does."""
+    return _is_ours(recipe, consent_digest(recipe, recipe_dir, recipe.reference.tree))
 
 
 def _is_ours(recipe: Recipe, wanted: str) -> bool:

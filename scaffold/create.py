@@ -24,7 +24,7 @@ from scaffold.rules.claims import claim_text
 from scaffold.rules.milestone import Milestones
 from scaffold.template import render
 
-_FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
+FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,18 +134,18 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
     tree = fetch_reference(recipe, found.folder, repository, offline=offline)
     check_patched(recipe, found.folder, repository, tree)
 
-    render(data_dir("templates") / "project", aside, _template_data(recipe, name) | {"is_ours": found.is_ours})
+    render(data_dir("templates") / "project", aside, template_data(recipe, name) | {"is_ours": found.is_ours})
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found.folder / file, aside / file)
     parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
-    _commit(repository, recipe, tree, person() or _FALLBACK_AUTHOR)
+    _commit(repository, recipe, tree, name, person() or FALLBACK_AUTHOR)
     root_index(repository).unlink(missing_ok=True)
     return tree
 
 
-def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -> None:
+def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author: Author) -> None:
     """Vendor branches `template` and `reference`, and main, which merges both."""
     git = repository.call
     info = repository.folder / ".git" / "info"
@@ -153,11 +153,9 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -
     (info / "attributes").write_text(UNTOUCHED_ATTRIBUTES)
     git("add", "--all", "--force", "--", ".")
     template_tree = git("write-tree")
-    template = repository.commit_tree(
-        template_tree, f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n", [], author
-    )
+    template = repository.commit_tree(template_tree, template_message(recipe, name), [], author)
     vendor = repository.commit_tree(
-        repository.make_tree({"reference": tree}), _vendor_message(recipe, tree), [], _vendor_author(recipe, author)
+        repository.make_tree({"reference": tree}), vendor_message(recipe, tree), [], vendor_author(recipe, author)
     )
     git("read-tree", "--prefix=reference/", tree)
     main = repository.commit_tree(
@@ -169,14 +167,20 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, author: Author) -
     git("checkout-index", "--all", "--force", "--quiet", "-u")
 
 
-def _vendor_author(recipe: Recipe, author: Author) -> Author:
+def template_message(recipe: Recipe, name: str) -> str:
+    """Of a commit on the vendor branch `template`; the project's name is needed to render a newer one."""
+    return f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n\nProject: {name}\n"
+
+
+def vendor_author(recipe: Recipe, author: Author) -> Author:
     """With the date of the upstream commit: an environment of its time is resolved by it."""
     if not isinstance(recipe.reference, GitReference):
         return author
     return replace(author, date=commit_date(recipe.reference))
 
 
-def _vendor_message(recipe: Recipe, tree: str) -> str:
+def vendor_message(recipe: Recipe, tree: str) -> str:
+    """Of a commit on the vendor branch `reference`: where it came from, as trailers."""
     reference = recipe.reference
     trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
     if isinstance(reference, GitReference):
@@ -184,7 +188,7 @@ def _vendor_message(recipe: Recipe, tree: str) -> str:
     return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
 
 
-def _template_data(recipe: Recipe, name: str) -> dict[str, object]:
+def template_data(recipe: Recipe, name: str) -> dict[str, object]:
     """What the template shows. A stranger's text is escaped for where it is shown: Markdown, or a YAML string."""
     reference, title = recipe.reference, reference_name(recipe)
     return {

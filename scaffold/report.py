@@ -105,6 +105,11 @@ def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: in
     return "\n".join(lines)
 
 
+def change_colour(word: Word) -> str:
+    """Name of the colour of a change's word."""
+    return _CHANGE_COLOURS[word]
+
+
 _TWEAK_COLOURS = {"accepted": "green", "dropped": "bright_black", "open": "yellow", "suggested": "cyan"}
 
 

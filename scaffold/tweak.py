@@ -160,12 +160,17 @@ def _rule(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> C
     if wish.margin is not None:
         margin, reason = wish.margin, "as was asked for"
     else:
-        margin, reason = _default_margin(project, recipe, metric, last)
+        margin, reason = default_margin(project, recipe, metric, last)
     pairs = {} if wish.pairs is None else {"max_pairs": wish.pairs}
     return ChangeRule(metric=metric, margin=margin, margin_reason=reason, **pairs)
 
 
-def _default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEvidence | None) -> tuple[float, str]:
+def default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEvidence | None) -> tuple[float, str]:
+    """The smallest difference of a metric that matters, where nobody has said: with its reason.
+
+    Raises:
+        UsageError: nothing says how much the metric varies from seed to seed.
+    """
     declared = next((margin for margin in recipe.rule.margins if margin.metric == metric), None)
     on_other_data = any(e.tweak.kind == "data" for e in accepted(project))
     if declared and not on_other_data:

@@ -62,7 +62,7 @@ class Rung:
 
 _LADDER = (
     Rung(name="short-mode", kind="cheaper", why="a mode that takes a fraction of the time, for all rounds that follow"),
-    Rung(name="your-data", kind="data", why="your data through the reference's own loader: what breaks then is the data"),
+    Rung(name="your-data", kind="data", why="your data through the reference's loader: what breaks then is the data"),
     Rung(name="your-metric", kind="neutral", why="measure what you care about beside what the reference measures"),
     Rung(name="output-head", kind="neutral", why="outputs in the form that your task needs"),
     Rung(name="learning-rate", kind="improve", why="the hyperparameter that most often no longer fits"),

@@ -1,0 +1,241 @@
+"""Finds the step that lost a metric: by the evidence that is there, and by runs where it is missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaffold.change import runnable
+from scaffold.consent import require_states_consent
+from scaffold.errors import ProjectError, UsageError
+from scaffold.history import project_repository
+from scaffold.ledger import accepted, last_accepted
+from scaffold.project import Project
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.judgement import ChangeJudgement, Word
+from scaffold.records.metric import Metric
+from scaffold.records.recipe import Recipe
+from scaffold.records.tweak import ChangeEvidence
+from scaffold.repository import Repository
+from scaffold.rules.change import judge_differences, next_look
+from scaffold.run import make_runs, planned_seeds
+from scaffold.running.archive import judged_runs
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.slots import Watcher
+from scaffold.states import State, state_id, unpack
+from scaffold.tweak import default_margin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two steps of the history, and what the metric did between them. `runs_made` is 0 where evidence said it."""
+
+    older: str
+    newer: str
+    word: Word
+    effect: float
+    pairs: int
+    runs_made: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisected:
+    """The answer.
+
+    Attributes:
+        metric: what was looked for; `margin` is the smallest loss that counts.
+        step: the step that lost it, and its commit; None when nothing was lost.
+        certain: whether every comparison on the way was decided.
+        compared: in the order in which they were looked at; the last one is the step itself.
+    """
+
+    metric: str
+    margin: float
+    step: str | None
+    commit: str | None
+    certain: bool
+    compared: tuple[Compared, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    name: str
+    commit: str
+    state: str
+
+
+def bisect_metric(
+    project: Project, recipe: Recipe, metric_name: str, margin: float | None, watcher: Watcher, options: RunOptions
+) -> Bisected:
+    """Find the step of the present branch's own line that lost a metric.
+
+    Where one step's own evidence says that it moved the metric for the worse, that is the answer, and nothing is run.
+    Else steps are halved: each comparison uses the runs in evidence and makes those that are missing.
+
+    Raises:
+        ProjectError: there are no two states to compare.
+        UsageError: the present state has no such metric.
+        RunError: runs failed; what went well is kept.
+    """
+    repository = project_repository(project.root)
+    steps, note = _comparable(project, _history(project, repository))
+    if len(steps) < 2:
+        raise ProjectError("there is only one state of the system: nothing can have been lost yet")
+    metric = _metric(project, repository, steps[-1], metric_name)
+    limit = margin if margin is not None else default_margin(project, recipe, metric_name, last_accepted(project))[0]
+    told = _by_evidence(project, steps, metric)
+    if told is not None:
+        return Bisected(metric=metric_name, margin=limit, step=told.newer, commit=_commit_of(steps, told.newer),
+                        certain=True, compared=(told,), note=note)  # fmt: skip
+    states = {step.name: unpack(project, repository, step.state) for step in steps}
+    require_states_consent([runnable(state, name) for name, state in states.items()], options.trust)
+    return _Search(project, recipe, metric, limit, states, watcher, options).halve(steps, note)
+
+
+def _history(project: Project, repository: Repository) -> list[_Step]:
+    """Every state on the branch's own line, oldest first, by the tweak that made it or else by its commit."""
+    by_state = {evidence.accepted_state: evidence.tweak.name for evidence in accepted(project)}
+    line = repository.call("log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD").splitlines()
+    steps: list[_Step] = []
+    for commit, _, subject in (entry.partition("\0") for entry in line):
+        if repository.find_id(f"{commit}:system.yaml") is None:
+            continue
+        state = state_id(repository, commit)
+        if not steps or steps[-1].state != state:
+            name = f"tweak {by_state[state]}" if state in by_state else f"{commit[:7]} {subject[:50]}"
+            steps.append(_Step(name if steps else "the first src/", commit, state))
+    return steps
+
+
+def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]:
+    """Since the last new dataset: values on other data say nothing."""
+    swaps = {evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"}
+    first = max((index for index, step in enumerate(steps) if step.state in swaps), default=0)
+    return steps[first:], f"looked at from {steps[first].name} on, which brought new data" if first else ""
+
+
+def _metric(project: Project, repository: Repository, step: _Step, name: str) -> Metric:
+    system = unpack(project, repository, step.state).system
+    if name not in [metric.name for metric in system.metrics]:
+        known = ", ".join(metric.name for metric in system.metrics)
+        raise UsageError(f"the system has no metric {name!r}", hint=f"it has: {known}")
+    return system.metric(name)
+
+
+def _commit_of(steps: list[_Step], name: str) -> str:
+    return next(step.commit for step in steps if step.name == name)
+
+
+def _by_evidence(project: Project, steps: list[_Step], metric: Metric) -> Compared | None:
+    """The one accepted step whose own evidence says that it lost the metric; None where none or several do."""
+    found = []
+    names = {step.name for step in steps[1:]}
+    for evidence in accepted(project):
+        compared = _of_evidence(evidence, metric)
+        if compared is not None and compared.newer in names:
+            found.append(compared)
+    return found[0] if len(found) == 1 and _all_judged(project, steps) else None
+
+
+def _all_judged(project: Project, steps: list[_Step]) -> bool:
+    judged = {evidence.accepted_state for evidence in accepted(project)}
+    return all(step.state in judged for step in steps[1:])
+
+
+def _of_evidence(evidence: ChangeEvidence, metric: Metric) -> Compared | None:
+    judgement = ChangeJudgement.from_mapping(evidence.judgement)
+    finding = next((f for f in judgement.findings if f.metric == metric.name and f.interval), None)
+    if finding is None or finding.interval is None or finding.effect is None or evidence.tweak.kind == "data":
+        return None
+    lost = finding.interval[1] < 0 if metric.direction == "higher" else finding.interval[0] > 0
+    if not lost:
+        return None
+    return Compared(
+        older="the state before", newer=f"tweak {evidence.tweak.name}", word=Word.WORSE, effect=finding.effect,
+        pairs=finding.n, runs_made=0,
+    )  # fmt: skip
+
+
+class _Search:
+    """Compares states by the runs that evidence holds, and by new ones."""
+
+    def __init__(
+        self, project: Project, recipe: Recipe, metric: Metric, margin: float, states: Mapping[str, State],
+        watcher: Watcher, options: RunOptions,
+    ) -> None:  # fmt: skip
+        self.project, self.recipe, self.states = project, recipe, states
+        self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
+        last = last_accepted(project)
+        self.max_pairs = last.tweak.rule.max_pairs if last else 28
+        self.runs: dict[str, dict[int, JudgedRun]] = {}
+        self.plans: dict[str, tuple[Plan, int]] = {}
+        for evidence in accepted(project):
+            for side in (evidence.before, evidence.change):
+                known = self.runs.setdefault(side.state, {})
+                known |= {run.seed: run for run in side.runs if metric.name in run.metrics}
+
+    def halve(self, steps: list[_Step], note: str) -> Bisected:
+        compared = [self.compare(steps[0], steps[-1])]
+        total, certain = compared[0], compared[0].word is not Word.UNDECIDED
+        if total.word is not Word.WORSE:
+            return Bisected(metric=self.metric.name, margin=self.margin, step=None, commit=None, certain=certain,
+                            compared=tuple(compared), note=note)  # fmt: skip
+        low, high = 0, len(steps) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.compare(steps[0], steps[middle])
+            compared.append(found)
+            certain &= found.word is not Word.UNDECIDED
+            # Where it stays undecided, it lies with the side that its effect is nearer to.
+            is_lost = found.word is Word.WORSE
+            if found.word is Word.UNDECIDED:
+                is_lost = abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
+            low, high = (low, middle) if is_lost else (middle, high)
+        compared.append(self.compare(steps[low], steps[high]))
+        return Bisected(
+            metric=self.metric.name, margin=self.margin, step=steps[high].name, commit=steps[high].commit,
+            certain=certain, compared=tuple(compared), note=note,
+        )  # fmt: skip
+
+    def compare(self, older: _Step, newer: _Step) -> Compared:
+        """Judge the metric between two steps, with as many pairs as that takes."""
+        made = 0
+        while True:
+            before, after = (self.runs.setdefault(step.state, {}) for step in (older, newer))
+            seeds = sorted(before.keys() & after.keys())
+            values = [[side[seed].metrics[self.metric.name].value for seed in seeds] for side in (before, after)]
+            if seeds:
+                word, used, _, more = judge_differences(
+                    values[0], values[1], higher_is_better=self.metric.direction == "higher", margin=self.margin,
+                    alpha=0.05, beta=0.05, max_pairs=self.max_pairs,
+                )  # fmt: skip
+                identical = values[0] == values[1] and len(set(values[0])) > 1
+                if identical:
+                    word, more = Word.NO_DIFFERENCE, None
+                if word is not Word.UNDECIDED or len(seeds) >= self.max_pairs or (used and more is None and made):
+                    effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
+                    return Compared(older=older.name, newer=newer.name, word=word, effect=effect, pairs=len(seeds),
+                                    runs_made=made)  # fmt: skip
+            count = 2 if not seeds else next_look(len(seeds), self.max_pairs)
+            made += sum(self.more(step, count) for step in (older, newer))
+
+    def more(self, step: _Step, count: int) -> int:
+        """Have the first `count` seeds of a state; returns how many of them had to be run."""
+        known = self.runs[step.state]
+        plan, room = self.plan(step)
+        wanted = planned_seeds(plan.program, count)
+        missing = [seed for seed in wanted if seed not in known]
+        if missing:
+            self.watcher.said(f"{step.name}: {len(missing)} more seeds")
+            records = make_runs(self.project, plan, missing, room, self.watcher)
+            known |= {run.seed: run for run in judged_runs(records, plan.runs_dir, ())}
+        return len(missing)
+
+    def plan(self, step: _Step) -> tuple[Plan, int]:
+        """A state made ready to run."""
+        if step.state not in self.plans:
+            state = self.states[step.name]
+            self.plans[step.state] = prepare_program(
+                self.project, self.recipe, state.system, state.source, state.tree, self.options, title=step.name
+            )
+        return self.plans[step.state]

@@ -1,0 +1,75 @@
+"""`scaffold bisect`."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scaffold.cli.terminal import EXIT_UNDECIDED, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import command as make_command
+
+if TYPE_CHECKING:
+    from scaffold.bisect import Bisected
+
+
+@make_command(
+    "bisect",
+    "Find the accepted step that lost METRIC: by the evidence that is there, and by runs of the states before and "
+    "after where it is missing. Nothing is checked out.\n\nExit status 3 when a comparison stayed undecided.",
+)
+@click.argument("metric")
+@click.option("--margin", type=float, help="The smallest loss that counts, in the metric's unit.")
+@run_options
+def command(
+    *, metric: str, margin: float | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Search, then say where."""
+    from scaffold.bisect import bisect_metric
+    from scaffold.errors import ProjectError, UsageError
+    from scaffold.project import find_project, load_recipe, load_yaml
+    from scaffold.records.system import System
+
+    if margin is not None and not 0 < margin < float("inf"):
+        raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
+    project = find_project(Path.cwd())
+    recipe = load_recipe(project)
+    if not project.system.exists():
+        raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")
+    system = load_yaml(System, project.system)
+    found = run_watched(
+        system, lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+    return 0 if found.certain else EXIT_UNDECIDED
+
+
+def _print(found: "Bisected") -> None:
+    from scaffold.report import change_colour, plain, table, wrap
+
+    paint = paint_for(sys.stdout)
+    head = ("older", "newer", "pairs", "runs made", "effect", "verdict")
+    rows = [
+        (plain(c.older)[:40], plain(c.newer)[:40], str(c.pairs), str(c.runs_made), f"{c.effect:+.3g}", c.word.value)
+        for c in found.compared
+    ]
+    colours = [change_colour(compared.word) for compared in found.compared]
+    click.echo("\n".join(table(head, rows, width(), lambda row, text: paint(text, colours[row]))))
+    click.echo("")
+    if found.step is None:
+        click.echo(f"  {found.metric} was not lost: no loss of {found.margin:.3g} or more")
+    else:
+        last = found.compared[-1]
+        told = f"{found.metric} was lost by {plain(found.step)}: {last.effect:+.3g}"
+        click.echo("\n".join(wrap(told, width())))
+        click.echo(f"  Next       {paint(f'git show {(found.commit or str())[:10]}', 'cyan')}")
+    if found.note:
+        click.echo(f"  {found.note}")
+    if not found.certain:
+        click.echo("  not every comparison on the way was decided: read the table")

@@ -1,0 +1,36 @@
+"""`scaffold strike`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json, width
+
+
+@make_command(
+    "strike",
+    "Take the scaffold down, in one commit: tests become plain pytest with stored expectations, packages a "
+    "requirements.txt; nothing needs mlloop-new any more. `git revert HEAD` puts it up again.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(*, yes: bool, as_json: bool) -> int:
+    """Ask, take it down, say what stays."""
+    from scaffold.project import find_project
+    from scaffold.report import wrap
+    from scaffold.strike import strike_scaffold
+
+    project = find_project(Path.cwd())
+    may_ask = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
+    if not yes and may_ask and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
+        raise click.Abort
+    struck = strike_scaffold(project)
+    if as_json:
+        print_json({"removed": list(struck.removed), "written": list(struck.written), "commit": struck.commit})
+        return 0
+    for line in (f"Removed    {', '.join(struck.removed)}", f"Written    {', '.join(struck.written)}"):
+        click.echo("\n".join(wrap(line, width(), hanging=13)))
+    paint = paint_for(sys.stdout)
+    click.echo(f"  Next       {paint('pytest', 'cyan')}   # rm -r .scaffold when its runs are no longer needed")
+    return 0

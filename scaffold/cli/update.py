@@ -1,0 +1,28 @@
+"""`scaffold update`."""
+
+from pathlib import Path
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import print_json
+
+
+@make_command(
+    "update",
+    "Merge what this mlloop-new renders for a project (tests, workflow, AGENTS.md, README.md) into yours: a three-way "
+    "merge over the branch `template`. Conflicts are ordinary git conflicts.",
+)
+def command(*, as_json: bool) -> int:
+    """Render, merge, say what changed."""
+    from scaffold.project import find_project
+    from scaffold.update import update_template
+
+    updated = update_template(find_project(Path.cwd()))
+    if as_json:
+        print_json({"version": updated.version, "changed": list(updated.changed)})
+    elif updated.changed:
+        click.echo(f"  Merged     the template of mlloop-new {updated.version}: {', '.join(updated.changed)}")
+    else:
+        click.echo(f"  The template of mlloop-new {updated.version} is what this project has")
+    return 0

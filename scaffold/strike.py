@@ -1,0 +1,169 @@
+"""Takes the scaffold down: a plain repository stays, whose tests need nothing of ours."""
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from scaffold.catalogue import data_dir
+from scaffold.errors import ProjectError
+from scaffold.history import commit, edited_paths, present_branch, project_repository
+from scaffold.ledger import VENDOR_BRANCHES, accepted, find_tweak
+from scaffold.project import Project, load_recipe, load_yaml, read_text, write_text
+from scaffold.records.program import FileDataset, Program
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.references.folder import list_files
+from scaffold.template import render
+from scaffold.verify import read_evidence
+
+_REMOVED = (
+    "AGENTS.md", "milestones.yaml", "tweaks", "tests/test_reproduction.py", "tests/test_tweaks.py", "environment.lock",
+    "system.lock", "recipe.yaml", "system.yaml", ".github/workflows/reproduce.yml",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Struck:
+    """What was taken away and what was written, and the commit that did it: `git revert` puts it up again."""
+
+    removed: tuple[str, ...]
+    written: tuple[str, ...]
+    commit: str
+
+
+def strike_scaffold(project: Project) -> Struck:
+    """Replace everything that needs us by plain files, in one commit.
+
+    The recipe and how `src/` runs are kept as records in `evidence/`, packages become `requirements.txt`, verdicts
+    become expectations that `tests/test_expectations.py` checks with the standard library and pytest alone.
+
+    Raises:
+        ProjectError: a tweak is under way, or what would be replaced was edited and not committed.
+    """
+    repository = project_repository(project.root)
+    branch = present_branch(repository)
+    if branch in VENDOR_BRANCHES:
+        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
+    tweak = find_tweak(project)
+    if tweak is not None:
+        raise ProjectError(f"tweak {tweak.name} is under way", hint="scaffold tweak accept, or scaffold tweak drop")
+    edited = edited_paths(repository)
+    if edited:
+        raise ProjectError(f"not committed: {', '.join(edited[:5])}", hint="commit or stash it first")
+    recipe = load_recipe(project)
+    program: Program = load_yaml(System, project.system) if project.system.exists() else recipe
+    aside = project.state / "struck"
+    shutil.rmtree(aside, ignore_errors=True)
+    data = {"name": project.root.name, "commands": _shown(program), "data": _data(program), "tree": _tree(program)}
+    render(data_dir("templates") / "struck", aside, data)
+    expectations = _expectations(project, recipe, program)
+    files = {"tests/expectations.json": json.dumps(expectations, indent=1, allow_nan=False) + "\n"}
+    files["requirements.txt"] = _requirements(project)
+    files["evidence/recipe.yaml"] = read_text(project.recipe)
+    if project.system.exists():
+        files["evidence/system.yaml"] = read_text(project.system)
+    files |= {file.relative_to(aside).as_posix(): read_text(file) for file in list_files(aside)}
+    shutil.rmtree(aside)
+    removed = [name for name in _REMOVED if (project.root / name).exists()]
+    for name, text in files.items():
+        write_text(project.root / name, text)
+    for name in removed:
+        path = project.root / name
+        if name not in files:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    commit(repository, [*files, *removed], "Strike the scaffold: plain tests, plain requirements\n")
+    return Struck(
+        removed=tuple(name for name in removed if name not in files), written=tuple(files),
+        commit=repository.call("rev-parse", "HEAD"),
+    )  # fmt: skip
+
+
+def _tree(program: Program) -> str:
+    return "src" if isinstance(program, System) else "reference"
+
+
+def _shown(program: Program) -> list[str]:
+    """The commands with their values, as a person would type them inside the folder."""
+    values = {**program.hyperparameters, "seed": "0", "reference": ".", "drivers": "../drivers"}
+    return [
+        re.sub(r"\{(\w+)\}", lambda slot: str(values[slot[1]]), " ".join(command.argv))
+        for command in program.commands.steps(smoke=False).values()
+    ]
+
+
+def _data(program: Program) -> list[str]:
+    return [f"{data.name} at {data.place} (sha256 {data.sha256})" for data in program.placed_datasets()]
+
+
+def _requirements(project: Project) -> str:
+    """The packages with their hashes, as pip reads them."""
+    lock = project.system_source.lock if project.system_source.lock.exists() else project.lock
+    if not lock.exists():
+        return ""
+    return "".join(f"{line}\n" for line in read_text(lock).splitlines() if line and not line.startswith("#"))
+
+
+def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[str, Any]:
+    evidence = read_evidence(project)
+    results: dict[str, Any] = {}
+    if evidence is not None:
+        results["reproduce"] = {
+            "word": evidence.judgement["word"],
+            "metrics": {
+                finding["metric"]: {
+                    "values": [run.metrics[finding["metric"]].value for run in evidence.runs][: finding["n"]],
+                    "interval": finding["interval"],
+                }
+                for finding in evidence.judgement["findings"]
+                if finding["question"] == "reproduction" and finding["interval"]
+            },
+        }
+    for change in accepted(project):
+        results[change.milestone] = {
+            "word": change.judgement["word"], "because": change.because,
+            "metrics": {
+                change.tweak.rule.metric: {
+                    "values": [run.metrics[change.tweak.rule.metric].value for run in change.change.runs],
+                    "interval": None,
+                }
+            },
+        }  # fmt: skip
+    return {
+        "reference": {
+            path.relative_to(project.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in list_files(project.reference)
+            if path.is_file() and not path.is_symlink()
+        },
+        "results": results,
+        "program": _program(recipe, program),
+    }
+
+
+def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
+    """What a run of it takes: commands with slots, values, how its metrics are read."""
+    document = program.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {
+        "tree": _tree(program),
+        "patches": [patch.file for patch in program.patches],
+        "drivers": list(program.drivers),
+        "steps": {name: _plain(command) for name, command in program.commands.steps(smoke=False).items()},
+        "smoke": {name: _plain(command) for name, command in program.commands.steps(smoke=True).items()}
+        if program.commands.smoke
+        else {},
+        "values": dict(program.hyperparameters),
+        "seed_variable": program.seeds.variable,
+        "metrics": {m["name"]: {"read": m["read"], "take": m["take"]} for m in document["metrics"]},
+        "data": {d.place: d.file for d in program.datasets if isinstance(d, FileDataset) and not d.unpack},
+        "missing_data": [d.place for d in program.placed_datasets() if not isinstance(d, FileDataset) or d.unpack],
+        "recipe": recipe.id,
+    }
+
+
+def _plain(command: Any) -> dict[str, Any]:
+    return {
+        "argv": list(command.argv), "directory": command.directory, "variables": dict(command.variables),
+        "timeout_s": command.timeout_s,
+    }  # fmt: skip

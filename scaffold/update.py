@@ -1,0 +1,167 @@
+"""Brings in what is newer: what a newer mlloop-new renders, and a newer revision of the reference.
+
+Both arrive on a vendor branch and are merged as git merges; what the person changed stays theirs.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import scaffold
+from scaffold.begin import tree_with_files
+from scaffold.catalogue import data_dir
+from scaffold.consent import is_ours
+from scaffold.create import FALLBACK_AUTHOR, template_data, template_message, vendor_author, vendor_message
+from scaffold.errors import ProjectError, UsageError
+from scaffold.history import changed_entries, is_ancestor, merge, present_branch, project_repository
+from scaffold.ledger import VENDOR_BRANCHES, find_tweak
+from scaffold.project import Project, load_recipe, read_text
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import GitReference, Recipe
+from scaffold.references import check_patched, git, refuse_unsafe
+from scaffold.references.folder import list_files, root_index
+from scaffold.repository import Repository, TreeEntry, person
+from scaffold.template import render
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """A newer template, merged. `changed` are the files that it renders in another way."""
+
+    version: str
+    changed: tuple[str, ...]
+
+
+def update_template(project: Project) -> Updated:
+    """Render the template of this mlloop-new anew on the branch `template`, and merge that.
+
+    Raises:
+        ProjectError: it conflicts, and the conflicts lie in the files as git marks them; or git is in no state to.
+    """
+    repository = project_repository(project.root)
+    _refuse_vendor(present_branch(repository))
+    recipe = load_recipe(project)
+    tip = _vendor_tip(repository, "template", "^Template of mlloop-new")
+    name = repository.call("show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip).strip()
+    tree = _rendered(project, repository, recipe, name or project.root.name, tip)
+    changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
+    if changed:
+        author = person() or FALLBACK_AUTHOR
+        tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
+    repository.call("update-ref", "refs/heads/template", tip)
+    if not is_ancestor(repository, tip, "HEAD"):
+        merge(repository, "template", f"Merge the template of mlloop-new {scaffold.__version__}")
+    return Updated(version=scaffold.__version__, changed=changed)
+
+
+def _refuse_vendor(branch: str) -> None:
+    if branch in VENDOR_BRANCHES:
+        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
+
+
+def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
+    """The newest commit of a vendor branch; of a clone, which has none of its own, the one that was merged last."""
+    for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+        found = repository.find_id(f"{ref}^{{commit}}")
+        if found:
+            return found
+    merged = repository.call("log", "--max-count=1", "--format=%H", f"--grep={subject}", "HEAD")
+    if not merged:
+        raise ProjectError(
+            f"there is no branch {branch}, and no commit of it in this history",
+            hint=f"fetch it: git fetch origin {branch}:{branch}",
+        )
+    return merged
+
+
+def _rendered(project: Project, repository: Repository, recipe: Recipe, name: str, tip: str) -> str:
+    """Tree of what the template renders, with the recipe's own files as they came."""
+    kept = {"recipe.yaml", *recipe.recipe_files()}
+    entries = [entry for entry in repository.entries(tip) if entry.path in kept]
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder)
+        data = template_data(recipe, name) | {"is_ours": is_ours(recipe, project.root)}
+        render(data_dir("templates") / "project", into, data)
+        files = list(list_files(into))
+        entries += [
+            TreeEntry(mode="100644", id=blob, path=file.relative_to(into).as_posix())
+            for file, blob in zip(files, repository.write_blobs(files), strict=True)
+        ]
+    index = root_index(repository)
+    tree = repository.write_tree(entries, index)
+    index.unlink(missing_ok=True)
+    return tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """A newer reference. `touching` are the files that changed upstream and that the person changed in `src/`.
+
+    `older` and `newer` are commits of the branch `reference`.
+    """
+
+    old_revision: str
+    revision: str
+    changed: tuple[str, ...]
+    touching: tuple[str, ...]
+    older: str
+    newer: str
+
+
+def update_reference(project: Project, name: str, *, offline: bool = False) -> Advanced:
+    """Bring another revision of the reference in, on the branch `reference`, and merge it with the recipe's new pin.
+
+    Nothing of `src/` changes. The reproduction must be made again.
+
+    Raises:
+        UsageError: the reference is no git repository, or it is that revision already.
+        FetchError: the revision cannot be had, is unsafe, or a patch does not apply to it.
+        ProjectError: a tweak is under way, or edits are in the way.
+    """
+    repository = project_repository(project.root)
+    _refuse_vendor(present_branch(repository))
+    recipe = load_recipe(project)
+    reference = recipe.reference
+    if not isinstance(reference, GitReference):
+        raise UsageError(f"the reference of {recipe.id} lies inside its recipe: it has no other revisions")
+    tweak = find_tweak(project)
+    if tweak is not None:
+        raise ProjectError(f"tweak {tweak.name} is under way", hint="scaffold tweak accept, or scaffold tweak drop")
+    is_full = len(name) == 40 and set(name) <= set("0123456789abcdef")
+    revision = name if is_full else git.resolve(reference.git, name)
+    if revision == reference.revision:
+        raise UsageError(f"the reference is at {revision} already")
+    tree = git.fetch(reference.model_copy(update={"revision": revision}), repository, offline=offline)
+    refuse_unsafe(repository, repository.entries(tree))
+    text = _with_pin(read_text(project.recipe), reference, revision, tree)
+    renewed = parse_record(Recipe, text, source="recipe.yaml")
+    check_patched(renewed, project.root, repository, tree)
+    root_index(repository).unlink(missing_ok=True)
+    older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
+    author = vendor_author(renewed, person() or FALLBACK_AUTHOR)
+    newer = repository.commit_tree(
+        repository.make_tree({"reference": tree}), vendor_message(renewed, tree), [older], author
+    )
+    whole = tree_with_files(repository, {"recipe.yaml": text}, {"reference": tree})
+    message = f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be made again.\n"
+    made = repository.call("commit-tree", whole, "-p", "HEAD", "-p", newer, "-F", "-", stdin=message.encode())
+    try:
+        repository.call("merge", "--ff-only", "--quiet", made)
+    except ProjectError as error:
+        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
+    repository.call("update-ref", "refs/heads/reference", newer)
+    upstream = changed_entries(repository, reference.tree, tree)
+    own = changed_entries(repository, reference.tree, "HEAD:src") if repository.find_id("HEAD:src") else {}
+    return Advanced(
+        old_revision=reference.revision, revision=revision, changed=tuple(upstream),
+        touching=tuple(path for path in upstream if path in own), older=older, newer=newer,
+    )  # fmt: skip
+
+
+def _with_pin(text: str, reference: GitReference, revision: str, tree: str) -> str:
+    """The recipe's text with another pin in its `reference` block, all else as it is written."""
+    start = text.index("reference:")
+    head, block = text[:start], text[start:]
+    for old, new in ((reference.revision, revision), (reference.tree, tree)):
+        block = block.replace(old, new, 1)
+    return head + block
