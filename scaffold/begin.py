@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 
+import yaml
+
 from scaffold.consent import approve_program, is_approved
-from scaffold.errors import ProjectError
+from scaffold.errors import BrokenFileError, ProjectError
 from scaffold.project import Project, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
@@ -12,6 +14,7 @@ from scaffold.records.system import System
 from scaffold.references.folder import root_index
 from scaffold.repository import Repository, TreeEntry, check_patches
 
+_HEAD = "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
 _COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")
 
 
@@ -26,7 +29,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     patches = [project.root / patch.file for patch in recipe.patches]
     if patches:
         tree = check_patches(repository, tree, patches, root_index(repository))
-    text = system_text(read_text(project.recipe))
+    text = system_text(read_text(project.recipe), recipe)
     system = parse_record(System, text, source="system.yaml")
     files = {"system.yaml": text}
     if project.lock.exists():
@@ -47,14 +50,22 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
         approve_program(system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/")
 
 
-def system_text(recipe_text: str) -> str:
-    """`system.yaml` of a recipe's text: the parts that say how it runs, comments inside them kept."""
-    blocks = ["# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"]
-    for key in _COPIED:
-        block = re.search(rf"^{key}:.*?(?=^\S|\Z)", recipe_text, re.MULTILINE | re.DOTALL)
-        if block:
-            blocks.append(block[0].rstrip().replace("{drivers}", "{reference}/drivers") + "\n")
-    return "\n".join(blocks)
+def system_text(recipe_text: str, recipe: Recipe) -> str:
+    """`system.yaml` of a recipe: the parts that say how it runs, as they are written there, comments inside them kept.
+
+    A recipe in another layout than one key a line at the left is written anew.
+    """
+    found = {key: re.search(rf"^{key}:.*?(?=^[A-Za-z#]|\Z)", recipe_text, re.MULTILINE | re.DOTALL) for key in _COPIED}
+    text = "\n".join([_HEAD, *(f"{block[0].rstrip()}\n" for block in found.values() if block)])
+    try:
+        parsed = parse_record(System, text, source="system.yaml")
+        is_same = all(getattr(parsed, key) == getattr(recipe, key) for key in _COPIED)
+    except BrokenFileError:
+        is_same = False
+    if not is_same:
+        document = recipe.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(_COPIED))
+        text = f"{_HEAD}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
+    return text.replace("{drivers}", "{reference}/drivers")
 
 
 def tree_with_files(repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None) -> str:

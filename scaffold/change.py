@@ -17,7 +17,7 @@ from scaffold.records.fields import Scalar
 from scaffold.records.judgement import ChangeJudgement, Finding
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
-from scaffold.records.system import System
+from scaffold.records.system import Gates, System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
 from scaffold.rules import change as rule_of_changes
 from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
@@ -160,7 +160,7 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
         _side(before, old, [a for a, _ in pairs]),
         _side(after, new, [b for _, b in pairs]),
     )
-    return _write(work, before, after, sides, (old, new), judgement, probes=probes)
+    return _write(work, before, after, metrics, sides, (old, new), judgement, probes=probes)
 
 
 def _pairs_until(
@@ -246,7 +246,7 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
         "asked": gates.model_dump(mode="json"),
     }
     sides = (_side(before, old, []), _side(after, plan, runs))
-    return _write(work, before, after, sides, (plan,), judgement, gates=kept)
+    return _write(work, before, after, [metric], sides, (plan,), judgement, gates=kept)
 
 
 def _side(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
@@ -285,17 +285,24 @@ def _locked(text: str) -> list[str]:
 
 
 def _write(
-    work: _Work, before: State, after: State, sides: tuple[Side, Side], plans: Sequence[Plan],
-    judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
+    work: _Work, before: State, after: State, metrics: Sequence[Metric], sides: tuple[Side, Side],
+    plans: Sequence[Plan], judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
     gates: Mapping[str, Any] | None = None,
 ) -> ChangeEvidence:  # fmt: skip
     evidence = ChangeEvidence(
-        milestone=work.tweak.milestone, tweak=work.tweak, before=sides[0], change=sides[1],
-        parts=tuple(_parts(work, before, after)), probes=probes or {}, gates=gates or {},
+        milestone=work.tweak.milestone,
+        tweak=work.tweak,
+        before=sides[0],
+        change=sides[1],
+        metrics=tuple(metrics),
+        device=after.system.resources.device,
+        parts=tuple(_parts(work, before, after)),
+        probes=probes or {},
+        gates=gates or {},
         judgement=judgement.as_mapping(),
         cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    ).sealed()  # fmt: skip
+    ).sealed()
     write_change(work.project, evidence)
     return evidence
 
@@ -312,7 +319,7 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
     return stale
 
 
-def judge_change_again(evidence: ChangeEvidence, metrics: Sequence[Metric], device: str) -> ChangeJudgement:
+def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
     """The judgement that the pairs in the evidence lead to now, which must be the one it holds.
 
     Raises:
@@ -323,15 +330,27 @@ def judge_change_again(evidence: ChangeEvidence, metrics: Sequence[Metric], devi
     if evidence.seal != evidence.expected_seal():
         problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
         raise BrokenFileError(source, [problem], hint=f"git checkout -- {source}")
-    if evidence.tweak.kind == "data" or not evidence.before.runs:
-        return stored
-    fresh = judge_change(
-        evidence.tweak.kind, evidence.tweak.rule, metrics, pair(evidence.before.runs, evidence.change.runs),
-        deterministic=len(evidence.before.runs) == 1, device=device,
-        more=[f for f in stored.findings if f.question in ("probe", "switched off")],
-    )  # fmt: skip
+    fresh = _judge_stored(evidence, stored)
     if fresh.word is not stored.word:
         message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
         problem = Problem(source=source, line=1, where="judgement", message=message)
         raise BrokenFileError(source, [problem], hint="scaffold verify")
     return stored
+
+
+def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJudgement:
+    rule = evidence.tweak.rule
+    metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
+    before, after = evidence.before.runs, evidence.change.runs
+    if evidence.tweak.kind == "data":
+        zeroed = [JudgedRun.model_validate(run) for run in evidence.gates["zeroed"]]
+        memorised = JudgedRun.model_validate(evidence.gates["memorised"]).metrics[metric.name].value
+        gates = Gates.model_validate(evidence.gates["asked"])
+        return judge_data(rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound)
+    more = [finding for finding in stored.findings if finding.question == "switched off"]
+    for title, (full, short) in evidence.probes.items():
+        more.append(judge_probe(title, (metric, pair(before, full.runs)), pair(after, short.runs), rule))
+    return judge_change(
+        evidence.tweak.kind, rule, evidence.metrics, pair(before, after), deterministic=len(before) == 1,
+        device=evidence.device, more=more,
+    )  # fmt: skip

@@ -114,7 +114,7 @@ def _index(repository: Repository) -> Iterator[dict[str, str]]:
     os.close(handle)
     try:
         if real.exists():
-            shutil.copyfile(real, name)
+            shutil.copy2(real, name)  # with its time: git looks again into files that changed in the same moment
         else:
             Path(name).unlink()
         yield {"GIT_INDEX_FILE": name}

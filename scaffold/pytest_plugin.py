@@ -1,5 +1,6 @@
-"""Fixtures for a project's own tests: `reference_edits` and `reproduction`. Inert, and free, outside a project."""
+"""Fixtures for a project's own tests: `reference_edits`, `reproduction`, `accepted_change`. Inert outside one."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,16 @@ import pytest
 if TYPE_CHECKING:
     from scaffold.project import Project
     from scaffold.records.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class AcceptedChange:
+    """What a test is told of one accepted tweak; `refusal` is why it would not be accepted, `because` why it was."""
+
+    name: str
+    word: str
+    refusal: str | None
+    because: str
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +59,33 @@ def reproduction(scaffold_project: "Project") -> "Judgement":
         return judge_again(scaffold_project, recipe, evidence)
     except ScaffoldError as error:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest) -> "AcceptedChange":
+    """One accepted tweak, judged again from its stored runs; a test that asks for it runs once for each."""
+    from scaffold.change import judge_change_again
+    from scaffold.errors import ScaffoldError
+    from scaffold.ledger import read_change
+
+    try:
+        evidence = read_change(scaffold_project, request.param)
+        assert evidence is not None, "it was found when tests were collected"
+        judgement = judge_change_again(evidence)
+    except ScaffoldError as error:
+        pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+    return AcceptedChange(request.param, judgement.word.value, judgement.refusal, evidence.because)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each accepted tweak."""
+    if "accepted_change" in metafunc.fixturenames:
+        from scaffold.errors import ScaffoldError
+        from scaffold.ledger import accepted
+        from scaffold.project import find_project
+
+        try:
+            names = [evidence.tweak.name for evidence in accepted(find_project(metafunc.config.rootpath))]
+        except ScaffoldError as error:
+            pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+        metafunc.parametrize("accepted_change", names, indirect=True)

@@ -93,5 +93,5 @@ def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunErr
     count = len(failed)
     return RunError(
         f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them counts{reasons}",
-        hint=f"its whole output lies in {logs}/; run it again all the same: scaffold run --again",
+        hint=f"its whole output lies in {logs}/; {plan.remedy}",
     )

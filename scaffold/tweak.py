@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 
 from scaffold.begin import begin, tree_with_files
-from scaffold.change import find_stale_change, like
+from scaffold.change import find_stale_change, judge_change_again, like
 from scaffold.consent import approve_program
 from scaffold.errors import ProjectError, UsageError
 from scaffold.history import (
@@ -228,7 +228,7 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
         raise ProjectError(f"tweak {tweak.name} was not judged yet", hint="scaffold verify")
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
-    judgement = ChangeJudgement.from_mapping(evidence.judgement)
+    judgement = judge_change_again(evidence)
     if judgement.refusal:
         against.append(f"it is {judgement.word.value}: {judgement.refusal}")
     if against and not because:
@@ -244,16 +244,14 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
             merge(repository, home, f"Merge {home} into {branch}")
     _refuse_unsaved(repository)
     state = state_of_worktree(project)
-    kept = evidence.model_copy(
-        update={"decision": "accepted", "because": because if against else "", "accepted_state": state.id}
-    )
+    kept = evidence.model_copy(update={"decision": "accepted", "because": because, "accepted_state": state.id})
     write_change(project, kept)
     write_page(project, tweak, kept)
     commit(
         repository, (*PATHS, *record_paths(tweak)), f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
     )
     title = f"Accept {tweak.milestone}: {judgement.word.value}"
-    reason = f"\n\nBecause: {because}" if against else ""
+    reason = f"\n\nBecause: {because}" if because else ""
     made = repository.call("rev-parse", "HEAD")
     if branch != home:
         made = join(repository, made, home, f"{title}{reason}\n")

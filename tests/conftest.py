@@ -1,10 +1,11 @@
 """Every test has a home, caches and git identity of its own; none sees the person's."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from helpers import Cli, toy_recipe
+from helpers import TWEAKABLE, Cli, toy_recipe
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,3 +48,39 @@ def calibrated_recipe(tmp_path_factory):
     with (folder / "recipe.yaml").open("a") as file:
         file.write("calibration: calibration.json\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tweakable_recipe(tmp_path_factory):
+    """The same of a reference with hyperparameters: `gain` moves its accuracy, `work` its time."""
+    folder = toy_recipe(
+        tmp_path_factory.mktemp("recipes") / "tweakable", {"train.py": TWEAKABLE},
+        id="tweakable", hyperparameters={"gain": 0.0, "work": 100_000},
+        commands={"train": {"run": "python train.py seed={seed} gain={gain} work={work}", "timeout_s": 20},
+                  "smoke": {"run": "python train.py seed={seed} gain=0 work=1", "timeout_s": 20}},
+        adaptation={"tweaks": [{"name": "less-work", "kind": "cheaper", "change": "work: 1000", "why": "it is slow"}]},
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Cli(patch)("recipes", "calibrate", ".", "--runs", "20", "--json")
+    with (folder / "recipe.yaml").open("a") as file:
+        file.write("calibration: calibration.json\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reproduced_once(tmp_path_factory, tweakable_recipe):
+    """A project whose reference was reproduced; tests take copies of it."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cli = Cli(patch)
+        project = cli.new(tweakable_recipe)
+        cli("verify", "--json", cwd=project)
+    return project
+
+
+@pytest.fixture
+def reproduced(tmp_path, reproduced_once):
+    """A copy of that project."""
+    return Path(shutil.copytree(reproduced_once, tmp_path / "project", symlinks=True))

@@ -25,6 +25,30 @@ TOY = """\
     json.dump({"accuracy": accuracy}, open("metrics.json", "w"))
     """
 
+TWEAKABLE = """\
+    import json, random, sys
+
+    args = dict(word.split("=") for word in sys.argv[1:])
+    random.seed(int(args["seed"]))
+    LEVEL = 0.9
+
+
+    def measure_loss(epoch):
+        return 2.0 / epoch + random.uniform(-0.01, 0.01)
+
+
+    def measure_accuracy():
+        return LEVEL + 0.01 * float(args["gain"]) + random.gauss(0, 0.01)
+
+
+    total = 0
+    for number in range(int(args["work"])):
+        total += number
+    for epoch in range(1, 4):
+        print(f"epoch {epoch}: loss {measure_loss(epoch):.6f}")
+    json.dump({"accuracy": measure_accuracy()}, open("metrics.json", "w"))
+    """
+
 TOY_RECIPE = {
     "format": 1,
     "id": "toy",

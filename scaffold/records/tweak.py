@@ -7,6 +7,7 @@ from pydantic import Field
 
 from scaffold.records.evidence import Inputs, JudgedRun
 from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Text
+from scaffold.records.metric import Metric
 from scaffold.records.parsing import Record, digest
 
 Kind = Literal["neutral", "improve", "cheaper", "data"]
@@ -82,6 +83,8 @@ class ChangeEvidence(Record):
     tweak: Tweak
     before: Side
     change: Side
+    metrics: tuple[Metric, ...] = Field(description="that both states measure, as the state before does")
+    device: str
     parts: tuple[Part, ...]
     probes: Mapping[str, tuple[Side, Side]] = Field(
         default={}, description="kind cheaper: both states with one hyperparameter changed"

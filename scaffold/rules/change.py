@@ -157,13 +157,16 @@ def _directed(word: Word, mean: float, higher_is_better: bool) -> Word:
 
 
 def _quantum(values: Sequence[float], half_digit: float) -> float:
-    """The grid that values lie on: a share of 450 examples moves by 1/450, and equal values may hide half of that.
+    """Width of the grid that values lie on, 0 where they lie on none.
 
-    A difference of two values on a grid of width q has a rounding error of variance q^2/6.
+    A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of two values on a grid
+    of width q has a rounding error of variance q^2/6. It is a grid if all gaps are whole multiples of the smallest.
     """
     ordered = sorted(set(values))
     gaps = [high - low for low, high in itertools.pairwise(ordered)]
-    return max(min(gaps, default=0.0), 2 * half_digit)
+    smallest = min(gaps, default=0.0)
+    is_grid = all(abs(gap / smallest - round(gap / smallest)) < 0.01 for gap in gaps)
+    return max(smallest if is_grid else 0.0, 2 * half_digit)
 
 
 def _identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:

@@ -257,17 +257,22 @@ def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
     group = list(range(len(things)))
     for i, one in enumerate(things):
         for j, other in enumerate(things[:i]):
-            linked = one.called & other.uses or other.called & one.uses or one.uses & other.uses & passing
-            if linked and not _both_values(one, other):
+            if _belong(one, other, passing):
                 old, new = group[i], group[j]
                 group = [new if number == old else number for number in group]
     order = {number: place for place, number in enumerate(dict.fromkeys(group), start=1)}
     return [order[number] for number in group]
 
 
-def _both_values(one: _Thing, other: _Thing) -> bool:
-    """Two hyperparameters are two changes, however alike their names are."""
-    return bool(one.what == other.what == "hyperparameter")
+def _belong(one: _Thing, other: _Thing, passing: set[str]) -> bool:
+    if one.what == other.what == "hyperparameter":
+        return False  # two values are two changes, however alike their names are
+    if one.what == other.what == "data":
+        return True  # one dataset in place of another
+    for data, rest in ((one, other), (other, one)):
+        if data.what == "data" and any(data.name in word for word in rest.uses):
+            return True  # load_digits reads digits
+    return bool(one.called & other.uses or other.called & one.uses or one.uses & other.uses & passing)
 
 
 def describe_groups(parts: Sequence[Part]) -> str | None:

@@ -15,10 +15,11 @@ from scaffold.sandbox import Sandbox
 class Plan:
     """A program made ready to run: where its parts lie, how it is confined, what decides its results.
 
-    `title` is what messages call it.
+    `title` is what messages call it, `remedy` what to do when its runs end badly.
     """
 
     title: str
+    remedy: str
     program: Program
     source: Source
     environment: ReadyEnvironment

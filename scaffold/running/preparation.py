@@ -54,13 +54,21 @@ def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: boo
     require_untouched(project, recipe)
     source = project.reference_source
     return prepare_program(
-        project, recipe, recipe, source, recipe.reference.tree, options, title=recipe.id, smoke=smoke
+        project,
+        recipe,
+        recipe,
+        source,
+        recipe.reference.tree,
+        options,
+        title=recipe.id,
+        smoke=smoke,
+        remedy="run it again all the same: scaffold run --again",
     )
 
 
 def prepare_program(
     project: Project, recipe: Recipe, program: Program, source: Source, tree: str, options: RunOptions, *,
-    title: str, smoke: bool = False,
+    title: str, smoke: bool = False, remedy: str = "correct src/ or system.yaml, then repeat",
 ) -> tuple[Plan, int]:  # fmt: skip
     """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
@@ -71,6 +79,7 @@ def prepare_program(
     room = options.slots or runs_at_once(program.resources)
     plan = Plan(
         title=title,
+        remedy=remedy,
         program=program,
         source=source,
         environment=environment,
