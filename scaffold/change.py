@@ -14,7 +14,7 @@ from scaffold.ledger import is_own_tweak, state_before, write_change
 from scaffold.project import Project, load_yaml, read_text
 from scaffold.records.evidence import JudgedRun, Outcome
 from scaffold.records.fields import Scalar
-from scaffold.records.judgement import ChangeJudgement, Finding
+from scaffold.records.judgement import ChangeJudgement, Finding, Word
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import Gates, System
@@ -147,9 +147,13 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
             remarks=_remarks(work, before, after, (old, new)),
         )  # fmt: skip
 
-    pairs = _pairs_until(work, old, new, room, lambda pairs: is_decided(judge(pairs), len(pairs), rule))
-    probes, probed = _probe_runs(work, before, after, metrics, len(pairs), judge(pairs))
-    found = [*probed]
+    def is_enough(pairs: Sequence[rule_of_changes.Pair]) -> bool:
+        return is_decided(judge(pairs), len(pairs), rule, has_probes=bool(tweak.probes))
+
+    pairs = _pairs_until(work, old, new, room, is_enough)
+    probes, found, count = _probe_runs(work, before, after, metrics, len(pairs), judge(pairs))
+    if count > len(pairs):
+        pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
     if off:
         plan, _ = work.plan(after, with_values(after.system, off), f"tweak {tweak.name}, switched off")
         what = ", ".join(f"{name}={value}" for name, value in off.items())
@@ -197,24 +201,35 @@ def _kind_of(metric: Metric) -> tuple[str, str]:
 
 def _probe_runs(
     work: _Work, before: State, after: State, metrics: Sequence[Metric], count: int, judgement: ChangeJudgement
-) -> tuple[dict[str, tuple[Side, Side]], list[Finding]]:
-    """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do."""
+) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
+    """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do.
+
+    Returns:
+        the runs with each probe, what they say, and the most pairs that a probe took.
+    """
     tweak = work.tweak
     if tweak.kind != "cheaper" or not tweak.probes or judgement.refusal is None:
-        return {}, []
+        return {}, [], count
     metric = next(metric for metric in metrics if metric.name == tweak.rule.metric)
     sides: dict[str, tuple[Side, Side]] = {}
     findings = []
+    deterministic = after.system.seeds.how == "none"
     for name, value in tweak.probes.items():
-        title, pairs, kept = f"{name}={value}", [], []
-        for state, mode in ((before, "the full mode"), (after, "the cheaper mode")):
-            plain, room = work.plan(state, state.system, mode)
-            probe, _ = work.plan(state, with_values(state.system, {name: value}), f"{title} in {mode}")
-            pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
-            kept.append(_side(state, probe, [run for _, run in pairs[-1]]))
+        title = f"{name}={value}"
+        while True:
+            pairs, kept = [], []
+            for state, mode in ((before, "the full mode"), (after, "the cheaper mode")):
+                plain, room = work.plan(state, state.system, mode)
+                probe, _ = work.plan(state, with_values(state.system, {name: value}), f"{title} in {mode}")
+                pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
+                kept.append(_side(state, probe, [run for _, run in pairs[-1]]))
+            finding = judge_probe(title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic)
+            if finding.word is not Word.UNDECIDED or deterministic or count >= tweak.rule.max_pairs:
+                break
+            count = next_look(count, tweak.rule.max_pairs)
         sides[title] = (kept[0], kept[1])
-        findings.append(judge_probe(title, (metric, pairs[0]), pairs[1], tweak.rule))
-    return sides, findings
+        findings.append(finding)
+    return sides, findings, count
 
 
 def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
@@ -349,7 +364,8 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         return judge_data(rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound)
     more = [finding for finding in stored.findings if finding.question == "switched off"]
     for title, (full, short) in evidence.probes.items():
-        more.append(judge_probe(title, (metric, pair(before, full.runs)), pair(after, short.runs), rule))
+        pairs = (metric, pair(before, full.runs))
+        more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
     return judge_change(
         evidence.tweak.kind, rule, evidence.metrics, pair(before, after), deterministic=len(before) == 1,
         device=evidence.device, more=more,

@@ -153,6 +153,29 @@ def git_recipe(folder: Path, repository: Path, revision: str, **changes) -> Path
     return folder
 
 
+def edit(project: Path, path: str, old: str, new: str) -> None:
+    """Replace a text in a file of a project, once."""
+    file = project / path
+    text = file.read_text()
+    assert old in text, f"{old!r} is not in {path}"
+    file.write_text(text.replace(old, new, 1))
+
+
+def accepted(cli, project: Path, name: str, *edits: tuple[str, str, str], kind: str = "neutral", because: str = "") -> None:
+    """A whole tweak of a `tweakable_recipe` project: start, edit, verify, accept."""
+    cli("tweak", "start", name, "--kind", kind, cwd=project)
+    for path, old, new in edits:
+        edit(project, path, old, new)
+    cli.any_status("verify", "--json", cwd=project)
+    cli("tweak", "accept", *(["--because", because] if because else []), cwd=project)
+
+
+RENAME = ("src/train.py", "import json, random, sys", "import random, json, sys")
+BETTER = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.95")
+WORSE = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.87")
+"""Edits of a `tweakable_recipe` project."""
+
+
 def approved(folder: Path) -> Path:
     """A recipe's or project's folder, whose program is approved as a person would."""
     from scaffold.consent import approve

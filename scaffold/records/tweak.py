@@ -91,7 +91,7 @@ class ChangeEvidence(Record):
     )
     gates: Mapping[str, Any] = Field(default={}, description="kind data: values of the simple models and their runs")
     judgement: Mapping[str, Any] = Field(description="as `judgement.ChangeJudgement.as_mapping` writes it")
-    cost_s: float = Field(description="seconds of all runs that were made for it")
+    cost_s: float = Field(description="seconds of all runs that it rests on")
     decision: Literal["accepted", "dropped"] | None = None
     because: OneLine = Field(default="", description="why it was accepted against its verdict")
     accepted_state: str = Field(default="", description="tree id of what was merged")

@@ -85,13 +85,13 @@ def judge_change(
     )  # fmt: skip
 
 
-def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule) -> bool:
-    """Whether further pairs are not allowed, or would not change the word."""
+def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False) -> bool:
+    """Whether further pairs are not allowed, or would not change the word. Where probes decide, only the cost counts."""
     if pairs >= rule.max_pairs:
         return True
     cost = next((f.word for f in judgement.findings if f.question == "cost"), None)
     if judgement.kind == "cheaper":
-        return cost is not Word.UNDECIDED and judgement.word is not Word.UNDECIDED
+        return cost is not Word.UNDECIDED and (has_probes or judgement.word is not Word.UNDECIDED)
     if judgement.kind == "improve" and judgement.word is Word.NO_DIFFERENCE:
         return cost is not Word.UNDECIDED
     return judgement.word is not Word.UNDECIDED or any(f.word is Word.UNEXPECTED for f in judgement.findings)
@@ -279,7 +279,14 @@ def judge_switched_off(metrics: Sequence[Metric], pairs: Sequence[Pair], rule: C
     return replace(found, question="switched off", metric=what, more_seeds=None)
 
 
-def judge_probe(name: str, full: tuple[Metric, Sequence[Pair]], short: Sequence[Pair], rule: ChangeRule) -> Finding:
+def judge_probe(
+    name: str,
+    full: tuple[Metric, Sequence[Pair]],
+    short: Sequence[Pair],
+    rule: ChangeRule,
+    *,
+    deterministic: bool = False,
+) -> Finding:
     """Whether one changed hyperparameter does in the cheaper mode what it does in the full one.
 
     Args:
@@ -287,9 +294,10 @@ def judge_probe(name: str, full: tuple[Metric, Sequence[Pair]], short: Sequence[
         full: the judged metric, and pairs (without, with) the changed value in the state before.
         short: the same pairs in the cheaper mode.
         rule: of the tweak.
+        deterministic: whether one seed says all.
     """
     metric, pairs = full
-    words = [_judge_metric(metric, side, rule, deterministic=False).word for side in (pairs, short)]
+    words = [_judge_metric(metric, side, rule, deterministic=deterministic).word for side in (pairs, short)]
     agrees = Word.NO_DIFFERENCE if words[0] is words[1] else Word.WORSE
     word = Word.UNDECIDED if Word.UNDECIDED in words else agrees
     return Finding(

@@ -7,14 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import git, make_repository, write_tree
-
-
-def edit(project: Path, path: str, old: str, new: str) -> None:
-    file = project / path
-    text = file.read_text()
-    assert old in text, f"{old!r} is not in {path}"
-    file.write_text(text.replace(old, new, 1))
+from helpers import BETTER, RENAME, WORSE, accepted, edit, git, make_repository, write_tree
 
 
 def run_pytest(project: Path) -> subprocess.CompletedProcess:
@@ -22,20 +15,6 @@ def run_pytest(project: Path) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-
-
-def accepted(cli, project: Path, name: str, kind: str = "neutral", because: str = "", **edits) -> None:
-    """A whole tweak: `edits` are (path, old, new) by any name."""
-    cli("tweak", "start", name, "--kind", kind, cwd=project)
-    for path, old, new in edits.values():
-        edit(project, path, old, new)
-    cli.any_status("verify", "--json", cwd=project)
-    cli("tweak", "accept", *(["--because", because] if because else []), cwd=project)
-
-
-RENAME = ("src/train.py", "import json, random, sys", "import random, json, sys")
-BETTER = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.95")
-WORSE = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.87")
 
 
 def test_locked_until_reproduced(cli, tweakable_recipe):
@@ -147,7 +126,7 @@ def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
 
 
 def test_drop_keeps_the_record_and_leaves_main_as_it_was(cli, reproduced):
-    accepted(cli, reproduced, "rename", a=RENAME)
+    accepted(cli, reproduced, "rename", RENAME)
     before = git(reproduced, "ls-tree", "-r", "main")
     (reproduced / "notes.txt").write_text("mine\n")
     cli("tweak", "start", "level", "--kind", "neutral", cwd=reproduced)
@@ -179,7 +158,7 @@ def test_dropped_before_it_was_judged(cli, reproduced):
 
 
 def test_edits_made_before_the_start_come_along(cli, reproduced):
-    accepted(cli, reproduced, "rename", a=RENAME)
+    accepted(cli, reproduced, "rename", RENAME)
     edit(reproduced, *BETTER)
     assert "differ from all that was judged" in cli("next", "--json", cwd=reproduced).json["why"]
     said = cli("tweak", "start", "level", "--json", cwd=reproduced).json
@@ -189,7 +168,7 @@ def test_edits_made_before_the_start_come_along(cli, reproduced):
 
 
 def test_commits_made_past_the_scaffold_are_part_of_the_next_tweak(cli, reproduced):
-    accepted(cli, reproduced, "rename", a=RENAME)
+    accepted(cli, reproduced, "rename", RENAME)
     edit(reproduced, *WORSE)
     git(reproduced, "commit", "--all", "--quiet", "-m", "straight to main")
     cli("tweak", "start", "edits", "--kind", "neutral", cwd=reproduced)
@@ -302,7 +281,7 @@ def test_ignored_files_are_said_to_be_no_part(cli, reproduced):
 
 
 def test_runs_are_not_made_twice(cli, reproduced):
-    accepted(cli, reproduced, "rename", a=RENAME)
+    accepted(cli, reproduced, "rename", RENAME)
     count = len(list((reproduced / ".scaffold/runs").iterdir()))
     cli("tweak", "start", "again", "--kind", "neutral", cwd=reproduced)
     edit(reproduced, "src/train.py", "import random, json, sys", "import sys, random, json")

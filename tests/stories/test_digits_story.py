@@ -110,7 +110,6 @@ def test_the_whole_way(person):
     found = person.asks("scaffold", "verify")
     assert found["refusal"] is None, found
     assert {f["word"] for f in found["findings"] if f["question"] == "probe"} == {"NO_DIFFERENCE"}
-    assert found["word"] == "NO_DIFFERENCE"
     person.types("scaffold", "tweak", "accept")
 
     # A planted regression that claims to be neutral: found, refused, dropped; main is as it was.
@@ -155,7 +154,7 @@ def test_the_whole_way(person):
             person.edits("src/train.py", "labels = torch.tensor(data.target[order])",
                          "labels = torch.tensor(np.where(order % 3, data.target[order], 0))")  # fmt: skip
         else:
-            person.edits("src/train.py", '"""Train', f'"""({number}) Train')
+            person.edits("src/train.py", "One file, no options", f"({number}) One file, no options")
         git(person.folder, "commit", "--all", "--quiet", "-m", f"step {number}")
     assert person.asks("scaffold", "next")["command"].startswith("scaffold tweak start")
     refused = person.asks("scaffold", "bisect", "test_accuracy", "--margin", "0.05", status=2)

@@ -1,0 +1,317 @@
+"""Tweaks in whatever state git is in, and in several clones: clear errors or right merges, and nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers import BETTER, RENAME, WORSE, accepted, approved, edit, git, write_tree
+
+
+def try_git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+
+
+@pytest.fixture
+def judged(cli, reproduced):
+    """A tweak that may be accepted, not yet accepted."""
+    cli("tweak", "start", "rename", "--kind", "neutral", cwd=reproduced)
+    edit(reproduced, *RENAME)
+    cli("verify", "--json", cwd=reproduced)
+    return reproduced
+
+
+def conflicting_branch(project: Path) -> None:
+    """A branch that conflicts with the present one in README.md."""
+    git(project, "branch", "other", "main")
+    (project / "README.md").write_text("here\n")
+    git(project, "commit", "--all", "--quiet", "-m", "here")
+    git(project, "switch", "--quiet", "other")
+    (project / "README.md").write_text("there\n")
+    git(project, "commit", "--all", "--quiet", "-m", "there")
+    git(project, "switch", "--quiet", "tweak/rename")
+
+
+@pytest.mark.parametrize("what", ["merge", "rebase", "cherry-pick", "revert", "bisect"])
+def test_something_under_way_is_said_with_the_way_out(cli, judged, what):
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "the change")
+    conflicting_branch(judged) if what in ("merge", "rebase", "cherry-pick") else None
+    if what == "merge":
+        try_git(judged, "merge", "other")
+    elif what == "rebase":
+        try_git(judged, "rebase", "other")
+    elif what == "cherry-pick":
+        try_git(judged, "cherry-pick", "other")
+    elif what == "revert":
+        try_git(judged, "revert", "--no-commit", "HEAD")
+        Path(judged / ".git/REVERT_HEAD").write_text(git(judged, "rev-parse", "HEAD"))
+    else:
+        git(judged, "bisect", "start")
+    before = git(judged, "for-each-ref")
+    for words in (("tweak", "accept"), ("tweak", "drop"), ("tweak", "start", "x"), ("update",)):
+        refused = cli(*words, code=2, cwd=judged)
+        assert "is under way" in refused.err and "git " in refused.err
+    assert git(judged, "for-each-ref") == before
+
+
+def test_detached_head(cli, judged):
+    git(judged, "stash", "--quiet")
+    git(judged, "switch", "--quiet", "--detach", "main")
+    for words in (("tweak", "start", "x"), ("tweak", "accept"), ("tweak", "drop")):
+        refused = cli(*words, code=2, cwd=judged)
+        assert "detached" in refused.err or "no tweak is under way" in refused.err
+    assert cli("status", cwd=judged).code == 0
+    git(judged, "switch", "--quiet", "tweak/rename")
+    git(judged, "stash", "pop", "--quiet")
+    git(judged, "switch", "--quiet", "--detach", "tweak/rename")
+    assert "HEAD is detached" in cli("tweak", "accept", code=2, cwd=judged).err
+    git(judged, "switch", "--quiet", "tweak/rename")
+    cli("tweak", "accept", cwd=judged)
+
+
+def test_a_dirty_tree_elsewhere_stays_as_it_is(cli, judged):
+    (judged / "README.md").write_text("half a thought\n")
+    write_tree(judged, {"notes/a.txt": "mine\n"})
+    git(judged, "add", "notes/a.txt")
+    cli("tweak", "accept", cwd=judged)
+    assert git(judged, "status", "--porcelain").split() == ["M", "README.md", "A", "notes/a.txt"]
+    assert (judged / "README.md").read_text() == "half a thought\n"
+    assert "half a thought" not in git(judged, "show", "main:README.md")
+
+
+def test_a_dirty_tree_that_is_in_the_way_of_a_drop(cli, judged):
+    git(judged, "switch", "--quiet", "main")
+    (judged / "README.md").write_text("on main\n")
+    git(judged, "commit", "--quiet", "-m", "on main", "README.md")
+    git(judged, "stash", "--quiet", "--include-untracked")
+    git(judged, "switch", "--quiet", "tweak/rename")
+    git(judged, "stash", "pop", "--quiet")
+    (judged / "README.md").write_text("half a thought\n")
+    refused = cli("tweak", "drop", code=2, cwd=judged)
+    assert "README.md" in refused.err and "commit or stash" in refused.err
+    assert (judged / "README.md").read_text() == "half a thought\n"
+    assert git(judged, "branch", "--show-current") == "tweak/rename"
+    (judged / "README.md").write_text(git(judged, "show", "HEAD:README.md") + "\n")
+    cli("tweak", "drop", cwd=judged)
+    assert (judged / "README.md").read_text() == "on main\n"
+
+
+@pytest.mark.parametrize("vendor", ["reference", "template"])
+def test_vendor_branches_are_nobody_s_place_of_work(cli, reproduced, vendor):
+    git(reproduced, "symbolic-ref", "HEAD", f"refs/heads/{vendor}")
+    for words in (("tweak", "start", "x"), ("update",), ("strike", "--yes")):
+        assert "vendor branch" in cli(*words, code=2, cwd=reproduced).err
+
+
+def test_a_renamed_home_is_found(cli, judged):
+    git(judged, "branch", "--move", "main", "trunk")
+    assert cli("tweak", "accept", "--json", cwd=judged).json["home"] == "trunk"
+    assert git(judged, "branch", "--show-current") == "trunk"
+
+
+def test_a_home_that_is_gone_or_ambiguous_is_asked_for(cli, judged):
+    git(judged, "branch", "one", "main")
+    git(judged, "branch", "two", "main")
+    git(judged, "branch", "-D", "main")
+    refused = cli("tweak", "accept", code=2, cwd=judged)
+    assert "there is no branch main" in refused.err and "one" in refused.err and "git branch main" in refused.err
+    git(judged, "branch", "main", "two")
+    cli("tweak", "accept", cwd=judged)
+
+
+def test_a_renamed_tweak_branch_is_still_the_tweak(cli, judged):
+    git(judged, "branch", "--move", "my-own-name")
+    assert cli("next", "--json", cwd=judged).json["command"] == "scaffold tweak accept"
+    cli("tweak", "accept", cwd=judged)
+    assert "my-own-name" not in git(judged, "branch")
+
+
+def test_other_work_on_main_is_merged(cli, judged):
+    git(judged, "stash", "--quiet", "--include-untracked")
+    git(judged, "switch", "--quiet", "main")
+    write_tree(judged, {"docs.md": "written meanwhile\n"})
+    git(judged, "add", "docs.md")
+    git(judged, "commit", "--quiet", "-m", "docs")
+    git(judged, "switch", "--quiet", "tweak/rename")
+    git(judged, "stash", "pop", "--quiet")
+    cli("tweak", "accept", cwd=judged)
+    assert git(judged, "show", "main:docs.md") == "written meanwhile"
+    assert "import random, json" in git(judged, "show", "main:src/train.py")
+
+
+def test_a_conflict_with_main_is_an_ordinary_one(cli, judged):
+    git(judged, "add", "--all")
+    (judged / "README.md").write_text("here\n")
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "the change, and words")
+    git(judged, "switch", "--quiet", "main")
+    (judged / "README.md").write_text("there\n")
+    git(judged, "commit", "--all", "--quiet", "-m", "other words")
+    git(judged, "switch", "--quiet", "tweak/rename")
+    refused = cli("tweak", "accept", code=2, cwd=judged)
+    assert "conflicts in README.md" in refused.err and "git merge --abort" in refused.err
+    assert "<<<<<<<" in (judged / "README.md").read_text()
+    (judged / "README.md").write_text("both\n")
+    git(judged, "commit", "--all", "--quiet", "--no-edit")
+    cli("tweak", "accept", cwd=judged)
+    assert git(judged, "show", "main:README.md") == "both"
+
+
+def test_a_home_with_another_system_by_now(cli, judged):
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "the change")
+    git(judged, "switch", "--quiet", "main")
+    edit(judged, "src/train.py", "2.0 / epoch", "2.1 / epoch")
+    git(judged, "commit", "--all", "--quiet", "-m", "past the scaffold")
+    git(judged, "switch", "--quiet", "tweak/rename")
+    refused = cli("tweak", "accept", code=2, cwd=judged)
+    assert "another system by now" in refused.err and "git merge main" in refused.err
+    git(judged, "merge", "--quiet", "--no-edit", "main")
+    assert "stale" in cli("tweak", "accept", code=2, cwd=judged).err
+
+
+def test_a_change_committed_by_hand_is_accepted_all_the_same(cli, judged):
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "by hand")
+    cli("tweak", "accept", cwd=judged)
+    assert git(judged, "status", "--porcelain") == ""
+
+
+def test_a_tweak_merged_by_hand_can_still_be_accepted(cli, judged):
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "by hand")
+    git(judged, "switch", "--quiet", "main")
+    git(judged, "merge", "--quiet", "--no-ff", "--no-edit", "tweak/rename")
+    assert cli("next", "--json", cwd=judged).json["command"] == "scaffold tweak accept"
+    cli("tweak", "accept", cwd=judged)
+    assert json.loads((judged / "evidence/tweak-rename.json").read_text())["decision"] == "accepted"
+
+
+def clone(source: Path, target: Path) -> Path:
+    """What another person has: no branches but main, no tags of runs, no .scaffold."""
+    subprocess.run(["git", "clone", "--quiet", str(source), str(target)], check=True)
+    return target
+
+
+def test_evidence_of_two_clones_merges(cli, reproduced, tmp_path):
+    accepted(cli, reproduced, "rename", RENAME)
+    other = approved(clone(reproduced, tmp_path / "other"))
+    accepted(cli, reproduced, "level", BETTER, kind="improve")
+    accepted(cli, other, "epochs", ("src/train.py", "2.0 / epoch", "2.0 / (epoch)"))
+    cli("tweak", "start", "idea", "--kind", "neutral", cwd=other)
+    edit(other, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.88")
+    cli.any_status("verify", "--json", cwd=other)
+    cli("tweak", "drop", cwd=other)
+    git(other, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
+    assert git(other, "status", "--porcelain") == ""
+    states = {row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=other).json}
+    assert (states["rename"], states["level"], states["epochs"], states["idea"]) == (
+        "accepted", "accepted", "accepted", "dropped",
+    )  # fmt: skip
+    # Nobody has judged both changes together.
+    told = cli("next", "--json", cwd=other).json
+    assert told["command"] == "scaffold tweak start edits"
+    cli("tweak", "start", "edits", "--kind", "improve", cwd=other)
+    assert cli("verify", "--json", cwd=other).json["word"] == "BETTER"
+    cli("tweak", "accept", cwd=other)
+    assert cli("next", "--json", cwd=other).json["command"].startswith("scaffold tweak start less-work")
+
+
+def test_a_clone_of_a_stranger_asks_before_it_runs(cli, reproduced, tmp_path, monkeypatch):
+    accepted(cli, reproduced, "rename", RENAME)
+    cli("tweak", "start", "level", cwd=reproduced)
+    edit(reproduced, *BETTER)
+    git(reproduced, "commit", "--all", "--quiet", "-m", "level")
+    other = clone(reproduced, tmp_path / "other")
+    shutil.copytree(reproduced / ".scaffold", other / ".scaffold", symlinks=True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
+    git(other, "switch", "--quiet", "tweak/level")
+    cli.is_trusting = False
+    refused = cli("verify", "--json", code=2, cwd=other).json
+    assert "was not approved yet" in refused["error"] and "python train.py" in refused["error"]
+    assert refused["error"].count("src/ with the tree") == 2
+    assert not [path for path in (other / ".scaffold/runs").iterdir() if "-2" in path.name[-3:]]
+    found = cli("verify", "--json", "--trust", refused["trust"], cwd=other).json
+    assert found["word"] == "BETTER"
+    edit(other, "src/train.py", "LEVEL = 0.95", "LEVEL = 0.96")
+    assert "was not approved yet" in cli("verify", "--json", code=2, cwd=other).json["error"]
+
+
+def test_the_state_before_that_is_gone(cli, judged):
+    gone = "0" * 40
+    path = judged / "tweaks/rename.yaml"
+    before = git(judged, "rev-parse", "main")
+    path.write_text(path.read_text().replace(before, gone))
+    git(judged, "branch", "--move", "main", "tweak/elsewhere")
+    refused = cli("verify", code=2, cwd=judged)
+    assert "is not in this repository" in refused.err
+
+
+def test_two_tweaks_in_one_branch(cli, judged):
+    git(judged, "stash", "--quiet", "--include-untracked")
+    git(judged, "switch", "--quiet", "main")
+    cli("tweak", "start", "other", cwd=judged)
+    git(judged, "merge", "--quiet", "--no-edit", "tweak/rename")
+    refused = cli("verify", code=2, cwd=judged)
+    assert "several tweaks are under way at once: other, rename" in refused.err
+
+
+def test_linked_places_are_refused(cli, reproduced, tmp_path):
+    cli("tweak", "start", "rename", cwd=reproduced)
+    for name in ("src", "tweaks", "journal"):
+        place = reproduced / name
+        kept = tmp_path / name
+        if place.exists():
+            place.rename(kept)
+        else:
+            kept.mkdir()
+        place.symlink_to(kept)
+        assert "is a link to" in cli("verify", code=2, cwd=reproduced).err
+        place.unlink()
+        if any(kept.iterdir()):
+            kept.rename(place)
+
+
+def test_a_link_out_of_src_is_refused(cli, reproduced):
+    cli("tweak", "start", "link", cwd=reproduced)
+    (reproduced / "src/secret").symlink_to("/etc/passwd")
+    assert "leads outside it" in cli("verify", code=4, cwd=reproduced).err
+
+
+def test_an_unpacked_state_that_somebody_changed_is_unpacked_anew(cli, judged):
+    for path in (judged / ".scaffold/states").glob("*/src/train.py"):
+        path.write_text("raise SystemExit(1)\n")
+    shutil.rmtree(judged / ".scaffold/runs")
+    assert cli("verify", "--json", cwd=judged).json["word"] == "NO_DIFFERENCE"
+    (judged / "evidence/tweak-rename.json").unlink()
+    assert cli("verify", "--json", cwd=judged).json["word"] == "NO_DIFFERENCE"
+
+
+def test_a_broken_declaration_names_its_line(cli, judged):
+    edit(judged, "tweaks/rename.yaml", "kind: neutral", "kind: sideways")
+    refused = cli("verify", code=2, cwd=judged)
+    assert "rename.yaml:4: kind" in refused.err
+
+
+def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("EMAIL", "")
+    git(reproduced, "config", "user.useConfigOnly", "true")
+    from scaffold.repository import _persons_configuration
+
+    _persons_configuration.cache_clear()
+    refused = cli("tweak", "start", "x", code=2, cwd=reproduced)
+    assert "identity" in refused.err.lower() or "user.name" in refused.err or "auto-detection" in refused.err
+    _persons_configuration.cache_clear()
+    assert not (reproduced / "tweaks").exists()
+    assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_worse_on_main_is_found_by_the_next_tweak(cli, reproduced):
+    accepted(cli, reproduced, "rename", RENAME)
+    accepted(cli, reproduced, "level", WORSE, because="a test")
+    assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak start less-work"
