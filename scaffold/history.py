@@ -108,12 +108,15 @@ def ignored_paths(repository: Repository, folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def _index(repository: Repository) -> Iterator[dict[str, str]]:
-    """A copy of the index, so that what is staged stays as it is."""
+    """A copy of the index, so that what is staged stays as it is; while conflicts stand in it, that of HEAD."""
     real = _git_path(repository, "index")
     handle, name = tempfile.mkstemp(dir=real.parent, prefix="scaffold-index-")
     os.close(handle)
     try:
-        if real.exists():
+        if repository.call("ls-files", "--unmerged"):
+            Path(name).unlink()
+            repository.call("read-tree", "HEAD", env={"GIT_INDEX_FILE": name})
+        elif real.exists():
             shutil.copy2(real, name)  # with its time: git looks again into files that changed in the same moment
         else:
             Path(name).unlink()
