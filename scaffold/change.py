@@ -78,11 +78,8 @@ def verify_change(
         RunError: runs failed; what went well is kept.
     """
     repository = project_repository(project.root)
-    system = load_yaml(System, project.system)
-    prepare_environment(
-        project.system_source, system.environment, commit_date_of(project, recipe), offline=options.offline
-    )
-    before, after = state_of_commit(project, state_before(project, repository, tweak)), state_of_worktree(project)
+    after = _present_state(project, recipe, options)
+    before = state_of_commit(project, state_before(project, repository, tweak))
     if before.id == after.id:
         raise ProjectError(
             f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
@@ -94,6 +91,30 @@ def verify_change(
     work = _Work(project, recipe, tweak, watcher, options)
     off = _off_values(after.system, switched_off or {})
     return _judge_data(work, before, after) if tweak.kind == "data" else _judge_pairs(work, before, after, off)
+
+
+def _present_state(project: Project, recipe: Recipe, options: RunOptions) -> State:
+    """The state in the work tree, with its lock made anew where system.yaml asks for other packages."""
+    system = load_yaml(System, project.system)
+    as_of = commit_date_of(project, recipe)
+    prepare_environment(project.system_source, system.environment, as_of, offline=options.offline)
+    return state_of_worktree(project)
+
+
+def prepare_change(
+    project: Project, recipe: Recipe, tweak: Tweak, options: RunOptions, *, smoke: bool = False
+) -> tuple[Plan, int]:
+    """The change that is under way made ready to run by itself, to see whether it starts at all.
+
+    Raises:
+        ConsentError, MachineError, FetchError: see `preparation.prepare`.
+    """
+    project_repository(project.root)
+    state = _present_state(project, recipe, options)
+    title = f"tweak {tweak.name}"
+    if not is_own_tweak(project, tweak.name):
+        require_states_consent([runnable(state, title)], options.trust)
+    return prepare_program(project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke)
 
 
 def runnable(state: State, title: str) -> Runnable:

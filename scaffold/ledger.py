@@ -35,6 +35,14 @@ def find_tweak(project: Project) -> Tweak | None:
     return under_way[0] if under_way else None
 
 
+def find_interrupted(project: Project, repository: Repository) -> Tweak | None:
+    """The tweak whose branch is checked out, if accepting it was cut off before it was merged."""
+    branch = find_branch(repository) or ""
+    name = branch.removeprefix(BRANCH) if branch.startswith(BRANCH) else None
+    tweak = next((tweak for tweak in declared_tweaks(project) if tweak.name == name), None)
+    return tweak if tweak is not None and _decision(project, tweak) == "accepted" else None
+
+
 def declared_tweaks(project: Project) -> list[Tweak]:
     """All that are declared in the work tree, by name."""
     return [load_yaml(Tweak, path) for path in sorted(project.tweaks.glob("*.yaml"))]

@@ -362,7 +362,7 @@ def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
 
 def _next_rung(project: Project, recipe: "Recipe") -> tuple[str, str]:
     from scaffold.history import branches
-    from scaffold.ledger import BRANCH, all_evidence, find_judged
+    from scaffold.ledger import BRANCH, all_evidence, find_interrupted, find_judged
     from scaffold.repository import Repository
     from scaffold.rules.milestone import next_rung
     from scaffold.states import state_id, state_of_worktree
@@ -371,6 +371,9 @@ def _next_rung(project: Project, recipe: "Recipe") -> tuple[str, str]:
     if repository.find_id("HEAD") is None:
         return "pytest", "the published result is reproduced; tweaks need a git repository"
     under_way = [name for name in branches(repository) if name.startswith(BRANCH)]
+    interrupted = find_interrupted(project, repository)
+    if interrupted:
+        return "scaffold tweak accept", f"accepting {interrupted.name} was interrupted: do it again"
     if under_way:
         name = under_way[0]
         return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"

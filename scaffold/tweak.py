@@ -27,6 +27,7 @@ from scaffold.ledger import (
     accepted,
     claim_tweak,
     declared_tweaks,
+    find_interrupted,
     find_judged,
     find_tweak,
     is_own_tweak,
@@ -221,7 +222,7 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
             has another system by now; merging conflicts.
     """
     repository = project_repository(project.root)
-    tweak = _require_tweak(project, repository)
+    tweak = find_interrupted(project, repository) or _require_tweak(project, repository)
     branch = present_branch(repository)
     evidence = read_change(project, tweak.name)
     if evidence is None:
@@ -231,7 +232,7 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
     judgement = judge_change_again(evidence)
     if judgement.refusal:
         against.append(f"it is {judgement.word.value}: {judgement.refusal}")
-    if against and not because:
+    if against and not (because or evidence.because):
         raise ProjectError(
             f"tweak {tweak.name} is not to be accepted: {'; '.join(against)}",
             hint="scaffold verify, or scaffold tweak drop; or accept it all the same, with your reason on record: "
@@ -244,7 +245,9 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
             merge(repository, home, f"Merge {home} into {branch}")
     _refuse_unsaved(repository)
     state = state_of_worktree(project)
-    kept = evidence.model_copy(update={"decision": "accepted", "because": because, "accepted_state": state.id})
+    kept = evidence.model_copy(
+        update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
+    )
     write_change(project, kept)
     write_page(project, tweak, kept)
     commit(

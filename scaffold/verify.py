@@ -103,7 +103,7 @@ def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence
     if denied:
         more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
         found.append(f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
-    seeded = any(set(record.seeding) - {"not reached"} for record in records)
+    seeded = any(set(record.seeding) - {"not reached", "streams"} for record in records)
     if program.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found

@@ -161,7 +161,9 @@ def edit(project: Path, path: str, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
-def accepted(cli, project: Path, name: str, *edits: tuple[str, str, str], kind: str = "neutral", because: str = "") -> None:
+def accepted(
+    cli, project: Path, name: str, *edits: tuple[str, str, str], kind: str = "neutral", because: str = ""
+) -> None:
     """A whole tweak of a `tweakable_recipe` project: start, edit, verify, accept."""
     cli("tweak", "start", name, "--kind", kind, cwd=project)
     for path, old, new in edits:

@@ -10,38 +10,51 @@ from scaffold.cli.terminal import print_json, run_options, run_watched
 
 @make_command(
     "run",
-    "Run the reference in a copy of its own and keep what it leaves as evidence.\n\n"
+    "Run the reference in a copy of its own and keep what it leaves as evidence; inside a tweak, run src/ as it is.\n\n"
     "Runs that were already made with the same inputs are not made again. Judging them is `scaffold verify`.",
 )
 @click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many seeds to have.")
 @click.option("--smoke", is_flag=True, help="One shortened run; it can never satisfy a claim.")
+@click.option("--reference", is_flag=True, help="Run the reference also while a tweak is under way.")
 @click.option("--again", is_flag=True, help="Run also what was already run.")
 @run_options
 def command(
-    *, seeds: int, smoke: bool, again: bool, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None,
-    as_json: bool,
+    *, seeds: int, smoke: bool, reference: bool, again: bool, jobs: int | None, offline: bool, no_sandbox: bool,
+    trust: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Prepare, run what is missing, list all."""
+    from scaffold.change import prepare_change
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
-    from scaffold.project import find_project, load_recipe
+    from scaffold.ledger import find_tweak
+    from scaffold.project import find_project, load_recipe, load_yaml
     from scaffold.records.evidence import RunRecord
-    from scaffold.records.program import CALIBRATION_SEED
+    from scaffold.records.program import CALIBRATION_SEED, Program
+    from scaffold.records.system import System
     from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import RunOptions, prepare
 
     project = find_project(Path.cwd())
     recipe = load_recipe(project)
-    if smoke and recipe.commands.smoke is None:
-        raise UsageError(f"recipe {recipe.id} has no smoke command", hint="add commands.smoke to recipe.yaml")
-    if recipe.seeds.first + seeds > CALIBRATION_SEED:
+    tweak = None if reference else find_tweak(project)
+    program: Program = load_yaml(System, project.system) if tweak else recipe
+    where = "system.yaml" if tweak else f"recipe {recipe.id}"
+    if smoke and program.commands.smoke is None:
+        raise UsageError(f"{where} has no smoke command", hint="add commands.smoke to it")
+    if program.seeds.first + seeds > CALIBRATION_SEED:
         raise UsageError(f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds")
 
     def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
-        plan, room = prepare(project, recipe, options, smoke=smoke)
-        return make_runs(project, plan, planned_seeds(recipe, 1 if smoke else seeds), room, progress, again=again)
+        if tweak is not None:
+            plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
+        else:
+            plan, room = prepare(project, recipe, options, smoke=smoke)
+        wanted = planned_seeds(program, 1 if smoke else seeds)
+        return make_runs(project, plan, wanted, room, progress, again=again)
 
-    records = run_watched(recipe, make, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json)
+    records = run_watched(
+        program, make, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
+    )
     if as_json:
         print_json({"runs": [record.model_dump(mode="json") for record in records]})
         return 0

@@ -24,6 +24,9 @@ from scaffold.rules.sample import Law, equality_tolerance, t_quantile
 _LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
 """Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to speak of."""
 
+_LOST_CORRELATION = 0.2
+"""Below it pairs save less than a fifth of the runs, at the cost of degrees of freedom."""
+
 _CHEAPER = 0.05
 """The least saving of time that counts: five in a hundred."""
 
@@ -79,6 +82,12 @@ def judge_change(
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
     findings += [_cost(pairs, rule, device), *more]
     word = _overall(kind, findings)
+    lost = change.correlation is not None and change.correlation < _LOST_CORRELATION and change.n >= _LOOKS[1]
+    if lost and word is Word.UNDECIDED:
+        remarks = [
+            *remarks,
+            f"runs of one seed have little in common (r {change.correlation:.2f}): pairs save nothing here",
+        ]
     return ChangeJudgement(
         word=word, kind=kind, refusal=_refusal(kind, word, findings), findings=tuple(findings),
         remarks=tuple(remarks), more_pairs=change.more_seeds if word is Word.UNDECIDED else None,
@@ -86,7 +95,7 @@ def judge_change(
 
 
 def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False) -> bool:
-    """Whether further pairs are not allowed, or would not change the word. Where probes decide, only the cost counts."""
+    """Whether more pairs are not allowed, or would not change the word; where probes decide, only the cost counts."""
     if pairs >= rule.max_pairs:
         return True
     cost = next((f.word for f in judgement.findings if f.question == "cost"), None)

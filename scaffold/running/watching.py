@@ -59,6 +59,7 @@ def read_reports(folder: Path) -> Seen:
         for library, made in calls.items() if isinstance(calls, dict) else ():
             _add(seeding.setdefault(_plain(library), []), made)
         _add(seeding.setdefault("not reached", []), report.get("missed"))
+        _add(seeding.setdefault("streams", []), report.get("streams"))
         _add(missing, report.get("variables"))
         _add(attempts, report.get("attempts"))
     return Seen(

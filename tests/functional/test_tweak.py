@@ -310,3 +310,17 @@ def test_a_reference_with_patches_and_drivers(cli, tmp_path, tweakable_recipe):
     assert (project / "src/drivers/go.py").is_file()
     edit(project, "src/library.py", "LEVEL = 0.91", "LEVEL = 0.95")
     assert cli("verify", "--json", cwd=project).json["word"] == "BETTER"
+
+
+def test_a_smoke_run_of_the_change(cli, reproduced):
+    cli("tweak", "start", "one", cwd=reproduced)
+    edit(reproduced, "src/train.py", "import json", "import jason")
+    refused = cli("run", "--smoke", code=4, cwd=reproduced)
+    assert "No module named 'jason'" in refused.err and "correct src/ or system.yaml" in refused.err
+    assert len(cli("run", "--smoke", "--reference", "--json", cwd=reproduced).json["runs"]) == 1
+    edit(reproduced, "src/train.py", "import jason", "import json")
+    edit(reproduced, *BETTER)
+    assert cli("run", "--smoke", "--json", cwd=reproduced).json["runs"][0]["smoke"] is True
+    two = cli("run", "--seeds", "2", "--json", cwd=reproduced).json["runs"]
+    again = cli("verify", "--json", cwd=reproduced).json
+    assert len(two) == 2 and again["word"] == "BETTER"

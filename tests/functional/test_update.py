@@ -90,7 +90,9 @@ def upstream(cli, tmp_path):
     first = make_repository(repository, {"train.py": TWEAKABLE, "notes.md": "one\n", "other.py": "x = 1\n"})
     recipe = git_recipe(
         tmp_path / "recipe", repository, first, hyperparameters={"gain": 0.0, "work": 10},
-        commands={"train": {"run": "python train.py seed={seed} gain={gain} work={work}", "timeout_s": 20}, "smoke": None},
+        commands={
+            "train": {"run": "python train.py seed={seed} gain={gain} work={work}", "timeout_s": 20}, "smoke": None,
+        },
     )  # fmt: skip
     project = cli.new(recipe, "advancing")
     write_tree(repository, {"train.py": TWEAKABLE.replace("2.0 / epoch", "1.9 / epoch"), "notes.md": "two\n"})
@@ -169,8 +171,8 @@ def test_struck(cli, reproduced):
     left = {path for path in git(reproduced, "ls-files").splitlines() if not path.startswith(("reference/", "src/"))}
     assert left == {
         ".github/workflows/tests.yml", ".gitignore", "README.md", "calibration.json", "evidence/recipe.yaml",
-        "evidence/reproduce.json", "evidence/system.yaml", "evidence/tweak-level.json", "journal/level.md", "pytest.ini",
-        "requirements.txt", "tests/expectations.json", "tests/test_expectations.py",
+        "evidence/reproduce.json", "evidence/system.yaml", "evidence/tweak-level.json", "journal/level.md",
+        "pytest.ini", "requirements.txt", "tests/expectations.json", "tests/test_expectations.py",
     }  # fmt: skip
     for name in ("README.md", "tests/test_expectations.py", ".github/workflows/tests.yml", "requirements.txt"):
         text = (reproduced / name).read_text()

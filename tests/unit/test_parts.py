@@ -120,14 +120,18 @@ def test_broken_settings_files_are_told_by_their_lines(path):
 
 
 def test_new_gone_and_binary_files():
-    found = parts(files={"src/new.py": (None, b"x = 1\n"), "src/old.py": (b"y = 1\n", None), "data/x.bin": (b"\0", b"\1")})
+    found = parts(
+        files={"src/new.py": (None, b"x = 1\n"), "src/old.py": (b"y = 1\n", None), "data/x.bin": (b"\0", b"\1")}
+    )
     assert [(part.name, part.text) for part in found] == [
         ("new.py", "new, 1 lines"), ("old.py", "gone, 1 lines"), ("data/x.bin", "other bytes"),
     ]  # fmt: skip
 
 
 def test_a_new_file_and_its_import_are_one_change():
-    found = parts(OLD.replace("import math", "import math\nimport residual"), files={"src/residual.py": (None, b"x = 1\n")})
+    found = parts(
+        OLD.replace("import math", "import math\nimport residual"), files={"src/residual.py": (None, b"x = 1\n")}
+    )
     assert {part.group for part in found} == {1}
 
 

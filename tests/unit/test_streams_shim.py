@@ -26,11 +26,11 @@ def run(program: str, *, streams: bool = True, how: str = "argument", seed: int 
 
 
 LIBRARIES = {
-    "random": "import json, random\nrandom.seed(3)\n{more}\nx = list(range(9)); random.shuffle(x); print(json.dumps(x))",
-    "numpy": "import json, numpy as np\nnp.random.seed(3)\n{more}\nprint(json.dumps(np.random.permutation(9).tolist()))",
+    "random": "import json, random\nrandom.seed(3)\n{more}\nprint(json.dumps(random.sample(range(99), 9)))",
+    "numpy": "import json, numpy\nnumpy.random.seed(3)\n{more}\nprint(json.dumps(numpy.random.choice(99, 9).tolist()))",
     "torch": "import json, torch\ntorch.manual_seed(3)\n{more}\nprint(json.dumps(torch.randperm(9).tolist()))",
 }
-MORE = {"random": "random.random()", "numpy": "np.random.normal()", "torch": "torch.nn.Linear(3, 4)"}
+MORE = {"random": "random.random()", "numpy": "numpy.random.normal()", "torch": "torch.nn.Linear(3, 4)"}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -42,7 +42,7 @@ def test_other_draws_leave_an_order_as_it_was(library):
     assert run(plain) != run(plain.replace("(3)", "(4)", 1))
 
 
-SEED = {"random": "random.seed", "numpy": "np.random.seed", "torch": "torch.manual_seed"}
+SEED = {"random": "random.seed", "numpy": "numpy.random.seed", "torch": "torch.manual_seed"}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
