@@ -143,6 +143,16 @@ def current_judgement(project: Project) -> Judgement | None:
     return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
 
 
+def is_tweak_under_way(project: Project) -> bool:
+    """Whether `scaffold verify` is about a tweak; from the cache where that is possible."""
+    try:
+        return load_status(project).tweak is not None
+    except BrokenFileError:  # such as evidence that is about to be replaced
+        from scaffold.ledger import find_tweak
+
+        return find_tweak(project) is not None
+
+
 def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
     """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
     from scaffold.change import find_stale_change

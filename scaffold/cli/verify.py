@@ -20,7 +20,7 @@ from scaffold.cli.terminal import (
 from scaffold.cli.terminal import command as make_command
 from scaffold.project import Project, find_project
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
-from scaffold.status import current_change, current_judgement, load_status
+from scaffold.status import current_change, current_judgement, is_tweak_under_way, load_status
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import ChangeEvidence
@@ -46,7 +46,7 @@ def command(
     from scaffold.errors import UsageError
 
     project = find_project(Path.cwd())
-    if not reproduction and load_status(project).tweak is not None:
+    if not reproduction and is_tweak_under_way(project):
         return _verify_tweak(
             project, switched_off, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
         )

@@ -121,7 +121,7 @@ class JudgedRun(Record):
         default={}, description="(step, value) of metrics whose claim is about when something is reached"
     )
     wall_time_s: float
-    cpu_time_s: float
+    cpu_time_s: float = Field(default=0.0, description="of all its processes; 0 where nobody measured it")
     machine: Machine
     environment: EnvironmentUsed
     confinement: Confinement = Confinement()

@@ -47,7 +47,7 @@ def test_from_nothing_to_reproduced(cli, project):
     after = cli("status", "--json", cwd=project).json
     assert (after["evidence"], after["word"]) == ("current", "REPRODUCED")
     assert [step["state"] for step in after["milestones"]] == ["passed", "open", "open"]
-    assert "reproduced" in cli("next", cwd=project).out
+    assert "scaffold tweak start short-mode" in cli("next", cwd=project).out
     runs = sorted((project / ".scaffold/runs").iterdir())
     again = cli("verify", "--json", cwd=project).json
     assert again["word"] == "REPRODUCED" and "nothing was run" in again["note"]
