@@ -1,7 +1,7 @@
 """Judges the change that is under way: runs both states in pairs until it is decided, and writes the evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -79,7 +79,7 @@ def verify_change(
     """
     repository = project_repository(project.root)
     after = _present_state(project, recipe, options)
-    before = state_of_commit(project, state_before(project, repository, tweak))
+    before = _with_lock(state_of_commit(project, state_before(project, repository, tweak)), after)
     if before.id == after.id:
         raise ProjectError(
             f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
@@ -99,6 +99,13 @@ def _present_state(project: Project, recipe: Recipe, options: RunOptions) -> Sta
     as_of = commit_date_of(project, recipe)
     prepare_environment(project.system_source, system.environment, as_of, offline=options.offline)
     return state_of_worktree(project)
+
+
+def _with_lock(before: State, after: State) -> State:
+    """A first `src/` that was made before anything had run has no lock of its own: it runs with that of the change."""
+    if before.source.lock.exists() or before.system.environment != after.system.environment:
+        return before
+    return replace(before, source=replace(before.source, lock=after.source.lock))
 
 
 def prepare_change(
@@ -310,7 +317,8 @@ def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) ->
 
 
 def _parts(work: _Work, before: State, after: State) -> list[Any]:
-    packages = tuple(_locked(read_text(state.source.lock)) for state in (before, after))
+    locks = [state.source.lock for state in (before, after)]
+    packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(
         before.system, after.system, changed_files(work.project, before, after), (packages[0], packages[1])
     )

@@ -1,0 +1,40 @@
+"""The way from the reference to the person's own system: states, and the next rung of the ladder."""
+
+from scaffold.records.recipe import SuggestedTweak
+from scaffold.rules.milestone import Milestone, State, derive_states, next_rung
+
+STEPS = [
+    Milestone(id="reproduce", phase="reproduce", title="it works"),
+    Milestone(id="tweak-a", phase="tweak", title="a", after=("reproduce",)),
+    Milestone(id="tweak-b", phase="tweak", title="b", after=("reproduce",)),
+]
+
+
+def test_states_follow_from_what_was_proven():
+    assert set(derive_states(STEPS, ()).values()) == {State.OPEN, State.LOCKED}
+    states = derive_states(STEPS, {"reproduce", "tweak-a"}, {"tweak-b"})
+    assert states == {"reproduce": State.PASSED, "tweak-a": State.PASSED, "tweak-b": State.DROPPED}
+
+
+def climb(*suggested, decided=()):
+    names, decided = [], set(decided)
+    while (rung := next_rung(suggested, decided)) is not None:
+        names.append(rung.name)
+        decided.add(rung.name)
+    return names
+
+
+def test_the_ladder_is_simplest_first():
+    assert climb() == ["short-mode", "your-data", "your-metric", "output-head", "learning-rate", "size"]
+    assert climb(decided=["short-mode", "your-metric"])[0] == "your-data"
+
+
+def test_what_the_recipe_suggests_takes_its_place():
+    own = [
+        SuggestedTweak(name="wider", kind="improve", change="--width 32", why="w"),
+        SuggestedTweak(name="fewer-epochs", kind="cheaper", change="--epochs 5", why="e"),
+        SuggestedTweak(name="my-images", kind="data", change="load_data()", why="d"),
+    ]
+    assert climb(*own) == [
+        "fewer-epochs", "my-images", "your-metric", "output-head", "learning-rate", "wider", "size",
+    ]  # fmt: skip
