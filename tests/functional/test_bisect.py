@@ -93,3 +93,13 @@ def test_stays_undecided_where_the_rule_allows_too_few_pairs(cli, reproduced):
     cli("tweak", "accept", "--because", "a test", cwd=reproduced)
     found = cli("bisect", "accuracy", "--json", code=3, cwd=reproduced).json
     assert (found["step"], found["certain"]) == (None, False)
+
+
+def test_asks_first_for_what_was_not_judged_here(cli, reproduced):
+    accepted(cli, reproduced, "rename", RENAME)
+    by_hand(reproduced, planted=2, length=2)
+    cli.is_trusting = False
+    refused = cli("bisect", "accuracy", "--json", code=2, cwd=reproduced).json
+    assert refused["error"].count("src/ with the tree") == 2  # the first src/ and the accepted one are known
+    found = cli("bisect", "accuracy", "--trust", refused["trust"], "--json", cwd=reproduced).json
+    assert found["step"].endswith("step 2")

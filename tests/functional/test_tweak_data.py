@@ -86,7 +86,7 @@ def test_a_system_that_learns_nothing_is_refused(cli, started):
     edit(started, "src/train.py", "np.c_[x, x[:, :1] * x[:, 1:2], np.ones(len(x))]", "np.c_[x, np.ones(len(x))]")
     found = cli.any_status("verify", "--json", cwd=started)
     assert found.code in (1, 3)
-    assert "linear model" in found.json["refusal"] and "zeroed inputs" in found.json["refusal"]
+    assert "linear model" in found.json["refusal"]
     assert "does not clearly pass" in cli("tweak", "accept", code=2, cwd=started).err
 
 

@@ -342,3 +342,19 @@ def test_worse_on_main_is_found_by_the_next_tweak(cli, reproduced):
     accepted(cli, reproduced, "rename", RENAME)
     accepted(cli, reproduced, "level", WORSE, because="a test")
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak start less-work"
+
+
+def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
+    """Git knows a file by its size and time; what is as young as the index it reads again."""
+    from scaffold.project import Project
+    from scaffold.states import state_of_worktree
+
+    cli("tweak", "start", "x", cwd=reproduced)
+    train = reproduced / "src/train.py"
+    for old, new in (("0.9", "0.8"), ("0.8", "0.7"), ("0.7", "0.6")):
+        git(reproduced, "add", "src/train.py")
+        before = state_of_worktree(Project(reproduced)).id
+        moment = (reproduced / ".git/index").stat().st_mtime_ns
+        edit(reproduced, "src/train.py", f"LEVEL = {old}", f"LEVEL = {new}")
+        os.utime(train, ns=(moment, moment))
+        assert state_of_worktree(Project(reproduced)).id != before
