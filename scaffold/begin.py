@@ -7,12 +7,13 @@ import yaml
 
 from scaffold.consent import approve_program, is_approved
 from scaffold.errors import BrokenFileError, ProjectError
+from scaffold.patches import check_patches
 from scaffold.project import Project, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.references.folder import root_index
-from scaffold.repository import Repository, TreeEntry, check_patches
+from scaffold.repository import Repository, TreeEntry
 
 _HEAD = "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
 _COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")

@@ -230,6 +230,7 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _work_out(project: Project) -> Status:
+    from scaffold.guide import next_of_reproduction, next_rung_of
     from scaffold.ledger import all_evidence
     from scaffold.project import load_recipe, load_yaml
     from scaffold.records.recipe import reference_name
@@ -254,11 +255,11 @@ def _work_out(project: Project) -> Status:
     can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
     uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
-    command, why = _next(word, stale, can_change, uncommitted, runs, len(unjudged))
+    command, why = next_of_reproduction(word, stale, can_change, uncommitted, runs, len(unjudged))
     if tweak is not None and REFERENCE_EDITED not in stale:
         command, why = _next_of_tweak(tweak)
     elif command == "pytest":
-        command, why = _next_rung(project, recipe)
+        command, why = next_rung_of(project, recipe)
     mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
@@ -281,31 +282,6 @@ def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> floa
 
     seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
     return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // runs_at_once(recipe.resources))
-
-
-def _next(
-    word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int
-) -> tuple[str, str]:
-    from scaffold.verify import REFERENCE_EDITED
-
-    if REFERENCE_EDITED in stale:
-        return "git checkout -- reference && git clean -fd reference", "reference/ was edited, and nothing holds of it"
-    if word is None:
-        if runs:
-            return "scaffold verify", f"{runs} runs are there and not judged yet"
-        return "scaffold verify", "nothing has been run yet: see whether the reference gives its published result here"
-    if stale:
-        return "scaffold verify", f"the evidence is stale: {'; '.join(stale)}"
-    if unjudged:
-        return "scaffold verify", f"{unjudged} runs are newer than the evidence"
-    if uncommitted:
-        return "scaffold verify", f"the evidence could not be committed: {uncommitted}"
-    if word is Word.REPRODUCED:
-        return "pytest", "the published result is reproduced"
-    if can_change:
-        return "scaffold verify", "the seeds so far do not decide: run more"
-    what = "is not reproduced" if word is Word.NOT_REPRODUCED else "cannot be decided by more seeds"
-    return "scaffold verify", f"the published result {what}: read each finding's reason before you build on it"
 
 
 def _tweak_status(project: Project) -> TweakStatus | None:
@@ -352,10 +328,6 @@ def _with_tweaks(
     return (*milestones[:place], *more, *milestones[place:])
 
 
-def _title(milestone: str) -> str:
-    return milestone.removeprefix("tweak-").replace("-", " ")
-
-
 def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
     if not tweak.changed:
         what = f": {tweak.expect}" if tweak.expect else ""
@@ -370,34 +342,5 @@ def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
     return "scaffold tweak drop", why
 
 
-def _next_rung(project: Project, recipe: "Recipe") -> tuple[str, str]:
-    from scaffold.history import branches
-    from scaffold.ledger import BRANCH, all_evidence, find_interrupted, find_judged
-    from scaffold.repository import Repository
-    from scaffold.rules.milestone import next_rung
-    from scaffold.states import state_id, state_of_worktree
-
-    repository = Repository(project.root)
-    if repository.find_id("HEAD") is None:
-        return "pytest", "the published result is reproduced; tweaks need a git repository"
-    under_way = [name for name in branches(repository) if name.startswith(BRANCH)]
-    interrupted = find_interrupted(project, repository)
-    if interrupted:
-        return "scaffold tweak accept", f"accepting {interrupted.name} was interrupted: do it again"
-    if under_way:
-        name = under_way[0]
-        return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
-    judged = find_judged(project, repository, "HEAD")
-    if judged and state_id(repository, judged) != state_of_worktree(project).id:
-        return (
-            "scaffold tweak start edits",
-            "src/ or system.yaml differ from all that was judged: take them along",
-        )
-    decided = {evidence.tweak.name for evidence in all_evidence(project)}
-    rung = next_rung(recipe.adaptation.tweaks, decided)
-    if rung is None:
-        return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
-    suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
-    kind = "" if suggested else f" --kind {rung.kind}"
-    bound = " --bound unknown" if rung.kind == "data" else ""
-    return f"scaffold tweak start {rung.name}{kind}{bound}", f"the simplest next step: {rung.why}"
+def _title(milestone: str) -> str:
+    return milestone.removeprefix("tweak-").replace("-", " ")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from scaffold.datasets import place
 from scaffold.errors import MachineError
+from scaffold.patches import apply_patch
 from scaffold.project import Source
 from scaffold.records.program import Program
 from scaffold.references.folder import is_leftover
-from scaffold.repository import apply_patch
 
 _MOST_CHARACTERS = 70
 """Of a temporary folder's path: a socket's has at most 107 (unix(7)), and Python's multiprocessing adds 33."""

@@ -1,0 +1,63 @@
+"""The one next action: the command to paste, and why."""
+
+from scaffold.history import branches
+from scaffold.ledger import BRANCH, all_evidence, find_interrupted, find_judged
+from scaffold.project import Project
+from scaffold.records.judgement import Word
+from scaffold.records.recipe import Recipe
+from scaffold.repository import Repository
+from scaffold.rules.milestone import next_rung
+from scaffold.states import state_id, state_of_worktree
+from scaffold.verify import REFERENCE_EDITED
+
+
+def next_of_reproduction(
+    word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int
+) -> tuple[str, str]:
+    """While no tweak is under way: the way to a reproduction that holds; `pytest` once it does."""
+    if REFERENCE_EDITED in stale:
+        return "git checkout -- reference && git clean -fd reference", "reference/ was edited, and nothing holds of it"
+    if word is None:
+        if runs:
+            return "scaffold verify", f"{runs} runs are there and not judged yet"
+        return "scaffold verify", "nothing has been run yet: see whether the reference gives its published result here"
+    if stale:
+        return "scaffold verify", f"the evidence is stale: {'; '.join(stale)}"
+    if unjudged:
+        return "scaffold verify", f"{unjudged} runs are newer than the evidence"
+    if uncommitted:
+        return "scaffold verify", f"the evidence could not be committed: {uncommitted}"
+    if word is Word.REPRODUCED:
+        return "pytest", "the published result is reproduced"
+    if can_change:
+        return "scaffold verify", "the seeds so far do not decide: run more"
+    what = "is not reproduced" if word is Word.NOT_REPRODUCED else "cannot be decided by more seeds"
+    return "scaffold verify", f"the published result {what}: read each finding's reason before you build on it"
+
+
+def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
+    """Once the result is reproduced: what is open elsewhere, edits that nobody judged, else the next small step."""
+    repository = Repository(project.root)
+    if repository.find_id("HEAD") is None:
+        return "pytest", "the published result is reproduced; tweaks need a git repository"
+    under_way = [name for name in branches(repository) if name.startswith(BRANCH)]
+    interrupted = find_interrupted(project, repository)
+    if interrupted:
+        return "scaffold tweak accept", f"accepting {interrupted.name} was interrupted: do it again"
+    if under_way:
+        name = under_way[0]
+        return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
+    judged = find_judged(project, repository, "HEAD")
+    if judged and state_id(repository, judged) != state_of_worktree(project).id:
+        return (
+            "scaffold tweak start edits",
+            "src/ or system.yaml differ from all that was judged: take them along",
+        )
+    decided = {evidence.tweak.name for evidence in all_evidence(project)}
+    rung = next_rung(recipe.adaptation.tweaks, decided)
+    if rung is None:
+        return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
+    suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
+    kind = "" if suggested else f" --kind {rung.kind}"
+    bound = " --bound unknown" if rung.kind == "data" else ""
+    return f"scaffold tweak start {rung.name}{kind}{bound}", f"the simplest next step: {rung.why}"

@@ -1,0 +1,33 @@
+"""Small diffs to a reference, applied by git, which refuses paths that leave the folder."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scaffold.errors import FetchError, ProjectError
+from scaffold.repository import Repository
+
+
+def apply_patch(patch: Path, folder: Path) -> None:
+    """Apply a diff to a folder that is no repository; git itself refuses paths that leave it.
+
+    Raises:
+        ProjectError: it does not apply.
+    """
+    env = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    Repository(folder).call("apply", "--whitespace=nowarn", "--", str(patch), env=env)
+
+
+def check_patches(repository: Repository, tree: str, patches: Iterable[Path], index: Path) -> str:
+    """Apply diffs one after the other to a tree, in an index of their own, and return the patched tree's id."""
+    env = {"GIT_INDEX_FILE": str(index)}
+    repository.call("read-tree", tree, env=env)
+    for patch in patches:
+        try:
+            repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
+        except ProjectError as error:
+            reason = error.message.partition(": ")[2]
+            raise FetchError(
+                f"patch {patch.name} does not apply to the reference: {reason}",
+                hint="make it anew against the pinned revision with `git diff`",
+            ) from error
+    return repository.call("write-tree", env=env)
