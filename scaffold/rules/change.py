@@ -271,10 +271,10 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
         margin=-math.log1p(-_CHEAPER), alpha=rule.alpha, beta=rule.beta, max_pairs=rule.max_pairs,
     )  # fmt: skip
     ratio = math.exp(math.fsum(math.log(b / a) for a, b in zip(before, after, strict=True)) / len(pairs))
-    kind = "of its processors" if device == "cpu" else "on the clock"
+    kind = "the processor time" if device == "cpu" else "the time on the clock"
     return Finding(
         question="cost", metric=name, word=word, n=used, before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after), more_seeds=more, reason=f"{ratio:.2f} times the time {kind}",
+        mean=math.fsum(after) / len(after), more_seeds=more, reason=f"{ratio:.2f} times {kind}",
         interval=(before[0] * math.expm1(interval[0]), before[0] * math.expm1(interval[1])) if interval else None,
         rule=f"sequential paired t of logarithms, margin {_CHEAPER:.0%}",
     )  # fmt: skip
