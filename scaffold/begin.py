@@ -1,12 +1,13 @@
 """Makes the person's own copy in one commit: `src/` of the reference, `system.yaml` that says how it runs, its lock."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import yaml
 
 from scaffold.consent import approve_program, is_approved
 from scaffold.errors import BrokenFileError, ProjectError
+from scaffold.history import forward
 from scaffold.patches import check_patches
 from scaffold.project import Project, read_text
 from scaffold.records.parsing import parse_record
@@ -43,10 +44,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     message = "Begin src/: the reference's copy, and how it runs\n"
     made = repository.call("commit-tree", whole, "-p", "HEAD", "-F", "-", stdin=message.encode())
     approved = is_approved(recipe, project.root, recipe.reference.tree)
-    try:
-        repository.call("merge", "--ff-only", "--quiet", made)
-    except ProjectError as error:
-        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
+    forward(repository, made)
     if approved:  # what runs is the same program
         approve_program(system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/")
 
@@ -69,8 +67,13 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
     return text.replace("{drivers}", "{reference}/drivers")
 
 
-def tree_with_files(repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None) -> str:
-    """The tree of HEAD with these files and whole folders put in, in place of what stood there."""
+def tree_with_files(
+    repository: Repository,
+    files: Mapping[str, str],
+    trees: Mapping[str, str] | None = None,
+    without: Sequence[str] = (),
+) -> str:
+    """The tree of HEAD with these files and whole folders put in, in place of what stood there, and others left out."""
     index = root_index(repository)
     env = {"GIT_INDEX_FILE": str(index)}
     try:
@@ -78,6 +81,8 @@ def tree_with_files(repository: Repository, files: Mapping[str, str], trees: Map
         for folder, tree in (trees or {}).items():
             repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", folder, env=env)
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
+        if without:
+            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *without, env=env)
         for path, text in files.items():
             blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())
             entry = TreeEntry(mode="100644", id=blob, path=path)

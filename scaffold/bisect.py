@@ -1,6 +1,7 @@
 """Finds the step that lost a metric: by the evidence that is there, and by runs where it is missing."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scaffold.change import runnable
@@ -15,7 +16,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.repository import Repository
-from scaffold.rules.change import judge_differences, next_look
+from scaffold.rules.change import are_identical, judge_differences, next_look
 from scaffold.run import make_runs, planned_seeds
 from scaffold.running.archive import judged_runs
 from scaffold.running.plan import Plan
@@ -79,11 +80,12 @@ def bisect_metric(
     """
     repository = project_repository(project.root)
     steps, note = _comparable(project, _history(project, repository))
+    steps = _measured(project, repository, steps, metric_name)
     if len(steps) < 2:
         raise ProjectError("there is only one state of the system: nothing can have been lost yet")
     metric = _metric(project, repository, steps[-1], metric_name)
-    limit = margin if margin is not None else default_margin(project, recipe, metric_name, last_accepted(project))[0]
-    told = _by_evidence(project, steps, metric)
+    limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
+    told = _by_evidence(project, steps, metric, limit)
     if told is not None:
         return Bisected(metric=metric_name, margin=limit, step=told.newer, commit=_commit_of(steps, told.newer),
                         certain=True, compared=(told,), note=note)  # fmt: skip
@@ -114,6 +116,17 @@ def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]
     return steps[first:], f"looked at from {steps[first].name} on, which brought new data" if first else ""
 
 
+def _measured(project: Project, repository: Repository, steps: list[_Step], name: str) -> list[_Step]:
+    """The last steps that all have the metric; all, where the present one has none, so that it is told."""
+    kept = list(
+        itertools.takewhile(
+            lambda step: name in [metric.name for metric in unpack(project, repository, step.state).system.metrics],
+            reversed(steps),
+        )
+    )
+    return kept[::-1] or steps
+
+
 def _metric(project: Project, repository: Repository, step: _Step, name: str) -> Metric:
     system = unpack(project, repository, step.state).system
     if name not in [metric.name for metric in system.metrics]:
@@ -126,34 +139,37 @@ def _commit_of(steps: list[_Step], name: str) -> str:
     return next(step.commit for step in steps if step.name == name)
 
 
-def _by_evidence(project: Project, steps: list[_Step], metric: Metric) -> Compared | None:
-    """The one accepted step whose own evidence says that it lost the metric; None where none or several do."""
+def _by_evidence(project: Project, steps: list[_Step], metric: Metric, margin: float) -> Compared | None:
+    """The one step whose own evidence says that it lost the metric; None where none or several do, or one has none."""
+    by_state = {evidence.accepted_state: evidence for evidence in accepted(project)}
     found = []
-    names = {step.name for step in steps[1:]}
-    for evidence in accepted(project):
-        compared = _of_evidence(evidence, metric)
-        if compared is not None and compared.newer in names:
-            found.append(compared)
-    return found[0] if len(found) == 1 and _all_judged(project, steps) else None
+    for before, step in itertools.pairwise(steps):
+        evidence = by_state.get(step.state)
+        if evidence is None or (evidence.before.state, evidence.change.state) != (before.state, step.state):
+            return None  # nobody has compared these two
+        compared = _of_evidence(evidence, before, step, metric, margin)
+        found += [compared] if compared else []
+    return found[0] if len(found) == 1 else None
 
 
-def _all_judged(project: Project, steps: list[_Step]) -> bool:
-    judged = {evidence.accepted_state for evidence in accepted(project)}
-    return all(step.state in judged for step in steps[1:])
-
-
-def _of_evidence(evidence: ChangeEvidence, metric: Metric) -> Compared | None:
+def _of_evidence(
+    evidence: ChangeEvidence, before: _Step, step: _Step, metric: Metric, margin: float
+) -> Compared | None:
     judgement = ChangeJudgement.from_mapping(evidence.judgement)
     finding = next((f for f in judgement.findings if f.metric == metric.name and f.interval), None)
-    if finding is None or finding.interval is None or finding.effect is None or evidence.tweak.kind == "data":
+    if finding is None or finding.interval is None or finding.effect is None:
         return None
-    lost = finding.interval[1] < 0 if metric.direction == "higher" else finding.interval[0] > 0
-    if not lost:
+    sign = 1 if metric.direction == "higher" else -1
+    is_lost = max(sign * bound for bound in finding.interval) < 0 and sign * finding.effect <= -margin
+    if not is_lost:
         return None
     return Compared(
-        older="the state before", newer=f"tweak {evidence.tweak.name}", word=Word.WORSE, effect=finding.effect,
-        pairs=finding.n, runs_made=0,
-    )  # fmt: skip
+        older=before.name, newer=step.name, word=Word.WORSE, effect=finding.effect, pairs=finding.n, runs_made=0
+    )
+
+
+def _shared(pairs: list[tuple[JudgedRun, JudgedRun]], metrics: Sequence[Metric]) -> list[Metric]:
+    return [metric for metric in metrics if all(metric.name in run.metrics for both in pairs for run in both)]
 
 
 class _Search:
@@ -166,6 +182,7 @@ class _Search:
         self.project, self.recipe, self.states = project, recipe, states
         self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
         last = last_accepted(project)
+        self.is_certain = all(state.system.seeds.how == "none" for state in states.values())
         self.max_pairs = last.tweak.rule.max_pairs if last else 28
         self.runs: dict[str, dict[int, JudgedRun]] = {}
         self.plans: dict[str, tuple[Plan, int]] = {}
@@ -191,7 +208,8 @@ class _Search:
             if found.word is Word.UNDECIDED:
                 is_lost = abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
             low, high = (low, middle) if is_lost else (middle, high)
-        compared.append(self.compare(steps[low], steps[high]))
+        if len(compared) > 1:
+            compared.append(self.compare(steps[low], steps[high]))
         return Bisected(
             metric=self.metric.name, margin=self.margin, step=steps[high].name, commit=steps[high].commit,
             certain=certain, compared=tuple(compared), note=note,
@@ -209,15 +227,30 @@ class _Search:
                     values[0], values[1], higher_is_better=self.metric.direction == "higher", margin=self.margin,
                     alpha=0.05, beta=0.05, max_pairs=self.max_pairs,
                 )  # fmt: skip
-                identical = values[0] == values[1] and len(set(values[0])) > 1
-                if identical:
+                pairs = [(before[seed], after[seed]) for seed in seeds]
+                if are_identical(_shared(pairs, self.states[newer.name].system.metrics), pairs, self.is_certain):
                     word, more = Word.NO_DIFFERENCE, None
                 if word is not Word.UNDECIDED or len(seeds) >= self.max_pairs or (used and more is None and made):
                     effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
                     return Compared(older=older.name, newer=newer.name, word=word, effect=effect, pairs=len(seeds),
                                     runs_made=made)  # fmt: skip
+                if self.is_certain:
+                    word = self.of_one(values[0][0], values[1][0])
+                    return Compared(older=older.name, newer=newer.name, word=word, effect=values[1][0] - values[0][0],
+                                    pairs=1, runs_made=made)  # fmt: skip
             count = 2 if not seeds else next_look(len(seeds), self.max_pairs)
             made += sum(self.more(step, count) for step in (older, newer))
+            if len(before.keys() & after.keys()) == len(seeds):
+                raise ProjectError(
+                    f"{older.name} and {newer.name} have no further seed in common that ended well",
+                    hint="see the runs in .scaffold/runs",
+                )
+
+    def of_one(self, before: float, after: float) -> Word:
+        """Judge two values of a program without chance."""
+        if abs(after - before) < self.margin:
+            return Word.NO_DIFFERENCE
+        return Word.BETTER if (after > before) == (self.metric.direction == "higher") else Word.WORSE
 
     def more(self, step: _Step, count: int) -> int:
         """Have the first `count` seeds of a state; returns how many of them had to be run."""

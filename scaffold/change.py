@@ -16,9 +16,11 @@ from scaffold.records.evidence import JudgedRun, Outcome
 from scaffold.records.fields import Scalar
 from scaffold.records.judgement import ChangeJudgement, Finding, Word
 from scaffold.records.metric import Metric
+from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import Gates, System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
+from scaffold.repository import Repository
 from scaffold.rules import change as rule_of_changes
 from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
 from scaffold.rules.gates import judge_data
@@ -28,7 +30,7 @@ from scaffold.running.archive import completed, judged_runs
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
 from scaffold.running.slots import Watcher
-from scaffold.states import State, changed_files, state_of_commit, state_of_worktree
+from scaffold.states import State, changed_files, state_of_commit, state_of_worktree, worktree_id
 from scaffold.verify import run_remarks
 
 
@@ -78,27 +80,40 @@ def verify_change(
         RunError: runs failed; what went well is kept.
     """
     repository = project_repository(project.root)
-    after = _present_state(project, recipe, options)
-    before = _with_lock(state_of_commit(project, state_before(project, repository, tweak)), after)
+    before, after = state_of_commit(project, state_before(project, repository, tweak)), state_of_worktree(project)
     if before.id == after.id:
         raise ProjectError(
             f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
             hint="edit src/ or system.yaml, then scaffold verify",
         )
     states = [runnable(before, "the state before")]
-    states += [] if is_own_tweak(project, tweak.name) else [runnable(after, f"tweak {tweak.name}")]
+    states += [] if is_own_tweak(project, tweak) else [runnable(after, f"tweak {tweak.name}")]
     require_states_consent(states, options.trust)
+    after = _with_its_lock(project, recipe, options)
+    before = _with_lock(before, after)
+    _require_same_seeding(before.system, after.system)
     work = _Work(project, recipe, tweak, watcher, options)
     off = _off_values(after.system, switched_off or {})
     return _judge_data(work, before, after) if tweak.kind == "data" else _judge_pairs(work, before, after, off)
 
 
-def _present_state(project: Project, recipe: Recipe, options: RunOptions) -> State:
-    """The state in the work tree, with its lock made anew where system.yaml asks for other packages."""
+def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> State:
+    """The state in the work tree, its lock made anew where system.yaml asks for other packages than it has."""
     system = load_yaml(System, project.system)
     as_of = commit_date_of(project, recipe)
     prepare_environment(project.system_source, system.environment, as_of, offline=options.offline)
     return state_of_worktree(project)
+
+
+def _require_same_seeding(before: System, after: System) -> None:
+    """Raise UsageError if seeds of the two states mean different things: their runs would be no pairs."""
+    kinds = [(system.seeds.how == "none", system.seeds.first) for system in (before, after)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(
+            f"seeds: the state before has {before.seeds.how} from {before.seeds.first}, the change {after.seeds.how} "
+            f"from {after.seeds.first}: their runs make no pairs",
+            hint="keep seeds in system.yaml as it was",
+        )
 
 
 def _with_lock(before: State, after: State) -> State:
@@ -117,10 +132,10 @@ def prepare_change(
         ConsentError, MachineError, FetchError: see `preparation.prepare`.
     """
     project_repository(project.root)
-    state = _present_state(project, recipe, options)
     title = f"tweak {tweak.name}"
-    if not is_own_tweak(project, tweak.name):
-        require_states_consent([runnable(state, title)], options.trust)
+    if not is_own_tweak(project, tweak):
+        require_states_consent([runnable(state_of_worktree(project), title)], options.trust)
+    state = _with_its_lock(project, recipe, options)
     return prepare_program(project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke)
 
 
@@ -184,15 +199,26 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
     if off:
         plan, _ = work.plan(after, with_values(after.system, off), f"tweak {tweak.name}, switched off")
-        what = ", ".join(f"{name}={value}" for name, value in off.items())
-        again = pair([a for a, _ in pairs], work.runs(plan, room, min(len(pairs), next_look(0, rule.max_pairs))))
-        found.append(judge_switched_off(metrics, again, rule, what))
-    judgement = judge(pairs, found)
+        found.append(_switched_off(work, metrics, old, plan, room, off))
+    judgement = judge(pairs, [*found, *_declared(work.project, tweak)])
     sides = (
         _side(before, old, [a for a, _ in pairs]),
         _side(after, new, [b for _, b in pairs]),
     )
     return _write(work, before, after, metrics, sides, (old, new), judgement, probes=probes)
+
+
+def _switched_off(
+    work: _Work, metrics: Sequence[Metric], old: Plan, plan: Plan, room: int, off: Mapping[str, Scalar]
+) -> Finding:
+    """Whether the changed program with these values gives the state before; as many pairs as that takes."""
+    what = ", ".join(f"{name}={value}" for name, value in off.items())
+    deterministic = old.program.seeds.how == "none"
+
+    def judge(pairs: Sequence[rule_of_changes.Pair]) -> Finding:
+        return judge_switched_off(metrics, pairs, work.tweak.rule, what, deterministic=deterministic)
+
+    return judge(_pairs_until(work, old, plan, room, lambda pairs: judge(pairs).word is not Word.UNDECIDED))
 
 
 def _pairs_until(
@@ -215,12 +241,22 @@ def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
     """Metrics that both states measure alike, by the state before; the judged one must be among them."""
     there = {metric.name: metric for metric in after.metrics}
     shared = [m for m in before.metrics if m.name in there and (m.unit, m.direction) == _kind_of(there[m.name])]
+    same = [m.name for m in shared if _reading_of(m) == _reading_of(there[m.name])]
+    if judged in [metric.name for metric in shared] and judged not in same:
+        raise UsageError(
+            f"{judged} is read in another way than in the state before, so that its values cannot be compared",
+            hint="let the program write it where it did; a new metric is a tweak of its own, judged by the old one",
+        )
     if judged not in [metric.name for metric in shared]:
         raise UsageError(
             f"{judged} is not measured in the same unit and direction by both states",
             hint="let system.yaml measure it as before; a new metric is a tweak of its own, judged by the old one",
         )
     return shared
+
+
+def _reading_of(metric: Metric) -> tuple[Any, ...]:
+    return metric.read, metric.take, metric.printed_in
 
 
 def _kind_of(metric: Metric) -> tuple[str, str]:
@@ -276,9 +312,10 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
         zeroed = zeroed_runs(*context, count, work.watcher, work.options)
         judgement = judge_data(
             rule, metric, runs, zeroed, simple, memorised.metrics[metric.name].value, gates, tweak.bound,
-            _remarks(work, before, after, (plan,)),
+            _remarks(work, before, after, (plan,)), more=_declared(work.project, tweak),
+            deterministic=after.system.seeds.how == "none",
         )  # fmt: skip
-        if judgement.more_pairs is None or count >= rule.max_pairs:
+        if judgement.more_pairs is None or count >= rule.max_pairs or after.system.seeds.how == "none":
             break
         count = next_look(count, rule.max_pairs)
     old, _ = work.plan(before, before.system, "the state before")
@@ -296,8 +333,25 @@ def _side(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
     return Side(state=state.id, inputs=plan.inputs, hyperparameters=plan.program.hyperparameters, runs=tuple(runs))
 
 
-def _packages(plan: Plan) -> Sequence[str]:
-    return plan.environment.packages
+def _declared(project: Project, tweak: Tweak) -> list[Finding]:
+    """A finding if the declaration is not the one that the tweak was started with."""
+    repository = Repository(project.root)
+    path = f"tweaks/{tweak.name}.yaml"
+    added = repository.call("log", "--format=%H", "--diff-filter=A", "HEAD", "--", path).split()
+    blob = repository.find_id(f"{added[-1]}:{path}") if added else None
+    try:
+        first = parse_record(Tweak, repository.read_blob(blob).decode(), source=path) if blob else tweak
+    except (BrokenFileError, UnicodeDecodeError):
+        return []
+    if first == tweak:
+        return []
+    fields = [name for name in Tweak.model_fields if getattr(first, name) != getattr(tweak, name)]
+    return [
+        Finding(
+            question="declaration", metric=", ".join(fields), word=Word.UNEXPECTED, rule="fixed when a tweak starts",
+            reason="is not what the tweak was started with",
+        )
+    ]  # fmt: skip
 
 
 def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) -> list[str]:
@@ -358,7 +412,7 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
         stale.append(f"evidence/{evidence.milestone}.json was edited after it was written")
     if evidence.tweak != tweak:
         stale.append(f"tweaks/{tweak.name}.yaml changed after results were seen")
-    if evidence.change.state != state_of_worktree(project).id:
+    if evidence.change.state != worktree_id(project):
         stale.append("src/ or system.yaml changed")
     return stale
 
@@ -373,10 +427,11 @@ def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
     source = f"evidence/{evidence.milestone}.json"
     if evidence.seal != evidence.expected_seal():
         problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
-        raise BrokenFileError(source, [problem], hint=f"git checkout -- {source}")
+        raise BrokenFileError(source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {source}")
     fresh = _judge_stored(evidence, stored)
-    if fresh.word is not stored.word:
-        message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
+    if (fresh.word, fresh.refusal is None) != (stored.word, stored.refusal is None):
+        refusal = f" ({fresh.refusal})" if fresh.refusal else ""
+        message = f"says {stored.word.value}, but its runs say {fresh.word.value}{refusal}"
         problem = Problem(source=source, line=1, where="judgement", message=message)
         raise BrokenFileError(source, [problem], hint="scaffold verify")
     return stored
@@ -390,8 +445,12 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         zeroed = [JudgedRun.model_validate(run) for run in evidence.gates["zeroed"]]
         memorised = JudgedRun.model_validate(evidence.gates["memorised"]).metrics[metric.name].value
         gates = Gates.model_validate(evidence.gates["asked"])
-        return judge_data(rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound)
-    more = [finding for finding in stored.findings if finding.question == "switched off"]
+        more = [finding for finding in stored.findings if finding.question == "declaration"]
+        return judge_data(
+            rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound, more=more,
+            deterministic=len(after) == 1,
+        )  # fmt: skip
+    more = [finding for finding in stored.findings if finding.question in ("switched off", "declaration")]
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))
         more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))

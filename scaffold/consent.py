@@ -103,7 +103,11 @@ def require_states_consent(states: Sequence[Runnable], trust: str | None) -> Non
     told = [
         line
         for state in unknown
-        for line in (f"  {state.title}: src/ with the tree {state.tree}", *_describe_commands(state.program))
+        for line in (
+            f"  {state.title}: src/ with the tree {state.tree}",
+            *_describe_packages(state.program, state.folder / "src"),
+            *_describe_commands(state.program),
+        )
     ]
     raise ConsentError(
         f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),
@@ -138,15 +142,10 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     """What would be installed and run, line by line, with whole patches and drivers."""
     reference = recipe.reference
     where = f"{reference.git} at {reference.revision}" if isinstance(reference, GitReference) else "in the recipe"
-    packages = ", ".join(recipe.environment.packages) or "none"
-    requirements, built = recipe.environment.requirements, ", ".join(recipe.environment.build)
-    more = f", and those of the reference's {requirements}" if requirements else ""
     lines = [
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
         *([f"  device     {recipe.resources.device}"] if recipe.resources.device != "cpu" else []),
-        f"  packages   {packages}{more}",
-        *(_text_lines(recipe_dir / "reference" / requirements) if requirements else []),
-        *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
+        *_describe_packages(recipe, recipe_dir / "reference"),
     ]
     lines += _describe_commands(recipe)
     for patch in reference.patches:
@@ -156,6 +155,17 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
         lines.append(f"  driver     {driver}")
         lines += _text_lines(recipe_dir / driver)
     return lines
+
+
+def _describe_packages(program: Program, tree: Path) -> list[str]:
+    packages = ", ".join(program.environment.packages) or "none"
+    requirements, built = program.environment.requirements, ", ".join(program.environment.build)
+    more = f", and those of the reference's {requirements}" if requirements else ""
+    return [
+        f"  packages   {packages}{more}",
+        *(_text_lines(tree / requirements) if requirements else []),
+        *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
+    ]
 
 
 def _describe_commands(program: Program) -> list[str]:

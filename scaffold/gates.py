@@ -73,8 +73,15 @@ def _probe(
 ) -> list[JudgedRun]:  # fmt: skip
     gates = require_gates(state.system)
     document = state.system.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for name, command in document["commands"].items():
+    steps = dict(document["commands"])
+    for name, command in steps.items():
         document["commands"][name] = _wrapped(Command.model_validate(command), gates, mode)
+        if mode == "simple" and document["commands"][name] != command and name in ("train", "evaluate"):
+            # The driver ends this step where it has the data: what comes after it has nothing to work on.
+            document["commands"] = {
+                key: value for key, value in document["commands"].items() if key in ("prepare", name)
+            }
+            break
     if document["commands"] == state.system.commands.model_dump(mode="json", by_alias=True, exclude_none=True):
         raise UsageError(f"gates.script: no command of system.yaml runs `python {gates.script}`")
     program = System.model_validate({**document, **changes})

@@ -1,13 +1,12 @@
 """The one next action: the command to paste, and why."""
 
-from scaffold.history import branches
-from scaffold.ledger import BRANCH, all_evidence, find_interrupted, find_judged
+from scaffold.ledger import BRANCH, decided_names, find_interrupted, find_judged, tweak_branches
 from scaffold.project import Project
 from scaffold.records.judgement import Word
 from scaffold.records.recipe import Recipe
 from scaffold.repository import Repository
 from scaffold.rules.milestone import next_rung
-from scaffold.states import state_id, state_of_worktree
+from scaffold.states import state_id, worktree_id
 from scaffold.verify import REFERENCE_EDITED
 
 
@@ -40,7 +39,7 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         return "pytest", "the published result is reproduced; tweaks need a git repository"
-    under_way = [name for name in branches(repository) if name.startswith(BRANCH)]
+    under_way = tweak_branches(repository)
     interrupted = find_interrupted(project, repository)
     if interrupted:
         return "scaffold tweak accept", f"accepting {interrupted.name} was interrupted: do it again"
@@ -48,13 +47,12 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
         name = under_way[0]
         return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
     judged = find_judged(project, repository, "HEAD")
-    if judged and state_id(repository, judged) != state_of_worktree(project).id:
+    if judged and state_id(repository, judged) != worktree_id(project):
         return (
             "scaffold tweak start edits",
             "src/ or system.yaml differ from all that was judged: take them along",
         )
-    decided = {evidence.tweak.name for evidence in all_evidence(project)}
-    rung = next_rung(recipe.adaptation.tweaks, decided)
+    rung = next_rung(recipe.adaptation.tweaks, decided_names(project, repository))
     if rung is None:
         return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
     suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]

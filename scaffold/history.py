@@ -66,14 +66,14 @@ def present_branch(repository: Repository) -> str:
 def find_branch(repository: Repository) -> str | None:
     """The branch that is checked out, if one is."""
     try:
-        return repository.call("symbolic-ref", "--quiet", "--short", "HEAD")
+        return repository.call("symbolic-ref", "--quiet", "HEAD").removeprefix("refs/heads/")
     except ProjectError:
         return None
 
 
 def branches(repository: Repository) -> list[str]:
     """Local branches."""
-    return repository.call("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
+    return repository.call("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
 
 
 def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
@@ -91,9 +91,9 @@ def common_ancestor(repository: Repository, first: str, second: str) -> str:
         raise ProjectError(f"{first} and {second} have no commit in common") from error
 
 
-def edited_paths(repository: Repository, paths: Iterable[str] = ()) -> list[str]:
+def edited_paths(repository: Repository) -> list[str]:
     """Tracked paths that differ from the last commit."""
-    listed = repository.call("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--", *paths)
+    listed = repository.call("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     return [line[3:] for line in listed.split("\0") if line]
 
 
@@ -131,8 +131,13 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
     names = list(paths)
     with _index(repository) as env:
         there = [name for name in names if os.path.lexists(repository.folder / name)]
-        if there:
-            repository.call("add", "--all", "--", *there, env=env)
+        files = [name for name in there if not (repository.folder / name).is_dir()]
+        if files:  # they are part of it, whatever is ignored
+            repository.call("add", "--force", "--", *files, env=env)
+        listed = ["ls-files", "--cached", "--others", "--exclude-standard", "--"]
+        folders = [name for name in there if name not in files and repository.call(*listed, name, env=env)]
+        if folders:
+            repository.call("add", "--all", "--", *folders, env=env)
         gone = [name for name in names if name not in there]
         if gone:
             repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
@@ -179,7 +184,7 @@ def merge(repository: Repository, branch: str, message: str) -> None:
         ProjectError: it conflicts, or what is not committed is in its way. Says which paths.
     """
     try:
-        repository.call("merge", "--no-ff", "--no-edit", "--quiet", "-m", message, branch)
+        repository.call("merge", "--no-ff", "--no-edit", "--quiet", "-m", message, f"refs/heads/{branch}")
     except ProjectError as error:
         conflicts = repository.call("diff", "--name-only", "--diff-filter=U").split("\n")
         if conflicts != [""]:
@@ -189,6 +194,18 @@ def merge(repository: Repository, branch: str, message: str) -> None:
                 "or take it all back: git merge --abort",
             ) from error
         raise ProjectError(error.message, hint="commit or stash what is in the way") from error
+
+
+def forward(repository: Repository, commit: str) -> None:
+    """Move the present branch and its files on to a commit that descends from it, or nothing at all.
+
+    Raises:
+        ProjectError: what is not committed is in the way.
+    """
+    try:
+        repository.call("merge", "--ff-only", "--quiet", commit)
+    except ProjectError as error:
+        raise ProjectError(error.message, hint="commit, move or stash what is in the way, then repeat") from error
 
 
 def switch(repository: Repository, branch: str) -> None:
@@ -209,6 +226,12 @@ def join(repository: Repository, tip: str, into: str, message: str) -> str:
     The work tree must be that of `tip`, on whose branch HEAD is. Returns the new commit's id.
     """
     old = repository.call("rev-parse", f"refs/heads/{into}")
+    elsewhere = repository.call("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{into}")
+    if elsewhere:
+        raise ProjectError(
+            f"{into} is checked out in {elsewhere}, whose files would no longer be those of its branch",
+            hint=f"git worktree remove {elsewhere}, or switch it to another branch",
+        )
     tree = repository.call("rev-parse", f"{tip}^{{tree}}")
     made = repository.call("commit-tree", tree, "-p", old, "-p", tip, "-F", "-", stdin=message.encode())
     repository.call("update-ref", "-m", message.split("\n")[0], f"refs/heads/{into}", made, old)

@@ -1,8 +1,9 @@
 """What was tried: declarations, evidence and journal of all tweaks, and which states of the system were judged."""
 
+import re
 from dataclasses import dataclass
 
-from scaffold.errors import ProjectError
+from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.history import branches, find_branch, is_ancestor
 from scaffold.person import sign
 from scaffold.project import Project, load_recipe, load_yaml, read_record, read_text, write_record, write_text
@@ -11,6 +12,9 @@ from scaffold.records.parsing import parse_record
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.repository import Repository
 from scaffold.states import state_id
+
+TWEAK_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""What a tweak may be called."""
 
 BRANCH = "tweak/"
 """What the branch of a tweak starts with."""
@@ -25,6 +29,7 @@ def find_tweak(project: Project) -> Tweak | None:
         ProjectError: there are several.
         BrokenFileError: a declaration, or its evidence, is broken.
     """
+    _refuse_deleted(project)
     under_way = [tweak for tweak in declared_tweaks(project) if _decision(project, tweak) is None]
     if len(under_way) > 1:
         names = ", ".join(tweak.name for tweak in under_way)
@@ -33,6 +38,18 @@ def find_tweak(project: Project) -> Tweak | None:
             hint="one change at a time: scaffold tweak drop NAME, or take its branch out of this one",
         )
     return under_way[0] if under_way else None
+
+
+def _refuse_deleted(project: Project) -> None:
+    """Raise ProjectError if a declaration or evidence is committed and gone: without it a tweak looks undecided."""
+    repository = Repository(project.root)
+    if repository.find_id("HEAD") is None:
+        return
+    gone = repository.call("ls-files", "-z", "--deleted", "--", "tweaks", "evidence").split("\0")[:-1]
+    if gone:
+        raise ProjectError(
+            f"{', '.join(gone[:5])} missing, though committed", hint=f"git checkout -- {' '.join(gone[:5])}"
+        )
 
 
 def find_interrupted(project: Project, repository: Repository) -> Tweak | None:
@@ -60,12 +77,25 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
         BrokenFileError: it is not evidence.
     """
     path = project.evidence / f"tweak-{name}.json"
-    return read_record(ChangeEvidence, path) if path.exists() else None
+    if not path.exists():
+        return None
+    evidence = read_record(ChangeEvidence, path)
+    try:
+        ChangeJudgement.from_mapping(evidence.judgement)
+    except (ValueError, KeyError, TypeError) as error:
+        problem = Problem(source=path.name, line=1, where="judgement", message=f"is none: {error}")
+        raise BrokenFileError(path.name, [problem], hint="scaffold verify") from error
+    if (evidence.tweak.name, evidence.milestone) != (name, f"tweak-{name}"):
+        problem = Problem(
+            source=path.name, line=1, where="tweak.name", message=f"is {evidence.tweak.name!r}, not {name!r}"
+        )
+        raise BrokenFileError(path.name, [problem], hint=f"restore it: git checkout -- {path}")
+    return evidence
 
 
 def write_change(project: Project, evidence: ChangeEvidence) -> None:
     """Write a tweak's evidence, sealed."""
-    write_record(evidence.sealed(), project.evidence / f"{evidence.milestone}.json")
+    write_record(evidence.sealed(), project.evidence / f"tweak-{evidence.tweak.name}.json")
 
 
 def accepted(project: Project) -> list[ChangeEvidence]:
@@ -86,38 +116,47 @@ def last_accepted(project: Project) -> ChangeEvidence | None:
     return found[-1] if found else None
 
 
-def claim_tweak(project: Project, name: str) -> None:
+def claim_tweak(project: Project, tweak: Tweak) -> None:
     """Remember that this tweak was started here, by this person: what it runs needs no consent."""
-    write_text(project.state / "own" / name, _own_mark(project, name))
+    write_text(project.state / "own" / tweak.name, _own_mark(project, tweak))
 
 
-def is_own_tweak(project: Project, name: str) -> bool:
+def is_own_tweak(project: Project, tweak: Tweak) -> bool:
     """Whether it was."""
-    path = project.state / "own" / name
-    return path.is_file() and read_text(path) == _own_mark(project, name)
+    path = project.state / "own" / tweak.name
+    return path.is_file() and read_text(path) == _own_mark(project, tweak)
 
 
-def _own_mark(project: Project, name: str) -> str:
-    return sign(f"tweak {name} of {project.root}")
+def forget_tweak(project: Project, tweak: Tweak) -> None:
+    """It is decided: another one of its name would not be the person's own."""
+    (project.state / "own" / tweak.name).unlink(missing_ok=True)
+
+
+def _own_mark(project: Project, tweak: Tweak) -> str:
+    return sign(f"tweak {tweak.name} of {project.root} from {tweak.before}")
+
+
+def tweak_branches(repository: Repository) -> list[str]:
+    """Branches of tweaks under way; a name that no tweak can have is somebody's other branch."""
+    return [name for name in branches(repository) if re.fullmatch(rf"{BRANCH}{TWEAK_NAME}", name)]
 
 
 def find_judged(project: Project, repository: Repository, tip: str) -> str | None:
     """The newest commit on a branch's own line whose state was judged: the first `src/`, or one that was accepted."""
-    listed = repository.call("log", "--format=%H", "--diff-filter=A", "--first-parent", "-m", tip, "--", "system.yaml")
-    begun = listed.split()
+    begun = repository.call("log", "--format=%H", "--diff-filter=A", tip, "--", "system.yaml").split()
     if not begun:
         return None
     judged = {evidence.accepted_state for evidence in accepted(project)} | {state_id(repository, begun[-1])}
     line = repository.call("rev-list", "--first-parent", tip, f"^{begun[-1]}").split()
-    return next((commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged), None)
+    return next((commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged), begun[-1])
 
 
 def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
     """The commit whose state a tweak is compared with: the newest judged one of its home that it contains."""
     home = find_home(repository, tweak)
-    if home is None or not is_ancestor(repository, home, "HEAD") or find_branch(repository) == home:
+    if home is None or not is_ancestor(repository, f"refs/heads/{home}", "HEAD") or find_branch(repository) == home:
         return tweak.before
-    return find_judged(project, repository, home) or tweak.before
+    return find_judged(project, repository, f"refs/heads/{home}") or tweak.before
 
 
 def find_home(repository: Repository, tweak: Tweak) -> str | None:
@@ -131,7 +170,7 @@ def find_home(repository: Repository, tweak: Tweak) -> str | None:
         for name in there
         if name not in (*VENDOR_BRANCHES, present)
         and not name.startswith(BRANCH)
-        and is_ancestor(repository, tweak.before, name)
+        and is_ancestor(repository, tweak.before, f"refs/heads/{name}")
     ]
     return others[0] if len(others) == 1 else None
 
@@ -158,7 +197,7 @@ def record_paths(tweak: Tweak) -> tuple[str, str, str]:
     return f"tweaks/{tweak.name}.yaml", f"evidence/{tweak.milestone}.json", f"journal/{tweak.name}.md"
 
 
-def write_page(project: Project, tweak: Tweak, evidence: ChangeEvidence | None) -> None:
+def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
     """A page of the journal: what was tried, and what it showed. A file a tweak, so that clones never conflict."""
     lines = [f"# {tweak.name}", "", f"- kind: {tweak.kind}", f"- expected: {tweak.expect or 'nothing was said'}"]
     if evidence is None:
@@ -171,7 +210,14 @@ def write_page(project: Project, tweak: Tweak, evidence: ChangeEvidence | None) 
         lines += [f"- cost: {evidence.cost_s:.0f} s of runs", f"- decision: {evidence.decision} ({evidence.made[:10]})"]
         if evidence.because:
             lines.append(f"- because: {evidence.because}")
-    write_text(project.journal / f"{tweak.name}.md", "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
+
+
+def decided_names(project: Project, repository: Repository) -> set[str]:
+    """Tweaks that were accepted or dropped, also those that were dropped before anything was judged."""
+    names = {evidence.tweak.name for evidence in all_evidence(project) if evidence.decision}
+    dropped = repository.call("for-each-ref", "--format=%(refname:lstrip=3)", "refs/tags/dropped").split()
+    return names | set(dropped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +247,9 @@ def list_tweaks(project: Project) -> list[Listed]:
             )
         )  # fmt: skip
     known = {row.name for row in rows}
+    for name in decided_names(project, repository) - known:
+        known.add(name)
+        rows.append(Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged"))
     for tweak in _open_tweaks(project, repository):
         if tweak.name not in known:
             known.add(tweak.name)
@@ -216,10 +265,9 @@ def list_tweaks(project: Project) -> list[Listed]:
 
 def _open_tweaks(project: Project, repository: Repository) -> list[Tweak]:
     found = list(declared_tweaks(project))
-    for branch in branches(repository):
-        if branch.startswith(BRANCH):
-            path = f"tweaks/{branch.removeprefix(BRANCH)}.yaml"
-            blob = repository.find_id(f"refs/heads/{branch}:{path}")
-            if blob:
-                found.append(parse_record(Tweak, repository.read_blob(blob).decode(errors="replace"), source=path))
+    for branch in tweak_branches(repository):
+        path = f"tweaks/{branch.removeprefix(BRANCH)}.yaml"
+        blob = repository.find_id(f"refs/heads/{branch}:{path}")
+        if blob:
+            found.append(parse_record(Tweak, repository.read_blob(blob).decode(errors="replace"), source=path))
     return found

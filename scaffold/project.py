@@ -131,6 +131,10 @@ def find_project(start: Path) -> Project:
         if any(there) and (folder / "reference").is_dir() and (folder / ".git").exists():
             missing = "milestones.yaml" if there[0] else "recipe.yaml"
             raise ProjectError(f"{folder / missing} is missing", hint=f"git checkout -- {missing}")
+        head = folder / ".git" / "HEAD"
+        for branch in ("reference", "template"):
+            if head.is_file() and head.read_text(errors="replace").strip() == f"ref: refs/heads/{branch}":
+                raise ProjectError(f"{folder} is on the vendor branch {branch}", hint="git switch main")
     raise ProjectError(
         f"{start} is not in a project: no folder above it has recipe.yaml and milestones.yaml",
         hint="cd into a project, or make one: mlloop-new my-project",
@@ -164,7 +168,8 @@ def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
     try:
         return parse_record(record, read_text(path), source=path.name)
     except BrokenFileError as error:
-        error.hint = f"correct it, or restore what was committed: git checkout -- {path.name}"
+        shown = os.path.relpath(path)
+        error.hint = f"correct it, or restore what was committed: git checkout -- {shown}"
         raise
 
 
@@ -204,9 +209,14 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
         raise BrokenFileError(path.name, problems, hint=f"restore it: git checkout -- {path}") from error
 
 
+def record_text(record: "Record") -> str:
+    """A record as JSON."""
+    return json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
+
+
 def write_record(record: "Record", path: Path) -> None:
     """Write a record as JSON, whole or not at all."""
-    write_text(path, json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n")
+    write_text(path, record_text(record))
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -87,6 +87,9 @@ def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: in
         lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
     findings = judgement.findings
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
+    for row, finding in zip(rows, findings, strict=True):
+        if finding.question == "watched" and judgement.kind != "neutral":
+            row[-1] = finding.reason.partition(" by ")[0]  # moved, or not: whether it should have is not asked
     colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
     lines += ["", *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])), ""]
     for finding in findings:

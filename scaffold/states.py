@@ -51,6 +51,11 @@ def state_of_worktree(project: Project) -> State:
     return unpack(project, repository, tree_of_worktree(repository, PATHS))
 
 
+def worktree_id(project: Project) -> str:
+    """The id of the state in the work tree, without unpacking it."""
+    return tree_of_worktree(Repository(project.root), PATHS)
+
+
 def state_id(repository: Repository, commit: str) -> str:
     """The id of the state that a commit holds, without unpacking it."""
     return tree_of_commit(repository, commit, PATHS)
@@ -60,7 +65,10 @@ def unpack(project: Project, repository: Repository, state: str) -> State:
     """Unpack the state with this id."""
     tree = repository.find_id(f"{state}:src")
     if tree is None or repository.find_id(f"{state}:system.yaml") is None:
-        raise ProjectError("there is no src/ with a system.yaml here", hint="scaffold tweak start NAME makes them")
+        raise ProjectError(
+            "there is no src/ with a system.yaml here",
+            hint="bring them back: git checkout -- src system.yaml; the first scaffold tweak start NAME makes them",
+        )
     folder = project.state / "states" / state
     if not folder.is_dir() or content_id(folder) != state:  # not there, or not what its name says
         remove(folder)

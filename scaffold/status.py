@@ -288,7 +288,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
     from scaffold.change import find_stale_change
     from scaffold.ledger import find_tweak, read_change, state_before
     from scaffold.repository import Repository
-    from scaffold.states import state_id, state_of_worktree
+    from scaffold.states import state_id, worktree_id
 
     tweak = find_tweak(project)
     if tweak is None:
@@ -302,7 +302,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
     reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
     return TweakStatus(
         name=tweak.name, kind=tweak.kind, expect=tweak.expect,
-        changed=not known or state_id(repository, before) != state_of_worktree(project).id,
+        changed=not known or state_id(repository, before) != worktree_id(project),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
         word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
     )  # fmt: skip

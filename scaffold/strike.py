@@ -7,11 +7,12 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
+from scaffold.begin import tree_with_files
 from scaffold.catalogue import data_dir
 from scaffold.errors import ProjectError
-from scaffold.history import commit, edited_paths, present_branch, project_repository
+from scaffold.history import edited_paths, forward, present_branch, project_repository
 from scaffold.ledger import VENDOR_BRANCHES, accepted, find_tweak
-from scaffold.project import Project, load_recipe, load_yaml, read_text, write_text
+from scaffold.project import Project, load_recipe, load_yaml, read_text
 from scaffold.records.program import FileDataset, Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -67,18 +68,12 @@ def strike_scaffold(project: Project) -> Struck:
         files["evidence/system.yaml"] = read_text(project.system)
     files |= {file.relative_to(aside).as_posix(): read_text(file) for file in list_files(aside)}
     shutil.rmtree(aside)
-    removed = [name for name in _REMOVED if (project.root / name).exists()]
-    for name, text in files.items():
-        write_text(project.root / name, text)
-    for name in removed:
-        path = project.root / name
-        if name not in files:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    commit(repository, [*files, *removed], "Strike the scaffold: plain tests, plain requirements\n")
-    return Struck(
-        removed=tuple(name for name in removed if name not in files), written=tuple(files),
-        commit=repository.call("rev-parse", "HEAD"),
-    )  # fmt: skip
+    removed = [name for name in _REMOVED if name not in files and repository.find_id(f"HEAD:{name}")]
+    tree = tree_with_files(repository, files, without=removed)
+    message = b"Strike the scaffold: plain tests, plain requirements\n"
+    made = repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message)
+    forward(repository, made)  # git itself refuses to write over what is untracked, or through a link
+    return Struck(removed=tuple(removed), written=tuple(files), commit=made)
 
 
 def _tree(program: Program) -> str:
@@ -99,11 +94,12 @@ def _data(program: Program) -> list[str]:
 
 
 def _requirements(project: Project) -> str:
-    """The packages with their hashes, as pip reads them."""
+    """The packages by version, as any index has them: a build of a version (2.13.0+cpu) is that version."""
     lock = project.system_source.lock if project.system_source.lock.exists() else project.lock
     if not lock.exists():
         return ""
-    return "".join(f"{line}\n" for line in read_text(lock).splitlines() if line and not line.startswith("#"))
+    lines = [line.removesuffix(" \\").partition(" --hash")[0] for line in read_text(lock).splitlines()]
+    return "".join(f"{re.sub(r'[+][A-Za-z0-9.]+', '', line)}\n" for line in lines if line[:1].isalnum())
 
 
 def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[str, Any]:
@@ -155,7 +151,10 @@ def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
         else {},
         "values": dict(program.hyperparameters),
         "seed_variable": program.seeds.variable,
-        "metrics": {m["name"]: {"read": m["read"], "take": m["take"]} for m in document["metrics"]},
+        "metrics": {
+            metric.name: {"read": raw["read"], "take": raw["take"], "scale": metric.scale}
+            for metric, raw in zip(program.metrics, document["metrics"], strict=True)
+        },
         "data": {d.place: d.file for d in program.datasets if isinstance(d, FileDataset) and not d.unpack},
         "missing_data": [d.place for d in program.placed_datasets() if not isinstance(d, FileDataset) or d.unpack],
         "recipe": recipe.id,

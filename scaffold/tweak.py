@@ -14,6 +14,8 @@ from scaffold.history import (
     branches,
     commit,
     common_ancestor,
+    find_branch,
+    forward,
     is_ancestor,
     join,
     merge,
@@ -23,6 +25,7 @@ from scaffold.history import (
 )
 from scaffold.ledger import (
     BRANCH,
+    TWEAK_NAME,
     VENDOR_BRANCHES,
     accepted,
     claim_tweak,
@@ -30,16 +33,20 @@ from scaffold.ledger import (
     find_interrupted,
     find_judged,
     find_tweak,
+    forget_tweak,
     is_own_tweak,
     last_accepted,
+    page_of,
     read_change,
     record_paths,
     require_home,
     state_before,
+    tweak_branches,
     write_change,
-    write_page,
 )
-from scaffold.project import Project, load_recipe, load_yaml
+from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text, write_text
+from scaffold.records.evidence import MetricValue
+from scaffold.records.fields import Scalar
 from scaffold.records.judgement import ChangeJudgement
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe, SuggestedTweak
@@ -53,6 +60,9 @@ from scaffold.verify import load_calibration
 _HEAD = """\
 # Tweak {name}: what it is to do, and how it is judged. Declared before its runs, which a later edit makes stale.
 """
+_LEAST_VALUES = 3
+"""Runs whose standard deviation says anything at all."""
+
 _MARGIN_SD = 0.5
 """The default margin, in seed standard deviations: a loss that small hides in the noise of any one run, and ten of
 them are five standard deviations."""
@@ -106,7 +116,9 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     made_src = not project.system.exists()
     program = recipe if made_src else load_yaml(System, project.system)
     rule = _rule(project, recipe, wish, [metric.name for metric in program.metrics])
-    probes = {}
+    probes: dict[str, Scalar] = dict(suggestion.probes) if suggestion and kind == "cheaper" else {}
+    if wish.probes and kind != "cheaper":
+        raise UsageError(f"--probe is for a tweak of kind cheaper, {name} is of kind {kind}")
     for key, text in (wish.probes or {}).items():
         if key not in program.hyperparameters:
             known = ", ".join(program.hyperparameters) or "none"
@@ -126,13 +138,13 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     tip = repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode())
     repository.call("branch", "--no-track", f"{BRANCH}{name}", tip)
     switch(repository, f"{BRANCH}{name}")
-    claim_tweak(project, name)
+    claim_tweak(project, tweak)
     carried = repository.changed_paths(PATHS)
     return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=tuple(carried))
 
 
 def _refuse_start(project: Project, repository: Repository, home: str, name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 60:
+    if not re.fullmatch(TWEAK_NAME, name) or len(name) > 60:
         raise UsageError(f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at most 60")
     under_way = find_tweak(project)
     if under_way:
@@ -161,12 +173,12 @@ def _rule(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> C
     if wish.margin is not None:
         margin, reason = wish.margin, "as was asked for"
     else:
-        margin, reason = default_margin(project, recipe, metric, last)
+        margin, reason = default_margin(project, recipe, metric)
     pairs = {} if wish.pairs is None else {"max_pairs": wish.pairs}
     return ChangeRule(metric=metric, margin=margin, margin_reason=reason, **pairs)
 
 
-def default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEvidence | None) -> tuple[float, str]:
+def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float, str]:
     """The smallest difference of a metric that matters, where nobody has said: with its reason.
 
     Raises:
@@ -176,13 +188,8 @@ def default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEv
     on_other_data = any(e.tweak.kind == "data" for e in accepted(project))
     if declared and not on_other_data:
         return declared.value, declared.reason
-    calibration = load_calibration(project, recipe)
-    values = [run.metrics[metric] for run in calibration.runs if metric in run.metrics] if calibration else []
-    whose = "calibration runs"
-    if (on_other_data or not values) and last:
-        values = [run.metrics[metric] for run in last.change.runs if metric in run.metrics]
-        whose = f"runs of tweak {last.tweak.name}"
-    if len(values) < 3:
+    values, whose = _spread(project, recipe, metric)
+    if len(values) < _LEAST_VALUES:
         raise UsageError(
             f"nothing says how much {metric} varies from seed to seed, so what is a small difference is yours to say",
             hint="--margin VALUE, in the metric's unit",
@@ -193,10 +200,25 @@ def default_margin(project: Project, recipe: Recipe, metric: str, last: ChangeEv
     return float(f"{_MARGIN_SD * law.sd:.3g}"), f"half a standard deviation of {len(values)} {whose}"
 
 
+def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricValue], str]:
+    """Values of a metric over seeds, and whose: the calibration runs', or on other data those of an accepted tweak."""
+    done = accepted(project)
+    newest = max((index for index, e in enumerate(done) if e.tweak.kind == "data"), default=None)
+    calibration = load_calibration(project, recipe)
+    values = [run.metrics[metric] for run in calibration.runs if metric in run.metrics] if calibration else []
+    if newest is None and values:
+        return values, "calibration runs"
+    for evidence in reversed(done[newest or 0 :]):
+        found = [run.metrics[metric] for run in evidence.change.runs if metric in run.metrics]
+        if len(found) >= _LEAST_VALUES:
+            return found, f"runs of tweak {evidence.tweak.name}"
+    return [], ""
+
+
 def _require_tweak(project: Project, repository: Repository) -> Tweak:
     tweak = find_tweak(project)
     if tweak is None:
-        others = [name for name in branches(repository) if name.startswith(BRANCH)]
+        others = [name for name in tweak_branches(repository) if name != find_branch(repository)]
         raise ProjectError(
             "no tweak is under way here",
             hint=f"git switch {others[0]}" if others else "scaffold tweak start NAME",
@@ -221,6 +243,11 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
         ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason was given; its home
             has another system by now; merging conflicts.
     """
+    with only_one(project):  # not while runs of it are being made
+        return _accept(project, because)
+
+
+def _accept(project: Project, because: str) -> Decided:
     repository = project_repository(project.root)
     tweak = find_interrupted(project, repository) or _require_tweak(project, repository)
     branch = present_branch(repository)
@@ -241,7 +268,7 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
     home = require_home(repository, tweak)
     if branch != home:
         _refuse_moved_home(project, repository, tweak, home, evidence, because)
-        if not is_ancestor(repository, home, "HEAD"):
+        if not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
             merge(repository, home, f"Merge {home} into {branch}")
     _refuse_unsaved(repository)
     state = state_of_worktree(project)
@@ -249,7 +276,7 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
         update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
     )
     write_change(project, kept)
-    write_page(project, tweak, kept)
+    write_text(project.journal / f"{tweak.name}.md", page_of(tweak, kept))
     commit(
         repository, (*PATHS, *record_paths(tweak)), f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
     )
@@ -261,8 +288,9 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
     repository.set_tag(f"milestone/{tweak.milestone}", made)
     if branch != home:
         repository.call("branch", "-D", "--quiet", branch)
-    if is_own_tweak(project, tweak.name):
+    if is_own_tweak(project, tweak):
         approve_program(state.system, state.source.folder, state.tree, f"tweak {tweak.name}")
+    forget_tweak(project, tweak)
     return Decided(tweak=tweak, evidence=read_change(project, tweak.name), home=home, commit=made)
 
 
@@ -270,8 +298,8 @@ def _refuse_moved_home(
     project: Project, repository: Repository, tweak: Tweak, home: str, evidence: ChangeEvidence, because: str
 ) -> None:
     """Raise ProjectError if what the tweak was compared with is no longer what it would be merged into."""
-    parted = common_ancestor(repository, home, "HEAD")
-    moved = state_id(repository, home) != state_id(repository, parted)
+    parted = common_ancestor(repository, f"refs/heads/{home}", "HEAD")
+    moved = state_id(repository, f"refs/heads/{home}") != state_id(repository, parted)
     if moved:
         raise ProjectError(
             f"{home} has another system by now than the one that tweak {tweak.name} started from",
@@ -297,6 +325,11 @@ def drop_tweak(project: Project) -> Decided:
     Raises:
         ProjectError: what is not committed elsewhere in the project is in the way.
     """
+    with only_one(project):  # not while runs of it are being made
+        return _drop(project)
+
+
+def _drop(project: Project) -> Decided:
     repository = project_repository(project.root)
     tweak = _require_tweak(project, repository)
     branch = present_branch(repository)
@@ -310,14 +343,15 @@ def drop_tweak(project: Project) -> Decided:
     commit(repository, (*PATHS, *record_paths(tweak)), f"Drop {tweak.milestone}: its last state\n")
     repository.set_tag(f"dropped/{tweak.name}", "HEAD")
     switch(repository, home)
-    word = "before it was judged"
+    word, files = "before it was judged", {}
     if evidence is not None:
-        evidence = evidence.model_copy(update={"decision": "dropped"})
-        write_change(project, evidence)
+        evidence = evidence.model_copy(update={"decision": "dropped"}).sealed()
+        files[f"evidence/{tweak.milestone}.json"] = record_text(evidence)
         word = ChangeJudgement.from_mapping(evidence.judgement).word.value
-    write_page(project, tweak, evidence)
-    commit(
-        repository, record_paths(tweak)[1:], f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
-    )
+    files[f"journal/{tweak.name}.md"] = page_of(tweak, evidence)
+    told = f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
+    tree = tree_with_files(repository, files)
+    forward(repository, repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=told.encode()))
+    forget_tweak(project, tweak)
     repository.call("branch", "-D", "--quiet", branch)
     return Decided(tweak=tweak, evidence=evidence, home=home, commit=repository.call("rev-parse", "HEAD"))

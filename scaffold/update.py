@@ -3,6 +3,7 @@
 Both arrive on a vendor branch and are merged as git merges; what the person changed stays theirs.
 """
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from scaffold.catalogue import data_dir
 from scaffold.consent import is_ours
 from scaffold.create import FALLBACK_AUTHOR, template_data, template_message, vendor_author, vendor_message
 from scaffold.errors import ProjectError, UsageError
-from scaffold.history import changed_entries, is_ancestor, merge, present_branch, project_repository
+from scaffold.history import changed_entries, forward, is_ancestor, merge, present_branch, project_repository
 from scaffold.ledger import VENDOR_BRANCHES, find_tweak
 from scaffold.project import Project, load_recipe, read_text
 from scaffold.records.parsing import parse_record
@@ -45,12 +46,14 @@ def update_template(project: Project) -> Updated:
     name = repository.call("show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip).strip()
     tree = _rendered(project, repository, recipe, name or project.root.name, tip)
     changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
+    merged = repository.call("merge-base", tip, "HEAD")
     if changed:
         author = person() or FALLBACK_AUTHOR
         tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
     repository.call("update-ref", "refs/heads/template", tip)
     if not is_ancestor(repository, tip, "HEAD"):
         merge(repository, "template", f"Merge the template of mlloop-new {scaffold.__version__}")
+        changed = tuple(changed_entries(repository, f"{merged}^{{tree}}", tree))
     return Updated(version=scaffold.__version__, changed=changed)
 
 
@@ -135,6 +138,11 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     refuse_unsafe(repository, repository.entries(tree))
     text = _with_pin(read_text(project.recipe), reference, revision, tree)
     renewed = parse_record(Recipe, text, source="recipe.yaml")
+    pinned = renewed.reference
+    if not isinstance(pinned, GitReference) or (pinned.revision, pinned.tree) != (revision, tree):
+        raise ProjectError(
+            "recipe.yaml is written in a way in which its pin cannot be changed", hint="write it by hand"
+        )
     check_patched(renewed, project.root, repository, tree)
     root_index(repository).unlink(missing_ok=True)
     older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
@@ -145,10 +153,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     whole = tree_with_files(repository, {"recipe.yaml": text}, {"reference": tree})
     message = f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be made again.\n"
     made = repository.call("commit-tree", whole, "-p", "HEAD", "-p", newer, "-F", "-", stdin=message.encode())
-    try:
-        repository.call("merge", "--ff-only", "--quiet", made)
-    except ProjectError as error:
-        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
+    forward(repository, made)
     repository.call("update-ref", "refs/heads/reference", newer)
     upstream = changed_entries(repository, reference.tree, tree)
     own = changed_entries(repository, reference.tree, "HEAD:src") if repository.find_id("HEAD:src") else {}
@@ -163,5 +168,5 @@ def _with_pin(text: str, reference: GitReference, revision: str, tree: str) -> s
     start = text.index("reference:")
     head, block = text[:start], text[start:]
     for old, new in ((reference.revision, revision), (reference.tree, tree)):
-        block = block.replace(old, new, 1)
+        block = re.sub(rf"^([^#\n]*){old}", rf"\g<1>{new}", block, count=1, flags=re.MULTILINE)
     return head + block

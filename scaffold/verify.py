@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from scaffold.environment import ReadyEnvironment, lock_fits
-from scaffold.errors import BrokenFileError
+from scaffold.errors import BrokenFileError, Problem
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, read_record, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
@@ -192,7 +192,16 @@ def read_evidence(project: Project) -> Evidence | None:
     Raises:
         BrokenFileError: it is not evidence.
     """
-    return read_record(Evidence, project.reproduction) if project.reproduction.exists() else None
+    if not project.reproduction.exists():
+        return None
+    evidence = read_record(Evidence, project.reproduction)
+    try:
+        Judgement.from_mapping(evidence.judgement)
+    except (ValueError, KeyError, TypeError) as error:
+        name = project.reproduction.name
+        problem = Problem(source=name, line=1, where="judgement", message=f"is none: {error}")
+        raise BrokenFileError(name, [problem], hint=f"restore it: git checkout -- evidence/{name}") from error
+    return evidence
 
 
 def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgement:
@@ -205,8 +214,6 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgeme
     runs: tuple[JudgedRun, ...] = evidence.runs
     fresh = judge(recipe, runs, load_calibration(project, recipe), stored.deviations)
     if fresh.word is not stored.word:
-        from scaffold.errors import Problem
-
         message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
         problem = Problem(source="evidence/reproduce.json", line=1, where="judgement", message=message)
         raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")

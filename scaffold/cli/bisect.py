@@ -68,7 +68,7 @@ def _print(found: "Bisected") -> None:
         last = found.compared[-1]
         told = f"{found.metric} was lost by {plain(found.step)}: {last.effect:+.3g}"
         click.echo("\n".join(wrap(told, width())))
-        click.echo(f"  Next       {paint(f'git show {(found.commit or str())[:10]}', 'cyan')}")
+        click.echo(f"  Next       {paint(f'git show -m --first-parent {(found.commit or str())[:10]}', 'cyan')}")
     if found.note:
         click.echo(f"  {found.note}")
     if not found.certain:

@@ -17,13 +17,15 @@ from scaffold.cli.terminal import paint_for, print_json, width
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(*, yes: bool, as_json: bool) -> int:
     """Ask, take it down, say what stays."""
+    from scaffold.errors import UsageError
     from scaffold.project import find_project
     from scaffold.report import wrap
     from scaffold.strike import strike_scaffold
 
     project = find_project(Path.cwd())
-    may_ask = not as_json and sys.stdin.isatty() and sys.stderr.isatty()
-    if not yes and may_ask and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
+    if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise UsageError("nobody is here to ask whether the scaffold shall come down", hint="scaffold strike --yes")
+    if not yes and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
         raise click.Abort
     struck = strike_scaffold(project)
     if as_json:

@@ -147,6 +147,13 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
         click.echo(f"  {plain(error.hint)}", err=True)
 
 
+def require_one_line(option: str, text: str) -> str:
+    """A text for the record, as it is; raises UsageError for one that no line of a file may hold."""
+    if not text.isprintable():
+        raise UsageError(f"{option}: must be one line without control characters")
+    return text
+
+
 def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE, several times.
 

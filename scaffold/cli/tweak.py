@@ -48,7 +48,7 @@ def start(
     bound: str | None, bound_source: str, probes: tuple[str, ...], because: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Open it, say what to edit."""
-    from scaffold.cli.terminal import parse_settings
+    from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
     from scaffold.project import find_project
     from scaffold.status import require_reproduced
@@ -56,6 +56,8 @@ def start(
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
+    for option, text in (("--expect", expect), ("--because", because), ("--bound-source", bound_source)):
+        require_one_line(option, text)
     project = find_project(Path.cwd())
     if not because:
         require_reproduced(project)
@@ -99,6 +101,8 @@ def _print_started(started: "Started") -> None:
     lines = []
     if started.made_src:
         lines.append("Made       src/, a copy of the reference, and system.yaml, which says how it runs")
+        told = "runs of src/ give each kind of random draw a stream of its own: other numbers at one seed, the same law"
+        lines.append(f"Streams    {told}")
     rule = tweak.rule
     lines += [
         f"Tweak      {tweak.name} ({tweak.kind}), branch tweak/{tweak.name}, from {tweak.before[:7]} of {tweak.home}",
@@ -106,6 +110,10 @@ def _print_started(started: "Started") -> None:
     ]
     if started.suggestion:
         lines.append(f"Change     {plain(started.suggestion.change)}")
+    if tweak.probes:
+        lines.append(f"Probes     {', '.join(f'{name}={value}' for name, value in tweak.probes.items())}")
+    if tweak.kind == "data":
+        lines.append("Gates      system.yaml must say under `gates:` how the simplest models are measured")
     if started.carried:
         lines.append(f"Carried    your edits of {', '.join(started.carried[:5])}")
     for line in lines:
@@ -122,11 +130,12 @@ def _print_started(started: "Started") -> None:
 @click.option("--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record.")
 def accept(*, because: str, as_json: bool) -> int:
     """Merge, tag, write the record."""
+    from scaffold.cli.terminal import require_one_line
     from scaffold.project import find_project
     from scaffold.tweak import accept_tweak
 
     project = find_project(Path.cwd())
-    _print_decided(accept_tweak(project, because), "accepted", as_json)
+    _print_decided(accept_tweak(project, require_one_line("--because", because)), "accepted", as_json)
     return 0
 
 

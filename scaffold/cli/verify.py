@@ -105,8 +105,19 @@ def _print_change(
 ) -> None:
     if as_json:
         parts = [part.model_dump(mode="json") for part in evidence.parts]
-        told = {"tweak": evidence.tweak.name, "parts": parts, "cost_s": evidence.cost_s, "note": note}
-        print_json({**judgement.as_mapping(), "reason": judgement.reason, **told})
+        told = {
+            "tweak": evidence.tweak.name,
+            "margin": evidence.tweak.rule.margin,
+            "parts": parts,
+            "cost_s": evidence.cost_s,
+            "note": note,
+        }
+        mapping = judgement.as_mapping()
+        mapping["findings"] = [
+            {**found, "effect": finding.effect}
+            for found, finding in zip(mapping["findings"], judgement.findings, strict=True)
+        ]
+        print_json({**mapping, "reason": judgement.reason, **told})
         return
     from scaffold.report import format_change, format_next
 

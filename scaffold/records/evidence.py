@@ -122,6 +122,7 @@ class JudgedRun(Record):
     )
     wall_time_s: float
     cpu_time_s: float = Field(default=0.0, description="of all its processes; 0 where nobody measured it")
+    threads: int = Field(default=0, description="that it was told to use; 0 where nobody noted it")
     machine: Machine
     environment: EnvironmentUsed
     confinement: Confinement = Confinement()

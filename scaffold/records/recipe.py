@@ -52,6 +52,9 @@ class SuggestedTweak(Record):
     kind: Kind
     change: Text
     why: Text
+    probes: Mapping[Name, Scalar] = Field(
+        default={}, description="kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+    )
 
 
 class SuggestedRewrite(Record):

@@ -24,6 +24,9 @@ from scaffold.rules.sample import Law, equality_tolerance, t_quantile
 _LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
 """Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to speak of."""
 
+_COARSE = ("fraction", "percent")
+"""Units whose values lie on a grid of one example."""
+
 _LOST_CORRELATION = 0.2
 """Below it pairs save less than a fifth of the runs, at the cost of degrees of freedom."""
 
@@ -74,7 +77,7 @@ def judge_change(
         remarks: what else is to be known.
     """
     judged = next(metric for metric in metrics if metric.name == rule.metric)
-    identical = _identical(metrics, pairs, deterministic)
+    identical = are_identical(metrics, pairs, deterministic)
     change = _same(judged, pairs) if identical else _judge_metric(judged, pairs, rule, deterministic=deterministic)
     findings = [change]
     if not identical:
@@ -103,7 +106,8 @@ def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_
         return cost is not Word.UNDECIDED and (has_probes or judgement.word is not Word.UNDECIDED)
     if judgement.kind == "improve" and judgement.word is Word.NO_DIFFERENCE:
         return cost is not Word.UNDECIDED
-    return judgement.word is not Word.UNDECIDED or any(f.word is Word.UNEXPECTED for f in judgement.findings)
+    has_moved = any(f.question == "watched" and f.word is Word.UNEXPECTED for f in judgement.findings)
+    return judgement.word is not Word.UNDECIDED or has_moved
 
 
 def judge_differences(
@@ -178,10 +182,14 @@ def _quantum(values: Sequence[float], half_digit: float) -> float:
     return max(smallest if is_grid else 0.0, 2 * half_digit)
 
 
-def _identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:
-    """Every metric of every pair agrees to the last digit, and other seeds give other values."""
+def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:
+    """Every metric of every pair agrees to the last digit, one of them such that this is no chance.
+
+    Shares of examples agree by chance; a loss or a norm that differs from seed to seed does not.
+    """
     same = all(a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics)
-    differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in metrics)
+    fine = [m for m in metrics if m.unit not in _COARSE]
+    differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in fine)
     return same and (deterministic or (len(pairs) > 1 and differ))
 
 
@@ -263,28 +271,48 @@ def _watch(metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, others: int,
 
 
 def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
-    """Time of a run, as the ratio of after to before."""
+    """Time of a run, as the ratio of after to before; BETTER if at least `_CHEAPER` of it is surely saved.
+
+    Runs with another number of threads take another processor time for the same work, and are left out.
+    """
     name = "cpu_time_s" if device == "cpu" else "wall_time_s"
-    before, after = ([max(getattr(both[side], name), 1e-3) for both in pairs] for side in (0, 1))
-    word, used, interval, more = judge_differences(
-        [math.log(value) for value in before], [math.log(value) for value in after], higher_is_better=False,
-        margin=-math.log1p(-_CHEAPER), alpha=rule.alpha, beta=rule.beta, max_pairs=rule.max_pairs,
-    )  # fmt: skip
-    ratio = math.exp(math.fsum(math.log(b / a) for a, b in zip(before, after, strict=True)) / len(pairs))
+    alike = [(a, b) for a, b in pairs if a.threads == b.threads]
+    if not alike:
+        return Finding(question="cost", metric=name, word=Word.UNDECIDED, rule="pairs with as many threads",
+                       reason="all pairs ran with different numbers of threads")  # fmt: skip
+    before, after = ([math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1))
+    saved = -math.log1p(-_CHEAPER)
+
+    def judge(shift: float) -> tuple[Word, int, tuple[float, float] | None, int | None]:
+        return judge_differences(
+            [value - shift for value in before], after, higher_is_better=False, margin=saved, alpha=rule.alpha,
+            beta=rule.beta, max_pairs=rule.max_pairs,
+        )  # fmt: skip
+
+    word, used, interval, more = judge(0.0)
+    if word is Word.BETTER:  # less time, but is it enough less?
+        word, used, _, more = judge(saved)
+        word = word if word in (Word.BETTER, Word.UNDECIDED) else Word.NO_DIFFERENCE
+    seconds, mean = (
+        math.exp(math.fsum(before) / len(before)),
+        math.fsum(b - a for a, b in zip(before, after, strict=True)),
+    )
     kind = "the processor time" if device == "cpu" else "the time on the clock"
     return Finding(
-        question="cost", metric=name, word=word, n=used, before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after), more_seeds=more, reason=f"{ratio:.2f} times {kind}",
-        interval=(before[0] * math.expm1(interval[0]), before[0] * math.expm1(interval[1])) if interval else None,
-        rule=f"sequential paired t of logarithms, margin {_CHEAPER:.0%}",
+        question="cost", metric=name, word=word, n=used, before=seconds, mean=seconds * math.exp(mean / len(before)),
+        more_seeds=more, reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
+        interval=(seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1])) if interval else None,
+        rule=f"sequential paired t of logarithms, at least {_CHEAPER:.0%} less",
     )  # fmt: skip
 
 
-def judge_switched_off(metrics: Sequence[Metric], pairs: Sequence[Pair], rule: ChangeRule, what: str) -> Finding:
+def judge_switched_off(
+    metrics: Sequence[Metric], pairs: Sequence[Pair], rule: ChangeRule, what: str, *, deterministic: bool = False
+) -> Finding:
     """Whether the changed program, with `what` switched off, still gives the state before."""
     metric = next(metric for metric in metrics if metric.name == rule.metric)
-    same = _identical(metrics, pairs, False)
-    found = _same(metric, pairs) if same else _judge_metric(metric, pairs, rule, deterministic=False)
+    same = are_identical(metrics, pairs, deterministic)
+    found = _same(metric, pairs) if same else _judge_metric(metric, pairs, rule, deterministic=deterministic)
     return replace(found, question="switched off", metric=what, more_seeds=None)
 
 
@@ -319,7 +347,7 @@ def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
     change, probes = findings[0].word, [finding.word for finding in findings if finding.question == "probe"]
     if kind == "cheaper" and probes and change is not Word.NO_DIFFERENCE:
         return weakest(probes)
-    if change is Word.NO_DIFFERENCE and any(finding.word is Word.UNEXPECTED for finding in findings):
+    if change is Word.NO_DIFFERENCE and any(f.question == "watched" and f.word is Word.UNEXPECTED for f in findings):
         return Word.UNDECIDED
     return change
 
@@ -333,7 +361,7 @@ def weakest(words: Sequence[Word]) -> Word:
 def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
     """Why a change of this kind is not to be accepted with this word; None when it is."""
     is_cheaper = any(f.question == "cost" and f.word is Word.BETTER for f in findings)
-    unexpected = [f.metric for f in findings if f.word is Word.UNEXPECTED]
+    unexpected = [f.metric for f in findings if f.question == "watched" and f.word is Word.UNEXPECTED]
     if kind == "neutral" and word is not Word.NO_DIFFERENCE:
         moved = f" ({', '.join(unexpected)} moved)" if unexpected else ""
         return f"a neutral change must make NO_DIFFERENCE{moved}"
@@ -343,8 +371,18 @@ def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
         return "a cheaper mode must take at least 5 % less time"
     if kind == "cheaper" and word not in (Word.NO_DIFFERENCE, Word.BETTER):
         return "a cheaper mode must make NO_DIFFERENCE, or lead to the same word for every probe"
-    if any(f.question == "switched off" and f.word is not Word.NO_DIFFERENCE for f in findings):
-        return "with the change switched off, the state before is not given again"
+    return refusal_of(findings)
+
+
+def refusal_of(findings: Sequence[Finding]) -> str | None:
+    """What speaks against a change of any kind: what else was asked of it, or another declaration than at its start."""
+    for finding in findings:
+        if finding.question == "switched off" and finding.word is Word.UNDECIDED:
+            return "it is undecided whether it gives the state before again when it is switched off"
+        if finding.question == "switched off" and finding.word is not Word.NO_DIFFERENCE:
+            return "with the change switched off, the state before is not given again"
+        if finding.question == "declaration":
+            return f"its declaration was changed after it was started: {finding.metric}"
     return None
 
 

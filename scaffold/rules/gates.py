@@ -11,7 +11,7 @@ from scaffold.records.judgement import ChangeJudgement, Finding, Word
 from scaffold.records.metric import Metric
 from scaffold.records.system import Gates
 from scaffold.records.tweak import Bound, ChangeRule
-from scaffold.rules.change import judge_differences, pair, weakest
+from scaffold.rules.change import judge_differences, pair, refusal_of, weakest
 from scaffold.rules.sample import Law
 
 SIMPLE_MODELS = ("constant", "linear")
@@ -28,6 +28,9 @@ def judge_data(
     gates: Gates,
     bound: Bound | None,
     remarks: Sequence[str] = (),
+    *,
+    more: Sequence[Finding] = (),
+    deterministic: bool = False,
 ) -> ChangeJudgement:
     """Judge the first runs on new data.
 
@@ -41,15 +44,17 @@ def judge_data(
         gates: what counts as memorised.
         bound: the best one can hope for.
         remarks: what else is to be known.
+        more: what speaks against any change.
+        deterministic: whether one seed says all.
     """
     values = [run.metrics[metric.name].value for run in runs]
     law = Law.of(values)
     findings = []
     for name in SIMPLE_MODELS:
-        findings.append(_beats(rule, metric, f"{name} model", [simple[name]] * len(values), values))
+        findings.append(_beats(rule, metric, f"{name} model", [simple[name]] * len(values), values, deterministic))
     both = pair(zeroed, runs)
     before, after = ([run[side].metrics[metric.name].value for run in both] for side in (0, 1))
-    findings.append(_beats(rule, metric, "zeroed inputs", before, after))
+    findings.append(_beats(rule, metric, "zeroed inputs", before, after, deterministic))
     higher = metric.direction == "higher"
     is_memorised = memorised >= gates.memorised if higher else memorised <= gates.memorised
     findings.append(
@@ -62,24 +67,29 @@ def judge_data(
     word = weakest([finding.word for finding in findings])
     told = [*remarks, _of_bound(metric, law, bound)]
     failed = [finding.metric for finding in findings if finding.word is not Word.BETTER]
-    refusal = f"the system does not clearly pass: {', '.join(failed)}" if failed else None
+    refusal = f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
     baseline = Finding(
         question="change", metric=metric.name, word=word, n=law.n, mean=law.mean, sd=law.sd if law.n > 1 else None,
-        reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds", rule="better than each of the simplest models",
+        reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds", rule="compared with the simplest models below",
     )  # fmt: skip
-    more = max((finding.more_seeds or 0 for finding in findings), default=0)
+    further = max((finding.more_seeds or 0 for finding in findings), default=0)
     return ChangeJudgement(
-        word=word, kind="data", refusal=refusal, findings=(baseline, *findings), remarks=tuple(told),
-        more_pairs=more or None if word is Word.UNDECIDED else None,
+        word=word, kind="data", refusal=refusal, findings=(baseline, *findings, *more), remarks=tuple(told),
+        more_pairs=further or None if word is Word.UNDECIDED else None,
     )  # fmt: skip
 
 
-def _beats(rule: ChangeRule, metric: Metric, name: str, before: Sequence[float], after: Sequence[float]) -> Finding:
+def _beats(
+    rule: ChangeRule, metric: Metric, name: str, before: Sequence[float], after: Sequence[float], deterministic: bool
+) -> Finding:
     word, used, interval, more = judge_differences(
         before, after, higher_is_better=metric.direction == "higher", margin=math.ulp(0.0), alpha=rule.alpha,
         beta=rule.beta, max_pairs=rule.max_pairs,
     )  # fmt: skip
     law = Law.of([b - a for a, b in zip(before, after, strict=True)])
+    if deterministic:
+        is_better = law.mean > 0 if metric.direction == "higher" else law.mean < 0
+        word, used, more = (Word.BETTER if is_better else Word.WORSE), 1, None
     return Finding(
         question="gate", metric=name, word=word, n=used, before=math.fsum(before) / len(before),
         mean=math.fsum(after) / len(after), sd=law.sd if law.n > 1 else None, interval=interval, more_seeds=more,

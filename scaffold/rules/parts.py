@@ -23,6 +23,9 @@ Files = Mapping[str, tuple[bytes | None, bytes | None]]
 _MOST_CHARACTERS = 400_000
 """Of a file whose lines are compared; of a longer one only its name is told."""
 
+_MOST_THINGS = 300
+"""Of which pairs are looked at."""
+
 _SETTINGS = (".json", ".yaml", ".yml")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -181,6 +184,8 @@ def _text(content: bytes | None) -> str | None:
 def _flat(text: str, path: str) -> dict[str, Any] | None:
     """Every value of a settings file by its dotted key; None where it cannot be read."""
     try:
+        if not path.endswith(".json") and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            return None  # a few lines of them stand for any number of values
         document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError):
         return None
@@ -216,7 +221,9 @@ def _hunks(path: str, old: str, new: str) -> list[_Thing]:
                 continue
             place = _enclosing(lines, line)
             name = f"{path}:{place}" if place else path
-            thing = things.setdefault(name, _Thing("code", name, "", set(), set(filter(None, [place]))))
+            thing = things.setdefault(
+                name, _Thing("code", name, "", set(), set(filter(None, [place.rpartition(".")[2]])))
+            )
             thing.uses |= set(_WORD.findall(lines[line].partition("#")[0]))
             counts.setdefault(name, [0, 0])[side] += 1
     for name, thing in things.items():
@@ -225,19 +232,19 @@ def _hunks(path: str, old: str, new: str) -> list[_Thing]:
 
 
 def _enclosing(lines: Sequence[str], index: int) -> str:
-    """Name of the function or class that a line stands in or begins; empty at the top of a file."""
-    if match := _DEFINITION.match(lines[index]):
-        return match[2]
+    """Dotted name of the function or class that a line stands in or begins; empty at the top of a file."""
+    names: list[str] = []
+    match = _DEFINITION.match(lines[index])
+    if match:
+        names.append(match[2])
     indent = len(lines[index]) - len(lines[index].lstrip())
     for line in reversed(lines[:index]):
-        if not line.strip():
-            continue
         here = len(line) - len(line.lstrip())
-        if here < indent:
-            if match := _DEFINITION.match(line):
-                return match[2]
+        if line.strip() and here < indent:
             indent = here
-    return ""
+            if match := _DEFINITION.match(line):
+                names.append(match[2])
+    return ".".join(reversed(names))
 
 
 def _passing_names(files: Files, before: Program, after: Program) -> set[str]:
@@ -253,13 +260,23 @@ def _passing_names(files: Files, before: Program, after: Program) -> set[str]:
 
 
 def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
-    """A number for each thing; equal where they belong together, counted from 1 in order."""
+    """A number for each thing; equal where they belong together, counted from 1 in order.
+
+    What only changed in words (comments, empty lines) belongs to whatever else changed; of very many nothing is said.
+    """
+    if len(things) > _MOST_THINGS:
+        return [1] * len(things)
     group = list(range(len(things)))
     for i, one in enumerate(things):
         for j, other in enumerate(things[:i]):
             if _belong(one, other, passing):
                 old, new = group[i], group[j]
                 group = [new if number == old else number for number in group]
+    telling = [number for number, thing in zip(group, things, strict=True) if thing.uses or thing.what != "code"]
+    group = [
+        number if thing.uses or thing.what != "code" else next(iter(telling), number)
+        for number, thing in zip(group, things, strict=True)
+    ]
     order = {number: place for place, number in enumerate(dict.fromkeys(group), start=1)}
     return [order[number] for number in group]
 

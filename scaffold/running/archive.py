@@ -42,7 +42,7 @@ def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Itera
     return [
         JudgedRun(
             id=record.id, seed=record.seed, metrics=record.metrics, wall_time_s=record.wall_time_s,
-            cpu_time_s=sum(step.cpu_time_s for step in record.steps),
+            threads=record.threads, cpu_time_s=sum(step.cpu_time_s for step in record.steps),
             machine=record.machine, environment=record.environment, confinement=record.confinement,
             series=_series(runs_dir / record.id / "series.json", wanted) if wanted else {},
         )

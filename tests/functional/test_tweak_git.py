@@ -240,8 +240,8 @@ def test_evidence_of_two_clones_merges(cli, reproduced, tmp_path):
     )  # fmt: skip
     # Nobody has judged both changes together.
     told = cli("next", "--json", cwd=other).json
-    assert told["command"] == "scaffold tweak start edits"
-    cli("tweak", "start", "edits", "--kind", "improve", cwd=other)
+    assert told["command"] == "scaffold tweak start edits-1"
+    cli("tweak", "start", "edits-1", "--kind", "improve", cwd=other)
     assert cli("verify", "--json", cwd=other).json["word"] == "BETTER"
     cli("tweak", "accept", cwd=other)
     assert cli("next", "--json", cwd=other).json["command"].startswith("scaffold tweak start less-work")

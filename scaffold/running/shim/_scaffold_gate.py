@@ -48,6 +48,8 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     x, test_x = (rows(values).reshape(len(values), -1) for values in (train_x, test_x))
     y, test_y = rows(train_y), rows(test_y)
     is_class = measure in ("accuracy", "error")
+    if is_class and y.ndim > 1 and y.shape[-1] > 1:  # one column a class
+        y, test_y = y.argmax(-1), test_y.argmax(-1)
     if is_class:
         classes = np.unique(y)
         targets = (y.reshape(len(y), -1)[:, :1] == classes).astype(np.float64)

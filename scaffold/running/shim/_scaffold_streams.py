@@ -91,6 +91,7 @@ class _TorchStreams:
         self.default = torch.default_generator
         self.states = {}
         self.seed = None
+        self.replaced = []
         self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
 
     def state_of(self, key):
@@ -128,8 +129,30 @@ class _TorchStreams:
         return draw
 
     def replace(self, owner, name, key_of):
-        if hasattr(owner, name):
-            setattr(owner, name, self.streamed(getattr(owner, name), key_of))
+        original = getattr(owner, name, None)
+        if original is None:
+            return
+        draw = self.streamed(original, key_of)
+        draw.__qualname__ = name if owner is not self.torch.Tensor else "Tensor.%s" % name
+        draw.__module__ = "torch" if owner is self.torch.Tensor else owner.__name__
+        self.replaced.append((owner, name, original, draw))
+        setattr(owner, name, draw)
+
+    def spare_torchscript(self):
+        """Its compiler knows the functions of torch by what they are: while it looks, they are what they were."""
+        script = self.torch.jit.script
+
+        @functools.wraps(script)
+        def compile_script(*args, **kwargs):
+            for owner, name, original, _ in self.replaced:
+                setattr(owner, name, original)
+            try:
+                return script(*args, **kwargs)
+            finally:
+                for owner, name, _, draw in self.replaced:
+                    setattr(owner, name, draw)
+
+        self.torch.jit.script = compile_script
 
     def keep_with_state(self):
         """Checkpointed activations save the state and restore it to draw the same masks: the streams go with it."""
@@ -170,6 +193,8 @@ def patch_torch(torch):
         streams.replace(functional, name, _by_shape(name, 1))
     streams.replace(functional, "scaled_dot_product_attention", _by_shape("attention dropout", 1))
     streams.keep_with_state()
+    if hasattr(torch, "jit"):
+        streams.spare_torchscript()
 
 
 def _by_shape(name, skip):
