@@ -371,7 +371,8 @@ def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
         verb = " ".join(arguments[:2])
         raise FetchError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
-            hint="change environment.packages or environment.as_of (in recipe.yaml, or of src/ in system.yaml); a package that there is only "
+            hint="change environment.packages or environment.as_of in recipe.yaml (of src/: in system.yaml); a package "
+            "that there is only "
             "from source must be named in environment.build, since its build runs its own code",
         )
     return done.stdout

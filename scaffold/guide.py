@@ -48,10 +48,9 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
         return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
     judged = find_judged(project, repository, "HEAD")
     if judged and state_id(repository, judged) != worktree_id(project):
-        return (
-            "scaffold tweak start edits",
-            "src/ or system.yaml differ from all that was judged: take them along",
-        )
+        known = decided_names(project, repository)
+        name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in known)
+        return f"scaffold tweak start {name}", "src/ or system.yaml differ from all that was judged: take them along"
     rung = next_rung(recipe.adaptation.tweaks, decided_names(project, repository))
     if rung is None:
         return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"

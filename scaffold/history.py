@@ -126,6 +126,11 @@ def _index(repository: Repository) -> Iterator[dict[str, str]]:
             path.unlink(missing_ok=True)
 
 
+def _has_files(repository: Repository, name: str) -> bool:
+    """Whether anything of a path is tracked, or could be: git refuses to add what is ignored as a whole."""
+    return bool(repository.call("ls-files", "--cached", "--others", "--exclude-standard", "--", name))
+
+
 def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
     """Id of a tree of only these paths as they lie in the work tree now, new files too, ignored ones not."""
     names = list(paths)
@@ -134,8 +139,7 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
         files = [name for name in there if not (repository.folder / name).is_dir()]
         if files:  # they are part of it, whatever is ignored
             repository.call("add", "--force", "--", *files, env=env)
-        listed = ["ls-files", "--cached", "--others", "--exclude-standard", "--"]
-        folders = [name for name in there if name not in files and repository.call(*listed, name, env=env)]
+        folders = [name for name in there if name not in files and _has_files(repository, name)]
         if folders:
             repository.call("add", "--all", "--", *folders, env=env)
         gone = [name for name in names if name not in there]
@@ -166,7 +170,7 @@ def commit(repository: Repository, paths: Iterable[str], message: str) -> None:
     Raises:
         ProjectError: with git's reason (no identity).
     """
-    names = [name for name in paths if os.path.lexists(repository.folder / name) or repository.find_id(f"HEAD:{name}")]
+    names = [name for name in paths if _has_files(repository, name)]
     reason = repository.commit_paths(names, message)
     if reason:
         raise ProjectError(

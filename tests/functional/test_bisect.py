@@ -100,6 +100,7 @@ def test_asks_first_for_what_was_not_judged_here(cli, reproduced):
     by_hand(reproduced, planted=2, length=2)
     cli.is_trusting = False
     refused = cli("bisect", "accuracy", "--json", code=2, cwd=reproduced).json
-    assert refused["error"].count("src/ with the tree") == 2  # the first src/ and the accepted one are known
+    assert "step 2: src/ with the tree" in refused["error"]
+    assert "the first src/" not in refused["error"] and "tweak rename" not in refused["error"]  # made here
     found = cli("bisect", "accuracy", "--trust", refused["trust"], "--json", cwd=reproduced).json
     assert found["step"].endswith("step 2")

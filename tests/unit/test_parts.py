@@ -67,7 +67,7 @@ def test_two_hyperparameters_are_two_changes():
 def test_code_is_named_by_the_function_it_lies_in():
     new = OLD.replace("return shift(images)", "return 2 * shift(images)").replace("self.head(x)", "self.head(x) / 2")
     found = parts(new)
-    assert named(found) == [("code", "train.py:augment"), ("code", "train.py:forward")]
+    assert named(found) == [("code", "train.py:augment"), ("code", "train.py:Model.forward")]
     assert [part.group for part in found] == [1, 2]
     assert found[0].text == "+1 -1 lines"
 
@@ -79,7 +79,7 @@ def test_a_function_and_its_caller_are_one_change():
 
 def test_a_renamed_name_is_one_change_wherever_it_stands():
     found = parts(OLD.replace("loss", "cost").replace("self.head(x)", "self.head(cost)"))
-    assert named(found) == [("code", "train.py:forward"), ("code", "train.py:main")]
+    assert named(found) == [("code", "train.py:Model.forward"), ("code", "train.py:main")]
     assert {part.group for part in found} == {1}
 
 

@@ -1,4 +1,4 @@
-"""Regressions planted into recorded runs of digits-cnn: found or UNDECIDED, but NO_DIFFERENCE no more often than beta."""
+"""Regressions planted into recorded runs of digits-cnn: NO_DIFFERENCE is said of them no more often than beta."""
 
 import json
 import random

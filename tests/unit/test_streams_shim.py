@@ -131,3 +131,24 @@ def test_streams_are_reported(tmp_path):
     run("import random\nrandom.seed(1); random.random(); print(1)", report=tmp_path)
     reports = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
     assert reports[0]["streams"] == ["random.random"]
+
+
+def test_functions_can_be_pickled():
+    assert run("import json, pickle, torch\nprint(json.dumps(pickle.loads(pickle.dumps(torch.randn)) is torch.randn))")
+
+
+def test_torchscript_compiles(tmp_path):
+    (tmp_path / "model.py").write_text(
+        "import torch\nclass Model(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.dropout = torch.nn.Dropout(0.5)\n    def forward(self, x):\n"
+        "        return self.dropout(x) + torch.randn(4)\n"
+    )
+    program = f"""
+        import json, sys, warnings
+        warnings.simplefilter("ignore")
+        sys.path.insert(0, {str(tmp_path)!r})
+        import torch
+        from model import Model
+        print(json.dumps(list(torch.jit.script(Model())(torch.ones(4)).shape)))
+    """
+    assert run(program) == [4]

@@ -92,6 +92,7 @@ class _TorchStreams:
         self.states = {}
         self.seed = None
         self.replaced = []
+        self.is_scripting = False
         self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
 
     def state_of(self, key):
@@ -144,11 +145,15 @@ class _TorchStreams:
 
         @functools.wraps(script)
         def compile_script(*args, **kwargs):
+            if self.is_scripting:  # it calls itself for what a function calls
+                return script(*args, **kwargs)
+            self.is_scripting = True
             for owner, name, original, _ in self.replaced:
                 setattr(owner, name, original)
             try:
                 return script(*args, **kwargs)
             finally:
+                self.is_scripting = False
                 for owner, name, _, draw in self.replaced:
                     setattr(owner, name, draw)
 
