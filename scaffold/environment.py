@@ -337,7 +337,10 @@ def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: S
 
 def _build_options(may_build: Sequence[str]) -> list[str]:
     """Wheels only: a source package runs its own code when it is built, outside the sandbox."""
-    return ["--no-build", *(word for name in may_build for word in ("--no-binary", name))]
+    if not may_build:
+        return ["--no-build"]
+    # uv takes --no-build and --no-binary for a contradiction; of these two the one with a name wins.
+    return ["--only-binary", ":all:", *(word for name in may_build for word in ("--no-binary", name))]
 
 
 def _index_options() -> list[str]:

@@ -58,7 +58,13 @@ def strike_scaffold(project: Project) -> Struck:
     program: Program = load_yaml(System, project.system) if project.system.exists() else recipe
     aside = project.state / "struck"
     shutil.rmtree(aside, ignore_errors=True)
-    data = {"name": project.root.name, "commands": _shown(program), "data": _data(program), "tree": _tree(program)}
+    data = {
+        "name": project.root.name,
+        "commands": _shown(program),
+        "data": _data(program),
+        "tree": _tree(program),
+        "python": _python(project),
+    }
     render(data_dir("templates") / "struck", aside, data)
     expectations = _expectations(project, recipe, program)
     files = {"tests/expectations.json": json.dumps(expectations, indent=1, allow_nan=False) + "\n"}
@@ -93,12 +99,21 @@ def _data(program: Program) -> list[str]:
     return [f"{data.name} at {data.place} (sha256 {data.sha256})" for data in program.placed_datasets()]
 
 
+def _lock(project: Project) -> str:
+    """The text of the lock that the program runs with; empty where nothing has run yet."""
+    lock = project.system_source.lock if project.system_source.lock.exists() else project.lock
+    return read_text(lock) if lock.exists() else ""
+
+
+def _python(project: Project) -> str:
+    """The version of Python that it was proven with."""
+    found = re.search(r"^# python (\d+\.\d+)", _lock(project), re.MULTILINE)
+    return found[1] if found else "3.12"
+
+
 def _requirements(project: Project) -> str:
     """The packages by version, as any index has them: a build of a version (2.13.0+cpu) is that version."""
-    lock = project.system_source.lock if project.system_source.lock.exists() else project.lock
-    if not lock.exists():
-        return ""
-    lines = [line.removesuffix(" \\").partition(" --hash")[0] for line in read_text(lock).splitlines()]
+    lines = [line.removesuffix(" \\").partition(" --hash")[0] for line in _lock(project).splitlines()]
     return "".join(f"{re.sub(r'[+][A-Za-z0-9.]+', '', line)}\n" for line in lines if line[:1].isalnum())
 
 

@@ -212,6 +212,17 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
     assert "the environment could not be made" in cli("run", "--smoke", cwd=locked, code=4).err
 
 
+def test_a_package_that_the_recipe_names_is_built(cli, tmp_path, marker, monkeypatch):
+    source_package(tmp_path / "index", marker)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    environment = {"packages": ["evil"], "build": ["evil"]}
+    project = cli.new(toy_recipe(tmp_path / "recipe", environment=environment))
+    cli.any_status("run", "--smoke", cwd=project)
+    assert marker.exists()
+    marker.unlink()
+
+
 @pytest.mark.parametrize("line", ["-e .", "-e ${PWD}/reference", "-r ../../x", "./local", "evil @ file:///tmp/evil"])
 def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
