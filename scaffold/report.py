@@ -120,9 +120,10 @@ def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
     """All tweaks, a line each."""
     head = ("tweak", "kind", "verdict", "effect", "about", "state")
     room = max(width - 60, 20)
-    cells = [
-        (row.name, row.kind, row.word, row.effect, plain(row.about)[:room], row.state) for row in rows
-    ]  # fmt: skip
+    cells = []
+    for row in rows:
+        about = textwrap.shorten(plain(row.about), room, placeholder=" ...")
+        cells.append((row.name, row.kind, row.word, row.effect, about, row.state))
     return "\n".join(table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state])))
 
 

@@ -320,7 +320,7 @@ def _with_tweaks(
     if tweak is not None:
         found.setdefault(f"tweak-{tweak.name}", tweak.expect)
     more = [
-        Milestone(id=name, phase="tweak", title=expect or _title(name), after=("reproduce",))
+        Milestone(id=name, phase="tweak", title=": ".join(filter(None, [_title(name), expect])), after=("reproduce",))
         for name, expect in found.items()
         if name not in known
     ]  # fmt: skip

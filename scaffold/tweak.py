@@ -338,7 +338,7 @@ def _drop(project: Project) -> Decided:
     if branch == home:
         raise ProjectError(
             f"the edits of tweak {tweak.name} lie on {home} itself, so that dropping it would take back commits",
-            hint=f"git revert them, then delete tweaks/{tweak.name}.yaml",
+            hint="take them back with git revert (of a merge: git revert -m 1 COMMIT), the declaration too",
         )
     commit(repository, (*PATHS, *record_paths(tweak)), f"Drop {tweak.milestone}: its last state\n")
     repository.set_tag(f"dropped/{tweak.name}", "HEAD")
