@@ -145,7 +145,7 @@ def test_patch_that_writes_outside(cli, tmp_path, marker):
 
 def test_patch_that_writes_outside_when_a_run_is_made(tmp_path):
     from scaffold.errors import ProjectError
-    from scaffold.repository import apply_patch
+    from scaffold.patches import apply_patch
 
     write_tree(tmp_path, {"a.diff": WRITES_OUT.encode(), "runs/one/tree/train.py": "x\n"})
     with pytest.raises(ProjectError, match="invalid path"):
