@@ -7,7 +7,7 @@ from typing import Any
 
 from scaffold.consent import Runnable, require_states_consent
 from scaffold.environment import prepare_environment
-from scaffold.errors import BrokenFileError, Problem, ProjectError, UsageError
+from scaffold.errors import BrokenFileError, ProjectError, UsageError
 from scaffold.gates import memorising_run, require_gates, simple_models, zeroed_runs
 from scaffold.history import ignored_paths, project_repository
 from scaffold.ledger import is_own_tweak, state_before, write_change
@@ -18,7 +18,7 @@ from scaffold.records.judgement import ChangeJudgement, Finding, Word
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
-from scaffold.records.system import Gates, System
+from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
 from scaffold.repository import Repository
 from scaffold.rules import change as rule_of_changes
@@ -30,7 +30,7 @@ from scaffold.running.archive import completed, judged_runs
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
 from scaffold.running.slots import Watcher
-from scaffold.states import State, changed_files, state_of_commit, state_of_worktree, worktree_id
+from scaffold.states import State, changed_files, state_of_commit, state_of_worktree
 from scaffold.verify import run_remarks
 
 
@@ -357,9 +357,12 @@ def _declared(project: Project, tweak: Tweak) -> list[Finding]:
 def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) -> list[str]:
     """What else is to be known of the change and of its runs."""
     told = []
-    several = describe_groups(_parts(work, before, after))
+    parts = _parts(work, before, after)
+    several = describe_groups(parts)
     if several:
         told.append(several)
+    if work.tweak.kind != "data" and any(part.what == "data" for part in parts):
+        told.append("the data differ: values can be compared only if both states are measured on the same examples")
     ignored = ignored_paths(project_repository(work.project.root), "src")
     if ignored:
         told.append(f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}")
@@ -403,58 +406,3 @@ def _write(
     ).sealed()
     write_change(work.project, evidence)
     return evidence
-
-
-def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[str]:
-    """Why a tweak's evidence no longer speaks of what lies in the work tree; empty when it does."""
-    stale = []
-    if evidence.seal != evidence.expected_seal():
-        stale.append(f"evidence/{evidence.milestone}.json was edited after it was written")
-    if evidence.tweak != tweak:
-        stale.append(f"tweaks/{tweak.name}.yaml changed after results were seen")
-    if evidence.change.state != worktree_id(project):
-        stale.append("src/ or system.yaml changed")
-    return stale
-
-
-def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
-    """The judgement that the pairs in the evidence lead to now, which must be the one it holds.
-
-    Raises:
-        BrokenFileError: the stored word does not follow from the stored runs.
-    """
-    stored = ChangeJudgement.from_mapping(evidence.judgement)
-    source = f"evidence/{evidence.milestone}.json"
-    if evidence.seal != evidence.expected_seal():
-        problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
-        raise BrokenFileError(source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {source}")
-    fresh = _judge_stored(evidence, stored)
-    if (fresh.word, fresh.refusal is None) != (stored.word, stored.refusal is None):
-        refusal = f" ({fresh.refusal})" if fresh.refusal else ""
-        message = f"says {stored.word.value}, but its runs say {fresh.word.value}{refusal}"
-        problem = Problem(source=source, line=1, where="judgement", message=message)
-        raise BrokenFileError(source, [problem], hint="scaffold verify")
-    return stored
-
-
-def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJudgement:
-    rule = evidence.tweak.rule
-    metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
-    before, after = evidence.before.runs, evidence.change.runs
-    if evidence.tweak.kind == "data":
-        zeroed = [JudgedRun.model_validate(run) for run in evidence.gates["zeroed"]]
-        memorised = JudgedRun.model_validate(evidence.gates["memorised"]).metrics[metric.name].value
-        gates = Gates.model_validate(evidence.gates["asked"])
-        more = [finding for finding in stored.findings if finding.question == "declaration"]
-        return judge_data(
-            rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound, more=more,
-            deterministic=len(after) == 1,
-        )  # fmt: skip
-    more = [finding for finding in stored.findings if finding.question in ("switched off", "declaration")]
-    for title, (full, short) in evidence.probes.items():
-        pairs = (metric, pair(before, full.runs))
-        more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
-    return judge_change(
-        evidence.tweak.kind, rule, evidence.metrics, pair(before, after), deterministic=len(before) == 1,
-        device=evidence.device, more=more,
-    )  # fmt: skip

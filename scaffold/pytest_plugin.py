@@ -64,9 +64,9 @@ def reproduction(scaffold_project: "Project") -> "Judgement":
 @pytest.fixture(scope="session")
 def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest) -> "AcceptedChange":
     """One accepted tweak, judged again from its stored runs; a test that asks for it runs once for each."""
-    from scaffold.change import judge_change_again
     from scaffold.errors import ScaffoldError
     from scaffold.ledger import read_change
+    from scaffold.recheck import judge_change_again
 
     try:
         evidence = read_change(scaffold_project, request.param)

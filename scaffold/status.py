@@ -155,8 +155,8 @@ def is_tweak_under_way(project: Project) -> bool:
 
 def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
     """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
-    from scaffold.change import find_stale_change
     from scaffold.ledger import read_change
+    from scaffold.recheck import find_stale_change
 
     try:
         evidence = read_change(project, tweak.name)
@@ -285,8 +285,8 @@ def expected_verify_s(recipe: "Recipe", mean_run_s: float | None = None) -> floa
 
 
 def _tweak_status(project: Project) -> TweakStatus | None:
-    from scaffold.change import find_stale_change
     from scaffold.ledger import find_tweak, read_change, state_before
+    from scaffold.recheck import find_stale_change
     from scaffold.repository import Repository
     from scaffold.states import state_id, worktree_id
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 
 from scaffold.begin import begin, tree_with_files
-from scaffold.change import find_stale_change, judge_change_again, like
+from scaffold.change import like
 from scaffold.consent import approve_program
 from scaffold.errors import ProjectError, UsageError
 from scaffold.history import (
@@ -45,6 +45,7 @@ from scaffold.ledger import (
     write_change,
 )
 from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text, write_text
+from scaffold.recheck import find_stale_change, judge_change_again
 from scaffold.records.evidence import MetricValue
 from scaffold.records.fields import Scalar
 from scaffold.records.judgement import ChangeJudgement

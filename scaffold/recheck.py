@@ -1,0 +1,66 @@
+"""Whether a tweak's evidence still holds: does it speak of what lies here, and does its word follow from its runs?"""
+
+from scaffold.errors import BrokenFileError, Problem
+from scaffold.project import Project
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.system import Gates
+from scaffold.records.tweak import ChangeEvidence, Tweak
+from scaffold.rules.change import judge_change, judge_probe, pair
+from scaffold.rules.gates import judge_data
+from scaffold.states import worktree_id
+
+
+def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[str]:
+    """Why a tweak's evidence no longer speaks of what lies in the work tree; empty when it does."""
+    stale = []
+    if evidence.seal != evidence.expected_seal():
+        stale.append(f"evidence/{evidence.milestone}.json was edited after it was written")
+    if evidence.tweak != tweak:
+        stale.append(f"tweaks/{tweak.name}.yaml changed after results were seen")
+    if evidence.change.state != worktree_id(project):
+        stale.append("src/ or system.yaml changed")
+    return stale
+
+
+def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
+    """The judgement that the pairs in the evidence lead to now, which must be the one it holds.
+
+    Raises:
+        BrokenFileError: the stored word does not follow from the stored runs.
+    """
+    stored = ChangeJudgement.from_mapping(evidence.judgement)
+    source = f"evidence/{evidence.milestone}.json"
+    if evidence.seal != evidence.expected_seal():
+        problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
+        raise BrokenFileError(source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {source}")
+    fresh = _judge_stored(evidence, stored)
+    if (fresh.word, fresh.refusal is None) != (stored.word, stored.refusal is None):
+        refusal = f" ({fresh.refusal})" if fresh.refusal else ""
+        message = f"says {stored.word.value}, but its runs say {fresh.word.value}{refusal}"
+        problem = Problem(source=source, line=1, where="judgement", message=message)
+        raise BrokenFileError(source, [problem], hint="scaffold verify")
+    return stored
+
+
+def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJudgement:
+    rule = evidence.tweak.rule
+    metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
+    before, after = evidence.before.runs, evidence.change.runs
+    if evidence.tweak.kind == "data":
+        zeroed = [JudgedRun.model_validate(run) for run in evidence.gates["zeroed"]]
+        memorised = JudgedRun.model_validate(evidence.gates["memorised"]).metrics[metric.name].value
+        gates = Gates.model_validate(evidence.gates["asked"])
+        more = [finding for finding in stored.findings if finding.question == "declaration"]
+        return judge_data(
+            rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound, more=more,
+            deterministic=len(after) == 1,
+        )  # fmt: skip
+    more = [finding for finding in stored.findings if finding.question in ("switched off", "declaration")]
+    for title, (full, short) in evidence.probes.items():
+        pairs = (metric, pair(before, full.runs))
+        more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
+    return judge_change(
+        evidence.tweak.kind, rule, evidence.metrics, pair(before, after), deterministic=len(before) == 1,
+        device=evidence.device, more=more,
+    )  # fmt: skip
