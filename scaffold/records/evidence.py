@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
 from scaffold.records.fields import Scalar
 from scaffold.records.parsing import Record, digest
+
+SealedT = TypeVar("SealedT", bound="Sealed")
 
 
 class Outcome(str, Enum):
@@ -152,7 +154,21 @@ class Calibration(Record):
     runs: tuple[CalibrationRun, ...]
 
 
-class Evidence(Record):
+class Sealed(Record):
+    """What is committed with a digest of itself, so that an edit shows."""
+
+    seal: str = Field(default="", description="sha256 of all the rest")
+
+    def sealed(self: SealedT) -> SealedT:
+        """The same with its seal set."""
+        return self.model_copy(update={"seal": self.expected_seal()})
+
+    def expected_seal(self) -> str:
+        """What the seal must be."""
+        return digest(self.model_dump(mode="json", exclude={"seal"}))
+
+
+class Evidence(Sealed):
     """`evidence/reproduce.json`: judged runs, bound to all that they depend on."""
 
     format: Literal[1] = 1
@@ -165,12 +181,3 @@ class Evidence(Record):
     failed_runs: int
     judgement: Mapping[str, Any] = Field(description="as `judgement.Judgement.as_mapping` writes it")
     made: str = Field(description="UTC, ISO 8601")
-    seal: str = Field(default="", description="sha256 of all the rest: an edit shows")
-
-    def sealed(self) -> "Evidence":
-        """The same with its seal set."""
-        return self.model_copy(update={"seal": self.expected_seal()})
-
-    def expected_seal(self) -> str:
-        """What the seal must be."""
-        return digest(self.model_dump(mode="json", exclude={"seal"}))

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from scaffold.records.evidence import Inputs, JudgedRun
+from scaffold.records.evidence import Inputs, JudgedRun, Sealed
 from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Text
 from scaffold.records.metric import Metric
-from scaffold.records.parsing import Record, digest
+from scaffold.records.parsing import Record
 
 Kind = Literal["neutral", "improve", "cheaper", "data"]
 """neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs less, and what it
@@ -75,7 +75,7 @@ class Side(Record):
     runs: tuple[JudgedRun, ...]
 
 
-class ChangeEvidence(Record):
+class ChangeEvidence(Sealed):
     """`evidence/tweak-NAME.json`: the runs of both states, what they showed, and what was decided."""
 
     format: Literal[1] = 1
@@ -96,12 +96,3 @@ class ChangeEvidence(Record):
     because: OneLine = Field(default="", description="why it was accepted against its verdict")
     accepted_state: str = Field(default="", description="tree id of what was merged")
     made: str = Field(description="UTC, ISO 8601")
-    seal: str = Field(default="", description="sha256 of all the rest: an edit shows")
-
-    def sealed(self) -> "ChangeEvidence":
-        """The same with its seal set."""
-        return self.model_copy(update={"seal": self.expected_seal()})
-
-    def expected_seal(self) -> str:
-        """What the seal must be."""
-        return digest(self.model_dump(mode="json", exclude={"seal"}))
