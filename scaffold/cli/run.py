@@ -23,21 +23,24 @@ def command(
     trust: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Prepare, run what is missing, list all."""
-    from scaffold.change import prepare_change
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
-    from scaffold.ledger import find_tweak
     from scaffold.project import find_project, load_recipe, load_yaml
     from scaffold.records.evidence import RunRecord
     from scaffold.records.program import CALIBRATION_SEED, Program
-    from scaffold.records.system import System
     from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import RunOptions, prepare
 
     project = find_project(Path.cwd())
     recipe = load_recipe(project)
-    tweak = None if reference else find_tweak(project)
-    program: Program = load_yaml(System, project.system) if tweak else recipe
+    program: Program = recipe
+    tweak = None
+    if not reference and project.tweaks.is_dir():  # else nothing of tweaks is needed, nor imported
+        from scaffold.ledger import find_tweak
+        from scaffold.records.system import System
+
+        tweak = find_tweak(project)
+        program = load_yaml(System, project.system) if tweak else recipe
     where = "system.yaml" if tweak else f"recipe {recipe.id}"
     if smoke and program.commands.smoke is None:
         raise UsageError(f"{where} has no smoke command", hint="add commands.smoke to it")
@@ -46,6 +49,8 @@ def command(
 
     def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
         if tweak is not None:
+            from scaffold.change import prepare_change
+
             plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
         else:
             plan, room = prepare(project, recipe, options, smoke=smoke)
