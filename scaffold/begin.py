@@ -1,20 +1,19 @@
 """Makes the person's own copy in one commit: `src/` of the reference, `system.yaml` that says how it runs, its lock."""
 
 import re
-from collections.abc import Mapping, Sequence
 
 import yaml
 
 from scaffold.consent import approve_program, is_approved
 from scaffold.errors import BrokenFileError, ProjectError
-from scaffold.history import forward
+from scaffold.history import forward, tree_with_files
 from scaffold.patches import check_patches
 from scaffold.project import Project, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.references.folder import root_index
-from scaffold.repository import Repository, TreeEntry
+from scaffold.repository import Repository
 
 _HEAD = "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
 _COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")
@@ -31,6 +30,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     patches = [project.root / patch.file for patch in recipe.patches]
     if patches:
         tree = check_patches(repository, tree, patches, root_index(repository))
+        root_index(repository).unlink(missing_ok=True)
     text = system_text(read_text(project.recipe), recipe)
     system = parse_record(System, text, source="system.yaml")
     files = {"system.yaml": text}
@@ -42,7 +42,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
         files[f"src/{driver}"] = read_text(project.root / driver)
     whole = tree_with_files(repository, files, {"src": tree})
     message = "Begin src/: the reference's copy, and how it runs\n"
-    made = repository.call("commit-tree", whole, "-p", "HEAD", "-F", "-", stdin=message.encode())
+    made = repository.commit_tree(whole, message, ["HEAD"])
     approved = is_approved(recipe, project.root, recipe.reference.tree)
     forward(repository, made)
     if approved:  # what runs is the same program
@@ -65,29 +65,3 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
         document = recipe.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(_COPIED))
         text = f"{_HEAD}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
     return text.replace("{drivers}", "{reference}/drivers")
-
-
-def tree_with_files(
-    repository: Repository,
-    files: Mapping[str, str],
-    trees: Mapping[str, str] | None = None,
-    without: Sequence[str] = (),
-) -> str:
-    """The tree of HEAD with these files and whole folders put in, in place of what stood there, and others left out."""
-    index = root_index(repository)
-    env = {"GIT_INDEX_FILE": str(index)}
-    try:
-        repository.call("read-tree", "HEAD", env=env)
-        for folder, tree in (trees or {}).items():
-            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", folder, env=env)
-            repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
-        if without:
-            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *without, env=env)
-        for path, text in files.items():
-            blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())
-            entry = TreeEntry(mode="100644", id=blob, path=path)
-            line = f"{entry.mode} {entry.id}\t{entry.path}\0"
-            repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
-        return repository.call("write-tree", env=env)
-    finally:
-        index.unlink(missing_ok=True)

@@ -80,16 +80,17 @@ def bisect_metric(
     """
     repository = project_repository(project.root)
     steps, note = _comparable(project, _history(project, repository))
-    steps = _measured(project, repository, steps, metric_name)
+    states = {step.name: unpack(project, repository, step.state) for step in steps}
+    steps = _measured(steps, states, metric_name)
     if len(steps) < 2:
         raise ProjectError("there is only one state of the system: nothing can have been lost yet")
-    metric = _metric(project, repository, steps[-1], metric_name)
+    metric = _metric(states[steps[-1].name], metric_name)
     limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
     told = _by_evidence(project, steps, metric, limit)
     if told is not None:
         return Bisected(metric=metric_name, margin=limit, step=told.newer, commit=_commit_of(steps, told.newer),
                         certain=True, compared=(told,), note=note)  # fmt: skip
-    states = {step.name: unpack(project, repository, step.state) for step in steps}
+    states = {step.name: states[step.name] for step in steps}
     require_states_consent([runnable(state, name) for name, state in states.items()], options.trust)
     return _Search(project, recipe, metric, limit, states, watcher, options).halve(steps, note)
 
@@ -116,23 +117,20 @@ def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]
     return steps[first:], f"looked at from {steps[first].name} on, which brought new data" if first else ""
 
 
-def _measured(project: Project, repository: Repository, steps: list[_Step], name: str) -> list[_Step]:
+def _measured(steps: list[_Step], states: Mapping[str, State], name: str) -> list[_Step]:
     """The last steps that all have the metric; all, where the present one has none, so that it is told."""
-    kept = list(
-        itertools.takewhile(
-            lambda step: name in [metric.name for metric in unpack(project, repository, step.state).system.metrics],
-            reversed(steps),
-        )
-    )
+    kept = list(itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps)))
     return kept[::-1] or steps
 
 
-def _metric(project: Project, repository: Repository, step: _Step, name: str) -> Metric:
-    system = unpack(project, repository, step.state).system
-    if name not in [metric.name for metric in system.metrics]:
-        known = ", ".join(metric.name for metric in system.metrics)
-        raise UsageError(f"the system has no metric {name!r}", hint=f"it has: {known}")
-    return system.metric(name)
+def _metric(state: State, name: str) -> Metric:
+    if name not in _names(state):
+        raise UsageError(f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(state))}")
+    return state.system.metric(name)
+
+
+def _names(state: State) -> list[str]:
+    return [metric.name for metric in state.system.metrics]
 
 
 def _commit_of(steps: list[_Step], name: str) -> str:
@@ -182,7 +180,7 @@ class _Search:
         self.project, self.recipe, self.states = project, recipe, states
         self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
         last = last_accepted(project)
-        self.is_certain = all(state.system.seeds.how == "none" for state in states.values())
+        self.deterministic = all(state.system.seeds.how == "none" for state in states.values())
         self.max_pairs = last.tweak.rule.max_pairs if last else 28
         self.runs: dict[str, dict[int, JudgedRun]] = {}
         self.plans: dict[str, tuple[Plan, int]] = {}
@@ -228,13 +226,13 @@ class _Search:
                     alpha=0.05, beta=0.05, max_pairs=self.max_pairs,
                 )  # fmt: skip
                 pairs = [(before[seed], after[seed]) for seed in seeds]
-                if are_identical(_shared(pairs, self.states[newer.name].system.metrics), pairs, self.is_certain):
+                if are_identical(_shared(pairs, self.states[newer.name].system.metrics), pairs, self.deterministic):
                     word, more = Word.NO_DIFFERENCE, None
                 if word is not Word.UNDECIDED or len(seeds) >= self.max_pairs or (used and more is None and made):
                     effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
                     return Compared(older=older.name, newer=newer.name, word=word, effect=effect, pairs=len(seeds),
                                     runs_made=made)  # fmt: skip
-                if self.is_certain:
+                if self.deterministic:
                     word = self.of_one(values[0][0], values[1][0])
                     return Compared(older=older.name, newer=newer.name, word=word, effect=values[1][0] - values[0][0],
                                     pairs=1, runs_made=made)  # fmt: skip

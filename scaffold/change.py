@@ -19,7 +19,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
-from scaffold.records.tweak import ChangeEvidence, Side, Tweak
+from scaffold.records.tweak import ChangeEvidence, Part, Side, Tweak
 from scaffold.repository import Repository
 from scaffold.rules import change as rule_of_changes
 from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
@@ -184,10 +184,11 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
     deterministic = after.system.seeds.how == "none"
     device = after.system.resources.device
 
-    def judge(pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = ()) -> ChangeJudgement:
+    def judge(
+        pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = (), remarks: Sequence[str] = ()
+    ) -> ChangeJudgement:
         return judge_change(
-            tweak.kind, rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
-            remarks=_remarks(work, before, after, (old, new)),
+            tweak.kind, rule, metrics, pairs, deterministic=deterministic, device=device, more=more, remarks=remarks
         )  # fmt: skip
 
     def is_enough(pairs: Sequence[rule_of_changes.Pair]) -> bool:
@@ -200,12 +201,14 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
     if off:
         plan, _ = work.plan(after, with_values(after.system, off), f"tweak {tweak.name}, switched off")
         found.append(_switched_off(work, metrics, old, plan, room, off))
-    judgement = judge(pairs, [*found, *_declared(work.project, tweak)])
+    parts = _parts(work, before, after)
+    more = [*found, *_declared(work.project, tweak)]
+    judgement = judge(pairs, more, _remarks(work, parts, (old, new)))
     sides = (
         _side(before, old, [a for a, _ in pairs]),
         _side(after, new, [b for _, b in pairs]),
     )
-    return _write(work, before, after, metrics, sides, (old, new), judgement, probes=probes)
+    return _write(work, parts, metrics, sides, (old, new), judgement, probes=probes)
 
 
 def _switched_off(
@@ -307,12 +310,13 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
     simple = simple_models(*context, work.watcher, work.options)
     memorised = memorising_run(*context, work.watcher, work.options)
     count = next_look(0, rule.max_pairs)
+    parts, declared = _parts(work, before, after), _declared(work.project, tweak)
     while True:
         runs = work.runs(plan, room, count)
         zeroed = zeroed_runs(*context, count, work.watcher, work.options)
         judgement = judge_data(
             rule, metric, runs, zeroed, simple, memorised.metrics[metric.name].value, gates, tweak.bound,
-            _remarks(work, before, after, (plan,)), more=_declared(work.project, tweak),
+            _remarks(work, parts, (plan,)), more=declared,
             deterministic=after.system.seeds.how == "none",
         )  # fmt: skip
         if judgement.more_pairs is None or count >= rule.max_pairs or after.system.seeds.how == "none":
@@ -326,7 +330,7 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
         "asked": gates.model_dump(mode="json"),
     }
     sides = (_side(before, old, []), _side(after, plan, runs))
-    return _write(work, before, after, [metric], sides, (plan,), judgement, gates=kept)
+    return _write(work, parts, [metric], sides, (plan,), judgement, gates=kept)
 
 
 def _side(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
@@ -354,16 +358,15 @@ def _declared(project: Project, tweak: Tweak) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) -> list[str]:
+def _remarks(work: _Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
     """What else is to be known of the change and of its runs."""
     told = []
-    parts = _parts(work, before, after)
     several = describe_groups(parts)
     if several:
         told.append(several)
     if work.tweak.kind != "data" and any(part.what == "data" for part in parts):
         told.append("the data differ: values can be compared only if both states are measured on the same examples")
-    ignored = ignored_paths(project_repository(work.project.root), "src")
+    ignored = ignored_paths(Repository(work.project.root), "src")
     if ignored:
         told.append(f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}")
     for plan in plans:
@@ -373,7 +376,7 @@ def _remarks(work: _Work, before: State, after: State, plans: Sequence[Plan]) ->
     return list(dict.fromkeys(told))
 
 
-def _parts(work: _Work, before: State, after: State) -> list[Any]:
+def _parts(work: _Work, before: State, after: State) -> list[Part]:
     locks = [state.source.lock for state in (before, after)]
     packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(
@@ -386,7 +389,7 @@ def _locked(text: str) -> list[str]:
 
 
 def _write(
-    work: _Work, before: State, after: State, metrics: Sequence[Metric], sides: tuple[Side, Side],
+    work: _Work, parts: Sequence[Part], metrics: Sequence[Metric], sides: tuple[Side, Side],
     plans: Sequence[Plan], judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
     gates: Mapping[str, Any] | None = None,
 ) -> ChangeEvidence:  # fmt: skip
@@ -396,8 +399,8 @@ def _write(
         before=sides[0],
         change=sides[1],
         metrics=tuple(metrics),
-        device=after.system.resources.device,
-        parts=tuple(_parts(work, before, after)),
+        device=plans[-1].program.resources.device,
+        parts=tuple(parts),
         probes=probes or {},
         gates=gates or {},
         judgement=judgement.as_mapping(),

@@ -46,12 +46,12 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
     if under_way:
         name = under_way[0]
         return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
+    decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
     if judged and state_id(repository, judged) != worktree_id(project):
-        known = decided_names(project, repository)
-        name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in known)
+        name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         return f"scaffold tweak start {name}", "src/ or system.yaml differ from all that was judged: take them along"
-    rung = next_rung(recipe.adaptation.tweaks, decided_names(project, repository))
+    rung = next_rung(recipe.adaptation.tweaks, decided)
     if rung is None:
         return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
     suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scaffold.errors import ProjectError
@@ -155,6 +155,25 @@ def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) ->
     return repository.call("mktree", "-z", stdin=listed.encode(errors="surrogateescape"))
 
 
+def tree_with_files(
+    repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None,
+    without: Iterable[str] = (),
+) -> str:  # fmt: skip
+    """The tree of HEAD with these files and whole folders put in, in place of what stood there, and others left out."""
+    gone = [*(trees or {}), *without]
+    with _index(repository) as env:
+        repository.call("read-tree", "HEAD", env=env)
+        if gone:
+            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+        for folder, tree in (trees or {}).items():
+            repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
+        for path, text in files.items():
+            blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())
+            line = f"100644 {blob}\t{path}\0"
+            repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
+        return repository.call("write-tree", env=env)
+
+
 def changed_entries(
     repository: Repository, before: str, after: str
 ) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
@@ -237,7 +256,7 @@ def join(repository: Repository, tip: str, into: str, message: str) -> str:
             hint=f"git worktree remove {elsewhere}, or switch it to another branch",
         )
     tree = repository.call("rev-parse", f"{tip}^{{tree}}")
-    made = repository.call("commit-tree", tree, "-p", old, "-p", tip, "-F", "-", stdin=message.encode())
+    made = repository.commit_tree(tree, message, [old, tip])
     repository.call("update-ref", "-m", message.split("\n")[0], f"refs/heads/{into}", made, old)
     repository.call("symbolic-ref", "-m", f"scaffold: {into}", "HEAD", f"refs/heads/{into}")
     return made

@@ -22,6 +22,12 @@ BRANCH = "tweak/"
 VENDOR_BRANCHES = ("reference", "template")
 
 
+def refuse_vendor(branch: str) -> None:
+    """Raise ProjectError if this is a branch that only brings in what others made."""
+    if branch in VENDOR_BRANCHES:
+        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
+
+
 def find_tweak(project: Project) -> Tweak | None:
     """The tweak that is under way here: declared in tweaks/, and neither accepted nor dropped.
 

@@ -181,15 +181,18 @@ class Repository:
         listed = "".join(f"040000 tree {tree}\t{name}\0" for name, tree in sorted(folders.items()))
         return self.call("mktree", "-z", stdin=listed.encode())
 
-    def commit_tree(self, tree: str, message: str, parents: Iterable[str], author: Author) -> str:
-        """A commit of a tree on no branch."""
+    def commit_tree(self, tree: str, message: str, parents: Iterable[str], author: Author | None = None) -> str:
+        """A commit of a tree on no branch; by whom git says, unless an author is given."""
+        options = [word for parent in parents for word in ("-p", parent)]
+        arguments = ("commit-tree", tree, *options, "-F", "-")
+        if author is None:
+            return self.call(*arguments, stdin=message.encode())
         dates = {"GIT_AUTHOR_DATE": author.date, "GIT_COMMITTER_DATE": author.date} if author.date else {}
         env = {
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email,
             "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email, **dates,
         }  # fmt: skip
-        options = [word for parent in parents for word in ("-p", parent)]
-        return self.call("commit-tree", tree, *options, "-F", "-", stdin=message.encode(), env=env)
+        return self.call(*arguments, stdin=message.encode(), env=env)
 
     def import_tree(self, source: "Repository", tree: str) -> None:
         """Copy a tree and all below it from another repository, without touching a byte."""

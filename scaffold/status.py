@@ -247,8 +247,9 @@ def _work_out(project: Project) -> Status:
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
     passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
     tweak = _tweak_status(project)
-    milestones = _with_tweaks(project, milestones, tweak)
-    decided = {evidence.milestone: evidence.decision for evidence in all_evidence(project) if evidence.decision}
+    tried = all_evidence(project)
+    milestones = _with_tweaks(milestones, tried, tweak)
+    decided = {change.milestone: change.decision for change in tried if change.decision}
     passed |= {name for name, decision in decided.items() if decision == "accepted"}
     states = derive_states(milestones, passed, {name for name in decided if name not in passed})
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
@@ -309,14 +310,13 @@ def _tweak_status(project: Project) -> TweakStatus | None:
 
 
 def _with_tweaks(
-    project: Project, milestones: "tuple[Milestone, ...]", tweak: TweakStatus | None
+    milestones: "tuple[Milestone, ...]", tried: "list[ChangeEvidence]", tweak: TweakStatus | None
 ) -> "tuple[Milestone, ...]":
     """The milestones of the file, then the tweaks that it does not name."""
-    from scaffold.ledger import all_evidence
     from scaffold.rules.milestone import Milestone
 
     known = {step.id for step in milestones}
-    found = {evidence.milestone: evidence.tweak.expect for evidence in all_evidence(project)}
+    found = {evidence.milestone: evidence.tweak.expect for evidence in tried}
     if tweak is not None:
         found.setdefault(f"tweak-{tweak.name}", tweak.expect)
     more = [

@@ -7,11 +7,10 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.begin import tree_with_files
 from scaffold.catalogue import data_dir
 from scaffold.errors import ProjectError
-from scaffold.history import edited_paths, forward, present_branch, project_repository
-from scaffold.ledger import VENDOR_BRANCHES, accepted, find_tweak
+from scaffold.history import edited_paths, forward, present_branch, project_repository, tree_with_files
+from scaffold.ledger import accepted, find_tweak, refuse_vendor
 from scaffold.project import Project, load_recipe, load_yaml, read_text
 from scaffold.records.program import FileDataset, Program
 from scaffold.records.recipe import Recipe
@@ -45,9 +44,7 @@ def strike_scaffold(project: Project) -> Struck:
         ProjectError: a tweak is under way, or what would be replaced was edited and not committed.
     """
     repository = project_repository(project.root)
-    branch = present_branch(repository)
-    if branch in VENDOR_BRANCHES:
-        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
+    refuse_vendor(present_branch(repository))
     tweak = find_tweak(project)
     if tweak is not None:
         raise ProjectError(f"tweak {tweak.name} is under way", hint="scaffold tweak accept, or scaffold tweak drop")
@@ -76,8 +73,7 @@ def strike_scaffold(project: Project) -> Struck:
     shutil.rmtree(aside)
     removed = [name for name in _REMOVED if name not in files and repository.find_id(f"HEAD:{name}")]
     tree = tree_with_files(repository, files, without=removed)
-    message = b"Strike the scaffold: plain tests, plain requirements\n"
-    made = repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message)
+    made = repository.commit_tree(tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"])
     forward(repository, made)  # git itself refuses to write over what is untracked, or through a link
     return Struck(removed=tuple(removed), written=tuple(files), commit=made)
 

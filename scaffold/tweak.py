@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from scaffold.begin import begin, tree_with_files
+from scaffold.begin import begin
 from scaffold.change import like
 from scaffold.consent import approve_program
 from scaffold.errors import ProjectError, UsageError
@@ -22,11 +22,11 @@ from scaffold.history import (
     present_branch,
     project_repository,
     switch,
+    tree_with_files,
 )
 from scaffold.ledger import (
     BRANCH,
     TWEAK_NAME,
-    VENDOR_BRANCHES,
     accepted,
     claim_tweak,
     declared_tweaks,
@@ -39,6 +39,7 @@ from scaffold.ledger import (
     page_of,
     read_change,
     record_paths,
+    refuse_vendor,
     require_home,
     state_before,
     tweak_branches,
@@ -136,7 +137,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     parse_record(Tweak, text, source=f"tweaks/{name}.yaml")
     tree = tree_with_files(repository, {f"tweaks/{name}.yaml": text})
     message = f"Start tweak {name} ({kind})\n\n{expect}".strip() + "\n"
-    tip = repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=message.encode())
+    tip = repository.commit_tree(tree, message, ["HEAD"])
     repository.call("branch", "--no-track", f"{BRANCH}{name}", tip)
     switch(repository, f"{BRANCH}{name}")
     claim_tweak(project, tweak)
@@ -153,8 +154,7 @@ def _refuse_start(project: Project, repository: Repository, home: str, name: str
             f"tweak {under_way.name} is under way here: one change at a time",
             hint="scaffold tweak accept, or scaffold tweak drop; or git switch to where the other is to start from",
         )
-    if home in VENDOR_BRANCHES:
-        raise ProjectError(f"{home} is a vendor branch, nobody works on it", hint="git switch main")
+    refuse_vendor(home)
     taken = {tweak.name for tweak in declared_tweaks(project)}
     if name in taken or read_change(project, name):
         raise UsageError(
@@ -271,7 +271,7 @@ def _accept(project: Project, because: str) -> Decided:
         _refuse_moved_home(project, repository, tweak, home, evidence, because)
         if not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
             merge(repository, home, f"Merge {home} into {branch}")
-    _refuse_unsaved(repository)
+    _refuse_conflicts(repository)
     state = state_of_worktree(project)
     kept = evidence.model_copy(
         update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
@@ -313,8 +313,8 @@ def _refuse_moved_home(
         )
 
 
-def _refuse_unsaved(repository: Repository) -> None:
-    """What lies staged outside of the change stays staged; nothing to refuse but conflicts that are not resolved."""
+def _refuse_conflicts(repository: Repository) -> None:
+    """Raise ProjectError for conflicts that no operation of git's is under way for, as after `git stash pop`."""
     unresolved = repository.call("diff", "--name-only", "--diff-filter=U")
     if unresolved:
         raise ProjectError(f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status")
@@ -352,7 +352,7 @@ def _drop(project: Project) -> Decided:
     files[f"journal/{tweak.name}.md"] = page_of(tweak, evidence)
     told = f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
     tree = tree_with_files(repository, files)
-    forward(repository, repository.call("commit-tree", tree, "-p", "HEAD", "-F", "-", stdin=told.encode()))
+    forward(repository, repository.commit_tree(tree, told, ["HEAD"]))
     forget_tweak(project, tweak)
     repository.call("branch", "-D", "--quiet", branch)
     return Decided(tweak=tweak, evidence=evidence, home=home, commit=repository.call("rev-parse", "HEAD"))

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import scaffold
-from scaffold.begin import tree_with_files
 from scaffold.catalogue import data_dir
 from scaffold.consent import is_ours
 from scaffold.create import FALLBACK_AUTHOR, template_data, template_message, vendor_author, vendor_message
 from scaffold.errors import ProjectError, UsageError
-from scaffold.history import changed_entries, forward, is_ancestor, merge, present_branch, project_repository
-from scaffold.ledger import VENDOR_BRANCHES, find_tweak
+from scaffold.history import (
+    changed_entries,
+    common_ancestor,
+    forward,
+    is_ancestor,
+    merge,
+    present_branch,
+    project_repository,
+    tree_with_files,
+)
+from scaffold.ledger import find_tweak, refuse_vendor
 from scaffold.project import Project, load_recipe, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
@@ -40,13 +48,13 @@ def update_template(project: Project) -> Updated:
         ProjectError: it conflicts, and the conflicts lie in the files as git marks them; or git is in no state to.
     """
     repository = project_repository(project.root)
-    _refuse_vendor(present_branch(repository))
+    refuse_vendor(present_branch(repository))
     recipe = load_recipe(project)
     tip = _vendor_tip(repository, "template", "^Template of mlloop-new")
     name = repository.call("show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip).strip()
     tree = _rendered(project, repository, recipe, name or project.root.name, tip)
     changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
-    merged = repository.call("merge-base", tip, "HEAD")
+    merged = common_ancestor(repository, tip, "HEAD")
     if changed:
         author = person() or FALLBACK_AUTHOR
         tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
@@ -55,11 +63,6 @@ def update_template(project: Project) -> Updated:
         merge(repository, "template", f"Merge the template of mlloop-new {scaffold.__version__}")
         changed = tuple(changed_entries(repository, f"{merged}^{{tree}}", tree))
     return Updated(version=scaffold.__version__, changed=changed)
-
-
-def _refuse_vendor(branch: str) -> None:
-    if branch in VENDOR_BRANCHES:
-        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
 
 
 def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
@@ -122,7 +125,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
         ProjectError: a tweak is under way, or edits are in the way.
     """
     repository = project_repository(project.root)
-    _refuse_vendor(present_branch(repository))
+    refuse_vendor(present_branch(repository))
     recipe = load_recipe(project)
     reference = recipe.reference
     if not isinstance(reference, GitReference):
@@ -152,8 +155,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     )
     whole = tree_with_files(repository, {"recipe.yaml": text}, {"reference": tree})
     message = f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be made again.\n"
-    made = repository.call("commit-tree", whole, "-p", "HEAD", "-p", newer, "-F", "-", stdin=message.encode())
-    forward(repository, made)
+    forward(repository, repository.commit_tree(whole, message, ["HEAD", newer]))
     repository.call("update-ref", "refs/heads/reference", newer)
     upstream = changed_entries(repository, reference.tree, tree)
     own = changed_entries(repository, reference.tree, "HEAD:src") if repository.find_id("HEAD:src") else {}

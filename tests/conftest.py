@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers import TWEAKABLE, Cli, toy_recipe
+from helpers import RENAME, TWEAKABLE, Cli, edit, toy_recipe
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,16 +38,20 @@ def cli(monkeypatch, tmp_path):
     return Cli(monkeypatch)
 
 
-@pytest.fixture(scope="session")
-def calibrated_recipe(tmp_path_factory):
-    """A folder with a recipe of a reference that takes milliseconds, and its 20 calibration runs."""
-    folder = toy_recipe(tmp_path_factory.mktemp("recipes") / "toy")
+def _calibrated(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         Cli(patch)("recipes", "calibrate", ".", "--runs", "20", "--json")
     with (folder / "recipe.yaml").open("a") as file:
         file.write("calibration: calibration.json\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def calibrated_recipe(tmp_path_factory):
+    """A folder with a recipe of a reference that takes milliseconds, and its 20 calibration runs."""
+    folder = toy_recipe(tmp_path_factory.mktemp("recipes") / "toy")
+    return _calibrated(folder)
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +64,7 @@ def tweakable_recipe(tmp_path_factory):
                   "smoke": {"run": "python train.py seed={seed} gain=0 work=1", "timeout_s": 20}},
         adaptation={"tweaks": [{"name": "less-work", "kind": "cheaper", "change": "work: 1000", "why": "it is slow"}]},
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        Cli(patch)("recipes", "calibrate", ".", "--runs", "20", "--json")
-    with (folder / "recipe.yaml").open("a") as file:
-        file.write("calibration: calibration.json\n")
-    return folder
+    return _calibrated(folder)
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +83,12 @@ def reproduced_once(tmp_path_factory, tweakable_recipe):
 def reproduced(tmp_path, reproduced_once):
     """A copy of that project."""
     return Path(shutil.copytree(reproduced_once, tmp_path / "project", symlinks=True))
+
+
+@pytest.fixture
+def judged(cli, reproduced):
+    """The same with a tweak that may be accepted, not yet accepted."""
+    cli("tweak", "start", "rename", "--kind", "neutral", cwd=reproduced)
+    edit(reproduced, *RENAME)
+    cli("verify", "--json", cwd=reproduced)
+    return reproduced

@@ -14,15 +14,6 @@ def try_git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
 
 
-@pytest.fixture
-def judged(cli, reproduced):
-    """A tweak that may be accepted, not yet accepted."""
-    cli("tweak", "start", "rename", "--kind", "neutral", cwd=reproduced)
-    edit(reproduced, *RENAME)
-    cli("verify", "--json", cwd=reproduced)
-    return reproduced
-
-
 def conflicting_branch(project: Path) -> None:
     """A branch that conflicts with the present one in README.md."""
     git(project, "branch", "other", "main")

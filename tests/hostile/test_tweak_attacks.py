@@ -6,19 +6,11 @@ import shutil
 import subprocess
 
 import pytest
-from helpers import BETTER, RENAME, WORSE, approved, edit, git, write_tree
+from helpers import BETTER, WORSE, approved, edit, git, write_tree
 
 from scaffold.ledger import read_change
 from scaffold.project import Project, read_record
 from scaffold.records.tweak import ChangeEvidence
-
-
-@pytest.fixture
-def judged(cli, reproduced):
-    cli("tweak", "start", "rename", "--kind", "neutral", cwd=reproduced)
-    edit(reproduced, *RENAME)
-    cli("verify", "--json", cwd=reproduced)
-    return reproduced
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[2Jb"])
