@@ -27,6 +27,9 @@ class Word(str, Enum):
     WORSE = "WORSE"
     NO_DIFFERENCE = "NO_DIFFERENCE"
     UNDECIDED = "UNDECIDED"
+    EQUAL = "EQUAL"
+    DIFFERS = "DIFFERS"
+    LEFT_OUT = "LEFT_OUT"
 
     @property
     def overall(self) -> "Word":

@@ -21,6 +21,7 @@ from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
+from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
@@ -64,6 +65,7 @@ def start(plan: Plan, seed: int) -> Running:
         fill(workspace, plan.program, plan.source, plan.datasets)
         if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
             make_short_name(workspace)
+        ask(plan, workspace)
         spec = _spec(plan, seed, workspace)
         path = workspace.folder / "supervisor.json"
         path.write_text(json.dumps(spec))
@@ -93,14 +95,14 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
             "reference": str(workspace.tree), "drivers": str(workspace.drivers),
         }  # fmt: skip
         policy = Policy(
-            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.home),
+            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.trace, workspace.home),
             temporary=workspace.temporary,
-            visible=(SHIM, *plan.environment.folders),
+            visible=(SHIM, *plan.environment.folders, *trace_inputs(plan, workspace)),
             network=command.network,
             accelerator=resources.device == "cuda",
             memory_bytes=limits["memory_bytes"],
         )
-        variables = run_variables(plan, seed, workspace, command, values)
+        variables = run_variables(plan, seed, workspace, command, values) | trace_variables(plan, workspace, name)
         watched = watch_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
         wrapper = confine(plan.sandbox, policy, directory, variables | watched)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scaffold.environment import ReadyEnvironment
 from scaffold.project import Source
@@ -12,10 +13,19 @@ from scaffold.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """What the shim is to record of a run, as `shim/_scaffold_trace` reads it; `golden` is the reference's trace."""
+
+    golden: Path | None
+    asked: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A program made ready to run: where its parts lie, how it is confined, what decides its results.
 
-    `title` is what messages call it, `remedy` what to do when its runs end badly.
+    `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is recorded of them
+    besides metrics.
     """
 
     title: str
@@ -29,6 +39,7 @@ class Plan:
     smoke: bool
     threads: int
     runs_dir: Path
+    tracing: Tracing | None = None
 
     def run_id(self, seed: int) -> str:
         """Names a run by all that decides its result."""

@@ -66,6 +66,8 @@ def finish(running: Running) -> RunRecord:
     )  # fmt: skip
     record = signed(record)
     write_record(record, workspace.folder / "run.json")
+    if plan.tracing is None:
+        remove(workspace.trace)
     for leftover in (result, workspace.folder / "supervisor.json"):
         leftover.unlink()
     remove_short_name(workspace)

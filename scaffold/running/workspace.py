@@ -5,6 +5,7 @@ tree/                   the copy that the commands work in
 drivers/                our own programs that call the reference
 logs/                   0-prepare.out, 0-prepare.err, 1-train.out, ...
 seeding/                what the shim saw, one file a process
+trace/, trace.json      what the shim recorded of a run that is traced, and what it was asked to
 tmp/, home/             the run's temporary folder, and a stand-in for the home directory; gone when it has ended
 """
 
@@ -53,6 +54,11 @@ class Workspace:
         return self.folder / "seeding"
 
     @property
+    def trace(self) -> Path:
+        """What a traced run computed, one folder a step."""
+        return self.folder / "trace"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of the run."""
         return self.folder / "tmp"
@@ -86,6 +92,12 @@ def remove_short_name(workspace: Workspace) -> None:
         workspace.short_temporary.unlink(missing_ok=True)
 
 
+def _folders(workspace: Workspace) -> tuple[Path, ...]:
+    return (
+        workspace.drivers, workspace.logs, workspace.seeding, workspace.trace, workspace.temporary, workspace.home
+    )  # fmt: skip
+
+
 def fill(workspace: Workspace, program: Program, source: Source, datasets: Mapping[str, Path]) -> None:
     """Make a run's folder from the program's tree, its other files and the datasets.
 
@@ -94,7 +106,7 @@ def fill(workspace: Workspace, program: Program, source: Source, datasets: Mappi
         ProjectError, RunError: a patch does not apply, a dataset cannot be placed.
     """
     try:
-        for folder in (workspace.drivers, workspace.logs, workspace.seeding, workspace.temporary, workspace.home):
+        for folder in _folders(workspace):
             folder.mkdir(parents=True)
         shutil.copytree(source.tree, workspace.tree, symlinks=True, ignore=_leftovers)
         for driver in program.drivers:

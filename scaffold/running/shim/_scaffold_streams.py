@@ -14,6 +14,9 @@ import hashlib
 import threading
 
 used = set()
+observers = []
+"""Are told of each draw by what it is called."""
+
 _inside = threading.local()
 
 _TENSOR_METHODS = ("uniform_", "normal_", "random_", "bernoulli_", "exponential_", "log_normal_", "cauchy_")
@@ -68,6 +71,8 @@ def _patch_library(module, restore, names, make):
         def draw(*args, **kwargs):
             if now["seed"] is None:
                 return function(*args, **kwargs)
+            for observe in observers:
+                observe("%s.%s" % (module.__name__, name))
             generators = now["generators"]
             if name not in generators:
                 generators[name] = make(_derived(now["seed"], name))
@@ -119,6 +124,8 @@ class _TorchStreams:
                 self.default.set_state(state)
             except Exception:  # a mode in which states are not what they are elsewhere
                 return function(*args, **kwargs)
+            for observe in observers:
+                observe("torch.%s" % key)
             _inside.active = True
             try:
                 return function(*args, **kwargs)

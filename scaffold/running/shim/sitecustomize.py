@@ -9,6 +9,7 @@ that a program fails, so each patch that does not fit a library is left out and 
                           it tried that the sandbox denies
     SCAFFOLD_WATCH        what the sandbox denies, as JSON
     SCAFFOLD_STREAMS      if set: each kind of draw has a stream of its own
+    SCAFFOLD_TRACE        if set: what is to be recorded of the program, see `_scaffold_trace`
 """
 
 import atexit
@@ -26,6 +27,7 @@ _WATCH = os.environ.get("SCAFFOLD_WATCH", "")
 _names = {}
 _watch = None
 _streams = None
+_trace = None
 _calls = {}
 _missed = []
 _inside = threading.local()
@@ -141,6 +143,8 @@ def _patch_torch(torch):
         _subclass("torch", torch, "Generator", "manual_seed")
     if _streams is not None:
         _streams.patch_torch(torch)
+    if _trace is not None:
+        _trace.patch_torch(torch)
 
 
 def _unsupported(name):
@@ -220,9 +224,12 @@ if _HOW:
 
     if os.environ.get("SCAFFOLD_STREAMS"):
         import _scaffold_streams as _streams
-
+    if os.environ.get("SCAFFOLD_TRACE"):
+        import _scaffold_trace as _trace
     _patch_random(_random)
     sys.meta_path.insert(0, _Finder())
+    if _trace is not None:
+        _trace.start(os.environ["SCAFFOLD_TRACE"], _write_report)
     if _REPORT:
         atexit.register(_write_report)
     if _REPORT and _WATCH:

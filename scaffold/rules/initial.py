@@ -1,0 +1,60 @@
+"""Compares how the parameters of two networks begin, by their law. Pure."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scaffold.rules.ladder import Trace
+
+_Z = 5.0
+"""Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a thousand runs is."""
+
+_SAME = 1e-6
+"""Relative difference of values that were drawn alike."""
+
+
+def compare_initial(golden: "Trace", found: "Trace") -> tuple[Any, ...]:
+    """Rung initialisation: the same values where both draw alike, else the same law.
+
+    The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to about 1.3 sd/sqrt(n)
+    to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced Theory of Statistics 1, 10.10-10.12).
+    """
+    compared, statistical = 0, []
+    for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
+        for name, law in mine["begun"].items():
+            other = own["begun"].get(name)
+            if other is None:
+                continue
+            compared += 1
+            if _is_same(law, other):
+                continue
+            told = _apart(law, other)
+            if told:
+                return "initialisation", f"{name}: {told}", 0, compared, name
+            statistical.append(name)
+    left_out = [f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"] if statistical else []
+    return "initialisation", None, 0, compared, "", left_out
+
+
+def _is_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    scale = max((abs(value) for value in a["tenths"]), default=0.0)
+    return len(a["tenths"]) == len(b["tenths"]) and all(
+        abs(x - y) <= _SAME * scale for x, y in zip(a["tenths"], b["tenths"], strict=True)
+    )
+
+
+def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    if not a["sd"] or not b["sd"]:
+        if a["sd"] == b["sd"]:
+            return f"begins as {b['mean']:.6g} instead of {a['mean']:.6g}"
+        return f"spread {b['sd']:.6g} instead of {a['sd']:.6g}"
+    root = math.sqrt(a["size"])
+    if abs(math.log(b["sd"] / a["sd"])) * root > _Z:
+        return f"standard deviation {b['sd']:.6g} instead of {a['sd']:.6g}"
+    if abs(b["mean"] - a["mean"]) / a["sd"] * root / math.sqrt(2) > _Z:
+        return f"mean {b['mean']:.6g} instead of {a['mean']:.6g}"
+    tenths = [[(value - law["mean"]) / law["sd"] for value in law["tenths"][1:-1]] for law in (a, b)]
+    if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
+        return "another shape of its law, such as uniform instead of normal"
+    return None

@@ -1,0 +1,120 @@
+"""How tensors of a rewritten network are made of the reference's: reads what was declared, suggests what was not. Pure.
+
+`model.q.weight: model.qkv.weight | part 1/3` takes the first of three equal parts along the first axis; `transpose`
+swaps the last two axes, `reshape 4x8` lays the elements out anew in the order of rows; a list is joined along the first
+axis. Nothing is transposed or cut that was not declared.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scaffold.errors import UsageError
+
+Term = list[list[Any]]
+_PART = re.compile(r"part ([0-9]{1,3})/([0-9]{1,3})")
+_SHAPE = re.compile(r"reshape ([0-9]{1,9}(?:x[0-9]{1,9})*)")
+
+
+def parse_weights(declared: Mapping[str, str | Sequence[str]]) -> dict[str, list[Term]]:
+    """Own name -> terms that are joined; see the module for what a term may say.
+
+    Raises:
+        UsageError: an operation is none; all of them at once.
+    """
+    problems: list[str] = []
+    parsed = {}
+    for name, given in declared.items():
+        texts = [given] if isinstance(given, str) else list(given)
+        parsed[name] = [_term(name, text, problems) for text in texts]
+    if problems:
+        raise UsageError(
+            "weights: " + "; ".join(problems),
+            hint="an expression is NAME, then any of: | part 1/3, | transpose, | reshape 4x8",
+        )
+    return parsed
+
+
+def _term(name: str, text: str, problems: list[str]) -> Term:
+    taken, *operations = [part.strip() for part in text.split("|")]
+    term: Term = [["take", taken]]
+    for operation in operations:
+        part, shape = _PART.fullmatch(operation), _SHAPE.fullmatch(operation)
+        if part and 1 <= int(part[1]) <= int(part[2]):
+            term.append(["part", int(part[1]) - 1, int(part[2])])
+        elif operation == "transpose":
+            term.append(["transpose"])
+        elif shape:
+            term.append(["reshape", [int(size) for size in shape[1].split("x")]])
+        else:
+            problems.append(f"{name}: {operation!r} is no operation")
+    return term
+
+
+def suggest(reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[int]]) -> dict[str, str | list[str]]:
+    """Expressions for own tensors that no equally named one of the reference's fits, by shape and order of definition.
+
+    A guess for the person to declare, or not: squares fit transposed, and equal shapes in any order.
+
+    Args:
+        reference, own: shape by name, in the order of definition, of tensors that are still without a partner.
+    """
+    left = {name: tuple(shape) for name, shape in reference.items()}
+    found: dict[str, str | list[str]] = {}
+    waiting = {name: tuple(shape) for name, shape in own.items()}
+    for name, shape in list(waiting.items()):
+        match = next((other for other, there in left.items() if there == shape and _alike(name, other)), None)
+        if match:
+            found[name] = match
+            del left[match], waiting[name]
+    for name, shape in list(waiting.items()):
+        match = next((other for other, there in left.items() if _alike(name, other) and _swapped(there) == shape), None)
+        if match:
+            found[name] = f"{match} | transpose"
+            del left[match], waiting[name]
+    _split(left, waiting, found)
+    _join(left, waiting, found)
+    return found
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether both are weights, or both biases: the last word of a name says what a tensor is."""
+    return name.rpartition(".")[2].startswith(other.rpartition(".")[2][:4])
+
+
+def _swapped(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    return (*shape[:-2], shape[-1], shape[-2]) if len(shape) > 1 else None
+
+
+def _split(
+    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]]
+) -> None:
+    """Tensors that are equal parts of one of the reference's, such as q, k and v of a fused projection."""
+    for other, there in list(left.items()):
+        parts = [
+            name for name, shape in waiting.items()
+            if _alike(name, other) and there and shape[1:] == there[1:] and there[0] % shape[0] == 0
+        ]  # fmt: skip
+        count = there[0] // waiting[parts[0]][0] if parts else 0
+        if count > 1 and len(parts) >= count:
+            for index, name in enumerate(parts[:count]):
+                found[name] = f"{other} | part {index + 1}/{count}"
+                del waiting[name]
+            del left[other]
+
+
+def _join(
+    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]]
+) -> None:
+    """A tensor that several of the reference's are parts of."""
+    for name, shape in list(waiting.items()):
+        parts = [
+            other for other, there in left.items()
+            if _alike(name, other) and there and there[1:] == shape[1:] and shape[0] % there[0] == 0
+        ]  # fmt: skip
+        count = shape[0] // left[parts[0]][0] if parts else 0
+        if count > 1 and len(parts) >= count:
+            found[name] = parts[:count]
+            del waiting[name]
+            for other in parts[:count]:
+                del left[other]

@@ -1,0 +1,80 @@
+"""Records what a program computes, rung by rung, without editing it; started by `sitecustomize`.
+
+    SCAFFOLD_TRACE    path of a JSON file:
+                      out           folder for one trace a process in which a network was called, or functions were
+                      golden        folder of the reference's traces, whose values are fed; null when they are made
+                      dtype         own, or float64
+                      replay        whether the program runs as it is, only its first weights given
+                      weights       how own tensors are made of the reference's
+                      flip          mirror the uniform numbers that masks are made of
+                      by_gradient   a call with gradients trains, whatever the network's mode
+                      disturb       inputs in another memory format, to see by how much the reference differs from itself
+                      functions     folder of a program without networks, whose functions are followed; else null
+
+Like sitecustomize beside it Python 3.7 syntax; it needs numpy, and torch if the program does.
+"""
+
+import atexit
+import json
+import os
+import sys
+
+_spec = {}
+_running = {}
+
+
+def start(path, write_report):
+    """Read what is asked for."""
+    with open(path) as file:
+        _spec.update(json.load(file))
+    _running.update(report=write_report, process=os.getpid(), step=os.environ.get("SCAFFOLD_TRACE_STEP", "train"))
+    if _spec["functions"]:
+        from _scaffold_trace.functions import Functions
+
+        _running["functions"] = Functions(_spec["functions"])
+        _running["functions"].start()
+    atexit.register(_finish, "program ended")
+
+
+def patch_torch(torch):
+    """Put all hooks in place, right after torch was imported."""
+    if _spec["functions"]:
+        return
+    from _scaffold_trace.draws import Masks
+    from _scaffold_trace.hooks import patch
+    from _scaffold_trace.store import Store, read_golden
+    from _scaffold_trace.tracer import Tracer
+
+    store = Store()
+    store.index.update(torch=str(torch.__version__), dtype=_spec["dtype"], replay=_spec["replay"])
+    golden = read_golden(_spec["golden"], _running["step"]) if _spec["golden"] else None
+    if _spec["dtype"] == "float64":
+        from _scaffold_trace.widen import widen
+
+        _running["mode"] = widen(torch)
+    masks = Masks(torch, _spec["flip"])
+    tracer = Tracer(torch, _spec, store, golden, masks, _end)
+    _running["tracer"] = tracer
+    masks.patch()
+    patch(torch, tracer)
+    if "_scaffold_streams" in sys.modules:
+        sys.modules["_scaffold_streams"].observers.append(tracer.noted_draw)
+
+
+def _finish(how):
+    if _running.get("process") != os.getpid() or _running.get("done"):
+        return  # a forked loader worker
+    _running["done"] = True
+    tracer = _running.get("tracer") or _running.get("functions")
+    if tracer is not None and tracer.finish():
+        tracer.store.index["ended"] = how
+        tracer.store.write(_spec["out"], _running["step"])
+
+
+def _end(how):
+    """All that is wanted was seen: the rest of the program is not."""
+    _finish(how)
+    _running["report"]()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,154 @@
+"""Gives a rewritten network the reference's random masks, whichever way it draws them.
+
+`dropout`, `rand(x.shape) > p`, `bernoulli` and their like all begin with uniform numbers of the mask's shape. Inside a
+network's training call they come from one stream for each number of elements, in the order of rows, so that two
+programs drop the same elements, also where one has merged two axes. Those that keep what is *below* 1 - p instead of
+what is above p get the numbers mirrored (`flip`).
+"""
+
+import hashlib
+
+
+class Masks:
+    """Uniform numbers by number of elements, drawn anew from the program's own seed."""
+
+    def __init__(self, torch, flip):
+        self.torch = torch
+        self.flip = flip
+        self.generators = {}
+        self.drawn = []
+        self.is_active = lambda: False
+        self.here = str
+
+    def begin(self):
+        """A call of a network begins."""
+        self.drawn = []
+
+    def reset(self):
+        """The program has seeded torch: begin anew."""
+        self.generators.clear()
+
+    def uniform(self, shape, mirrored=False):
+        """Numbers in (0, 1) of a shape: odd multiples of 2**-24, so that none equals a threshold in any dtype."""
+        torch, shape = self.torch, tuple(int(size) for size in shape)
+        whole = torch.empty(shape, dtype=torch.int64)
+        size = whole.numel()
+        if size not in self.generators:
+            text = "mask %d %d" % (torch.default_generator.initial_seed(), size)
+            seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+            self.generators[size] = torch.Generator()
+            self.generators[size].manual_seed(seed)
+        self.fill(whole, self.generators[size])
+        numbers = (2 * whole + 1).to(torch.float64) / 2**24
+        return 1 - numbers if mirrored else numbers
+
+    def copy_states(self):
+        """Where all streams stand."""
+        return {size: generator.get_state() for size, generator in self.generators.items()}
+
+    def restore_states(self, states):
+        """Go back to there."""
+        for size, generator in list(self.generators.items()):
+            if size in states:
+                generator.set_state(states[size])
+            else:
+                del self.generators[size]
+
+    def fill(self, whole, generator):
+        """Integers below 2**23, in place, by the original function."""
+        self.random_(whole, 0, 2**23, generator=generator)
+
+    def patch(self):
+        """Replace the functions by which masks are drawn."""
+        torch = self.torch
+        functional = torch.nn.functional
+        self.random_ = getattr(torch.Tensor.random_, "__wrapped__", torch.Tensor.random_)
+        for name in ("dropout", "dropout1d", "dropout2d", "dropout3d"):
+            if hasattr(functional, name):
+                setattr(functional, name, self._dropout(getattr(functional, name), name))
+        self.attention = getattr(functional, "scaled_dot_product_attention", None)
+        if self.attention is not None:
+            functional.scaled_dot_product_attention = self._attend
+        for name in ("rand", "rand_like", "bernoulli"):
+            setattr(torch, name, self._drawing(getattr(torch, name), getattr(self, "_" + name)))
+        for name in ("bernoulli", "bernoulli_", "uniform_"):
+            original = getattr(torch.Tensor, name)
+            setattr(torch.Tensor, name, self._drawing(original, getattr(self, "_" + name)))
+        seed_all = torch.manual_seed
+
+        def manual_seed(seed):
+            self.reset()
+            return seed_all(seed)
+
+        torch.manual_seed = torch.random.manual_seed = manual_seed
+
+    def _drawing(self, original, ours):
+        def draw(*args, **kwargs):
+            if not self.is_active() or kwargs.get("generator") is not None:
+                return original(*args, **kwargs)
+            drawn = ours(*args, **kwargs)
+            self.drawn.append((draw.__name__, -1.0, -1.0, tuple(drawn.shape), self.here()))  # what is kept of it, nobody can see
+            return drawn
+
+        draw.__name__ = getattr(original, "__name__", "draw")
+        return draw
+
+    def _dropout(self, original, name):
+        def dropout(input, p=0.5, training=True, inplace=False):
+            if not training or p == 0 or not self.is_active():
+                return original(input, p, training, inplace)
+            shape = tuple(input.shape)
+            if name != "dropout":  # whole channels
+                spatial = int(name[-2])
+                shape = shape[: input.dim() - spatial] + (1,) * spatial
+            mask = (self.uniform(shape) >= p).to(input.device)
+            self.drawn.append((name, float(p), 1.0 - float(mask.double().mean()), shape, self.here()))
+            factor = mask.to(input.dtype) / (1 - p) if p < 1 else mask.to(input.dtype) * 0
+            return input.mul_(factor) if inplace else input * factor
+
+        dropout.__name__ = name
+        return dropout
+
+    def _attend(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **more):
+        given = dict(more, scale=scale) if scale is not None else dict(more)
+        if dropout_p == 0 or not self.is_active():
+            return self.attention(query, key, value, attn_mask, dropout_p, is_causal, **given)
+        torch = self.torch
+        if more.get("enable_gqa"):
+            times = query.shape[-3] // key.shape[-3]
+            key, value = (tensor.repeat_interleave(times, -3) for tensor in (key, value))
+        scores = query @ key.transpose(-2, -1) * (scale if scale is not None else query.shape[-1] ** -0.5)
+        if is_causal:
+            allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+            scores = scores.masked_fill(~allowed, float("-inf"))
+        if attn_mask is not None:
+            is_truth = attn_mask.dtype == torch.bool
+            scores = scores.masked_fill(~attn_mask, float("-inf")) if is_truth else scores + attn_mask
+        return torch.nn.functional.dropout(scores.softmax(-1), dropout_p, True) @ value
+
+    def _typed(self, numbers, like=None, **kwargs):
+        dtype = kwargs.get("dtype") or (like.dtype if like is not None else self.torch.get_default_dtype())
+        device = kwargs.get("device") or (like.device if like is not None else None)
+        return numbers.to(dtype=dtype, device=device)
+
+    def _rand(self, *size, **kwargs):
+        size = kwargs.pop("size", size)
+        size = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        return self._typed(self.uniform(size, self.flip), **kwargs)
+
+    def _rand_like(self, input, **kwargs):
+        return self._typed(self.uniform(input.shape, self.flip), input, **kwargs)
+
+    def _bernoulli(self, input, p=None, **_):
+        return self._typed(self._below(input.shape, input if p is None else p), input)
+
+    def _bernoulli_(self, input, p=0.5, **_):
+        return input.copy_(self._below(input.shape, p))
+
+    def _below(self, shape, p):
+        p = p.double().cpu() if hasattr(p, "double") else p
+        return self.uniform(shape) >= 1 - p
+
+    def _uniform_(self, input, start=0.0, end=1.0, **kwargs):
+        start, end = kwargs.get("from", start), kwargs.get("to", end)
+        return input.copy_(start + (end - start) * self.uniform(input.shape, self.flip))

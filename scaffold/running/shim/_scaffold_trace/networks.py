@@ -1,0 +1,142 @@
+"""Networks: modules with parameters that the program calls itself, and how their tensors match the reference's."""
+
+import numpy as np
+
+from _scaffold_trace.store import generator, law, to_array
+from _scaffold_trace.weights import Layout
+
+
+def plain(path):
+    """A module's path without what wrappers put into it."""
+    return ".".join(part for part in path.split(".") if part not in ("_orig_mod", "module"))
+
+
+def joined(name, path):
+    """The path of a module inside a network of this name."""
+    return "%s.%s" % (name, path) if path else name
+
+
+def made_up(name, k, about):
+    """Numbers in the place of a tensor: as many, with its mean and spread, rounded to float32."""
+    size = int(np.prod(about["shape"], dtype=np.int64))
+    sd = about["sd"] or 0.1 * abs(about["mean"]) or 0.05
+    values = about["mean"] + sd * generator("%s %s" % (name, k)).standard_normal(size)
+    if name.endswith("running_var"):
+        values = 0.5 + generator("%s %s" % (name, k)).random_sample(size)
+    return values.astype(np.float32).astype(np.float64).reshape(about["shape"])
+
+
+def to_tensor(torch, array, like):
+    """An array as a tensor of the same type and place as another one."""
+    return torch.from_numpy(np.array(array, dtype=np.float64)).to(dtype=like.dtype, device=like.device)
+
+
+class Network:
+    """One network of the program, its tensors by name, and those of the reference that they are made of.
+
+    Args:
+        torch: the library.
+        name: `model`, `model2` and so on, in the order in which they are called.
+        module: the outermost module.
+        golden: the reference's description of the network of this name; None when that is being made.
+        terms: how own tensors are made of the reference's.
+    """
+
+    def __init__(self, torch, name, module, golden, terms):
+        self.torch = torch
+        self.name = name
+        self.module = module
+        self.parameters = {joined(name, plain(key)): value for key, value in module.named_parameters()}
+        self.buffers = {
+            joined(name, plain(key)): value
+            for key, value in module.named_buffers()
+            if value is not None and value.is_floating_point()
+        }
+        self.paths = {}
+        for path, inner in module.named_modules():
+            self.paths.setdefault(id(inner), joined(name, plain(path)))
+        self.templates = {}
+        self.calls = 0
+        self.last_step = -1
+        self.about = self.describe()
+        self.shared = golden or self.about
+        self.layout = self.layout_of("parameters", self.parameters, terms)
+        self.buffer_layout = self.layout_of("buffers", self.buffers, terms)
+        begun = self.layout.gather(self.arrays(self.parameters))
+        self.about["begun"] = {key: law(array) for key, array in begun.items() if array is not None}
+        self.about["sources"] = {key: self.layout.sources(key) for key in self.layout.places}
+        self.made = {}
+
+    def describe(self):
+        """Its modules and tensors, and how they begin."""
+        about = {"name": self.name, "class": type(self.module).__qualname__, "modules": []}
+        for path, module in self.module.named_modules():
+            about["modules"].append(
+                {
+                    "path": joined(self.name, plain(path)), "class": type(module).__qualname__,
+                    "code": type(module).__module__,
+                    "parameters": sum(parameter.numel() for parameter in module.parameters()),
+                }
+            )  # fmt: skip
+        about["parameters"] = [
+            dict(law(to_array(value)), name=key, shape=list(value.shape), requires_grad=value.requires_grad,
+                 group=None)
+            for key, value in self.parameters.items()
+        ]  # fmt: skip
+        about["buffers"] = [
+            dict(law(to_array(value)), name=key, shape=list(value.shape)) for key, value in self.buffers.items()
+        ]
+        return about
+
+    def layout_of(self, kind, own, terms):
+        """Where the elements of own tensors are in the reference's."""
+        reference = [(entry["name"], entry["shape"]) for entry in self.shared[kind]]
+        return Layout(reference, {key: tuple(value.shape) for key, value in own.items()}, terms)
+
+    @property
+    def unmatched(self):
+        """Tensors that are not made of each other, or None."""
+        layout = self.layout
+        if not (layout.missing or layout.extra or layout.problems):
+            return None
+        return {
+            "network": self.name, "missing": layout.missing, "extra": layout.extra,
+            "problems": layout.problems + self.buffer_layout.problems,
+        }  # fmt: skip
+
+    @property
+    def dtype(self):
+        """Of its first parameter."""
+        return str(next(iter(self.parameters.values())).dtype).replace("torch.", "")
+
+    def arrays(self, tensors):
+        """Tensors by name as arrays."""
+        return {key: to_array(value) for key, value in tensors.items()}
+
+    def place(self, k):
+        """Give it the weights of step k, and statistics of batches: the same that the reference gets."""
+        self.made = {}
+        for kind, live, layout in (
+            ("parameters", self.parameters, self.layout),
+            ("buffers", self.buffers, self.buffer_layout),
+        ):
+            values = {
+                entry["name"]: made_up(entry["name"], k, entry)
+                for entry in self.shared[kind]
+                if kind == "parameters" or entry["name"].endswith(("running_mean", "running_var"))
+            }
+            if kind == "parameters":
+                self.made = values
+            with self.torch.no_grad():
+                for name, array in layout.place(values).items():
+                    if all(source in values for source in layout.sources(name)):
+                        live[name].data.copy_(to_tensor(self.torch, array, live[name]))
+
+    def gradients(self):
+        """Of all parameters, in the reference's shapes; None where there is none."""
+        own = {name: None if p.grad is None else to_array(p.grad) for name, p in self.parameters.items()}
+        return self.layout.gather(own)
+
+    def weights(self):
+        """All parameters, in the reference's shapes."""
+        return self.layout.gather(self.arrays(self.parameters))

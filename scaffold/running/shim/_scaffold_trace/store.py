@@ -1,0 +1,198 @@
+"""Keeps what a trace captures: a summary of every tensor, small ones whole, as JSON and safetensors.
+
+Written by hand, since the safetensors package may be missing where the program runs; the format is an 8 byte length, a
+JSON header and raw little-endian numbers (https://github.com/huggingface/safetensors, read 2026-11).
+"""
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+
+import numpy as np
+
+WHOLE = 4096
+"""Elements of a tensor that are kept as they are; of a larger one as many, evenly spread."""
+
+MOST_BYTES = 8 << 20
+"""Of all kept elements of one trace, and as much again of inputs; beyond it only summaries are kept."""
+
+MOST_ENTRIES = 20000
+"""Tensors of one trace."""
+
+MOST_SERIES = 200000
+"""Values of one series; a longer one is cut, and said."""
+
+_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+_weights = {}
+
+
+def write_safetensors(path, arrays):
+    """Write arrays by name."""
+    header, position = {}, 0
+    for name, array in arrays.items():
+        header[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [position, position + array.nbytes],
+        }
+        position += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).tobytes())
+
+
+def read_safetensors(path):
+    """Arrays by name."""
+    with open(path, "rb") as file:
+        content = file.read()
+    (length,) = struct.unpack("<Q", content[:8])
+    arrays = {}
+    for name, entry in json.loads(content[8 : 8 + length].decode()).items():
+        start, end = (8 + length + offset for offset in entry["data_offsets"])
+        arrays[name] = np.frombuffer(content[start:end], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return arrays
+
+
+def read_golden(folder, step):
+    """The reference's trace of one of its commands; None if it has none."""
+    folder = os.path.join(folder, step)
+    if not os.path.isdir(folder):
+        return None
+    golden = Store()
+    with open(os.path.join(folder, "index.json")) as file:
+        golden.index = json.load(file)
+    golden.arrays = read_safetensors(os.path.join(folder, "tensors.safetensors"))
+    return golden
+
+
+def generator(name):
+    """A generator whose numbers are the same for one name on every machine: numpy's legacy one is frozen (NEP 19)."""
+    return np.random.RandomState(zlib.crc32(name.encode()))
+
+
+def projection_weights(size):
+    """Two fixed random vectors: what differs anywhere in a tensor differs in its products with them."""
+    if size not in _weights:
+        if sum(array.size for array in _weights.values()) > 1 << 24:
+            _weights.clear()
+        _weights[size] = generator("projection %d" % size).standard_normal((2, size))
+    return _weights[size]
+
+
+def row_marks(array):
+    """A number for each row: the same for equal rows, another for other ones."""
+    rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+    return rows @ projection_weights(rows.shape[1])[0] / np.sqrt(max(rows.shape[1], 1))
+
+
+def to_array(tensor):
+    """A tensor as float64 numbers, or as integers or truth values if it holds those."""
+    tensor = tensor.detach()
+    if str(tensor.layout) != "torch.strided":
+        tensor = tensor.to_dense()
+    if tensor.is_complex():
+        import torch
+
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    if tensor.is_floating_point():
+        tensor = tensor.double()
+    return tensor.cpu().contiguous().numpy()
+
+
+def law(array):
+    """How a tensor's values are distributed."""
+    flat = np.asarray(array, dtype=np.float64).ravel()
+    if not flat.size:
+        return {"mean": 0.0, "sd": 0.0, "size": 0, "tenths": []}
+    return {
+        "mean": float(flat.mean()), "sd": float(flat.std()), "size": int(flat.size),
+        "tenths": [float(value) for value in np.percentile(flat, range(0, 101, 10))],
+    }  # fmt: skip
+
+
+class Store:
+    """The entries, arrays, series and facts of one trace, written when it ends."""
+
+    def __init__(self):
+        self.index = {"format": 1, "entries": [], "said": [], "facts": {}, "networks": []}
+        self.arrays = {}
+        self.series = {}
+        self.kept_bytes = 0
+        self.input_bytes = 0
+
+    def say(self, rung, text):
+        """What could not be captured, by rung."""
+        note = {"rung": rung, "text": text}
+        if note not in self.index["said"] and len(self.index["said"]) < 200:
+            self.index["said"].append(note)
+
+    def add(self, rung, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
+        """One tensor: where it stood, its summary, its elements if they are few.
+
+        `floor` is what rounding alone makes of it, where it is the small difference of larger numbers.
+        """
+        if len(self.index["entries"]) >= MOST_ENTRIES:
+            self.say(rung, "more than %d tensors: those after step %d are not compared" % (MOST_ENTRIES, step + 1))
+            return
+        array = np.asarray(array)
+        flat = array.astype(np.float64).ravel()
+        products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
+        entry = {
+            "rung": rung, "module": module, "call": call, "step": step, "what": what, "shape": list(array.shape),
+            "dtype": dtype or str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
+            "largest": float(np.abs(flat).max()) if flat.size else 0.0,
+            "products": [float(value) for value in products],
+            "digest": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16],
+        }  # fmt: skip
+        if floor:
+            entry["floor"] = floor
+        if keep and self.kept_bytes < MOST_BYTES:
+            kept = flat if flat.size <= WHOLE else flat[spread(flat.size)]
+            entry["kept"] = "kept.%d" % len(self.index["entries"])
+            self.arrays[entry["kept"]] = kept
+            self.kept_bytes += kept.nbytes
+        self.index["entries"].append(entry)
+
+    def keep_input(self, key, array):
+        """An input that the other program is fed with; floats as float32, which is what programs compute in."""
+        array = array.astype(np.float32) if array.dtype == np.float64 else array
+        array = array if array.dtype in _NAMES else array.astype(np.int64)
+        if self.input_bytes + array.nbytes <= MOST_BYTES:
+            self.arrays[key] = array
+            self.input_bytes += array.nbytes
+
+    def follow(self, name, value):
+        """One more value, or row of values, of a series."""
+        values = self.series.setdefault(name, [])
+        if len(values) * max(np.size(value), 1) < MOST_SERIES:
+            values.append(value)
+        else:
+            self.say("batches", "%s is followed over its first %d values" % (name, MOST_SERIES))
+
+    def write(self, out, step):
+        """Write all of it aside, then rename; several processes of one step get numbers."""
+        for name, values in self.series.items():
+            self.arrays["series." + name] = (
+                np.concatenate(values) if isinstance(values[0], np.ndarray) else np.asarray(values, dtype=np.float64)
+            )
+        number, folder = 1, os.path.join(out, step)
+        while os.path.exists(folder):
+            number += 1
+            folder = os.path.join(out, "%s-%d" % (step, number))
+        aside = folder + ".part"
+        os.makedirs(aside)
+        write_safetensors(os.path.join(aside, "tensors.safetensors"), self.arrays)
+        with open(os.path.join(aside, "index.json"), "w") as file:
+            json.dump(self.index, file)
+        os.rename(aside, folder)
+
+
+def spread(size):
+    """Positions of the elements that are kept of a larger tensor."""
+    return np.linspace(0, size - 1, WHOLE).astype(np.int64)

@@ -1,0 +1,496 @@
+"""Follows a torch training program from outside, and feeds it the reference's values at every rung.
+
+Steps are counted by the program's calls of `backward`. In the first FED of them, and in some later ones, weights,
+inputs, outputs and gradients are replaced by given ones, so that no difference hides or fakes another; then, in
+float64, LOOP steps run by themselves; all others are skimmed: networks answer with made-up outputs and nothing is
+computed, while the program's own data pipeline, schedule and reporting go their whole way. The same happens to the
+reference, whose trace is what the other one is compared with.
+"""
+
+import threading
+
+import numpy as np
+
+from _scaffold_trace.answers import Answers
+from _scaffold_trace.networks import Network, made_up, to_tensor
+from _scaffold_trace.store import generator, row_marks, to_array
+from _scaffold_trace.trees import tensors_in, with_tensors
+
+FED = 4
+"""First steps that are fed; the gradients of the last are STRESS times as large, which wakes clipping."""
+
+STRESS = 100.0
+LOOP = 6
+MOST_EVALUATED = 64
+"""Calls of the first evaluation that are computed."""
+
+MOST_PROBE = 4096
+"""Elements of the parameters whose movement is followed over all steps."""
+
+
+class Tracer:
+    """All that one process knows of its program."""
+
+    def __init__(self, torch, spec, store, golden, masks, end):
+        self.torch = torch
+        self.spec = spec
+        self.store = store
+        self.golden = golden
+        self.masks = masks
+        self.end = end
+        self.answers = Answers(torch, self.fact)
+        self.is_wide = spec["dtype"] == "float64"
+        self.is_replay = spec["replay"]
+        self.by_gradient = (golden or store).index.setdefault("by_gradient", spec["by_gradient"])
+        self.networks = {}
+        self.optimisers = []
+        self.step = 0
+        self.updates = 0
+        self.outer = None
+        self.is_busy = False
+        self.recording = None
+        self.is_training = False
+        self.arrived = -1
+        self.placed = set()
+        self.bursts = 0
+        self.in_burst = False
+        self.burst_calls = 0
+        self.counts = {}
+        self.path = []
+        self.fixed_gradients = {}
+        self.thread = threading.get_ident()
+        masks.is_active = lambda: self.outer is not None and self.is_training and not self.is_busy
+        masks.here = self.here
+        store.index.update(fed=[], masks={})
+
+    def fact(self, key, value):
+        """Note a number; the reference's is given back, where there is one."""
+        value = self.store.index["facts"].setdefault(key, value)
+        shared = self.golden.index["facts"].get(key) if self.golden else None
+        return value if shared is None else shared
+
+    def is_fed(self, k):
+        """Whether step k is: the first ones, powers of two, and those right after some evaluations.
+
+        Later ones show what acts late, such as from the second epoch on. The other program does as the reference did.
+        """
+        if k < FED or self.golden is not None:
+            return k < FED or k in self.golden.index["fed"]
+        if self.is_wide:
+            return False
+        fresh = self.bursts_before != self.bursts and self.bursts & (self.bursts - 1) == 0
+        return (k >= 8 and k & (k - 1) == 0) or fresh or k in self.store.index["fed"]
+
+    # --- the program calls a network ---------------------------------------------------------------------------------
+
+    def call(self, original, module, args, kwargs):
+        """One call of any module."""
+        if self.is_busy or threading.get_ident() != self.thread:
+            return original(module, *args, **kwargs)
+        if self.outer is not None:
+            if self.recording is None:
+                return original(module, *args, **kwargs)
+            return self.inner(original, module, args, kwargs)
+        network = self.network_of(module)
+        if network is None:
+            return original(module, *args, **kwargs)
+        if self.is_wide:
+            args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: _wide(tensor))
+        self.outer = network
+        self.is_training = self.torch.is_grad_enabled() and (module.training or self.by_gradient)
+        try:
+            if self.is_replay:
+                return self.replay(original, network, args, kwargs)
+            return (self.train if self.is_training else self.evaluate)(original, network, args, kwargs)
+        finally:
+            self.outer = None
+
+    def network_of(self, module):
+        """The network that this module is; None for one without parameters, such as a loss."""
+        found = self.networks.get(id(module))
+        if found is None and next(module.parameters(), None) is not None:
+            name = "model" if not self.networks else "model%d" % (len(self.networks) + 1)
+            listed = self.golden.index["networks"] if self.golden else []
+            golden = next((about for about in listed if about["name"] == name), None)
+            found = Network(self.torch, name, module, golden, self.spec["weights"])
+            self.networks[id(module)] = found
+            self.store.index["networks"].append(found.about)
+            if found.unmatched:
+                self.store.index["unmatched"] = found.unmatched
+                self.end("unmatched")
+        return found
+
+    def inner(self, original, module, args, kwargs):
+        """A module inside a network while that is recorded: its inputs, and its outputs before others change them."""
+        rung, step = self.recording
+        path = self.outer.paths.get(id(module), "")
+        number = self.counts[path] = self.counts.get(path, -1) + 1
+        self.record(rung, "input", (args, kwargs), path, number, step, keep=False)
+        self.path.append(path)
+        try:
+            output = original(module, *args, **kwargs)
+        finally:
+            self.path.pop()
+        self.record(rung, "output", output, path, number, step, keep=step == 0)
+        return output
+
+    def record(self, rung, what, value, path, number, step, keep=True):
+        """All tensors inside a value."""
+        found = False
+        for place, tensor in tensors_in(value, self.answers.is_tensor):
+            found = True
+            if tensor.is_floating_point() or what != "input":
+                self.store.add(rung, what + place, to_array(tensor), path, number, step, dtype_of(tensor), keep)
+        if not found and what == "output":
+            self.store.say(rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__))
+
+    def here(self):
+        """The path of the innermost module that is at work."""
+        return self.path[-1] if self.path else self.outer.name
+
+    def noted_draw(self, name):
+        """A draw that is not a mask, inside a network in training: nobody can give both programs the same."""
+        if self.masks.is_active():
+            path = self.here()
+            drawn = self.store.index.setdefault("drawn", [])
+            if [name, path] not in drawn and len(drawn) < 50:
+                drawn.append([name, path])
+
+    def replay(self, original, network, args, kwargs):
+        """Nothing is fed but the first weights; what happens is only followed."""
+        if network.calls == 0:
+            network.place("replay")
+        network.calls += 1
+        return original(network.module, *args, **kwargs)
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def train(self, original, network, args, kwargs):
+        """A call whose gradient is wanted."""
+        k = self.step
+        if self.arrived < k:
+            self.arrive(k)
+        self.bursts_before, self.in_burst = self.bursts, False
+        network.calls = network.calls + 1 if network.last_step == k else 0
+        network.last_step = k
+        self.follow_batch("train", network, (args, kwargs))
+        self.follow_modes("train.calls", network)
+        is_loop = self.is_wide and FED <= k < FED + LOOP
+        if network.name not in self.placed:
+            self.placed.add(network.name)
+            if self.fed_now or k == FED:
+                network.place(k)
+        if self.fed_now:
+            return self.fed(original, network, args, kwargs, k)
+        if is_loop:
+            return original(network.module, *args, **kwargs)
+        key = (network.name, "train", network.calls, self.answers.shapes((args, kwargs)))
+        return self.answers.give(key, lambda: original(network.module, *args, **kwargs), k, True)
+
+    bursts_before = 0
+    fed_now = False
+
+    def arrive(self, k):
+        """The first training call of step k: what the optimiser made of the step before can be seen."""
+        self.arrived = k
+        self.record_updates(k)
+        self.fed_now = self.is_fed(k)
+        if self.fed_now:
+            self.store.index["fed"].append(k)
+        self.placed = set()
+        if self.is_wide and k >= FED + LOOP:
+            self.end("done")
+
+    def record_updates(self, k):
+        """What the step before k did to the weights."""
+        if k == 0 or self.store.index.get("updates_seen") == k:
+            return
+        self.store.index["updates_seen"] = k
+        was_fed = k - 1 in self.store.index["fed"]
+        for network in list(self.networks.values()):
+            if was_fed:
+                for name, array in network.weights().items():
+                    if array is not None and name in network.made:
+                        floor = float(np.abs(array).max()) * _rounding(network.dtype) if array.size else 0.0
+                        change = array - network.made[name]
+                        keep = k in (1, FED)
+                        self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
+            elif self.is_wide:
+                for name, array in network.weights().items():
+                    if array is not None:
+                        self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
+            else:
+                self.follow_probe(network)
+
+    def follow_probe(self, network):
+        """How far the first few weights moved: the effect of the learning rate, whoever applies it."""
+        names = [name for name, value in network.parameters.items() if value.numel() <= MOST_PROBE]
+        found = network.layout.gather({name: to_array(network.parameters[name]) for name in names})
+        names = sorted(name for name, value in found.items() if value is not None)[:2]
+        self.store.follow("moved", [float(np.sum(found[name])) for name in names] + [0.0] * (2 - len(names)))
+
+    def follow_batch(self, kind, network, inputs):
+        """Marks of each example that a network gets, and how many there are."""
+        rows = 0
+        for place, tensor in tensors_in(inputs, self.answers.is_tensor):
+            marks = row_marks(to_array(tensor).astype(np.float64))
+            rows = rows or len(marks)
+            self.store.follow("%s.%s%s" % (kind, network.name, place), marks)
+        self.store.follow(kind + ".count", [self.step, rows])
+
+    def follow_modes(self, name, network):
+        """How many modules are in training mode and parameters trained, and whether gradients are wanted."""
+        modes = [inner.training for inner in network.module.modules()]
+        trained = sum(parameter.requires_grad for parameter in network.parameters.values())
+        self.store.follow(name, [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained])
+
+    def fed(self, original, network, args, kwargs, k):
+        """One step with everything given."""
+        inputs = self.feed_inputs(network, (args, kwargs), k)
+        if k == 0 and network.calls == 0:
+            self.forward_eval(original, network, inputs)
+        self.counts = {}
+        self.masks.begin()
+        self.recording = ("forward_train", k)
+        try:
+            output = original(network.module, *inputs[0], **inputs[1])
+        finally:
+            self.recording = None
+        for index, (kind, p, share, shape, path) in enumerate(self.masks.drawn):
+            self.store.follow("masks", [k, index, p, share, float(np.prod(shape))])
+            self.store.index["masks"]["%d.%d" % (k, index)] = [kind, list(shape), path]
+        self.record("forward_train", "output", output, network.name, network.calls, k)
+        if network.calls == 0:
+            found = network.buffer_layout.gather(network.arrays(network.buffers))
+            for name, array in found.items():
+                if array is not None:
+                    self.store.add("buffers", "statistics", array, name, 0, k, network.dtype)
+        self.answers.learn((network.name, "train", network.calls, self.answers.shapes(inputs)), output)
+        stem = "%s.%d.%d" % (network.name, k, network.calls)
+        return self.answers.fed(stem, output, k, self.gradient_arrived)
+
+    def gradient_arrived(self, gradient, key, k):
+        """The loss's gradient at the outputs."""
+        self.store.add("loss", "gradient at the outputs", to_array(gradient), key, 0, k, dtype_of(gradient))
+
+    def feed_inputs(self, network, inputs, k):
+        """The reference's inputs, where they were kept."""
+        stem = "input.%s.%d.%d" % (network.name, k, network.calls)
+
+        def give(place, tensor):
+            key = stem + place
+            if self.golden is None:
+                self.store.keep_input(key, to_array(tensor))
+                return tensor
+            kept = self.golden.arrays.get(key)
+            if kept is None or list(kept.shape) != list(tensor.shape):
+                self.store.say("forward_train", "input%s of step %d is the program's own" % (place, k + 1))
+                return tensor
+            fed = self.torch.from_numpy(np.array(kept)).to(dtype=tensor.dtype, device=tensor.device)
+            return self.disturbed(key, fed) if self.spec["disturb"] else fed
+
+        return with_tensors(inputs, self.answers.is_tensor, give)
+
+    def disturbed(self, key, tensor):
+        """A tensor in another memory format, each number off by one last digit: what rounding makes of the rest."""
+        if tensor.is_floating_point():
+            signs = generator("rounding of " + key).choice([-1.0, 1.0], tensor.numel()).reshape(tuple(tensor.shape))
+            tensor = tensor * (1 + _rounding(dtype_of(tensor)) * to_tensor(self.torch, signs, tensor))
+        return tensor.contiguous(memory_format=self.torch.channels_last) if tensor.dim() == 4 else tensor
+
+    def forward_eval(self, original, network, inputs):
+        """The same call in evaluation mode, beside the program's own."""
+        torch, module = self.torch, network.module
+        modes = [(inner, inner.training) for inner in module.modules()]
+        states = torch.get_rng_state(), np.random.get_state(), self.masks.copy_states()
+        module.eval()
+        self.counts = {}
+        self.recording = ("forward_eval", 0)
+        was_training, self.is_training = self.is_training, False
+        try:
+            with torch.no_grad():
+                copies = with_tensors(inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone())
+                output = original(module, *copies[0], **copies[1])
+            self.recording = None
+            self.record("forward_eval", "output", output, network.name, 0, 0)
+        except Exception as error:
+            self.store.say("forward_eval", "%s: %s" % (type(error).__name__, error))
+        finally:
+            self.recording = None
+            self.is_training = was_training
+            for inner, mode in modes:
+                inner.training = mode
+            torch.set_rng_state(states[0])
+            np.random.set_state(states[1])
+            self.masks.restore_states(states[2])
+            network.place(0)
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate(self, original, network, args, kwargs):
+        """A call without gradient, or in evaluation mode."""
+        if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
+            return original(network.module, *args, **kwargs)
+        if not self.in_burst:
+            self.in_burst, self.burst_calls = True, 0
+            self.bursts += 1
+            self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimiser did
+            self.placed = set()
+        number, first = self.burst_calls, self.bursts == 1
+        self.burst_calls += 1
+        self.follow_modes("evaluation.calls", network)
+        self.follow_batch("evaluation", network, (args, kwargs))
+        key = (network.name, "evaluation", 0, self.answers.shapes((args, kwargs)))
+        if first and number < MOST_EVALUATED:
+            if network.name not in self.placed:
+                self.placed.add(network.name)
+                network.place("evaluation")
+            with self.torch.no_grad():
+                output = original(network.module, *args, **kwargs)
+            self.record("evaluation", "output", output, network.name, number, 0, keep=number < 4)
+            self.answers.learn(key, output)
+        needs_gradient = self.torch.is_grad_enabled()
+        call = self.bursts + 100003 * number
+        return self.answers.give(key, lambda: original(network.module, *args, **kwargs), call, needs_gradient)
+
+    # --- backward and the optimiser ----------------------------------------------------------------------------------
+
+    def is_loss(self):
+        """Whether a call of backward now is the program's own."""
+        return not self.is_busy and self.outer is None and bool(self.networks)
+
+    def backward(self, original, tensors, args, kwargs):
+        """One call of backward: the loss, the gradients that it leaves, and others in their place."""
+        first = tensors if self.answers.is_tensor(tensors) else next(iter(tensors))
+        if not self.is_loss():
+            return original(tensors, *args, **kwargs)
+        k = self.step
+        if self.is_replay:
+            self.store.follow("loss", float(first.detach().double().sum()))
+            original(tensors, *args, **kwargs)
+        elif self.in_burst:
+            self.store.index.setdefault("trained_in_evaluation", k)
+        elif self.fed_now:
+            self.store.add("loss", "value", to_array(first), "", 0, k, dtype_of(first))
+            before = {network.name: network.gradients() for network in self.networks.values()}
+            original(tensors, *args, **kwargs)
+            for network in list(self.networks.values()):
+                self.feed_gradients(network, before[network.name], k)
+        elif k < FED + LOOP and self.is_wide:
+            self.store.add("loop", "loss", to_array(first), "", 0, k, dtype_of(first))
+            original(tensors, *args, **kwargs)
+        else:
+            self.store.follow("loss", float(first.detach().double().sum()))
+            for network in list(self.networks.values()):
+                for name, parameter in network.parameters.items():
+                    fixed = self.fixed_gradients.get(name)
+                    parameter.grad = None if fixed is None else fixed.clone()
+        self.step += 1
+        return None
+
+    def gradients_of(self, original, outputs, inputs, args, kwargs):
+        """`torch.autograd.grad` of a loss by the parameters: the same as backward, the gradients given back."""
+        wanted = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
+        known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
+        if not self.is_loss() or not all(id(tensor) in known for tensor in wanted):
+            return original(outputs, inputs, *args, **kwargs)
+        held = [tensor.grad for tensor in wanted]
+        for tensor in wanted:
+            tensor.grad = None
+
+        def accumulate(*_, **__):
+            for tensor, gradient in zip(wanted, original(outputs, inputs, *args, **kwargs)):
+                tensor.grad = gradient
+
+        self.backward(accumulate, outputs, (), {})
+        found = tuple(tensor.grad for tensor in wanted)
+        for tensor, before in zip(wanted, held):
+            tensor.grad = before
+        return found
+
+    def feed_gradients(self, network, before, k):
+        """The gradients that a loss left are noted, made-up ones of the same size put in their place."""
+        made = {}
+        for name, array in network.gradients().items():
+            if array is None:
+                self.fact("gradient size %s %d" % (name, k), None)
+                continue
+            left = before[name]
+            left = 0.0 if left is None or not left.size else float(np.abs(left).max())
+            self.store.follow("left", [k, left])
+            self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
+            size = self.fact("gradient size %s %d" % (name, k), float(np.sqrt(np.mean(array**2))) if array.size else 0)
+            if size is None:
+                continue
+            numbers = size * generator("gradient of %s %d" % (name, k)).standard_normal(array.size)
+            numbers *= STRESS if k == FED - 1 else 1.0
+            made[name] = numbers.astype(np.float32).reshape(array.shape)
+        for name, array in network.layout.place(made).items():
+            parameter = network.parameters[name]
+            if all(source in made for source in network.layout.sources(name)) and parameter.grad is not None:
+                with self.torch.no_grad():
+                    parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
+                if k == 0:
+                    self.fixed_gradients[name] = parameter.grad.clone()
+
+    def optimiser_steps(self, optimiser):
+        """An optimiser is about to step: how fast, and how it treats which parameter."""
+        if self.is_busy:
+            return
+        self.updates += 1
+        rates = [float(group["lr"]) for group in optimiser.param_groups if "lr" in group] or [np.nan]
+        self.store.follow("rates", [self.step, rates[0], rates[-1]])
+        if self.updates == 1:
+            self.note_groups()
+
+    def note_groups(self):
+        """How the optimisers treat each parameter, at the first update: schedules have begun by then."""
+        self.store.index["optimiser"] = [type(optimiser).__qualname__ for optimiser in self.optimisers]
+        groups = {}
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                options = {key: simple(value) for key, value in sorted(group.items()) if key != "params"}
+                groups.update({id(parameter): options for parameter in group["params"]})
+        for network in self.networks.values():
+            for entry in network.about["parameters"]:
+                entry["group"] = groups.get(id(network.parameters[entry["name"]]))
+
+    def noted_targets(self, target):
+        """Targets that reach one of torch's own losses, example by example."""
+        if self.networks and self.outer is None and not self.is_replay and self.answers.is_tensor(target):
+            kind = "evaluation" if self.in_burst else "train"
+            marks = row_marks(to_array(target).astype(np.float64)) if target.dim() else np.zeros(1)
+            self.store.follow(kind + ".targets", marks)
+
+    def finish(self):
+        """The program has ended, or all was seen. Returns whether a network was called at all."""
+        self.is_busy = True
+        if self.is_replay:
+            for network in list(self.networks.values()):
+                for name, array in network.weights().items():
+                    if array is not None:
+                        self.store.add("replay", "weights", array, name, 0, self.step, network.dtype)
+        else:
+            self.record_updates(self.step)
+        self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)
+        return bool(self.networks)
+
+
+def simple(value):
+    """A value as JSON can hold it."""
+    if isinstance(value, (list, tuple)):
+        return [simple(item) for item in value]
+    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)[:40]
+
+
+def dtype_of(tensor):
+    """The name of a tensor's type."""
+    return str(tensor.dtype).replace("torch.", "")
+
+
+def _wide(tensor):
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _rounding(dtype):
+    return {"float64": 2.0**-52, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(dtype, 2.0**-23)

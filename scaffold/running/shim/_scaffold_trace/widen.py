@@ -1,0 +1,55 @@
+"""Lets a program compute in float64 without its cooperation, so that equal rewrites stay equal to 13 digits."""
+
+import functools
+
+from _scaffold_trace.trees import with_tensors
+
+
+def widen(torch):
+    """Every narrower floating type that the program asks for becomes float64.
+
+    Raises:
+        AttributeError: this torch has no function modes (they came with 2.0).
+    """
+    narrow = (torch.float32, torch.float16, torch.bfloat16)
+    casts = (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16)
+
+    def is_tensor(value):
+        return isinstance(value, torch.Tensor)
+
+    def widened(tensor):
+        return tensor.double() if tensor.dtype in narrow else tensor
+
+    def wide(value):
+        return torch.float64 if isinstance(value, torch.dtype) and value in narrow else value
+
+    class Widen(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if function in casts:
+                return args[0].double()
+            args = tuple([wide(value) for value in args])
+            kwargs = {key: wide(value) for key, value in (kwargs or {}).items()}
+            try:
+                result = function(*args, **kwargs)
+            except RuntimeError:  # a tensor that was made before, or of numbers that the program read, is still narrow
+                args, kwargs = with_tensors((args, kwargs), is_tensor, lambda _, tensor: widened(tensor))
+                result = function(*args, **kwargs)
+            if isinstance(result, torch.Tensor) and result.dtype in narrow and result.is_leaf:
+                return result.double().requires_grad_(result.requires_grad)
+            return result
+
+    set_default = torch.set_default_dtype
+    set_default(torch.float64)
+    torch.set_default_dtype = lambda dtype: set_default(wide(dtype))
+    autocast = torch.amp.autocast_mode.autocast
+    begin = autocast.__init__
+
+    @functools.wraps(begin)
+    def without_autocast(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        self._enabled = False
+
+    autocast.__init__ = without_autocast
+    mode = Widen()
+    mode.__enter__()
+    return mode

@@ -1,0 +1,94 @@
+"""Lets the shim record what a run computes, and reads what it recorded: a stranger's word, read with care."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import RunError
+from scaffold.running.plan import Plan
+from scaffold.running.workspace import Workspace
+
+MOST_BYTES = 64 << 20
+"""Of one file of a trace; the shim keeps less than half of it."""
+
+INDEX, TENSORS = "index.json", "tensors.safetensors"
+_DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+_MOST_STEPS = 16
+
+
+def ask(plan: Plan, workspace: Workspace) -> None:
+    """Write down what a run's shim is to record."""
+    if plan.tracing is None:
+        return
+    golden = str(plan.tracing.golden) if plan.tracing.golden else None
+    functions = str(workspace.tree) if plan.tracing.asked.get("functions") else None
+    asked = {**plan.tracing.asked, "out": str(workspace.trace), "golden": golden, "functions": functions}
+    _asked(workspace).write_text(json.dumps(asked))
+
+
+def _asked(workspace: Workspace) -> Path:
+    return workspace.folder / "trace.json"
+
+
+def trace_inputs(plan: Plan, workspace: Workspace) -> tuple[Path, ...]:
+    """What a traced run must be able to read besides."""
+    if plan.tracing is None:
+        return ()
+    return (_asked(workspace), *([plan.tracing.golden] if plan.tracing.golden else []))
+
+
+def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, str]:
+    """What tells the shim of one step; compiled functions would not be seen, and draws must not depend on each other."""
+    if plan.tracing is None:
+        return {}
+    return {
+        "SCAFFOLD_TRACE": str(_asked(workspace)), "SCAFFOLD_TRACE_STEP": step, "SCAFFOLD_STREAMS": "1",
+        "TORCHDYNAMO_DISABLE": "1",
+    }  # fmt: skip
+
+
+def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Index and arrays of each step of a run that was traced, by the step's name.
+
+    Raises:
+        RunError: a trace is not what the shim writes.
+    """
+    found = {}
+    for path in sorted(folder.iterdir())[:_MOST_STEPS] if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink() and not path.name.endswith(".part"):
+            found[path.name] = read_trace(path)
+    return found
+
+
+def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Index and arrays of one step.
+
+    Raises:
+        RunError: it is not what the shim writes.
+    """
+    try:
+        for name in (INDEX, TENSORS):
+            path = folder / name
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
+                raise RunError(f"{path}: is no trace, or larger than {MOST_BYTES >> 20} MB")
+        index = json.loads((folder / INDEX).read_bytes())
+        if index["format"] != 1 or not all(isinstance(entry["rung"], str) for entry in index["entries"]):
+            raise RunError(f"{folder / INDEX}: is no trace")
+        return index, _read_safetensors((folder / TENSORS).read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{folder}: is no trace: {type(error).__name__}: {error}") from error
+
+
+def _read_safetensors(content: bytes) -> dict[str, Any]:
+    """Arrays by name; the safetensors package would be one dependency more for these lines."""
+    import numpy as np
+
+    length = int.from_bytes(content[:8], "little")
+    header: Mapping[str, Any] = json.loads(content[8 : 8 + length].decode())
+    arrays = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        data = content[8 + length + start : 8 + length + end]
+        arrays[name] = np.frombuffer(data, _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return arrays
