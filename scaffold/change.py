@@ -19,12 +19,14 @@ from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
-from scaffold.records.tweak import ChangeEvidence, Part, Side, Tweak
+from scaffold.records.tweak import ChangeEvidence, Kind, Part, Side, Tweak
 from scaffold.repository import Repository
 from scaffold.rules import change as rule_of_changes
 from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
 from scaffold.rules.gates import judge_data
+from scaffold.rules.parity import construction_findings
 from scaffold.rules.parts import describe_groups, find_parts
+from scaffold.rules.rung import Rung
 from scaffold.run import make_runs, planned_seeds, runs_of
 from scaffold.running.archive import completed, judged_runs
 from scaffold.running.plan import Plan
@@ -35,7 +37,7 @@ from scaffold.verify import run_remarks
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """What all steps of one verification share."""
 
     project: Project
@@ -44,10 +46,14 @@ class _Work:
     watcher: Watcher
     options: RunOptions
 
-    def plan(self, state: State, system: System, title: str) -> tuple[Plan, int]:
-        return prepare_program(self.project, self.recipe, system, state.source, state.tree, self.options, title=title)
+    def plan(self, state: State, system: System, title: str, *, smoke: bool = False) -> tuple[Plan, int]:
+        """A state made ready to run, and how many runs of it fit at once."""
+        return prepare_program(
+            self.project, self.recipe, system, state.source, state.tree, self.options, title=title, smoke=smoke
+        )
 
     def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
+        """Runs of the first seeds; those that are missing are made."""
         wanted = planned_seeds(plan.program, count)
         if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
             self.watcher.said(f"{plan.title}: {len(wanted)} seeds")
@@ -79,6 +85,21 @@ def verify_change(
         ConsentError: somebody else's state would run.
         RunError: runs failed; what went well is kept.
     """
+    work, before, after = open_change(project, recipe, tweak, watcher, options)
+    off = _off_values(after.system, switched_off or {})
+    if tweak.kind == "data":
+        return _judge_data(work, before, after)
+    return judge_pairs(work, before, after, off)
+
+
+def open_change(
+    project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
+) -> tuple[Work, State, State]:
+    """The state before and the change that is under way, once there is consent to run both.
+
+    Raises:
+        ProjectError, UsageError, ConsentError: see `verify_change`.
+    """
     repository = project_repository(project.root)
     before, after = state_of_commit(project, state_before(project, repository, tweak)), state_of_worktree(project)
     if before.id == after.id:
@@ -87,14 +108,12 @@ def verify_change(
             hint="edit src/ or system.yaml, then scaffold verify",
         )
     states = [runnable(before, "the state before")]
-    states += [] if is_own_tweak(project, tweak) else [runnable(after, f"tweak {tweak.name}")]
+    states += [] if is_own_tweak(project, tweak) else [runnable(after, f"{tweak.phase} {tweak.name}")]
     require_states_consent(states, options.trust)
     after = _with_its_lock(project, recipe, options)
     before = _with_lock(before, after)
     _require_same_seeding(before.system, after.system)
-    work = _Work(project, recipe, tweak, watcher, options)
-    off = _off_values(after.system, switched_off or {})
-    return _judge_data(work, before, after) if tweak.kind == "data" else _judge_pairs(work, before, after, off)
+    return Work(project, recipe, tweak, watcher, options), before, after
 
 
 def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> State:
@@ -132,7 +151,7 @@ def prepare_change(
         ConsentError, MachineError, FetchError: see `preparation.prepare`.
     """
     project_repository(project.root)
-    title = f"tweak {tweak.name}"
+    title = f"{tweak.phase} {tweak.name}"
     if not is_own_tweak(project, tweak):
         require_states_consent([runnable(state_of_worktree(project), title)], options.trust)
     state = _with_its_lock(project, recipe, options)
@@ -176,11 +195,22 @@ def with_values(system: System, values: Mapping[str, Scalar]) -> System:
     return system.model_copy(update={"hyperparameters": {**system.hyperparameters, **values}})
 
 
-def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Scalar]) -> ChangeEvidence:
+def judge_pairs(
+    work: Work, before: State, after: State, off: Mapping[str, Scalar], rungs: Sequence[Rung] = ()
+) -> ChangeEvidence:
+    """Run pairs of seeds of both states until they decide; write the evidence.
+
+    Args:
+        work: what is judged.
+        before: the state before.
+        after: the change.
+        off: hyperparameters that switch the change off.
+        rungs: of a rewrite, what comparing the computations themselves has shown.
+    """
     tweak, rule = work.tweak, work.tweak.rule
     metrics = _shared_metrics(before.system, after.system, rule.metric)
     old, room = work.plan(before, before.system, "the state before")
-    new, _ = work.plan(after, after.system, f"tweak {tweak.name}")
+    new, _ = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
     deterministic = after.system.seeds.how == "none"
     device = after.system.resources.device
 
@@ -188,7 +218,8 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
         pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = (), remarks: Sequence[str] = ()
     ) -> ChangeJudgement:
         return judge_change(
-            tweak.kind, rule, metrics, pairs, deterministic=deterministic, device=device, more=more, remarks=remarks
+            judged_kind(tweak), rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
+            remarks=remarks,
         )  # fmt: skip
 
     def is_enough(pairs: Sequence[rule_of_changes.Pair]) -> bool:
@@ -199,20 +230,20 @@ def _judge_pairs(work: _Work, before: State, after: State, off: Mapping[str, Sca
     if count > len(pairs):
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
     if off:
-        plan, _ = work.plan(after, with_values(after.system, off), f"tweak {tweak.name}, switched off")
+        plan, _ = work.plan(after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off")
         found.append(_switched_off(work, metrics, old, plan, room, off))
-    parts = _parts(work, before, after)
-    more = [*found, *_declared(work.project, tweak)]
-    judgement = judge(pairs, more, _remarks(work, parts, (old, new)))
+    parts = parts_of(work, before, after)
+    more = [*found, *declared_otherwise(work.project, tweak), *construction_findings(rungs)]
+    judgement = judge(pairs, more, remarks_of(work, parts, (old, new)))
     sides = (
-        _side(before, old, [a for a, _ in pairs]),
-        _side(after, new, [b for _, b in pairs]),
+        side_of(before, old, [a for a, _ in pairs]),
+        side_of(after, new, [b for _, b in pairs]),
     )
-    return _write(work, parts, metrics, sides, (old, new), judgement, probes=probes)
+    return write_judged(work, parts, metrics, sides, (old, new), judgement, probes=probes, rungs=rungs)
 
 
 def _switched_off(
-    work: _Work, metrics: Sequence[Metric], old: Plan, plan: Plan, room: int, off: Mapping[str, Scalar]
+    work: Work, metrics: Sequence[Metric], old: Plan, plan: Plan, room: int, off: Mapping[str, Scalar]
 ) -> Finding:
     """Whether the changed program with these values gives the state before; as many pairs as that takes."""
     what = ", ".join(f"{name}={value}" for name, value in off.items())
@@ -225,7 +256,7 @@ def _switched_off(
 
 
 def _pairs_until(
-    work: _Work, old: Plan, new: Plan, room: int, is_enough: Callable[[Sequence[rule_of_changes.Pair]], bool]
+    work: Work, old: Plan, new: Plan, room: int, is_enough: Callable[[Sequence[rule_of_changes.Pair]], bool]
 ) -> list[rule_of_changes.Pair]:
     rule = work.tweak.rule
     there = min(len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new))
@@ -267,7 +298,7 @@ def _kind_of(metric: Metric) -> tuple[str, str]:
 
 
 def _probe_runs(
-    work: _Work, before: State, after: State, metrics: Sequence[Metric], count: int, judgement: ChangeJudgement
+    work: Work, before: State, after: State, metrics: Sequence[Metric], count: int, judgement: ChangeJudgement
 ) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
     """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do.
 
@@ -289,7 +320,7 @@ def _probe_runs(
                 plain, room = work.plan(state, state.system, mode)
                 probe, _ = work.plan(state, with_values(state.system, {name: value}), f"{title} in {mode}")
                 pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
-                kept.append(_side(state, probe, [run for _, run in pairs[-1]]))
+                kept.append(side_of(state, probe, [run for _, run in pairs[-1]]))
             finding = judge_probe(title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic)
             if finding.word is not Word.UNDECIDED or deterministic or count >= tweak.rule.max_pairs:
                 break
@@ -299,10 +330,10 @@ def _probe_runs(
     return sides, findings, count
 
 
-def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
+def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
     tweak, rule = work.tweak, work.tweak.rule
     gates = require_gates(after.system)
-    plan, room = work.plan(after, after.system, f"tweak {tweak.name}")
+    plan, room = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
     if rule.metric not in [metric.name for metric in after.system.metrics]:
         raise UsageError(f"system.yaml measures no {rule.metric}, by which {tweak.name} is judged")
     metric = after.system.metric(rule.metric)
@@ -310,13 +341,13 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
     simple = simple_models(*context, work.watcher, work.options)
     memorised = memorising_run(*context, work.watcher, work.options)
     count = next_look(0, rule.max_pairs)
-    parts, declared = _parts(work, before, after), _declared(work.project, tweak)
+    parts, declared = parts_of(work, before, after), declared_otherwise(work.project, tweak)
     while True:
         runs = work.runs(plan, room, count)
         zeroed = zeroed_runs(*context, count, work.watcher, work.options)
         judgement = judge_data(
             rule, metric, runs, zeroed, simple, memorised.metrics[metric.name].value, gates, tweak.bound,
-            _remarks(work, parts, (plan,)), more=declared,
+            remarks_of(work, parts, (plan,)), more=declared,
             deterministic=after.system.seeds.how == "none",
         )  # fmt: skip
         if judgement.more_pairs is None or count >= rule.max_pairs or after.system.seeds.how == "none":
@@ -329,15 +360,21 @@ def _judge_data(work: _Work, before: State, after: State) -> ChangeEvidence:
         "zeroed": [run.model_dump(mode="json") for run in zeroed],
         "asked": gates.model_dump(mode="json"),
     }
-    sides = (_side(before, old, []), _side(after, plan, runs))
-    return _write(work, parts, [metric], sides, (plan,), judgement, gates=kept)
+    sides = (side_of(before, old, []), side_of(after, plan, runs))
+    return write_judged(work, parts, [metric], sides, (plan,), judgement, gates=kept)
 
 
-def _side(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
+def judged_kind(tweak: Tweak) -> Kind:
+    """By which kind's rule pairs are judged: a rewrite must change nothing."""
+    return "neutral" if tweak.kind == "rewrite" else tweak.kind
+
+
+def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
+    """A state with its runs, as evidence holds it."""
     return Side(state=state.id, inputs=plan.inputs, hyperparameters=plan.program.hyperparameters, runs=tuple(runs))
 
 
-def _declared(project: Project, tweak: Tweak) -> list[Finding]:
+def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
     """A finding if the declaration is not the one that the tweak was started with."""
     repository = Repository(project.root)
     path = f"tweaks/{tweak.name}.yaml"
@@ -347,9 +384,10 @@ def _declared(project: Project, tweak: Tweak) -> list[Finding]:
         first = parse_record(Tweak, repository.read_blob(blob).decode(), source=path) if blob else tweak
     except (BrokenFileError, UnicodeDecodeError):
         return []
-    if first == tweak:
+    # What tensors are made of is found out on the way; all else is fixed.
+    fields = [name for name in Tweak.model_fields if name != "weights" and getattr(first, name) != getattr(tweak, name)]
+    if not fields:
         return []
-    fields = [name for name in Tweak.model_fields if getattr(first, name) != getattr(tweak, name)]
     return [
         Finding(
             question="declaration", metric=", ".join(fields), word=Word.UNEXPECTED, rule="fixed when a tweak starts",
@@ -358,7 +396,7 @@ def _declared(project: Project, tweak: Tweak) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _remarks(work: _Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
+def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
     """What else is to be known of the change and of its runs."""
     told = []
     several = describe_groups(parts)
@@ -376,7 +414,8 @@ def _remarks(work: _Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[
     return list(dict.fromkeys(told))
 
 
-def _parts(work: _Work, before: State, after: State) -> list[Part]:
+def parts_of(work: Work, before: State, after: State) -> list[Part]:
+    """What differs between both states, a part each."""
     locks = [state.source.lock for state in (before, after)]
     packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(
@@ -388,11 +427,12 @@ def _locked(text: str) -> list[str]:
     return [line.split(" ")[0] for line in text.splitlines() if line[:1].isalnum()]
 
 
-def _write(
-    work: _Work, parts: Sequence[Part], metrics: Sequence[Metric], sides: tuple[Side, Side],
+def write_judged(
+    work: Work, parts: Sequence[Part], metrics: Sequence[Metric], sides: tuple[Side, Side],
     plans: Sequence[Plan], judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
-    gates: Mapping[str, Any] | None = None,
+    gates: Mapping[str, Any] | None = None, rungs: Sequence[Rung] = (),
 ) -> ChangeEvidence:  # fmt: skip
+    """Write the evidence of the change that is under way."""
     evidence = ChangeEvidence(
         milestone=work.tweak.milestone,
         tweak=work.tweak,
@@ -403,6 +443,7 @@ def _write(
         parts=tuple(parts),
         probes=probes or {},
         gates=gates or {},
+        rungs=tuple(rung.as_mapping() for rung in rungs),
         judgement=judgement.as_mapping(),
         cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),

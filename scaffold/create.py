@@ -14,6 +14,7 @@ import scaffold
 from scaffold.catalogue import FoundRecipe, data_dir
 from scaffold.consent import approve
 from scaffold.errors import BrokenFileError, MachineError, UsageError
+from scaffold.parts import rewrite_name
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import check_patched, fetch_reference
@@ -213,7 +214,10 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
             {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}
             for tweak in recipe.adaptation.tweaks
         ],
-        "rewrites": [{"title": _yaml(f"your own {rewrite.part}")} for rewrite in recipe.adaptation.rewrites],
+        "rewrites": [
+            {"name": rewrite_name(rewrite.part), "title": _yaml(f"your own {rewrite.part}")}
+            for rewrite in recipe.adaptation.rewrites
+        ],
     }  # fmt: skip
 
 

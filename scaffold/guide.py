@@ -1,6 +1,6 @@
 """The one next action: the command to paste, and why."""
 
-from scaffold.ledger import BRANCH, decided_names, find_interrupted, find_judged, tweak_branches
+from scaffold.ledger import decided_names, find_interrupted, find_judged, tweak_branches
 from scaffold.project import Project
 from scaffold.records.judgement import Word
 from scaffold.records.recipe import Recipe
@@ -42,10 +42,10 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
     under_way = tweak_branches(repository)
     interrupted = find_interrupted(project, repository)
     if interrupted:
-        return "scaffold tweak accept", f"accepting {interrupted.name} was interrupted: do it again"
+        return f"scaffold {interrupted.phase} accept", f"accepting {interrupted.name} was interrupted: do it again"
     if under_way:
         name = under_way[0]
-        return f"git switch {name}", f"tweak {name.removeprefix(BRANCH)} is under way there"
+        return f"git switch {name}", f"{name.replace('/', ' ')} is under way there"
     decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
     if judged and state_id(repository, judged) != worktree_id(project):

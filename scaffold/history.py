@@ -156,7 +156,7 @@ def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) ->
 
 
 def tree_with_files(
-    repository: Repository, files: Mapping[str, str], trees: Mapping[str, str] | None = None,
+    repository: Repository, files: Mapping[str, str | bytes], trees: Mapping[str, str] | None = None,
     without: Iterable[str] = (),
 ) -> str:  # fmt: skip
     """The tree of HEAD with these files and whole folders put in, in place of what stood there, and others left out."""
@@ -167,8 +167,9 @@ def tree_with_files(
             repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
         for folder, tree in (trees or {}).items():
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
-        for path, text in files.items():
-            blob = repository.call("hash-object", "-w", "--stdin", stdin=text.encode())
+        for path, content in files.items():
+            given = content.encode() if isinstance(content, str) else content
+            blob = repository.call("hash-object", "-w", "--stdin", stdin=given)
             line = f"100644 {blob}\t{path}\0"
             repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
         return repository.call("write-tree", env=env)

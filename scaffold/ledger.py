@@ -11,14 +11,17 @@ from scaffold.records.judgement import ChangeJudgement
 from scaffold.records.parsing import parse_record
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.repository import Repository
+from scaffold.rules.picture import error_page
+from scaffold.rules.rung import RUNGS, Rung
 from scaffold.states import state_id
 
 TWEAK_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 """What a tweak may be called."""
 
-BRANCH = "tweak/"
+BRANCHES = ("tweak/", "rewrite/")
 """What the branch of a tweak starts with."""
 
+_PHASES = ("tweak", "rewrite")
 VENDOR_BRANCHES = ("reference", "template")
 
 
@@ -60,10 +63,15 @@ def _refuse_deleted(project: Project) -> None:
 
 def find_interrupted(project: Project, repository: Repository) -> Tweak | None:
     """The tweak whose branch is checked out, if accepting it was cut off before it was merged."""
-    branch = find_branch(repository) or ""
-    name = branch.removeprefix(BRANCH) if branch.startswith(BRANCH) else None
+    name = tweak_of_branch(find_branch(repository) or "")
     tweak = next((tweak for tweak in declared_tweaks(project) if tweak.name == name), None)
     return tweak if tweak is not None and _decision(project, tweak) == "accepted" else None
+
+
+def tweak_of_branch(branch: str) -> str | None:
+    """The name of the tweak whose branch this is; None for any other branch."""
+    found = re.fullmatch(rf"(?:{'|'.join(BRANCHES)})({TWEAK_NAME})", branch)
+    return found[1] if found else None
 
 
 def declared_tweaks(project: Project) -> list[Tweak]:
@@ -82,8 +90,9 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
     Raises:
         BrokenFileError: it is not evidence.
     """
-    path = project.evidence / f"tweak-{name}.json"
-    if not path.exists():
+    paths = [project.evidence / f"{phase}-{name}.json" for phase in _PHASES]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
         return None
     evidence = read_record(ChangeEvidence, path)
     try:
@@ -91,7 +100,7 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
     except (ValueError, KeyError, TypeError) as error:
         problem = Problem(source=path.name, line=1, where="judgement", message=f"is none: {error}")
         raise BrokenFileError(path.name, [problem], hint="scaffold verify") from error
-    if (evidence.tweak.name, evidence.milestone) != (name, f"tweak-{name}"):
+    if (evidence.tweak.name, evidence.milestone) != (name, path.stem):
         problem = Problem(
             source=path.name, line=1, where="tweak.name", message=f"is {evidence.tweak.name!r}, not {name!r}"
         )
@@ -101,7 +110,7 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
 
 def write_change(project: Project, evidence: ChangeEvidence) -> None:
     """Write a tweak's evidence, sealed."""
-    write_record(evidence.sealed(), project.evidence / f"tweak-{evidence.tweak.name}.json")
+    write_record(evidence.sealed(), project.evidence / f"{evidence.tweak.milestone}.json")
 
 
 def accepted(project: Project) -> list[ChangeEvidence]:
@@ -111,7 +120,8 @@ def accepted(project: Project) -> list[ChangeEvidence]:
 
 def all_evidence(project: Project) -> list[ChangeEvidence]:
     """Evidence of all tweaks, oldest first."""
-    names = [path.stem.removeprefix("tweak-") for path in project.evidence.glob("tweak-*.json")]
+    paths = [path for phase in _PHASES for path in project.evidence.glob(f"{phase}-*.json")]
+    names = [path.stem.partition("-")[2] for path in paths]
     found = [evidence for name in names if (evidence := read_change(project, name))]
     return sorted(found, key=lambda evidence: (evidence.made, evidence.milestone))
 
@@ -144,7 +154,7 @@ def _own_mark(project: Project, tweak: Tweak) -> str:
 
 def tweak_branches(repository: Repository) -> list[str]:
     """Branches of tweaks under way; a name that no tweak can have is somebody's other branch."""
-    return [name for name in branches(repository) if re.fullmatch(rf"{BRANCH}{TWEAK_NAME}", name)]
+    return [name for name in branches(repository) if tweak_of_branch(name)]
 
 
 def find_judged(project: Project, repository: Repository, tip: str) -> str | None:
@@ -175,7 +185,7 @@ def find_home(repository: Repository, tweak: Tweak) -> str | None:
         name
         for name in there
         if name not in (*VENDOR_BRANCHES, present)
-        and not name.startswith(BRANCH)
+        and not name.startswith(BRANCHES)
         and is_ancestor(repository, tweak.before, f"refs/heads/{name}")
     ]
     return others[0] if len(others) == 1 else None
@@ -191,7 +201,7 @@ def require_home(repository: Repository, tweak: Tweak) -> str:
     if home is None:
         there = ", ".join(branches(repository))
         raise ProjectError(
-            f"there is no branch {tweak.home}, from which tweak {tweak.name} was started; there are: {there}",
+            f"there is no branch {tweak.home}, from which {tweak.phase} {tweak.name} was started; there are: {there}",
             hint=f"bring it back: git branch {tweak.home} origin/{tweak.home}; "
             f"or name the one to merge into: git branch {tweak.home} BRANCH",
         )
@@ -213,10 +223,25 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
         lines += [f"- changed: {part.what} {part.name}: {part.text}" for part in evidence.parts]
         lines += [f"- verdict: **{judgement.word.value}**", f"- measured: {judgement.reason}"]
         lines += [f"- remark: {remark}" for remark in judgement.remarks]
+        lines += [f"- rewritten: {tweak.part}"] if tweak.part else []
         lines += [f"- cost: {evidence.cost_s:.0f} s of runs", f"- decision: {evidence.decision} ({evidence.made[:10]})"]
         if evidence.because:
             lines.append(f"- because: {evidence.because}")
+        lines += _page_of_rungs([Rung.from_mapping(rung) for rung in evidence.rungs])
     return "\n".join(lines) + "\n"
+
+
+def _page_of_rungs(rungs: list[Rung]) -> list[str]:
+    """The ladder as a table, and the error along the network."""
+    if not rungs:
+        return []
+    rows = [f"| {rung.name} | {RUNGS[rung.name]} | {rung.compared} | {rung.word.value} |" for rung in rungs]
+    lines = ["", "| rung | what | compared | verdict |", "|---|---|---|---|", *rows]
+    shown = next((rung for rung in rungs if rung.along), None)
+    if shown:
+        lines += ["", f"Error along the network ({shown.name}), in powers of ten; | is what is allowed:", "", "```"]
+        lines += [*error_page(shown.along), "```"]
+    return lines
 
 
 def decided_names(project: Project, repository: Repository) -> set[str]:
@@ -272,7 +297,7 @@ def list_tweaks(project: Project) -> list[Listed]:
 def _open_tweaks(project: Project, repository: Repository) -> list[Tweak]:
     found = list(declared_tweaks(project))
     for branch in tweak_branches(repository):
-        path = f"tweaks/{branch.removeprefix(BRANCH)}.yaml"
+        path = f"tweaks/{tweak_of_branch(branch)}.yaml"
         blob = repository.find_id(f"refs/heads/{branch}:{path}")
         if blob:
             found.append(parse_record(Tweak, repository.read_blob(blob).decode(errors="replace"), source=path))

@@ -107,6 +107,11 @@ class Project:
         return self.root / ".scaffold"
 
     @property
+    def golden(self) -> Path:
+        """Golden traces of the states that rewrites are compared with."""
+        return self.root / "golden"
+
+    @property
     def uncommitted(self) -> Path:
         """Why the evidence could not be committed, while that is so."""
         return self.state / "uncommitted"
@@ -143,9 +148,9 @@ def find_project(start: Path) -> Project:
 
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
-    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own")
+    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces")
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))
-    for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal"):
+    for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal", "golden"):
         if (folder / name).is_symlink():
             raise ProjectError(f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}")
 

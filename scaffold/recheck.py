@@ -1,13 +1,17 @@
 """Whether a tweak's evidence still holds: does it speak of what lies here, and does its word follow from its runs?"""
 
+from collections.abc import Sequence
+
 from scaffold.errors import BrokenFileError, Problem
 from scaffold.project import Project
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
 from scaffold.records.system import Gates
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.rules.change import judge_change, judge_probe, pair
 from scaffold.rules.gates import judge_data
+from scaffold.rules.parity import construction_findings, judge_rewrite
+from scaffold.rules.rung import Rung
 from scaffold.states import worktree_id
 
 
@@ -43,8 +47,21 @@ def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
     return stored
 
 
+def _weakest(findings: Sequence[Finding]) -> Word:
+    """What the findings of a reproduction allow its overall word to be."""
+    words = {finding.word.overall for finding in findings}
+    order = (Word.NOT_REPRODUCED, Word.INCONCLUSIVE, Word.REPRODUCED)
+    return next(word for word in order if word in words)
+
+
 def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJudgement:
     rule = evidence.tweak.rule
+    rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
+    if evidence.tweak.kind == "rewrite" and not evidence.before.runs:
+        kept = [finding for finding in stored.findings if finding.question not in ("construction", "declaration")]
+        reproduction = Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
+        more = [finding for finding in stored.findings if finding.question == "declaration"]
+        return judge_rewrite(rungs, reproduction, stored.remarks, more)
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
     before, after = evidence.before.runs, evidence.change.runs
     if evidence.tweak.kind == "data":
@@ -57,10 +74,11 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
             deterministic=len(after) == 1,
         )  # fmt: skip
     more = [finding for finding in stored.findings if finding.question in ("switched off", "declaration")]
+    more += construction_findings(rungs)
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))
         more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
     return judge_change(
-        evidence.tweak.kind, rule, evidence.metrics, pair(before, after), deterministic=len(before) == 1,
-        device=evidence.device, more=more,
+        "neutral" if rungs else evidence.tweak.kind, rule, evidence.metrics, pair(before, after),
+        deterministic=len(before) == 1, device=evidence.device, more=more,
     )  # fmt: skip

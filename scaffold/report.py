@@ -18,7 +18,9 @@ Paint = Callable[[str, str], str]
 _COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
 _CHANGE_COLOURS = {
     Word.BETTER: "green", Word.NO_DIFFERENCE: "cyan", Word.UNDECIDED: "yellow", Word.WORSE: "red",
-    Word.EXPECTED: "bright_black", Word.UNEXPECTED: "yellow",
+    Word.EXPECTED: "bright_black", Word.UNEXPECTED: "yellow", Word.EQUAL: "green", Word.DIFFERS: "red",
+    Word.LEFT_OUT: "yellow", Word.REPRODUCED: "green", Word.CONSISTENT: "green", Word.NOT_REPRODUCED: "red",
+    Word.INCONSISTENT: "red", Word.INCONCLUSIVE: "yellow", Word.EXCEEDS: "yellow", Word.UNTESTABLE: "yellow",
 }  # fmt: skip
 _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 

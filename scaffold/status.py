@@ -42,12 +42,14 @@ class TweakStatus:
     """The tweak that is under way.
 
     Attributes:
+        phase: tweak, or rewrite.
         changed: whether anything differs from the state before.
         evidence: `none`, `current` or `stale`; `stale_because` says why.
         word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be accepted.
     """
 
     name: str
+    phase: str
     kind: str
     expect: str
     changed: bool
@@ -302,7 +304,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
     judgement = evidence.judgement if evidence else {}
     reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
     return TweakStatus(
-        name=tweak.name, kind=tweak.kind, expect=tweak.expect,
+        name=tweak.name, phase=tweak.phase, kind=tweak.kind, expect=tweak.expect,
         changed=not known or state_id(repository, before) != worktree_id(project),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
         word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
@@ -318,29 +320,36 @@ def _with_tweaks(
     known = {step.id for step in milestones}
     found = {evidence.milestone: evidence.tweak.expect for evidence in tried}
     if tweak is not None:
-        found.setdefault(f"tweak-{tweak.name}", tweak.expect)
+        found.setdefault(f"{tweak.phase}-{tweak.name}", tweak.expect)
     more = [
-        Milestone(id=name, phase="tweak", title=": ".join(filter(None, [_title(name), expect])), after=("reproduce",))
+        Milestone.model_validate(
+            {"id": name, "phase": name.partition("-")[0], "title": ": ".join(filter(None, [_title(name), expect])),
+             "after": ("reproduce",)}
+        )
         for name, expect in found.items()
         if name not in known
     ]  # fmt: skip
     place = next((index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones))
-    return (*milestones[:place], *more, *milestones[place:])
+    tweaks, rewrites = ([step for step in more if step.phase == phase] for phase in ("tweak", "rewrite"))
+    return (*milestones[:place], *tweaks, *milestones[place:], *rewrites)
 
 
 def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
+    which = f"{tweak.phase} {tweak.name}"
     if not tweak.changed:
         what = f": {tweak.expect}" if tweak.expect else ""
-        return "scaffold verify", f"tweak {tweak.name} is open, nothing has changed yet: edit src/ or system.yaml{what}"
+        return "scaffold verify", f"{which} is open, nothing has changed yet: edit src/ or system.yaml{what}"
     if tweak.evidence == "none":
-        return "scaffold verify", f"tweak {tweak.name} was not judged yet"
+        return "scaffold verify", f"{which} was not judged yet"
     if tweak.evidence == "stale":
-        return "scaffold verify", f"the evidence of tweak {tweak.name} is stale: {'; '.join(tweak.stale_because)}"
+        return "scaffold verify", f"the evidence of {which} is stale: {'; '.join(tweak.stale_because)}"
     if tweak.refusal is None:
-        return "scaffold tweak accept", f"tweak {tweak.name} is {tweak.word}, as a tweak of kind {tweak.kind} must be"
-    why = f"tweak {tweak.name} is {tweak.word}: {tweak.refusal}; or change it and verify again"
-    return "scaffold tweak drop", why
+        must = "as a rewrite must be" if tweak.phase == "rewrite" else f"as a tweak of kind {tweak.kind} must be"
+        return f"scaffold {tweak.phase} accept", f"{which} is {tweak.word}, {must}"
+    if tweak.phase == "rewrite":
+        return "scaffold verify", f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"
+    return "scaffold tweak drop", f"{which} is {tweak.word}: {tweak.refusal}; or change it and verify again"
 
 
 def _title(milestone: str) -> str:
-    return milestone.removeprefix("tweak-").replace("-", " ")
+    return milestone.partition("-")[2].replace("-", " ")

@@ -20,8 +20,9 @@ from scaffold.template import render
 from scaffold.verify import read_evidence
 
 _REMOVED = (
-    "AGENTS.md", "milestones.yaml", "tweaks", "tests/test_reproduction.py", "tests/test_tweaks.py", "environment.lock",
-    "system.lock", "recipe.yaml", "system.yaml", ".github/workflows/reproduce.yml",
+    "AGENTS.md", "milestones.yaml", "tweaks", "tests/test_reproduction.py", "tests/test_tweaks.py",
+    "tests/test_parity.py", "golden", "environment.lock", "system.lock", "recipe.yaml", "system.yaml",
+    ".github/workflows/reproduce.yml",
 )  # fmt: skip
 
 
@@ -47,7 +48,10 @@ def strike_scaffold(project: Project) -> Struck:
     refuse_vendor(present_branch(repository))
     tweak = find_tweak(project)
     if tweak is not None:
-        raise ProjectError(f"tweak {tweak.name} is under way", hint="scaffold tweak accept, or scaffold tweak drop")
+        raise ProjectError(
+            f"{tweak.phase} {tweak.name} is under way",
+            hint=f"scaffold {tweak.phase} accept, or scaffold {tweak.phase} drop",
+        )
     edited = edited_paths(repository)
     if edited:
         raise ProjectError(f"not committed: {', '.join(edited[:5])}", hint="commit or stash it first")

@@ -25,7 +25,7 @@ from scaffold.history import (
     tree_with_files,
 )
 from scaffold.ledger import (
-    BRANCH,
+    BRANCHES,
     TWEAK_NAME,
     accepted,
     claim_tweak,
@@ -59,8 +59,9 @@ from scaffold.rules.sample import Law, equality_tolerance
 from scaffold.states import PATHS, state_id, state_of_worktree
 from scaffold.verify import load_calibration
 
+_WHAT = {"tweak": "NAME", "rewrite": "PART"}
 _HEAD = """\
-# Tweak {name}: what it is to do, and how it is judged. Declared before its runs, which a later edit makes stale.
+# {what} {name}: what it is to do, and how it is judged. Declared before its runs, which a later edit makes stale.
 """
 _LEAST_VALUES = 3
 """Runs whose standard deviation says anything at all."""
@@ -102,9 +103,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
         UsageError: the name is taken, or something that only the person knows was not said.
         ProjectError: another one is under way, or git is in no state to branch.
     """
-    repository = project_repository(project.root)
-    home = present_branch(repository)
-    _refuse_start(project, repository, home, name)
+    repository = refuse_start(project, name)
     recipe = load_recipe(project)
     suggestion = next((tweak for tweak in recipe.adaptation.tweaks if tweak.name == name), None)
     kind: Kind = wish.kind or (suggestion.kind if suggestion else "improve")
@@ -117,7 +116,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
         )
     made_src = not project.system.exists()
     program = recipe if made_src else load_yaml(System, project.system)
-    rule = _rule(project, recipe, wish, [metric.name for metric in program.metrics])
+    rule = rule_of(project, recipe, wish, [metric.name for metric in program.metrics])
     probes: dict[str, Scalar] = dict(suggestion.probes) if suggestion and kind == "cheaper" else {}
     if wish.probes and kind != "cheaper":
         raise UsageError(f"--probe is for a tweak of kind cheaper, {name} is of kind {kind}")
@@ -126,33 +125,60 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
             known = ", ".join(program.hyperparameters) or "none"
             raise UsageError(f"--probe {key}: there is no hyperparameter {key!r}", hint=f"there are: {known}")
         probes[key] = like(program.hyperparameters[key], text, f"--probe {key}={text}")
-    if made_src:
-        begin(project, repository, recipe)
-    before = find_judged(project, repository, "HEAD") or repository.call("rev-parse", "HEAD")
+    before = ensure_src(project, repository, recipe)
+    home = present_branch(repository)
     tweak = Tweak(
         name=name, kind=kind, expect=expect, home=home, before=before, rule=rule, bound=wish.bound, probes=probes
     )
+    carried = open_tweak(project, repository, tweak)
+    return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=carried)
+
+
+def ensure_src(project: Project, repository: Repository, recipe: Recipe) -> str:
+    """Make `src/` where there is none; returns the commit of the state that a change starts from."""
+    if not project.system.exists():
+        begin(project, repository, recipe)
+    return find_judged(project, repository, "HEAD") or repository.call("rev-parse", "HEAD")
+
+
+def open_tweak(
+    project: Project, repository: Repository, tweak: Tweak, files: Mapping[str, bytes] | None = None
+) -> tuple[str, ...]:
+    """Commit a declaration, and files that belong to it, on a branch of its own, and go there.
+
+    Returns:
+        edits that were not committed yet, and come along.
+    """
     document = {"format": 1, **tweak.model_dump(mode="json", exclude_defaults=True)}
-    text = _HEAD.format(name=name) + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
-    parse_record(Tweak, text, source=f"tweaks/{name}.yaml")
-    tree = tree_with_files(repository, {f"tweaks/{name}.yaml": text})
-    message = f"Start tweak {name} ({kind})\n\n{expect}".strip() + "\n"
+    head = _HEAD.format(what=tweak.phase.capitalize(), name=tweak.name)
+    text = head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    parse_record(Tweak, text, source=f"tweaks/{tweak.name}.yaml")
+    tree = tree_with_files(repository, {f"tweaks/{tweak.name}.yaml": text, **(files or {})})
+    message = f"Start {tweak.phase} {tweak.name} ({tweak.part or tweak.kind})\n\n{tweak.expect}".strip() + "\n"
     tip = repository.commit_tree(tree, message, ["HEAD"])
-    repository.call("branch", "--no-track", f"{BRANCH}{name}", tip)
-    switch(repository, f"{BRANCH}{name}")
+    repository.call("branch", "--no-track", tweak.branch, tip)
+    switch(repository, tweak.branch)
     claim_tweak(project, tweak)
-    carried = repository.changed_paths(PATHS)
-    return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=tuple(carried))
+    return tuple(repository.changed_paths(PATHS))
 
 
-def _refuse_start(project: Project, repository: Repository, home: str, name: str) -> None:
+def refuse_start(project: Project, name: str) -> Repository:
+    """The project's repository, if a change of this name may start now.
+
+    Raises:
+        UsageError: the name is none, or taken.
+        ProjectError: another change is under way, or git is in no state to branch.
+    """
+    repository = project_repository(project.root)
+    home = present_branch(repository)
     if not re.fullmatch(TWEAK_NAME, name) or len(name) > 60:
         raise UsageError(f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at most 60")
     under_way = find_tweak(project)
     if under_way:
         raise ProjectError(
-            f"tweak {under_way.name} is under way here: one change at a time",
-            hint="scaffold tweak accept, or scaffold tweak drop; or git switch to where the other is to start from",
+            f"{under_way.phase} {under_way.name} is under way here: one change at a time",
+            hint=f"scaffold {under_way.phase} accept, or scaffold {under_way.phase} drop; or git switch to where the "
+            "other is to start from",
         )
     refuse_vendor(home)
     taken = {tweak.name for tweak in declared_tweaks(project)}
@@ -160,13 +186,16 @@ def _refuse_start(project: Project, repository: Repository, home: str, name: str
         raise UsageError(
             f"there was a tweak {name!r} already: see scaffold tweak list", hint=f"choose another: {name}-2"
         )
-    if f"{BRANCH}{name}" in branches(repository):
-        raise UsageError(f"there is a branch {BRANCH}{name} already", hint=f"go on with it: git switch {BRANCH}{name}")
+    taken_branch = next((f"{prefix}{name}" for prefix in BRANCHES if f"{prefix}{name}" in branches(repository)), None)
+    if taken_branch:
+        raise UsageError(f"there is a branch {taken_branch} already", hint=f"go on with it: git switch {taken_branch}")
     if repository.find_id(f"refs/tags/dropped/{name}"):
         raise UsageError(f"a tweak {name!r} was dropped before", hint=f"choose another: {name}-2")
+    return repository
 
 
-def _rule(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
+def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
+    """How a change is judged, by what was wished for and else by what is known of the metric."""
     last = last_accepted(project)
     metric = wish.metric or (last.tweak.rule.metric if last else recipe.claims[0].metric)
     if metric not in metrics:
@@ -216,13 +245,18 @@ def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricV
     return [], ""
 
 
-def _require_tweak(project: Project, repository: Repository) -> Tweak:
+def _require_tweak(project: Project, repository: Repository, phase: str) -> Tweak:
     tweak = find_tweak(project)
+    if tweak is not None and tweak.phase != phase:
+        raise ProjectError(
+            f"it is {tweak.phase} {tweak.name} that is under way here, no {phase}",
+            hint=f"scaffold {tweak.phase} accept, or scaffold {tweak.phase} drop",
+        )
     if tweak is None:
         others = [name for name in tweak_branches(repository) if name != find_branch(repository)]
         raise ProjectError(
-            "no tweak is under way here",
-            hint=f"git switch {others[0]}" if others else "scaffold tweak start NAME",
+            f"no {phase} is under way here",
+            hint=f"git switch {others[0]}" if others else f"scaffold {phase} start {_WHAT[phase]}",
         )
     return tweak
 
@@ -237,7 +271,7 @@ class Decided:
     commit: str
 
 
-def accept_tweak(project: Project, because: str = "") -> Decided:
+def accept_tweak(project: Project, because: str, phase: str) -> Decided:
     """Merge the tweak that is under way into its home, with its evidence and a page of the journal, and tag it.
 
     Raises:
@@ -245,16 +279,16 @@ def accept_tweak(project: Project, because: str = "") -> Decided:
             has another system by now; merging conflicts.
     """
     with only_one(project):  # not while runs of it are being made
-        return _accept(project, because)
+        return _accept(project, because, phase)
 
 
-def _accept(project: Project, because: str) -> Decided:
+def _accept(project: Project, because: str, phase: str) -> Decided:
     repository = project_repository(project.root)
-    tweak = find_interrupted(project, repository) or _require_tweak(project, repository)
+    tweak = find_interrupted(project, repository) or _require_tweak(project, repository, phase)
     branch = present_branch(repository)
     evidence = read_change(project, tweak.name)
     if evidence is None:
-        raise ProjectError(f"tweak {tweak.name} was not judged yet", hint="scaffold verify")
+        raise ProjectError(f"{tweak.phase} {tweak.name} was not judged yet", hint="scaffold verify")
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
     judgement = judge_change_again(evidence)
@@ -262,9 +296,9 @@ def _accept(project: Project, because: str) -> Decided:
         against.append(f"it is {judgement.word.value}: {judgement.refusal}")
     if against and not (because or evidence.because):
         raise ProjectError(
-            f"tweak {tweak.name} is not to be accepted: {'; '.join(against)}",
-            hint="scaffold verify, or scaffold tweak drop; or accept it all the same, with your reason on record: "
-            'scaffold tweak accept --because "..."',
+            f"{tweak.phase} {tweak.name} is not to be accepted: {'; '.join(against)}",
+            hint=f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with your reason on "
+            f'record: scaffold {tweak.phase} accept --because "..."',
         )
     home = require_home(repository, tweak)
     if branch != home:
@@ -290,7 +324,7 @@ def _accept(project: Project, because: str) -> Decided:
     if branch != home:
         repository.call("branch", "-D", "--quiet", branch)
     if is_own_tweak(project, tweak):
-        approve_program(state.system, state.source.folder, state.tree, f"tweak {tweak.name}")
+        approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
     forget_tweak(project, tweak)
     return Decided(tweak=tweak, evidence=read_change(project, tweak.name), home=home, commit=made)
 
@@ -303,13 +337,13 @@ def _refuse_moved_home(
     moved = state_id(repository, f"refs/heads/{home}") != state_id(repository, parted)
     if moved:
         raise ProjectError(
-            f"{home} has another system by now than the one that tweak {tweak.name} started from",
+            f"{home} has another system by now than the one that {tweak.phase} {tweak.name} started from",
             hint=f"git merge {home}, then scaffold verify: the change is judged against what is there now",
         )
     against = state_id(repository, state_before(project, repository, tweak))
     if not because and evidence.before.state != against:
         raise ProjectError(
-            f"tweak {tweak.name} was judged against another state than that of {home}", hint="scaffold verify"
+            f"{tweak.phase} {tweak.name} was judged against another state than that of {home}", hint="scaffold verify"
         )
 
 
@@ -320,25 +354,26 @@ def _refuse_conflicts(repository: Repository) -> None:
         raise ProjectError(f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status")
 
 
-def drop_tweak(project: Project) -> Decided:
+def drop_tweak(project: Project, phase: str) -> Decided:
     """End the tweak that is under way without merging it: its home gets only the record, a tag keeps the code.
 
     Raises:
         ProjectError: what is not committed elsewhere in the project is in the way.
     """
     with only_one(project):  # not while runs of it are being made
-        return _drop(project)
+        return _drop(project, phase)
 
 
-def _drop(project: Project) -> Decided:
+def _drop(project: Project, phase: str) -> Decided:
     repository = project_repository(project.root)
-    tweak = _require_tweak(project, repository)
+    tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
     home = require_home(repository, tweak)
     evidence = read_change(project, tweak.name)
     if branch == home:
         raise ProjectError(
-            f"the edits of tweak {tweak.name} lie on {home} itself, so that dropping it would take back commits",
+            f"the edits of {tweak.phase} {tweak.name} lie on {home} itself, so that dropping it would take back "
+            "commits",
             hint="take them back with git revert (of a merge: git revert -m 1 COMMIT), the declaration too",
         )
     commit(repository, (*PATHS, *record_paths(tweak)), f"Drop {tweak.milestone}: its last state\n")

@@ -132,7 +132,10 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
         raise UsageError(f"the reference of {recipe.id} lies inside its recipe: it has no other revisions")
     tweak = find_tweak(project)
     if tweak is not None:
-        raise ProjectError(f"tweak {tweak.name} is under way", hint="scaffold tweak accept, or scaffold tweak drop")
+        raise ProjectError(
+            f"{tweak.phase} {tweak.name} is under way",
+            hint=f"scaffold {tweak.phase} accept, or scaffold {tweak.phase} drop",
+        )
     is_full = len(name) == 40 and set(name) <= set("0123456789abcdef")
     revision = name if is_full else git.resolve(reference.git, name)
     if revision == reference.revision:

@@ -18,6 +18,7 @@ from scaffold.resources import describe_machine
 from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.archive import completed, find_runs, judged_runs
+from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.slots import Watcher
 
@@ -48,18 +49,8 @@ def verify_reproduction(
     plan, room = prepare(project, recipe, options)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
-    count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
-    while True:
-        records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
-        runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
-        unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
-        judgement = judge(recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)])
-        distinct = len({run.seed for run in runs})
-        if is_decided(judgement, recipe, distinct):
-            break
-        # As many as run at once, but no more than are expected to be needed.
-        expected = max((finding.more_seeds or 1 for finding in judgement.findings), default=1)
-        count = min(recipe.rule.max_seeds, distinct + min(room, expected))
+    judgement, runs = run_until_decided(project, recipe, plan, room, calibration, deviations, watcher)
+    unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
         milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
         calibration=file_digest(project.calibration) if recipe.calibration else None,
@@ -73,6 +64,25 @@ def verify_reproduction(
     else:
         project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+def run_until_decided(
+    project: Project, recipe: Recipe, plan: Plan, room: int, calibration: Calibration | None,
+    deviations: Sequence[str], watcher: Watcher,
+) -> tuple[Judgement, list[JudgedRun]]:  # fmt: skip
+    """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
+    count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
+    while True:
+        records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
+        runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
+        unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
+        judgement = judge(recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)])
+        distinct = len({run.seed for run in runs})
+        if is_decided(judgement, recipe, distinct):
+            return judgement, runs
+        # As many as run at once, but no more than are expected to be needed.
+        expected = max((finding.more_seeds or 1 for finding in judgement.findings), default=1)
+        count = min(recipe.rule.max_seeds, distinct + min(room, expected))
 
 
 def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Run the reference and keep what it leaves as evidence.",
     "verify": "Run what evidence is missing, then judge.",
     "tweak": "Take one small step away from the reference, and judge it.",
+    "rewrite": "Replace a part by your own code, proven equal.",
     "bisect": "Find the accepted step that lost a metric.",
     "update": "Merge what a newer mlloop-new renders.",
     "reference": "Bring in a newer revision of the reference.",

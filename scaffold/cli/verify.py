@@ -23,7 +23,9 @@ from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 from scaffold.status import current_change, current_judgement, is_tweak_under_way, load_status
 
 if TYPE_CHECKING:
+    from scaffold.cli.progress import RunProgress
     from scaffold.records.tweak import ChangeEvidence
+    from scaffold.running.preparation import RunOptions
 
 
 @make_command(
@@ -77,19 +79,29 @@ def _verify_tweak(
     trust: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     from scaffold.change import verify_change
+    from scaffold.errors import UsageError
     from scaffold.ledger import find_tweak
+    from scaffold.parity import verify_rewrite
     from scaffold.project import load_recipe, load_yaml
     from scaffold.records.system import System
 
     tweak = find_tweak(project)
     assert tweak is not None, "status said that one is under way"
+    if switched_off and tweak.kind == "rewrite":
+        raise UsageError("--off is for a tweak: a rewrite replaces what it rewrites")
     evidence = None if switched_off else current_change(project, tweak)
     note = f"evidence/{tweak.milestone}.json is current: nothing was run"
     if evidence is None:
         recipe, system = load_recipe(project), load_yaml(System, project.system)
         off = parse_settings("--off", switched_off)
+
+        def judge(progress: "RunProgress", options: "RunOptions") -> "ChangeEvidence":
+            if tweak.kind == "rewrite":
+                return verify_rewrite(project, recipe, tweak, progress, options)
+            return verify_change(project, recipe, tweak, progress, options, off)
+
         evidence = run_watched(
-            system, lambda progress, options: verify_change(project, recipe, tweak, progress, options, off),
+            system, judge,
             jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
         )  # fmt: skip
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
@@ -109,6 +121,7 @@ def _print_change(
             "tweak": evidence.tweak.name,
             "margin": evidence.tweak.rule.margin,
             "parts": parts,
+            "rungs": list(evidence.rungs),
             "cost_s": evidence.cost_s,
             "note": note,
         }
@@ -122,6 +135,14 @@ def _print_change(
     from scaffold.report import format_change, format_next
 
     paint = paint_for(sys.stdout)
+    if evidence.rungs and judgement.kind == "rewrite":
+        from scaffold.report_parity import format_rewrite
+        from scaffold.rules.rung import Rung
+
+        rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
+        click.echo(format_rewrite(rungs, judgement, width(), paint))
+        click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
+        return
     click.echo(format_change(evidence.parts, judgement, width(), paint))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
 

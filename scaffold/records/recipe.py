@@ -14,7 +14,7 @@ from scaffold.records.claim import Claim, Rule
 from scaffold.records.fields import GitUrl, Id, Name, RelPath, Revision, Scalar, Text, by_key
 from scaffold.records.parsing import Place, Record, digest
 from scaffold.records.program import CALIBRATION_SEED, Patch, Program, items_of, name_problems, slot_problems
-from scaffold.records.tweak import Kind
+from scaffold.records.tweak import TweakKind
 
 
 class _Reference(Record):
@@ -49,7 +49,7 @@ class SuggestedTweak(Record):
     """A step towards the person's own task that this reference lends itself to."""
 
     name: Id
-    kind: Kind
+    kind: TweakKind
     change: Text
     why: Text
     probes: Mapping[Name, Scalar] = Field(

@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from scaffold.records.evidence import Inputs, JudgedRun, Sealed
-from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Text
+from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Sha256, Text
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import Record
 
-Kind = Literal["neutral", "improve", "cheaper", "data"]
+TweakKind = Literal["neutral", "improve", "cheaper", "data"]
+Kind = Literal[TweakKind, "rewrite"]
 """neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs less, and what it
-concludes of other changes holds. data: a new dataset, whose first result must beat the simplest models."""
+concludes of other changes holds. data: a new dataset, whose first result must beat the simplest models. rewrite: a part
+in the person's own code, which must compute the same."""
 
 
 class ChangeRule(Record):
@@ -36,6 +38,27 @@ class Bound(Record):
     source: Text
 
 
+class GoldenTrace(Record):
+    """A golden trace by its folder in `golden/`, and the sha256 of the file that says what it holds."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+    sha256: Sha256
+
+
+class GoldenAbout(Record):
+    """`golden/NAME/about.json`: what was recorded of a state, and the sha256 of each file of it."""
+
+    format: Literal[1] = 1
+    state: Revision
+    kinds: tuple[Literal["own", "float64", "replay"], ...]
+    functions: bool = Field(default=False, description="no network was called: its functions were followed")
+    by_gradient: bool = Field(default=False, description="it trains in evaluation mode")
+    metrics: Mapping[str, float]
+    left_out: tuple[str, ...]
+    packages: tuple[str, ...]
+    files: Mapping[str, Sha256]
+
+
 class Tweak(Record):
     """`tweaks/NAME.yaml`: what a change is to do, from which state it starts, and how it is judged."""
 
@@ -51,10 +74,26 @@ class Tweak(Record):
         default={}, description="kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
     )
 
+    part: OneLine = Field(default="", description="kind rewrite: what is replaced")
+    golden: GoldenTrace | None = Field(default=None, description="kind rewrite: what it is compared with")
+    weights: Mapping[str, str | tuple[str, ...]] = Field(
+        default={}, description="kind rewrite: what tensors of other names or shapes are made of"
+    )
+
+    @property
+    def phase(self) -> str:
+        """Tweak, or rewrite."""
+        return "rewrite" if self.kind == "rewrite" else "tweak"
+
     @property
     def milestone(self) -> str:
         """Its milestone's id, and the name of its evidence."""
-        return f"tweak-{self.name}"
+        return f"{self.phase}-{self.name}"
+
+    @property
+    def branch(self) -> str:
+        """Its branch, until it is decided."""
+        return f"{self.phase}/{self.name}"
 
 
 class Part(Record):
@@ -88,6 +127,9 @@ class ChangeEvidence(Sealed):
     parts: tuple[Part, ...]
     probes: Mapping[str, tuple[Side, Side]] = Field(
         default={}, description="kind cheaper: both states with one hyperparameter changed"
+    )
+    rungs: tuple[Mapping[str, Any], ...] = Field(
+        default=(), description="kind rewrite: as `rules.ladder.Rung.as_mapping` writes them"
     )
     gates: Mapping[str, Any] = Field(default={}, description="kind data: values of the simple models and their runs")
     judgement: Mapping[str, Any] = Field(description="as `judgement.ChangeJudgement.as_mapping` writes it")

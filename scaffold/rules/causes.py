@@ -4,7 +4,7 @@ Source: the faults of benchmarks/faults, and the lists of A. Karpathy (A Recipe 
 of the issue trackers of reimplemented models.
 """
 
-from scaffold.rules.tensors import Gap
+from scaffold.rules.rung import Rung
 
 _BY_RUNG = {
     "data": ("another split, or test examples among the training ones", "statistics of the whole set for scaling",
@@ -15,8 +15,8 @@ _BY_RUNG = {
                "several backward passes for one update"),
     "schedule": ("stepped once an epoch instead of once a step, or the other way round", "warm-up off by one step",
                  "stepped before instead of after the optimiser", "another number of steps to decay over"),
-    "parameters": ("weight decay on norms and biases too", "a parameter that the optimiser does not get, or a frozen one",
-                   "a missing bias", "tied weights untied"),
+    "parameters": ("weight decay on norms and biases too", "a parameter that the optimiser does not get",
+                   "a frozen parameter", "a missing bias", "tied weights untied"),
     "initialisation": ("the library's default instead of the reference's law", "a gain or fan in other than there",
                        "scaled by depth there"),
     "dropout": ("dropout missing, or in another place", "probability of keeping instead of dropping",
@@ -33,45 +33,49 @@ _BY_RUNG = {
     "optimiser": ("eps, betas or momentum", "weight decay coupled instead of decoupled, or the other way round",
                   "missing bias correction", "clipped by value instead of norm, after the step, or not at all"),
     "loop": ("something carried from step to step", "order of step, schedule and zero_grad"),
-    "evaluation": ("missing eval(), so that dropout and batch statistics are on", "training augmentation on test data",
+    "evaluation": ("missing eval(), so that dropout is on", "training augmentation on test data",
                    "other weights, such as an average, there"),
-    "reporting": ("a mean of batch means over unequal batches", "the best instead of the last, or chosen on the test set",
+    "reporting": ("a mean of batch means over unequal batches", "the best instead of the last",
                   "percent instead of fraction", "sums not set to zero each epoch"),
     "functions": ("another default, axis or ddof", "a sort or a seed", "fitted on other rows"),
     "replay": ("something that acts late: after an epoch, at the end, or by what was accumulated",),
 }  # fmt: skip
-_NORMS = ("Norm",)
+_LATE = 10
+"""From this step on a difference was not there at first."""
 
 
-def usual_causes(rung: str, kind: str, name: str, step: int, gap: Gap | None, reason: str) -> tuple[str, ...]:
+def usual_causes(rung: Rung, kind: str) -> tuple[str, ...]:
     """Likeliest first.
 
     Args:
         rung: where it differs.
         kind: class of the module at the address, if it is one.
-        name: of the module or parameter.
-        step: at which it differs first.
-        gap: by how much, if it is a tensor.
-        reason: what was found.
     """
-    found = []
+    step = rung.address.step if rung.address else 0
+    gap = rung.address.gap if rung.address else None
+    found = [text for holds, text in _by_what_was_seen(rung, kind, step) if holds]
     if gap is not None and gap.dtypes:
-        found.append("a cast: autocast, half(), or an input of another type")
-    if "training mode" in reason and rung == "evaluation":
-        found.append("missing eval()")
-    if gap is not None and gap.ratio is not None and gap.ratio > 0:
-        if rung == "loss":
-            found.append(f"a factor {gap.ratio:.4g}: another reduction, or a scale")
-        elif rung in ("gradients", "optimiser"):
-            found.append(f"a factor {gap.ratio:.4g}: a scale, an accumulation, or another learning rate")
-    if rung.startswith("forward") and any(part in kind for part in _NORMS):
-        found.append("eps, affine parameters or axes of the normalisation")
-    if rung == "gradients" and "were left" in reason:
-        return ("missing zero_grad, or called at another place",)
-    if rung == "optimiser" and step == 0 and gap is not None:
-        found.append("weight decay, eps or betas act from the first step on")
-    if rung == "optimiser" and step == 3:  # noqa: PLR2004 - the step whose gradients are 100 times as large
-        found.append("gradient clipping: the gradients of this step are 100 times as large")
-    if step > 10:  # noqa: PLR2004 - not one of the first
-        found.append(f"something that acts from step {step + 1} on only")
-    return tuple(dict.fromkeys([*found, *_BY_RUNG.get(rung, ())]))[:5]
+        found.insert(0, "a cast: autocast, half(), or an input of another type")
+    if gap is not None and gap.ratio is not None and gap.ratio > 0 and rung.name in _FACTORS:
+        found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[rung.name]}")
+    return tuple(dict.fromkeys([*found, *_BY_RUNG.get(rung.name, ())]))[:4]
+
+
+_FACTORS = {
+    "loss": "another reduction, or a scale",
+    "gradients": "a scale, or an accumulation",
+    "optimiser": "a scale, an accumulation, or another learning rate",
+}
+
+
+def _by_what_was_seen(rung: Rung, kind: str, step: int) -> list[tuple[bool, str]]:
+    """What narrows the list down."""
+    name, reason = rung.name, rung.reason
+    return [
+        (name == "evaluation" and "training mode" in reason, "missing eval()"),
+        (name == "evaluation" and "left in evaluation mode" in reason, "missing train() after an evaluation"),
+        (name == "gradients" and "were left" in reason, "missing zero_grad, or called at another place"),
+        (name.startswith("forward") and "Norm" in kind, "eps, affine parameters or axes of the normalisation"),
+        (name == "optimiser" and step in (0, 3), "gradient clipping: these gradients are 100 times as large"),
+        (step > _LATE, f"something that acts from step {step + 1} on only"),
+    ]

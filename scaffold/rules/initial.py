@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from scaffold.rules.ladder import Trace
+from scaffold.rules.rung import Rung, Trace, differs, equal
 
 _Z = 5.0
 """Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a thousand runs is."""
@@ -14,13 +13,14 @@ _SAME = 1e-6
 """Relative difference of values that were drawn alike."""
 
 
-def compare_initial(golden: "Trace", found: "Trace") -> tuple[Any, ...]:
+def compare_initial(golden: Trace, found: Trace) -> Rung:
     """Rung initialisation: the same values where both draw alike, else the same law.
 
     The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to about 1.3 sd/sqrt(n)
     to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced Theory of Statistics 1, 10.10-10.12).
     """
-    compared, statistical = 0, []
+    compared = 0
+    statistical = []
     for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
         for name, law in mine["begun"].items():
             other = own["begun"].get(name)
@@ -31,10 +31,10 @@ def compare_initial(golden: "Trace", found: "Trace") -> tuple[Any, ...]:
                 continue
             told = _apart(law, other)
             if told:
-                return "initialisation", f"{name}: {told}", 0, compared, name
+                return differs("initialisation", f"{name}: {told}", module=name, compared=compared)
             statistical.append(name)
-    left_out = [f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"] if statistical else []
-    return "initialisation", None, 0, compared, "", left_out
+    told = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
+    return equal("initialisation", compared, [told] if statistical else [])
 
 
 def _is_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:

@@ -54,7 +54,8 @@ def compare(
     """Compare one entry of the reference's trace with one of another's.
 
     Args:
-        expected, found: entries of the two indexes.
+        expected: entry of the reference's index.
+        found: that of the other's.
         arrays: kept elements of the two traces.
         scale: the largest element of all tensors of the rung: what is far below it is rounding.
         noise: largest difference of the reference from itself.
@@ -76,9 +77,7 @@ def compare(
     errors.append(_apart(expected["norm"], found["norm"]) / size**0.5)
     index = values = None
     if "kept" in expected and "kept" in found:
-        index, values, error = _first_apart(
-            arrays[0][expected["kept"]], arrays[1][found["kept"]], allowed, shapes[0]
-        )
+        index, values, error = _first_apart(arrays[0][expected["kept"]], arrays[1][found["kept"]], allowed, shapes[0])
         errors.append(error)
     return Gap(
         error=max(errors), allowed=allowed, index=index, expected=values[0] if values else None,
@@ -108,7 +107,7 @@ def _first_apart(
 
 
 def _ratio(expected: Mapping[str, Any], found: Mapping[str, Any], relative: float) -> float | None:
-    """found / expected, if all three summaries agree on it."""
+    """Found / expected, if all three summaries agree on it."""
     pairs = list(zip([expected["norm"], *expected["products"]], [found["norm"], *found["products"]], strict=True))
     if not all(abs(a) > 0 and _finite(a) and _finite(b) for a, b in pairs):
         return None

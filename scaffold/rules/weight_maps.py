@@ -57,7 +57,8 @@ def suggest(reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[i
     A guess for the person to declare, or not: squares fit transposed, and equal shapes in any order.
 
     Args:
-        reference, own: shape by name, in the order of definition, of tensors that are still without a partner.
+        reference: shape by name, in the order of definition, of tensors that are still without a partner.
+        own: the same of the rewritten network's.
     """
     left = {name: tuple(shape) for name, shape in reference.items()}
     found: dict[str, str | list[str]] = {}

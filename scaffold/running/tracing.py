@@ -39,7 +39,7 @@ def trace_inputs(plan: Plan, workspace: Workspace) -> tuple[Path, ...]:
 
 
 def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, str]:
-    """What tells the shim of one step; compiled functions would not be seen, and draws must not depend on each other."""
+    """What tells the shim of one step. Compiled functions would not be seen; draws must not depend on each other."""
     if plan.tracing is None:
         return {}
     return {

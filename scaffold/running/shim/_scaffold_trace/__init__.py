@@ -8,7 +8,7 @@
                       weights       how own tensors are made of the reference's
                       flip          mirror the uniform numbers that masks are made of
                       by_gradient   a call with gradients trains, whatever the network's mode
-                      disturb       inputs in another memory format, to see by how much the reference differs from itself
+                      disturb       inputs rounded otherwise and in another memory format, to see what that makes of it
                       functions     folder of a program without networks, whose functions are followed; else null
 
 Like sitecustomize beside it Python 3.7 syntax; it needs numpy, and torch if the program does.

@@ -10,22 +10,20 @@ import hashlib
 
 
 class Masks:
-    """Uniform numbers by number of elements, drawn anew from the program's own seed."""
+    """Uniform numbers by step and number of elements, whatever the program has drawn or seeded before."""
 
     def __init__(self, torch, flip):
         self.torch = torch
         self.flip = flip
         self.generators = {}
+        self.step = 0
         self.drawn = []
         self.is_active = lambda: False
         self.here = str
 
-    def begin(self):
-        """A call of a network begins."""
-        self.drawn = []
-
-    def reset(self):
-        """The program has seeded torch: begin anew."""
+    def begin(self, step):
+        """A step begins."""
+        self.step = step
         self.generators.clear()
 
     def uniform(self, shape, mirrored=False):
@@ -34,7 +32,7 @@ class Masks:
         whole = torch.empty(shape, dtype=torch.int64)
         size = whole.numel()
         if size not in self.generators:
-            text = "mask %d %d" % (torch.default_generator.initial_seed(), size)
+            text = "mask %d %d" % (self.step, size)
             seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
             self.generators[size] = torch.Generator()
             self.generators[size].manual_seed(seed)
@@ -74,27 +72,20 @@ class Masks:
         for name in ("bernoulli", "bernoulli_", "uniform_"):
             original = getattr(torch.Tensor, name)
             setattr(torch.Tensor, name, self._drawing(original, getattr(self, "_" + name)))
-        seed_all = torch.manual_seed
-
-        def manual_seed(seed):
-            self.reset()
-            return seed_all(seed)
-
-        torch.manual_seed = torch.random.manual_seed = manual_seed
 
     def _drawing(self, original, ours):
         def draw(*args, **kwargs):
             if not self.is_active() or kwargs.get("generator") is not None:
                 return original(*args, **kwargs)
-            drawn = ours(*args, **kwargs)
-            self.drawn.append((draw.__name__, -1.0, -1.0, tuple(drawn.shape), self.here()))  # what is kept of it, nobody can see
+            drawn = ours(*args, **kwargs)  # what is kept of it, nobody can see
+            self.drawn.append((draw.__name__, -1.0, -1.0, tuple(drawn.shape), self.here()))
             return drawn
 
         draw.__name__ = getattr(original, "__name__", "draw")
         return draw
 
     def _dropout(self, original, name):
-        def dropout(input, p=0.5, training=True, inplace=False):
+        def dropout(input, p=0.5, training=True, inplace=False):  # noqa: A002 - torch's name
             if not training or p == 0 or not self.is_active():
                 return original(input, p, training, inplace)
             shape = tuple(input.shape)
@@ -136,19 +127,19 @@ class Masks:
         size = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
         return self._typed(self.uniform(size, self.flip), **kwargs)
 
-    def _rand_like(self, input, **kwargs):
+    def _rand_like(self, input, **kwargs):  # noqa: A002 - torch's name
         return self._typed(self.uniform(input.shape, self.flip), input, **kwargs)
 
-    def _bernoulli(self, input, p=None, **_):
+    def _bernoulli(self, input, p=None, **_):  # noqa: A002 - torch's name
         return self._typed(self._below(input.shape, input if p is None else p), input)
 
-    def _bernoulli_(self, input, p=0.5, **_):
+    def _bernoulli_(self, input, p=0.5, **_):  # noqa: A002 - torch's name
         return input.copy_(self._below(input.shape, p))
 
     def _below(self, shape, p):
         p = p.double().cpu() if hasattr(p, "double") else p
         return self.uniform(shape) >= 1 - p
 
-    def _uniform_(self, input, start=0.0, end=1.0, **kwargs):
+    def _uniform_(self, input, start=0.0, end=1.0, **kwargs):  # noqa: A002 - torch's name
         start, end = kwargs.get("from", start), kwargs.get("to", end)
         return input.copy_(start + (end - start) * self.uniform(input.shape, self.flip))

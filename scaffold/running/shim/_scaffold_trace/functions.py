@@ -15,6 +15,10 @@ from _scaffold_trace.store import Store
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
+MOST_DEPTH = 4
+MOST_ITEMS = 50
+"""Of a list, and how deep they may lie in one another."""
+
 
 class Functions:
     """Records calls of functions that are defined in files below a folder."""
@@ -81,30 +85,37 @@ class Functions:
 
 def arrays_in(value, place="", depth=0):
     """Each array or number inside a value, with the place where it stands, such as `[0].coef_`."""
+    array = as_array(value)
+    if array is not None:
+        yield place, array
+    elif depth <= MOST_DEPTH:
+        for step, item in parts_of(value):
+            for found in arrays_in(item, place + step, depth + 1):
+                yield found
+
+
+def as_array(value):
+    """Numbers as an array; None for anything else."""
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
-        yield place, np.asarray(value)
-    elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        yield place, value
-    elif depth > 4:
-        return
-    elif isinstance(value, dict):
-        for key in sorted(value, key=str):
-            for found in arrays_in(value[key], "%s[%s]" % (place, key), depth + 1):
-                yield found
-    elif isinstance(value, (list, tuple)):
-        if value and all(type(item) in (int, float, bool) for item in value):
-            yield place, np.asarray(value)
-            return
-        for index, item in enumerate(value[:50]):
-            for found in arrays_in(item, "%s[%d]" % (place, index), depth + 1):
-                yield found
-    elif hasattr(value, "detach") and hasattr(value, "numpy"):
-        yield place, value.detach().cpu().double().numpy()
-    elif hasattr(value, "to_numpy"):  # pandas
-        for found in arrays_in(value.to_numpy(), place, depth + 1):
-            yield found
-    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        for key in sorted(vars(value)):
-            if key.endswith("_") and not key.startswith("_"):
-                for found in arrays_in(vars(value)[key], "%s.%s" % (place, key), depth + 1):
-                    yield found
+        return np.asarray(value)
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.kind in "biuf" else None
+    if isinstance(value, (list, tuple)) and value and all(type(item) in (int, float, bool) for item in value):
+        return np.asarray(value)
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        return value.detach().cpu().double().numpy()
+    if hasattr(value, "to_numpy"):  # pandas
+        return as_array(value.to_numpy())
+    return None
+
+
+def parts_of(value):
+    """What a value is made of, with the way to each part."""
+    if isinstance(value, dict):
+        return [("[%s]" % key, value[key]) for key in sorted(value, key=str)]
+    if isinstance(value, (list, tuple)):
+        return [("[%d]" % index, item) for index, item in enumerate(value[:MOST_ITEMS])]
+    if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+        learned = [key for key in sorted(vars(value)) if key.endswith("_") and not key.startswith("_")]
+        return [(".%s" % key, vars(value)[key]) for key in learned]
+    return []

@@ -102,6 +102,10 @@ class Network:
         return {
             "network": self.name, "missing": layout.missing, "extra": layout.extra,
             "problems": layout.problems + self.buffer_layout.problems,
+            "shapes": {
+                "reference": [[entry["name"], entry["shape"]] for entry in self.shared["parameters"]],
+                "own": [[key, list(value.shape)] for key, value in self.parameters.items()],
+            },
         }  # fmt: skip
 
     @property

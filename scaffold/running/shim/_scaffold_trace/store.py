@@ -160,12 +160,14 @@ class Store:
         self.index["entries"].append(entry)
 
     def keep_input(self, key, array):
-        """An input that the other program is fed with; floats as float32, which is what programs compute in."""
+        """An input that both programs are fed with, floats rounded to float32; None where there is no room for it."""
         array = array.astype(np.float32) if array.dtype == np.float64 else array
         array = array if array.dtype in _NAMES else array.astype(np.int64)
         if self.input_bytes + array.nbytes <= MOST_BYTES:
             self.arrays[key] = array
             self.input_bytes += array.nbytes
+            return array
+        return None
 
     def follow(self, name, value):
         """One more value, or row of values, of a series."""

@@ -12,14 +12,17 @@ import threading
 import numpy as np
 
 from _scaffold_trace.answers import Answers
-from _scaffold_trace.networks import Network, made_up, to_tensor
+from _scaffold_trace.networks import Network, to_tensor
 from _scaffold_trace.store import generator, row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 FED = 4
-"""First steps that are fed; the gradients of the last are STRESS times as large, which wakes clipping."""
+"""First steps that are fed."""
 
 STRESS = 100.0
+"""How many times as large the gradients of the first and the last of them are, which wakes clipping, and those of
+every second step that is skimmed."""
+
 LOOP = 6
 MOST_EVALUATED = 64
 """Calls of the first evaluation that are computed."""
@@ -160,6 +163,9 @@ class Tracer:
         """Nothing is fed but the first weights; what happens is only followed."""
         if network.calls == 0:
             network.place("replay")
+        if self.arrived < self.step:
+            self.arrived = self.step
+            self.masks.begin(self.step)
         network.calls += 1
         return original(network.module, *args, **kwargs)
 
@@ -193,6 +199,7 @@ class Tracer:
     def arrive(self, k):
         """The first training call of step k: what the optimiser made of the step before can be seen."""
         self.arrived = k
+        self.masks.begin(k)
         self.record_updates(k)
         self.fed_now = self.is_fed(k)
         if self.fed_now:
@@ -250,7 +257,7 @@ class Tracer:
         if k == 0 and network.calls == 0:
             self.forward_eval(original, network, inputs)
         self.counts = {}
-        self.masks.begin()
+        self.masks.drawn = []
         self.recording = ("forward_train", k)
         try:
             output = original(network.module, *inputs[0], **inputs[1])
@@ -280,16 +287,20 @@ class Tracer:
         def give(place, tensor):
             key = stem + place
             if self.golden is None:
-                self.store.keep_input(key, to_array(tensor))
-                return tensor
+                kept = self.store.keep_input(key, to_array(tensor))
+                return tensor if kept is None else self.given(kept, tensor)
             kept = self.golden.arrays.get(key)
             if kept is None or list(kept.shape) != list(tensor.shape):
                 self.store.say("forward_train", "input%s of step %d is the program's own" % (place, k + 1))
                 return tensor
-            fed = self.torch.from_numpy(np.array(kept)).to(dtype=tensor.dtype, device=tensor.device)
+            fed = self.given(kept, tensor)
             return self.disturbed(key, fed) if self.spec["disturb"] else fed
 
         return with_tensors(inputs, self.answers.is_tensor, give)
+
+    def given(self, kept, like):
+        """A kept input as a tensor like the program's own."""
+        return self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
 
     def disturbed(self, key, tensor):
         """A tensor in another memory format, each number off by one last digit: what rounding makes of the rest."""
@@ -370,6 +381,7 @@ class Tracer:
             original(tensors, *args, **kwargs)
         elif self.in_burst:
             self.store.index.setdefault("trained_in_evaluation", k)
+            self.skim_gradients(k)
         elif self.fed_now:
             self.store.add("loss", "value", to_array(first), "", 0, k, dtype_of(first))
             before = {network.name: network.gradients() for network in self.networks.values()}
@@ -381,12 +393,19 @@ class Tracer:
             original(tensors, *args, **kwargs)
         else:
             self.store.follow("loss", float(first.detach().double().sum()))
-            for network in list(self.networks.values()):
-                for name, parameter in network.parameters.items():
-                    fixed = self.fixed_gradients.get(name)
-                    parameter.grad = None if fixed is None else fixed.clone()
+            self.skim_gradients(k)
         self.step += 1
         return None
+
+    def skim_gradients(self, k):
+        """Gradients of an earlier step for one in which nothing is computed."""
+        for network in list(self.networks.values()):
+            for name, parameter in network.parameters.items():
+                fixed = self.fixed_gradients.get(name)
+                if fixed is not None:
+                    parameter.grad = fixed * (STRESS if k % 2 else 1.0)
+                elif k < FED and parameter.requires_grad:
+                    parameter.grad = self.torch.zeros_like(parameter)
 
     def gradients_of(self, original, outputs, inputs, args, kwargs):
         """`torch.autograd.grad` of a loss by the parameters: the same as backward, the gradients given back."""
@@ -399,12 +418,12 @@ class Tracer:
             tensor.grad = None
 
         def accumulate(*_, **__):
-            for tensor, gradient in zip(wanted, original(outputs, inputs, *args, **kwargs)):
+            for tensor, gradient in zip(wanted, original(outputs, inputs, *args, **kwargs)):  # noqa: B905 - Python 3.7 has no strict
                 tensor.grad = gradient
 
         self.backward(accumulate, outputs, (), {})
         found = tuple(tensor.grad for tensor in wanted)
-        for tensor, before in zip(wanted, held):
+        for tensor, before in zip(wanted, held):  # noqa: B905
             tensor.grad = before
         return found
 
@@ -423,14 +442,14 @@ class Tracer:
             if size is None:
                 continue
             numbers = size * generator("gradient of %s %d" % (name, k)).standard_normal(array.size)
-            numbers *= STRESS if k == FED - 1 else 1.0
+            numbers *= STRESS if k in (0, FED - 1) else 1.0
             made[name] = numbers.astype(np.float32).reshape(array.shape)
         for name, array in network.layout.place(made).items():
             parameter = network.parameters[name]
             if all(source in made for source in network.layout.sources(name)) and parameter.grad is not None:
                 with self.torch.no_grad():
                     parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
-                if k == 0:
+                if k == 1:
                     self.fixed_gradients[name] = parameter.grad.clone()
 
     def optimiser_steps(self, optimiser):
@@ -461,6 +480,7 @@ class Tracer:
             kind = "evaluation" if self.in_burst else "train"
             marks = row_marks(to_array(target).astype(np.float64)) if target.dim() else np.zeros(1)
             self.store.follow(kind + ".targets", marks)
+            self.store.follow(kind + ".targets.count", [self.step, len(marks)])
 
     def finish(self):
         """The program has ended, or all was seen. Returns whether a network was called at all."""

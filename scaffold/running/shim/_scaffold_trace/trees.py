@@ -7,36 +7,38 @@ def tensors_in(value, is_tensor, path=""):
     """Each tensor with the place where it stands, such as `[0]['logits']`."""
     if is_tensor(value):
         yield path, value
-    elif isinstance(value, dict):
-        for key in value:
-            for found in tensors_in(value[key], is_tensor, "%s[%r]" % (path, key)):
-                yield found
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            for found in tensors_in(item, is_tensor, "%s[%d]" % (path, index)):
-                yield found
-    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        for name in value.__dataclass_fields__:
-            for found in tensors_in(getattr(value, name, None), is_tensor, "%s.%s" % (path, name)):
-                yield found
+        return
+    for step, item in parts_of(value):
+        for found in tensors_in(item, is_tensor, path + step):
+            yield found
+
+
+def parts_of(value):
+    """What a structure is made of, with the way to each part."""
+    if isinstance(value, dict):
+        return [("[%r]" % (key,), value[key]) for key in value]
+    if isinstance(value, (list, tuple)):
+        return [("[%d]" % index, item) for index, item in enumerate(value)]
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return [(".%s" % name, getattr(value, name, None)) for name in value.__dataclass_fields__]
+    return []
 
 
 def with_tensors(value, is_tensor, replace, path=""):
     """The same structure with each tensor replaced by `replace(place, tensor)`."""
     if is_tensor(value):
         return replace(path, value)
+    items = [with_tensors(item, is_tensor, replace, path + step) for step, item in parts_of(value)]
     if isinstance(value, dict):
         made = copy.copy(value)
-        for key in value:
-            made[key] = with_tensors(value[key], is_tensor, replace, "%s[%r]" % (path, key))
+        for key, item in zip(value, items):  # noqa: B905 - Python 3.7 has no strict
+            made[key] = item
         return made
     if isinstance(value, (list, tuple)):
-        items = [with_tensors(item, is_tensor, replace, "%s[%d]" % (path, index)) for index, item in enumerate(value)]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+    if items:
         made = copy.copy(value)
-        for name in value.__dataclass_fields__:
-            item = with_tensors(getattr(value, name, None), is_tensor, replace, "%s.%s" % (path, name))
+        for name, item in zip(value.__dataclass_fields__, items):  # noqa: B905
             object.__setattr__(made, name, item)
         return made
     return value

@@ -1,0 +1,84 @@
+"""`accept` and `drop`, which end a tweak and a rewrite alike."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json, width
+
+if TYPE_CHECKING:
+    from scaffold.tweak import Decided
+
+
+def accept_command(what: str) -> click.Command:
+    """`scaffold tweak accept`, or `scaffold rewrite accept`."""
+
+    @make_command(
+        "accept",
+        f"Merge the {what} into the branch that it came from, with its evidence and a page of the journal, and tag it."
+        "\n\nRefused when the evidence is stale or does not show what it must, unless you say --because.",
+    )
+    @click.option("--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record.")
+    def accept(*, because: str, as_json: bool) -> int:
+        """Merge, tag, write the record."""
+        from scaffold.cli.terminal import require_one_line
+        from scaffold.project import find_project
+        from scaffold.tweak import accept_tweak
+
+        project = find_project(Path.cwd())
+        _print_decided(accept_tweak(project, require_one_line("--because", because), what), "accepted", as_json)
+        return 0
+
+    return accept
+
+
+def drop_command(what: str) -> click.Command:
+    """`scaffold tweak drop`, or `scaffold rewrite drop`."""
+
+    @make_command(
+        "drop",
+        f"End the {what} without merging it. The branch that it came from gets the record of what it showed, a tag "
+        "dropped/NAME keeps the code.",
+    )
+    def drop(*, as_json: bool) -> int:
+        """Keep the record, leave the rest as it was."""
+        from scaffold.project import find_project
+        from scaffold.tweak import drop_tweak
+
+        _print_decided(drop_tweak(find_project(Path.cwd()), what), "dropped", as_json)
+        return 0
+
+    return drop
+
+
+def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
+    from scaffold.project import find_project
+    from scaffold.records.judgement import ChangeJudgement
+    from scaffold.report import format_next, plain, wrap
+    from scaffold.status import load_status
+
+    evidence = decided.evidence
+    judgement = ChangeJudgement.from_mapping(evidence.judgement) if evidence else None
+    if as_json:
+        print_json(
+            {
+                "tweak": decided.tweak.name, "decision": what, "home": decided.home, "commit": decided.commit,
+                "word": judgement.word.value if judgement else None, "because": evidence.because if evidence else "",
+            }
+        )  # fmt: skip
+        return
+    word = judgement.word.value if judgement else "before it was judged"
+    where = f"merged into {decided.home}, tag milestone/{decided.tweak.milestone}"
+    if what == "dropped":
+        where = f"{decided.home} has the record, tag dropped/{decided.tweak.name} the code"
+    lines = [f"{what.capitalize():9}  {decided.tweak.name}: {word}; {where}"]
+    if judgement:
+        lines.append(f"Showed     {plain(judgement.reason)}")
+    if evidence and evidence.because:
+        lines.append(f"Because    {plain(evidence.because)}")
+    for line in lines:
+        click.echo("\n".join(wrap(line, width(), hanging=13)))
+    click.echo(format_next(load_status(find_project(Path.cwd())), width(), paint_for(sys.stdout)))

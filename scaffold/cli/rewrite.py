@@ -1,0 +1,155 @@
+"""`scaffold rewrite`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scaffold.cli.decided import accept_command, drop_command
+from scaffold.cli.terminal import EXIT_REFUSED, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import command as make_command
+
+if TYPE_CHECKING:
+    from scaffold.parts import Part
+    from scaffold.rewrite import Opened
+
+
+@click.group("rewrite", help="Replace a part by your own code, proven equal.")
+def command() -> None:
+    """Group of the five."""
+
+
+@command.add_command
+@make_command(
+    "parts", "List what can be rewritten: modules of the network, classes and functions, stages of the training."
+)
+@run_options
+def parts(
+    *, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
+) -> int:  # fmt: skip
+    """From the files, and from one traced run."""
+    from dataclasses import asdict
+
+    from scaffold.project import find_project, load_recipe
+    from scaffold.report_parity import format_parts
+    from scaffold.rewrite import list_parts
+
+    project = find_project(Path.cwd())
+    recipe = load_recipe(project)
+    found: list[Part] = run_watched(
+        recipe, lambda progress, options: list_parts(project, recipe, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json([asdict(part) for part in found])
+    else:
+        click.echo(format_parts(found, width(), paint_for(sys.stdout)))
+    return 0
+
+
+@command.add_command
+@make_command(
+    "start",
+    "Open a rewrite of PART on a branch rewrite/NAME, after recording what the state before computes (golden/).\n\n"
+    "PART is a module path, a class or function, or one of data, loss, optimiser, schedule, evaluation, program "
+    "(scaffold rewrite parts). Then edit src/, and `scaffold verify`.",
+)
+@click.argument("part")
+@click.option(
+    "--with", "own", metavar="PATH[:NAME]",
+    help="Your file that defines the class or function: it is copied into src/, and imported where PART was defined.",
+)  # fmt: skip
+@click.option("--name", help="What the rewrite is called. Default: after the part.")
+@click.option("--expect", metavar="TEXT", default="", help="What you expect of it, for the record.")
+@click.option("--because", metavar="TEXT", default="", help="Start although nothing is reproduced yet; on record.")
+@run_options
+def start(
+    *, part: str, own: str | None, name: str | None, expect: str, because: str, jobs: int | None, offline: bool,
+    no_sandbox: bool, trust: str | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Record, open, say what to edit."""
+    from scaffold.cli.terminal import require_one_line
+    from scaffold.project import find_project, load_recipe
+    from scaffold.rewrite import start_rewrite
+    from scaffold.status import require_reproduced
+
+    for option, text in (("--expect", expect), ("--because", because)):
+        require_one_line(option, text)
+    project = find_project(Path.cwd())
+    if not because:
+        require_reproduced(project)
+    told = " ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip()
+    opened: Opened = run_watched(
+        load_recipe(project),
+        lambda progress, options: start_rewrite(project, name, part, own, told, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json(
+            {
+                "rewrite": opened.tweak.model_dump(mode="json"), "made_src": opened.made_src,
+                "replaced": list(opened.replaced), "carried": list(opened.carried), "left_out": list(opened.left_out),
+                "next": "scaffold verify",
+            }
+        )  # fmt: skip
+    else:
+        _print_opened(opened)
+    return 0
+
+
+def _print_opened(opened: "Opened") -> None:
+    from scaffold.report import plain, wrap
+
+    tweak, paint = opened.tweak, paint_for(sys.stdout)
+    assert tweak.golden is not None, "a rewrite has one"
+    lines = []
+    if opened.made_src:
+        lines.append("Made       src/, a copy of the reference, and system.yaml, which says how it runs")
+    lines += [
+        f"Rewrite    {tweak.name} of {plain(tweak.part)} ({opened.part.kind}, {plain(opened.part.about)}), "
+        f"branch {tweak.branch}",
+        f"Golden     golden/{tweak.golden.name}/: what the state before computes, and what it must equal",
+    ]
+    lines += [f"Left out   {plain(text)}" for text in opened.left_out]
+    lines += [f"Replaced   {', '.join(opened.replaced)}"] if opened.replaced else []
+    lines += [f"Carried    your edits of {', '.join(opened.carried[:5])}"] if opened.carried else []
+    for line in lines:
+        click.echo("\n".join(wrap(line, width(), hanging=13)))
+    before = "" if opened.replaced else "edit src/, then "
+    click.echo(f"  Next       {before}{paint('scaffold verify', 'cyan')}")
+
+
+@command.add_command
+@make_command(
+    "check",
+    "Compare src/ as it is now with the golden trace of an accepted rewrite, by default the last. Writes nothing.\n\n"
+    "It needs no reference any more: parity stays testable after that is gone.",
+)
+@click.argument("name", required=False)
+@run_options
+def check(
+    *, name: str | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
+) -> int:  # fmt: skip
+    """Climb the ladder again."""
+    from scaffold.project import find_project, load_yaml
+    from scaffold.records.system import System
+    from scaffold.report_parity import format_rungs
+    from scaffold.rewrite import recheck_parity
+    from scaffold.rules.parity import refusal_of
+
+    project = find_project(Path.cwd())
+    _, rungs = run_watched(
+        load_yaml(System, project.system),
+        lambda progress, options: recheck_parity(project, name, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json([rung.as_mapping() for rung in rungs])
+    else:
+        click.echo(format_rungs(rungs, width(), paint_for(sys.stdout)))
+    return EXIT_REFUSED if refusal_of(rungs) else 0
+
+
+command.add_command(accept_command("rewrite"))
+command.add_command(drop_command("rewrite"))

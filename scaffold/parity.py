@@ -1,0 +1,209 @@
+"""Judges the rewrite that is under way: compares its computation with the golden trace, then the published result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scaffold.change import (
+    Work,
+    declared_otherwise,
+    judge_pairs,
+    open_change,
+    parts_of,
+    remarks_of,
+    side_of,
+    write_judged,
+)
+from scaffold.errors import ProjectError, RunError
+from scaffold.golden import Golden, Mode, Traces, read_golden, traced
+from scaffold.ledger import accepted
+from scaffold.project import Project, only_one, remove
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.judgement import Judgement, Word
+from scaffold.records.recipe import Recipe
+from scaffold.records.tweak import ChangeEvidence, Tweak
+from scaffold.rules.ladder import climb_steps
+from scaffold.rules.parity import judge_rewrite, refusal_of
+from scaffold.rules.rung import Rung, Trace
+from scaffold.rules.weight_maps import parse_weights, suggest
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.slots import Watcher
+from scaffold.states import State, state_of_worktree
+from scaffold.verify import load_calibration, run_until_decided
+
+
+def verify_rewrite(
+    project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
+) -> ChangeEvidence:
+    """Climb the ladder; where all of it is equal, see that a few seeds give the published result; write the evidence.
+
+    Where accepted tweaks stand between the reference and the state before, its published result says nothing of the
+    system any more: then pairs of runs with the state before must show no difference.
+
+    Raises:
+        ProjectError: nothing has changed, or the golden trace is gone or was edited.
+        UsageError: the declared `weights` are broken.
+        RunError: the program failed.
+        ConsentError: somebody else's state would run.
+    """
+    work, before, after = open_change(project, recipe, tweak, watcher, options)
+    golden = require_golden(project, tweak)
+    plan, room = work.plan(after, after.system, f"rewrite {tweak.name}")
+    smoke = work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)[0] if _has_smoke(after) else None
+    rungs = climb(project, golden, plan, smoke, tweak.weights, watcher)
+    is_equal = refusal_of(rungs) is None
+    tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
+    if is_equal and tweaked:
+        return judge_pairs(work, before, after, {}, rungs)
+    runs: list[JudgedRun] = []
+    reproduction: Judgement | None = None
+    if is_equal:
+        watcher.said("all rungs are equal: a few seeds, to see that the published result holds")
+        calibration = load_calibration(project, recipe)
+        reproduction, runs = run_until_decided(project, recipe, plan, room, calibration, (), watcher)
+    return _write(work, before, after, plan, rungs, reproduction, runs)
+
+
+def _has_smoke(state: State) -> bool:
+    return state.system.commands.smoke is not None
+
+
+def _write(
+    work: Work, before: State, after: State, plan: Plan, rungs: Sequence[Rung], reproduction: Judgement | None,
+    runs: Sequence[JudgedRun],
+) -> ChangeEvidence:  # fmt: skip
+    parts = parts_of(work, before, after)
+    more = declared_otherwise(work.project, work.tweak)
+    judgement = judge_rewrite(rungs, reproduction, remarks_of(work, parts, (plan,) if runs else ()), more)
+    sides = side_of(before, plan, ()), side_of(after, plan, runs)
+    return write_judged(work, parts, after.system.metrics, sides, (plan,), judgement, rungs=rungs)
+
+
+def require_golden(project: Project, tweak: Tweak) -> Golden:
+    """The golden trace that a rewrite was started with.
+
+    Raises:
+        ProjectError: it is gone, or was edited.
+    """
+    if tweak.golden is None:
+        raise ProjectError(f"rewrite {tweak.name} names no golden trace", hint="scaffold rewrite drop, then start anew")
+    return read_golden(project.golden / tweak.golden.name, tweak.golden)
+
+
+def climb(
+    project: Project, golden: Golden, plan: Plan, smoke: Plan | None, weights: Mapping[str, str | Sequence[str]],
+    watcher: Watcher,
+) -> tuple[Rung, ...]:  # fmt: skip
+    """Trace a program, fed with the golden trace's values, and compare.
+
+    Raises:
+        UsageError: the declared `weights` are broken.
+        RunError: the program failed.
+    """
+    terms = parse_weights(weights)
+    work = _Climb(project, golden, plan, smoke, terms, watcher)
+    with only_one(project):
+        found = work.all_traces(flip=False)
+        rungs = climb_steps(golden.traces, found)
+        if _draws_otherwise(rungs, found):
+            # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
+            mirrored = climb_steps(golden.traces, work.all_traces(flip=True))
+            rungs = min(rungs, mirrored, key=lambda some: sum(rung.word is Word.DIFFERS for rung in some))
+    return tuple(_with_suggestion(rung, found) for rung in rungs)
+
+
+def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:
+    """Whether training outputs differ, and masks were drawn that are no dropout of torch's own."""
+    if not any(rung.name == "forward_train" and rung.word is Word.DIFFERS for rung in rungs):
+        return False
+    masks = [trace.arrays.get("series.masks") for trace in found.get("own", {}).values()]
+    return any(values is not None and (values[:, 2] < 0).any() for values in masks)
+
+
+_NETWORKS = Mode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Climb:
+    """What all traces of one comparison share."""
+
+    project: Project
+    golden: Golden
+    plan: Plan
+    smoke: Plan | None
+    terms: Mapping[str, Any]
+    watcher: Watcher
+
+    def all_traces(self, *, flip: bool) -> Traces:
+        """Of each kind that the golden trace has; what fails beside the program's own dtype is left out."""
+        about = self.golden.about
+        self.watcher.said(f"{self.plan.title}: its computation, fed with the golden trace")
+        found: dict[str, Mapping[str, Trace]] = {}
+        found["own"] = self.trace("own", self.plan, Mode(functions=about.functions), flip=flip)
+        unmatched = any("unmatched" in trace.index for trace in found["own"].values())
+        if "float64" in about.kinds and not unmatched:
+            self.watcher.said("the same in float64")
+            self.try_trace(found, "float64", self.plan, flip=flip)
+        if "replay" in about.kinds and self.smoke is not None and not unmatched:
+            self.watcher.said("its smoke command in float64")
+            self.try_trace(found, "replay", self.smoke, flip=flip)
+        return found
+
+    def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan, *, flip: bool) -> None:
+        try:
+            found[kind] = self.trace(kind, plan, flip=flip)
+        except RunError:
+            return
+
+    def trace(self, kind: str, plan: Plan, mode: Mode = _NETWORKS, *, flip: bool) -> Mapping[str, Trace]:
+        place = self.project.state / "traces" / ".found"
+        try:
+            traces, _ = traced(
+                self.project, plan, place, self.golden.folder / kind, self.watcher,
+                dtype="own" if kind == "own" else "float64", replay=kind == "replay", weights=self.terms, flip=flip,
+                mode=mode,
+            )  # fmt: skip
+        finally:
+            remove(place)
+        return traces
+
+
+def _with_suggestion(rung: Rung, found: Traces) -> Rung:
+    """Where tensors are made of nothing that was declared, what they might be made of, to be declared by the person."""
+    for trace in found.get("own", {}).values():
+        unmatched = trace.index.get("unmatched")
+        if rung.name != "parameters" or unmatched is None:
+            continue
+        theirs = {name: shape for name, shape in unmatched["shapes"]["reference"] if name in unmatched["missing"]}
+        own = {name: shape for name, shape in unmatched["shapes"]["own"] if name in unmatched["extra"]}
+        lines = [f"{name}: {_yaml(text)}" for name, text in suggest(theirs, own).items()]
+        if lines:
+            return replace(rung, causes=(*rung.causes, "a guess, for `weights:`, by shape and order", *lines))
+    return rung
+
+
+def _yaml(text: str | list[str]) -> str:
+    return f'"{text}"' if isinstance(text, str) else "[" + ", ".join(f'"{item}"' for item in text) + "]"
+
+
+def check_parity(
+    project: Project, recipe: Recipe, evidence: ChangeEvidence, watcher: Watcher, options: RunOptions
+) -> tuple[Rung, ...]:
+    """Compare `src/` as it is now with the golden trace of an accepted rewrite; nothing is written.
+
+    Raises:
+        ProjectError, RunError: see `verify_rewrite`.
+    """
+    golden = require_golden(project, evidence.tweak)
+    state = state_of_worktree(project)
+    title = f"src/ against golden/{golden.folder.name}"
+
+    def plan(smoke: bool) -> Plan:
+        return prepare_program(
+            project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke
+        )[0]
+
+    return climb(
+        project, golden, plan(False), plan(True) if _has_smoke(state) else None, evidence.tweak.weights, watcher
+    )

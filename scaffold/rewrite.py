@@ -1,0 +1,173 @@
+"""Opens rewrites: a part of the system in one's own code, on a branch of its own, beside the trace that it must equal.
+
+A rewrite is a change like a tweak, and goes the same way; what differs is how it is judged (`parity`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold.change import runnable
+from scaffold.consent import require_states_consent
+from scaffold.errors import ProjectError, UsageError
+from scaffold.golden import Golden, modules_of, record_golden
+from scaffold.history import find_branch, present_branch, project_repository
+from scaffold.ledger import accepted, find_tweak, is_own_tweak
+from scaffold.parity import check_parity, require_golden
+from scaffold.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
+from scaffold.project import Project, load_recipe, load_yaml, write_text
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.records.tweak import ChangeEvidence, Tweak
+from scaffold.rules.rung import Rung
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, prepare, prepare_program
+from scaffold.running.slots import Watcher
+from scaffold.states import State, state_of_commit, state_of_worktree
+from scaffold.tweak import Wish, ensure_src, open_tweak, refuse_start, rule_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A rewrite that was opened.
+
+    Attributes:
+        tweak: its declaration.
+        part: what is replaced.
+        made_src: whether it is the first change.
+        replaced: files of `src/` that `--with` changed or brought.
+        carried: edits that were not committed yet, and came along.
+        left_out: what could not be recorded of the state before.
+    """
+
+    tweak: Tweak
+    part: Part
+    made_src: bool
+    replaced: tuple[str, ...]
+    carried: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def start_rewrite(
+    project: Project, name: str | None, wanted: str, own: str | None, expect: str, watcher: Watcher,
+    options: RunOptions,
+) -> Opened:  # fmt: skip
+    """Record the golden trace of the state before, then open the rewrite on a branch `rewrite/NAME`.
+
+    Args:
+        project: whose system is rewritten.
+        name: of the rewrite; None for one made of the part's.
+        wanted: the part.
+        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits `src/`.
+        expect: for the record.
+        watcher: is told of the runs.
+        options: how to run.
+
+    Raises:
+        UsageError: there is no such part, or the file does not define it.
+        ProjectError: another change is under way.
+        RunError: the state before cannot be traced.
+    """
+    name = name or rewrite_name(wanted)
+    repository = refuse_start(project, name)
+    recipe = load_recipe(project)
+    made_src = not project.system.exists()
+    tree = project.reference if made_src else project.system_source.tree
+    static = [*defined_parts(tree), *stage_parts()]
+    path, defined = _own_file(own)
+    before_commit = ensure_src(project, repository, recipe)
+    before = state_of_commit(project, before_commit)
+    golden, weights = _golden(project, recipe, before, watcher, options)
+    part = find_part(wanted, [*static, *module_parts(modules_of(golden.traces["own"]))])
+    texts = replace_part(tree, part, path, defined or part.name.rpartition(".")[2]) if path else {}
+    metrics = [metric.name for metric in load_yaml(System, project.system).metrics]
+    tweak = Tweak(
+        name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
+        rule=rule_of(project, recipe, Wish(), metrics), part=part.name, golden=golden.record, weights=weights,
+    )  # fmt: skip
+    files = {f"golden/{relative}": content for relative, content in golden.files().items()}
+    carried = open_tweak(project, repository, tweak, files)
+    for relative, text in texts.items():
+        write_text(project.system_source.tree / relative, text)
+    return Opened(
+        tweak=tweak, part=part, made_src=made_src, replaced=tuple(f"src/{relative}" for relative in texts),
+        carried=carried, left_out=golden.about.left_out,
+    )  # fmt: skip
+
+
+def _own_file(own: str | None) -> tuple[Path | None, str]:
+    if own is None:
+        return None, ""
+    text, _, defined = own.partition(":")
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"--with {text}: there is no such file")
+    return path, defined
+
+
+def _golden(
+    project: Project, recipe: Recipe, before: State, watcher: Watcher, options: RunOptions
+) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
+    """The trace that the state before is proven equal to, if it was accepted as a rewrite; else one of its own.
+
+    A chain of rewrites is compared with its first state, so that small differences cannot add up.
+    """
+    for evidence in reversed(accepted(project)):
+        if evidence.tweak.kind == "rewrite" and evidence.accepted_state == before.id and not evidence.because:
+            return require_golden(project, evidence.tweak), dict(evidence.tweak.weights)
+    require_states_consent([runnable(before, "the state before")], options.trust)
+    return _recorded(project, recipe, before, watcher, options), {}
+
+
+def _recorded(project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions) -> Golden:
+    def plan(smoke: bool) -> Plan:
+        return prepare_program(
+            project, recipe, state.system, state.source, state.tree, options, title="the state before", smoke=smoke,
+            remedy="it must run before it can be rewritten",
+        )[0]  # fmt: skip
+
+    smoke = plan(True) if state.system.commands.smoke else None
+    return record_golden(project, plan(False), smoke, state.id, watcher)
+
+
+def list_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions) -> list[Part]:
+    """All parts of the system, or of the reference where there is none yet, from its files and from one traced run.
+
+    Raises:
+        RunError, ConsentError: see `start_rewrite`.
+    """
+    if project.system.exists():
+        state = state_of_worktree(project)
+        tweak = find_tweak(project)
+        if tweak is None or not is_own_tweak(project, tweak):
+            require_states_consent([runnable(state, "src/")], options.trust)
+        golden, tree = _recorded(project, recipe, state, watcher, options), state.source.tree
+    else:
+        plan, tree = prepare(project, recipe, options)[0], project.reference
+        smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+        golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+    return [*module_parts(modules_of(golden.traces["own"])), *defined_parts(tree), *stage_parts()]
+
+
+def recheck_parity(
+    project: Project, name: str | None, watcher: Watcher, options: RunOptions
+) -> tuple[ChangeEvidence, Sequence[Rung]]:
+    """Compare `src/` as it is now with the golden trace of an accepted rewrite, by default the last.
+
+    Raises:
+        ProjectError: there is none, or its golden trace was edited.
+    """
+    done = [evidence for evidence in accepted(project) if evidence.tweak.kind == "rewrite"]
+    found = [evidence for evidence in done if name in (None, evidence.tweak.name)]
+    if not found:
+        names = ", ".join(evidence.tweak.name for evidence in done)
+        raise ProjectError(
+            f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
+            hint=f"there are: {names}" if names else "scaffold rewrite start PART",
+        )
+    repository = project_repository(project.root)
+    state = state_of_worktree(project)
+    if find_branch(repository) is None or state.id != found[-1].accepted_state:
+        require_states_consent([runnable(state, "src/")], options.trust)
+    rungs = check_parity(project, load_recipe(project), found[-1], watcher, options)
+    return found[-1], rungs

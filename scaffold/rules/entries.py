@@ -1,0 +1,227 @@
+"""Compares the tensors that two traces captured, one by one. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scaffold.records.judgement import Word
+from scaffold.rules.rung import Address, Rung, Trace, differs, equal
+from scaffold.rules.tensors import NOISE, Gap, compare
+
+Entry = Mapping[str, Any]
+"""One tensor of a trace: rung, module, call, step, what, and the summary of its elements."""
+
+SLACK = {"gradients": 200.0}
+"""In the program's own dtype: a rectifier or a pooling whose input is within rounding of its threshold may turn the
+other way, which moved a gradient of the digits CNN by 5e-4 of its largest element. float64 allows none of it."""
+
+_UNSTEADY = 0.1
+"""Share of a tensor's largest element that the reference may differ from itself, before nothing can be compared."""
+
+_FORWARD = ("forward_eval", "forward_train")
+
+
+@dataclass(slots=True)
+class Found:
+    """What comparing the tensors of one rung has shown.
+
+    Attributes:
+        first: the tensor that is the address, and how it differs.
+        compared, worst: how many, and the largest error in units of what is allowed.
+        left_out: what could not be compared.
+        along: error of each module, in the order of computation.
+    """
+
+    first: tuple[Entry, Gap] | None = None
+    compared: int = 0
+    worst: float = 0.0
+    left_out: list[str] = field(default_factory=list)
+    along: dict[str, float] = field(default_factory=dict)
+
+
+def key_of(entry: Entry) -> tuple[str, int, int, str]:
+    """Which tensor it is, the same in both traces."""
+    return entry["module"], entry["call"], entry["step"], entry["what"]
+
+
+def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
+    """Compare all tensors of a rung in the order of computation.
+
+    A difference inside a network counts only if the network's own output differs too: a rewrite may move a step of the
+    computation from one module to the next. The address is then the first module that differs, or, where its inputs
+    differ already, the one around it.
+    """
+    theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["rung"] == name}
+    mine = [entry for entry in golden.index["entries"] if entry["rung"] == name]
+    scale = _scales(mine)
+    last_step = max((entry["step"] for entry in theirs.values()), default=-1)
+    other_inputs: set[tuple[str, int, int]] = set()
+    inner: dict[tuple[str, int], tuple[Entry, Gap]] = {}
+    answer = Found()
+    for entry in mine:
+        other = theirs.get(key_of(entry))
+        if entry["what"].startswith("input"):
+            other_inputs |= _other_input(entry, other)
+            continue
+        is_inner = name in _FORWARD and "." in entry["module"]
+        if other is None:
+            _miss(answer, entry, is_inner=is_inner, is_over=entry["step"] > last_step or name == "evaluation")
+            continue
+        if NOISE * entry.get("noise", 0.0) > _UNSTEADY * entry["largest"] > 0:
+            answer.left_out.append(f"{entry['what']} of {entry['module']}: the reference differs from itself there")
+            continue
+        gap = compare(
+            entry, other, (golden.arrays, found.arrays), scale=scale[_kind(entry)], noise=entry.get("noise", 0.0),
+            slack=1.0 if entry["dtype"] == "float64" else SLACK.get(name, 1.0),
+        )  # fmt: skip
+        answer.compared += 1
+        if name in _FORWARD:
+            answer.along[entry["module"]] = max(answer.along.get(entry["module"], 0.0), gap.excess)
+        if is_inner:
+            if not gap.is_equal:
+                place = entry["module"].split(".")[0], entry["step"]
+                inner.setdefault(place, (_located(entry, other_inputs), gap))
+            continue
+        answer.worst = max(answer.worst, gap.excess)
+        if not gap.is_equal:
+            answer.first = answer.first or inner.get((entry["module"], entry["step"])) or (entry, gap)
+    if answer.first is None and inner:
+        names = dict.fromkeys(entry["module"] for entry, _ in inner.values())
+        answer.left_out.append(f"{', '.join(names)}: other outputs, though those of the network are equal")
+    answer.left_out = list(dict.fromkeys(answer.left_out))
+    return answer
+
+
+def _other_input(entry: Entry, other: Entry | None) -> set[tuple[str, int, int]]:
+    """The call that gets another input, if it does."""
+    is_equal = other is not None and compare(entry, other, ({}, {}), noise=entry.get("noise", 0.0)).is_equal
+    return set() if is_equal else {key_of(entry)[:3]}
+
+
+def _scales(entries: Sequence[Entry]) -> dict[str, float]:
+    """The largest element of all tensors of a kind: what is far below it is rounding."""
+    scales: dict[str, float] = {}
+    for entry in entries:
+        largest = entry["largest"] if entry["largest"] < float("inf") else 0.0
+        scales[_kind(entry)] = max(scales.get(_kind(entry), 0.0), largest)
+    return scales
+
+
+def _kind(entry: Entry) -> str:
+    return str(entry["what"].split("[")[0])
+
+
+def _miss(answer: Found, entry: Entry, *, is_inner: bool, is_over: bool) -> None:
+    """A tensor that the other program does not have: modules may go, what a network gives may not."""
+    if not is_inner and not is_over:
+        answer.first = answer.first or (entry, Gap(error=float("inf"), allowed=0.0))
+        answer.worst = float("inf")
+    what = "is not there any more: what it gave is compared where it goes on"
+    answer.left_out.append(f"{entry['module'] or entry['what']} {what}")
+
+
+def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
+    """The address of a module's outputs: where its inputs differ already, it is the code around it."""
+    if key_of(entry)[:3] not in other_inputs:
+        return entry
+    around, _, name = entry["module"].rpartition(".")
+    return {**entry, "module": around, "what": f"{entry['what']} of its {name}"}
+
+
+def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()) -> Rung:
+    """One rung of tensors in both dtypes; float64 speaks first, since rounding hides nothing there."""
+    answer = Rung(name=name, word=Word.LEFT_OUT, reason="not seen", left_out=tuple(left_out))
+    for dtype, golden, found in pairs:
+        said = [n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name]
+        one = compare_entries(name, golden, found)
+        random = _other_draws(golden, found) if name == "forward_train" and one.first is not None else None
+        answer = replace(
+            answer, compared=answer.compared + one.compared, worst=max(answer.worst, one.worst),
+            left_out=tuple(dict.fromkeys([*answer.left_out, *said, *one.left_out, *([random] if random else [])])),
+            along=answer.along or tuple(one.along.items()),
+        )  # fmt: skip
+        if random is not None and answer.word is not Word.DIFFERS:
+            answer = replace(answer, word=Word.LEFT_OUT, reason=random)
+        elif one.first is not None and answer.word is not Word.DIFFERS:
+            entry, gap = one.first
+            address = Address(
+                module=entry["module"], call=entry["call"], step=entry["step"], what=entry["what"], dtype=dtype, gap=gap
+            )
+            along = tuple(one.along.items())
+            answer = replace(answer, word=Word.DIFFERS, reason=told(entry, gap), address=address, along=along)
+        elif answer.reason == "not seen" and one.compared:
+            answer = replace(answer, word=Word.EQUAL, reason="")
+    return answer
+
+
+def _other_draws(golden: Trace, found: Trace) -> str | None:
+    """What both programs drew inside their networks that cannot be given to both alike."""
+    drawn = sorted({tuple(draw) for trace in (golden, found) for draw in trace.index.get("drawn", [])})
+    masks = [[mask[1] for mask in trace.index.get("masks", {}).values()] for trace in (golden, found)]
+    if drawn:
+        return f"randomness that cannot be given to both: {', '.join(f'{what} in {path}' for what, path in drawn)}"
+    if masks[0] and masks[1] and masks[0] != masks[1]:
+        return "randomness that cannot be given to both: masks of another shape, or in another order"
+    return None
+
+
+def told(entry: Entry, gap: Gap) -> str:
+    """How a tensor differs, in words."""
+    what = f"{entry['what']} of {entry['module']}" if entry["module"] else str(entry["what"])
+    if gap.shapes:
+        return f"{what} has shape {list(gap.shapes[1])} instead of {list(gap.shapes[0])}"
+    if gap.dtypes:
+        return f"{what} is {gap.dtypes[1]} instead of {gap.dtypes[0]}"
+    if gap.allowed == 0.0 and gap.error == float("inf"):
+        return f"there is no {what}"
+    text = f"{what} is off by {gap.error:.3g}, allowed are {gap.allowed:.2g}"
+    if gap.index is not None:
+        text += f"; first at {list(gap.index)}: {gap.found:.9g} instead of {gap.expected:.9g}"
+    if gap.ratio is not None:
+        text += f"; all of it is {gap.ratio:.6g} times the reference's"
+    return text
+
+
+def compare_functions(golden: Trace, found: Trace | None) -> Rung:
+    """The first function whose inputs are equal and whose outputs are not; else one that gets other inputs."""
+    if found is None:
+        return differs("functions", "no function of the reference's was called")
+    theirs = {key_of(entry): entry for entry in found.index["entries"]}
+    answer = Found()
+    other_inputs: dict[tuple[str, int], tuple[Entry, Gap]] = {}
+    for entry in golden.index["entries"]:
+        call = entry["module"], entry["call"]
+        other = theirs.get(key_of(entry))
+        if other is None:
+            answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
+            continue
+        gap = compare(entry, other, (golden.arrays, found.arrays), noise=entry.get("noise", 0.0))
+        answer.compared += 1
+        if entry["what"].startswith("input"):
+            if not gap.is_equal:
+                other_inputs.setdefault(call, (entry, gap))
+        elif call not in other_inputs:
+            answer.worst = max(answer.worst, gap.excess)
+            if not gap.is_equal:
+                answer.first = (entry, gap)
+                break
+    answer.first = answer.first or next(iter(other_inputs.values()), None)
+    said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
+    rung = equal("functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst)
+    if answer.first is None:
+        return rung
+    entry, gap = answer.first
+    address = Address(module=entry["module"], call=entry["call"], what=entry["what"], dtype=entry["dtype"], gap=gap)
+    return replace(rung, word=Word.DIFFERS, reason=told(entry, gap), address=address)
+
+
+def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
+    """The entries of a trace, each with the largest difference from one of the same program, where that is finite."""
+    theirs = {(entry["rung"], *key_of(entry)): entry for entry in again.index["entries"]}
+    entries = []
+    for entry in trace.index["entries"]:
+        other = theirs.get((entry["rung"], *key_of(entry)))
+        gap = compare(entry, other, (trace.arrays, again.arrays)) if other else None
+        noise = {"noise": gap.error} if gap is not None and 0.0 < gap.error < float("inf") else {}
+        entries.append({**entry, **noise})
+    return entries

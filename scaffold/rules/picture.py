@@ -1,0 +1,23 @@
+"""Draws how large the error of each module is, as text. Pure."""
+
+import math
+from collections.abc import Sequence
+
+_BELOW = 12
+"""Powers of ten on both sides of what is allowed."""
+
+
+def error_bar(error: float) -> str:
+    """A bar of powers of ten, with a mark where an error is just allowed.
+
+    Args:
+        error: in units of what is allowed.
+    """
+    power = min(max(math.log10(max(error, 1e-300)) + _BELOW, 0.0), 2.0 * _BELOW)
+    return "".join("|" if at == _BELOW else "#" if at < power else "." for at in range(2 * _BELOW + 1))
+
+
+def error_page(along: Sequence[tuple[str, float]]) -> list[str]:
+    """The same of all modules in the order of computation, for a page of the journal."""
+    room = max((len(name) for name, _ in along), default=0)
+    return [f"{name:{room}}  {error_bar(error)}  {error:.1e}" for name, error in along]

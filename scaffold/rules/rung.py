@@ -1,0 +1,133 @@
+"""The rungs of the ladder, what a trace of a program holds, and what comparing two of them answers. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scaffold.records.judgement import Word
+from scaffold.rules.tensors import Gap
+
+RUNGS: Mapping[str, str] = {
+    "data": "examples, labels, values after preprocessing",
+    "batches": "size, order and values of the batches",
+    "budget": "steps and evaluations",
+    "schedule": "learning rate at every step",
+    "parameters": "names, shapes, which are trained, the optimiser's groups",
+    "initialisation": "how each parameter begins",
+    "dropout": "share and number of masks",
+    "forward_eval": "each module's outputs, evaluation mode",
+    "forward_train": "each module's outputs, training mode, the reference's masks",
+    "buffers": "statistics after a step",
+    "loss": "its value, and its gradient at the outputs",
+    "gradients": "of every parameter, from the reference's gradient at the outputs",
+    "optimiser": "what a step makes of the reference's gradients, some of them 100 times as large",
+    "loop": "six real steps in float64",
+    "evaluation": "mode, inputs and outputs of the first evaluation",
+    "reporting": "what the program reports of made-up outputs",
+    "functions": "outputs of every function whose inputs are equal",
+    "replay": "a shortened whole run in float64",
+}
+"""All rungs, in the order in which the first that differs is the address; what each compares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What was captured of one run: index, arrays by name, metrics that the program reported."""
+
+    index: Mapping[str, Any]
+    arrays: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where two traces part: which tensor of which call of which module at which step, and by how much.
+
+    `call` and `step` count from 0; `dtype` is `float64` or `own dtype` where it is a tensor.
+    """
+
+    module: str
+    call: int = 0
+    step: int = 0
+    what: str = ""
+    dtype: str = ""
+    gap: Gap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """The answer of one rung.
+
+    Attributes:
+        word: EQUAL, DIFFERS, or LEFT_OUT where nothing could be compared.
+        compared: tensors, or values of series.
+        worst: largest error in units of what is allowed.
+        causes: what such a difference usually comes from, likeliest first.
+        left_out: what could not be compared, by name.
+        along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
+    """
+
+    name: str
+    word: Word
+    reason: str = ""
+    address: Address | None = None
+    compared: int = 0
+    worst: float = 0.0
+    causes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    along: tuple[tuple[str, float], ...] = ()
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Plain data for JSON, in which infinity has no place."""
+        mapping: dict[str, Any] = _finite(asdict(self))
+        return mapping
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Rung":
+        """Read what `as_mapping` and JSON made of a rung; its gap stays with its reason."""
+        address = data["address"]
+        return cls(
+            **{
+                **data,
+                "word": Word(data["word"]),
+                "causes": tuple(data["causes"]),
+                "left_out": tuple(data["left_out"]),
+                "along": tuple((name, error) for name, error in data["along"]),
+                "address": Address(**{**address, "gap": None}) if address else None,
+            }
+        )
+
+
+HUGE = 1e300
+"""Stands for infinity in JSON."""
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return min(max(value, -HUGE), HUGE) if value == value else HUGE
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float = 0.0) -> Rung:
+    """Nothing differs; LEFT_OUT where nothing was compared."""
+    word = Word.EQUAL if compared else Word.LEFT_OUT
+    reason = "" if compared else "not seen"
+    return Rung(name=name, word=word, reason=reason, compared=compared, left_out=tuple(left_out), worst=worst)
+
+
+def differs(name: str, reason: str, step: int = 0, module: str = "", compared: int = 0) -> Rung:
+    """It does, from a step on."""
+    address = Address(module=module, step=step)
+    return Rung(name=name, word=Word.DIFFERS, reason=reason, address=address, compared=compared, worst=float("inf"))
+
+
+def left_out(name: str, reason: str) -> Rung:
+    """Nothing could be compared."""
+    return Rung(name=name, word=Word.LEFT_OUT, reason=reason)
+
+
+def first_difference(rungs: Sequence[Rung]) -> Rung | None:
+    """The rung that has the address."""
+    return next((rung for rung in rungs if rung.word is Word.DIFFERS), None)
