@@ -15,7 +15,7 @@ from scaffold.errors import ProjectError, RunError
 from scaffold.inputs import file_digest
 from scaffold.project import Project, only_one, read_record, record_text, remove, write_json, write_text
 from scaffold.records.evidence import Outcome, RunRecord
-from scaffold.records.tweak import GoldenAbout, GoldenTrace
+from scaffold.records.tweak import GoldenAbout, GoldenTrace, Tweak
 from scaffold.references.folder import list_files
 from scaffold.rules.entries import noise_of
 from scaffold.rules.rung import Trace
@@ -95,6 +95,17 @@ def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
         raise ProjectError(f"golden/{folder.name} was edited after it was recorded: {', '.join(edited[:5])}",
                            hint=restore)  # fmt: skip
     return golden
+
+
+def require_golden(project: Project, tweak: Tweak) -> Golden:
+    """The golden trace that a rewrite was started with.
+
+    Raises:
+        ProjectError: it is gone, or was edited.
+    """
+    if tweak.golden is None:
+        raise ProjectError(f"rewrite {tweak.name} names no golden trace", hint="scaffold rewrite drop, then start anew")
+    return read_golden(project.golden / tweak.golden.name, tweak.golden)
 
 
 def record_golden(project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher) -> Golden:

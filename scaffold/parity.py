@@ -14,8 +14,8 @@ from scaffold.change import (
     side_of,
     write_judged,
 )
-from scaffold.errors import ProjectError, RunError
-from scaffold.golden import Golden, Mode, Traces, read_golden, traced
+from scaffold.errors import RunError
+from scaffold.golden import Golden, Mode, Traces, require_golden, traced
 from scaffold.ledger import accepted
 from scaffold.project import Project, only_one, remove
 from scaffold.records.evidence import JudgedRun
@@ -78,17 +78,6 @@ def _write(
     judgement = judge_rewrite(rungs, reproduction, remarks_of(work, parts, (plan,) if runs else ()), more)
     sides = side_of(before, plan, ()), side_of(after, plan, runs)
     return write_judged(work, parts, after.system.metrics, sides, (plan,), judgement, rungs=rungs)
-
-
-def require_golden(project: Project, tweak: Tweak) -> Golden:
-    """The golden trace that a rewrite was started with.
-
-    Raises:
-        ProjectError: it is gone, or was edited.
-    """
-    if tweak.golden is None:
-        raise ProjectError(f"rewrite {tweak.name} names no golden trace", hint="scaffold rewrite drop, then start anew")
-    return read_golden(project.golden / tweak.golden.name, tweak.golden)
 
 
 def climb(
@@ -179,7 +168,7 @@ def _with_suggestion(rung: Rung, found: Traces) -> Rung:
         own = {name: shape for name, shape in unmatched["shapes"]["own"] if name in unmatched["extra"]}
         lines = [f"{name}: {_yaml(text)}" for name, text in suggest(theirs, own).items()]
         if lines:
-            return replace(rung, causes=(*rung.causes, "a guess, for `weights:`, by shape and order", *lines))
+            return replace(rung, suggestions=tuple(lines))
     return rung
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for a project's own tests: `reference_edits`, `reproduction`, `accepted_change`. Inert outside one."""
+"""Fixtures for a project's tests: `reference_edits`, `reproduction`, `accepted_change`, `parity`. Inert elsewhere."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ import pytest
 if TYPE_CHECKING:
     from scaffold.project import Project
     from scaffold.records.judgement import Judgement
+    from scaffold.rules.rung import Rung
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,23 @@ class AcceptedChange:
     word: str
     refusal: str | None
     because: str
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a test is told of one accepted rewrite: its rungs by name, and why it was accepted all the same, if so."""
+
+    rungs: "dict[str, Rung]"
+    because: str
+
+    def difference(self, name: str) -> str | None:
+        """How a rung differs; None if it does not. Skips the test where nothing could be compared."""
+        rung = self.rungs.get(name)
+        if rung is None or rung.word.value == "LEFT_OUT":
+            pytest.skip(rung.reason if rung else "not of this program")
+        if rung.word.value == "EQUAL" or self.because:
+            return None
+        return f"{rung.reason} (usual causes: {'; '.join(rung.causes)})"
 
 
 @pytest.fixture(scope="session")
@@ -77,15 +95,38 @@ def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest)
     return AcceptedChange(request.param, judgement.word.value, judgement.refusal, evidence.because)
 
 
+@pytest.fixture(scope="session")
+def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Parity":
+    """The ladder of one accepted rewrite, from evidence and a golden trace that nobody edited."""
+    from scaffold.errors import ScaffoldError
+    from scaffold.golden import require_golden
+    from scaffold.ledger import read_change
+    from scaffold.recheck import judge_change_again
+    from scaffold.rules.rung import Rung
+
+    try:
+        evidence = read_change(scaffold_project, request.param)
+        assert evidence is not None, "it was found when tests were collected"
+        judge_change_again(evidence)
+        require_golden(scaffold_project, evidence.tweak)
+    except ScaffoldError as error:
+        pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+    rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
+    return Parity({rung.name: rung for rung in rungs}, evidence.because)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each accepted tweak."""
-    if "accepted_change" in metafunc.fixturenames:
+    """One test for each accepted tweak, and a test a rung for each accepted rewrite."""
+    wanted = {"accepted_change", "parity"} & set(metafunc.fixturenames)
+    if wanted:
         from scaffold.errors import ScaffoldError
         from scaffold.ledger import accepted
         from scaffold.project import find_project
 
         try:
-            names = [evidence.tweak.name for evidence in accepted(find_project(metafunc.config.rootpath))]
+            done = accepted(find_project(metafunc.config.rootpath))
         except ScaffoldError as error:
             pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
-        metafunc.parametrize("accepted_change", names, indirect=True)
+        names = {"accepted_change": done, "parity": [evidence for evidence in done if evidence.rungs]}
+        for fixture in wanted:
+            metafunc.parametrize(fixture, [evidence.tweak.name for evidence in names[fixture]], indirect=True)

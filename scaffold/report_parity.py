@@ -27,6 +27,11 @@ def format_rungs(rungs: Sequence[Rung], width: int, paint: Paint) -> str:
         lines += wrap(f"DIFFERS at {address_text(rung)}", width)
         lines += wrap(f"  {plain(rung.reason)}", width, hanging=6)
         lines += [line for cause in rung.causes for line in wrap(f"  usual cause: {plain(cause)}", width, hanging=17)]
+        if rung.suggestions:
+            lines += wrap(
+                "a guess, by shape and order; where it is right, put it into the rewrite's tweaks/*.yaml:", width
+            )
+            lines += ["", "weights:", *(f"  {plain(line)}" for line in rung.suggestions), ""]
     if not differing:
         lines += _picture(next((r for r in rungs if r.along), None), width, paint)
     if len(differing) > 1:

@@ -10,10 +10,10 @@ from pathlib import Path
 from scaffold.change import runnable
 from scaffold.consent import require_states_consent
 from scaffold.errors import ProjectError, UsageError
-from scaffold.golden import Golden, modules_of, record_golden
+from scaffold.golden import Golden, modules_of, record_golden, require_golden
 from scaffold.history import find_branch, present_branch, project_repository
 from scaffold.ledger import accepted, find_tweak, is_own_tweak
-from scaffold.parity import check_parity, require_golden
+from scaffold.parity import check_parity
 from scaffold.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
 from scaffold.project import Project, load_recipe, load_yaml, write_text
 from scaffold.records.recipe import Recipe

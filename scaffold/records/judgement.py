@@ -139,6 +139,13 @@ class ChangeJudgement:
     @property
     def reason(self) -> str:
         """What was found of the judged metric, and of whatever else holds the word where it is."""
+        rungs = [finding for finding in self.findings if finding.question == "construction"]
+        if self.kind == "rewrite" and self.word is Word.EQUAL:
+            left_out = [finding.metric for finding in rungs if finding.word is Word.LEFT_OUT]
+            equal = f"{sum(finding.word is Word.EQUAL for finding in rungs)} rungs are equal"
+            return equal + (f", left out: {', '.join(left_out)}" if left_out else "")
+        if self.kind == "rewrite":
+            return next((f"{f.metric}: {f.reason}" for f in rungs if f.word is Word.DIFFERS), self.refusal or "")
         told = [f for f in self.findings if f.question == "change" or f.word in (Word.UNEXPECTED, self.word)]
         return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
 

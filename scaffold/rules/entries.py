@@ -1,6 +1,6 @@
 """Compares the tensors that two traces captured, one by one. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,9 @@ other way, which moved a gradient of the digits CNN by 5e-4 of its largest eleme
 
 _UNSTEADY = 0.1
 """Share of a tensor's largest element that the reference may differ from itself, before nothing can be compared."""
+
+_MOST_NAMED = 6
+"""Modules that are named; there may be hundreds."""
 
 _FORWARD = ("forward_eval", "forward_train")
 
@@ -53,22 +56,15 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
     """
     theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["rung"] == name}
     mine = [entry for entry in golden.index["entries"] if entry["rung"] == name]
-    scale = _scales(mine)
-    last_step = max((entry["step"] for entry in theirs.values()), default=-1)
-    other_inputs: set[tuple[str, int, int]] = set()
+    outputs = [entry for entry in mine if not entry["what"].startswith("input")]
+    inputs = [entry for entry in mine if entry["what"].startswith("input")]
+    other_inputs = {key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))}
+    scale = _scales(outputs)
     inner: dict[tuple[str, int], tuple[Entry, Gap]] = {}
-    answer = Found()
-    for entry in mine:
+    answer = _missing(name, outputs, theirs)
+    for entry in outputs:
         other = theirs.get(key_of(entry))
-        if entry["what"].startswith("input"):
-            other_inputs |= _other_input(entry, other)
-            continue
-        is_inner = name in _FORWARD and "." in entry["module"]
-        if other is None:
-            _miss(answer, entry, is_inner=is_inner, is_over=entry["step"] > last_step or name == "evaluation")
-            continue
-        if NOISE * entry.get("noise", 0.0) > _UNSTEADY * entry["largest"] > 0:
-            answer.left_out.append(f"{entry['what']} of {entry['module']}: the reference differs from itself there")
+        if other is None or _is_unsteady(entry):
             continue
         gap = compare(
             entry, other, (golden.arrays, found.arrays), scale=scale[_kind(entry)], noise=entry.get("noise", 0.0),
@@ -77,7 +73,7 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
         answer.compared += 1
         if name in _FORWARD:
             answer.along[entry["module"]] = max(answer.along.get(entry["module"], 0.0), gap.excess)
-        if is_inner:
+        if _is_inner(name, entry):
             if not gap.is_equal:
                 place = entry["module"].split(".")[0], entry["step"]
                 inner.setdefault(place, (_located(entry, other_inputs), gap))
@@ -86,16 +82,47 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
         if not gap.is_equal:
             answer.first = answer.first or inner.get((entry["module"], entry["step"])) or (entry, gap)
     if answer.first is None and inner:
-        names = dict.fromkeys(entry["module"] for entry, _ in inner.values())
-        answer.left_out.append(f"{', '.join(names)}: other outputs, though those of the network are equal")
-    answer.left_out = list(dict.fromkeys(answer.left_out))
+        names = _listed(entry["module"] for entry, _ in inner.values())
+        answer.left_out.append(f"other outputs, though those of the network are equal: {names}")
     return answer
 
 
-def _other_input(entry: Entry, other: Entry | None) -> set[tuple[str, int, int]]:
-    """The call that gets another input, if it does."""
-    is_equal = other is not None and compare(entry, other, ({}, {}), noise=entry.get("noise", 0.0)).is_equal
-    return set() if is_equal else {key_of(entry)[:3]}
+def _missing(name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int, int, str], Entry]) -> Found:
+    """What cannot be compared: modules may go, what a network gives may not."""
+    answer = Found()
+    last_step = max((entry["step"] for entry in theirs.values()), default=-1)
+    gone = [entry for entry in outputs if key_of(entry) not in theirs]
+    must_be = [e for e in gone if not _is_inner(name, e) and e["step"] <= last_step and name != "evaluation"]
+    if must_be:
+        answer.first = must_be[0], Gap(error=float("inf"), allowed=0.0)
+        answer.worst = float("inf")
+    if gone:
+        names = _listed(entry["module"] or entry["what"] for entry in gone)
+        answer.left_out.append(f"not there any more, and compared by what comes after: {names}")
+    unsteady = [entry for entry in outputs if _is_unsteady(entry)]
+    if unsteady:
+        names = _listed(entry["module"] or entry["what"] for entry in unsteady)
+        answer.left_out.append(f"the reference differs from itself: {names}")
+    return answer
+
+
+def _listed(names: Iterable[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = f" and {len(distinct) - _MOST_NAMED} more" if len(distinct) > _MOST_NAMED else ""
+    return f"{', '.join(distinct[:_MOST_NAMED])}{more}"
+
+
+def _is_inner(name: str, entry: Entry) -> bool:
+    """Whether it is the output of a module inside a network."""
+    return name in _FORWARD and "." in entry["module"]
+
+
+def _is_unsteady(entry: Entry) -> bool:
+    return bool(NOISE * entry.get("noise", 0.0) > _UNSTEADY * entry["largest"] > 0)
+
+
+def _is_other_input(entry: Entry, other: Entry | None) -> bool:
+    return other is None or not compare(entry, other, ({}, {}), noise=entry.get("noise", 0.0)).is_equal
 
 
 def _scales(entries: Sequence[Entry]) -> dict[str, float]:
@@ -109,15 +136,6 @@ def _scales(entries: Sequence[Entry]) -> dict[str, float]:
 
 def _kind(entry: Entry) -> str:
     return str(entry["what"].split("[")[0])
-
-
-def _miss(answer: Found, entry: Entry, *, is_inner: bool, is_over: bool) -> None:
-    """A tensor that the other program does not have: modules may go, what a network gives may not."""
-    if not is_inner and not is_over:
-        answer.first = answer.first or (entry, Gap(error=float("inf"), allowed=0.0))
-        answer.worst = float("inf")
-    what = "is not there any more: what it gave is compared where it goes on"
-    answer.left_out.append(f"{entry['module'] or entry['what']} {what}")
 
 
 def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:

@@ -64,6 +64,7 @@ class Rung:
         worst: largest error in units of what is allowed.
         causes: what such a difference usually comes from, likeliest first.
         left_out: what could not be compared, by name.
+        suggestions: lines for `weights:`, where tensors have other names or shapes.
         along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
     """
 
@@ -75,6 +76,7 @@ class Rung:
     worst: float = 0.0
     causes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
     along: tuple[tuple[str, float], ...] = ()
 
     def as_mapping(self) -> dict[str, Any]:
@@ -92,6 +94,7 @@ class Rung:
                 "word": Word(data["word"]),
                 "causes": tuple(data["causes"]),
                 "left_out": tuple(data["left_out"]),
+                "suggestions": tuple(data["suggestions"]),
                 "along": tuple((name, error) for name, error in data["along"]),
                 "address": Address(**{**address, "gap": None}) if address else None,
             }

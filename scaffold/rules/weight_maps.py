@@ -6,7 +6,7 @@ axis. Nothing is transposed or cut that was not declared.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from scaffold.errors import UsageError
@@ -63,19 +63,27 @@ def suggest(reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[i
     left = {name: tuple(shape) for name, shape in reference.items()}
     found: dict[str, str | list[str]] = {}
     waiting = {name: tuple(shape) for name, shape in own.items()}
-    for name, shape in list(waiting.items()):
-        match = next((other for other, there in left.items() if there == shape and _alike(name, other)), None)
-        if match:
-            found[name] = match
-            del left[match], waiting[name]
-    for name, shape in list(waiting.items()):
-        match = next((other for other, there in left.items() if _alike(name, other) and _swapped(there) == shape), None)
-        if match:
-            found[name] = f"{match} | transpose"
-            del left[match], waiting[name]
+    _match(left, waiting, found, "", lambda name, shape, other, there: there == shape and _alike(name, other))
+    _match(
+        left, waiting, found, " | transpose",
+        lambda name, shape, other, there: _alike(name, other) and _swapped(there) == shape,
+    )  # fmt: skip
     _split(left, waiting, found)
     _join(left, waiting, found)
+    _match(left, waiting, found, "", lambda _name, shape, _other, there: there == shape)
     return found
+
+
+def _match(
+    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]],
+    operation: str, fits: Callable[[str, tuple[int, ...], str, tuple[int, ...]], bool],
+) -> None:  # fmt: skip
+    """Pair off those that fit, in the order of definition."""
+    for name, shape in list(waiting.items()):
+        match = next((other for other, there in left.items() if fits(name, shape, other, there)), None)
+        if match:
+            found[name] = f"{match}{operation}"
+            del left[match], waiting[name]
 
 
 def _alike(name: str, other: str) -> bool:

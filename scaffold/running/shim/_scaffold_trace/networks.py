@@ -5,6 +5,9 @@ import numpy as np
 from _scaffold_trace.store import generator, law, to_array
 from _scaffold_trace.weights import Layout
 
+STATISTICS = ("running_mean", "running_var")
+"""Buffers of batch normalisation, which are given values too."""
+
 
 def plain(path):
     """A module's path without what wrappers put into it."""
@@ -96,15 +99,19 @@ class Network:
     @property
     def unmatched(self):
         """Tensors that are not made of each other, or None."""
-        layout = self.layout
-        if not (layout.missing or layout.extra or layout.problems):
+        layout, buffers = self.layout, self.buffer_layout
+        missing, extra = list(layout.missing), list(layout.extra)
+        statistics = [name for name in buffers.missing if name.endswith(STATISTICS)]
+        if statistics and buffers.extra:  # which of them they are, only the person can say
+            missing, extra = missing + statistics, extra + buffers.extra
+        if not (missing or extra or layout.problems):
             return None
+        kinds = ("parameters", "buffers")
         return {
-            "network": self.name, "missing": layout.missing, "extra": layout.extra,
-            "problems": layout.problems + self.buffer_layout.problems,
+            "network": self.name, "missing": missing, "extra": extra, "problems": layout.problems + buffers.problems,
             "shapes": {
-                "reference": [[entry["name"], entry["shape"]] for entry in self.shared["parameters"]],
-                "own": [[key, list(value.shape)] for key, value in self.parameters.items()],
+                "reference": [[entry["name"], entry["shape"]] for kind in kinds for entry in self.shared[kind]],
+                "own": [[entry["name"], entry["shape"]] for kind in kinds for entry in self.about[kind]],
             },
         }  # fmt: skip
 
@@ -127,7 +134,7 @@ class Network:
             values = {
                 entry["name"]: made_up(entry["name"], k, entry)
                 for entry in self.shared[kind]
-                if kind == "parameters" or entry["name"].endswith(("running_mean", "running_var"))
+                if kind == "parameters" or entry["name"].endswith(STATISTICS)
             }
             if kind == "parameters":
                 self.made = values
