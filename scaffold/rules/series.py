@@ -139,8 +139,24 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     others = evaluates_others(golden, found)
     if others:
         return others, 0
+    weights = _weights_apart(golden, found)
+    if weights is not None:
+        return "weights are evaluated that are others by then", weights
     at = evaluated_apart(golden, found)
     return None if at is None else (f"evaluated example {at + 1} has other values", 0)
+
+
+def _weights_apart(golden: Trace, found: Trace) -> int | None:
+    """The step after which other weights are evaluated, such as the last instead of the best ones."""
+    import numpy as np
+
+    weights = _both(golden, found, "series.evaluation.weights")
+    if weights is None or _movement_apart(golden, found) is not None:
+        return None
+    shared = min(len(weights[0]), len(weights[1]))
+    allowed = _MOVED * np.ptp(weights[0], axis=0) + 1e-6 * np.abs(weights[0]).max(axis=0)
+    apart = (np.abs(weights[0][:shared] - weights[1][:shared]) > allowed).any(axis=1)
+    return int(golden.arrays[EVALUATED][int(np.argmax(apart))][0]) if apart.any() else None
 
 
 def _mode_apart(calls: tuple[Any, Any], when: str) -> tuple[str, int] | None:

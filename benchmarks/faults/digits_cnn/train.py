@@ -104,7 +104,7 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=5e-3)
     parser.add_argument("--weight-decay", type=float, default=5e-2)
     parser.add_argument("--dropout", type=float, default=0.2)
-    parser.add_argument("--width", type=int, default=96)
+    parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--shift", type=int, default=1, help="augmentation, pixels")
     parser.add_argument("--clip", type=float, default=1.0, help="largest norm of the gradient")
     args = parser.parse_args()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
-from _scaffold_trace.store import generator
+from _scaffold_trace.store import generator, normals, portion
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 
@@ -25,6 +25,7 @@ class Answers:
         self.torch = torch
         self.fact = fact
         self.templates = {}
+        self.bases = {}
 
     def is_tensor(self, value):
         """Whether it is one."""
@@ -35,7 +36,9 @@ class Answers:
         return tuple(tuple(tensor.shape) for _, tensor in tensors_in(inputs, self.is_tensor))
 
     def learn(self, key, output):
-        """Keep what an output looks like."""
+        """Keep what an output of this kind of call looks like, the first time."""
+        if key in self.templates:
+            return
         self.templates[key] = with_tensors(output, self.is_tensor, lambda _, tensor: tensor.detach())
 
     def give(self, key, compute, number, needs_gradient):
@@ -49,17 +52,22 @@ class Answers:
         def make(place, tensor):
             if not tensor.is_floating_point():
                 return tensor.clone()
-            low, high = self.fact("range %s%s" % (stem, place), span(tensor))
-            if low == high:
-                low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
-            base = low + (high - low) * generator(stem + place).random_sample(tensor.numel())
-            base = base.reshape(tuple(tensor.shape))
-            base = np.roll(base, number, -1) if base.ndim else base  # another answer to each example
-            base = base * (1.0 - 0.3 * generator("%s %d" % (stem, number)).random_sample())
-            made = to_tensor(self.torch, base.astype(np.float32), tensor)
-            return made.requires_grad_(needs_gradient)
+            base = self.bases.get((key, place))
+            if base is None:
+                base = self.bases[key, place] = self.base(stem, place, tensor)
+            # Another answer to each example and to each call.
+            made = base.roll(number % max(base.shape[-1], 1), -1) if base.dim() else base
+            return (made * (0.7 + 0.3 * portion("%s %d" % (stem, number)))).requires_grad_(needs_gradient)
 
         return with_tensors(self.templates[key], self.is_tensor, make)
+
+    def base(self, stem, place, tensor):
+        """Numbers in the range of an output that was computed."""
+        low, high = self.fact("range %s%s" % (stem, place), span(tensor))
+        if low == high:
+            low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
+        numbers = low + (high - low) * generator(stem + place).random_sample(tensor.numel())
+        return to_tensor(self.torch, numbers.astype(np.float32).reshape(tuple(tensor.shape)), tensor)
 
     def fed(self, stem, output, step, arrived):
         """What the loss gets in a step that is fed: made-up numbers, through which a made-up gradient comes back."""
@@ -75,7 +83,7 @@ class Answers:
             def backward(ctx, gradient):
                 arrived(gradient, ctx.key, step)
                 size = answers.fact("gradient " + ctx.key, float(gradient.double().square().mean().sqrt()))
-                numbers = size * generator("gradient " + ctx.key).standard_normal(gradient.numel())
+                numbers = size * normals("gradient " + ctx.key, gradient.numel())
                 numbers = numbers.astype(np.float32).reshape(tuple(gradient.shape))
                 return to_tensor(torch, numbers, gradient), None, None
 

@@ -48,8 +48,12 @@ def _traced_loss(original, tracer):
 
 def _traced_step(original, tracer):
     def step(optimiser, *args, **kwargs):
-        tracer.optimiser_steps(optimiser)
-        return original(optimiser, *args, **kwargs)
+        hidden = tracer.optimiser_steps(optimiser)
+        try:
+            return original(optimiser, *args, **kwargs)
+        finally:
+            for parameter, gradient in hidden:
+                parameter.grad = gradient
 
     step.traced_by_scaffold = True
     for name in ("hooked", "__doc__", "__name__", "__wrapped__"):

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from _scaffold_trace.store import generator, law, to_array
+from _scaffold_trace.store import generator, law, normals, to_array
 from _scaffold_trace.weights import Layout
+
+MOST_PROBE = 4096
+"""Elements of a parameter whose movement is followed over all steps."""
 
 STATISTICS = ("running_mean", "running_var")
 """Buffers of batch normalisation, which are given values too."""
@@ -23,7 +26,7 @@ def made_up(name, k, about):
     """Numbers in the place of a tensor: as many, with its mean and spread, rounded to float32."""
     size = int(np.prod(about["shape"], dtype=np.int64))
     sd = about["sd"] or 0.1 * abs(about["mean"]) or 0.05
-    values = about["mean"] + sd * generator("%s %s" % (name, k)).standard_normal(size)
+    values = about["mean"] + sd * normals("%s %s" % (name, k), size)
     if name.endswith("running_var"):
         values = 0.5 + generator("%s %s" % (name, k)).random_sample(size)
     return values.astype(np.float32).astype(np.float64).reshape(about["shape"])
@@ -66,9 +69,15 @@ class Network:
         self.layout = self.layout_of("parameters", self.parameters, terms)
         self.buffer_layout = self.layout_of("buffers", self.buffers, terms)
         begun = self.layout.gather(self.arrays(self.parameters))
-        self.about["begun"] = {key: law(array) for key, array in begun.items() if array is not None}
+        described = {entry["name"]: entry for entry in self.about["parameters"]}
+        self.about["begun"] = {
+            key: described[key] if key in self.layout.whole else law(array)
+            for key, array in begun.items()
+            if array is not None
+        }
         self.about["sources"] = {key: self.layout.sources(key) for key in self.layout.places}
         self.made = {}
+        self.probed = self.find_probed()
 
     def describe(self):
         """Its modules and tensors, and how they begin."""
@@ -142,6 +151,23 @@ class Network:
                 for name, array in layout.place(values).items():
                     if all(source in values for source in layout.sources(name)):
                         live[name].data.copy_(to_tensor(self.torch, array, live[name]))
+
+    def probe(self):
+        """Two numbers that tell which weights it has: sums of the reference's two first small tensors."""
+        sums = [
+            sum(float(to_array(self.parameters[own]).ravel()[at].sum()) for own, at in places)
+            for places in self.probed.values()
+        ]
+        return sums + [0.0] * (2 - len(sums))
+
+    def find_probed(self):
+        """The reference's two first small tensors, each with the own tensors and elements that are its."""
+        small = [entry["name"] for entry in self.shared["parameters"] if np.prod(entry["shape"]) <= MOST_PROBE]
+        return {name: self.layout.elements(name) for name in sorted(small)[:2]}
+
+    def is_probed(self, parameter):
+        """Whether it is an own tensor of those."""
+        return any(self.parameters[own] is parameter for places in self.probed.values() for own, _ in places)
 
     def gradients(self):
         """Of all parameters, in the reference's shapes; None where there is none."""

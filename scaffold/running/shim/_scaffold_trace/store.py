@@ -4,7 +4,6 @@ Written by hand, since the safetensors package may be missing where the program 
 JSON header and raw little-endian numbers (https://github.com/huggingface/safetensors, read 2026-11).
 """
 
-import hashlib
 import json
 import os
 import struct
@@ -26,7 +25,9 @@ MOST_SERIES = 200000
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+POOL = 1048573
 _weights = {}
+_pool = []
 
 
 def write_safetensors(path, arrays):
@@ -76,12 +77,26 @@ def generator(name):
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
+def portion(name):
+    """A number in 0..1 for a name."""
+    return zlib.crc32(name.encode()) / 2.0**32
+
+
+def normals(name, size):
+    """Standard normal numbers for a name: from one pool, whose prime length keeps rows of a matrix from repeating."""
+    if not _pool:
+        _pool.append(np.tile(generator("pool").standard_normal(POOL), 2))
+    start = zlib.crc32(name.encode()) % POOL
+    whole = _pool[0][start : start + POOL]
+    return whole[:size] if size <= POOL else np.resize(whole, size)
+
+
 def projection_weights(size):
     """Two fixed random vectors: what differs anywhere in a tensor differs in its products with them."""
     if size not in _weights:
         if sum(array.size for array in _weights.values()) > 1 << 24:
             _weights.clear()
-        _weights[size] = generator("projection %d" % size).standard_normal((2, size))
+        _weights[size] = np.stack([normals("projection %d" % which, size) for which in (1, 2)])
     return _weights[size]
 
 
@@ -116,6 +131,19 @@ def law(array):
     }  # fmt: skip
 
 
+def summary(array):
+    """What is kept of a tensor: its norm, largest element, two products, a digest; its elements, or an even spread."""
+    flat = array.astype(np.float64).ravel()
+    products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
+    entry = {
+        "shape": list(array.shape), "dtype": str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
+        "largest": float(np.abs(flat).max()) if flat.size else 0.0,
+        "products": [float(value) for value in products],
+        "digest": "%08x" % zlib.crc32(np.ascontiguousarray(array).data),  # a short cut, never a guard
+    }  # fmt: skip
+    return {"entry": entry, "kept": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
+
+
 class Store:
     """The entries, arrays, series and facts of one trace, written when it ends."""
 
@@ -133,27 +161,20 @@ class Store:
             self.index["said"].append(note)
 
     def add(self, rung, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
-        """One tensor: where it stood, its summary, its elements if they are few.
+        """One tensor, or its summary: where it stood, what it amounts to, its elements if they are few.
 
         `floor` is what rounding alone makes of it, where it is the small difference of larger numbers.
         """
         if len(self.index["entries"]) >= MOST_ENTRIES:
             self.say(rung, "more than %d tensors: those after step %d are not compared" % (MOST_ENTRIES, step + 1))
             return
-        array = np.asarray(array)
-        flat = array.astype(np.float64).ravel()
-        products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
-        entry = {
-            "rung": rung, "module": module, "call": call, "step": step, "what": what, "shape": list(array.shape),
-            "dtype": dtype or str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
-            "largest": float(np.abs(flat).max()) if flat.size else 0.0,
-            "products": [float(value) for value in products],
-            "digest": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16],
-        }  # fmt: skip
+        known = array if isinstance(array, dict) else summary(np.asarray(array))
+        entry = dict(known["entry"], rung=rung, module=module, call=call, step=step, what=what)
+        entry["dtype"] = dtype or entry["dtype"]
         if floor:
             entry["floor"] = floor
+        kept = known["kept"]
         if keep and self.kept_bytes < MOST_BYTES:
-            kept = flat if flat.size <= WHOLE else flat[spread(flat.size)]
             entry["kept"] = "kept.%d" % len(self.index["entries"])
             self.arrays[entry["kept"]] = kept
             self.kept_bytes += kept.nbytes

@@ -13,7 +13,7 @@ import numpy as np
 
 from _scaffold_trace.answers import Answers
 from _scaffold_trace.networks import Network, to_tensor
-from _scaffold_trace.store import generator, row_marks, to_array
+from _scaffold_trace.store import generator, normals, row_marks, summary, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 FED = 4
@@ -26,9 +26,6 @@ every second step that is skimmed."""
 LOOP = 6
 MOST_EVALUATED = 64
 """Calls of the first evaluation that are computed."""
-
-MOST_PROBE = 4096
-"""Elements of the parameters whose movement is followed over all steps."""
 
 
 class Tracer:
@@ -61,6 +58,7 @@ class Tracer:
         self.counts = {}
         self.path = []
         self.fixed_gradients = {}
+        self.summed = {}
         self.thread = threading.get_ident()
         masks.is_active = lambda: self.outer is not None and self.is_training and not self.is_busy
         masks.here = self.here
@@ -73,7 +71,7 @@ class Tracer:
         return value if shared is None else shared
 
     def is_fed(self, k):
-        """Whether step k is: the first ones, powers of two, and those right after some evaluations.
+        """Whether step k is: the first ones, powers of four, and those right after some evaluations.
 
         Later ones show what acts late, such as from the second epoch on. The other program does as the reference did.
         """
@@ -81,8 +79,8 @@ class Tracer:
             return k < FED or k in self.golden.index["fed"]
         if self.is_wide:
             return False
-        fresh = self.bursts_before != self.bursts and self.bursts & (self.bursts - 1) == 0
-        return (k >= 8 and k & (k - 1) == 0) or fresh or k in self.store.index["fed"]
+        fresh = self.bursts_before != self.bursts and _is_power_of_four(self.bursts)
+        return _is_power_of_four(k) or fresh or k in self.store.index["fed"]
 
     # --- the program calls a network ---------------------------------------------------------------------------------
 
@@ -143,13 +141,20 @@ class Tracer:
         for place, tensor in tensors_in(value, self.answers.is_tensor):
             found = True
             if tensor.is_floating_point() or what != "input":
-                self.store.add(rung, what + place, to_array(tensor), path, number, step, dtype_of(tensor), keep)
+                self.store.add(rung, what + place, self.known(tensor), path, number, step, dtype_of(tensor), keep)
         if not found and what == "output":
             self.store.say(rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__))
 
     def here(self):
         """The path of the innermost module that is at work."""
         return self.path[-1] if self.path else self.outer.name
+
+    def known(self, tensor):
+        """A tensor's summary; what one module gives and the next gets is summed up once."""
+        key = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version
+        if key not in self.summed:
+            self.summed[key] = summary(to_array(tensor)), tensor  # held, so that nothing else gets its place
+        return self.summed[key][0]
 
     def noted_draw(self, name):
         """A draw that is not a mask, inside a network in training: nobody can give both programs the same."""
@@ -217,7 +222,8 @@ class Tracer:
         for network in list(self.networks.values()):
             if was_fed:
                 for name, array in network.weights().items():
-                    if array is not None and name in network.made:
+                    # Later on only what was updated in all steps before has the state that it should.
+                    if array is not None and name in network.made and (k <= FED or name in network.probed):
                         floor = float(np.abs(array).max()) * _rounding(network.dtype) if array.size else 0.0
                         change = array - network.made[name]
                         keep = k in (1, FED)
@@ -227,14 +233,7 @@ class Tracer:
                     if array is not None:
                         self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
             else:
-                self.follow_probe(network)
-
-    def follow_probe(self, network):
-        """How far the first few weights moved: the effect of the learning rate, whoever applies it."""
-        names = [name for name, value in network.parameters.items() if value.numel() <= MOST_PROBE]
-        found = network.layout.gather({name: to_array(network.parameters[name]) for name in names})
-        names = sorted(name for name, value in found.items() if value is not None)[:2]
-        self.store.follow("moved", [float(np.sum(found[name])) for name in names] + [0.0] * (2 - len(names)))
+                self.store.follow("moved", network.probe())  # the effect of the learning rate, whoever applies it
 
     def follow_batch(self, kind, network, inputs):
         """Marks of each example that a network gets, and how many there are."""
@@ -258,7 +257,9 @@ class Tracer:
             self.forward_eval(original, network, inputs)
         self.counts = {}
         self.masks.drawn = []
-        self.recording = ("forward_train", k)
+        self.summed = {}
+        # Modules inside are seen at the first step; later ones only need them where something acts late.
+        self.recording = ("forward_train", k) if k == 0 or k >= FED else None
         try:
             output = original(network.module, *inputs[0], **inputs[1])
         finally:
@@ -316,6 +317,7 @@ class Tracer:
         states = torch.get_rng_state(), np.random.get_state(), self.masks.copy_states()
         module.eval()
         self.counts = {}
+        self.summed = {}
         self.recording = ("forward_eval", 0)
         was_training, self.is_training = self.is_training, False
         try:
@@ -347,6 +349,7 @@ class Tracer:
             self.bursts += 1
             self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimiser did
             self.placed = set()
+        self.store.follow("evaluation.weights", network.probe())
         number, first = self.burst_calls, self.bursts == 1
         self.burst_calls += 1
         self.follow_modes("evaluation.calls", network)
@@ -401,9 +404,9 @@ class Tracer:
         """Gradients of an earlier step for one in which nothing is computed."""
         for network in list(self.networks.values()):
             for name, parameter in network.parameters.items():
-                fixed = self.fixed_gradients.get(name)
+                fixed = self.fixed_gradients.get((name, k % 2))
                 if fixed is not None:
-                    parameter.grad = fixed * (STRESS if k % 2 else 1.0)
+                    parameter.grad = fixed.fresh()
                 elif k < FED and parameter.requires_grad:
                     parameter.grad = self.torch.zeros_like(parameter)
 
@@ -441,7 +444,7 @@ class Tracer:
             size = self.fact("gradient size %s %d" % (name, k), float(np.sqrt(np.mean(array**2))) if array.size else 0)
             if size is None:
                 continue
-            numbers = size * generator("gradient of %s %d" % (name, k)).standard_normal(array.size)
+            numbers = size * normals("gradient of %s %d" % (name, k), array.size)
             numbers *= STRESS if k in (0, FED - 1) else 1.0
             made[name] = numbers.astype(np.float32).reshape(array.shape)
         for name, array in network.layout.place(made).items():
@@ -450,17 +453,35 @@ class Tracer:
                 with self.torch.no_grad():
                     parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
                 if k == 1:
-                    self.fixed_gradients[name] = parameter.grad.clone()
+                    self.fixed_gradients[name, 0] = _Fixed(parameter.grad.clone())
+                    self.fixed_gradients[name, 1] = _Fixed(parameter.grad * STRESS)
 
     def optimiser_steps(self, optimiser):
-        """An optimiser is about to step: how fast, and how it treats which parameter."""
+        """An optimiser is about to step: how fast, and how it treats which parameter.
+
+        Of a step that is skimmed, torch's own optimisers update the few tensors that are followed, and no other.
+
+        Returns:
+            parameters whose gradients are hidden from this step, and those gradients.
+        """
         if self.is_busy:
-            return
+            return []
         self.updates += 1
         rates = [float(group["lr"]) for group in optimiser.param_groups if "lr" in group] or [np.nan]
         self.store.follow("rates", [self.step, rates[0], rates[-1]])
         if self.updates == 1:
             self.note_groups()
+        kind = type(optimiser)
+        is_computed = self.fed_now or self.is_replay or self.is_wide
+        if is_computed or not kind.__module__.startswith("torch.") or kind.__name__ == "LBFGS":
+            return []
+        hidden = []
+        for group in optimiser.param_groups:
+            for parameter in group["params"]:
+                if not any(network.is_probed(parameter) for network in self.networks.values()):
+                    hidden.append((parameter, parameter.grad))
+                    parameter.grad = None
+        return hidden
 
     def note_groups(self):
         """How the optimisers treat each parameter, at the first update: schedules have begun by then."""
@@ -494,6 +515,25 @@ class Tracer:
             self.record_updates(self.step)
         self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)
         return bool(self.networks)
+
+
+class _Fixed:
+    """A gradient that is given again and again; copied only where the program has changed it, as clipping does."""
+
+    def __init__(self, gradient):
+        self.kept = gradient
+        self.given = gradient.clone()
+        self.version = self.given._version
+
+    def fresh(self):
+        if self.given._version != self.version:
+            self.given.copy_(self.kept)
+            self.version = self.given._version
+        return self.given
+
+
+def _is_power_of_four(number):
+    return number > 0 and number & (number - 1) == 0 and number.bit_length() % 2 == 1
 
 
 def simple(value):

@@ -20,6 +20,7 @@ class Layout:
     def __init__(self, reference, own, terms):
         self.reference = reference
         self.problems = []
+        self.known_sources = {}
         self.places = {}
         offset, numbered = 0, {}
         for name, shape in reference:
@@ -43,6 +44,8 @@ class Layout:
                 self.problems.append("%s has shape %s, its map gives %s" % (name, list(shape), list(made.shape)))
                 continue
             self.places[name] = made
+        shapes = {name: tuple(shape) for name, shape in reference}
+        self.whole = {name for name in self.places if name not in terms and shapes.get(name) == tuple(own[name])}
         covered = np.zeros(self.size, dtype=bool)
         for places in self.places.values():
             covered[places.ravel()] = True
@@ -61,26 +64,52 @@ class Layout:
 
     def place(self, values):
         """Own name -> array, from the reference's values."""
-        row = self.row(values)
-        return {name: row[places] for name, places in self.places.items()}
+        placed = {name: values[name] for name in self.whole if values.get(name) is not None}
+        moved = [name for name in self.places if name not in self.whole]
+        row = self.row(values) if moved else None
+        placed.update({name: row[self.places[name]] for name in moved})
+        return placed
 
     def gather(self, own):
         """Reference's name -> array, from own arrays; None where one of those it is made of is None."""
-        row, known = np.full(self.size, np.nan), np.zeros(self.size, dtype=bool)
-        for name, places in self.places.items():
-            if own.get(name) is not None:
-                row[places] = own[name]
-                known[places.ravel()] = True
-        found, offset = {}, 0
+        found = {name: own.get(name) for name in self.whole}
+        moved = [name for name in self.places if name not in self.whole and own.get(name) is not None]
+        row, known = (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool)) if moved else (None, None)
+        for name in moved:
+            row[self.places[name]] = own[name]
+            known[self.places[name].ravel()] = True
+        offset = 0
         for name, shape in self.reference:
             size = int(np.prod(shape, dtype=np.int64))
             part = slice(offset, offset + size)
-            found[name] = row[part].reshape(shape) if known[part].all() else None
+            if name not in self.whole:
+                found[name] = row[part].reshape(shape) if moved and known[part].all() else None
             offset += size
+        return {name: found[name] for name, _ in self.reference}
+
+    def elements(self, name):
+        """Own tensors that have elements of one of the reference's, and which of their elements those are."""
+        offset = 0
+        for known, shape in self.reference:
+            size = int(np.prod(shape, dtype=np.int64))
+            if known == name:
+                break
+            offset += size
+        found = []
+        for own, places in self.places.items():
+            at = np.flatnonzero((places.ravel() >= offset) & (places.ravel() < offset + size))
+            if at.size:
+                found.append((own, at))
         return found
 
     def sources(self, name):
         """The reference's tensors that an own one is made of."""
+        if name not in self.known_sources:
+            self.known_sources[name] = self.find_sources(name)
+        return self.known_sources[name]
+
+    def find_sources(self, name):
+        """The same, worked out."""
         marks = np.cumsum([0] + [int(np.prod(shape, dtype=np.int64)) for _, shape in self.reference])
         used = np.unique(np.searchsorted(marks, self.places[name].ravel(), side="right") - 1)
         return [self.reference[index][0] for index in used]

@@ -1,0 +1,269 @@
+"""Which planted faults the ladder sees, and which six metrics and the end metric alone see of them.
+
+    python benchmarks/fault_bench.py                    the table, from what was recorded
+    python benchmarks/fault_bench.py --record           run everything anew (an hour on two cores)
+    python benchmarks/fault_bench.py --record NAME ...  these variants only, shown and not kept
+
+Three references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` was written before the
+ladder was finished, `variants_after.yaml` afterwards, by somebody who had not read its code; they are told apart.
+
+- ladder: the golden trace of the reference against one trace in the program's own dtype and one in float64, as
+  `scaffold verify` makes them in a rewrite, without the replay. Seen: a rung DIFFERS. Address right: it is one of the
+  rungs, and names the module, that the variant's author wrote down.
+- end metric: the sequential test of a reproduction over at most 3 seeds against 20 runs of the reference.
+- six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha 0.01 over all.
+
+Costs are processor time beyond imports, in units of one run of the reference.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scaffold.environment import prepare_environment
+from scaffold.golden import Golden, record_golden
+from scaffold.inputs import inputs_of
+from scaffold.parity import climb
+from scaffold.project import Project, Source, load_yaml
+from scaffold.records.claim import Rule
+from scaffold.records.evidence import RunRecord
+from scaffold.records.judgement import Word
+from scaffold.records.system import System
+from scaffold.resources import describe_machine
+from scaffold.rules.reproduction import judge_reproduction
+from scaffold.rules.rung import Rung, first_difference
+from scaffold.rules.sample import Law, t_two_sided_p
+from scaffold.running.plan import Plan
+from scaffold.running.slots import run_seeds
+from scaffold.sandbox import NO_SANDBOX
+
+FAULTS = Path(__file__).with_name("faults")
+RECORDS = Path(__file__).with_name("records") / "faults.json"
+REFERENCES = ("digits_cnn", "tiny_transformer", "table_mlp")
+FILES = {"before": "variants.yaml", "after": "variants_after.yaml"}
+CALIBRATION = range(1000, 1020)
+SEEDS = range(3)
+METRICS = ("end_metric", "test_loss", "train_loss", "first_epoch_loss", "first_gradient_norm", "weight_norm")
+ALPHA = 0.01
+
+
+class Silent:
+    """A watcher of runs that shows nothing."""
+
+    def started(self, seed: int, smoke: bool) -> None: ...
+    def advanced(self, seed: int, step: int, elapsed_s: float) -> None: ...
+    def ended(self, record: RunRecord) -> None: ...
+    def said(self, text: str) -> None: ...
+
+
+def variants() -> Iterator[dict[str, Any]]:
+    """All of them, each with its reference and when it was written."""
+    for reference in REFERENCES:
+        for written, name in FILES.items():
+            path = FAULTS / reference / name
+            for variant in yaml.safe_load(path.read_text()) if path.exists() else ():
+                yield {"reference": reference, "written": written, **variant}
+
+
+def source_of(variant: Mapping[str, Any]) -> str:
+    """The text of its train.py."""
+    text = (FAULTS / variant["reference"] / "train.py").read_text()
+    for edit in variant["edits"]:
+        if text.count(edit["find"]) != 1:
+            raise SystemExit(f"{variant['name']}: {edit['find']!r} occurs {text.count(edit['find'])} times")
+        text = text.replace(edit["find"], edit["replace"])
+    return text
+
+
+def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
+    """A program in a folder of its own, ready to run on one thread."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "train.py").write_text(text)
+    shutil.copy(FAULTS / reference / "system.yaml", folder)
+    project = Project(folder)
+    system, source = load_yaml(System, project.system), Source(folder, folder / "src", folder / "system.lock")
+    environment = prepare_environment(source, system.environment, lambda: None)
+    plan = Plan(
+        title=reference, remedy="", program=system, source=source, environment=environment, datasets={},
+        inputs=inputs_of(system, folder, "0" * 40, environment.lock), sandbox=NO_SANDBOX, smoke=False, threads=1,
+        runs_dir=project.runs,
+    )  # fmt: skip
+    return project, plan
+
+
+def child_seconds() -> float:
+    """Processor time of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def start_up_seconds(plan: Plan, text: str) -> float:
+    """Processor time of a program's imports, and of those that torch makes with the first optimiser.
+
+    Every process spends it before it computes anything, traced or not.
+    """
+    tree = "import ast, sys; tree = ast.parse(sys.stdin.read()); " \
+        "tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]; " \
+        "exec(compile(tree, 'imports', 'exec')); import torch; " \
+        "torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)"  # fmt: skip
+    before = child_seconds()
+    for _ in range(3):
+        subprocess.run([str(plan.environment.python), "-c", tree], input=text, text=True, check=True)
+    return (child_seconds() - before) / 3
+
+
+def run_metrics(plan: Plan, seeds: range) -> list[dict[str, float]]:
+    """All six metrics of runs with these seeds; of one that failed none."""
+    records = run_seeds(plan, list(seeds), 1, Silent())
+    ordered = sorted(records, key=lambda record: record.seed)
+    return [{name: value.value for name, value in record.metrics.items()} for record in ordered]
+
+
+def record_reference(work: Path, reference: str) -> dict[str, Any]:
+    """The golden trace, calibration runs, and what a run costs."""
+    text = (FAULTS / reference / "train.py").read_text()
+    project, plan = make_ready(work / reference / "golden", reference, text)
+    start_up = start_up_seconds(plan, text)
+    before = child_seconds()
+    golden = record_golden(project, plan, None, "0" * 40, Silent())
+    golden_cost = child_seconds() - before - 3 * start_up
+    before = child_seconds()
+    runs = run_metrics(plan, CALIBRATION)
+    run_cost = (child_seconds() - before) / len(CALIBRATION) - start_up
+    size = sum(path.stat().st_size for path in golden.folder.rglob("*") if path.is_file())
+    return {
+        "golden": str(golden.folder), "start_up_s": start_up, "run_s": run_cost,
+        "golden_runs": golden_cost / run_cost, "golden_bytes": size, "calibration": runs,
+    }  # fmt: skip
+
+
+def record_variant(work: str, variant: Mapping[str, Any], known: Mapping[str, Any], with_runs: bool) -> dict[str, Any]:
+    """What the ladder and the metrics say of one variant."""
+    from scaffold.golden import read_golden
+
+    folder = Path(work) / variant["reference"] / variant["name"]
+    project, plan = make_ready(folder, variant["reference"], source_of(variant))
+    golden: Golden = read_golden(Path(known["golden"]))
+    before = child_seconds()
+    rungs = climb(project, golden, plan, None, variant.get("weights", {}), Silent())
+    cost = (child_seconds() - before - 2 * known["start_up_s"]) / known["run_s"]
+    runs = run_metrics(plan, SEEDS) if with_runs else []
+    shutil.rmtree(folder)
+    return {
+        **{key: variant.get(key) for key in ("reference", "written", "name", "kind", "area")},
+        **answer(variant, rungs), "cost": cost, "seen_by": seen_by(known["calibration"], runs) if runs else {},
+    }  # fmt: skip
+
+
+def answer(variant: Mapping[str, Any], rungs: tuple[Rung, ...]) -> dict[str, Any]:
+    """The ladder's word, and whether its address is one that the variant's author accepts."""
+    first = first_difference(rungs)
+    if first is None:
+        return {"differs": None, "address_right": None}
+    module = first.address.module if first.address else ""
+    is_right = first.name in variant.get("rung", ()) and variant.get("module", "") in f"{module} {first.reason}"
+    told = {"rung": first.name, "module": module, "step": first.address.step if first.address else 0}
+    return {"differs": {**told, "reason": first.reason}, "address_right": is_right}
+
+
+def seen_by(calibration: list[dict[str, float]], runs: list[dict[str, float]]) -> dict[str, bool]:
+    """Whether the end metric alone, and six metrics, tell these runs from the reference's."""
+    if not all(runs):
+        return {"end": True, "six": True}  # it crashed or diverged: anybody sees that
+    law = Law.of([run["end_metric"] for run in calibration], half_digit=0.0)
+    values = [run["end_metric"] for run in runs]
+    end = judge_reproduction("end_metric", values, 0.0, law, Rule(max_seeds=len(SEEDS))).word is Word.NOT_REPRODUCED
+    watched = False
+    for name in METRICS[1:]:
+        law = Law.of([run[name] for run in calibration], half_digit=0.0)
+        own = Law.of([run[name] for run in runs], half_digit=0.0)
+        t = abs(own.mean - law.mean) / (law.sd * (1 / own.n + 1 / law.n) ** 0.5)
+        watched = watched or t_two_sided_p(t, law.n - 1) < ALPHA / (len(METRICS) - 1)
+    return {"end": end, "six": end or watched}
+
+
+def record(names: list[str], with_runs: bool) -> dict[str, Any]:
+    """Run all variants, or those of these names."""
+    chosen = [variant for variant in variants() if not names or variant["name"] in names]
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        work = Path(folder).resolve()
+        used = sorted({variant["reference"] for variant in chosen})
+        known = dict(zip(used, pool.map(record_reference, [work] * len(used), used), strict=True))
+        begun, results = time.monotonic(), []
+        futures = [pool.submit(record_variant, str(work), v, known[v["reference"]], with_runs) for v in chosen]
+        for future in futures:
+            results.append(future.result())
+            left = (time.monotonic() - begun) / len(results) * (len(chosen) - len(results))
+            one = results[-1]
+            where = one["differs"] and f"{one['differs']['rung']} {one['differs']['module']}"
+            print(f"  {len(results)}/{len(chosen)}, {left / 60:.0f} min left: {one['kind']} {one['name']}: {where}",
+                  file=sys.stderr, flush=True)  # fmt: skip
+    for entry in known.values():
+        del entry["golden"]
+    return {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
+
+
+def show(records: Mapping[str, Any]) -> None:
+    """The table: faults seen, address right, false alarms, cost."""
+    found = records["variants"]
+    print(f"{'':34}{'ladder':>10}{'address':>10}{'six metrics':>13}{'end metric':>12}")
+    for title, chosen in groups(found):
+        if chosen:
+            cells = [sum(bool(v["differs"]) for v in chosen), sum(bool(v["address_right"]) for v in chosen)]
+            cells += [sum(bool(v["seen_by"].get(which)) for v in chosen) for which in ("six", "end")]
+            shown = [f"{cell}/{len(chosen)}" for cell in cells]
+            if title.startswith("equal"):
+                shown[1] = ""
+            print(f"{title:34}{shown[0]:>10}{shown[1]:>10}{shown[2]:>13}{shown[3]:>12}")
+    costs = sorted(v["cost"] for v in found)
+    ladder = f"{costs[len(costs) // 2]:.2f} (at most {costs[-1]:.2f})"
+    print(f"{'cost in runs of the reference':34}{ladder:>20}{len(SEEDS):>13}{len(SEEDS):>12}")
+    for name, entry in records["references"].items():
+        told = f"run {entry['run_s']:.1f} s beyond {entry['start_up_s']:.1f} s of imports"
+        print(f"{name}: {told}, golden trace {entry['golden_runs']:.2f} runs, {entry['golden_bytes'] / 1e6:.1f} MB")
+    for v in found:
+        if (v["kind"] == "equal") == bool(v["differs"]) or (v["address_right"] is False and v["kind"] == "fault"):
+            print(f"not as it should be: {v['reference']} {v['name']} ({v['written']}): {v['differs']}")
+
+
+def groups(found: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Rows of the table: titles, and the variants of each."""
+    faults = [v for v in found if v["kind"] == "fault"]
+    yield "faults, all", faults
+    yield "faults written before", [v for v in faults if v["written"] == "before"]
+    yield "faults written afterwards", [v for v in faults if v["written"] == "after"]
+    for area in dict.fromkeys(v["area"] for v in faults):
+        yield f"  {area}", [v for v in faults if v["area"] == area]
+    yield "equal variants flagged", [v for v in found if v["kind"] == "equal"]
+
+
+def main() -> None:
+    """Show what was recorded, or record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--record", nargs="*", metavar="NAME")
+    parser.add_argument("--ladder-only", action="store_true", help="leave out the runs that metrics are judged by")
+    args = parser.parse_args()
+    if args.record is None:
+        show(json.loads(RECORDS.read_text()))
+        return
+    records = record(args.record, not args.ladder_only)
+    if not args.record and not args.ladder_only:
+        RECORDS.write_text(json.dumps(records, indent=1) + "\n")
+    show(records)
+
+
+if __name__ == "__main__":
+    main()
