@@ -329,7 +329,7 @@ def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: S
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
         ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes,
-         *_build_options(may_build), *_index_options(), "-r", str(requirements)],
+         *_build_options(may_build), *_index_options(constrained=not hashes), "-r", str(requirements)],
         offline,
     )  # fmt: skip
     _compile_bytecode(folder, python)
@@ -343,8 +343,13 @@ def _build_options(may_build: Sequence[str]) -> list[str]:
     return ["--only-binary", ":all:", *(word for name in may_build for word in ("--no-binary", name))]
 
 
-def _index_options() -> list[str]:
-    return list(translate(read_pip_settings()).options)
+def _index_options(*, constrained: bool = True) -> list[str]:
+    """Where pip is configured to look, and what it is constrained to.
+
+    A lock with hashes was resolved under the constraints, and uv refuses constraints without hashes beside it.
+    """
+    configured = translate(read_pip_settings())
+    return [*configured.options, *(configured.constraints if constrained else ())]
 
 
 def _compile_bytecode(folder: Path, python: Path) -> None:

@@ -46,8 +46,12 @@ class Golden:
         """All of it, read."""
         found: dict[str, dict[str, Trace]] = {}
         for kind in self.about.kinds:
-            metrics = self.about.metrics if kind == "own" else {}
-            found[kind] = _traces(self.folder / kind, metrics)
+            about = self.about
+            metrics = (about.metrics, about.full_metrics) if kind == "own" else ({}, {})
+            found[kind] = {
+                step: Trace(index=index, arrays=arrays, metrics=metrics[0], full_metrics=metrics[1])
+                for step, (index, arrays) in read_traces(self.folder / kind).items()
+            }
         return found
 
     def files(self) -> dict[str, bytes]:
@@ -165,7 +169,7 @@ def _record(
         record("float64", plan, replay=False)
     watcher.said("the same again, to see by how much it differs from itself")
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
-    again, _ = traced(project, other, aside / "again", aside / "own", watcher, disturb=True, mode=mode)
+    again, full_metrics = traced(project, other, aside / "again", aside / "own", watcher, disturb=True, mode=mode)
     for step, trace in own.items():
         if step in again:
             _write_noise(aside / "own" / step, trace, again[step])
@@ -176,7 +180,7 @@ def _record(
         remove(aside / kind)
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
-        state=state, kinds=tuple(kinds), metrics=metrics, left_out=tuple(left_out),
+        state=state, kinds=tuple(kinds), metrics=metrics, full_metrics=full_metrics, left_out=tuple(left_out),
         packages=tuple(plan.environment.packages), files=files, functions=mode.functions,
         by_gradient=mode.by_gradient,
     )  # fmt: skip
@@ -265,13 +269,6 @@ class _Quiet:
 
     def said(self, text: str) -> None:
         self.watcher.said(text)
-
-
-def _traces(folder: Path, metrics: Mapping[str, float]) -> dict[str, Trace]:
-    return {
-        step: Trace(index=index, arrays=arrays, metrics=metrics)
-        for step, (index, arrays) in read_traces(folder).items()
-    }
 
 
 def modules_of(traces: Mapping[str, Trace]) -> Sequence[Mapping[str, Any]]:

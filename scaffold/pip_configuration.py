@@ -14,9 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UvConfiguration:
-    """Options for `uv pip compile` and `uv pip install`, and variables to set."""
+    """Options for `uv pip compile` and `uv pip install`, those that constrain versions, and variables to set."""
 
     options: tuple[str, ...]
+    constraints: tuple[str, ...]
     environment: Mapping[str, str]
 
 
@@ -50,7 +51,7 @@ def translate(settings: Mapping[str, str]) -> UvConfiguration:
         # pip takes the best version of all its indexes; uv by default only asks the first that has the package.
         options += ["--index-strategy", "unsafe-best-match"]
     options += [word for place in settings.get("find-links", "").split() for word in ("--find-links", place)]
-    options += [word for path in settings.get("constraint", "").split() for word in ("--constraints", path)]
+    constraints = [word for path in settings.get("constraint", "").split() for word in ("--constraints", path)]
     options += [word for host in settings.get("trusted-host", "").split() for word in ("--allow-insecure-host", host)]
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         options.append("--no-index")
@@ -58,7 +59,7 @@ def translate(settings: Mapping[str, str]) -> UvConfiguration:
         environment["SSL_CERT_FILE"] = settings["cert"]
     if "timeout" in settings or "default-timeout" in settings:
         environment["UV_HTTP_TIMEOUT"] = settings.get("timeout", settings.get("default-timeout", ""))
-    return UvConfiguration(options=tuple(options), environment=environment)
+    return UvConfiguration(options=tuple(options), constraints=tuple(constraints), environment=environment)
 
 
 def _files(variables: Mapping[str, str]) -> list[Path]:

@@ -6,7 +6,7 @@ from scaffold.parts import Part
 from scaffold.records.judgement import ChangeJudgement, Word
 from scaffold.report import Paint, change_colour, plain, table, wrap
 from scaffold.rules.parity import address_text
-from scaffold.rules.picture import error_bar
+from scaffold.rules.picture import error_bar, error_text
 from scaffold.rules.rung import Rung
 
 _MOST_MODULES = 60
@@ -56,7 +56,7 @@ def _picture(rung: Rung | None, width: int, paint: Paint) -> list[str]:
     lines = wrap(f"error along the network ({rung.name}), in powers of ten; | is what is allowed", width)
     for name, error in rung.along[:_MOST_MODULES]:
         colour = "red" if error > 1 else "green"
-        lines.append(f"    {plain(name)[-room:]:{room}}  {paint(error_bar(error), colour)}  {error:.1e}")
+        lines.append(f"    {plain(name)[-room:]:{room}}  {paint(error_bar(error), colour)}  {error_text(error)}")
     if len(rung.along) > _MOST_MODULES:
         lines.append(f"    and {len(rung.along) - _MOST_MODULES} more")
     return [*lines, ""]

@@ -53,7 +53,8 @@ class GoldenAbout(Record):
     kinds: tuple[Literal["own", "float64", "replay"], ...]
     functions: bool = Field(default=False, description="no network was called: its functions were followed")
     by_gradient: bool = Field(default=False, description="it trains in evaluation mode")
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float] = Field(description="of made-up outputs, weights that nobody looks at not updated")
+    full_metrics: Mapping[str, float] = Field(description="the same with all weights updated")
     left_out: tuple[str, ...]
     packages: tuple[str, ...]
     files: Mapping[str, Sha256]

@@ -1,6 +1,5 @@
 """Compares which examples two programs train on and evaluate, in which order and with which values. Pure."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from scaffold.rules.rung import Rung, Trace, differs, equal
@@ -31,12 +30,16 @@ def first_apart(expected: Any, found: Any, relative: float) -> int | None:
     return None if len(a) == len(b) else shared
 
 
-def compare_batches(golden: Trace, found: Trace) -> Iterator[Rung]:
+def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
     """Rungs data and batches: the same examples with the same labels, in the same batches and order.
 
     Where labels come in another order but are the same ones, it is the order that differs. Where they come in the same
     order and the inputs differ, it is their values: those of the data if the evaluated ones differ as well, else what
     is done to a batch.
+
+    Returns:
+        both rungs, and the step from which on batches are others only because an evaluation before drew otherwise: what
+        is made of them cannot be compared from there on.
     """
     names = [name for name in golden.arrays if name.startswith("series.train.model")]
     targets = "series.train.targets" if "series.train.targets" in golden.arrays else names[-1] if names else ""
@@ -44,13 +47,10 @@ def compare_batches(golden: Trace, found: Trace) -> Iterator[Rung]:
     left_out = [] if targets else ["labels: no loss of torch's own was called with them"]
     if trains_in_evaluation(golden, found):
         told = "what was trained in evaluation mode"
-        yield equal("data", 0, [told])
-        yield equal("batches", 0, [told])
-        return
+        return equal("data", 0, [told]), equal("batches", 0, [told]), None
     inputs = [name for name in names if name != targets]
     missing = [name for name in inputs if name not in found.arrays]
-    data = batches = None
-    step = None
+    data = batches = step = None
     if missing:
         data, step = f"{missing[0].removeprefix('series.train.')} is no input of the network any more", 0
     elif (size := first_shared(golden, found, "series.train.count")) is not None:
@@ -62,9 +62,12 @@ def compare_batches(golden: Trace, found: Trace) -> Iterator[Rung]:
         data, batches = (rung[1], None) if rung[0] == "data" else (None, rung[1])
     if step is not None and _evaluation_came_first(golden, found, step):
         left_out.append(f"batches from step {step + 1} on: the evaluation before drew otherwise, and so do they")
-        data = batches = None
-    yield differs("data", data, step or 0, compared=values) if data else equal("data", values, left_out)
-    yield differs("batches", batches, step or 0, compared=values) if batches else equal("batches", values)
+        return equal("data", values, left_out), equal("batches", values, left_out), step
+    return (
+        differs("data", data, step or 0, compared=values) if data else equal("data", values, left_out),
+        differs("batches", batches, step or 0, compared=values) if batches else equal("batches", values),
+        None,
+    )
 
 
 def _values_apart(golden: Trace, found: Trace, targets: str, inputs: list[str]) -> tuple[str, str, int] | None:

@@ -234,12 +234,20 @@ def compare_functions(golden: Trace, found: Trace | None) -> Rung:
 
 
 def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
-    """The entries of a trace, each with the largest difference from one of the same program, where that is finite."""
+    """The entries of a trace, each with its noise: how far one of the same program differed, where that is finite.
+
+    Of calls that the other trace does not have, as much as of the same tensor elsewhere, relative to its largest one.
+    """
     theirs = {(entry["rung"], *key_of(entry)): entry for entry in again.index["entries"]}
-    entries = []
+    relative: dict[tuple[str, str, str], float] = {}
     for entry in trace.index["entries"]:
         other = theirs.get((entry["rung"], *key_of(entry)))
         gap = compare(entry, other, (trace.arrays, again.arrays)) if other else None
-        noise = {"noise": gap.error} if gap is not None and 0.0 < gap.error < float("inf") else {}
-        entries.append({**entry, **noise})
+        if gap is not None and 0.0 < gap.error < float("inf") and entry["largest"] > 0:
+            tensor = entry["rung"], entry["module"], entry["what"]
+            relative[tensor] = max(relative.get(tensor, 0.0), gap.error / entry["largest"])
+    entries = []
+    for entry in trace.index["entries"]:
+        noise = relative.get((entry["rung"], entry["module"], entry["what"]), 0.0) * entry["largest"]
+        entries.append({**entry, **({"noise": noise} if noise else {})})
     return entries

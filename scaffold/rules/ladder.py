@@ -22,6 +22,9 @@ _TENSORS = ("forward_eval", "forward_train", "buffers", "loss", "gradients", "op
 _MODES_FIRST = ("evaluation", "forward_train", "gradients")
 """Rungs on which what was followed over the whole run says more than which tensor differs."""
 
+_MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "reporting")
+"""Rungs that other batches show on as well."""
+
 _REPLAY = 1e-9
 """Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13 (docs/verdicts.md)."""
 
@@ -70,7 +73,8 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung
         return (differs("data", "no network was called: nothing of it can be compared"),)
     if "unmatched" in own.index:
         return (_unmatched(own),)
-    rungs = {rung.name: rung for rung in _followed(reference, own)}
+    data, batches, others_from = compare_batches(reference, own)
+    rungs = {rung.name: rung for rung in (data, batches, *_followed(reference, own))}
     wide = [("float64", golden["float64"], found["float64"])] if "float64" in golden and "float64" in found else []
     missing = [] if wide else ["float64: it cannot be had of this program"]
     for name in _TENSORS:
@@ -81,13 +85,22 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung
             address = Address(module="", step=apart[1])
             rungs[name] = replace(rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"))
     rungs["reporting"] = _reporting(reference, own)
+    if others_from is not None:
+        rungs |= {name: _without(rungs[name], others_from) for name in _MADE_OF_BATCHES}
     rungs["replay"] = _replay(golden.get("replay"), found.get("replay"))
     return tuple(_with_causes(rungs[name], reference) for name in RUNGS if name in rungs)
 
 
+def _without(rung: Rung, step: int) -> Rung:
+    """A rung whose difference, if it is one from a step on, is left out."""
+    if rung.word is not Word.DIFFERS or rung.address is None or rung.address.step < step:
+        return rung
+    reason = f"it follows the batches, which are others from step {step + 1} on"
+    return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None)
+
+
 def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
     """Rungs of what is followed over the whole run, and of what the networks are."""
-    yield from compare_batches(golden, found)
     yield series.compare_budget(golden, found)
     yield series.compare_schedule(golden, found)
     yield _parameters(golden, found)
@@ -159,17 +172,19 @@ def _reporting(golden: Trace, found: Trace | None) -> Rung:
     """Metrics that both programs made of the same made-up outputs; of functions, of the program's own."""
     if found is None:
         return left_out("reporting", "there is no trace")
-    if not golden.metrics:
+    is_alike = bool(golden.index.get("hidden")) == bool(found.index.get("hidden"))
+    metrics = golden.metrics if is_alike else golden.full_metrics
+    if not metrics:
         return left_out("reporting", "the reference's metrics could not be read")
     step = int(golden.index.get("steps", 0))
-    for name, value in golden.metrics.items():
+    for name, value in metrics.items():
         if name not in found.metrics:
             return differs("reporting", f"{name} is not reported", step, name)
         other = found.metrics[name]
         is_same = other == value or abs(other - value) <= _REPORTED * max(abs(value), abs(other))
         if not is_same and not (value != value and other != other):
             return differs("reporting", f"{name} is {other:.7g} instead of {value:.7g} of the same outputs", step, name)
-    return equal("reporting", len(golden.metrics))
+    return equal("reporting", len(metrics))
 
 
 def _replay(golden: Trace | None, found: Trace | None) -> Rung:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 _BELOW = 12
 """Powers of ten on both sides of what is allowed."""
 
+_INFINITE = 1e299
+
 
 def error_bar(error: float) -> str:
     """A bar of powers of ten, with a mark where an error is just allowed.
@@ -17,7 +19,12 @@ def error_bar(error: float) -> str:
     return "".join("|" if at == _BELOW else "#" if at < power else "." for at in range(2 * _BELOW + 1))
 
 
+def error_text(error: float) -> str:
+    """The same as a number."""
+    return f"{error:.1e}" if error < _INFINITE else "not finite, or another shape"
+
+
 def error_page(along: Sequence[tuple[str, float]]) -> list[str]:
     """The same of all modules in the order of computation, for a page of the journal."""
     room = max((len(name) for name, _ in along), default=0)
-    return [f"{name:{room}}  {error_bar(error)}  {error:.1e}" for name, error in along]
+    return [f"{name:{room}}  {error_bar(error)}  {error_text(error)}" for name, error in along]

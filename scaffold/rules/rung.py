@@ -32,11 +32,16 @@ RUNGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What was captured of one run: index, arrays by name, metrics that the program reported."""
+    """What was captured of one run: index, arrays by name, metrics that the program reported.
+
+    `full_metrics` are those that it reported when every step updated all weights; torch's own optimisers are otherwise
+    kept from updating what nobody looks at.
+    """
 
     index: Mapping[str, Any]
     arrays: Mapping[str, Any]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    full_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

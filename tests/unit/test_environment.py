@@ -45,7 +45,8 @@ def test_pip_settings_in_uvs_words():
     assert list(translated.options) == [
         "--default-index", "https://one", "--index", "https://two", "--index", "https://three",
         "--index-strategy", "unsafe-best-match", "--find-links", "/a", "--find-links", "/b",
-        "--constraints", "c.txt", "--allow-insecure-host", "one", "--no-index",
+        "--allow-insecure-host", "one", "--no-index",
     ]  # fmt: skip
+    assert translated.constraints == ("--constraints", "c.txt")
     assert translated.environment == {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "180"}
     assert translate({}).options == ()

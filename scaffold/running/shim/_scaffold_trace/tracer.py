@@ -24,6 +24,9 @@ STRESS = 100.0
 every second step that is skimmed."""
 
 LOOP = 6
+OF_MASKS = ("torch.dropout", "torch.attention dropout")
+"""Draws that are masks; those of them that get here drop nothing."""
+
 MOST_EVALUATED = 64
 """Calls of the first evaluation that are computed."""
 
@@ -158,7 +161,7 @@ class Tracer:
 
     def noted_draw(self, name):
         """A draw that is not a mask, inside a network in training: nobody can give both programs the same."""
-        if self.masks.is_active():
+        if self.masks.is_active() and not name.startswith(OF_MASKS):
             path = self.here()
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
@@ -210,7 +213,7 @@ class Tracer:
         if self.fed_now:
             self.store.index["fed"].append(k)
         self.placed = set()
-        if self.is_wide and k >= FED + LOOP:
+        if k >= FED + LOOP and self.is_wide:
             self.end("done")
 
     def record_updates(self, k):
@@ -459,7 +462,8 @@ class Tracer:
     def optimiser_steps(self, optimiser):
         """An optimiser is about to step: how fast, and how it treats which parameter.
 
-        Of a step that is skimmed, torch's own optimisers update the few tensors that are followed, and no other.
+        Where a step is skimmed, torch's own optimisers update the few tensors that are followed, and no other: of all
+        that is left of such a step theirs would be the largest part.
 
         Returns:
             parameters whose gradients are hidden from this step, and those gradients.
@@ -472,9 +476,10 @@ class Tracer:
         if self.updates == 1:
             self.note_groups()
         kind = type(optimiser)
-        is_computed = self.fed_now or self.is_replay or self.is_wide
+        is_computed = self.fed_now or self.is_replay or self.is_wide or self.spec["disturb"]
         if is_computed or not kind.__module__.startswith("torch.") or kind.__name__ == "LBFGS":
             return []
+        self.store.index["hidden"] = True
         hidden = []
         for group in optimiser.param_groups:
             for parameter in group["params"]:
