@@ -7,6 +7,9 @@ from scaffold.rules.rung import Rung, Trace, differs, equal
 _MARK = 1e-5
 """Of marks of examples, relative to the largest: values that were preprocessed in float32."""
 
+_COUNT = "series.train.count"
+"""Step and number of examples of every training call."""
+
 EVALUATED = "series.evaluation.count"
 """Step and number of examples of every call in an evaluation."""
 
@@ -53,12 +56,12 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None
     data = batches = step = None
     if missing:
         data, step = f"{missing[0].removeprefix('series.train.')} is no input of the network any more", 0
-    elif (size := first_shared(golden, found, "series.train.count")) is not None:
-        rows = [trace.arrays["series.train.count"][size] for trace in (golden, found)]
+    elif (size := first_shared(golden, found, _COUNT)) is not None:
+        rows = [trace.arrays[_COUNT][size] for trace in (golden, found)]
         step = int(rows[0][0])
         batches = f"the batch of step {step + 1} has {int(rows[1][1])} examples instead of {int(rows[0][1])}"
     elif (rung := _values_apart(golden, found, targets, inputs)) is not None:
-        step = _step_of(golden, rung[2])
+        step = rung[2]
         data, batches = (rung[1], None) if rung[0] == "data" else (None, rung[1])
     if step is not None and _evaluation_came_first(golden, found, step):
         left_out.append(f"batches from step {step + 1} on: the evaluation before drew otherwise, and so do they")
@@ -71,26 +74,28 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None
 
 
 def _values_apart(golden: Trace, found: Trace, targets: str, inputs: list[str]) -> tuple[str, str, int] | None:
-    """Rung, what differs, and from which example on."""
+    """Rung, what differs, and from which step on."""
     same_number = first_shared(golden, found, f"{targets}.count") is None  # else that is the loss's question
     order = first_shared(golden, found, targets) if same_number else None
     moved = [(at, name) for name in inputs if (at := first_shared(golden, found, name)) is not None]
     if order is not None:
+        step = _step_of(golden, order, f"{targets}.count")
         if inputs and not moved:
-            return "data", f"example {order + 1} has another label", order
+            return "data", f"example {order + 1} has another label", step
         if _leaks(found, inputs) > _leaks(golden, inputs):
-            return "data", "evaluated examples are among the training ones", order
+            return "data", "evaluated examples are among the training ones", step
         if _same_set(golden, found, targets) or _same_kinds(golden, found, targets):
-            return "batches", f"examples come in another order, from example {order + 1} on", order
-        return "data", f"other examples, or other labels, from example {order + 1} on", order
+            return "batches", f"examples come in another order, from example {order + 1} on", step
+        return "data", f"other examples, or other labels, from example {order + 1} on", step
     if not moved:
         return None
     at, name = min(moved)
+    step = _step_of(golden, at, _COUNT)
     if targets not in found.arrays and _same_set(golden, found, name):
-        return "batches", f"examples come in another order, from example {at + 1} on", at
+        return "batches", f"examples come in another order, from example {at + 1} on", step
     evaluated = "series.evaluation." + name.removeprefix("series.train.")
     is_batch = evaluated in golden.arrays and first_shared(golden, found, evaluated) is None
-    return "batches" if is_batch else "data", f"example {at + 1} has other values", at
+    return "batches" if is_batch else "data", f"example {at + 1} has other values", step
 
 
 def _leaks(trace: Trace, inputs: list[str]) -> int:
@@ -170,11 +175,11 @@ def _same_kinds(golden: Trace, found: Trace, name: str) -> bool:
     return len(a) <= 1000 and len(a) == len(b) and first_apart(a, b, _MARK) is None
 
 
-def _step_of(trace: Trace, example: int) -> int:
-    """The step in whose batch the n-th example was."""
+def _step_of(trace: Trace, example: int, count: str) -> int:
+    """The step in whose batch the n-th example, or target, was; `count` is the series of how many each had."""
     import numpy as np
 
-    counts = trace.arrays["series.train.count"]
+    counts = trace.arrays[count if count in trace.arrays else _COUNT]
     ends = np.cumsum(counts[:, 1])
     return int(counts[min(int(np.searchsorted(ends, example, side="right")), len(counts) - 1)][0])
 

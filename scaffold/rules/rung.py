@@ -23,8 +23,8 @@ RUNGS: Mapping[str, str] = {
     "optimiser": "what a step makes of the reference's gradients, some of them 100 times as large",
     "loop": "six real steps in float64",
     "evaluation": "mode, inputs and outputs of the first evaluation",
-    "reporting": "what the program reports of made-up outputs",
     "functions": "outputs of every function whose inputs are equal",
+    "reporting": "what the program reports, of made-up outputs where it has networks",
     "replay": "a shortened whole run in float64",
 }
 """All rungs, in the order in which the first that differs is the address; what each compares."""

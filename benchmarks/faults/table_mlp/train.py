@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 TRAIN, VALIDATION = 300, 70  # examples; the other 72 are for the test
 WIDTH, LAYERS, DROPOUT = 768, 2, 0.2
-EPOCHS, BATCH_SIZE = 160, 128
+EPOCHS, BATCH_SIZE = 160, 64
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 5e-3, 0.9, 1e-2
 DECAY_EVERY, DECAY_FACTOR = 40, 0.3  # of the learning rate, in epochs
 

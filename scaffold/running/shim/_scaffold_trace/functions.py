@@ -47,7 +47,8 @@ class Functions:
         if found == "":
             found = None
             path = os.path.realpath(code.co_filename)
-            if path.startswith(self.tree) and not code.co_name.startswith("<") and "site-packages" not in path:
+            is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
+            if is_file and path.startswith(self.tree) and "site-packages" not in path:
                 module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
                 found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
             self.names[code] = found
