@@ -7,14 +7,19 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from click.testing import CliRunner
 
 from scaffold.references.folder import content_id
+
+if TYPE_CHECKING:
+    from scaffold.rules.rung import Trace
 
 TOY = """\
     import json, random, sys
@@ -212,6 +217,83 @@ def wait_for(condition, limit_s: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < limit, "waited too long"
         time.sleep(0.02)
+
+
+NETWORK = """\
+import json, sys
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(6, 12)
+        self.norm = nn.BatchNorm1d(12)
+        self.dropout = nn.Dropout(0.25)
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.last(self.dropout(F.relu(self.norm(self.first(x)))))
+
+
+def evaluate(model, x, y):
+    model.eval()
+    with torch.no_grad():
+        logits = model(x)
+    model.train()
+    return F.cross_entropy(logits, y).item(), (logits.argmax(1) == y).float().mean().item()
+
+
+torch.manual_seed(0)
+x, y = torch.randn(96, 6), torch.randint(0, 3, (96,))
+model = Net()
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+schedule = torch.optim.lr_scheduler.StepLR(optimizer, 4, 0.5)
+for epoch in range(5):
+    order = torch.randperm(64)
+    total = 0.0
+    for at in range(0, 64, 16):
+        rows = order[at : at + 16]
+        loss = F.cross_entropy(model(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        total += loss.item()
+    test_loss, accuracy = evaluate(model, x[64:], y[64:])
+with open("metrics.json", "w") as file:
+    json.dump({"accuracy": accuracy, "loss": total / 4}, file)
+"""
+"""A training program with all that the ladder compares, in a second."""
+
+
+def trace_program(
+    folder: Path, program: str = NETWORK, golden: Path | None = None, dtype: str = "own", **asked
+) -> "Trace":  # fmt: skip
+    """One traced run of a program, in a folder of its own."""
+    import scaffold.running.shim as shim
+    from scaffold.rules.rung import Trace
+    from scaffold.running.tracing import read_traces
+
+    folder.mkdir(parents=True)
+    (folder / "train.py").write_text(program)
+    spec = {
+        "out": str(folder / "trace"), "golden": str(golden) if golden else None, "dtype": dtype, "replay": False,
+        "weights": {}, "flip": False, "by_gradient": False, "disturb": False, "functions": None, **asked,
+    }  # fmt: skip
+    (folder / "spec.json").write_text(json.dumps(spec))
+    env = {
+        **os.environ, "PYTHONPATH": shim.__path__[0], "SCAFFOLD_SEED_HOW": "argument", "SCAFFOLD_STREAMS": "1",
+        "SCAFFOLD_SEED_REPORT": str(folder), "SCAFFOLD_TRACE": str(folder / "spec.json"), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "train.py"], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    index, arrays = read_traces(folder / "trace")["train"]
+    metrics = folder / "metrics.json"
+    return Trace(index=index, arrays=arrays, metrics=json.loads(metrics.read_text()) if metrics.exists() else {})
 
 
 class Result:

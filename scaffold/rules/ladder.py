@@ -68,7 +68,8 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung
     """
     reference, own = golden["own"], found.get("own")
     if reference.index.get("kind") == "functions":
-        return compare_functions(reference, own), _reporting(reference, own)
+        rungs_of_functions = compare_functions(reference, own), _reporting(reference, own)
+        return tuple(_with_causes(rung, reference) for rung in rungs_of_functions)
     if own is None:
         return (differs("data", "no network was called: nothing of it can be compared"),)
     if "unmatched" in own.index:

@@ -147,16 +147,21 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
 
 
 def _weights_apart(golden: Trace, found: Trace) -> int | None:
-    """The step after which other weights are evaluated, such as the last instead of the best ones."""
+    """The step after which other weights are evaluated, such as the last instead of the best ones.
+
+    Of all calls after a step the first and the last are compared: one may evaluate in more batches than the other.
+    """
     import numpy as np
 
     weights = _both(golden, found, "series.evaluation.weights")
     if weights is None or _movement_apart(golden, found) is not None:
         return None
-    shared = min(len(weights[0]), len(weights[1]))
-    allowed = _MOVED * np.ptp(weights[0], axis=0) + 1e-6 * np.abs(weights[0]).max(axis=0)
-    apart = (np.abs(weights[0][:shared] - weights[1][:shared]) > allowed).any(axis=1)
-    return int(golden.arrays[EVALUATED][int(np.argmax(apart))][0]) if apart.any() else None
+    allowed = _MOVED * np.ptp(weights[0][:, 1:], axis=0) + 1e-6 * np.abs(weights[0][:, 1:]).max(axis=0)
+    for step in np.intersect1d(weights[0][:, 0], weights[1][:, 0]):
+        mine, own = (rows[rows[:, 0] == step][:, 1:] for rows in weights)
+        if (np.abs(mine[[0, -1]] - own[[0, -1]]) > allowed).any():
+            return int(step)
+    return None
 
 
 def _mode_apart(calls: tuple[Any, Any], when: str) -> tuple[str, int] | None:

@@ -352,8 +352,9 @@ class Tracer:
             self.bursts += 1
             self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimiser did
             self.placed = set()
-        self.store.follow("evaluation.weights", network.probe())
         number, first = self.burst_calls, self.bursts == 1
+        if not first or number == 0:  # the first evaluation is given weights
+            self.store.follow("evaluation.weights", [self.step] + network.probe())
         self.burst_calls += 1
         self.follow_modes("evaluation.calls", network)
         self.follow_batch("evaluation", network, (args, kwargs))

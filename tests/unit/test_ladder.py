@@ -1,0 +1,301 @@
+"""Each rule of the ladder, on a trace that was recorded once and changed in one place."""
+
+import copy
+import json
+
+import pytest
+from helpers import trace_program
+
+from scaffold.records.judgement import Word
+from scaffold.rules.entries import noise_of
+from scaffold.rules.ladder import climb, climb_steps
+from scaffold.rules.parity import judge_rewrite, refusal_of
+from scaffold.rules.rung import RUNGS, Rung, Trace, first_difference
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The reference's traces in both dtypes."""
+    folder = tmp_path_factory.mktemp("golden")
+    return {dtype: trace_program(folder / dtype, dtype=dtype) for dtype in ("own", "float64")}
+
+
+@pytest.fixture
+def found(recorded):
+    """A copy of them, as another program's; tests change it."""
+    return {
+        kind: Trace(index=copy.deepcopy(dict(one.index)), arrays={k: v.copy() for k, v in one.arrays.items()},
+                    metrics=dict(one.metrics))
+        for kind, one in recorded.items()
+    }  # fmt: skip
+
+
+def entry(trace, rung, module, what="output", step=0):
+    return next(e for e in trace.index["entries"] if (e["rung"], e["module"], e["what"], e["step"])
+                == (rung, module, what, step))  # fmt: skip
+
+
+def move(trace, rung, module, by, what="output", step=0):
+    """Make a tensor differ by so much of its largest element."""
+    one = entry(trace, rung, module, what, step)
+    one["norm"] += by * max(one["largest"], 1e-3) * 10
+    one["digest"] = "other"
+    if "kept" in one:
+        trace.arrays[one["kept"]][-1] += by * max(one["largest"], 1e-3)
+
+
+def answer(recorded, found, name):
+    rungs = {rung.name: rung for rung in climb(recorded, found)}
+    return rungs[name]
+
+
+def test_a_program_equals_itself(recorded, found):
+    rungs = climb(recorded, found)
+    assert {rung.word for rung in rungs} == {Word.EQUAL, Word.LEFT_OUT}
+    assert [rung.name for rung in rungs if rung.word is Word.LEFT_OUT] == ["replay"]
+    assert refusal_of(rungs) is None and first_difference(rungs) is None
+    assert [rung.name for rung in rungs] == [name for name in RUNGS if name != "functions"]
+
+
+def test_rounding_is_no_difference_and_more_is(recorded, found):
+    move(found["float64"], "forward_eval", "model", 1e-11)
+    assert answer(recorded, found, "forward_eval").word is Word.EQUAL
+    move(found["float64"], "forward_eval", "model", 1e-7)
+    differing = answer(recorded, found, "forward_eval")
+    assert differing.word is Word.DIFFERS and differing.address.dtype == "float64"
+    assert "instead of" in differing.reason and differing.worst > 10
+
+
+def test_the_address_is_the_first_module_that_differs(recorded, found):
+    for module in ("model.norm", "model.dropout", "model.last", "model"):
+        move(found["float64"], "forward_eval", module, 1e-3)
+    rung = answer(recorded, found, "forward_eval")
+    assert rung.address.module == "model.norm"
+    assert "eps" in rung.causes[0]
+    assert dict(rung.along)["model.norm"] > 1 >= dict(rung.along)["model.first"]
+
+
+def test_where_inputs_differ_already_it_is_the_code_around(recorded, found):
+    for what, module in (("input[0][0]", "model.last"), ("output", "model.last"), ("output", "model")):
+        move(found["float64"], "forward_eval", module, 1e-3, what)
+    assert answer(recorded, found, "forward_eval").address.module == "model"
+
+
+def test_a_difference_inside_an_equal_network_is_only_told(recorded, found):
+    move(found["float64"], "forward_eval", "model.norm", 1e-3)
+    rung = answer(recorded, found, "forward_eval")
+    assert (
+        rung.word is Word.EQUAL and "other outputs, though those of the network are equal: model.norm" in rung.left_out
+    )
+
+
+def test_modules_may_go_and_what_a_network_gives_may_not(recorded, found):
+    index = found["float64"].index
+    index["entries"] = [e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_eval", "model.norm")]
+    rung = answer(recorded, found, "forward_eval")
+    assert rung.word is Word.EQUAL and "model.norm" in rung.left_out[0]
+    index["entries"] = [e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_train", "model")]
+    assert "there is no output" in answer(recorded, found, "forward_train").reason
+
+
+def test_another_dtype_or_shape_differs_whatever_the_numbers(recorded, found):
+    entry(found["own"], "forward_eval", "model")["dtype"] = "bfloat16"
+    assert "is bfloat16 instead of float32" in answer(recorded, found, "forward_eval").reason
+    entry(found["own"], "forward_eval", "model")["dtype"] = "float32"
+    entry(found["own"], "forward_eval", "model")["shape"] = [16, 4]
+    assert "has shape [16, 4] instead of [16, 3]" in answer(recorded, found, "forward_eval").reason
+
+
+@pytest.mark.parametrize(
+    ("rung", "module", "what"),
+    [
+        ("buffers", "model.norm.running_var", "statistics"), ("loss", "", "value"),
+        ("gradients", "model.first.weight", "gradient"), ("optimiser", "model.last.bias", "change"),
+        ("loop", "model.first.bias", "weights"),
+    ],
+)  # fmt: skip
+def test_each_rung_of_tensors_has_its_own_address(recorded, found, rung, module, what):
+    move(found["float64"], rung, module, 1e-4, what, step=4 if rung == "loop" else 1)
+    first = first_difference(climb(recorded, found))
+    assert (first.name, first.address.module) == (rung, module)
+
+
+def test_what_the_reference_differs_from_itself_is_allowed(recorded, found):
+    move(found["own"], "forward_eval", "model", 1e-3)
+    assert answer(recorded, found, "forward_eval").word is Word.DIFFERS
+    again = {**recorded, "own": copy.deepcopy(recorded["own"])}
+    move(again["own"], "forward_eval", "model", 1e-3)
+    noisy = Trace(index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
+                  arrays=recorded["own"].arrays, metrics=recorded["own"].metrics)  # fmt: skip
+    assert answer({**recorded, "own": noisy}, found, "forward_eval").word is Word.EQUAL
+    move(again["own"], "forward_eval", "model", 1.0)
+    unsteady = Trace(index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
+                     arrays=recorded["own"].arrays, metrics=recorded["own"].metrics)  # fmt: skip
+    rung = answer({**recorded, "own": unsteady}, found, "forward_eval")
+    assert "the reference differs from itself: model" in rung.left_out
+
+
+def test_randomness_that_cannot_be_given_leaves_the_rung_out_by_name(recorded, found):
+    for dtype in found:
+        move(found[dtype], "forward_train", "model", 1e-2)
+    assert answer(recorded, found, "forward_train").word is Word.DIFFERS
+    for dtype in found:
+        found[dtype].index["drawn"] = [["torch.randn", "model.noise"]]
+    rung = answer(recorded, found, "forward_train")
+    assert rung.word is Word.LEFT_OUT and "torch.randn in model.noise" in rung.reason
+
+
+def test_without_float64_the_rest_is_compared_and_that_is_said(recorded, found):
+    rungs = {rung.name: rung for rung in climb({"own": recorded["own"]}, found)}
+    assert rungs["loop"].word is Word.LEFT_OUT and rungs["forward_eval"].word is Word.EQUAL
+    assert "float64: it cannot be had of this program" in rungs["forward_eval"].left_out
+
+
+def change(index, key, value):
+    index[key] = value
+
+
+SERIES = {
+    "schedule": lambda t: t.arrays["series.rates"].__setitem__((7, 1), 0.02),
+    "budget": lambda t: change(t.index, "steps", 21),
+    "batches": lambda t: t.arrays["series.train.count"].__setitem__((3, 1), 15),
+    "dropout": lambda t: t.arrays["series.masks"].__setitem__((0, 2), 0.5),
+    "gradients": lambda t: t.arrays["series.left"].__setitem__((8, 1), 0.3),
+    "evaluation": lambda t: t.arrays["series.evaluation.calls"].__setitem__((0, 1), 1.0),
+    "forward_train": lambda t: t.arrays["series.train.calls"].__setitem__((9, 4), 3),
+    "loss": lambda t: t.arrays["series.loss"].__setitem__(2, 9.0),
+    "optimiser": lambda t: t.arrays["series.moved"].__setitem__((5, 0), 9.0),
+    "initialisation": lambda t: t.index["networks"][0]["begun"]["model.first.bias"].update(
+        sd=9.0, tenths=[float(n) for n in range(11)]
+    ),
+    "parameters": lambda t: t.index["networks"][0]["parameters"][0]["group"].update(weight_decay=0.0),
+    "reporting": lambda t: t.metrics.update(accuracy=0.5),
+}
+
+
+@pytest.mark.parametrize("rung", SERIES)
+def test_what_is_followed_over_the_whole_run_differs(recorded, found, rung):
+    SERIES[rung](found["own"])
+    differing = [one.name for one in climb(recorded, found) if one.word is Word.DIFFERS]
+    assert differing == [rung]
+
+
+def test_values_order_and_labels_are_told_apart(recorded, found):
+    inputs = next(name for name in found["own"].arrays if name.startswith("series.train.model"))
+    targets, evaluated = "series.train.targets", inputs.replace("train", "evaluation")
+    swapped = found["own"].arrays[targets].copy()
+    other = next(i for i in range(1, 16) if swapped[i] != swapped[0])
+    swapped[[0, other]] = swapped[[other, 0]]
+    original = {name: array.copy() for name, array in found["own"].arrays.items()}
+
+    found["own"].arrays[targets] = swapped
+    assert first_difference(climb(recorded, found)).name == "data"
+    assert "another label" in answer(recorded, found, "data").reason
+
+    moved = original[inputs].copy()
+    moved[[0, other]] = moved[[other, 0]]
+    found["own"].arrays[inputs] = moved
+    assert "another order" in answer(recorded, found, "batches").reason
+
+    found["own"].arrays.update({targets: original[targets], inputs: original[inputs] * 1.1})
+    assert answer(recorded, found, "batches").word is Word.DIFFERS
+    found["own"].arrays[evaluated] = original[evaluated] * 1.1
+    assert answer(recorded, found, "data").word is Word.DIFFERS
+
+    leaked = original[inputs].copy()
+    leaked[5:21] = original[evaluated][:16]
+    found["own"].arrays.update({inputs: leaked, evaluated: original[evaluated], targets: swapped})
+    assert "among the training ones" in answer(recorded, found, "data").reason
+
+
+def test_an_evaluation_that_draws_otherwise_is_the_address_of_what_follows(recorded, found):
+    inputs = next(name for name in found["own"].arrays if name.startswith("series.train.model"))
+    evaluated = inputs.replace("train", "evaluation")
+    found["own"].arrays[evaluated][0] += 1.0
+    found["own"].arrays[inputs][70:] += 1.0
+    found["own"].arrays["series.loss"][3:] += 1.0
+    rungs = climb(recorded, found)
+    assert first_difference(rungs).name == "evaluation"
+    assert any("the evaluation before drew otherwise" in text for text in rungs[1].left_out)
+    assert next(rung for rung in rungs if rung.name == "loss").word is Word.LEFT_OUT
+
+
+def test_training_in_evaluation_mode_is_named(recorded, found):
+    found["own"].index["trained_in_evaluation"] = 0
+    assert "trains in evaluation mode" in answer(recorded, found, "forward_train").reason
+    found["own"].index["trained_in_evaluation"] = 4
+    first = first_difference(climb(recorded, found))
+    assert first.name == "evaluation" and first.address.step == 4 and "missing train()" in first.causes[0]
+
+
+def test_other_weights_in_an_evaluation_are_seen(recorded, found):
+    found["own"].arrays["series.evaluation.weights"][-1, 1] += 1.0
+    assert "others by then" in answer(recorded, found, "evaluation").reason
+
+
+def test_an_optimiser_of_ones_own_is_compared_by_its_effect(recorded, found):
+    del found["own"].arrays["series.rates"]
+    for one in found["own"].index["networks"][0]["parameters"]:
+        one["group"] = None
+    rungs = {rung.name: rung for rung in climb(recorded, found)}
+    assert rungs["schedule"].word is Word.EQUAL and "no torch optimiser" in rungs["schedule"].left_out[0]
+    assert "no torch optimiser" in rungs["parameters"].left_out[0]
+    found["own"].arrays["series.moved"][9:] += 0.5
+    assert answer(recorded, found, "schedule").word is Word.DIFFERS
+
+
+def test_metrics_are_compared_with_those_of_the_same_updates(recorded, found):
+    golden = Trace(index=recorded["own"].index, arrays=recorded["own"].arrays, metrics=recorded["own"].metrics,
+                   full_metrics={"accuracy": 0.25, "loss": 1.0})  # fmt: skip
+    assert recorded["own"].index["hidden"]
+    del found["own"].index["hidden"]
+    found["own"].metrics.update(accuracy=0.25, loss=1.0)
+    assert answer({**recorded, "own": golden}, found, "reporting").word is Word.EQUAL
+
+
+def test_unmatched_tensors_leave_nothing_to_compare(recorded, found):
+    unmatched = {"network": "model", "missing": ["model.a.weight"], "extra": ["model.b.scale"], "problems": ["no"]}
+    found["own"].index["unmatched"] = unmatched
+    (rung,) = climb(recorded, found)
+    assert rung.name == "parameters" and rung.address.module == "model.a"
+    assert "model.b.scale are made of nothing; no" in rung.reason
+
+
+def test_a_program_that_calls_no_network_is_no_equal_one(recorded):
+    (rung,) = climb(recorded, {})
+    assert rung.word is Word.DIFFERS and "no network was called" in rung.reason
+
+
+def test_a_replay_is_compared_to_nine_digits(recorded, found):
+    import numpy as np
+
+    losses = np.linspace(2, 1, 8)
+    runs = [Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-12, 1e-7)]
+    for run, word in zip(runs, (Word.EQUAL, Word.EQUAL, Word.DIFFERS), strict=True):
+        rungs = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
+        assert rungs[-1].name == "replay" and rungs[-1].word is word
+    short = Trace(index={"entries": []}, arrays={"series.loss": losses[:5]})
+    assert "longer" in climb({**recorded, "replay": runs[0]}, {**found, "replay": short})[-1].reason
+
+
+def test_commands_are_compared_one_by_one_and_the_worst_counts(recorded, found):
+    broken = copy.deepcopy(found)
+    move(broken["float64"], "forward_eval", "model", 1e-3)
+    both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
+    theirs = {kind: {"train": found[kind], "evaluate": broken[kind]} for kind in found}
+    assert first_difference(climb_steps(both, theirs)).name == "forward_eval"
+
+
+def test_rungs_survive_json(recorded, found):
+    move(found["float64"], "forward_eval", "model", float("inf"))
+    for rung in climb(recorded, found):
+        again = Rung.from_mapping(json.loads(json.dumps(rung.as_mapping(), allow_nan=False)))
+        assert (again.name, again.word, again.reason, again.left_out) == (
+            rung.name, rung.word, rung.reason, rung.left_out
+        )  # fmt: skip
+
+
+def test_an_equal_ladder_alone_does_not_prove_what_nobody_compared():
+    rungs = [Rung(name="data", word=Word.EQUAL, compared=3)]
+    assert "could not be compared" in refusal_of(rungs)
+    assert judge_rewrite(rungs, None).word is Word.DIFFERS
