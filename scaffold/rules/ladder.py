@@ -82,6 +82,7 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung
         pairs = wide if name == "loop" else [*wide, ("own dtype", reference, own)]
         rungs[name] = compare_rung(name, pairs, left_out=missing)
         apart = None if name == "loop" else series.compare_followed(name, reference, own)
+        rungs[name] = series.with_evaluated(rungs[name], reference)
         if apart is not None and (rungs[name].word is not Word.DIFFERS or name in _MODES_FIRST):
             address = Address(module="", step=apart[1])
             rungs[name] = replace(rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"))

@@ -1,5 +1,6 @@
 """Compares what two traces followed over all steps: budget, schedule, masks, modes, losses. Pure."""
 
+from dataclasses import replace
 from typing import Any
 
 from scaffold.records.judgement import Word
@@ -16,6 +17,9 @@ from scaffold.rules.rung import Rung, Trace, differs, equal
 
 _EXACT = 1e-12
 """Two numbers that a program was given."""
+
+_OUTPUT = 1e-4
+"""Of marks of outputs in evaluation: what float32 makes of a whole network."""
 
 _MOVED = 1e-3
 """Of how far the weights moved in one step: a difference of two float32 sums."""
@@ -102,6 +106,18 @@ def _masks_a_step(trace: Trace) -> int:
     return 0 if masks is None else int((masks[:, 0] == masks[0, 0]).sum())
 
 
+def with_evaluated(rung: Rung, golden: Trace) -> Rung:
+    """Rung evaluation, with the outputs that were compared example by example counted."""
+    if rung.name != "evaluation":
+        return rung
+    count = sum(len(values) for name, values in golden.arrays.items() if name.startswith("series.evaluation.outputs."))
+    is_seen = count > 0 and rung.word is Word.LEFT_OUT
+    return replace(
+        rung, compared=rung.compared + count, word=Word.EQUAL if is_seen else rung.word,
+        reason="" if is_seen else rung.reason,
+    )  # fmt: skip
+
+
 def compare_followed(rung: str, golden: Trace, found: Trace) -> tuple[str, int] | None:
     """What a rung of tensors shows over the whole run besides: modes, losses, gradients left, movement."""
     compare = {
@@ -143,7 +159,14 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     if weights is not None:
         return "weights are evaluated that are others by then", weights
     at = evaluated_apart(golden, found)
-    return None if at is None else (f"evaluated example {at + 1} has other values", 0)
+    if at is not None:
+        return f"evaluated example {at + 1} has other values", 0
+    for name in golden.arrays:
+        if name.startswith("series.evaluation.outputs."):
+            at = first_apart(golden.arrays[name], found.arrays.get(name), _OUTPUT)
+            if at is not None:
+                return f"the network gives other outputs for evaluated example {at + 1}", 0
+    return None
 
 
 def _weights_apart(golden: Trace, found: Trace) -> int | None:

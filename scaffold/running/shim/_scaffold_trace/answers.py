@@ -3,7 +3,7 @@
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
-from _scaffold_trace.store import generator, normals, portion
+from _scaffold_trace.store import generator, normals, portion, uniforms
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 
@@ -41,8 +41,17 @@ class Answers:
             return
         self.templates[key] = with_tensors(output, self.is_tensor, lambda _, tensor: tensor.detach())
 
-    def give(self, key, compute, number, needs_gradient):
-        """An output like that of an earlier call of this kind; the first time one is computed."""
+    def give(self, key, compute, number, needs_gradient, rows=0, begin=0):
+        """An output like that of an earlier call of this kind; the first time one is computed.
+
+        Args:
+            key: name of the network, kind of call, its number, shapes of the inputs.
+            compute: makes the output the first time.
+            number: of the answer; another one is another answer.
+            needs_gradient: whether a gradient by it is wanted.
+            rows: examples of the call, if an example's answer shall not depend on how many are in it.
+            begin: number of the first of them.
+        """
         if key not in self.templates:
             with self.torch.no_grad():
                 self.learn(key, compute())
@@ -52,6 +61,8 @@ class Answers:
         def make(place, tensor):
             if not tensor.is_floating_point():
                 return tensor.clone()
+            if rows and tensor.dim() and tensor.shape[0] == rows:
+                return self.by_example(name, kind, place, tensor, number, begin).requires_grad_(needs_gradient)
             base = self.bases.get((key, place))
             if base is None:
                 base = self.bases[key, place] = self.base(stem, place, tensor)
@@ -60,6 +71,16 @@ class Answers:
             return (made * (0.7 + 0.3 * portion("%s %d" % (stem, number)))).requires_grad_(needs_gradient)
 
         return with_tensors(self.templates[key], self.is_tensor, make)
+
+    def by_example(self, name, kind, place, tensor, number, begin):
+        """Numbers for each example by where it stands, however many are in a call."""
+        shape = tuple(tensor.shape)[1:]
+        stem = "%s %s%s each %s" % (name, kind, place, "x".join(map(str, shape)))
+        low, high = self.fact("range " + stem, span(tensor))
+        size = int(np.prod(shape, dtype=np.int64))
+        numbers = uniforms("%s %d" % (stem, number), begin * size, tensor.numel())
+        numbers = (low + (high - low) * numbers) * (0.7 + 0.3 * portion("%s %d" % (stem, number)))
+        return to_tensor(self.torch, numbers.astype(np.float32).reshape(tuple(tensor.shape)), tensor)
 
     def base(self, stem, place, tensor):
         """Numbers in the range of an output that was computed."""

@@ -27,7 +27,7 @@ _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", 
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 POOL = 1048573
 _weights = {}
-_pool = []
+_pools = {}
 
 
 def write_safetensors(path, arrays):
@@ -77,6 +77,14 @@ def generator(name):
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
+def uniforms(name, begin, size):
+    """Numbers in 0..1 for a name, from the n-th on."""
+    if "uniform" not in _pools:
+        _pools["uniform"] = generator("uniform pool").random_sample(POOL)
+    places = (zlib.crc32(name.encode()) + begin + np.arange(size)) % POOL
+    return _pools["uniform"][places]
+
+
 def portion(name):
     """A number in 0..1 for a name."""
     return zlib.crc32(name.encode()) / 2.0**32
@@ -84,10 +92,10 @@ def portion(name):
 
 def normals(name, size):
     """Standard normal numbers for a name: from one pool, whose prime length keeps rows of a matrix from repeating."""
-    if not _pool:
-        _pool.append(np.tile(generator("pool").standard_normal(POOL), 2))
+    if "normal" not in _pools:
+        _pools["normal"] = np.tile(generator("pool").standard_normal(POOL), 2)
     start = zlib.crc32(name.encode()) % POOL
-    whole = _pool[0][start : start + POOL]
+    whole = _pools["normal"][start : start + POOL]
     return whole[:size] if size <= POOL else np.resize(whole, size)
 
 

@@ -57,7 +57,7 @@ class Tracer:
         self.placed = set()
         self.bursts = 0
         self.in_burst = False
-        self.burst_calls = 0
+        self.burst_calls = self.burst_rows = 0
         self.counts = {}
         self.path = []
         self.fixed_gradients = {}
@@ -246,6 +246,7 @@ class Tracer:
             rows = rows or len(marks)
             self.store.follow("%s.%s%s" % (kind, network.name, place), marks)
         self.store.follow(kind + ".count", [self.step, rows])
+        return rows
 
     def follow_modes(self, name, network):
         """How many modules are in training mode and parameters trained, and whether gradients are wanted."""
@@ -348,7 +349,7 @@ class Tracer:
         if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
             return original(network.module, *args, **kwargs)
         if not self.in_burst:
-            self.in_burst, self.burst_calls = True, 0
+            self.in_burst, self.burst_calls, self.burst_rows = True, 0, 0
             self.bursts += 1
             self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimiser did
             self.placed = set()
@@ -357,7 +358,8 @@ class Tracer:
             self.store.follow("evaluation.weights", [self.step] + network.probe())
         self.burst_calls += 1
         self.follow_modes("evaluation.calls", network)
-        self.follow_batch("evaluation", network, (args, kwargs))
+        rows, begin = self.follow_batch("evaluation", network, (args, kwargs)), self.burst_rows
+        self.burst_rows += rows
         key = (network.name, "evaluation", 0, self.answers.shapes((args, kwargs)))
         if first and number < MOST_EVALUATED:
             if network.name not in self.placed:
@@ -365,11 +367,24 @@ class Tracer:
                 network.place("evaluation")
             with self.torch.no_grad():
                 output = original(network.module, *args, **kwargs)
-            self.record("evaluation", "output", output, network.name, number, 0, keep=number < 4)
+            self.record_evaluated(network, output, rows, number)
             self.answers.learn(key, output)
         needs_gradient = self.torch.is_grad_enabled()
-        call = self.bursts + 100003 * number
-        return self.answers.give(key, lambda: original(network.module, *args, **kwargs), call, needs_gradient)
+
+        def compute():
+            return original(network.module, *args, **kwargs)
+
+        return self.answers.give(key, compute, self.bursts + 100003 * number * (not rows), needs_gradient, rows, begin)
+
+    def record_evaluated(self, network, output, rows, number):
+        """Outputs example by example, so that it does not matter in how many calls; others whole."""
+        for place, tensor in tensors_in(output, self.answers.is_tensor):
+            if tensor.dim() and tensor.shape[0] == rows:
+                marks = row_marks(to_array(tensor).astype(np.float64))
+                self.store.follow("evaluation.outputs.%s%s" % (network.name, place), marks)
+            else:
+                dtype = dtype_of(tensor)
+                self.store.add("evaluation", "output" + place, to_array(tensor), network.name, number, 0, dtype)
 
     # --- backward and the optimiser ----------------------------------------------------------------------------------
 
