@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench fuzz mutate-guards schema clean
+.PHONY: demo test lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,8 +20,9 @@ demo: .venv/demo-ready
 	cd demo && ../$(BIN)/scaffold verify
 	cd demo && ../$(BIN)/pytest
 
+# On all cores, a file's tests together.
 test: .venv/dev-ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .
@@ -32,6 +33,10 @@ lint: .venv/dev-ready
 # Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.
 bench: .venv/dev-ready
 	$(BIN)/python benchmarks/run.py
+
+# Which planted faults the ladder sees, and metrics do not; from recorded runs.
+bench-faults: .venv/dev-ready
+	$(BIN)/python benchmarks/fault_bench.py
 
 # Feeds every reader, recipes and evidence with bytes that reach ever more of their code, 20 s each.
 fuzz: .venv/dev-ready

@@ -10,7 +10,7 @@ ladder was finished, `variants_after.yaml` afterwards, by somebody who had not r
 - ladder: the golden trace of the reference against one trace in the program's own dtype and one in float64, as
   `scaffold verify` makes them in a rewrite, without the replay. Seen: a rung DIFFERS. Address right: it is one of the
   rungs, and names the module, that the variant's author wrote down.
-- end metric: the sequential test of a reproduction over at most 3 seeds against 20 runs of the reference.
+- end metric: the sequential test of a reproduction over at most 2 seeds against 12 runs of the reference.
 - six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha 0.01 over all.
 
 Costs are processor time beyond imports, in units of one run of the reference.
@@ -53,8 +53,8 @@ FAULTS = Path(__file__).with_name("faults")
 RECORDS = Path(__file__).with_name("records") / "faults.json"
 REFERENCES = ("digits_cnn", "tiny_transformer", "table_mlp")
 FILES = {"before": "variants.yaml", "after": "variants_after.yaml"}
-CALIBRATION = range(1000, 1020)
-SEEDS = range(3)
+CALIBRATION = range(1000, 1012)
+SEEDS = range(2)
 METRICS = ("end_metric", "test_loss", "train_loss", "first_epoch_loss", "first_gradient_norm", "weight_norm")
 ALPHA = 0.01
 
@@ -150,8 +150,8 @@ def record_reference(work: Path, reference: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def record_variant(work: str, variant: Mapping[str, Any], known: Mapping[str, Any], with_runs: bool) -> dict[str, Any]:
-    """What the ladder and the metrics say of one variant."""
+def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the ladder says of one variant, and what that costs."""
     from scaffold.golden import read_golden
 
     folder = Path(work) / variant["reference"] / variant["name"]
@@ -160,12 +160,20 @@ def record_variant(work: str, variant: Mapping[str, Any], known: Mapping[str, An
     before = child_seconds()
     rungs = climb(project, golden, plan, None, variant.get("weights", {}), Silent())
     cost = (child_seconds() - before - 2 * known["start_up_s"]) / known["run_s"]
-    runs = run_metrics(plan, SEEDS) if with_runs else []
     shutil.rmtree(folder)
     return {
         **{key: variant.get(key) for key in ("reference", "written", "name", "kind", "area")},
-        **answer(variant, rungs), "cost": cost, "seen_by": seen_by(known["calibration"], runs) if runs else {},
+        **answer(variant, rungs), "cost": cost, "seen_by": {},
     }  # fmt: skip
+
+
+def record_runs(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, bool]:
+    """What metrics of whole runs say of it."""
+    folder = Path(work) / variant["reference"] / variant["name"]
+    _, plan = make_ready(folder, variant["reference"], source_of(variant))
+    runs = run_metrics(plan, SEEDS)
+    shutil.rmtree(folder)
+    return seen_by(known["calibration"], runs)
 
 
 def answer(variant: Mapping[str, Any], rungs: tuple[Rung, ...]) -> dict[str, Any]:
@@ -202,18 +210,25 @@ def record(names: list[str], with_runs: bool) -> dict[str, Any]:
         work = Path(folder).resolve()
         used = sorted({variant["reference"] for variant in chosen})
         known = dict(zip(used, pool.map(record_reference, [work] * len(used), used), strict=True))
-        begun, results = time.monotonic(), []
-        futures = [pool.submit(record_variant, str(work), v, known[v["reference"]], with_runs) for v in chosen]
-        for future in futures:
-            results.append(future.result())
-            left = (time.monotonic() - begun) / len(results) * (len(chosen) - len(results))
-            one = results[-1]
-            where = one["differs"] and f"{one['differs']['rung']} {one['differs']['module']}"
-            print(f"  {len(results)}/{len(chosen)}, {left / 60:.0f} min left: {one['kind']} {one['name']}: {where}",
-                  file=sys.stderr, flush=True)  # fmt: skip
-    for entry in known.values():
-        del entry["golden"]
-    return {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
+        ladders = [pool.submit(record_ladder, str(work), v, known[v["reference"]]) for v in chosen]
+        results = list(watched(ladders, "ladder"))
+        records = {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
+        if with_runs:
+            runs = [pool.submit(record_runs, str(work), v, known[v["reference"]]) for v in chosen]
+            for result, seen in zip(results, watched(runs, "runs"), strict=True):
+                result["seen_by"] = seen
+    return records
+
+
+def watched(futures: list[Any], what: str) -> Iterator[Any]:
+    """Results in order, with the time left."""
+    begun = time.monotonic()
+    for count, future in enumerate(futures, 1):
+        result = future.result()
+        left = (time.monotonic() - begun) / count * (len(futures) - count)
+        told = {key: result.get(key) for key in ("kind", "name", "differs", "address_right", "cost", "end", "six")}
+        print(f"  {what} {count}/{len(futures)}, {left / 60:.0f} min left: {told}", file=sys.stderr, flush=True)
+        yield result
 
 
 def show(records: Mapping[str, Any]) -> None:
@@ -260,6 +275,8 @@ def main() -> None:
         show(json.loads(RECORDS.read_text()))
         return
     records = record(args.record, not args.ladder_only)
+    for entry in records["references"].values():
+        del entry["golden"]
     if not args.record and not args.ladder_only:
         RECORDS.write_text(json.dumps(records, indent=1) + "\n")
     show(records)

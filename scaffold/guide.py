@@ -1,6 +1,7 @@
 """The one next action: the command to paste, and why."""
 
 from scaffold.ledger import decided_names, find_interrupted, find_judged, tweak_branches
+from scaffold.parts import rewrite_name
 from scaffold.project import Project
 from scaffold.records.judgement import Word
 from scaffold.records.recipe import Recipe
@@ -52,6 +53,12 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
         name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         return f"scaffold tweak start {name}", "src/ or system.yaml differ from all that was judged: take them along"
     rung = next_rung(recipe.adaptation.tweaks, decided)
+    open_parts = [rewrite.part for rewrite in recipe.adaptation.rewrites if rewrite_name(rewrite.part) not in decided]
+    if rung is None and open_parts:
+        return (
+            f"scaffold rewrite start {open_parts[0]}",
+            "all suggested tweaks are decided: now a part in your own code",
+        )
     if rung is None:
         return "scaffold tweak start NAME", "all suggested steps are decided: the next is yours to choose"
     suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]

@@ -92,14 +92,26 @@ def climb(
     """
     terms = parse_weights(weights)
     work = _Climb(project, golden, plan, smoke, terms, watcher)
+    reference = golden.traces
     with only_one(project):
         found = work.all_traces(flip=False)
-        rungs = climb_steps(golden.traces, found)
+        rungs = _compared(reference, found, plan.title)
         if _draws_otherwise(rungs, found):
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
-            mirrored = climb_steps(golden.traces, work.all_traces(flip=True))
+            mirrored = _compared(reference, work.all_traces(flip=True), plan.title)
             rungs = min(rungs, mirrored, key=lambda some: sum(rung.word is Word.DIFFERS for rung in some))
     return tuple(_with_suggestion(rung, found) for rung in rungs)
+
+
+def _compared(reference: Traces, found: Traces, title: str) -> tuple[Rung, ...]:
+    """All rungs; a program can write into its own trace, so that anything may stand there."""
+    try:
+        return climb_steps(reference, found)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}: {error}",
+            hint="does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts then",
+        ) from error
 
 
 def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:

@@ -296,6 +296,36 @@ def trace_program(
     return Trace(index=index, arrays=arrays, metrics=json.loads(metrics.read_text()) if metrics.exists() else {})
 
 
+class Person:
+    """Types commands in a project's folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def types(self, *words: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [Path(sys.executable).parent / words[0], *words[1:]],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == status, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def asks(self, *words: str, status: int = 0):
+        return json.loads(self.types(*words, "--json", status=status))
+
+    def edits(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+    def main_tree(self, path: str = "src") -> str:
+        return git(self.folder, "rev-parse", f"main:{path}")
+
+
 class Result:
     """What a command printed, and its exit status."""
 

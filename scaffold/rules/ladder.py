@@ -195,6 +195,8 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
         return left_out("replay", "there is none of the reference: no smoke command, or no float64")
     if found is None:
         return left_out("replay", "it could not be run in float64")
+    if "unmatched" in found.index:
+        return left_out("replay", "the declared `weights` do not fit the sizes of the smoke command")
     losses = [trace.arrays.get("series.loss") for trace in (golden, found)]
     step = first_apart(losses[0], losses[1], _REPLAY)
     compared = 0 if losses[0] is None else len(losses[0])

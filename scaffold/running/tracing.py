@@ -85,6 +85,8 @@ def _read_safetensors(content: bytes) -> dict[str, Any]:
     import numpy as np
 
     length = int.from_bytes(content[:8], "little")
+    if length > len(content) - 8:
+        raise ValueError(f"a header of {length} bytes in a file of {len(content)}")
     header: Mapping[str, Any] = json.loads(content[8 : 8 + length].decode())
     arrays = {}
     for name, entry in header.items():

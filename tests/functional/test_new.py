@@ -17,8 +17,8 @@ def test_project_has_exactly_these_files(cli, calibrated_recipe):
     files = sorted(path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file())
     assert [file for file in files if not file.startswith(".git/")] == [
         ".github/workflows/reproduce.yml", ".gitignore", "AGENTS.md", "README.md", "calibration.json",
-        "milestones.yaml", "pytest.ini", "recipe.yaml", "reference/train.py", "tests/test_reproduction.py",
-        "tests/test_tweaks.py",
+        "milestones.yaml", "pytest.ini", "recipe.yaml", "reference/train.py", "tests/test_parity.py",
+        "tests/test_reproduction.py", "tests/test_tweaks.py",
     ]  # fmt: skip
     for file in files:
         if not file.startswith(".git/"):

@@ -274,6 +274,8 @@ def test_a_replay_is_compared_to_nine_digits(recorded, found):
     for run, word in zip(runs, (Word.EQUAL, Word.EQUAL, Word.DIFFERS), strict=True):
         rungs = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
         assert rungs[-1].name == "replay" and rungs[-1].word is word
+    unmatched = Trace(index={"entries": [], "unmatched": {}}, arrays={})
+    assert "do not fit" in climb({**recorded, "replay": runs[0]}, {**found, "replay": unmatched})[-1].reason
     short = Trace(index={"entries": []}, arrays={"series.loss": losses[:5]})
     assert "longer" in climb({**recorded, "replay": runs[0]}, {**found, "replay": short})[-1].reason
 
