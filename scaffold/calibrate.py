@@ -7,10 +7,12 @@ from pathlib import Path
 from scaffold.cache import cache_dir
 from scaffold.catalogue import FoundRecipe
 from scaffold.create import create_project
+from scaffold.golden import record_golden
 from scaffold.inputs import program_digest
-from scaffold.project import Project, write_record
+from scaffold.project import Project, write_bytes, write_record
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.program import CALIBRATION_SEED
+from scaffold.records.recipe import ShippedTrace
 from scaffold.resources import describe_machine
 from scaffold.run import make_runs
 from scaffold.running.preparation import RunOptions, prepare
@@ -39,13 +41,7 @@ def calibrate(
         RunError: a run failed beyond what the recipe allows; nothing is written.
     """
     recipe = found.recipe
-    place = (
-        cache_dir("calibration")
-        / f"{recipe.id}-{recipe.reference.tree[:12]}-{program_digest(recipe, found.folder)[:12]}"
-    )
-    project = Project(place)
-    if not place.exists():
-        create_project(found, place, name=recipe.id, settings={}, offline=options.offline)
+    project = _project(found, options)
     plan, room = prepare(project, recipe, options)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
     records = make_runs(project, plan, seeds, room, watcher, spare=CALIBRATION_SEED + runs)
@@ -68,3 +64,33 @@ def calibrate(
     path = found.folder / "calibration.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)
+
+
+def _project(found: FoundRecipe, options: RunOptions) -> Project:
+    """A project of the recipe in the cache, kept for the next time."""
+    recipe = found.recipe
+    digest = program_digest(recipe, found.folder)[:12]
+    project = Project(cache_dir("calibration") / f"{recipe.id}-{recipe.reference.tree[:12]}-{digest}")
+    if not project.root.exists():
+        create_project(found, project.root, name=recipe.id, settings={}, offline=options.offline)
+    return project
+
+
+def record_trace(found: FoundRecipe, watcher: Watcher, options: RunOptions) -> ShippedTrace:
+    """Record what a recipe's reference computes into `golden/` beside it.
+
+    Returns:
+        what recipe.yaml must say of it.
+
+    Raises:
+        RunError: the reference failed, or cannot be traced; nothing is written.
+    """
+    recipe = found.recipe
+    project = _project(found, options)
+    plan = prepare(project, recipe, options)[0]
+    smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+    golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+    for name, content in golden.files().items():
+        write_bytes(found.folder / "golden" / name, content)
+    files = ("about.json", *golden.about.files)
+    return ShippedTrace(**golden.record.model_dump(), files=files)

@@ -230,6 +230,11 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a file of text aside and rename it into place; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file aside and rename it into place.
 
     Raises:
@@ -239,8 +244,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(aside).chmod(0o644)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from scaffold.construction import climb
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError, Problem
+from scaffold.golden import read_golden
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, read_record, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
@@ -15,6 +17,8 @@ from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import describe_machine
+from scaffold.rules.parity import refusal_of
+from scaffold.rules.rung import first_difference
 from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.archive import completed, find_runs, judged_runs
@@ -49,6 +53,7 @@ def verify_reproduction(
     plan, room = prepare(project, recipe, options)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
+    deviations += _other_construction(project, recipe, plan, options, watcher)
     judgement, runs = run_until_decided(project, recipe, plan, room, calibration, deviations, watcher)
     unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
@@ -64,6 +69,28 @@ def verify_reproduction(
     else:
         project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+def _other_construction(
+    project: Project, recipe: Recipe, plan: Plan, options: RunOptions, watcher: Watcher
+) -> list[str]:  # fmt: skip
+    """How what the reference computes here differs from the recipe's golden trace, before the first long run.
+
+    Other versions, data or hardware show in seconds what whole runs may never show.
+    """
+    if recipe.golden is None or runs_of(plan):
+        return []
+    golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
+    smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+    rungs = climb(project, golden, plan, smoke, {}, watcher)
+    refusal = refusal_of(rungs)
+    if refusal is None:
+        equal = sum(rung.word is Word.EQUAL for rung in rungs)
+        watcher.said(f"what the reference computes here is what the recipe recorded: {equal} rungs are equal")
+        return []
+    first = first_difference(rungs)
+    reason = f": {first.reason}" if first else ""
+    return [f"what the reference computes here is not what the recipe recorded: {refusal}{reason}"]
 
 
 def run_until_decided(

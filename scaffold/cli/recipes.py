@@ -117,3 +117,31 @@ def calibrate(
         if found.recipe.calibration is None and "calibration:" not in (found.folder / "recipe.yaml").read_text():
             click.echo("  Next       add `calibration: calibration.json` to recipe.yaml")
     return 0
+
+
+@command.add_command
+@make_command(
+    "trace",
+    "Record what a recipe's reference computes, rung by rung, into golden/ beside it.\n\n"
+    "Projects of the recipe then compare theirs before the first long run.",
+)
+@click.argument("source", metavar="RECIPE")
+@run_options
+def trace(*, source: str, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool) -> int:
+    """Record, say what to add to recipe.yaml."""
+    from scaffold.calibrate import record_trace
+    from scaffold.catalogue import find_recipe
+
+    found = find_recipe(source, offline=offline)
+    shipped = run_watched(
+        found.recipe, lambda progress, options: record_trace(found, progress, options),
+        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json({"golden": shipped.model_dump(mode="json")})
+        return 0
+    click.echo(f"  recorded in {found.folder / 'golden' / shipped.name}")
+    click.echo("  Next       put this into recipe.yaml, in place of an earlier one:\n")
+    click.echo(f'golden:\n  name: "{shipped.name}"\n  sha256: {shipped.sha256}\n  files:')
+    click.echo("".join(f"    - {file}\n" for file in shipped.files))
+    return 0

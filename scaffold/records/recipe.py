@@ -14,7 +14,7 @@ from scaffold.records.claim import Claim, Rule
 from scaffold.records.fields import GitUrl, Id, Name, RelPath, Revision, Scalar, Text, by_key
 from scaffold.records.parsing import Place, Record, digest
 from scaffold.records.program import CALIBRATION_SEED, Patch, Program, items_of, name_problems, slot_problems
-from scaffold.records.tweak import TweakKind
+from scaffold.records.tweak import GoldenTrace, TweakKind
 
 
 class _Reference(Record):
@@ -71,6 +71,12 @@ class Adaptation(Record):
     rewrites: tuple[SuggestedRewrite, ...] = ()
 
 
+class ShippedTrace(GoldenTrace):
+    """A golden trace that comes with the recipe, and its files: compared before the first long run."""
+
+    files: tuple[RelPath, ...]
+
+
 class Recipe(Program):
     """One reference, how it runs, and what was published of it."""
 
@@ -85,6 +91,7 @@ class Recipe(Program):
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
     rule: Rule = Rule()
     calibration: Literal["calibration.json"] | None = None
+    golden: ShippedTrace | None = None
     adaptation: Adaptation = Adaptation()
 
     @classmethod
@@ -129,7 +136,8 @@ class Recipe(Program):
 
     def recipe_files(self) -> list[str]:
         """Paths inside the recipe's folder that a project needs besides the reference itself."""
-        return self.program_files() + ([self.calibration] if self.calibration else [])
+        golden = [f"golden/{self.golden.name}/{file}" for file in self.golden.files] if self.golden else []
+        return self.program_files() + ([self.calibration] if self.calibration else []) + golden
 
     def rule_digest(self) -> str:
         """Changes when what is judged, or how, changes."""

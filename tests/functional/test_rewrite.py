@@ -236,3 +236,33 @@ def test_strike_leaves_no_parity_behind(cli, project):
         [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"], cwd=project, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_a_recipes_golden_trace_is_compared_before_the_first_run(cli, numpy_project, tmp_path):
+    import shutil
+
+    recipe = shutil.copytree(numpy_project.parent / "recipe", tmp_path / "recipe")
+    added = cli("recipes", "trace", str(recipe)).out.partition("golden:\n")[2]
+    with (recipe / "recipe.yaml").open("a") as file:
+        file.write("golden:\n" + added.rstrip() + "\n")
+    project = cli.new(recipe)
+    assert (project / "golden").is_dir()
+    verified = cli("verify", cwd=project)
+    assert "2 rungs are equal" in verified.err and "is not what the recipe recorded" not in verified.out
+    assert "rungs are equal" not in cli("verify", cwd=project).err
+
+    edit(
+        recipe, "reference/train.py", "np.random.normal(0, 0.1, count)", "0.1 * np.random.standard_normal(count) + 1e-6"
+    )
+    fix_tree(recipe)
+    project = cli.new(recipe, "other")
+    verified = cli.any_status("verify", cwd=project)
+    assert "is not what the recipe recorded: it differs at functions, train.make_data" in " ".join(verified.out.split())
+
+
+def fix_tree(recipe):
+    from scaffold.references.folder import content_id
+
+    text = (recipe / "recipe.yaml").read_text()
+    old = next(line for line in text.splitlines() if line.strip().startswith("tree:"))
+    (recipe / "recipe.yaml").write_text(text.replace(old, f"  tree: {content_id(recipe / 'reference')}"))

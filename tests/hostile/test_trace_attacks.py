@@ -5,10 +5,10 @@ import json
 import pytest
 from helpers import NETWORK, trace_program, write_tree
 
+from scaffold.construction import _compared
 from scaffold.errors import ProjectError, RunError
 from scaffold.golden import read_golden
 from scaffold.inputs import file_digest
-from scaffold.parity import _compared
 from scaffold.project import record_text
 from scaffold.records.tweak import GoldenAbout, GoldenTrace
 from scaffold.running import tracing

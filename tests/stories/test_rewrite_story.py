@@ -144,8 +144,8 @@ def test_digits_in_ones_own_code(person):
     # Optimiser, loss and loop.
     person.types("scaffold", "rewrite", "start", "program", "--name", "training")
     person.edits("src/train.py", "\ndef main():", OWN_TRAINING + "\n\ndef main():")
-    person.edits("src/train.py", "    first_epoch_loss = first",
-                 "    own = Decoupled(model, args.learning_rate, args.weight_decay)\n    first_epoch_loss = first")  # fmt: skip
+    made = "    own = Decoupled(model, args.learning_rate, args.weight_decay)\n"
+    person.edits("src/train.py", "    first_epoch_loss = first", made + "    first_epoch_loss = first")
     person.edits("src/train.py", OLD_LOOP, NEW_LOOP)
     for name, (file, old, new, address) in list(FAULTS.items())[1:]:
         replace(person, file, old, new)
