@@ -95,6 +95,11 @@ def _swapped(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     return (*shape[:-2], shape[-1], shape[-2]) if len(shape) > 1 else None
 
 
+def _is_part(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a tensor is one of equal parts of another along the first axis."""
+    return len(part) == len(whole) > 0 and part[1:] == whole[1:] and part[0] > 0 and whole[0] % part[0] == 0
+
+
 def _split(
     left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]]
 ) -> None:
@@ -102,7 +107,7 @@ def _split(
     for other, there in list(left.items()):
         parts = [
             name for name, shape in waiting.items()
-            if _alike(name, other) and there and shape[1:] == there[1:] and there[0] % shape[0] == 0
+            if _alike(name, other) and _is_part(shape, there)
         ]  # fmt: skip
         count = there[0] // waiting[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:
@@ -119,7 +124,7 @@ def _join(
     for name, shape in list(waiting.items()):
         parts = [
             other for other, there in left.items()
-            if _alike(name, other) and there and there[1:] == shape[1:] and shape[0] % there[0] == 0
+            if _alike(name, other) and _is_part(there, shape)
         ]  # fmt: skip
         count = shape[0] // left[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:

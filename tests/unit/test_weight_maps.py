@@ -79,3 +79,6 @@ def test_a_guess_is_by_shape_kind_and_order():
     assert joined == {"o.qk.weight": ["r.q.weight", "r.k.weight"]}
     assert suggest({"r.norm.weight": (7,)}, {"o.norm.scale": (7,)}) == {"o.norm.scale": "r.norm.weight"}
     assert suggest({"r.a.weight": (4, 3)}, {"o.a.weight": (9, 9)}) == {}
+    assert suggest({"r.a.weight": (4,), "r.b.bias": ()}, {"o.a.weight": (), "o.c.weight": (0,)}) == {
+        "o.a.weight": "r.b.bias"
+    }
