@@ -2,6 +2,7 @@
 
     python benchmarks/fault_bench.py                    the table, from what was recorded
     python benchmarks/fault_bench.py --record           run everything anew (an hour on two cores)
+    python benchmarks/fault_bench.py --record --ladder-only      the ladder alone (ten minutes), the rest as it was
     python benchmarks/fault_bench.py --record NAME ...  these variants only, shown and not kept
 
 Three references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` was written before the
@@ -132,7 +133,7 @@ def run_metrics(plan: Plan, seeds: range) -> list[dict[str, float]]:
     return [{name: value.value for name, value in record.metrics.items()} for record in ordered]
 
 
-def record_reference(work: Path, reference: str) -> dict[str, Any]:
+def record_reference(work: Path, reference: str, seeds: range) -> dict[str, Any]:
     """The golden trace, calibration runs, and what a run costs."""
     text = (FAULTS / reference / "train.py").read_text()
     project, plan = make_ready(work / reference / "golden", reference, text)
@@ -141,8 +142,8 @@ def record_reference(work: Path, reference: str) -> dict[str, Any]:
     golden = record_golden(project, plan, None, "0" * 40, Silent())
     golden_cost = child_seconds() - before - 3 * start_up
     before = child_seconds()
-    runs = run_metrics(plan, CALIBRATION)
-    run_cost = (child_seconds() - before) / len(CALIBRATION) - start_up
+    runs = run_metrics(plan, seeds)
+    run_cost = (child_seconds() - before) / len(seeds) - start_up
     size = sum(path.stat().st_size for path in golden.folder.rglob("*") if path.is_file())
     return {
         "golden": str(golden.folder), "start_up_s": start_up, "run_s": run_cost,
@@ -209,7 +210,8 @@ def record(names: list[str], with_runs: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         work = Path(folder).resolve()
         used = sorted({variant["reference"] for variant in chosen})
-        known = dict(zip(used, pool.map(record_reference, [work] * len(used), used), strict=True))
+        seeds = CALIBRATION if with_runs else CALIBRATION[:3]
+        known = dict(zip(used, pool.map(record_reference, [work] * 3, used, [seeds] * 3), strict=True))
         ladders = [pool.submit(record_ladder, str(work), v, known[v["reference"]]) for v in chosen]
         results = list(watched(ladders, "ladder"))
         records = {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
@@ -229,6 +231,15 @@ def watched(futures: list[Any], what: str) -> Iterator[Any]:
         told = {key: result.get(key) for key in ("kind", "name", "differs", "address_right", "cost", "end", "six")}
         print(f"  {what} {count}/{len(futures)}, {left / 60:.0f} min left: {told}", file=sys.stderr, flush=True)
         yield result
+
+
+def keep_runs(records: dict[str, Any], earlier: Mapping[str, Any]) -> None:
+    """What metrics said of whole runs stays as it was recorded: the ladder alone was climbed anew."""
+    seen = {(v["reference"], v["name"]): v["seen_by"] for v in earlier["variants"]}
+    for variant in records["variants"]:
+        variant["seen_by"] = seen.get((variant["reference"], variant["name"]), {})
+    for name, entry in earlier["references"].items():
+        records["references"][name]["calibration"] = entry["calibration"]
 
 
 def show(records: Mapping[str, Any]) -> None:
@@ -269,7 +280,7 @@ def main() -> None:
     """Show what was recorded, or record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--record", nargs="*", metavar="NAME")
-    parser.add_argument("--ladder-only", action="store_true", help="leave out the runs that metrics are judged by")
+    parser.add_argument("--ladder-only", action="store_true", help="keep the recorded runs that metrics are judged by")
     args = parser.parse_args()
     if args.record is None:
         show(json.loads(RECORDS.read_text()))
@@ -277,7 +288,9 @@ def main() -> None:
     records = record(args.record, not args.ladder_only)
     for entry in records["references"].values():
         del entry["golden"]
-    if not args.record and not args.ladder_only:
+    if args.ladder_only and not args.record and RECORDS.exists():
+        keep_runs(records, json.loads(RECORDS.read_text()))
+    if not args.record:
         RECORDS.write_text(json.dumps(records, indent=1) + "\n")
     show(records)
 

@@ -1,7 +1,7 @@
 """Compares what a program computes with a golden trace: runs it under the tracer, fed with the golden values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaffold.errors import RunError
@@ -35,14 +35,15 @@ def climb(
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
             mirrored = _compared(reference, work.all_traces(flip=True), plan.title)
             rungs = min(rungs, mirrored, key=lambda some: sum(rung.word is Word.DIFFERS for rung in some))
-    return tuple(_with_suggestion(rung, found) for rung in rungs)
+    failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
+    return tuple(replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung for rung in rungs)
 
 
 def _compared(reference: Traces, found: Traces, title: str) -> tuple[Rung, ...]:
     """All rungs; a program can write into its own trace, so that anything may stand there."""
     try:
-        return climb_steps(reference, found)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found))
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
             f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}: {error}",
             hint="does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts then",
@@ -70,6 +71,7 @@ class _Climb:
     smoke: Plan | None
     terms: Mapping[str, Any]
     watcher: Watcher
+    failed: dict[str, str] = field(default_factory=dict)
 
     def all_traces(self, *, flip: bool) -> Traces:
         """Of each kind that the golden trace has; what fails beside the program's own dtype is left out."""
@@ -89,8 +91,8 @@ class _Climb:
     def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan, *, flip: bool) -> None:
         try:
             found[kind] = self.trace(kind, plan, flip=flip)
-        except RunError:
-            return
+        except RunError as error:
+            self.failed[kind] = error.message.splitlines()[-1].strip()
 
     def trace(self, kind: str, plan: Plan, mode: Mode = _NETWORKS, *, flip: bool) -> Mapping[str, Trace]:
         place = self.project.state / "traces" / ".found"

@@ -21,7 +21,7 @@ from scaffold.rules.entries import noise_of
 from scaffold.rules.rung import Trace
 from scaffold.running.plan import Plan, Tracing
 from scaffold.running.slots import Watcher, run_seeds
-from scaffold.running.tracing import INDEX, read_traces
+from scaffold.running.tracing import INDEX, TENSORS, read_traces
 
 Traces = Mapping[str, Mapping[str, Trace]]
 """Traces by kind, and in each by the name of the command."""
@@ -240,9 +240,10 @@ def traced(
                 hint="does it run by itself? scaffold run --smoke",
             )
         remove(destination)
-        if found:
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder / "trace", destination)
+        for step in found:  # of all that a program may have put there, only what was read
+            (destination / step).mkdir(parents=True)
+            for name in (INDEX, TENSORS):
+                shutil.copyfile(folder / "trace" / step / name, destination / step / name, follow_symlinks=False)
     finally:
         remove(folder)
     metrics = {name: value.value for name, value in record.metrics.items()}
@@ -274,8 +275,3 @@ class _Quiet:
 def modules_of(traces: Mapping[str, Trace]) -> Sequence[Mapping[str, Any]]:
     """All modules of all networks that were called, in the order of their definition."""
     return [module for trace in traces.values() for network in trace.index["networks"] for module in network["modules"]]
-
-
-def functions_of(traces: Mapping[str, Trace]) -> list[str]:
-    """All functions that were followed, in the order of their first call."""
-    return list(dict.fromkeys(entry["module"] for trace in traces.values() for entry in trace.index["entries"]))

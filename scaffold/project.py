@@ -148,7 +148,7 @@ def find_project(start: Path) -> Project:
 
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
-    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces")
+    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces", "construction")
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))
     for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal", "golden"):
         if (folder / name).is_symlink():

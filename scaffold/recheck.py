@@ -57,8 +57,9 @@ def _weakest(findings: Sequence[Finding]) -> Word:
 def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJudgement:
     rule = evidence.tweak.rule
     rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
-    if evidence.tweak.kind == "rewrite" and not evidence.before.runs:
-        kept = [finding for finding in stored.findings if finding.question not in ("construction", "declaration")]
+    if evidence.tweak.kind == "rewrite" and not (evidence.before.runs and rungs):
+        findings = stored.findings if evidence.change.runs else ()
+        kept = [finding for finding in findings if finding.question not in ("construction", "declaration")]
         reproduction = Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
         more = [finding for finding in stored.findings if finding.question == "declaration"]
         return judge_rewrite(rungs, reproduction, stored.remarks, more)

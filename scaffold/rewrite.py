@@ -11,7 +11,7 @@ from scaffold.change import runnable
 from scaffold.consent import require_states_consent
 from scaffold.errors import ProjectError, UsageError
 from scaffold.golden import Golden, modules_of, record_golden, require_golden
-from scaffold.history import find_branch, present_branch, project_repository
+from scaffold.history import present_branch
 from scaffold.ledger import accepted, find_tweak, is_own_tweak
 from scaffold.parity import check_parity
 from scaffold.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
@@ -49,8 +49,8 @@ class Opened:
 
 
 def start_rewrite(
-    project: Project, name: str | None, wanted: str, own: str | None, expect: str, watcher: Watcher,
-    options: RunOptions,
+    project: Project, name: str | None, wanted: str, own: str | None, expect: str, margin: float | None,
+    watcher: Watcher, options: RunOptions,
 ) -> Opened:  # fmt: skip
     """Record the golden trace of the state before, then open the rewrite on a branch `rewrite/NAME`.
 
@@ -60,6 +60,7 @@ def start_rewrite(
         wanted: the part.
         own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits `src/`.
         expect: for the record.
+        margin: smallest difference of the judged metric that matters; None for what is known of it.
         watcher: is told of the runs.
         options: how to run.
 
@@ -72,18 +73,27 @@ def start_rewrite(
     repository = refuse_start(project, name)
     recipe = load_recipe(project)
     made_src = not project.system.exists()
-    tree = project.reference if made_src else project.system_source.tree
-    static = [*defined_parts(tree), *stage_parts()]
+    program = recipe if made_src else load_yaml(System, project.system)
+    rule = rule_of(project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics])
     path, defined = _own_file(own)
+    # Mistakes are told before anything is made or run; what only a trace knows comes after it.
+    early = defined_parts(project.reference if made_src else project.system_source.tree)
+    known = [*early, *stage_parts()]
+    if (not wanted.startswith("model") and "." not in wanted) or any(part.name == wanted for part in known):
+        part = find_part(wanted, known)
+        if path:
+            replace_part(project.reference if made_src else project.system_source.tree, part, path,
+                         defined or part.name.rpartition(".")[2])  # fmt: skip
     before_commit = ensure_src(project, repository, recipe)
     before = state_of_commit(project, before_commit)
     golden, weights = _golden(project, recipe, before, watcher, options)
+    tree = project.system_source.tree
+    static = [*defined_parts(tree), *stage_parts()]
     part = find_part(wanted, [*static, *module_parts(modules_of(golden.traces["own"]))])
     texts = replace_part(tree, part, path, defined or part.name.rpartition(".")[2]) if path else {}
-    metrics = [metric.name for metric in load_yaml(System, project.system).metrics]
     tweak = Tweak(
         name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
-        rule=rule_of(project, recipe, Wish(), metrics), part=part.name, golden=golden.record, weights=weights,
+        rule=rule, part=part.name, golden=golden.record, weights=weights,
     )  # fmt: skip
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
     carried = open_tweak(project, repository, tweak, files)
@@ -165,9 +175,6 @@ def recheck_parity(
             f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
             hint=f"there are: {names}" if names else "scaffold rewrite start PART",
         )
-    repository = project_repository(project.root)
-    state = state_of_worktree(project)
-    if find_branch(repository) is None or state.id != found[-1].accepted_state:
-        require_states_consent([runnable(state, "src/")], options.trust)
+    require_states_consent([runnable(state_of_worktree(project), "src/")], options.trust)
     rungs = check_parity(project, load_recipe(project), found[-1], watcher, options)
     return found[-1], rungs

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 from scaffold.construction import climb
 from scaffold.environment import ReadyEnvironment, lock_fits
-from scaffold.errors import BrokenFileError, Problem
+from scaffold.errors import BrokenFileError, Problem, RunError
 from scaffold.golden import read_golden
 from scaffold.inputs import data_digests, file_digest, program_digest
-from scaffold.project import Project, read_record, write_record, write_text
+from scaffold.project import Project, read_record, read_text, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.program import Program
@@ -18,7 +18,7 @@ from scaffold.references import find_edits
 from scaffold.repository import Repository
 from scaffold.resources import describe_machine
 from scaffold.rules.parity import refusal_of
-from scaffold.rules.rung import first_difference
+from scaffold.rules.rung import Rung, first_difference
 from scaffold.rules.verdict import is_decided, judge, needs_series
 from scaffold.run import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.archive import completed, find_runs, judged_runs
@@ -78,19 +78,30 @@ def _other_construction(
 
     Other versions, data or hardware show in seconds what whole runs may never show.
     """
-    if recipe.golden is None or runs_of(plan):
+    if recipe.golden is None:
         return []
-    golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
-    smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
-    rungs = climb(project, golden, plan, smoke, {}, watcher)
-    refusal = refusal_of(rungs)
-    if refusal is None:
-        equal = sum(rung.word is Word.EQUAL for rung in rungs)
-        watcher.said(f"what the reference computes here is what the recipe recorded: {equal} rungs are equal")
-        return []
-    first = first_difference(rungs)
+    kept = project.state / "construction" / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
+    if not kept.exists():
+        golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
+        smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+        try:
+            told = _told_of(climb(project, golden, plan, smoke, {}, watcher))
+        except RunError as error:
+            told = (
+                f"what the reference computes here could not be compared with what the recipe recorded: {error.message}"
+            )
+        if not told:
+            watcher.said("what the reference computes here is what the recipe recorded: all rungs are equal")
+        write_text(kept, told)
+    told = read_text(kept)
+    return [" ".join(told.split())] if told else []
+
+
+def _told_of(rungs: Sequence[Rung]) -> str:
+    """How a reference computes otherwise than its recipe recorded; empty if it does not."""
+    refusal, first = refusal_of(rungs), first_difference(rungs)
     reason = f": {first.reason}" if first else ""
-    return [f"what the reference computes here is not what the recipe recorded: {refusal}{reason}"]
+    return f"what the reference computes here is not what the recipe recorded: {refusal}{reason}" if refusal else ""
 
 
 def run_until_decided(

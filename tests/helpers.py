@@ -278,7 +278,7 @@ def trace_program(
     from scaffold.rules.rung import Trace
     from scaffold.running.tracing import read_traces
 
-    folder.mkdir(parents=True)
+    (folder / "trace").mkdir(parents=True)
     (folder / "train.py").write_text(program)
     spec = {
         "out": str(folder / "trace"), "golden": str(golden) if golden else None, "dtype": dtype, "replay": False,

@@ -62,18 +62,22 @@ def parts(
 )  # fmt: skip
 @click.option("--name", help="What the rewrite is called. Default: after the part.")
 @click.option("--expect", metavar="TEXT", default="", help="What you expect of it, for the record.")
+@click.option("--margin", type=float, help="The smallest difference of the judged metric that matters.")
 @click.option("--because", metavar="TEXT", default="", help="Start although nothing is reproduced yet; on record.")
 @run_options
 def start(
-    *, part: str, own: str | None, name: str | None, expect: str, because: str, jobs: int | None, offline: bool,
-    no_sandbox: bool, trust: str | None, as_json: bool,
+    *, part: str, own: str | None, name: str | None, expect: str, margin: float | None, because: str, jobs: int | None,
+    offline: bool, no_sandbox: bool, trust: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Record, open, say what to edit."""
     from scaffold.cli.terminal import require_one_line
+    from scaffold.errors import UsageError
     from scaffold.project import find_project, load_recipe
     from scaffold.rewrite import start_rewrite
     from scaffold.status import require_reproduced
 
+    if margin is not None and not 0 < margin < float("inf"):
+        raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
     for option, text in (("--expect", expect), ("--because", because)):
         require_one_line(option, text)
     project = find_project(Path.cwd())
@@ -82,7 +86,7 @@ def start(
     told = " ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip()
     opened: Opened = run_watched(
         load_recipe(project),
-        lambda progress, options: start_rewrite(project, name, part, own, told, progress, options),
+        lambda progress, options: start_rewrite(project, name, part, own, told, margin, progress, options),
         jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
     )  # fmt: skip
     if as_json:

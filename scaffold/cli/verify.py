@@ -135,7 +135,7 @@ def _print_change(
     from scaffold.report import format_change, format_next
 
     paint = paint_for(sys.stdout)
-    if evidence.rungs and judgement.kind == "rewrite":
+    if evidence.tweak.kind == "rewrite":
         from scaffold.report_parity import format_rewrite
         from scaffold.rules.rung import Rung
 

@@ -25,7 +25,8 @@ def first_apart(expected: Any, found: Any, relative: float) -> int | None:
         return None if expected is found else 0
     a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(found).astype(np.float64)
     shared = min(len(a), len(b))
-    scale = np.nanmax(np.abs(a), initial=1e-300)
+    # Each column has a unit of its own: a step counts thousands, a learning rate is 1e-4.
+    scale = np.nanmax(np.abs(a), axis=0, initial=1e-300)
     same = (np.abs(a[:shared] - b[:shared]) <= relative * scale) | (np.isnan(a[:shared]) & np.isnan(b[:shared]))
     same = same.reshape(shared, -1).all(axis=1)
     if not same.all():
@@ -150,13 +151,13 @@ def evaluates_others(golden: Trace, found: Trace) -> str | None:
     return None
 
 
-def first_shared(golden: Trace, found: Trace, name: str) -> int | None:
+def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK) -> int | None:
     """Where a series differs, of as many values as both have: how many there are is another rung's question."""
     a, b = golden.arrays.get(name), found.arrays.get(name)
     if a is None or b is None:
         return None
     shared = min(len(a), len(b))
-    return first_apart(a[:shared], b[:shared], _MARK)
+    return first_apart(a[:shared], b[:shared], relative)
 
 
 def _same_set(golden: Trace, found: Trace, name: str) -> bool:

@@ -214,11 +214,12 @@ def compare_functions(golden: Trace, found: Trace | None) -> Rung:
             answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
             continue
         gap = compare(entry, other, (golden.arrays, found.arrays), noise=entry.get("noise", 0.0))
-        answer.compared += 1
         if entry["what"].startswith("input"):
             if not gap.is_equal:
                 other_inputs.setdefault(call, (entry, gap))
-        elif call not in other_inputs:
+            continue
+        answer.compared += 1
+        if call not in other_inputs:
             answer.worst = max(answer.worst, gap.excess)
             if not gap.is_equal:
                 answer.first = (entry, gap)

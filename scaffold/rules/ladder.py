@@ -46,9 +46,19 @@ def climb_steps(
     for step in golden["own"]:
         for rung in climb(_of_step(golden, step), _of_step(found, step)):
             known = merged.get(rung.name)
-            if known is None or (known.word is not Word.DIFFERS and rung.word is not Word.LEFT_OUT):
-                merged[rung.name] = rung
+            merged[rung.name] = rung if known is None else _merged(known, rung)
     return tuple(merged[name] for name in RUNGS if name in merged)
+
+
+def _merged(known: Rung, rung: Rung) -> Rung:
+    """Two commands' answers of one rung: the worse word, all that was compared and left out."""
+    order = (Word.DIFFERS, Word.EQUAL, Word.LEFT_OUT)
+    kept = min(known, rung, key=lambda one: order.index(one.word))
+    reasons = [one.reason for one in (known, rung) if one.word is Word.LEFT_OUT and kept.word is not Word.LEFT_OUT]
+    return replace(
+        kept, compared=known.compared + rung.compared, worst=max(known.worst, rung.worst),
+        left_out=tuple(dict.fromkeys([*known.left_out, *rung.left_out, *reasons])),
+    )  # fmt: skip
 
 
 def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, Trace]:

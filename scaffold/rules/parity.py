@@ -56,6 +56,8 @@ def judge_rewrite(
     refusal = refusal_of(rungs)
     word = Word.DIFFERS if refusal else Word.EQUAL
     findings = [*construction_findings(rungs), *more]
+    if reproduction is None and refusal is None:
+        refusal = "no run of it shows the published result"
     if reproduction is not None:
         findings += reproduction.findings
         if refusal is None and reproduction.word is not Word.REPRODUCED:

@@ -47,9 +47,9 @@ def compare_schedule(golden: Trace, found: Trace) -> Rung:
     if rates[0] is not None and rates[1] is not None:
         step = first_apart(rates[0], rates[1], 1e-9)
         if step is not None and step < min(len(rates[0]), len(rates[1])):
-            values = rates[1][step][1], rates[0][step][1]
-            if values[0] == values[1]:
-                values = rates[1][step][2], rates[0][step][2]
+            column = 1 if rates[1][step][1] != rates[0][step][1] else 2
+            values = rates[1][step][column], rates[0][step][column]
+            step = int(rates[0][step][0])
             told = f"the learning rate is {values[0]:.9g} instead of {values[1]:.9g} at step {step + 1}"
             return differs("schedule", told, step)
         return equal("schedule", len(rates[0]))
@@ -57,21 +57,25 @@ def compare_schedule(golden: Trace, found: Trace) -> Rung:
     left_out = ["learning rates: one of both has no torch optimiser; compared by how far weights move"]
     if step is not None:
         return differs("schedule", f"the weights move by another amount at step {step + 1}", step)
-    return equal("schedule", len(golden.arrays.get("series.moved", ())), left_out)
+    moved = [values for name, values in golden.arrays.items() if name.startswith("series.moved.")]
+    return equal("schedule", sum(map(len, moved)), left_out)
 
 
 def _movement_apart(golden: Trace, found: Trace) -> int | None:
-    """The first step at which the followed weights moved otherwise."""
+    """The first step at which the followed weights of a network moved otherwise."""
     import numpy as np
 
-    moved = _both(golden, found, "series.moved")
-    if moved is None:
-        return None
-    shared = min(map(len, moved))
-    change = [np.diff(values[:shared], axis=0) for values in moved]
-    allowed = _MOVED * np.abs(change[0]) + 1e-4 * np.abs(change[0]).max(initial=0.0)
-    apart = (np.abs(change[0] - change[1]) > allowed).any(axis=1)
-    return int(np.argmax(apart)) + 1 if apart.any() else None
+    steps = []
+    for name in golden.arrays:
+        moved = _both(golden, found, name) if name.startswith("series.moved.") else None
+        if moved is None:
+            continue
+        shared = min(map(len, moved))
+        change = [np.diff(values[:shared, 1:], axis=0) for values in moved]
+        allowed = _MOVED * np.abs(change[0]) + 1e-4 * np.abs(change[0]).max(initial=0.0)
+        apart = (np.abs(change[0] - change[1]) > allowed).any(axis=1)
+        steps += [int(moved[0][int(np.argmax(apart)) + 1][0]) - 1] if apart.any() else []
+    return min(steps, default=None)
 
 
 def compare_masks(golden: Trace, found: Trace) -> Rung:
@@ -163,7 +167,8 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
         return f"evaluated example {at + 1} has other values", 0
     for name in golden.arrays:
         if name.startswith("series.evaluation.outputs."):
-            at = first_apart(golden.arrays[name], found.arrays.get(name), _OUTPUT)
+            # Of one that evaluates in more calls fewer examples are computed.
+            at = first_shared(golden, found, name, _OUTPUT) if name in found.arrays else 0
             if at is not None:
                 return f"the network gives other outputs for evaluated example {at + 1}", 0
     return None

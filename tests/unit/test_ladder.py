@@ -164,8 +164,8 @@ SERIES = {
     "evaluation": lambda t: t.arrays["series.evaluation.calls"].__setitem__((0, 1), 1.0),
     "forward_train": lambda t: t.arrays["series.train.calls"].__setitem__((9, 4), 3),
     "loss": lambda t: t.arrays["series.loss"].__setitem__(2, 9.0),
-    "optimiser": lambda t: t.arrays["series.moved"].__setitem__((5, 0), 9.0),
-    "initialisation": lambda t: t.index["networks"][0]["begun"]["model.first.bias"].update(
+    "optimiser": lambda t: t.arrays["series.moved.model"].__setitem__((5, 1), 9.0),
+    "initialisation": lambda t: t.index["networks"][0]["begun"]["model.first.weight"].update(
         sd=9.0, tenths=[float(n) for n in range(11)]
     ),
     "parameters": lambda t: t.index["networks"][0]["parameters"][0]["group"].update(weight_decay=0.0),
@@ -240,7 +240,7 @@ def test_an_optimiser_of_ones_own_is_compared_by_its_effect(recorded, found):
     rungs = {rung.name: rung for rung in climb(recorded, found)}
     assert rungs["schedule"].word is Word.EQUAL and "no torch optimiser" in rungs["schedule"].left_out[0]
     assert "no torch optimiser" in rungs["parameters"].left_out[0]
-    found["own"].arrays["series.moved"][9:] += 0.5
+    found["own"].arrays["series.moved.model"][9:, 1] += 0.5
     assert answer(recorded, found, "schedule").word is Word.DIFFERS
 
 
@@ -301,3 +301,33 @@ def test_an_equal_ladder_alone_does_not_prove_what_nobody_compared():
     rungs = [Rung(name="data", word=Word.EQUAL, compared=3)]
     assert "could not be compared" in refusal_of(rungs)
     assert judge_rewrite(rungs, None).word is Word.DIFFERS
+    whole = [Rung(name="forward_eval", word=Word.EQUAL, compared=3)]
+    assert judge_rewrite(whole, None).refusal == "no run of it shows the published result"
+
+
+def test_a_small_learning_rate_is_not_lost_beside_large_step_numbers(recorded, found):
+    for trace in (recorded["own"], found["own"]):
+        trace.arrays["series.rates"] = trace.arrays["series.rates"].copy()
+        trace.arrays["series.rates"][:, 0] *= 1e5
+        trace.arrays["series.rates"][:, 1:] = 3e-4
+    assert answer(recorded, found, "schedule").word is Word.EQUAL
+    found["own"].arrays["series.rates"][7:, 1] = 3.04e-4
+    assert "0.000304 instead of 0.0003" in answer(recorded, found, "schedule").reason
+
+
+def test_laws_of_a_few_elements_say_nothing_unless_they_are_constant(recorded, found):
+    begun = found["own"].index["networks"][0]["begun"]
+    begun["model.last.bias"].update(mean=0.9, sd=2.0, tenths=[float(n) for n in range(11)])
+    assert answer(recorded, found, "initialisation").word is Word.EQUAL
+    begun["model.last.bias"].update(mean=0.0, sd=0.0, tenths=[0.0] * 11)
+    assert answer(recorded, found, "initialisation").word is Word.DIFFERS
+
+
+def test_commands_add_up_what_they_compared_and_left_out(recorded, found):
+    both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
+    theirs = {kind: {"train": one, "evaluate": one} for kind, one in found.items()}
+    del theirs["float64"]["evaluate"]
+    rung = next(rung for rung in climb_steps(both, theirs) if rung.name == "forward_eval")
+    alone = answer(recorded, found, "forward_eval")
+    assert rung.word is Word.EQUAL and alone.compared < rung.compared < 2 * alone.compared
+    assert "float64: it cannot be had of this program" in rung.left_out

@@ -170,3 +170,28 @@ def test_float64_is_had_without_the_programs_help(tmp_path):
     wide = trace_program(tmp_path / "wide", program, dtype="float64")
     assert {e["dtype"] for e in wide.index["entries"] if e["rung"] == "forward_train"} == {"float64"}
     assert wide.index["ended"] == "done"
+
+
+def test_another_network_without_gradients_before_backward_hides_nothing(tmp_path):
+    target = [("optimizer = torch", "target = Net().eval()\noptimizer = torch"),
+              ("        optimizer.zero_grad()\n        loss.backward()", "        with torch.no_grad():\n            target(x[rows])\n"
+               "        optimizer.zero_grad()\n        loss.backward()")]  # fmt: skip
+    golden = trace_program(tmp_path / "golden", rewritten(*target))
+    assert "trained_in_evaluation" not in golden.index
+    rungs = {e["rung"] for e in golden.index["entries"]}
+    assert {"loss", "gradients", "optimiser"} <= rungs
+    scaled = rewritten(*target).replace(
+        "loss = F.cross_entropy(model(x[rows]), y[rows])", "loss = 3 * F.cross_entropy(model(x[rows]), y[rows])"
+    )
+    found = trace_program(tmp_path / "found", scaled, tmp_path / "golden" / "trace")
+    assert first_difference(climb({"own": golden}, {"own": found})).name == "loss"
+
+
+def test_a_child_that_calls_a_network_is_not_taken_for_its_parent(tmp_path):
+    child = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import torch; torch.nn.Linear(2, 2)(torch.ones(1, 2))'], check=True)\n"
+    program = rewritten(
+        ("    test_loss, accuracy", "    " + child.replace("\n", "; ").rstrip("; ") + "\n    test_loss, accuracy")
+    )
+    golden = trace_program(tmp_path / "golden", program)
+    assert golden.index["steps"] == 20 and {p.name for p in (tmp_path / "golden" / "trace").iterdir()} >= {"train"}
+    assert not (tmp_path / "golden" / "trace" / "train-2").exists()

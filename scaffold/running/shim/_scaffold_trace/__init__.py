@@ -53,12 +53,23 @@ def patch_torch(torch):
 
         _running["mode"] = widen(torch)
     masks = Masks(torch, _spec["flip"])
-    tracer = Tracer(torch, _spec, store, golden, masks, _end)
+    tracer = Tracer(torch, _spec, store, golden, masks, _end, _claim)
     _running["tracer"] = tracer
     masks.patch()
     patch(torch, tracer)
     if "_scaffold_streams" in sys.modules:
         sys.modules["_scaffold_streams"].observers.append(tracer.noted_draw)
+
+
+def _claim():
+    """Whether this is the first process of its command that calls a network: others are not traced."""
+    try:
+        os.close(os.open(os.path.join(_spec["out"], _running["step"] + ".claim"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _finish(how):

@@ -65,6 +65,8 @@ class Functions:
         try:
             if event == "call":
                 number = self.counts[name] = self.counts.get(name, -1) + 1
+                if number == MOST_CALLS:
+                    self.store.say("functions", "%s: its first %d calls are compared" % (name, MOST_CALLS))
                 if number < MOST_CALLS:
                     self.open[id(frame)] = number
                     self.keep(name, number, "input", dict(frame.f_locals))

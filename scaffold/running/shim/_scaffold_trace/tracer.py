@@ -34,13 +34,14 @@ MOST_EVALUATED = 64
 class Tracer:
     """All that one process knows of its program."""
 
-    def __init__(self, torch, spec, store, golden, masks, end):
+    def __init__(self, torch, spec, store, golden, masks, end, claim):
         self.torch = torch
         self.spec = spec
         self.store = store
         self.golden = golden
         self.masks = masks
         self.end = end
+        self.claim = claim
         self.answers = Answers(torch, self.fact)
         self.is_wide = spec["dtype"] == "float64"
         self.is_replay = spec["replay"]
@@ -113,6 +114,9 @@ class Tracer:
         """The network that this module is; None for one without parameters, such as a loss."""
         found = self.networks.get(id(module))
         if found is None and next(module.parameters(), None) is not None:
+            if not self.networks and not self.claim():
+                self.is_busy = True  # another process of this command is the one that is traced
+                return None
             name = "model" if not self.networks else "model%d" % (len(self.networks) + 1)
             listed = self.golden.index["networks"] if self.golden else []
             golden = next((about for about in listed if about["name"] == name), None)
@@ -236,7 +240,8 @@ class Tracer:
                     if array is not None:
                         self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
             else:
-                self.store.follow("moved", network.probe())  # the effect of the learning rate, whoever applies it
+                # The effect of the learning rate, whoever applies it.
+                self.store.follow("moved." + network.name, [k] + network.probe())
 
     def follow_batch(self, kind, network, inputs):
         """Marks of each example that a network gets, and how many there are."""
@@ -401,7 +406,7 @@ class Tracer:
         if self.is_replay:
             self.store.follow("loss", float(first.detach().double().sum()))
             original(tensors, *args, **kwargs)
-        elif self.in_burst:
+        elif self.arrived < k:  # no call of this step was one in training
             self.store.index.setdefault("trained_in_evaluation", k)
             self.skim_gradients(k)
         elif self.fed_now:
@@ -519,7 +524,7 @@ class Tracer:
     def noted_targets(self, target):
         """Targets that reach one of torch's own losses, example by example."""
         if self.networks and self.outer is None and not self.is_replay and self.answers.is_tensor(target):
-            kind = "evaluation" if self.in_burst else "train"
+            kind = "evaluation" if self.in_burst and self.arrived < self.step else "train"
             marks = row_marks(to_array(target).astype(np.float64)) if target.dim() else np.zeros(1)
             self.store.follow(kind + ".targets", marks)
             self.store.follow(kind + ".targets.count", [self.step, len(marks)])
