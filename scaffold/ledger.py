@@ -237,6 +237,8 @@ def _page_of_rungs(rungs: list[Rung]) -> list[str]:
         return []
     rows = [f"| {rung.name} | {RUNGS[rung.name]} | {rung.compared} | {rung.word.value} |" for rung in rungs]
     lines = ["", "| rung | what | compared | verdict |", "|---|---|---|---|", *rows]
+    left_out = {text: rung.name for rung in rungs for text in rung.left_out}
+    lines += ["", *(f"- left out of {name}: {text}" for text, name in left_out.items())] if left_out else []
     shown = next((rung for rung in rungs if rung.along), None)
     if shown:
         lines += ["", f"Error along the network ({shown.name}), in powers of ten; | is what is allowed:", "", "```"]

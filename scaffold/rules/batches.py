@@ -144,7 +144,10 @@ def evaluates_others(golden: Trace, found: Trace) -> str | None:
     if name not in golden.arrays or name not in found.arrays:
         return None
     lengths = [len(trace.arrays[name]) // max(int(trace.index["bursts"]), 1) for trace in (golden, found)]
-    if golden.index["bursts"] == found.index["bursts"] and lengths[0] != lengths[1]:
+    is_cut = any(
+        "is followed over its first" in note["text"] for trace in (golden, found) for note in trace.index["said"]
+    )
+    if golden.index["bursts"] == found.index["bursts"] and lengths[0] != lengths[1] and not is_cut:
         return f"{lengths[1]} examples are evaluated instead of {lengths[0]}"
     if not _same_set(golden, found, name):
         return "the evaluated examples have other labels"
