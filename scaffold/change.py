@@ -19,7 +19,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
-from scaffold.records.tweak import ChangeEvidence, Kind, Part, Side, Tweak
+from scaffold.records.tweak import ChangeEvidence, Part, Side, Tweak
 from scaffold.repository import Repository
 from scaffold.rules import change as rule_of_changes
 from scaffold.rules.change import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
@@ -218,7 +218,7 @@ def judge_pairs(
         pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = (), remarks: Sequence[str] = ()
     ) -> ChangeJudgement:
         return judge_change(
-            judged_kind(tweak), rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
+            tweak.kind_of_pairs, rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
             remarks=remarks,
         )  # fmt: skip
 
@@ -362,11 +362,6 @@ def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
     }
     sides = (side_of(before, old, []), side_of(after, plan, runs))
     return write_judged(work, parts, [metric], sides, (plan,), judgement, gates=kept)
-
-
-def judged_kind(tweak: Tweak) -> Kind:
-    """By which kind's rule pairs are judged: a rewrite must change nothing."""
-    return "neutral" if tweak.kind == "rewrite" else tweak.kind
 
 
 def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:

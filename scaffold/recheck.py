@@ -80,6 +80,6 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         pairs = (metric, pair(before, full.runs))
         more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
     return judge_change(
-        "neutral" if rungs else evidence.tweak.kind, rule, evidence.metrics, pair(before, after),
+        evidence.tweak.kind_of_pairs, rule, evidence.metrics, pair(before, after),
         deterministic=len(before) == 1, device=evidence.device, more=more,
     )  # fmt: skip

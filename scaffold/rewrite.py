@@ -77,20 +77,16 @@ def start_rewrite(
     rule = rule_of(project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics])
     path, defined = _own_file(own)
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
-    early = defined_parts(project.reference if made_src else project.system_source.tree)
-    known = [*early, *stage_parts()]
+    tree = project.reference if made_src else project.system_source.tree
+    known = [*defined_parts(tree), *stage_parts()]
     if (not wanted.startswith("model") and "." not in wanted) or any(part.name == wanted for part in known):
-        part = find_part(wanted, known)
-        if path:
-            replace_part(project.reference if made_src else project.system_source.tree, part, path,
-                         defined or part.name.rpartition(".")[2])  # fmt: skip
+        _replaced(tree, find_part(wanted, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
     before = state_of_commit(project, before_commit)
     golden, weights = _golden(project, recipe, before, watcher, options)
-    tree = project.system_source.tree
-    static = [*defined_parts(tree), *stage_parts()]
-    part = find_part(wanted, [*static, *module_parts(modules_of(golden.traces["own"]))])
-    texts = replace_part(tree, part, path, defined or part.name.rpartition(".")[2]) if path else {}
+    tree = project.system_source.tree  # the recipe's patches are in it
+    part = find_part(wanted, [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))])
+    texts = _replaced(tree, part, path, defined)
     tweak = Tweak(
         name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
         rule=rule, part=part.name, golden=golden.record, weights=weights,
@@ -98,7 +94,7 @@ def start_rewrite(
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
     carried = open_tweak(project, repository, tweak, files)
     for relative, text in texts.items():
-        write_text(project.system_source.tree / relative, text)
+        write_text(tree / relative, text)
     return Opened(
         tweak=tweak, part=part, made_src=made_src, replaced=tuple(f"src/{relative}" for relative in texts),
         carried=carried, left_out=golden.about.left_out,
@@ -113,6 +109,11 @@ def _own_file(own: str | None) -> tuple[Path | None, str]:
     if not path.is_file():
         raise UsageError(f"--with {text}: there is no such file")
     return path, defined
+
+
+def _replaced(tree: Path, part: Part, own: Path | None, defined: str) -> dict[str, str]:
+    """Texts of the files that change when a part comes from a file of one's own; none without one."""
+    return replace_part(tree, part, own, defined or part.name.rpartition(".")[2]) if own else {}
 
 
 def _golden(

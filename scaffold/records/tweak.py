@@ -87,6 +87,11 @@ class Tweak(Record):
         return "rewrite" if self.kind == "rewrite" else "tweak"
 
     @property
+    def kind_of_pairs(self) -> TweakKind:
+        """By which kind's rule its pairs of runs are judged: a rewrite must change nothing."""
+        return "neutral" if self.kind == "rewrite" else self.kind
+
+    @property
     def milestone(self) -> str:
         """Its milestone's id, and the name of its evidence."""
         return f"{self.phase}-{self.name}"
