@@ -33,10 +33,10 @@ from typing import Any
 
 import yaml
 
+from scaffold.construction import Rewritten, climb
 from scaffold.environment import prepare_environment
 from scaffold.golden import Golden, record_golden
 from scaffold.inputs import inputs_of
-from scaffold.parity import climb
 from scaffold.project import Project, Source, load_yaml
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import RunRecord
@@ -52,7 +52,16 @@ from scaffold.sandbox import NO_SANDBOX
 
 FAULTS = Path(__file__).with_name("faults")
 RECORDS = Path(__file__).with_name("records") / "faults.json"
-REFERENCES = ("digits_cnn", "tiny_transformer", "table_mlp")
+REFERENCES = (
+    "digits_cnn",
+    "tiny_transformer",
+    "table_mlp",
+    "points_gan",
+    "averaged_cnn",
+    "digits_vae",
+    "checkpointed_critic",
+    "numpy_regression",
+)
 FILES = {"before": "variants.yaml", "after": "variants_after.yaml"}
 CALIBRATION = range(1000, 1012)
 SEEDS = range(2)
@@ -140,15 +149,21 @@ def record_reference(work: Path, reference: str, seeds: range) -> dict[str, Any]
     start_up = start_up_seconds(plan, text)
     before = child_seconds()
     golden = record_golden(project, plan, None, "0" * 40, Silent())
-    golden_cost = child_seconds() - before - 3 * start_up
+    golden_cost = child_seconds() - before - _starts(golden, True) * start_up
     before = child_seconds()
     runs = run_metrics(plan, seeds)
     run_cost = (child_seconds() - before) / len(seeds) - start_up
     size = sum(path.stat().st_size for path in golden.folder.rglob("*") if path.is_file())
     return {
-        "golden": str(golden.folder), "start_up_s": start_up, "run_s": run_cost,
+        "golden": str(golden.folder), "start_up_s": start_up, "starts": _starts(golden, False), "run_s": run_cost,
         "golden_runs": golden_cost / run_cost, "golden_bytes": size, "calibration": runs,
     }  # fmt: skip
+
+
+def _starts(golden: Golden, is_recording: bool) -> int:
+    """How often a program is started to record its golden trace, or to compare another one with it."""
+    kinds = len(golden.about.kinds)
+    return (1 if golden.about.functions else 2) + kinds + (kinds - 1) if is_recording else kinds
 
 
 def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,8 +174,8 @@ def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any
     project, plan = make_ready(folder, variant["reference"], source_of(variant))
     golden: Golden = read_golden(Path(known["golden"]))
     before = child_seconds()
-    rungs = climb(project, golden, plan, None, variant.get("weights", {}), Silent())
-    cost = (child_seconds() - before - 2 * known["start_up_s"]) / known["run_s"]
+    rungs = climb(project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent())
+    cost = (child_seconds() - before - known["starts"] * known["start_up_s"]) / known["run_s"]
     shutil.rmtree(folder)
     return {
         **{key: variant.get(key) for key in ("reference", "written", "name", "kind", "area")},

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from scaffold.errors import RunError
-from scaffold.golden import Golden, Mode, Traces, traced
+from scaffold.golden import Asked, Golden, Mode, Traces, traced
 from scaffold.project import Project, only_one, remove
 from scaffold.records.judgement import Word
 from scaffold.rules.ladder import climb_steps
@@ -15,34 +14,49 @@ from scaffold.running.plan import Plan
 from scaffold.running.slots import Watcher
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What a rewrite replaces, and what it says of its own code.
+
+    Attributes:
+        part: as `scaffold rewrite start` was given it; empty where nothing in particular is replaced.
+        becomes: what the part's function is called in `src/`, if otherwise.
+        weights: what its tensors are made of.
+    """
+
+    part: str = ""
+    becomes: str = ""
+    weights: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+
 def climb(
-    project: Project, golden: Golden, plan: Plan, smoke: Plan | None, weights: Mapping[str, str | Sequence[str]],
-    watcher: Watcher,
-) -> tuple[Rung, ...]:  # fmt: skip
+    project: Project, golden: Golden, plan: Plan, smoke: Plan | None, rewritten: Rewritten, watcher: Watcher
+) -> tuple[Rung, ...]:
     """Trace a program, fed with the golden trace's values, and compare.
 
     Raises:
         UsageError: the declared `weights` are broken.
         RunError: the program failed.
     """
-    terms = parse_weights(weights)
-    work = _Climb(project, golden, plan, smoke, terms, watcher)
+    terms = parse_weights(rewritten.weights)
+    renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
+    work = _Climb(project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), watcher)
     reference = golden.traces
     with only_one(project):
         found = work.all_traces(flip=False)
-        rungs = _compared(reference, found, plan.title)
+        rungs = _compared(reference, found, plan.title, rewritten.part)
         if _draws_otherwise(rungs, found):
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
-            mirrored = _compared(reference, work.all_traces(flip=True), plan.title)
+            mirrored = _compared(reference, work.all_traces(flip=True), plan.title, rewritten.part)
             rungs = min(rungs, mirrored, key=lambda some: sum(rung.word is Word.DIFFERS for rung in some))
     failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
     return tuple(replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung for rung in rungs)
 
 
-def _compared(reference: Traces, found: Traces, title: str) -> tuple[Rung, ...]:
+def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[Rung, ...]:
     """All rungs; a program can write into its own trace, so that anything may stand there."""
     try:
-        return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found))
+        return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found, part))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
             f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}: {error}",
@@ -58,49 +72,58 @@ def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:
     return any(values is not None and (values[:, 2] < 0).any() for values in masks)
 
 
-_NETWORKS = Mode()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Climb:
     """What all traces of one comparison share."""
 
     project: Project
     golden: Golden
     plan: Plan
-    smoke: Plan | None
-    terms: Mapping[str, Any]
+    short: Plan
+    asked: Asked
     watcher: Watcher
+    mode: Mode = field(default_factory=Mode)
     failed: dict[str, str] = field(default_factory=dict)
 
     def all_traces(self, *, flip: bool) -> Traces:
         """Of each kind that the golden trace has; what fails beside the program's own dtype is left out."""
         about = self.golden.about
+        self.mode = Mode(functions=about.functions, by_gradient=about.by_gradient, real=about.real,
+                         auxiliary=self.mode.auxiliary)  # fmt: skip
+        self.asked = replace(self.asked, flip=flip)
         self.watcher.said(f"{self.plan.title}: its computation, fed with the golden trace")
         found: dict[str, Mapping[str, Trace]] = {}
-        found["own"] = self.trace("own", self.plan, Mode(functions=about.functions), flip=flip)
+        found["own"] = self.own_trace()
         unmatched = any("unmatched" in trace.index for trace in found["own"].values())
         if "float64" in about.kinds and not unmatched:
             self.watcher.said("the same in float64")
-            self.try_trace(found, "float64", self.plan, flip=flip)
-        if "replay" in about.kinds and self.smoke is not None and not unmatched:
-            self.watcher.said("its smoke command in float64")
-            self.try_trace(found, "replay", self.smoke, flip=flip)
+            self.try_trace(found, "float64", self.plan)
+        if "replay" in about.kinds and not unmatched:
+            self.watcher.said("a short run in float64")
+            self.try_trace(found, "replay", self.short)
         return found
 
-    def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan, *, flip: bool) -> None:
+    def own_trace(self) -> Mapping[str, Trace]:
+        """In the program's own dtype; in another way where its first trace shows that it must be."""
+        found = self.trace("own", self.plan)
+        wanted = self.mode.corrected(found).auxiliary if found else self.mode.auxiliary
+        if wanted != self.mode.auxiliary:
+            self.mode = replace(self.mode, auxiliary=wanted)
+            found = self.trace("own", self.plan)
+        return found
+
+    def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan) -> None:
         try:
-            found[kind] = self.trace(kind, plan, flip=flip)
+            found[kind] = self.trace(kind, plan)
         except RunError as error:
             self.failed[kind] = error.message.splitlines()[-1].strip()
 
-    def trace(self, kind: str, plan: Plan, mode: Mode = _NETWORKS, *, flip: bool) -> Mapping[str, Trace]:
+    def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
         place = self.project.state / "traces" / ".found"
+        asked = replace(self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay")
         try:
             traces, _ = traced(
-                self.project, plan, place, self.golden.folder / kind, self.watcher,
-                dtype="own" if kind == "own" else "float64", replay=kind == "replay", weights=self.terms, flip=flip,
-                mode=mode,
+                self.project, plan, place, self.golden.folder / kind, self.watcher, asked, self.mode
             )  # fmt: skip
         finally:
             remove(place)

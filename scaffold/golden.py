@@ -7,7 +7,7 @@ about.json, then a folder a kind, then one a command, each with index.json and t
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from scaffold.project import Project, only_one, read_record, record_text, remove
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.tweak import GoldenAbout, GoldenTrace, Tweak
 from scaffold.references.folder import list_files
-from scaffold.rules.entries import noise_of
+from scaffold.rules.entries import noise_of, noise_of_series
 from scaffold.rules.rung import Trace
 from scaffold.running.plan import Plan, Tracing
 from scaffold.running.slots import Watcher, run_seeds
@@ -27,6 +27,9 @@ Traces = Mapping[str, Mapping[str, Trace]]
 """Traces by kind, and in each by the name of the command."""
 
 _ABOUT = "about.json"
+
+_ENDED = ("done", "unmatched", "starved", "auxiliary")
+"""How a tracer ends a program itself: there is nothing more to see of it, or it must be traced in another way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class Golden:
         found: dict[str, dict[str, Trace]] = {}
         for kind in self.about.kinds:
             about = self.about
-            metrics = (about.metrics, about.full_metrics) if kind == "own" else ({}, {})
+            metrics = (about.metrics, about.full_metrics) if kind == "own" else (about.replayed_metrics, {})
             found[kind] = {
                 step: Trace(index=index, arrays=arrays, metrics=metrics[0], full_metrics=metrics[1])
                 for step, (index, arrays) in read_traces(self.folder / kind).items()
@@ -64,10 +67,30 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
-    """How a program is traced that is not like most: by its functions, or with training in evaluation mode."""
+    """How a program is traced that is not like most.
+
+    Attributes:
+        functions: by its functions, since it calls no network.
+        by_gradient: it trains in evaluation mode.
+        real: it cannot live with made-up outputs, and is followed as it runs.
+        auxiliary: calls without gradient that belong to training, since other networks train on what they give.
+    """
 
     functions: bool = False
     by_gradient: bool = False
+    real: bool = False
+    auxiliary: tuple[str, ...] = ()
+
+    def corrected(self, traces: Mapping[str, Trace]) -> "Mode":
+        """What a trace asks for besides; the same where it is as it must be."""
+        indexes = [trace.index for trace in traces.values()]
+        more = {name for index in indexes for name in index.get("feeds_training", ())}
+        return Mode(
+            functions=self.functions or not traces,
+            by_gradient=self.by_gradient or any("trained_in_evaluation" in index for index in indexes),
+            real=self.real or any(index.get("starved") for index in indexes),
+            auxiliary=tuple(sorted(more | set(self.auxiliary))),
+        )
 
 
 _USUAL = Mode()
@@ -149,72 +172,167 @@ def _record(
     project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher, aside: Path
 ) -> GoldenAbout:  # fmt: skip
     watcher.said("the golden trace, in the program's own dtype")
-    own, metrics, mode = _record_own(project, plan, aside / "own", watcher)
-    kinds: list[Any] = ["own"]
-    left_out: list[str] = []
-
-    def record(kind: str, which: Plan, *, replay: bool) -> None:
-        try:
-            found, _ = traced(
-                project, which, aside / kind, None, watcher, dtype="float64", replay=replay,
-                mode=mode,
-            )  # fmt: skip
-        except RunError as error:
-            left_out.append(f"{kind}: {error.message.splitlines()[-1].strip()}")
-            return
-        kinds.extend([kind] if found else [])
-
+    recorder = _Recorder(project, plan, smoke or plan, aside, watcher)
+    metrics = recorder.own()
+    mode = recorder.mode
     if not mode.functions:
         watcher.said("the same in float64")
-        record("float64", plan, replay=False)
+        recorder.record("float64", plan, Asked(dtype="float64"))
     watcher.said("the same again, to see by how much it differs from itself")
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
-    again, full_metrics = traced(project, other, aside / "again", aside / "own", watcher, disturb=True, mode=mode)
-    for step, trace in own.items():
-        if step in again:
-            _write_noise(aside / "own" / step, trace, again[step])
-    if smoke is not None and "float64" in kinds:
-        watcher.said("its smoke command in float64")
-        record("replay", smoke, replay=True)
-    for kind in {"again", "float64", "replay"} - set(kinds):
-        remove(aside / kind)
+    full_metrics = recorder.again("own", other, Asked(disturb=True))
+    replayed: Mapping[str, float] = {}
+    if "float64" in recorder.kinds:
+        recorder.again("float64", plan, Asked(dtype="float64", disturb=True))
+        watcher.said("a short run in float64, nothing given but its first weights")
+        seconds = _REPLAY_SECONDS + _REPLAY_SHARE * plan.program.resources.run_time_s
+        asked = Asked(dtype="float64", replay=True, seconds=seconds)
+        replayed = recorder.record("replay", smoke or plan, asked)
+        recorder.again("replay", smoke or plan, replace(asked, disturb=True))
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
-        state=state, kinds=tuple(kinds), metrics=metrics, full_metrics=full_metrics, left_out=tuple(left_out),
+        state=state, kinds=tuple(recorder.kinds), metrics=metrics, full_metrics=full_metrics,
+        replayed_metrics=dict(replayed), left_out=tuple(recorder.left_out),
         packages=tuple(plan.environment.packages), files=files, functions=mode.functions,
-        by_gradient=mode.by_gradient,
+        by_gradient=mode.by_gradient, real=mode.real, auxiliary=mode.auxiliary,
     )  # fmt: skip
 
 
-def _record_own(
-    project: Project, plan: Plan, folder: Path, watcher: Watcher
-) -> tuple[dict[str, Trace], dict[str, float], Mode]:
-    """The trace in the program's own dtype, its metrics, and what about the program asks for another way of tracing."""
-    own, metrics = traced(project, plan, folder, None, watcher)
-    mode = Mode(functions=not own, by_gradient=any("trained_in_evaluation" in trace.index for trace in own.values()))
-    if mode != _USUAL:
-        own, metrics = traced(project, plan, folder, None, watcher, mode=mode)
-    if not own:
-        raise RunError(
-            f"nothing of {plan.title} could be traced: it calls no torch module, and no function of its own files",
-            hint="put what it computes into functions, and call them",
-        )
-    return own, metrics, mode
+_REPLAY_SECONDS = 0.4
+_REPLAY_SHARE = 0.03
+"""Processor time after which a replay ends: so much, and this share of a run of the recipe (docs/performance.md)."""
+
+_MOST_MODES = 4
+"""Runs until a program is traced as it must be: each may show one thing more that it asks for."""
 
 
-def _write_noise(folder: Path, trace: Trace, again: Trace) -> None:
-    """Put beside each tensor by how much the program differs from itself there."""
-    index = dict(trace.index)
-    index["entries"] = noise_of(trace, again)
-    write_json(index, folder / INDEX)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What of a program is traced, and how.
+
+    Attributes:
+        dtype: `own` or `float64`.
+        replay: nothing is given but the first weights.
+        flip: masks are made of mirrored numbers.
+        disturb: inputs are rounded otherwise.
+        seconds: of processor time after which a replay ends.
+        weights: what own tensors are made of.
+        renamed: functions that are called otherwise in the reference.
+        known: by command, the steps that are fed because they are among the last, and the number of evaluations.
+    """
+
+    dtype: str = "own"
+    replay: bool = False
+    flip: bool = False
+    disturb: bool = False
+    seconds: float = 0.0
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """What all traces of one recording share."""
+
+    project: Project
+    plan: Plan
+    short: Plan
+    aside: Path
+    watcher: Watcher
+    mode: Mode = _USUAL
+    kinds: list[Any] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def own(self) -> dict[str, float]:
+        """Record the trace in the program's own dtype, in the way that the program asks for; return its metrics.
+
+        A first run shows how many steps and evaluations there are, so that late ones can be looked at in the second.
+        """
+        place = self.aside / "own"
+        found, metrics = self.surveyed(place)
+        if not self.mode.functions:
+            known = {step: _late_steps(trace) for step, trace in found.items()}
+            _, metrics = traced(self.project, self.plan, place, None, self.watcher, Asked(known=known), self.mode)
+        self.kinds.append("own")
+        return metrics
+
+    def surveyed(self, place: Path) -> tuple[dict[str, Trace], dict[str, float]]:
+        for _ in range(_MOST_MODES):
+            try:
+                found, metrics = traced(self.project, self.plan, place, None, self.watcher, Asked(), self.mode)
+            except RunError as error:
+                if self.mode.real or self.mode.functions:
+                    raise
+                self.mode = replace(self.mode, real=True)
+                reason = error.message.splitlines()[-1].strip()
+                self.left_out.append(f"it fails with made-up outputs, and was followed as it runs: {reason}")
+                continue
+            mode = self.mode.corrected(found)
+            if mode == self.mode:
+                break
+            if mode.real and not self.mode.real:
+                self.left_out.append("it waits for a loss that made-up outputs never give, and was followed as it runs")
+            self.mode = mode
+        if not found:
+            raise RunError(
+                f"nothing of {self.plan.title} could be traced: it calls no torch module, and no function of its own "
+                "files",
+                hint="put what it computes into functions, and call them",
+            )
+        return found, metrics
+
+    def record(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
+        """One more kind; what fails of it is left out."""
+        try:
+            found, metrics = traced(self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode)
+        except RunError as error:
+            self.left_out.append(f"{kind}: {error.message.splitlines()[-1].strip()}")
+            return {}
+        self.kinds.extend([kind] if found else [])
+        return metrics
+
+    def again(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
+        """Put beside each tensor and series by how much the program differs from itself there."""
+        if kind not in self.kinds:
+            return {}
+        place, golden = self.aside / "again", self.aside / kind
+        try:
+            found, metrics = traced(self.project, plan, place, golden, self.watcher, asked, self.mode)
+        except RunError as error:
+            self.left_out.append(f"the noise of {kind}: {error.message.splitlines()[-1].strip()}")
+            return {}
+        finally:
+            remove(place)
+        for step, (index, arrays) in read_traces(golden).items():
+            if step in found:
+                trace = Trace(index=index, arrays=arrays)
+                noisy = {**index, "entries": noise_of(trace, found[step]), "noise": noise_of_series(trace, found[step])}
+                write_json(noisy, golden / step / INDEX)
+        return metrics
+
+
+def _late_steps(trace: Trace) -> dict[str, Any]:
+    """Steps to be fed because something may act late: the last one, and some on the way there."""
+    steps = int(trace.index.get("steps", 0))
+    late = {steps - 1, steps - 2, steps - 1 - steps // 20, steps // 2, steps // 2 + 1, 3 * steps // 4}
+    return {"planned": sorted(step for step in late if step >= 0), "bursts": trace.index.get("bursts", 0)}
 
 
 def traced(
-    project: Project, plan: Plan, destination: Path, golden: Path | None, watcher: Watcher, *, dtype: str = "own",
-    replay: bool = False, weights: Mapping[str, Any] | None = None, flip: bool = False, disturb: bool = False,
+    project: Project, plan: Plan, destination: Path, golden: Path | None, watcher: Watcher, wanted: Asked,
     mode: Mode = _USUAL,
 ) -> tuple[dict[str, Trace], dict[str, float]]:  # fmt: skip
     """Run a program once under the tracer; keep what it recorded in `destination`.
+
+    Args:
+        project: whose program it is.
+        plan: the program made ready to run.
+        destination: a folder a command is written there.
+        golden: the trace whose values are fed; None when that is being made.
+        watcher: is told of the run.
+        wanted: what is traced.
+        mode: how the program must be traced.
 
     Returns:
         traces by command, and the metrics that the program reported of made-up outputs.
@@ -222,10 +340,7 @@ def traced(
     Raises:
         RunError: the program failed before anything was recorded, or by itself.
     """
-    asked = {
-        "dtype": dtype, "replay": replay, "weights": dict(weights or {}), "flip": flip, "disturb": disturb,
-        "by_gradient": mode.by_gradient, "functions": mode.functions,
-    }  # fmt: skip
+    asked = {**asdict(wanted), **asdict(mode)}
     plan = replace(plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.state / "traces")
     records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(watcher))
     record: RunRecord = records[0]
@@ -233,7 +348,7 @@ def traced(
     try:
         found = read_traces(folder / "trace")
         # In float64 a trace ends where all was seen: what comes after it has nothing to work on.
-        is_done = any(index.get("ended") == "done" for index, _ in found.values())
+        is_done = any(index.get("ended") in _ENDED for index, _ in found.values())
         if record.outcome not in (Outcome.COMPLETED, Outcome.NO_METRIC) and not is_done:
             raise RunError(
                 f"{plan.title} did not end well while it was traced\n  {record.outcome.value}: {record.reason}",

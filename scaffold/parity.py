@@ -12,7 +12,7 @@ from scaffold.change import (
     side_of,
     write_judged,
 )
-from scaffold.construction import climb
+from scaffold.construction import Rewritten, climb
 from scaffold.golden import require_golden
 from scaffold.ledger import accepted
 from scaffold.project import Project
@@ -47,8 +47,8 @@ def verify_rewrite(
     golden = require_golden(project, tweak)
     plan, room = work.plan(after, after.system, f"rewrite {tweak.name}")
     smoke = work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)[0] if _has_smoke(after) else None
-    rungs = climb(project, golden, plan, smoke, tweak.weights, watcher)
-    is_equal = refusal_of(rungs) is None
+    rungs = climb(project, golden, plan, smoke, rewritten_of(tweak), watcher)
+    is_equal = refusal_of(rungs, tweak.part) is None
     tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
     if is_equal and tweaked:
         return judge_pairs(work, before, after, {}, rungs)
@@ -61,6 +61,11 @@ def verify_rewrite(
     return _write(work, before, after, plan, rungs, reproduction, runs)
 
 
+def rewritten_of(tweak: Tweak) -> Rewritten:
+    """What a rewrite declares of itself."""
+    return Rewritten(part=tweak.part, becomes=tweak.becomes, weights=tweak.weights)
+
+
 def _has_smoke(state: State) -> bool:
     return state.system.commands.smoke is not None
 
@@ -71,7 +76,8 @@ def _write(
 ) -> ChangeEvidence:  # fmt: skip
     parts = parts_of(work, before, after)
     more = declared_otherwise(work.project, work.tweak)
-    judgement = judge_rewrite(rungs, reproduction, remarks_of(work, parts, (plan,) if runs else ()), more)
+    remarks = remarks_of(work, parts, (plan,) if runs else ())
+    judgement = judge_rewrite(work.tweak.part, rungs, reproduction, remarks, more)
     sides = side_of(before, plan, ()), side_of(after, plan, runs)
     return write_judged(work, parts, after.system.metrics, sides, (plan,), judgement, rungs=rungs)
 
@@ -94,5 +100,5 @@ def check_parity(
         )[0]
 
     return climb(
-        project, golden, plan(False), plan(True) if _has_smoke(state) else None, evidence.tweak.weights, watcher
+        project, golden, plan(False), plan(True) if _has_smoke(state) else None, rewritten_of(evidence.tweak), watcher
     )

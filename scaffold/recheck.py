@@ -62,7 +62,7 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         kept = [finding for finding in findings if finding.question not in ("construction", "declaration")]
         reproduction = Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
         more = [finding for finding in stored.findings if finding.question == "declaration"]
-        return judge_rewrite(rungs, reproduction, stored.remarks, more)
+        return judge_rewrite(evidence.tweak.part, rungs, reproduction, stored.remarks, more)
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
     before, after = evidence.before.runs, evidence.change.runs
     if evidence.tweak.kind == "data":

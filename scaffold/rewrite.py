@@ -87,9 +87,10 @@ def start_rewrite(
     tree = project.system_source.tree  # the recipe's patches are in it
     part = find_part(wanted, [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))])
     texts = _replaced(tree, part, path, defined)
+    becomes = _own_name(part, path, defined)
     tweak = Tweak(
         name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
-        rule=rule, part=part.name, golden=golden.record, weights=weights,
+        rule=rule, part=part.name, becomes=becomes, golden=golden.record, weights=weights,
     )  # fmt: skip
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
     carried = open_tweak(project, repository, tweak, files)
@@ -109,6 +110,14 @@ def _own_file(own: str | None) -> tuple[Path | None, str]:
     if not path.is_file():
         raise UsageError(f"--with {text}: there is no such file")
     return path, defined
+
+
+def _own_name(part: Part, own: Path | None, defined: str) -> str:
+    """What a part's definition is called once it comes from a file of one's own; empty without one."""
+    if own is None:
+        return ""
+    module = (Path(part.file).parent / own.stem).as_posix().removeprefix("./").replace("/", ".")
+    return f"{module}.{defined or part.name.rpartition('.')[2]}"
 
 
 def _replaced(tree: Path, part: Part, own: Path | None, defined: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from scaffold.construction import climb
+from scaffold.construction import Rewritten, climb
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError, Problem, RunError
 from scaffold.golden import read_golden
@@ -85,7 +85,7 @@ def _other_construction(
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
         smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
         try:
-            told = _told_of(climb(project, golden, plan, smoke, {}, watcher))
+            told = _told_of(climb(project, golden, plan, smoke, Rewritten(), watcher))
         except RunError as error:
             told = (
                 f"what the reference computes here could not be compared with what the recipe recorded: {error.message}"

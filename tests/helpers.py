@@ -282,7 +282,8 @@ def trace_program(
     (folder / "train.py").write_text(program)
     spec = {
         "out": str(folder / "trace"), "golden": str(golden) if golden else None, "dtype": dtype, "replay": False,
-        "weights": {}, "flip": False, "by_gradient": False, "disturb": False, "functions": None, **asked,
+        "weights": {}, "flip": False, "by_gradient": False, "disturb": False, "functions": None, "real": False,
+        **asked,
     }  # fmt: skip
     (folder / "spec.json").write_text(json.dumps(spec))
     env = {

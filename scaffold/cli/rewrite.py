@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
-from scaffold.cli.terminal import EXIT_REFUSED, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import EXIT_REFUSED, EXIT_UNDECIDED, paint_for, print_json, run_options, run_watched, width
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
@@ -141,9 +141,10 @@ def check(
     from scaffold.report_parity import format_rungs
     from scaffold.rewrite import recheck_parity
     from scaffold.rules.parity import refusal_of
+    from scaffold.rules.rung import first_difference
 
     project = find_project(Path.cwd())
-    _, rungs = run_watched(
+    evidence, rungs = run_watched(
         load_yaml(System, project.system),
         lambda progress, options: recheck_parity(project, name, progress, options),
         jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
@@ -152,7 +153,9 @@ def check(
         print_json([rung.as_mapping() for rung in rungs])
     else:
         click.echo(format_rungs(rungs, width(), paint_for(sys.stdout)))
-    return EXIT_REFUSED if refusal_of(rungs) else 0
+    if first_difference(rungs) is None and refusal_of(rungs, evidence.tweak.part):
+        return EXIT_UNDECIDED
+    return EXIT_REFUSED if first_difference(rungs) else 0
 
 
 command.add_command(accept_command("rewrite"))

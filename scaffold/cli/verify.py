@@ -107,7 +107,7 @@ def _verify_tweak(
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
     judgement = ChangeJudgement.from_mapping(evidence.judgement)
     _print_change(project, evidence, judgement, as_json, note)
-    if judgement.word is Word.UNDECIDED:
+    if judgement.word in (Word.UNDECIDED, Word.INCONCLUSIVE):
         return EXIT_UNDECIDED
     return EXIT_REFUSED if judgement.refusal else 0
 

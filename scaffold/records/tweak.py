@@ -53,8 +53,13 @@ class GoldenAbout(Record):
     kinds: tuple[Literal["own", "float64", "replay"], ...]
     functions: bool = Field(default=False, description="no network was called: its functions were followed")
     by_gradient: bool = Field(default=False, description="it trains in evaluation mode")
+    real: bool = Field(default=False, description="it cannot live with made-up outputs, and was followed as it runs")
+    auxiliary: tuple[str, ...] = Field(
+        default=(), description="calls without gradient that other networks train on, by network and place"
+    )
     metrics: Mapping[str, float] = Field(description="of made-up outputs, weights that nobody looks at not updated")
     full_metrics: Mapping[str, float] = Field(description="the same with all weights updated")
+    replayed_metrics: Mapping[str, float] = Field(default={}, description="at the end of the short run in float64")
     left_out: tuple[str, ...]
     packages: tuple[str, ...]
     files: Mapping[str, Sha256]
@@ -76,6 +81,7 @@ class Tweak(Record):
     )
 
     part: OneLine = Field(default="", description="kind rewrite: what is replaced")
+    becomes: OneLine = Field(default="", description="kind rewrite: what the part's function is called in src/")
     golden: GoldenTrace | None = Field(default=None, description="kind rewrite: what it is compared with")
     weights: Mapping[str, str | tuple[str, ...]] = Field(
         default={}, description="kind rewrite: what tensors of other names or shapes are made of"

@@ -1,23 +1,44 @@
 """Compares which examples two programs train on and evaluate, in which order and with which values. Pure."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from scaffold.rules.rung import Rung, Trace, differs, equal
+from scaffold.rules.rung import CALLS, PORTIONS, Rung, Trace, differs, equal
 
 _MARK = 1e-5
 """Of marks of examples, relative to the largest: values that were preprocessed in float32."""
 
-_COUNT = "series.train.count"
-"""Step and number of examples of every training call."""
+_REPEATED = 0.5
+"""Share of distinct examples among all that were trained on, up to which they come again in later epochs: half where
+there are two, or where every example is there once with noise of its own and once without."""
+
+_OTHER = 0.9
+"""Share of examples that are new, above which it is their values that differ, not which ones are taken."""
+
+COUNT = "series.train.count"
+"""Step, number of examples and number of the network of every training call."""
 
 EVALUATED = "series.evaluation.count"
-"""Step and number of examples of every call in an evaluation."""
+"""The same of every call in an evaluation."""
+
+TARGETS = "series.train.targets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """What differs between the examples of two programs, from which step on."""
+
+    rung: str
+    text: str
+    step: int
+    structural: str = ""
 
 
 def first_apart(expected: Any, found: Any, relative: float) -> int | None:
-    """Index of the first value, or row of values, that differs beyond rounding; the length where one ends first.
+    """Return the index of the first value, or row of values, that differs beyond rounding.
 
-    Both None, or equal: None.
+    Where one ends first, it is the shared length. Both None, or equal: None.
     """
     import numpy as np
 
@@ -26,141 +47,252 @@ def first_apart(expected: Any, found: Any, relative: float) -> int | None:
     a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(found).astype(np.float64)
     shared = min(len(a), len(b))
     # Each column has a unit of its own: a step counts thousands, a learning rate is 1e-4.
-    scale = np.nanmax(np.abs(a), axis=0, initial=1e-300)
-    same = (np.abs(a[:shared] - b[:shared]) <= relative * scale) | (np.isnan(a[:shared]) & np.isnan(b[:shared]))
+    scale = np.max(np.where(np.isfinite(a), np.abs(a), 0.0), axis=0, initial=1e-300)
+    with np.errstate(invalid="ignore"):
+        same = (a[:shared] == b[:shared]) | (np.abs(a[:shared] - b[:shared]) <= relative * scale)
+    same |= np.isnan(a[:shared]) & np.isnan(b[:shared])
     same = same.reshape(shared, -1).all(axis=1)
     if not same.all():
         return int(np.argmin(same))
     return None if len(a) == len(b) else shared
 
 
-def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
-    """Rungs data and batches: the same examples with the same labels, in the same batches and order.
-
-    Where labels come in another order but are the same ones, it is the order that differs. Where they come in the same
-    order and the inputs differ, it is their values: those of the data if the evaluated ones differ as well, else what
-    is done to a batch.
-
-    Returns:
-        both rungs, and the step from which on batches are others only because an evaluation before drew otherwise: what
-        is made of them cannot be compared from there on.
-    """
-    names = [name for name in golden.arrays if name.startswith("series.train.model")]
-    targets = "series.train.targets" if "series.train.targets" in golden.arrays else names[-1] if names else ""
-    values = sum(len(golden.arrays[name]) for name in names)
-    left_out = [] if targets else ["labels: no loss of torch's own was called with them"]
-    if trains_in_evaluation(golden, found):
-        told = "what was trained in evaluation mode"
-        return equal("data", 0, [told]), equal("batches", 0, [told]), None
-    inputs = [name for name in names if name != targets]
-    missing = [name for name in inputs if name not in found.arrays]
-    data = batches = step = None
-    if missing:
-        data, step = f"{missing[0].removeprefix('series.train.')} is no input of the network any more", 0
-    elif (size := first_shared(golden, found, _COUNT)) is not None:
-        rows = [trace.arrays[_COUNT][size] for trace in (golden, found)]
-        step = int(rows[0][0])
-        batches = f"the batch of step {step + 1} has {int(rows[1][1])} examples instead of {int(rows[0][1])}"
-    elif (rung := _values_apart(golden, found, targets, inputs)) is not None:
-        step = rung[2]
-        data, batches = (rung[1], None) if rung[0] == "data" else (None, rung[1])
-    if step is not None and _evaluation_came_first(golden, found, step):
-        left_out.append(f"batches from step {step + 1} on: the evaluation before drew otherwise, and so do they")
-        return equal("data", values, left_out), equal("batches", values, left_out), step
-    return (
-        differs("data", data, step or 0, compared=values) if data else equal("data", values, left_out),
-        differs("batches", batches, step or 0, compared=values) if batches else equal("batches", values),
-        None,
-    )
-
-
-def _values_apart(golden: Trace, found: Trace, targets: str, inputs: list[str]) -> tuple[str, str, int] | None:
-    """Rung, what differs, and from which step on."""
-    same_number = first_shared(golden, found, f"{targets}.count") is None  # else that is the loss's question
-    order = first_shared(golden, found, targets) if same_number else None
-    moved = [(at, name) for name in inputs if (at := first_shared(golden, found, name)) is not None]
-    if order is not None:
-        step = _step_of(golden, order, f"{targets}.count")
-        if inputs and not moved:
-            return "data", f"example {order + 1} has another label", step
-        if _leaks(found, inputs) > _leaks(golden, inputs):
-            return "data", "evaluated examples are among the training ones", step
-        if _same_set(golden, found, targets) or _same_kinds(golden, found, targets):
-            return "batches", f"examples come in another order, from example {order + 1} on", step
-        return "data", f"other examples, or other labels, from example {order + 1} on", step
-    if not moved:
-        return None
-    at, name = min(moved)
-    step = _step_of(golden, at, _COUNT)
-    if targets not in found.arrays and _same_set(golden, found, name):
-        return "batches", f"examples come in another order, from example {at + 1} on", step
-    evaluated = "series.evaluation." + name.removeprefix("series.train.")
-    is_batch = evaluated in golden.arrays and first_shared(golden, found, evaluated) is None
-    return "batches" if is_batch else "data", f"example {at + 1} has other values", step
-
-
-def _leaks(trace: Trace, inputs: list[str]) -> int:
-    """How many evaluated examples are among the training ones."""
-    import numpy as np
-
-    count = 0
-    for name in inputs:
-        evaluated = trace.arrays.get("series.evaluation." + name.removeprefix("series.train."))
-        if evaluated is not None:
-            count += len(np.intersect1d(trace.arrays[name].round(9), evaluated.round(9)))
-    return count
-
-
-def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
-    """Whether a program trains in evaluation mode that should not: its batches were taken for evaluated ones."""
-    return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
-
-
-def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
-    """Whether evaluated inputs differ before the training batch of a step, or an evaluation came at another time."""
-    counts = golden.arrays.get(EVALUATED)
-    moved = evaluation_moved(golden, found)
-    if moved is not None and counts is not None:
-        return bool(min(counts[moved][0], found.arrays[EVALUATED][moved][0]) <= step)
-    apart = evaluated_apart(golden, found)
-    if counts is None or apart is None:
-        return False
-    import numpy as np
-
-    rows = np.cumsum(counts[:, 1])
-    return bool(counts[min(int(np.searchsorted(rows, apart, side="right")), len(rows) - 1)][0] <= step and step > 0)
-
-
-def evaluated_apart(golden: Trace, found: Trace) -> int | None:
-    """The first evaluated example with other values."""
-    names = [name for name in golden.arrays if name.startswith("series.evaluation.model") and name in found.arrays]
-    apart = [at for name in names if (at := first_shared(golden, found, name)) is not None]
-    return min(apart, default=None)
-
-
-def evaluates_others(golden: Trace, found: Trace) -> str | None:
-    """Whether other examples are evaluated, by their labels."""
-    name = "series.evaluation.targets"
-    if name not in golden.arrays or name not in found.arrays:
-        return None
-    lengths = [len(trace.arrays[name]) // max(int(trace.index["bursts"]), 1) for trace in (golden, found)]
-    is_cut = any(
-        "is followed over its first" in note["text"] for trace in (golden, found) for note in trace.index["said"]
-    )
-    if golden.index["bursts"] == found.index["bursts"] and lengths[0] != lengths[1] and not is_cut:
-        return f"{lengths[1]} examples are evaluated instead of {lengths[0]}"
-    if not _same_set(golden, found, name):
-        return "the evaluated examples have other labels"
-    return None
-
-
 def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK) -> int | None:
-    """Where a series differs, of as many values as both have: how many there are is another rung's question."""
+    """Return where a series differs, of as many values as both have: how many is another rung's question."""
     a, b = golden.arrays.get(name), found.arrays.get(name)
     if a is None or b is None:
         return None
     shared = min(len(a), len(b))
     return first_apart(a[:shared], b[:shared], relative)
+
+
+def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
+    """Compare the rungs data and batches: the same examples with the same labels, in the same batches.
+
+    Steps are compared as sets of examples: in how many calls, and in which order within a step, changes nothing.
+
+    Returns:
+        both rungs, and the step from which on batches are others only because an evaluation before drew otherwise: what
+        is made of them cannot be compared from there on.
+    """
+    names = _inputs(golden)
+    values = sum(len(golden.arrays[name]) for name in names)
+    left_out = [] if TARGETS in golden.arrays else ["labels: no loss of torch's own was called with them"]
+    if trains_in_evaluation(golden, found):
+        text = "what was trained in evaluation mode"
+        return equal("data", 0, [text]), equal("batches", 0, [text]), None
+    apart = _apart(golden, found, names)
+    if apart is None:
+        return equal("data", values, left_out), equal("batches", values), None
+    if _evaluation_came_first(golden, found, apart.step):
+        left_out.append(f"batches from step {apart.step + 1} on: the evaluation before drew otherwise, and so do they")
+        return equal("data", values, left_out), equal("batches", values, left_out), apart.step
+    rung = differs(apart.rung, apart.text, apart.step, compared=values, structural=apart.structural)
+    if apart.rung == "data":
+        return rung, equal("batches", values), None
+    return equal("data", values, left_out), rung, None
+
+
+def _inputs(trace: Trace) -> list[str]:
+    return [name for name in trace.arrays if name.startswith("series.train.model")]
+
+
+def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+    """Find the first step whose examples differ, and why."""
+    apart: list[tuple[int, int, str]] = []
+    for order, name in enumerate(names):
+        if name not in found.arrays:
+            if _network_number(name) > len(found.index["networks"]):
+                continue  # the whole network is gone, which is another rung's question
+            text = f"{name.removeprefix('series.train.')} is no input of the network any more"
+            return Apart(rung="data", text=text, step=0)
+        step = _first_step_apart(golden, found, name)
+        if step is not None:
+            apart.append((step, order, name))
+    if apart:
+        step, _, name = min(apart)
+        return _explained(golden, found, name, step)
+    return _labels_apart(golden, found, names)
+
+
+def _network_number(name: str) -> int:
+    digits = name.removeprefix("series.train.model").partition("[")[0]
+    return int(digits) if digits.isdigit() else 1
+
+
+def _steps(trace: Trace, name: str) -> dict[int, Any]:
+    """Return the marks of all examples of a network's input in each step; of a series that was cut, of whole ones."""
+    import numpy as np
+
+    if COUNT not in trace.arrays:
+        return {}
+    counts = trace.arrays[COUNT]
+    number = _network_number(name)
+    mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
+    marks, begin = trace.arrays[name], 0
+    found: dict[int, list[Any]] = {}
+    rows = mine[:, 1].astype(int)
+    if rows.sum() != len(marks):  # an input that not every call has, or a series that was cut
+        whole = int(np.searchsorted(np.cumsum(rows), len(marks), side="right"))
+        mine = mine[mine[:, 0] < mine[min(whole, len(mine) - 1), 0]]
+        rows = mine[:, 1].astype(int)
+    for step, count in zip(mine[:, 0].astype(int), rows, strict=False):
+        found.setdefault(int(step), []).append(marks[begin : begin + count])
+        begin += count
+    return {step: np.concatenate(parts) for step, parts in found.items()}
+
+
+def _is_cut(trace: Trace, name: str) -> bool:
+    text = f"{name.removeprefix('series.')} is followed over its first"
+    return any(note["text"].startswith(text) for note in trace.index["said"])
+
+
+def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
+    """Return the first step whose examples are not the same set."""
+    import numpy as np
+
+    expected, actual = _steps(golden, name), _steps(found, name)
+    limit = max(expected, default=-1)
+    if _is_cut(golden, name) or _is_cut(found, name):
+        limit = min(limit, max(actual, default=-1))
+    scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
+    for step in sorted(step for step in set(expected) | set(actual) if step <= limit):
+        a, b = expected.get(step), actual.get(step)
+        if (a is None or b is None) and golden.index["steps"] != found.index["steps"]:
+            return None  # it is called in other steps, since there are others: the budget's question
+        if a is None or b is None or len(a) != len(b):
+            return step
+        if not _close(a, b, scale) and not _close(np.sort(a), np.sort(b), scale):
+            return step
+    return None
+
+
+def _close(a: Any, b: Any, scale: float) -> bool:
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        return bool(((a == b) | (np.abs(a - b) <= _MARK * scale) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+    """Say why the examples of a step differ: the values before which ones, which ones before how many, then order."""
+    import numpy as np
+
+    a, b = _steps(golden, name).get(step), _steps(found, name).get(step)
+    is_count = a is None or b is None or len(a) != len(b)
+    expected, actual = golden.arrays[name], found.arrays[name]
+    distinct = np.unique(expected.round(9))
+    is_repeated = len(distinct) <= _REPEATED * len(expected)
+    evaluated = "series.evaluation." + name.removeprefix("series.train.")
+    if is_repeated:
+        missing, new = _without(distinct, actual), _without(np.unique(actual.round(9)), distinct)
+        tested = golden.arrays.get(evaluated)
+        if len(new):
+            leaked = len(np.intersect1d(new, tested.round(9))) if tested is not None else 0
+            if leaked:
+                text = f"{leaked} examples that the reference evaluates are among the training ones"
+                return Apart(rung="data", text=text, step=step)
+            if len(new) >= _OTHER * len(np.unique(actual.round(9))):
+                return _other_values(golden, found, name, step)
+            text = f"{len(new)} training examples are not the reference's, {len(missing)} of its are not there"
+            return Apart(rung="data", text=text, step=step)
+        largest = max((len(rows) for rows in _steps(golden, name).values()), default=0)
+        if len(missing) >= max(largest, 1) or (len(missing) and not is_count):
+            text = f"{len(missing)} of the reference's {len(distinct)} training examples are never trained on"
+            return Apart(rung="data", text=text, step=step)
+    elif not is_count:
+        return _other_values(golden, found, name, step)
+    if is_count:
+        numbers = [0 if rows is None else len(rows) for rows in (b, a)]
+        text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
+        return Apart(rung="batches", text=text, step=step, structural=_kind_of_count(golden, found, name))
+    return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
+
+
+def _kind_of_count(golden: Trace, found: Trace, name: str) -> str:
+    """Return whether two programs differ in how often they call a network, or in how many examples a call has."""
+    number = _network_number(name)
+    sizes = [
+        {int(rows) for _, rows, of in trace.arrays[COUNT] if of == number}
+        if trace.arrays[COUNT].shape[1] > 2
+        else set()
+        for trace in (golden, found)
+    ]
+    return CALLS if sizes[0] == sizes[1] and sizes[0] else PORTIONS
+
+
+def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+    """Say that an example has other values: of the data if the evaluated ones differ as well, else of a batch."""
+    at = first_shared(golden, found, name) or 0
+    evaluated = "series.evaluation." + name.removeprefix("series.train.")
+    is_batch = evaluated in golden.arrays and first_shared(golden, found, evaluated) is None
+    if is_batch and _same_set(golden, found, name):
+        return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
+    return Apart(rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step)
+
+
+def _without(values: Any, others: Any) -> Any:
+    """Return the values that none of the others is equal to, but for rounding."""
+    import numpy as np
+
+    if not len(others):
+        return values
+    ordered = np.sort(np.asarray(others, dtype=np.float64))
+    scale = float(np.abs(ordered[np.isfinite(ordered)]).max(initial=1e-300))
+    places = np.searchsorted(ordered, values)
+    near = np.minimum(
+        np.abs(values - ordered[np.clip(places, 0, len(ordered) - 1)]),
+        np.abs(values - ordered[np.clip(places - 1, 0, len(ordered) - 1)]),
+    )
+    return values[near > _MARK * scale]
+
+
+def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+    """Compare labels where the inputs are the same: they are data if each example has one label of its own.
+
+    Targets that one example has several of, or that are the same for all, are what the loss is called with.
+    """
+    import numpy as np
+
+    expected, actual = golden.arrays.get(TARGETS), found.arrays.get(TARGETS)
+    if expected is None or actual is None or len(expected) != len(actual):
+        return None
+    at = first_shared(golden, found, TARGETS)
+    if at is None:
+        return None
+    if first_apart(np.sort(expected), np.sort(actual), _MARK) is None and _ordered_otherwise(golden, found, names):
+        return None  # rows of a step in another order, their labels with them
+    if len(np.unique(expected.round(9))) < 2 or not _is_function(found, names):
+        return None
+    return Apart(rung="data", text=f"example {at + 1} has another label", step=_step_of(golden, at))
+
+
+def _ordered_otherwise(golden: Trace, found: Trace, names: list[str]) -> bool:
+    return any(first_shared(golden, found, name) is not None for name in names)
+
+
+def _is_function(trace: Trace, names: list[str]) -> bool:
+    """Return whether each example has the same label wherever it comes again."""
+    targets = trace.arrays[TARGETS]
+    name = next((name for name in names if name in trace.arrays and len(trace.arrays[name]) == len(targets)), None)
+    if name is None:
+        return False
+    labels: dict[float, float] = {}
+    return all(
+        labels.setdefault(mark, label) == label
+        for mark, label in zip(trace.arrays[name].round(7).tolist(), targets.round(7).tolist(), strict=True)
+    )
+
+
+def _step_of(trace: Trace, target: int) -> int:
+    """Return the step in which the n-th target was."""
+    import numpy as np
+
+    counts = trace.arrays.get(f"{TARGETS}.count", trace.arrays.get(COUNT))
+    if counts is None:
+        return 0
+    ends = np.cumsum(counts[:, 1])
+    return int(counts[min(int(np.searchsorted(ends, target, side="right")), len(counts) - 1)][0])
 
 
 def _same_set(golden: Trace, found: Trace, name: str) -> bool:
@@ -171,26 +303,89 @@ def _same_set(golden: Trace, found: Trace, name: str) -> bool:
     return first_apart(np.sort(a[:shared]), np.sort(b[:shared]), _MARK) is None
 
 
-def _same_kinds(golden: Trace, found: Trace, name: str) -> bool:
-    """Whether the values are those of the reference, though not as often each: another order leaves out others."""
+def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
+    """Return whether a program trains in evaluation mode that should not: its batches were taken for evaluated ones."""
+    return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
+
+
+# --- evaluation ------------------------------------------------------------------------------------------------------
+
+
+def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
+    """Return whether evaluated inputs differ before the training batch of a step, or evaluations come otherwise."""
+    moved = evaluation_moved(golden, found)
+    if moved is not None:
+        return moved <= step
+    apart = evaluated_apart(golden, found)
+    counts = golden.arrays.get(EVALUATED)
+    return counts is not None and apart is not None and apart <= step and step > 0
+
+
+def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
+    """Return what each evaluation had of an input, call by call, by the step that it comes after."""
+    counts = trace.arrays.get(EVALUATED)
+    if counts is None:
+        return {}
+    number = _network_number(name.replace("evaluation", "train")) if name else 0
+    mine = counts if not name or counts.shape[1] < 3 else counts[counts[:, 2] == number]
+    marks, begin = trace.arrays.get(name), 0
+    found: dict[int, list[Any]] = {}
+    for step, rows in mine[:, :2].astype(int):
+        found.setdefault(int(step), []).append(None if marks is None else marks[begin : begin + rows])
+        begin += rows
+    return found
+
+
+def evaluated_apart(golden: Trace, found: Trace) -> int | None:
+    """Return the step after which an evaluation has other examples, in whatever order and portions."""
     import numpy as np
 
-    a, b = np.unique(golden.arrays[name].round(9)), np.unique(found.arrays[name].round(9))
-    return len(a) <= 1000 and len(a) == len(b) and first_apart(a, b, _MARK) is None
+    for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
+        if name not in found.arrays:
+            continue
+        expected, actual = evaluated_steps(golden, name), evaluated_steps(found, name)
+        scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
+        for step in sorted(set(expected) & set(actual)):
+            a, b = np.sort(np.concatenate(expected[step])), np.sort(np.concatenate(actual[step]))
+            shared = min(len(a), len(b))
+            if len(a) == len(b) and not _close(a, b, scale):
+                return step
+            if len(a) != len(b) and (len(_without(a, b)) or len(_without(b, a)) or not shared):
+                return step
+    return None
 
 
-def _step_of(trace: Trace, example: int, count: str) -> int:
-    """The step in whose batch the n-th example, or target, was; `count` is the series of how many each had."""
-    import numpy as np
-
-    counts = trace.arrays[count if count in trace.arrays else _COUNT]
-    ends = np.cumsum(counts[:, 1])
-    return int(counts[min(int(np.searchsorted(ends, example, side="right")), len(counts) - 1)][0])
+def evaluates_others(golden: Trace, found: Trace) -> str | None:
+    """Say whether other examples are evaluated, by their labels; None if not."""
+    name = "series.evaluation.targets"
+    if name not in golden.arrays or name not in found.arrays:
+        return None
+    lengths = [len(trace.arrays[name]) // max(int(trace.index["bursts"]), 1) for trace in (golden, found)]
+    is_cut = any(
+        "is followed over its first" in note["text"] for trace in (golden, found) for note in trace.index["said"]
+    )
+    if golden.index["bursts"] == found.index["bursts"] and lengths[0] != lengths[1] and not is_cut:
+        return f"{lengths[1]} examples are evaluated instead of {lengths[0]}"
+    if lengths[0] == lengths[1] and not _same_set(golden, found, name):
+        return "the evaluated examples have other labels"
+    return None
 
 
 def evaluation_moved(golden: Trace, found: Trace) -> int | None:
-    """The first call of an evaluation that comes after another step."""
-    counts = [trace.arrays.get(EVALUATED) for trace in (golden, found)]
-    if counts[0] is None or counts[1] is None or len(counts[0]) != len(counts[1]):
-        return None
-    return first_apart(counts[0][:, 0], counts[1][:, 0], 0.0)
+    """Return the first step after which only one of two programs evaluates."""
+    steps = [set(evaluated_steps(trace)) for trace in (golden, found)]
+    apart = steps[0] ^ steps[1]
+    return min(apart) if apart and all(steps) else None
+
+
+def evaluated_outputs(trace: Trace, name: str) -> Iterator[tuple[float, float]]:
+    """Yield mark and output of each example of the first evaluation, ordered by the marks."""
+    import numpy as np
+
+    examples = trace.arrays.get("series.evaluation.examples." + name.partition("[")[0])
+    outputs = trace.arrays["series.evaluation.outputs." + name]
+    if examples is None or len(examples) != len(outputs):
+        yield from enumerate(outputs)
+        return
+    for at in np.argsort(examples, kind="stable"):
+        yield float(examples[at]), float(outputs[at])

@@ -44,21 +44,43 @@ _LATE = 10
 """From this step on a difference was not there at first."""
 
 
-def usual_causes(rung: Rung, kind: str) -> tuple[str, ...]:
+_MOST = 2
+"""Causes that are told: a longer list is no help."""
+
+_NEEDS = {
+    "attention": ("attention", "transformer", "attn"), "a mask off by one": ("attention", "transformer", "attn"),
+    "order of norm": ("norm",), "eps, or the axis of a normalisation": ("norm",), "norms and biases": ("norm",),
+    "batch statistics": ("batchnorm",), "running statistics": ("batchnorm",), "dropout is on": ("dropout",),
+    "masks that scale": ("dropout",), "dropout": ("dropout",), "tied weights": ("embedding",),
+    "padding that counts": ("embedding", "lstm", "gru", "rnn"), "windows off by one": ("embedding",),
+}  # fmt: skip
+"""What a network must have, in the name of a class, for a cause to fit."""
+
+
+def _fits(cause: str, classes: frozenset[str]) -> bool:
+    """Whether a cause can be: what it speaks of is there."""
+    names = " ".join(classes).lower()
+    needs = [kinds for words, kinds in _NEEDS.items() if words in cause]
+    return not names or all(any(kind in names for kind in kinds) for kinds in needs)
+
+
+def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Likeliest first.
 
     Args:
         rung: where it differs.
         kind: class of the module at the address, if it is one.
+        classes: of all modules of the reference's networks.
     """
     step = rung.address.step if rung.address else 0
     gap = rung.address.gap if rung.address else None
     found = [text for holds, text in _by_what_was_seen(rung, kind, step) if holds]
     if gap is not None and gap.dtypes:
-        found.insert(0, "a cast: autocast, half(), or an input of another type")
+        found.insert(0, f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a cast")
     if gap is not None and gap.ratio is not None and gap.ratio > 0 and rung.name in _FACTORS:
         found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[rung.name]}")
-    return tuple(dict.fromkeys([*found, *_BY_RUNG.get(rung.name, ())]))[:4]
+    usual = [cause for cause in _BY_RUNG.get(rung.name, ()) if _fits(cause, classes)]
+    return tuple(dict.fromkeys([*found, *usual]))[:_MOST]
 
 
 _FACTORS = {

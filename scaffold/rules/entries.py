@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaffold.records.judgement import Word
-from scaffold.rules.rung import Address, Rung, Trace, differs, equal
+from scaffold.rules.rung import PORTIONS, Address, Rung, Trace
 from scaffold.rules.tensors import NOISE, Gap, compare
 
 Entry = Mapping[str, Any]
@@ -21,7 +21,16 @@ _UNSTEADY = 0.1
 _MOST_NAMED = 6
 """Modules that are named; there may be hundreds."""
 
+_NOISY = ("series.loss", "series.weights.", "series.later.", "series.moved.")
+"""Series that rounding moves."""
+
 _FORWARD = ("forward_eval", "forward_train")
+
+_DRAWN = ("forward_train", "buffers", "gradients", "optimiser", "loop")
+"""Rungs that follow from what is drawn inside a network in training."""
+
+_PORTIONED = ("forward_eval", "forward_train", "loss", "buffers")
+"""Rungs whose tensors are those of calls: another number of calls is no other computation by itself."""
 
 
 @dataclass(slots=True)
@@ -92,7 +101,15 @@ def _missing(name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int
     answer = Found()
     last_step = max((entry["step"] for entry in theirs.values()), default=-1)
     gone = [entry for entry in outputs if key_of(entry) not in theirs]
-    must_be = [e for e in gone if not _is_inner(name, e) and e["step"] <= last_step and name != "evaluation"]
+    # A gradient that does not arrive at an output is missing at the parameters behind it, and counts there.
+    must_be = [
+        e
+        for e in gone
+        if not _is_inner(name, e)
+        and e["step"] <= last_step
+        and name != "evaluation"
+        and e["what"] != "gradient at the outputs"
+    ]
     if must_be:
         answer.first = must_be[0], Gap(error=float("inf"), allowed=0.0)
         answer.worst = float("inf")
@@ -152,7 +169,7 @@ def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_o
     for dtype, golden, found in pairs:
         said = [n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name]
         one = compare_entries(name, golden, found)
-        random = _other_draws(golden, found) if name == "forward_train" and one.first is not None else None
+        random = _other_draws(golden, found) if name in _DRAWN and one.first is not None else None
         answer = replace(
             answer, compared=answer.compared + one.compared, worst=max(answer.worst, one.worst),
             left_out=tuple(dict.fromkeys([*answer.left_out, *said, *one.left_out, *([random] if random else [])])),
@@ -166,10 +183,20 @@ def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_o
                 module=entry["module"], call=entry["call"], step=entry["step"], what=entry["what"], dtype=dtype, gap=gap
             )
             along = tuple(one.along.items())
-            answer = replace(answer, word=Word.DIFFERS, reason=told(entry, gap), address=address, along=along)
+            answer = replace(
+                answer, word=Word.DIFFERS, reason=told(entry, gap), address=address, along=along,
+                structural=PORTIONS if name in _PORTIONED and _is_portion(gap) else "",
+            )  # fmt: skip
         elif answer.reason == "not seen" and one.compared:
             answer = replace(answer, word=Word.EQUAL, reason="")
     return answer
+
+
+def _is_portion(gap: Gap) -> bool:
+    """Whether a tensor is not there, or is one of more or fewer examples."""
+    if gap.shapes is not None:
+        return gap.shapes[0][1:] == gap.shapes[1][1:] and len(gap.shapes[0]) == len(gap.shapes[1]) > 0
+    return gap.allowed == 0.0 and gap.error == float("inf") and gap.dtypes is None
 
 
 def _other_draws(golden: Trace, found: Trace) -> str | None:
@@ -200,40 +227,6 @@ def told(entry: Entry, gap: Gap) -> str:
     return text
 
 
-def compare_functions(golden: Trace, found: Trace | None) -> Rung:
-    """The first function whose inputs are equal and whose outputs are not; else one that gets other inputs."""
-    if found is None:
-        return differs("functions", "no function of the reference's was called")
-    theirs = {key_of(entry): entry for entry in found.index["entries"]}
-    answer = Found()
-    other_inputs: dict[tuple[str, int], tuple[Entry, Gap]] = {}
-    for entry in golden.index["entries"]:
-        call = entry["module"], entry["call"]
-        other = theirs.get(key_of(entry))
-        if other is None:
-            answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
-            continue
-        gap = compare(entry, other, (golden.arrays, found.arrays), noise=entry.get("noise", 0.0))
-        if entry["what"].startswith("input"):
-            if not gap.is_equal:
-                other_inputs.setdefault(call, (entry, gap))
-            continue
-        answer.compared += 1
-        if call not in other_inputs:
-            answer.worst = max(answer.worst, gap.excess)
-            if not gap.is_equal:
-                answer.first = (entry, gap)
-                break
-    answer.first = answer.first or next(iter(other_inputs.values()), None)
-    said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
-    rung = equal("functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst)
-    if answer.first is None:
-        return rung
-    entry, gap = answer.first
-    address = Address(module=entry["module"], call=entry["call"], what=entry["what"], dtype=entry["dtype"], gap=gap)
-    return replace(rung, word=Word.DIFFERS, reason=told(entry, gap), address=address)
-
-
 def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
     """The entries of a trace, each with its noise: how far one of the same program differed, where that is finite.
 
@@ -252,3 +245,20 @@ def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
         noise = relative.get((entry["rung"], entry["module"], entry["what"]), 0.0) * entry["largest"]
         entries.append({**entry, **({"noise": noise} if noise else {})})
     return entries
+
+
+def noise_of_series(trace: Trace, again: Trace) -> dict[str, float]:
+    """The largest difference of losses and weights of one program from itself, relative to the largest of them."""
+    import numpy as np
+
+    found = {}
+    for name, values in trace.arrays.items():
+        other = again.arrays.get(name)
+        if not name.startswith(_NOISY) or other is None or not len(values):
+            continue
+        shared = min(len(values), len(other))
+        a, b = (np.atleast_1d(one[:shared]).astype(np.float64) for one in (values, other))
+        scale = np.maximum(np.abs(a).max(axis=0), 1e-300)
+        largest = float(np.nanmax(np.abs(a - b) / scale)) if shared else 0.0
+        found[name] = largest if largest < float("inf") else 1.0
+    return found

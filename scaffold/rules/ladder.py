@@ -10,11 +10,13 @@ from typing import Any
 
 from scaffold.records.judgement import Word
 from scaffold.rules import series
-from scaffold.rules.batches import compare_batches, first_apart
+from scaffold.rules.batches import compare_batches, first_apart, first_shared
 from scaffold.rules.causes import usual_causes
-from scaffold.rules.entries import compare_entries, compare_functions, compare_rung, told
+from scaffold.rules.entries import compare_entries, compare_rung, told
+from scaffold.rules.functions import compare_functions
 from scaffold.rules.initial import compare_initial
-from scaffold.rules.rung import RUNGS, Address, Rung, Trace, differs, equal, left_out
+from scaffold.rules.rung import CALLS, PORTIONS, RUNGS, Address, Rung, Trace, differs, equal, left_out
+from scaffold.rules.tensors import NOISE
 
 _TENSORS = ("forward_eval", "forward_train", "buffers", "loss", "gradients", "optimiser", "loop", "evaluation")
 """Rungs whose tensors are compared one by one."""
@@ -26,7 +28,22 @@ _MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "reportin
 """Rungs that other batches show on as well."""
 
 _REPLAY = 1e-9
-"""Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13 (docs/verdicts.md)."""
+"""Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13 (docs/verdicts.md). Where the
+reference differs from itself by more, once its first weights are off by one last digit, ten times that."""
+
+_BY_REPLAY = (
+    "data",
+    "batches",
+    "budget",
+    "forward_eval",
+    "forward_train",
+    "buffers",
+    "loss",
+    "gradients",
+    "optimiser",
+    "loop",
+)
+"""Rungs of what is trained: where a whole run is the same after each update, calls in other portions are no fault."""
 
 _REPORTED = 1e-4
 """Of reported metrics: they are made of hundreds of float32 steps whose rounding may differ."""
@@ -36,15 +53,15 @@ _OPTIONS_OF_HOW = {"lr", "initial_lr", "foreach", "fused", "capturable", "differ
 
 
 def climb_steps(
-    golden: Mapping[str, Mapping[str, Trace]], found: Mapping[str, Mapping[str, Trace]]
+    golden: Mapping[str, Mapping[str, Trace]], found: Mapping[str, Mapping[str, Trace]], part: str = ""
 ) -> tuple[Rung, ...]:
     """The ladder of a program of several commands, whose traces are given by kind and command.
 
-    A rung differs where it does in one of the commands.
+    A rung differs where it does in one of the commands. `part` is what was rewritten.
     """
     merged: dict[str, Rung] = {}
     for step in golden["own"]:
-        for rung in climb(_of_step(golden, step), _of_step(found, step)):
+        for rung in climb(_of_step(golden, step), _of_step(found, step), part):
             known = merged.get(rung.name)
             merged[rung.name] = rung if known is None else _merged(known, rung)
     return tuple(merged[name] for name in RUNGS if name in merged)
@@ -68,17 +85,18 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
     return {**kinds, **({"replay": replay} if replay is not None else {})}
 
 
-def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung, ...]:
+def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "") -> tuple[Rung, ...]:
     """All rungs, in order.
 
     Args:
         golden: traces of the reference by kind: `own` (in its own dtype), `float64`, `replay`; what is missing of them
             is left out by name. Entries of `own` may have `noise`, the reference's difference from itself.
         found: those of the other program.
+        part: what was rewritten.
     """
     reference, own = golden["own"], found.get("own")
     if reference.index.get("kind") == "functions":
-        rungs_of_functions = compare_functions(reference, own), _reporting(reference, own)
+        rungs_of_functions = compare_functions(reference, own, part), _reporting(reference, own)
         return tuple(_with_causes(rung, reference) for rung in rungs_of_functions)
     if own is None:
         return (differs("data", "no network was called: nothing of it can be compared"),)
@@ -95,11 +113,18 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace]) -> tuple[Rung
         rungs[name] = series.with_evaluated(rungs[name], reference)
         if apart is not None and (rungs[name].word is not Word.DIFFERS or name in _MODES_FIRST):
             address = Address(module="", step=apart[1])
-            rungs[name] = replace(rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"))
+            rungs[name] = replace(
+                rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"), structural=""
+            )  # fmt: skip
     rungs["reporting"] = _reporting(reference, own)
     if others_from is not None:
         rungs |= {name: _without(rungs[name], others_from) for name in _MADE_OF_BATCHES}
     rungs["replay"] = _replay(golden.get("replay"), found.get("replay"))
+    if rungs["batches"].structural == CALLS and any(_speaks(rung) for rung in rungs.values()):
+        reason = f"{rungs['batches'].reason}: follows from how the network is called"
+        rungs["batches"] = left_out("batches", reason)
+    if rungs["replay"].word is Word.EQUAL:
+        rungs |= {name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs}
     return tuple(_with_causes(rungs[name], reference) for name in RUNGS if name in rungs)
 
 
@@ -109,6 +134,20 @@ def _without(rung: Rung, step: int) -> Rung:
         return rung
     reason = f"it follows the batches, which are others from step {step + 1} on"
     return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None)
+
+
+def _speaks(rung: Rung) -> bool:
+    """Whether a rung of what is trained differs in its values: that says more than in how many calls."""
+    return rung.word is Word.DIFFERS and not rung.structural and rung.name in (*_BY_REPLAY, "evaluation", "parameters")
+
+
+def _portioned(rung: Rung, replay: Trace) -> Rung:
+    """A rung whose difference is only in how many calls something is computed, within the steps that were replayed."""
+    steps = int(replay.index.get("steps", 0))
+    if rung.word is not Word.DIFFERS or not rung.structural or rung.address is None or rung.address.step >= steps:
+        return rung
+    reason = f"in other calls or portions ({rung.reason}), and the same after each of {steps} updates in float64"
+    return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None, worst=0.0)
 
 
 def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
@@ -142,7 +181,7 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
     compared, missing = 0, []
     counts = [len(trace.index["networks"]) for trace in (golden, found)]
     if counts[0] != counts[1]:
-        return differs("parameters", f"{counts[1]} networks are called instead of {counts[0]}")
+        return differs("parameters", f"{counts[1]} networks are called instead of {counts[0]}", structural=PORTIONS)
     for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=True):
         reference = {entry["name"]: entry for entry in mine["parameters"]}
         has_groups = any(entry["group"] for entry in theirs["parameters"])
@@ -154,6 +193,9 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
                 reason = _treated_otherwise(reference[name], entry, has_groups=has_groups)
                 if reason:
                     return differs("parameters", reason, module=name, compared=compared)
+    late = series.settings_apart(golden, found)
+    if late is not None:
+        return differs("parameters", late[0], late[1], late[2], compared)
     return equal("parameters", compared, missing)
 
 
@@ -207,23 +249,61 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
         return left_out("replay", "it could not be run in float64")
     if "unmatched" in found.index:
         return left_out("replay", "the declared `weights` do not fit the sizes of the smoke command")
-    losses = [trace.arrays.get("series.loss") for trace in (golden, found)]
-    step = first_apart(losses[0], losses[1], _REPLAY)
-    compared = 0 if losses[0] is None else len(losses[0])
-    if step is not None:
-        reason = "one run is longer than the other"
-        if all(loss is not None and step < len(loss) for loss in losses):
-            reason = f"the loss is {losses[1][step]:.12g} instead of {losses[0][step]:.12g}"  # type: ignore[index]
-        return differs("replay", f"{reason} at step {step + 1}", step, compared=compared)
+    is_cut = "done" in (golden.index.get("ended"), found.index.get("ended"))
+    losses = _losses_apart(golden, found, is_cut)
+    if losses.word is not Word.EQUAL:
+        return losses
+    compared = losses.compared
+    for name in golden.arrays:
+        if name.startswith("series.weights."):
+            at = first_shared(golden, found, name, _allowed(golden, name))
+            if at is not None:
+                return differs("replay", f"the weights are others after step {at + 1}", at, compared=compared)
+            compared += len(golden.arrays[name])
     weights = compare_entries("replay", golden, found)
     if weights.first is not None:
         entry, gap = weights.first
         return differs("replay", f"the last weights: {told(entry, gap)}", entry["step"], entry["module"], compared)
-    return equal("replay", compared + weights.compared, worst=weights.worst)
+    return _replayed_metrics(golden, found, equal("replay", compared + weights.compared, worst=weights.worst), is_cut)
+
+
+def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> Rung:
+    """The losses of all steps of a replay; of one that was cut, of as many as both have."""
+    losses = [trace.arrays.get("series.loss") for trace in (golden, found)]
+    compared = 0 if losses[0] is None else len(losses[0])
+    if is_cut and losses[0] is not None and losses[1] is not None:
+        losses = [loss[: min(map(len, losses))] for loss in losses]  # type: ignore[index, arg-type]
+    step = first_apart(losses[0], losses[1], _allowed(golden, "series.loss"))
+    if step is None:
+        return equal("replay", compared + 1)
+    reason = "one run is longer than the other"
+    if all(loss is not None and step < len(loss) for loss in losses):
+        reason = f"the loss is {losses[1][step]:.12g} instead of {losses[0][step]:.12g}"  # type: ignore[index]
+    return differs("replay", f"{reason} at step {step + 1}", step, compared=compared)
+
+
+def _allowed(golden: Trace, name: str) -> float:
+    """What is no difference between two series of a replay: ten times what the reference differs from itself."""
+    noise: Mapping[str, float] = golden.index.get("noise", {})
+    return max(_REPLAY, NOISE * noise.get(name, 0.0))
+
+
+def _replayed_metrics(golden: Trace, found: Trace, rung: Rung, is_cut: bool) -> Rung:
+    """The same, with what both programs reported at the end of that run."""
+    if is_cut or rung.word is not Word.EQUAL:
+        return rung
+    for name, value in golden.metrics.items():
+        other = found.metrics.get(name)
+        if other is None:
+            return differs("replay", f"{name} is not reported", module=name, compared=rung.compared)
+        if other != value and not abs(other - value) <= _REPORTED * max(abs(value), abs(other)):
+            text = f"{name} is {other:.7g} instead of {value:.7g} at the end of a short run"
+            return differs("replay", text, int(golden.index.get("steps", 0)), name, rung.compared)
+    return replace(rung, compared=rung.compared + len(golden.metrics))
 
 
 def _with_causes(rung: Rung, golden: Trace) -> Rung:
     if rung.word is not Word.DIFFERS or rung.causes or rung.address is None:
         return rung
     classes = {module["path"]: module["class"] for net in golden.index["networks"] for module in net["modules"]}
-    return replace(rung, causes=usual_causes(rung, classes.get(rung.address.module, "")))
+    return replace(rung, causes=usual_causes(rung, classes.get(rung.address.module, ""), frozenset(classes.values())))

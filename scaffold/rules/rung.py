@@ -30,6 +30,10 @@ RUNGS: Mapping[str, str] = {
 """All rungs, in the order in which the first that differs is the address; what each compares."""
 
 
+CALLS, PORTIONS = "calls", "portions"
+"""What a difference may be that is none of values: other calls of as many examples each, or of other numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """What was captured of one run: index, arrays by name, metrics that the program reported.
@@ -71,6 +75,9 @@ class Rung:
         left_out: what could not be compared, by name.
         suggestions: lines for `weights:`, where tensors have other names or shapes.
         along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
+        structural: `calls` or `portions` where what differs is in how many of those something is computed: where a
+            whole run is the same after each update, that is no difference.
+        uncompared: what of the rewritten part nothing was compared with, in words.
     """
 
     name: str
@@ -83,6 +90,8 @@ class Rung:
     left_out: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()
     along: tuple[tuple[str, float], ...] = ()
+    structural: str = ""
+    uncompared: str = ""
 
     def as_mapping(self) -> dict[str, Any]:
         """Plain data for JSON, in which infinity has no place."""
@@ -125,10 +134,14 @@ def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float =
     return Rung(name=name, word=word, reason=reason, compared=compared, left_out=tuple(left_out), worst=worst)
 
 
-def differs(name: str, reason: str, step: int = 0, module: str = "", compared: int = 0) -> Rung:
+def differs(
+    name: str, reason: str, step: int = 0, module: str = "", compared: int = 0, *, structural: str = ""
+) -> Rung:
     """It does, from a step on."""
-    address = Address(module=module, step=step)
-    return Rung(name=name, word=Word.DIFFERS, reason=reason, address=address, compared=compared, worst=float("inf"))
+    return Rung(
+        name=name, word=Word.DIFFERS, reason=reason, address=Address(module=module, step=step), compared=compared,
+        worst=float("inf"), structural=structural,
+    )  # fmt: skip
 
 
 def left_out(name: str, reason: str) -> Rung:

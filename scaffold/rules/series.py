@@ -5,8 +5,8 @@ from typing import Any
 
 from scaffold.records.judgement import Word
 from scaffold.rules.batches import (
-    EVALUATED,
     evaluated_apart,
+    evaluated_outputs,
     evaluates_others,
     evaluation_moved,
     first_apart,
@@ -24,41 +24,125 @@ _OUTPUT = 1e-4
 _MOVED = 1e-3
 """Of how far the weights moved in one step: a difference of two float32 sums."""
 
+_LOSS = 1e-5
+"""Of losses of equal outputs: two float32 sums in another order."""
+
+_RATE = 1e-9
+"""Relative difference of two learning rates: a schedule is computed in float64."""
+
+_WEIGHTS = 2
+"""Columns of what is evaluated that are weights; those after them are statistics of batches."""
+
+_OPTIONS = (
+    "learning rate", "weight_decay", "momentum", "dampening", "beta1", "beta2", "eps", "alpha", "rho", "lambd",
+    "nesterov", "amsgrad", "maximize", "centered",
+)  # fmt: skip
+"""Columns of the series of options, in the order in which the tracer writes them."""
+
 
 def compare_budget(golden: Trace, found: Trace) -> Rung:
-    """Rung budget: steps, updates of the optimiser, evaluations and the examples of each."""
+    """Rung budget: updates of the weights, evaluations and when they come."""
     if trains_in_evaluation(golden, found):
         return equal("budget", 0, ["what was trained in evaluation mode"])
-    for key, what in (("steps", "steps"), ("updates", "updates of the weights"), ("bursts", "evaluations")):
+    for key, what in (("steps", "steps"), ("bursts", "evaluations")):
         wanted, got = golden.index[key], found.index[key]
-        is_blind = key == "updates" and not got  # its own optimiser is no torch optimiser
-        if wanted != got and not is_blind:
+        if wanted != got:
             return differs("budget", f"{got} {what} instead of {wanted}", min(wanted, got))
-    at = evaluation_moved(golden, found)
-    if at is not None:
-        steps = [int(trace.arrays[EVALUATED][at][0]) for trace in (golden, found)]
-        return differs("budget", f"an evaluation comes after step {steps[1]} instead of {steps[0]}", min(steps))
+    step = evaluation_moved(golden, found)
+    if step is not None:
+        is_new = step in evaluated_at(found)
+        text = f"an evaluation comes after step {step}, where the reference has none"
+        return differs("budget", text if is_new else f"no evaluation comes after step {step}", step)
     return equal("budget", 3)
 
 
+def evaluated_at(trace: Trace) -> set[int]:
+    """Return the steps after which a program evaluates."""
+    counts = trace.arrays.get("series.evaluation.count")
+    return set() if counts is None else {int(step) for step in counts[:, 0]}
+
+
 def compare_schedule(golden: Trace, found: Trace) -> Rung:
-    """Rung schedule: the learning rate at every step; by its effect where the program has no torch optimiser."""
-    rates = golden.arrays.get("series.rates"), found.arrays.get("series.rates")
-    if rates[0] is not None and rates[1] is not None:
-        step = first_apart(rates[0], rates[1], 1e-9)
-        if step is not None and step < min(len(rates[0]), len(rates[1])):
-            column = 1 if rates[1][step][1] != rates[0][step][1] else 2
-            values = rates[1][step][column], rates[0][step][column]
-            step = int(rates[0][step][0])
-            told = f"the learning rate is {values[0]:.9g} instead of {values[1]:.9g} at step {step + 1}"
-            return differs("schedule", told, step)
-        return equal("schedule", len(rates[0]))
-    step = _movement_apart(golden, found)
+    """Rung schedule: the options of every parameter's group at every step, above all its learning rate.
+
+    Where one of both programs has no torch optimizer it is compared by how far weights move.
+    """
+    options = [_options_by_group(trace) for trace in (golden, found)]
+    pairs = _paired_groups(golden, found)
+    if all(options) and pairs:
+        apart = [
+            (*at, name)
+            for (mine, own), name in pairs.items()
+            if mine in options[0] and own in options[1]
+            and (at := _option_apart(options[0][mine], options[1][own])) is not None
+        ]  # fmt: skip
+        if apart:
+            step, text, name = min(apart)
+            return differs("schedule", f"{text} at step {step + 1}, for {name}", step, name)
+        return equal("schedule", sum(len(rows) for rows in options[0].values()))
+    step_apart = _movement_apart(golden, found)
     left_out = ["learning rates: one of both has no torch optimiser; compared by how far weights move"]
-    if step is not None:
-        return differs("schedule", f"the weights move by another amount at step {step + 1}", step)
+    if step_apart is not None:
+        text = f"the weights move by another amount at step {step_apart + 1}"
+        return differs("schedule", text, step_apart)
     moved = [values for name, values in golden.arrays.items() if name.startswith("series.moved.")]
     return equal("schedule", sum(map(len, moved)), left_out)
+
+
+def _options_by_group(trace: Trace) -> dict[int, list[tuple[int, Any]]]:
+    """Return of each group the steps at which its options became others, and what they became."""
+    rows = trace.arrays.get("series.options")
+    found: dict[int, list[tuple[int, Any]]] = {}
+    for row in () if rows is None else rows:
+        found.setdefault(int(row[1]), []).append((int(row[0]), row[2:]))
+    return found
+
+
+def _paired_groups(golden: Trace, found: Trace) -> dict[tuple[int, int], str]:
+    """Return groups of both programs that have parameters in common, with the name of one of those."""
+    pairs: dict[tuple[int, int], str] = {}
+    for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
+        groups = {entry["name"]: entry.get("groups", ()) for entry in mine["parameters"]}
+        for entry in theirs["parameters"]:
+            for name in theirs["sources"].get(entry["name"], ()):
+                for one, other in zip(groups.get(name, ()), entry.get("groups", ()), strict=False):
+                    pairs.setdefault((one, other), name)
+    return pairs
+
+
+def _option_apart(expected: list[tuple[int, Any]], actual: list[tuple[int, Any]]) -> tuple[int, str] | None:
+    """Return the first step at which an option of two groups differs, and how.
+
+    What it is at first is compared for the learning rate only: the rest is the question of the rung parameters.
+    """
+    import numpy as np
+
+    begins = [rows[0][1] for rows in (expected, actual)]
+    known: list[Any] = [begins[0], begins[1]]
+    changes: dict[int, dict[int, Any]] = {}
+    for side, rows in enumerate((expected, actual)):
+        for step, row in rows:
+            changes.setdefault(step, {})[side] = row
+    for step in sorted(changes):
+        for side, row in changes[step].items():
+            known[side] = row
+        a, b = known
+        with np.errstate(invalid="ignore"):
+            apart = ~(np.isnan(a) | np.isnan(b)) & (np.abs(a - b) > _RATE * np.maximum(np.abs(a), np.abs(b)))
+        for column in np.flatnonzero(apart):
+            is_first = a[column] == begins[0][column] and b[column] == begins[1][column]
+            if column == 0 or not is_first:
+                return step, f"{_OPTIONS[column]} is {_distinct(b[column], a[column])}"
+    return None
+
+
+def _distinct(actual: float, expected: float) -> str:
+    """Write two numbers with as many digits as it takes to tell them apart."""
+    for digits in (6, 9, 12, 17):
+        texts = f"{actual:.{digits}g}", f"{expected:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return f"{texts[0]} instead of {texts[1]}"
 
 
 def _movement_apart(golden: Trace, found: Trace) -> int | None:
@@ -86,6 +170,9 @@ def compare_masks(golden: Trace, found: Trace) -> Rung:
     counts = [_masks_a_step(trace) for trace in (golden, found)]
     if not any(counts):
         return equal("dropout", 0)
+    again = _seeded_again(golden, found)
+    if again is not None:
+        return again
     if not all(counts):
         seen = "no mask is drawn in training" if counts[0] else "masks are drawn in training, and none in the reference"
         return differs("dropout", seen)
@@ -103,6 +190,18 @@ def compare_masks(golden: Trace, found: Trace) -> Rung:
             module = golden.index["masks"].get(f"{step}.{index}", ["", [], ""])[2]
             return differs("dropout", f"{seen} at step {step + 1}", step, module)
     return equal("dropout", len(masks[0]))
+
+
+def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
+    """A program that gives torch a seed again that it had in an earlier step: its masks repeat."""
+    first = [next(iter(trace.index.get("reseeded", [])), None) for trace in (golden, found)]
+    if (first[0] is None) == (first[1] is None):
+        return None
+    step, seed = first[1] or first[0]  # type: ignore[misc]
+    text = f"torch is seeded with {seed} again before step {step + 1}: masks repeat those of an earlier step"
+    if first[1] is None:
+        text = f"masks do not repeat; the reference seeds torch with {seed} again before step {step + 1}"
+    return differs("dropout", text, step)
 
 
 def _masks_a_step(trace: Trace) -> int:
@@ -140,10 +239,38 @@ def _training_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     modes = _mode_apart(calls, "at step {next}")
     if modes is not None:
         return modes
+    if len(calls[0]) != len(calls[1]):
+        return None  # in other portions: what is computed says more
     for mine, own in zip(*calls, strict=False):
-        if (mine[4] == calls[0][0][4]) != (own[4] == calls[1][0][4]):
-            step = int(own[0])
-            return f"{own[4]:g} of its tensors are trained at step {step + 1}, not as many as before", step
+        step = int(own[0])
+        if (mine[2] == calls[0][0][2]) != (own[2] == calls[1][0][2]):
+            return f"{own[2]:.0%} of its modules are in training mode at step {step + 1}, not as many as before", step
+    return None
+
+
+def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
+    """A setting of a module, or whether a tensor is trained, that only one program changes on its way.
+
+    Only of modules of torch and tensors that both programs have: how, from which step on, and whose.
+    """
+    changes = [
+        {(int(step), str(name)): (before, after) for step, name, before, after in trace.index.get("changed", [])}
+        for trace in (golden, found)
+    ]
+    modules = [
+        {m["path"] for net in trace.index["networks"] for m in net["modules"]}
+        | {p["name"] for net in trace.index["networks"] for p in net["parameters"]}
+        for trace in (golden, found)
+    ]
+    for side in (0, 1):
+        for (step, name), (before, after) in sorted(changes[side].items()):
+            other = changes[1 - side].get((step, name))
+            if name.rpartition(".")[0] not in modules[1 - side] or other == (before, after):
+                continue
+            text = f"{name} stays {before} at step {step + 1} instead of becoming {after}"
+            if side:
+                text = f"{name} becomes {after} at step {step + 1}, not in the reference"
+            return text, step, name
     return None
 
 
@@ -161,21 +288,37 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
         return others, 0
     weights = _weights_apart(golden, found)
     if weights is not None:
-        return "weights are evaluated that are others by then", weights
+        step, is_statistics = weights
+        what = "statistics of batches" if is_statistics else "weights"
+        return f"{what} are evaluated that are others after step {step}", step
     at = evaluated_apart(golden, found)
     if at is not None:
-        return f"evaluated example {at + 1} has other values", 0
+        return f"evaluated examples have other values after step {at}", at
+    return _outputs_apart(golden, found)
+
+
+def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+    """Outputs of the first evaluation, example by example, in whatever order and portions."""
     for name in golden.arrays:
-        if name.startswith("series.evaluation.outputs."):
-            # Of one that evaluates in more calls fewer examples are computed.
-            at = first_shared(golden, found, name, _OUTPUT) if name in found.arrays else 0
-            if at is not None:
-                return f"the network gives other outputs for evaluated example {at + 1}", 0
+        if not name.startswith("series.evaluation.outputs."):
+            continue
+        # Of one that evaluates in more calls fewer examples are computed.
+        if name not in found.arrays:
+            return "the network gives outputs of another form", 0
+        key = name.removeprefix("series.evaluation.outputs.")
+        outputs = [list(evaluated_outputs(trace, key)) for trace in (golden, found)]
+        if len(outputs[0]) != len(outputs[1]):
+            at = first_shared(golden, found, name, _OUTPUT)
+        else:
+            values = [[value for _, value in side] for side in outputs]
+            at = first_apart(values[0], values[1], _OUTPUT)
+        if at is not None:
+            return f"the network gives other outputs for evaluated example {at + 1}", 0
     return None
 
 
-def _weights_apart(golden: Trace, found: Trace) -> int | None:
-    """The step after which other weights are evaluated, such as the last instead of the best ones.
+def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
+    """The step after which others are evaluated, such as the last instead of the best; whether it is statistics.
 
     Of all calls after a step the first and the last are compared: one may evaluate in more batches than the other.
     """
@@ -187,8 +330,9 @@ def _weights_apart(golden: Trace, found: Trace) -> int | None:
     allowed = _MOVED * np.ptp(weights[0][:, 1:], axis=0) + 1e-6 * np.abs(weights[0][:, 1:]).max(axis=0)
     for step in np.intersect1d(weights[0][:, 0], weights[1][:, 0]):
         mine, own = (rows[rows[:, 0] == step][:, 1:] for rows in weights)
-        if (np.abs(mine[[0, -1]] - own[[0, -1]]) > allowed).any():
-            return int(step)
+        apart = (np.abs(mine[[0, -1]] - own[[0, -1]]) > allowed).any(axis=0)
+        if apart.any():
+            return int(step), not apart[:_WEIGHTS].any()
     return None
 
 
@@ -211,19 +355,17 @@ def _both(golden: Trace, found: Trace, name: str) -> tuple[Any, Any] | None:
 
 
 def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    counts = _both(golden, found, "series.train.targets.count")
-    at = first_shared(golden, found, "series.train.targets.count")
-    if at is not None and counts is not None:
-        mine, own = counts[0][at], counts[1][at]
-        return f"the loss gets {own[1]:.0f} targets instead of {mine[1]:.0f} at step {mine[0] + 1:.0f}", int(mine[0])
+    """Losses of the steps that were skimmed, of equal outputs; how many targets there are says nothing by itself."""
     losses = _both(golden, found, "series.loss")
-    at = first_shared(golden, found, "series.loss")
+    if trains_in_evaluation(golden, found):
+        return None  # what it trains in evaluation mode is answered like evaluated examples
+    at = first_shared(golden, found, "series.loss", _LOSS)
     if at is None or losses is None:
         return None
-    skimmed = sorted(set(range(int(golden.index["steps"]))) - set(golden.index["fed"]))
-    step = skimmed[at] if at < len(skimmed) else at
-    told = f"the loss of equal outputs is {losses[1][at]:.9g} instead of {losses[0][at]:.9g} at step {step + 1}"
-    return told, step
+    steps = golden.arrays.get("series.loss.steps")
+    step = int(steps[at]) if steps is not None and at < len(steps) else at
+    text = f"the loss of equal outputs is {_distinct(losses[1][at], losses[0][at])} at step {step + 1}"
+    return text, step
 
 
 def _left_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:

@@ -50,8 +50,10 @@ def finish(running: Running) -> RunRecord:
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)
     metrics: dict[str, MetricValue] = {}
     series: dict[str, list[tuple[int, float]]] = {}
-    if outcome is Outcome.COMPLETED and not plan.smoke:
+    if outcome is Outcome.COMPLETED:
         outcome, reason, metrics, series = _read_metrics(plan.program, workspace)
+        if plan.smoke and outcome is Outcome.NO_METRIC:  # it may end before any is written; what is there is told
+            outcome = Outcome.COMPLETED
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     seen = read_reports(workspace.seeding)
     record = RunRecord(
@@ -202,5 +204,5 @@ def _read_metrics(
             if math.isfinite(point.value)
         ]
     if problems:
-        return Outcome.NO_METRIC, "; ".join(problems), {}, series
+        return Outcome.NO_METRIC, "; ".join(problems), metrics, series
     return Outcome.COMPLETED, "", metrics, series

@@ -60,6 +60,8 @@ def _wrap(library, name, function, position=0, keyword="seed"):
         if given is not None:
             # Only a given seed fixes the result; seed() and seed(None) draw from the system.
             _note(library, "%s(%.40r)" % (name, given))
+            if _trace is not None:
+                _trace.noted_seed(library, given)
             if len(args) > position:
                 args = args[:position] + (_shifted(library, given),) + args[position + 1 :]
             else:

@@ -9,6 +9,13 @@
                       flip          mirror the uniform numbers that masks are made of
                       by_gradient   a call with gradients trains, whatever the network's mode
                       disturb       inputs rounded otherwise and in another memory format, to see what that makes of it
+                      real          nothing is made up but the first weights: the program cannot live with it
+                      auxiliary     calls without gradient, by network and place in the program, that belong to
+                                    training, since other networks train on what they give
+                      known         by command: planned, steps that are fed because they are among the last ones;
+                                    bursts, the evaluations that the program makes
+                      seconds       of processor time, after which a replay ends
+                      renamed       functions that are called otherwise in the reference
                       functions     folder of a program without networks, whose functions are followed; else null
 
 Like sitecustomize beside it Python 3.7 syntax; it needs numpy, and torch if the program does.
@@ -27,11 +34,12 @@ def start(path, write_report):
     """Read what is asked for."""
     with open(path) as file:
         _spec.update(json.load(file))
+    _spec.update(_spec.get("known", {}).get(os.environ.get("SCAFFOLD_TRACE_STEP", "train"), {}))
     _running.update(report=write_report, process=os.getpid(), step=os.environ.get("SCAFFOLD_TRACE_STEP", "train"))
     if _spec["functions"]:
         from _scaffold_trace.functions import Functions
 
-        _running["functions"] = Functions(_spec["functions"])
+        _running["functions"] = Functions(_spec["functions"], _spec.get("renamed") or {}, _spec["disturb"])
         _running["functions"].start()
     atexit.register(_finish, "program ended")
 
@@ -57,8 +65,15 @@ def patch_torch(torch):
     _running["tracer"] = tracer
     masks.patch()
     patch(torch, tracer)
+    _running["noted_seed"] = tracer.noted_seed
     if "_scaffold_streams" in sys.modules:
         sys.modules["_scaffold_streams"].observers.append(tracer.noted_draw)
+
+
+def noted_seed(library, value):
+    """The program seeds a library."""
+    if "noted_seed" in _running:
+        _running["noted_seed"](library, value)
 
 
 def _claim():

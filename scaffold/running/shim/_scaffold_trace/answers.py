@@ -1,20 +1,35 @@
-"""Made-up outputs of networks: what a program gets where nothing is computed, the same for both programs."""
+"""Made-up outputs of networks: what a program gets where nothing is computed.
+
+What an example is answered with follows from the example itself and from how often its network was updated, never from
+which call it came in. Two programs that ask for the same examples in other portions, in another order, or twice, are
+answered alike. The answers are smooth in the inputs, so that rounding in those stays rounding in these.
+"""
 
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
-from _scaffold_trace.store import generator, normals, portion, uniforms
+from _scaffold_trace.store import generator, portion, uniforms
 from _scaffold_trace.trees import tensors_in, with_tensors
+
+PATTERNS = 6
+"""Fixed patterns that each example's answer is a mixture of."""
+
+MOST_MIXED = 100000
+"""Elements of an example's answer above which it is one pattern, scaled: a mixture would take seconds."""
+
+LEAST_FACTOR = 0.15
+"""Of the range of real outputs, what the calmest example's answer spans. Examples differ by up to 1 / 0.15, so that
+a mean of means over unequal batches shows."""
 
 
 def span(tensor):
-    """Smallest and largest element."""
+    """Return the smallest and the largest element."""
     values = tensor.detach().double()
     return [float(values.min()), float(values.max())] if values.numel() else [0.0, 0.0]
 
 
 class Answers:
-    """Outputs by kind of call and shapes of the inputs, with numbers of their own for every call.
+    """Outputs by kind of call.
 
     Args:
         torch: the library.
@@ -25,96 +40,152 @@ class Answers:
         self.torch = torch
         self.fact = fact
         self.templates = {}
-        self.bases = {}
+        self.patterns = {}
+        self.bridge, self.skimmed, self.fed_function = _functions(torch, self)
 
     def is_tensor(self, value):
-        """Whether it is one."""
+        """Return whether a value is a tensor."""
         return isinstance(value, self.torch.Tensor)
 
     def shapes(self, inputs):
-        """Of all tensors of a call."""
+        """Return the shapes of all tensors of a call."""
         return tuple(tuple(tensor.shape) for _, tensor in tensors_in(inputs, self.is_tensor))
 
     def learn(self, key, output):
         """Keep what an output of this kind of call looks like, the first time."""
-        if key in self.templates:
-            return
-        self.templates[key] = with_tensors(output, self.is_tensor, lambda _, tensor: tensor.detach())
+        if key not in self.templates:
+            self.templates[key] = with_tensors(output, self.is_tensor, lambda _, t: t.detach())
 
-    def give(self, key, compute, number, needs_gradient, rows=0, begin=0):
-        """An output like that of an earlier call of this kind; the first time one is computed.
+    def marks(self, name, rows):
+        """Return one number an example, of order one, from the marks of each of a call's inputs.
 
         Args:
-            key: name of the network, kind of call, its number, shapes of the inputs.
-            compute: makes the output the first time.
-            number: of the answer; another one is another answer.
-            needs_gradient: whether a gradient by it is wanted.
-            rows: examples of the call, if an example's answer shall not depend on how many are in it.
-            begin: number of the first of them.
+            name: of the network.
+            rows: marks by the place of the input, each [B] for B examples.
         """
-        if key not in self.templates:
-            with self.torch.no_grad():
-                self.learn(key, compute())
-        name, kind, _, shapes = key
-        stem = "%s %s %s" % (name, kind, "x".join(map(str, shapes)))
+        total = None
+        for index, place in enumerate(sorted(rows)):
+            marks = rows[place]
+            if total is not None and len(marks) != len(total):
+                continue
+            about = self.fact("marks %s%s" % (name, place), [float(marks.mean()), float(marks.std())])
+            if about[1] > 0:
+                scaled = (marks - about[0]) / about[1] / (1.0 + 0.7 * index)
+                total = scaled if total is None else total + scaled
+            elif total is None:
+                total = np.zeros(len(marks))
+        return total
+
+    def give(self, key, stem, salt, marks, inputs, needs_gradient):
+        """Return an output like that of an earlier call of this kind.
+
+        Args:
+            key: of the template, which must have been learned.
+            stem: network and kind of call.
+            salt: a name, another one is another answer; or two names and the share of the second.
+            marks: one number an example, or None.
+            inputs: of the call; the answer goes back to those that want a gradient.
+            needs_gradient: whether a gradient by it is wanted.
+        """
 
         def make(place, tensor):
             if not tensor.is_floating_point():
                 return tensor.clone()
-            if rows and tensor.dim() and tensor.shape[0] == rows:
-                return self.by_example(name, kind, place, tensor, number, begin).requires_grad_(needs_gradient)
-            base = self.bases.get((key, place))
-            if base is None:
-                base = self.bases[key, place] = self.base(stem, place, tensor)
-            # Another answer to each example and to each call.
-            made = base.roll(number % max(base.shape[-1], 1), -1) if base.dim() else base
-            return (made * (0.7 + 0.3 * portion("%s %d" % (stem, number)))).requires_grad_(needs_gradient)
+            made = self.made_up(stem + place, salt, tensor, marks)
+            if not needs_gradient:
+                return made
+            wanting = [t for _, t in tensors_in(inputs, self.is_tensor) if t.requires_grad]
+            return self.skimmed(made, *wanting) if wanting else made.requires_grad_().clone()
 
         return with_tensors(self.templates[key], self.is_tensor, make)
 
-    def by_example(self, name, kind, place, tensor, number, begin):
-        """Numbers for each example by where it stands, however many are in a call."""
-        shape = tuple(tensor.shape)[1:]
-        stem = "%s %s%s each %s" % (name, kind, place, "x".join(map(str, shape)))
-        low, high = self.fact("range " + stem, span(tensor))
-        size = int(np.prod(shape, dtype=np.int64))
-        numbers = uniforms("%s %d" % (stem, number), begin * size, tensor.numel())
-        numbers = (low + (high - low) * numbers) * (0.7 + 0.3 * portion("%s %d" % (stem, number)))
-        return to_tensor(self.torch, numbers.astype(np.float32).reshape(tuple(tensor.shape)), tensor)
+    def feed(self, stem, salt, marks, output, arrived):
+        """Return what the loss gets in a step that is fed: made-up numbers that lead back to the real output.
 
-    def base(self, stem, place, tensor):
-        """Numbers in the range of an output that was computed."""
-        low, high = self.fact("range %s%s" % (stem, place), span(tensor))
-        if low == high:
-            low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
-        numbers = low + (high - low) * generator(stem + place).random_sample(tensor.numel())
-        return to_tensor(self.torch, numbers.astype(np.float32).reshape(tuple(tensor.shape)), tensor)
-
-    def fed(self, stem, output, step, arrived):
-        """What the loss gets in a step that is fed: made-up numbers, through which a made-up gradient comes back."""
-        torch, answers = self.torch, self
-
-        class Fed(torch.autograd.Function):
-            @staticmethod
-            def forward(ctx, own, fed, key):  # noqa: ARG004 - what the gradient goes back to
-                ctx.key = key
-                return fed
-
-            @staticmethod
-            def backward(ctx, gradient):
-                arrived(gradient, ctx.key, step)
-                size = answers.fact("gradient " + ctx.key, float(gradient.double().square().mean().sqrt()))
-                numbers = size * normals("gradient " + ctx.key, gradient.numel())
-                numbers = numbers.astype(np.float32).reshape(tuple(gradient.shape))
-                return to_tensor(torch, numbers, gradient), None, None
+        A made-up gradient goes back through them; `arrived` is told of the one that came.
+        """
 
         def give(place, tensor):
-            if not (tensor.is_floating_point() and tensor.requires_grad and tensor.numel() > 1):
+            is_given = tensor.requires_grad or not self.torch.is_grad_enabled()
+            if not (tensor.is_floating_point() and is_given and tensor.numel() > 1):
                 return tensor
-            low, high = self.fact("range " + stem + place, span(tensor))
-            key = "output %s%s" % (stem, place)
-            numbers = low + (high - low) * generator(key).random_sample(tensor.numel())
-            fed = to_tensor(torch, numbers.astype(np.float32).reshape(tuple(tensor.shape)), tensor)
-            return Fed.apply(tensor, fed, key)
+            made = self.made_up(stem + place, salt, tensor, marks)
+            if not tensor.requires_grad:
+                return made
+            return self.fed_function(tensor, made, (stem + place, salt, marks, arrived))
 
         return with_tensors(output, self.is_tensor, give)
+
+    def made_up(self, stem, salt, tensor, marks):
+        """Return numbers in the place of a tensor, within the range that such outputs had."""
+        low, high = self.fact("range " + stem, span(tensor))
+        if low == high:
+            low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
+        made = self.mixture(stem, salt, tuple(tensor.shape), marks)
+        return to_tensor(self.torch, 0.5 * (low + high) + 0.5 * (high - low) * made, tensor)
+
+    def mixture(self, stem, salt, shape, marks):
+        """Return numbers in -1..1: an example's own mixture of fixed patterns, weakened by a factor of its own."""
+        by_row = marks is not None and len(shape) > 0 and shape[0] == len(marks)
+        rows = marks if by_row else np.array([0.0 if marks is None or not len(marks) else float(marks.mean())])
+        size = int(np.prod(shape[1:] if by_row else shape, dtype=np.int64))
+        count = PATTERNS if size <= MOST_MIXED else 1
+        key = stem, size, count
+        if key not in self.patterns:
+            numbers = generator("patterns of " + stem).random_sample(count * size)
+            self.patterns[key] = (2.0 * numbers - 1.0).reshape(count, size)
+        made = np.clip(waves(salt, rows, count) @ self.patterns[key] * (2.0 / count**0.5), -1.0, 1.0)
+        factor = LEAST_FACTOR + (1.0 - LEAST_FACTOR) * (0.5 + 0.5 * waves(salt, rows, 1, "factor")) ** 3
+        return (made * factor).reshape(shape).astype(np.float32)
+
+
+def waves(salt, rows, count, which=""):
+    """Return [len(rows), count] numbers in -1..1, smooth in the rows' marks."""
+    if isinstance(salt, tuple):
+        first, second, share = salt
+        return (1.0 - share) * waves(first, rows, count, which) + share * waves(second, rows, count, which)
+    rates = 0.5 + 2.5 * uniforms("rates " + which, 0, count)
+    begins = 2.0 * np.pi * uniforms("begins %s %s" % (salt, which), 0, count)
+    # Where all examples have one mark, answers still differ from step to step.
+    return np.sin(rows[:, None] * rates + begins + 2.0 * np.pi * portion(salt))
+
+
+def _functions(torch, answers):
+    """Return the functions that put a number in the place of another, and still know where gradients belong."""
+
+    class Bridge(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, own, given):  # noqa: ARG004 - what the gradient goes back to
+            return given.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):  # noqa: ARG004
+            return gradient, None
+
+    class Skimmed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, made, *wanting):
+            ctx.shapes = wanting
+            return made.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):  # noqa: ARG004 - nothing is computed: any gradient of this shape will do
+            made = [
+                to_tensor(torch, answers.mixture("gradient of input", "0", tuple(t.shape), None), t) for t in ctx.shapes
+            ]
+            return (None, *[t.requires_grad_(torch.is_grad_enabled()) for t in made])
+
+    class Fed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, own, made, about):  # noqa: ARG004
+            ctx.about = about
+            return made.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            key, salt, marks, arrived = ctx.about
+            size = arrived(gradient, key)
+            numbers = size * answers.mixture("gradient " + key, salt, tuple(gradient.shape), marks)
+            return to_tensor(torch, numbers, gradient), None, None
+
+    return Bridge.apply, Skimmed.apply, Fed.apply

@@ -6,6 +6,7 @@ programs drop the same elements, also where one has merged two axes. Those that 
 what is above p get the numbers mirrored (`flip`).
 """
 
+import functools
 import hashlib
 
 
@@ -19,6 +20,7 @@ class Masks:
         self.step = 0
         self.drawn = []
         self.is_active = lambda: False
+        self.is_recomputing = lambda: False
         self.here = str
 
     def begin(self, step):
@@ -52,6 +54,32 @@ class Masks:
             else:
                 del self.generators[size]
 
+    def note(self, name, p, share, shape):
+        """Note a mask; of one that is drawn again for activations that were not kept nothing."""
+        if not self.is_recomputing():
+            self.drawn.append((name, p, share, shape, self.here()))
+
+    def keep_with_state(self):
+        """Activations that are computed again restore the state they were drawn at: the masks' streams go with it."""
+        torch = self.torch
+        get_all, set_all = torch.get_rng_state, torch.set_rng_state
+
+        @functools.wraps(get_all)
+        def get_rng_state():
+            state = get_all()
+            state.scaffold_masks = self.copy_states()
+            return state
+
+        @functools.wraps(set_all)
+        def set_rng_state(new_state):
+            set_all(new_state)
+            kept = getattr(new_state, "scaffold_masks", None)
+            if kept is not None:
+                self.restore_states(kept)
+
+        for module in (torch, torch.random):
+            module.get_rng_state, module.set_rng_state = get_rng_state, set_rng_state
+
     def fill(self, whole, generator):
         """Integers below 2**23, in place, by the original function."""
         self.random_(whole, 0, 2**23, generator=generator)
@@ -59,6 +87,7 @@ class Masks:
     def patch(self):
         """Replace the functions by which masks are drawn."""
         torch = self.torch
+        self.keep_with_state()
         functional = torch.nn.functional
         self.random_ = getattr(torch.Tensor.random_, "__wrapped__", torch.Tensor.random_)
         for name in ("dropout", "dropout1d", "dropout2d", "dropout3d"):
@@ -78,7 +107,7 @@ class Masks:
             if not self.is_active() or kwargs.get("generator") is not None:
                 return original(*args, **kwargs)
             drawn = ours(*args, **kwargs)  # what is kept of it, nobody can see
-            self.drawn.append((draw.__name__, -1.0, -1.0, tuple(drawn.shape), self.here()))
+            self.note(draw.__name__, -1.0, -1.0, tuple(drawn.shape))
             return drawn
 
         draw.__name__ = getattr(original, "__name__", "draw")
@@ -93,7 +122,7 @@ class Masks:
                 spatial = int(name[-2])
                 shape = shape[: input.dim() - spatial] + (1,) * spatial
             mask = (self.uniform(shape) >= p).to(input.device)
-            self.drawn.append((name, float(p), 1.0 - float(mask.double().mean()), shape, self.here()))
+            self.note(name, float(p), 1.0 - float(mask.double().mean()), shape)
             factor = mask.to(input.dtype) / (1 - p) if p < 1 else mask.to(input.dtype) * 0
             return input.mul_(factor) if inplace else input * factor
 

@@ -10,10 +10,13 @@ import threading
 
 import numpy as np
 
-from _scaffold_trace.store import Store
+from _scaffold_trace.store import Store, generator, row_marks
 
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
+
+MOST_FOLLOWED = 20000
+"""Of one function of whose outputs one number is kept."""
 
 MOST_DEPTH = 4
 MOST_ITEMS = 50
@@ -21,14 +24,23 @@ MOST_ITEMS = 50
 
 
 class Functions:
-    """Records calls of functions that are defined in files below a folder."""
+    """Records calls of functions that are defined in files below a folder.
 
-    def __init__(self, tree):
+    Args:
+        tree: that folder.
+        renamed: what functions are called here, and in the reference.
+        disturb: each array that a function gives is off by one last digit: what does that make of the rest?
+    """
+
+    def __init__(self, tree, renamed, disturb):
         self.tree = os.path.join(os.path.realpath(tree), "")
+        self.renamed = renamed
+        self.disturb = disturb
         self.store = Store()
         self.store.index["kind"] = "functions"
         self.names = {}
         self.counts = {}
+        self.callers = {}
         self.open = {}
         self.is_busy = False
 
@@ -37,12 +49,14 @@ class Functions:
         sys.setprofile(self.profile)
 
     def finish(self):
-        """The program has ended. Returns whether anything was seen."""
+        """End, and return whether anything was seen."""
         sys.setprofile(None)
+        self.store.index["counts"] = {name: number + 1 for name, number in self.counts.items()}
+        self.store.index["callers"] = {name: sorted(above) for name, above in self.callers.items()}
         return bool(self.counts)
 
     def name_of(self, code):
-        """What a function is called; None for one that is not the program's own."""
+        """Return what a function is called; None for one that is not the program's own."""
         found = self.names.get(code, "")
         if found == "":
             found = None
@@ -51,6 +65,9 @@ class Functions:
             if is_file and path.startswith(self.tree) and "site-packages" not in path:
                 module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
                 found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
+                for own, reference in self.renamed.items():
+                    if found == own or found.startswith(own + "."):
+                        found = reference + found[len(own) :]
             self.names[code] = found
         return found
 
@@ -64,26 +81,59 @@ class Functions:
         self.is_busy = True
         try:
             if event == "call":
-                number = self.counts[name] = self.counts.get(name, -1) + 1
-                if number == MOST_CALLS:
-                    self.store.say("functions", "%s: its first %d calls are compared" % (name, MOST_CALLS))
-                if number < MOST_CALLS:
-                    self.open[id(frame)] = number
-                    self.keep(name, number, "input", dict(frame.f_locals))
+                self.called(frame, name)
             elif id(frame) in self.open:
                 number = self.open.pop(id(frame))
                 self.keep(name, number, "output", given)
+                if self.disturb:
+                    disturb(given, "%s %d" % (name, number))
         finally:
             self.is_busy = False
 
+    def called(self, frame, name):
+        """Note a call, and by whom."""
+        number = self.counts[name] = self.counts.get(name, -1) + 1
+        self.callers.setdefault(name, set()).add(self.caller(frame))
+        if number == MOST_CALLS:
+            self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
+        if number < MOST_FOLLOWED:
+            self.open[id(frame)] = number
+            if number < MOST_CALLS:
+                self.keep(name, number, "input", dict(frame.f_locals))
+
+    def caller(self, frame):
+        """Return the innermost function of the program that a call came from; empty at a file's outermost level."""
+        frame = frame.f_back
+        while frame is not None:
+            if not frame.f_code.co_name.startswith("<"):
+                name = self.name_of(frame.f_code)
+                if name is not None:
+                    return name
+            frame = frame.f_back
+        return ""
+
     def keep(self, name, number, what, value):
-        """All arrays inside a value."""
-        found = False
-        for place, array in arrays_in(value):
-            found = True
+        """Keep all arrays inside a value; of later calls one number."""
+        arrays = list(arrays_in(value))
+        if number >= MOST_CALLS:
+            marks = [float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for _, array in arrays if array.size]
+            self.store.follow("later." + name, [float(number), sum(marks)])
+            return
+        for place, array in arrays:
             self.store.add("functions", what + place, array, name, number, 0, keep=what == "output")
-        if not found and what == "output" and value is not None:
+        if not arrays and what == "output" and value is not None:
             self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
+
+
+def disturb(value, name, depth=0):
+    """Move each number of the arrays inside a value by one last digit of its type, in place."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f" and value.flags.writeable and value.size:
+            signs = generator("rounding of " + name).choice([-1.0, 1.0], value.size).reshape(value.shape)
+            value *= (1 + np.finfo(value.dtype).eps * signs).astype(value.dtype)
+    elif depth <= MOST_DEPTH:
+        for step, item in parts_of(value):
+            disturb(item, name + step, depth + 1)
 
 
 def arrays_in(value, place="", depth=0):

@@ -51,6 +51,7 @@ class Network:
     def __init__(self, torch, name, module, golden, terms):
         self.torch = torch
         self.name = name
+        self.number = int(name[len("model") :] or 1)
         self.module = module
         self.parameters = {joined(name, plain(key)): value for key, value in module.named_parameters()}
         self.buffers = {
@@ -61,9 +62,17 @@ class Network:
         self.paths = {}
         for path, inner in module.named_modules():
             self.paths.setdefault(id(inner), joined(name, plain(path)))
-        self.templates = {}
         self.calls = 0
         self.last_step = -1
+        self.updates = 0
+        self.updated_in = -1
+        self.seen_before = None
+        self.trained = {}
+        self.optimized_by = -1
+        self.is_optimized = False
+        self.placed = None
+        self.left = {}
+        self.totals = {}
         self.about = self.describe()
         self.shared = golden or self.about
         self.layout = self.layout_of("parameters", self.parameters, terms)
@@ -77,7 +86,13 @@ class Network:
         }
         self.about["sources"] = {key: self.layout.sources(key) for key in self.layout.places}
         self.made = {}
-        self.probed = self.find_probed()
+        self.probed = self.find_probed("parameters", self.layout)
+        self.probed_buffers = self.find_probed("buffers", self.buffer_layout)
+        self.owners = {
+            joined(name, plain(joined(path, key) if path else key)): inner
+            for path, inner in module.named_modules()
+            for key, _ in inner.named_buffers(recurse=False)
+        }
 
     def describe(self):
         """Its modules and tensors, and how they begin."""
@@ -134,36 +149,51 @@ class Network:
         return {key: to_array(value) for key, value in tensors.items()}
 
     def place(self, k):
-        """Give it the weights of step k, and statistics of batches: the same that the reference gets."""
-        self.made = {}
-        for kind, live, layout in (
-            ("parameters", self.parameters, self.layout),
-            ("buffers", self.buffers, self.buffer_layout),
-        ):
-            values = {
-                entry["name"]: made_up(entry["name"], k, entry)
-                for entry in self.shared[kind]
-                if kind == "parameters" or entry["name"].endswith(STATISTICS)
-            }
-            if kind == "parameters":
-                self.made = values
-            with self.torch.no_grad():
-                for name, array in layout.place(values).items():
-                    if all(source in values for source in layout.sources(name)):
-                        live[name].data.copy_(to_tensor(self.torch, array, live[name]))
+        """Give it weights and statistics of batches by a name: the same that the reference gets."""
+        self.placed = k
+        self.made = self.place_made_up(k, "parameters", self.parameters, self.layout)
+        self.place_made_up(k, "buffers", self.buffers, self.buffer_layout)
+
+    def place_made_up(self, k, kind, live, layout):
+        """Put made-up numbers in the place of its parameters, or of its statistics; return them."""
+        values = {
+            entry["name"]: made_up(entry["name"], k, entry)
+            for entry in self.shared[kind]
+            if kind == "parameters" or entry["name"].endswith(STATISTICS)
+        }
+        with self.torch.no_grad():
+            for name, array in layout.place(values).items():
+                if all(source in values for source in layout.sources(name)):
+                    live[name].data.copy_(to_tensor(self.torch, array, live[name]))
+        return values
+
+    def age_statistics(self, k):
+        """Move the statistics that are followed, as a step in training would: skimmed steps compute none."""
+        for reference, places in self.probed_buffers.items():
+            about = next(entry for entry in self.shared["buffers"] if entry["name"] == reference)
+            made = made_up(reference, k, about).ravel()
+            for own, at in places:
+                owner, buffer = self.owners.get(own), self.buffers[own]
+                if owner is not None and owner.training and at.size == buffer.numel() == made.size:
+                    with self.torch.no_grad():
+                        buffer.data.copy_(to_tensor(self.torch, made.reshape(tuple(buffer.shape)), buffer))
 
     def probe(self):
-        """Two numbers that tell which weights it has: sums of the reference's two first small tensors."""
-        sums = [
-            sum(float(to_array(self.parameters[own]).ravel()[at].sum()) for own, at in places)
-            for places in self.probed.values()
-        ]
-        return sums + [0.0] * (2 - len(sums))
+        """Return two numbers that tell which weights it has: sums of the reference's two first small tensors."""
+        return _sums(self.parameters, self.probed)
 
-    def find_probed(self):
-        """The reference's two first small tensors, each with the own tensors and elements that are its."""
-        small = [entry["name"] for entry in self.shared["parameters"] if np.prod(entry["shape"]) <= MOST_PROBE]
-        return {name: self.layout.elements(name) for name in sorted(small)[:2]}
+    def probe_statistics(self):
+        """Return two numbers that tell which statistics of batches it has."""
+        return _sums(self.buffers, self.probed_buffers)
+
+    def find_probed(self, kind, layout):
+        """Return the reference's two first small tensors, each with the own tensors and elements that are its."""
+        small = [
+            entry["name"]
+            for entry in self.shared[kind]
+            if np.prod(entry["shape"]) <= MOST_PROBE and (kind == "parameters" or entry["name"].endswith(STATISTICS))
+        ]
+        return {name: layout.elements(name) for name in sorted(small)[:2]}
 
     def is_probed(self, parameter):
         """Whether it is an own tensor of those."""
@@ -171,9 +201,25 @@ class Network:
 
     def gradients(self):
         """Of all parameters, in the reference's shapes; None where there is none."""
-        own = {name: None if p.grad is None else to_array(p.grad) for name, p in self.parameters.items()}
+        # Copies: torch adds to a gradient in place.
+        own = {name: None if p.grad is None else np.array(to_array(p.grad)) for name, p in self.parameters.items()}
         return self.layout.gather(own)
+
+    def has_gradient(self):
+        """Return whether its first parameter that is trained has one."""
+        first = next((p for p in self.parameters.values() if p.requires_grad), None)
+        return first is not None and first.grad is not None and bool(first.grad.any())
 
     def weights(self):
         """All parameters, in the reference's shapes."""
         return self.layout.gather(self.arrays(self.parameters))
+
+    def moments(self):
+        """Return sum and sum of squares of all parameters, which no renaming or reshaping changes."""
+        values = [value.detach().double() for value in self.parameters.values()]
+        return [sum(float(value.sum()) for value in values), sum(float(value.square().sum()) for value in values)]
+
+
+def _sums(tensors, probed):
+    sums = [sum(float(to_array(tensors[own]).ravel()[at].sum()) for own, at in places) for places in probed.values()]
+    return sums + [0.0] * (2 - len(sums))

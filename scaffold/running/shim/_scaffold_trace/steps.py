@@ -1,4 +1,9 @@
-"""What a tracer does where a program goes backward and updates its weights. Mixed into `Tracer`."""
+"""What a tracer does where a program goes backward and updates its weights. Mixed into `Tracer`.
+
+A step lasts from one update of weights to the next, however often the program goes backward in it. An update is seen
+where an optimizer of torch's steps; of a program without one, where its weights have moved or its gradients are gone
+when it trains on.
+"""
 
 import numpy as np
 
@@ -15,63 +20,88 @@ every second step that is skimmed."""
 LOOP = 6
 """Steps after them that run by themselves, in float64."""
 
+OPTIONS = (
+    "lr", "weight_decay", "momentum", "dampening", "betas", "eps", "alpha", "rho", "lambd", "nesterov", "amsgrad",
+    "maximize", "centered",
+)  # fmt: skip
+"""Options of an optimizer's group that are followed over all steps; `betas` takes two columns."""
+
 
 class Steps:
     """One step from its loss to the update of the weights; the calls of networks before it are `Tracer`'s."""
 
     def is_loss(self):
-        """Whether a call of backward now is the program's own."""
-        return not self.is_busy and self.outer is None and bool(self.networks)
+        """Return whether a call of backward now is the program's own."""
+        return not self.is_busy and not self.in_backward and self.outer is None and bool(self.networks)
 
     def backward(self, original, tensors, args, kwargs):
-        """One call of backward: the loss, the gradients that it leaves, and others in their place."""
+        """Go backward as the program asks: note the loss and the gradients, and give others in their place."""
         first = tensors if self.answers.is_tensor(tensors) else next(iter(tensors))
         if not self.is_loss():
-            return original(tensors, *args, **kwargs)
+            return self.going_back(original, tensors, args, kwargs)
         k = self.step
+        self.backwards += 1
+        value = to_array(first)
+        self.loss = value if self.loss is None or self.loss.shape != value.shape else self.loss + value
+        self.loss_dtype = dtype_of(first)
         if self.is_replay:
-            self.store.follow("loss", float(first.detach().double().sum()))
-            original(tensors, *args, **kwargs)
+            self.going_back(original, tensors, args, kwargs)
         elif self.arrived < k:  # no call of this step was one in training
             self.store.index.setdefault("trained_in_evaluation", k)
             self.skim_gradients(k)
         elif self.fed_now:
-            self.store.add("loss", "value", to_array(first), "", 0, k, dtype_of(first))
             before = {network.name: network.gradients() for network in self.networks.values()}
-            original(tensors, *args, **kwargs)
+            self.going_back(original, tensors, args, kwargs)
             for network in list(self.networks.values()):
                 self.feed_gradients(network, before[network.name], k)
-        elif k < FED + LOOP and self.is_wide:
-            self.store.add("loop", "loss", to_array(first), "", 0, k, dtype_of(first))
-            original(tensors, *args, **kwargs)
+        elif self.computes(k):
+            self.going_back(original, tensors, args, kwargs)
         else:
-            self.store.follow("loss", float(first.detach().double().sum()))
             self.skim_gradients(k)
-        self.step += 1
+        for network in self.networks.values():
+            if not self.is_optimized(network):
+                network.seen_before = network.probe(), network.has_gradient()
         return None
 
+    def computes(self, k):
+        """Return whether step k runs by itself, nothing given but what it began with."""
+        return self.is_real or self.is_replay or (self.is_wide and FED <= k < FED + LOOP)
+
+    def going_back(self, original, tensors, args, kwargs):
+        """Run torch's own backward; modules that are called in it compute again what was not kept."""
+        was, self.in_backward = self.in_backward, True
+        try:
+            return original(tensors, *args, **kwargs)
+        finally:
+            self.in_backward = was
+
     def skim_gradients(self, k):
-        """Gradients of an earlier step for one in which nothing is computed."""
+        """Give gradients of an earlier step to one in which nothing is computed."""
         for network in list(self.networks.values()):
             for name, parameter in network.parameters.items():
                 fixed = self.fixed_gradients.get((name, k % 2))
+                if not parameter.requires_grad:
+                    continue
                 if fixed is not None:
                     parameter.grad = fixed.fresh()
-                elif k < FED and parameter.requires_grad:
+                elif k < FED and parameter.grad is None:
                     parameter.grad = self.torch.zeros_like(parameter)
 
     def gradients_of(self, original, outputs, inputs, args, kwargs):
-        """`torch.autograd.grad` of a loss by the parameters: the same as backward, the gradients given back."""
+        """Run `torch.autograd.grad`; by the parameters it is the same as backward, the gradients given back."""
         wanted = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
         known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
-        if not self.is_loss() or not all(id(tensor) in known for tensor in wanted):
-            return original(outputs, inputs, *args, **kwargs)
+        is_first_order = not kwargs.get("create_graph", len(args) > 2 and args[2])
+        if not self.is_loss() or not is_first_order or not all(id(tensor) in known for tensor in wanted):
+            return self.going_back(original, outputs, (inputs, *args), kwargs)
         held = [tensor.grad for tensor in wanted]
         for tensor in wanted:
             tensor.grad = None
 
         def accumulate(*_, **__):
-            for tensor, gradient in zip(wanted, original(outputs, inputs, *args, **kwargs)):  # noqa: B905 - Python 3.7 has no strict
+            kept = dict(kwargs, allow_unused=True)  # what the loss came from may have been skimmed
+            found = original(outputs, inputs, *args, **kept)
+            for tensor, gradient in zip(wanted, found):  # noqa: B905 - Python 3.7 has no strict
                 tensor.grad = gradient
 
         self.backward(accumulate, outputs, (), {})
@@ -81,35 +111,128 @@ class Steps:
         return found
 
     def feed_gradients(self, network, before, k):
-        """The gradients that a loss left are noted, made-up ones of the same size put in their place."""
+        """Note the gradients that a loss left, and put made-up ones of the same size in their place."""
         made = {}
+        is_first = self.backwards == 1
         for name, array in network.gradients().items():
-            if array is None:
-                self.fact("gradient size %s %d" % (name, k), None)
-                continue
             left = before[name]
-            left = 0.0 if left is None or not left.size else float(np.abs(left).max())
-            self.store.follow("left", [k, left])
-            self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
-            size = self.fact("gradient size %s %d" % (name, k), float(np.sqrt(np.mean(array**2))) if array.size else 0)
-            if size is None:
+            if array is None:
+                size = self.fact("gradient size %s %d" % (name, k), self.missing_size(network, name, k))
+                if size is not None and name in network.layout.whole:
+                    made[name] = self.made_gradient(name, size, k, network.parameters[name].shape)
+                    network.parameters[name].grad = self.torch.zeros_like(network.parameters[name])
                 continue
-            numbers = size * normals("gradient of %s %d" % (name, k), array.size)
-            numbers *= STRESS if k in (0, FED - 1) else 1.0
-            made[name] = numbers.astype(np.float32).reshape(array.shape)
+            begins_again = left is None or not left.any()
+            if is_first:
+                network.left[name] = 0.0 if begins_again else float(np.abs(left).max())
+            earlier = None if is_first else network.totals.get(name)
+            total = array if earlier is None or begins_again else earlier + (array - left)
+            network.totals[name] = total
+            size = float(np.sqrt(np.mean(total**2))) if total.size else 0.0
+            size = self.fact("gradient size %s %d" % (name, k), size)
+            if size is None or self.is_real:
+                continue
+            made[name] = self.made_gradient(name, size, k, array.shape)
         for name, array in network.layout.place(made).items():
             parameter = network.parameters[name]
             if all(source in made for source in network.layout.sources(name)) and parameter.grad is not None:
                 with self.torch.no_grad():
                     parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
-                if k == 1:
-                    self.fixed_gradients[name, 0] = _Fixed(parameter.grad.clone())
-                    self.fixed_gradients[name, 1] = _Fixed(parameter.grad * STRESS)
+                if k == 1 or (k == 0 and (name, 0) not in self.fixed_gradients):
+                    scale = 1.0 if k == 1 else 1.0 / STRESS
+                    self.fixed_gradients[name, 0] = _Fixed(parameter.grad * scale)
+                    self.fixed_gradients[name, 1] = _Fixed(parameter.grad * (scale * STRESS))
 
-    def optimiser_steps(self, optimiser):
-        """An optimiser is about to step: how fast, and how it treats which parameter.
+    def made_gradient(self, name, size, k, shape):
+        """Return numbers of a size in the place of a parameter's gradient in step k."""
+        numbers = size * normals("gradient of %s %d" % (name, k), int(np.prod(tuple(shape), dtype=np.int64)))
+        numbers *= STRESS if k in (0, FED - 1) else 1.0
+        return numbers.astype(np.float32).reshape(tuple(shape))
 
-        Where a step is skimmed, torch's own optimisers update the few tensors that are followed, and no other: of all
+    def missing_size(self, network, name, k):
+        """Return how large a gradient is given where none came back, or None.
+
+        In a late step what the loss came from may have been skimmed. In the first ones its absence is the program's.
+        """
+        parameter = network.parameters.get(name)
+        fixed = self.fixed_gradients.get((name, 0))
+        if k < FED or fixed is None or parameter is None or not parameter.requires_grad:
+            return None
+        return float(fixed.kept.detach().double().square().mean().sqrt())
+
+    def is_optimized(self, network):
+        """Return whether an optimizer of torch's has parameters of a network."""
+        if network.optimized_by != len(self.optimizers):
+            held = {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
+            network.is_optimized = any(id(p) in held for p in network.parameters.values())
+            network.optimized_by = len(self.optimizers)
+        return network.is_optimized
+
+    def notice_update(self):
+        """End a step of a network whose optimizer is its own: its weights have moved, or its gradients are gone."""
+        if not self.backwards:
+            return
+        updated = []
+        for network in self.networks.values():
+            if self.is_optimized(network) or network.seen_before is None:
+                continue
+            probe, had_gradient = network.seen_before
+            if network.probe() != probe or (had_gradient and not network.has_gradient()):
+                updated.append(network)
+        if updated:
+            self.end_step(updated)
+
+    def end_step(self, networks):
+        """An update of these networks has ended a step."""
+        k = self.step
+        self.flush_step()
+        for network in networks:
+            self.flush_gradients(network, k)
+            network.seen_before = None
+        self.step += 1
+        self.backwards = 0
+        self.given_away = {}
+
+    def flush_gradients(self, network, k):
+        """Note the gradients that a network was updated with in step k, all backward passes together."""
+        network.updates += 1
+        network.updated_in = k
+        self.note_frozen(network, k)
+        if not (self.fed_now and self.arrived == k) or self.is_replay:
+            return
+        for left in network.left.values():
+            self.store.follow("left", [k, left])
+        for name, array in network.totals.items():
+            self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
+
+    def note_frozen(self, network, k):
+        """Note parameters that are trained from this update on, or not any more."""
+        now = {name: parameter.requires_grad for name, parameter in network.parameters.items()}
+        for name, is_trained in now.items() if network.trained else ():
+            if is_trained != network.trained[name]:
+                self.note_change("%s.requires_grad" % name, not is_trained, is_trained)
+        network.trained = now
+
+    def flush_step(self):
+        """Note what the loss of a whole step has come to."""
+        k = self.step
+        if self.loss is None:
+            return
+        if self.is_replay:
+            self.store.follow("loss", float(self.loss.sum()))
+        elif self.arrived == k and self.fed_now:
+            self.store.add("loss", "value", self.loss, "", 0, k, self.loss_dtype)
+        elif self.arrived == k and self.is_wide and FED <= k < FED + LOOP:
+            self.store.add("loop", "loss", self.loss, "", 0, k, self.loss_dtype)
+        else:
+            self.store.follow("loss", float(self.loss.sum()))
+            self.store.follow("loss.steps", float(k))
+        self.loss = None
+
+    def optimizer_begins(self, optimizer):
+        """An optimizer is about to step, its gradients being there: note how fast, and how it treats which parameter.
+
+        Where a step is skimmed, torch's own optimizers update the few tensors that are followed, and no other: of all
         that is left of such a step theirs would be the largest part.
 
         Returns:
@@ -118,34 +241,65 @@ class Steps:
         if self.is_busy:
             return []
         self.updates += 1
-        rates = [float(group["lr"]) for group in optimiser.param_groups if "lr" in group] or [np.nan]
-        self.store.follow("rates", [self.step, rates[0], rates[-1]])
         if self.updates == 1:
             self.note_groups()
-        kind = type(optimiser)
-        is_computed = self.fed_now or self.is_replay or self.is_wide or self.spec["disturb"]
+        self.follow_options(optimizer)
+        kind = type(optimizer)
+        is_computed = self.fed_now or self.computes(self.step) or self.is_wide or self.spec["disturb"]
         if is_computed or not kind.__module__.startswith("torch.") or kind.__name__ == "LBFGS":
             return []
         self.store.index["hidden"] = True
         hidden = []
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             for parameter in group["params"]:
                 if not any(network.is_probed(parameter) for network in self.networks.values()):
                     hidden.append((parameter, parameter.grad))
                     parameter.grad = None
         return hidden
 
+    def optimizer_ended(self, optimizer):
+        """An optimizer has stepped: a step is over, unless another one has ended it already."""
+        if self.is_busy or not self.networks:
+            return
+        mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        updated = [n for n in self.networks.values() if any(id(p) in mine for p in n.parameters.values())]
+        if self.backwards:
+            self.end_step(updated)
+            return
+        for network in updated:  # a second optimizer after the same backward
+            if network.updated_in != self.step - 1:
+                self.flush_gradients(network, self.step - 1)
+
+    def follow_options(self, optimizer):
+        """Note the options of an optimizer's groups, where they are others than at its last step."""
+        first = self.optimizers.index(optimizer) if optimizer in self.optimizers else 0
+        label = self.step if self.backwards else self.step - 1
+        known = self.groups_of(optimizer)
+        for index, group in enumerate(optimizer.param_groups):
+            row = [1000.0 * first + index] + options_of(group)
+            if known.get(index) != row:
+                known[index] = row
+                self.store.follow("options", [label] + row)
+
+    def groups_of(self, optimizer):
+        """Return what was last noted of an optimizer's groups."""
+        return self.known_options.setdefault(id(optimizer), {})
+
     def note_groups(self):
-        """How the optimisers treat each parameter, at the first update: schedules have begun by then."""
-        self.store.index["optimiser"] = [type(optimiser).__qualname__ for optimiser in self.optimisers]
-        groups = {}
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
+        """Note how the optimizers treat each parameter, at the first update: schedules have begun by then."""
+        self.store.index["optimiser"] = [type(optimizer).__qualname__ for optimizer in self.optimizers]
+        groups, numbers = {}, {}
+        for first, optimizer in enumerate(self.optimizers):
+            for index, group in enumerate(optimizer.param_groups):
                 options = {key: simple(value) for key, value in sorted(group.items()) if key != "params"}
-                groups.update({id(parameter): options for parameter in group["params"]})
+                for parameter in group["params"]:
+                    if id(parameter) not in groups:
+                        groups[id(parameter)] = options
+                    numbers.setdefault(id(parameter), []).append(1000 * first + index)
         for network in self.networks.values():
             for entry in network.about["parameters"]:
-                entry["group"] = groups.get(id(network.parameters[entry["name"]]))
+                parameter = network.parameters[entry["name"]]
+                entry["group"], entry["groups"] = groups.get(id(parameter)), numbers.get(id(parameter), [])
 
 
 class _Fixed:
@@ -161,6 +315,22 @@ class _Fixed:
             self.given.copy_(self.kept)
             self.version = self.given._version
         return self.given
+
+
+def options_of(group):
+    """Return the options of a group as numbers, NaN for those that it has not."""
+    row = []
+    for name in OPTIONS:
+        value = group.get(name)
+        values = list(value) if isinstance(value, (list, tuple)) else [value]
+        if name == "betas":
+            values = (values + [None, None])[:2]
+        for one in values[:2] if name == "betas" else values[:1]:
+            try:
+                row.append(float(one))
+            except (TypeError, ValueError):
+                row.append(float("nan"))
+    return row
 
 
 def simple(value):

@@ -159,6 +159,7 @@ class Store:
         self.index = {"format": 1, "entries": [], "said": [], "facts": {}, "networks": []}
         self.arrays = {}
         self.series = {}
+        self.sizes = {}
         self.kept_bytes = 0
         self.input_bytes = 0
 
@@ -201,7 +202,8 @@ class Store:
     def follow(self, name, value):
         """One more value, or row of values, of a series."""
         values = self.series.setdefault(name, [])
-        if len(values) * max(np.size(value), 1) < MOST_SERIES:
+        size = self.sizes[name] = self.sizes.get(name, 0) + np.size(value)
+        if size <= MOST_SERIES:
             values.append(value)
         else:
             self.say("batches", "%s is followed over its first %d values" % (name, MOST_SERIES))

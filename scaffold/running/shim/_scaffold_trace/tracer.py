@@ -1,17 +1,22 @@
 """Follows a torch training program from outside, and feeds it the reference's values at every rung.
 
-Steps are counted by the program's calls of `backward`. In the first FED of them, and in some later ones, weights,
-inputs, outputs and gradients are replaced by given ones, so that no difference hides or fakes another; then, in
-float64, LOOP steps run by themselves; all others are skimmed: networks answer with made-up outputs and nothing is
-computed, while the program's own data pipeline, schedule and reporting go their whole way. The same happens to the
-reference, whose trace is what the other one is compared with.
+Steps are counted by the program's updates. In the first FED of them, and in some later ones, weights, inputs, outputs
+and gradients are replaced by given ones, so that no difference hides or fakes another; then, in float64, LOOP steps run
+by themselves; all others are skimmed: networks answer with made-up outputs and nothing is computed, while the program's
+own data pipeline, schedule and reporting go their whole way. The same happens to the reference, whose trace is what the
+other one is compared with. A program that cannot live with made-up outputs is followed as it runs (`real`).
 """
 
+import os
+import sys
 import threading
+import time
 
 import numpy as np
 
 from _scaffold_trace.answers import Answers
+from _scaffold_trace.evaluations import Evaluations
+from _scaffold_trace.late import Late
 from _scaffold_trace.networks import Network, to_tensor
 from _scaffold_trace.steps import FED, LOOP, Steps, dtype_of
 from _scaffold_trace.store import generator, row_marks, summary, to_array
@@ -20,11 +25,20 @@ from _scaffold_trace.trees import tensors_in, with_tensors
 OF_MASKS = ("torch.dropout", "torch.attention dropout")
 """Draws that are masks; those of them that get here drop nothing."""
 
-MOST_EVALUATED = 64
-"""Calls of the first evaluation that are computed."""
+MOST_CALLS = 200
+"""Training calls of one step after which a program is taken to wait for a loss that made-up outputs never give."""
+
+CALLS = 1000
+"""Calls of a module inside one call of its network; its calls inside the next one count on from there."""
+
+SHARED = 0.5
+"""Share of a network's outputs that another trains on, from which on that is what they were made for."""
+
+NEAR = 1e-3
+"""Relative difference of the marks of inputs that are taken for the same ones."""
 
 
-class Tracer(Steps):
+class Tracer(Steps, Evaluations, Late):
     """All that one process knows of its program."""
 
     def __init__(self, torch, spec, store, golden, masks, end, claim):
@@ -39,12 +53,18 @@ class Tracer(Steps):
         self.is_wide = spec["dtype"] == "float64"
         self.is_replay = spec["replay"]
         self.by_gradient = (golden or store).index.setdefault("by_gradient", spec["by_gradient"])
+        self.is_real = (golden or store).index.setdefault("real", spec["real"])
         self.networks = {}
-        self.optimisers = []
+        self.optimizers = []
+        self.known_options = {}
         self.step = 0
         self.updates = 0
+        self.backwards = 0
+        self.loss = self.loss_dtype = None
         self.outer = None
+        self.calling = []
         self.is_busy = False
+        self.in_backward = False
         self.recording = None
         self.is_training = False
         self.arrived = -1
@@ -53,14 +73,20 @@ class Tracer(Steps):
         self.fed_now = False
         self.in_burst = False
         self.burst_calls = self.burst_rows = 0
-        self.counts = {}
+        self.calls_of_step = 0
+        self.counts, self.begins_at = {}, 0
         self.path = []
         self.fixed_gradients = {}
         self.summed = {}
+        self.began = None
+        self.site = ""
+        self.given_away = {}
         self.thread = threading.get_ident()
-        masks.is_active = lambda: self.outer is not None and self.is_training and not self.is_busy
+        masks.is_active = self.draws_masks
+        masks.is_recomputing = lambda: self.in_backward
         masks.here = self.here
         store.index.update(fed=[], masks={})
+        self.begin_late()
 
     def fact(self, key, value):
         """Note a number; the reference's is given back, where there is one."""
@@ -68,23 +94,31 @@ class Tracer(Steps):
         shared = self.golden.index["facts"].get(key) if self.golden else None
         return value if shared is None else shared
 
-    def is_fed(self, k):
-        """Whether step k is: the first ones, powers of four, and those right after some evaluations.
+    def draws_masks(self):
+        """Return whether what is drawn now is given: inside a network in training, also when it is computed again."""
+        inside = self.outer is not None or (self.in_backward and (self.fed_now or self.computes(self.step)))
+        return inside and self.is_training and not self.is_busy
 
-        Later ones show what acts late, such as from the second epoch on. The other program does as the reference did.
+    def is_fed(self, k):
+        """Return whether step k is fed.
+
+        The first ones, powers of four, those right after some evaluations, those that were planned once the number of
+        steps was known, and those after something in the network was set to another value. Later ones show what acts
+        late. The other program does as the reference did.
         """
-        if k < FED or self.golden is not None:
+        if self.golden is not None:
             return k < FED or k in self.golden.index["fed"]
-        if self.is_wide:
-            return False
+        if self.is_wide or self.is_real:
+            return k < FED
         fresh = self.bursts_before != self.bursts and _is_power_of_four(self.bursts)
-        return _is_power_of_four(k) or fresh or k in self.store.index["fed"]
+        is_late = fresh or k in self.spec["planned"] or self.was_changed()
+        return k < FED or _is_power_of_four(k) or is_late or k in self.store.index["fed"]
 
     # --- the program calls a network ---------------------------------------------------------------------------------
 
     def call(self, original, module, args, kwargs):
-        """One call of any module."""
-        if self.is_busy or threading.get_ident() != self.thread:
+        """Answer one call of any module."""
+        if self.is_busy or self.in_backward or threading.get_ident() != self.thread:
             return original(module, *args, **kwargs)
         if self.outer is not None:
             if self.recording is None:
@@ -95,8 +129,11 @@ class Tracer(Steps):
             return original(module, *args, **kwargs)
         if self.is_wide:
             args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: _wide(tensor))
+        self.notice_update()
         self.outer = network
         self.is_training = self.torch.is_grad_enabled() and (module.training or self.by_gradient)
+        self.site = _call_site(network.name) if module.training and not self.is_training else ""
+        self.is_training = self.is_training or self.site in self.spec["auxiliary"]
         try:
             if self.is_replay:
                 return self.replay(original, network, args, kwargs)
@@ -104,16 +141,30 @@ class Tracer(Steps):
         finally:
             self.outer = None
 
+    def call_forward(self, original, module, args, kwargs):
+        """Answer `net.forward(x)`, which is `net(x)` without hooks; inside that it is what it always was."""
+        if self.calling and self.calling[-1] is module:
+            return original(module, *args, **kwargs)
+        return self.called(original, module, args, kwargs)
+
+    def called(self, original, module, args, kwargs):
+        """Answer a call, and remember whose it is until it ends."""
+        self.calling.append(module)
+        try:
+            return self.call(original, module, args, kwargs)
+        finally:
+            self.calling.pop()
+
     def network_of(self, module):
-        """The network that this module is; None for one without parameters, such as a loss."""
+        """Return the network that a module is; None for one without parameters, such as a loss."""
         found = self.networks.get(id(module))
         if found is None and next(module.parameters(), None) is not None:
-            if not self.networks and not self.claim():
-                self.is_busy = True  # another process of this command is the one that is traced
-                return None
-            name = "model" if not self.networks else "model%d" % (len(self.networks) + 1)
-            listed = self.golden.index["networks"] if self.golden else []
-            golden = next((about for about in listed if about["name"] == name), None)
+            if not self.networks:
+                if not self.claim():
+                    self.is_busy = True  # another process of this command is the one that is traced
+                    return None
+                self.began = time.process_time()
+            golden, name = self.counterpart(module)
             found = Network(self.torch, name, module, golden, self.spec["weights"])
             self.networks[id(module)] = found
             self.store.index["networks"].append(found.about)
@@ -122,11 +173,41 @@ class Tracer(Steps):
                 self.end("unmatched")
         return found
 
+    def counterpart(self, module):
+        """Return the reference's network that a new one is compared with, and its name.
+
+        The first free one with the same tensors, else the next one: two networks may be called in another order.
+        """
+        listed = self.golden.index["networks"] if self.golden else []
+        taken = {network.name for network in self.networks.values()}
+        free = [about for about in listed if about["name"] not in taken]
+        own = sorted(tuple(value.shape) for value in module.parameters())
+        alike = [about for about in free if sorted(tuple(entry["shape"]) for entry in about["parameters"]) == own]
+        chosen = (alike or free or [None])[0]
+        if chosen is not None:
+            return chosen, chosen["name"]
+        number = len(self.networks) + 1
+        return None, "model" if number == 1 else "model%d" % number
+
+    def notice_auxiliary(self, marks):
+        """See whether a network trains on what another gave without gradient: that call was no evaluation."""
+        for giver, given in self.given_away.items():
+            if any(np.isin(given, rows).mean() > SHARED for rows in marks.values()):
+                self.store.index.setdefault("feeds_training", []).append(giver)
+                self.end("auxiliary")
+
+    def give_away(self, output):
+        """Remember what a network gave without gradient in training mode, until the next update."""
+        for _, tensor in tensors_in(output, self.answers.is_tensor):
+            if self.site and tensor.dim() and tensor.is_floating_point() and tensor.numel():
+                self.given_away[self.site] = row_marks(to_array(tensor))
+        return output
+
     def inner(self, original, module, args, kwargs):
-        """A module inside a network while that is recorded: its inputs, and its outputs before others change them."""
+        """Record a module inside a network: its inputs, and its outputs before others change them."""
         rung, step = self.recording
         path = self.outer.paths.get(id(module), "")
-        number = self.counts[path] = self.counts.get(path, -1) + 1
+        number = self.counts[path] = self.counts.get(path, self.begins_at - 1) + 1
         self.record(rung, "input", (args, kwargs), path, number, step, keep=False)
         self.path.append(path)
         try:
@@ -137,7 +218,7 @@ class Tracer(Steps):
         return output
 
     def record(self, rung, what, value, path, number, step, keep=True):
-        """All tensors inside a value."""
+        """Record all tensors inside a value."""
         found = False
         for place, tensor in tensors_in(value, self.answers.is_tensor):
             found = True
@@ -147,115 +228,186 @@ class Tracer(Steps):
             self.store.say(rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__))
 
     def here(self):
-        """The path of the innermost module that is at work."""
-        return self.path[-1] if self.path else self.outer.name
+        """Return the path of the innermost module that is at work."""
+        return self.path[-1] if self.path else self.outer.name if self.outer else ""
 
     def known(self, tensor):
-        """A tensor's summary; what one module gives and the next gets is summed up once."""
+        """Return a tensor's summary; what one module gives and the next gets is summed up once."""
         key = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version
         if key not in self.summed:
             self.summed[key] = summary(to_array(tensor)), tensor  # held, so that nothing else gets its place
         return self.summed[key][0]
 
     def noted_draw(self, name):
-        """A draw that is not a mask, inside a network in training: nobody can give both programs the same."""
-        if self.masks.is_active() and not name.startswith(OF_MASKS):
+        """Note a draw that is not a mask, inside a network in training: nobody can give both programs the same."""
+        if self.masks.is_active() and not self.in_backward and not name.startswith(OF_MASKS):
             path = self.here()
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
                 drawn.append([name, path])
 
     def replay(self, original, network, args, kwargs):
-        """Nothing is fed but the first weights; what happens is only followed."""
+        """Feed nothing but the first weights; what happens is only followed."""
         if network.calls == 0:
             network.place("replay")
         if self.arrived < self.step:
+            self.follow_weights()
             self.arrived = self.step
             self.masks.begin(self.step)
         network.calls += 1
+        if self.spec["disturb"]:
+            args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, self.rounded)
         return original(network.module, *args, **kwargs)
+
+    def rounded(self, place, tensor):
+        """Return a tensor of numbers with each off by one last digit of the type that they were computed in."""
+        if not tensor.is_floating_point() or not tensor.numel():
+            return tensor
+        values = to_array(tensor)
+        was_narrow = np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
+        is_whole = was_narrow and np.array_equal(values, np.round(values))
+        digit = 0.0 if is_whole else _rounding("float32" if was_narrow else "float64")
+        signs = generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
+        return tensor * (1 + digit * to_tensor(self.torch, signs, tensor))
+
+    def follow_weights(self):
+        """Follow what the step before made of all weights; end where as many steps were replayed as are to be."""
+        for network in list(self.networks.values()) if self.step else ():
+            self.store.follow("weights." + network.name, [self.step, *network.moments()])
+        if self.golden is not None:
+            if self.golden.index.get("ended") == "done" and self.step >= self.golden.index["steps"]:
+                self.end("done")
+        elif self.spec["seconds"] and time.process_time() - self.began > self.spec["seconds"] and self.step >= FED:
+            self.end("done")
 
     # --- training ----------------------------------------------------------------------------------------------------
 
     def train(self, original, network, args, kwargs):
-        """A call whose gradient is wanted."""
+        """Answer a call whose gradient is wanted."""
         k = self.step
         if self.arrived < k:
             self.arrive(k)
         self.bursts_before, self.in_burst = self.bursts, False
         network.calls = network.calls + 1 if network.last_step == k else 0
         network.last_step = k
-        self.follow_batch("train", network, (args, kwargs))
+        self.calls_of_step += 1
+        if self.calls_of_step > MOST_CALLS and not self.is_real:
+            self.store.index["starved"] = True
+            self.end("starved")
+        rows = self.follow_batch("train", network, (args, kwargs))
+        self.notice_auxiliary(rows)
+        marks = self.answers.marks(network.name, rows)
         self.follow_modes("train.calls", network)
-        is_loop = self.is_wide and FED <= k < FED + LOOP
         if network.name not in self.placed:
             self.placed.add(network.name)
-            if self.fed_now or k == FED:
-                network.place(k)
+            self.place_weights(network, k)
         if self.fed_now:
-            return self.fed(original, network, args, kwargs, k)
-        if is_loop:
+            return self.fed(original, network, args, kwargs, k, marks)
+        if self.computes(k):
+            if self.is_wide and not self.is_real:
+                args, kwargs = self.feed_inputs(
+                    network, (args, kwargs), k, self.matching_call(network, (args, kwargs), k)
+                )
             return original(network.module, *args, **kwargs)
-        key = (network.name, "train", network.calls, self.answers.shapes((args, kwargs)))
-        return self.answers.give(key, lambda: original(network.module, *args, **kwargs), k, True)
+        network.age_statistics("step %d" % k)
+        key = (network.name, "train", self.answers.shapes((args, kwargs)))
+        self.learn_shape(key, original, network, args, kwargs)
+        wants_gradient = self.torch.is_grad_enabled()
+        salt = "update %d" % network.updates
+        return self.answers.give(key, network.name + " train", salt, marks, (args, kwargs), wants_gradient)
+
+    def place_weights(self, network, k):
+        """Give a network the weights of its last update, the same until it is updated again."""
+        name = "update %d" % network.updates
+        is_given = k == 0 if self.is_real else self.fed_now or (k == FED and self.is_wide)
+        if is_given and network.placed != name:
+            network.place(name)
+
+    def learn_shape(self, key, original, network, args, kwargs):
+        """See what an output of this kind of call looks like, the first time, and leave no trace of that."""
+        if key in self.answers.templates:
+            return
+        kept = {name: buffer.clone() for name, buffer in network.module.named_buffers() if buffer is not None}
+        states = self.torch.get_rng_state(), np.random.get_state()
+        with self.torch.no_grad():
+            copies = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone())
+            self.answers.learn(key, original(network.module, *copies[0], **copies[1]))
+            for name, buffer in network.module.named_buffers():
+                if name in kept:
+                    buffer.data.copy_(kept[name])
+        self.torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
 
     def arrive(self, k):
-        """The first training call of step k: what the optimiser made of the step before can be seen."""
+        """Begin step k with its first training call: what the optimizer made of the step before can be seen."""
         self.arrived = k
+        self.calls_of_step = 0
         self.masks.begin(k)
         self.record_updates(k)
         self.fed_now = self.is_fed(k)
         if self.fed_now:
             self.store.index["fed"].append(k)
         self.placed = set()
+        for network in self.networks.values():
+            network.totals, network.left = {}, {}
         if k >= FED + LOOP and self.is_wide:
             self.end("done")
 
     def record_updates(self, k):
-        """What the step before k did to the weights."""
+        """Record what the step before k did to the weights."""
         if k == 0 or self.store.index.get("updates_seen") == k:
             return
         self.store.index["updates_seen"] = k
         was_fed = k - 1 in self.store.index["fed"]
         for network in list(self.networks.values()):
-            if was_fed:
-                for name, array in network.weights().items():
-                    # Later on only what was updated in all steps before has the state that it should.
-                    if array is not None and name in network.made and (k <= FED or name in network.probed):
-                        floor = float(np.abs(array).max()) * _rounding(network.dtype) if array.size else 0.0
-                        change = array - network.made[name]
-                        keep = k in (1, FED)
-                        self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
-            elif self.is_wide:
-                for name, array in network.weights().items():
-                    if array is not None:
-                        self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
+            if was_fed and not self.is_real:
+                if network.updated_in == k - 1 and network.placed == "update %d" % (network.updates - 1):
+                    self.record_changes(network, k)
+            elif self.is_wide or self.is_real:
+                if k <= FED + LOOP:
+                    for name, array in network.weights().items():
+                        if array is not None:
+                            self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
             else:
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
 
+    def record_changes(self, network, k):
+        """Record how far the weights are from those that were given."""
+        for name, array in network.weights().items():
+            # Later on only what was updated in all steps before has the state that it should.
+            if array is not None and name in network.made and (k <= FED or name in network.probed):
+                floor = float(np.abs(array).max()) * _rounding(network.dtype) if array.size else 0.0
+                change = array - network.made[name]
+                keep = k in (1, FED)
+                self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
+
     def follow_batch(self, kind, network, inputs):
-        """Marks of each example that a network gets, and how many there are."""
-        rows = 0
+        """Follow a mark of each example that a network gets, and how many there are; return the marks by input."""
+        marks = {}
         for place, tensor in tensors_in(inputs, self.answers.is_tensor):
-            marks = row_marks(to_array(tensor).astype(np.float64))
-            rows = rows or len(marks)
-            self.store.follow("%s.%s%s" % (kind, network.name, place), marks)
-        self.store.follow(kind + ".count", [self.step, rows])
-        return rows
+            marks[place] = row_marks(to_array(tensor).astype(np.float64))
+            self.store.follow("%s.%s%s" % (kind, network.name, place), marks[place])
+        first = next(iter(marks.values()), ())
+        self.store.follow(kind + ".count", [self.step, len(first), network.number])
+        return marks
 
     def follow_modes(self, name, network):
-        """How many modules are in training mode and parameters trained, and whether gradients are wanted."""
+        """Follow how many modules are in training mode and parameters trained, and whether gradients are wanted."""
         modes = [inner.training for inner in network.module.modules()]
         trained = sum(parameter.requires_grad for parameter in network.parameters.values())
-        self.store.follow(name, [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained])
+        self.store.follow(
+            name,
+            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained] + [network.number],
+        )
 
-    def fed(self, original, network, args, kwargs, k):
-        """One step with everything given."""
-        inputs = self.feed_inputs(network, (args, kwargs), k)
+    def fed(self, original, network, args, kwargs, k, marks):
+        """Answer a call of a step in which everything is given."""
+        label = self.matching_call(network, (args, kwargs), k)
+        inputs = self.feed_inputs(network, (args, kwargs), k, label)
         if k == 0 and network.calls == 0:
             self.forward_eval(original, network, inputs)
-        self.counts = {}
+        self.counts, self.begins_at = {}, label * CALLS
         self.masks.drawn = []
         self.summed = {}
         # Modules inside are seen at the first step; later ones only need them where something acts late.
@@ -267,23 +419,52 @@ class Tracer(Steps):
         for index, (kind, p, share, shape, path) in enumerate(self.masks.drawn):
             self.store.follow("masks", [k, index, p, share, float(np.prod(shape))])
             self.store.index["masks"]["%d.%d" % (k, index)] = [kind, list(shape), path]
-        self.record("forward_train", "output", output, network.name, network.calls, k)
+        self.record("forward_train", "output", output, network.name, label, k)
         if network.calls == 0:
             found = network.buffer_layout.gather(network.arrays(network.buffers))
             for name, array in found.items():
                 if array is not None:
                     self.store.add("buffers", "statistics", array, name, 0, k, network.dtype)
-        self.answers.learn((network.name, "train", network.calls, self.answers.shapes(inputs)), output)
-        stem = "%s.%d.%d" % (network.name, k, network.calls)
-        return self.answers.fed(stem, output, k, self.gradient_arrived)
+        self.answers.learn((network.name, "train", self.answers.shapes(inputs)), output)
+        if self.is_real:
+            return output
+        stem, salt = network.name + " train", "update %d" % network.updates
 
-    def gradient_arrived(self, gradient, key, k):
-        """The loss's gradient at the outputs."""
-        self.store.add("loss", "gradient at the outputs", to_array(gradient), key, 0, k, dtype_of(gradient))
+        def arrived(gradient, key):
+            return self.gradient_arrived(gradient, key, label, "%s %d" % (key, network.updates))
 
-    def feed_inputs(self, network, inputs, k):
-        """The reference's inputs, where they were kept."""
-        stem = "input.%s.%d.%d" % (network.name, k, network.calls)
+        return self.answers.feed(stem, salt, marks, output, arrived)
+
+    def gradient_arrived(self, gradient, key, label, fact):
+        """Record the loss's gradient at the outputs; return how large the one is that is given instead."""
+        what = "gradient at the outputs" + (" by the inputs" if self.torch.is_grad_enabled() else "")
+        array, dtype = to_array(gradient), dtype_of(gradient)
+        self.store.add("loss", what, array, "output " + key, label, self.step, dtype)
+        return self.fact("gradient " + fact, float(gradient.detach().double().square().mean().sqrt()))
+
+    def matching_call(self, network, inputs, k):
+        """Return the number of the reference's call of this step that had these inputs; without one, its own."""
+        if self.golden is None:
+            return network.calls
+        stem = "input.%s.%d." % (network.name, k)
+        kept = {key[len(stem) :]: array for key, array in self.golden.arrays.items() if key.startswith(stem)}
+        first = next(iter(tensors_in(inputs, self.answers.is_tensor)), None)
+        if first is None or not kept:
+            return network.calls
+        place, tensor = first
+        marks = row_marks(to_array(tensor).astype(np.float64))
+        calls = sorted({int(key.partition("[")[0].partition(".")[0]) for key in kept})
+        for call in sorted(calls, key=lambda one: one != network.calls):
+            array = kept.get("%d%s" % (call, place))
+            if array is not None and list(array.shape) == list(tensor.shape):
+                wanted = row_marks(array.astype(np.float64))
+                if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(initial=1e-12):
+                    return call
+        return network.calls
+
+    def feed_inputs(self, network, inputs, k, label):
+        """Give it the reference's inputs, where they were kept."""
+        stem = "input.%s.%d.%d" % (network.name, k, label)
 
         def give(place, tensor):
             key = stem + place
@@ -295,105 +476,32 @@ class Tracer(Steps):
                 self.store.say("forward_train", "input%s of step %d is the program's own" % (place, k + 1))
                 return tensor
             fed = self.given(kept, tensor)
+            if self.spec["disturb"] and self.is_wide:
+                return self.rounded(key, fed)
             return self.disturbed(key, fed) if self.spec["disturb"] else fed
 
         return with_tensors(inputs, self.answers.is_tensor, give)
 
     def given(self, kept, like):
-        """A kept input as a tensor like the program's own."""
-        return self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
+        """Return a kept input as a tensor like the program's own; its gradient goes where that one's would."""
+        fed = self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
+        if like.requires_grad and self.torch.is_grad_enabled():
+            return self.answers.bridge(like, fed)
+        return fed
 
     def disturbed(self, key, tensor):
-        """A tensor in another memory format, each number off by one last digit: what rounding makes of the rest."""
+        """Return a tensor in another memory format, each number off by one last digit: what rounding makes of it."""
         if tensor.is_floating_point():
             signs = generator("rounding of " + key).choice([-1.0, 1.0], tensor.numel()).reshape(tuple(tensor.shape))
             tensor = tensor * (1 + _rounding(dtype_of(tensor)) * to_tensor(self.torch, signs, tensor))
         return tensor.contiguous(memory_format=self.torch.channels_last) if tensor.dim() == 4 else tensor
 
-    def forward_eval(self, original, network, inputs):
-        """The same call in evaluation mode, beside the program's own."""
-        torch, module = self.torch, network.module
-        modes = [(inner, inner.training) for inner in module.modules()]
-        states = torch.get_rng_state(), np.random.get_state(), self.masks.copy_states()
-        module.eval()
-        self.counts = {}
-        self.summed = {}
-        self.recording = ("forward_eval", 0)
-        was_training, self.is_training = self.is_training, False
-        try:
-            with torch.no_grad():
-                copies = with_tensors(inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone())
-                output = original(module, *copies[0], **copies[1])
-            self.recording = None
-            self.record("forward_eval", "output", output, network.name, 0, 0)
-        except Exception as error:
-            self.store.say("forward_eval", "%s: %s" % (type(error).__name__, error))
-        finally:
-            self.recording = None
-            self.is_training = was_training
-            for inner, mode in modes:
-                inner.training = mode
-            torch.set_rng_state(states[0])
-            np.random.set_state(states[1])
-            self.masks.restore_states(states[2])
-            network.place(0)
-
-    # --- evaluation --------------------------------------------------------------------------------------------------
-
-    def evaluate(self, original, network, args, kwargs):
-        """A call without gradient, or in evaluation mode."""
-        if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
-            return original(network.module, *args, **kwargs)
-        if not self.in_burst:
-            self.in_burst, self.burst_calls, self.burst_rows = True, 0, 0
-            self.bursts += 1
-            self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimiser did
-            self.placed = set()
-        number, first = self.burst_calls, self.bursts == 1
-        if not first or number == 0:  # the first evaluation is given weights
-            self.store.follow("evaluation.weights", [self.step] + network.probe())
-        self.burst_calls += 1
-        self.follow_modes("evaluation.calls", network)
-        rows, begin = self.follow_batch("evaluation", network, (args, kwargs)), self.burst_rows
-        self.burst_rows += rows
-        key = (network.name, "evaluation", 0, self.answers.shapes((args, kwargs)))
-        if first and number < MOST_EVALUATED:
-            if network.name not in self.placed:
-                self.placed.add(network.name)
-                network.place("evaluation")
-            with self.torch.no_grad():
-                output = original(network.module, *args, **kwargs)
-            self.record_evaluated(network, output, rows, number)
-            self.answers.learn(key, output)
-        needs_gradient = self.torch.is_grad_enabled()
-
-        def compute():
-            return original(network.module, *args, **kwargs)
-
-        return self.answers.give(key, compute, self.bursts + 100003 * number * (not rows), needs_gradient, rows, begin)
-
-    def record_evaluated(self, network, output, rows, number):
-        """Outputs example by example, so that it does not matter in how many calls; others whole."""
-        for place, tensor in tensors_in(output, self.answers.is_tensor):
-            if tensor.dim() and tensor.shape[0] == rows:
-                marks = row_marks(to_array(tensor).astype(np.float64))
-                self.store.follow("evaluation.outputs.%s%s" % (network.name, place), marks)
-            else:
-                dtype = dtype_of(tensor)
-                self.store.add("evaluation", "output" + place, to_array(tensor), network.name, number, 0, dtype)
-
-    def noted_targets(self, target):
-        """Targets that reach one of torch's own losses, example by example."""
-        if self.networks and self.outer is None and not self.is_replay and self.answers.is_tensor(target):
-            kind = "evaluation" if self.in_burst and self.arrived < self.step else "train"
-            marks = row_marks(to_array(target).astype(np.float64)) if target.dim() else np.zeros(1)
-            self.store.follow(kind + ".targets", marks)
-            self.store.follow(kind + ".targets.count", [self.step, len(marks)])
-
     def finish(self):
-        """The program has ended, or all was seen. Returns whether a network was called at all."""
+        """Note what is left when the program has ended. Returns whether a network was called at all."""
         self.is_busy = True
+        self.notice_update_at_end()
         if self.is_replay:
+            self.follow_weights_at_end()
             for network in list(self.networks.values()):
                 for name, array in network.weights().items():
                     if array is not None:
@@ -403,9 +511,31 @@ class Tracer(Steps):
         self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)
         return bool(self.networks)
 
+    def follow_weights_at_end(self):
+        """Follow what the last step made of all weights."""
+        if self.arrived < self.step:
+            for network in list(self.networks.values()):
+                self.store.follow("weights." + network.name, [self.step, *network.moments()])
+
+    def notice_update_at_end(self):
+        """End the last step of a program whose optimizer is its own."""
+        if self.backwards and not self.store.index.get("unmatched"):
+            self.end_step([n for n in self.networks.values() if not self.is_optimized(n)])
+
 
 def _is_power_of_four(number):
     return number > 0 and number & (number - 1) == 0 and number.bit_length() % 2 == 1
+
+
+def _call_site(name):
+    """Return a network's name with the place in the program that it is called from."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if "_scaffold_trace" not in path and os.sep + "torch" + os.sep not in path:
+            return "%s@%s:%d" % (name, os.path.basename(path), frame.f_lineno)
+        frame = frame.f_back
+    return name
 
 
 def _wide(tensor):

@@ -1,0 +1,117 @@
+"""What a tracer does where a program evaluates: calls a network without a gradient. Mixed into `Tracer`."""
+
+import numpy as np
+
+from _scaffold_trace.steps import FED, LOOP, dtype_of
+from _scaffold_trace.store import row_marks, to_array
+from _scaffold_trace.trees import tensors_in, with_tensors
+
+MOST_EVALUATED = 64
+"""Calls of the first evaluation that are computed."""
+
+MIXES = (0.0, 0.5, 1.0, 0.25)
+"""How evaluations mix two sets of answers, in turn; the last one of all is the last of these, which lies between the
+others: what reports the best one, or the first, reports another."""
+
+
+class Evaluations:
+    """Bursts of calls between two steps; calls in training are `Tracer`'s."""
+
+    def forward_eval(self, original, network, inputs):
+        """Make the same call in evaluation mode, beside the program's own."""
+        torch, module = self.torch, network.module
+        modes = [(inner, inner.training) for inner in module.modules()]
+        states = torch.get_rng_state(), np.random.get_state(), self.masks.copy_states()
+        module.eval()
+        self.counts, self.begins_at = {}, 0
+        self.summed = {}
+        self.recording = ("forward_eval", 0)
+        was_training, self.is_training = self.is_training, False
+        try:
+            with torch.no_grad():
+                copies = with_tensors(inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone())
+                output = original(module, *copies[0], **copies[1])
+            self.recording = None
+            self.record("forward_eval", "output", output, network.name, 0, 0)
+        except Exception as error:
+            self.store.say("forward_eval", "%s: %s" % (type(error).__name__, error))
+        finally:
+            self.recording = None
+            self.is_training = was_training
+            for inner, mode in modes:
+                inner.training = mode
+            torch.set_rng_state(states[0])
+            np.random.set_state(states[1])
+            self.masks.restore_states(states[2])
+            network.place(network.placed)
+
+    def evaluate(self, original, network, args, kwargs):
+        """Answer a call without gradient, or in evaluation mode."""
+        if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
+            return original(network.module, *args, **kwargs)
+        if not self.in_burst:
+            self.in_burst, self.burst_calls, self.burst_rows = True, 0, 0
+            self.bursts += 1
+            self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimizer did
+            self.placed = set()
+        number, first = self.burst_calls, self.bursts == 1
+        if not first or number == 0:  # the first evaluation is given weights
+            row = [self.step] + network.probe() + network.probe_statistics()
+            self.store.follow("evaluation.weights", row)
+        self.burst_calls += 1
+        self.follow_modes("evaluation.calls", network)
+        rows = self.follow_batch("evaluation", network, (args, kwargs))
+        marks = self.answers.marks(network.name, rows)
+        self.burst_rows += len(next(iter(rows.values()), ()))
+        key = (network.name, "evaluation", self.answers.shapes((args, kwargs)))
+        if self.is_real:
+            output = original(network.module, *args, **kwargs)
+            self.record_evaluated(network, output, marks, number) if first else None
+            return self.give_away(output)
+        if first and number < MOST_EVALUATED:
+            if network.name not in self.placed:
+                self.placed.add(network.name)
+                network.place("evaluation")
+            with self.torch.no_grad():
+                output = original(network.module, *args, **kwargs)
+            self.record_evaluated(network, output, marks, number)
+            self.answers.learn(key, output)
+        else:
+            self.learn_shape(key, original, network, args, kwargs)
+        needs_gradient = self.torch.is_grad_enabled()
+        salt = self.salt_of_burst()
+        answer = self.answers.give(key, network.name + " evaluation", salt, marks, (args, kwargs), needs_gradient)
+        return self.give_away(answer)
+
+    def salt_of_burst(self):
+        """Return which answers the present evaluation gets: a mixture of two sets, and a little of its own."""
+        total = self.golden.index["bursts"] if self.golden else self.spec["bursts"]
+        share = MIXES[-1] if self.bursts == total else MIXES[(self.bursts - 1) % len(MIXES)]
+        own = "evaluation %d" % self.bursts
+        return ("evaluations", "evaluations otherwise", share), own, 0.05
+
+    def record_evaluated(self, network, output, marks, number):
+        """Follow outputs example by example, so that it does not matter in how many calls; others are kept whole."""
+        rows = -1 if marks is None else len(marks)
+        for place, tensor in tensors_in(output, self.answers.is_tensor):
+            if tensor.dim() and tensor.shape[0] == rows:
+                found = row_marks(to_array(tensor).astype(np.float64))
+                self.store.follow("evaluation.outputs.%s%s" % (network.name, place), found)
+            else:
+                dtype = dtype_of(tensor)
+                self.store.add("evaluation", "output" + place, to_array(tensor), network.name, number, 0, dtype)
+        if marks is not None:
+            self.store.follow("evaluation.examples." + network.name, np.asarray(marks))
+
+    def noted_targets(self, target):
+        """Follow targets that reach one of torch's own losses, example by example; return what it gets."""
+        if not self.networks or self.outer is not None or self.in_backward or not self.answers.is_tensor(target):
+            return target
+        if not self.is_replay:
+            kind = "evaluation" if self.in_burst and self.arrived < self.step else "train"
+            marks = row_marks(to_array(target).astype(np.float64)) if target.dim() else np.zeros(1)
+            self.store.follow(kind + ".targets", marks)
+            self.store.follow(kind + ".targets.count", [self.step, len(marks)])
+        if self.spec["disturb"] and self.is_wide and not target.requires_grad:
+            return self.rounded("targets", target)
+        return target
