@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +26,7 @@ from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Source, read_text, write_text
 from scaffold.records.program import Environment
+from scaffold.requirements import read_requirements, renamed_hint
 
 _HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
 
@@ -91,35 +93,6 @@ def lock_fits(source: Source, environment: Environment) -> bool:
     return source.lock.exists() and f"\n# for {wanted}\n" in read_text(source.lock)
 
 
-_ADMITTED_OPTION = re.compile(
-    r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--pre|--prefer-binary|--only-binary)\b.*"
-)
-
-
-def _refuse_odd_requirements(file: Path, reference: Path) -> None:
-    """Raise FetchError for a line that is neither a package of an index, nor about where indexes are.
-
-    A folder, an archive by URL or an editable one would be built, and so run, outside the sandbox.
-    """
-    for line in (text.partition(" #")[0].strip() for text in read_text(file).splitlines()):
-        included = re.fullmatch(r"(-r|-c|--requirement|--constraint)[ =]*(\S+)", line)
-        if included:
-            further = (file.parent / included[2]).resolve()
-            if not further.is_relative_to(reference.resolve()):
-                raise FetchError(f"{file.name} has the line {line!r}, which leads out of the reference")
-            _refuse_odd_requirements(further, reference)
-            continue
-        try:
-            is_plain = not line or line[0] == "#" or not Requirement(line).url
-        except InvalidRequirement:
-            is_plain = bool(_ADMITTED_OPTION.fullmatch(line))
-        if not is_plain:
-            raise FetchError(
-                f"the environment could not be made: {file.name} has {line!r}, which is no package of an index",
-                hint="name what it needs in environment.packages, and leave out environment.requirements",
-            )
-
-
 def _require_whole_lock(source: Source) -> None:
     """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
 
@@ -160,14 +133,15 @@ def _digest(environment: Environment, wanted: Sequence[str]) -> str:
 
 
 def _requirements(source: Source, environment: Environment) -> list[str]:
-    """The recipe's packages and the lines of the reference's own requirements file."""
-    lines = list(environment.packages)
-    if environment.requirements:
-        text = read_text(source.tree / environment.requirements)
-        lines += [
-            line.partition(" #")[0].strip() for line in text.splitlines() if line.strip() and line.strip()[0] != "#"
-        ]
-    return lines
+    """The recipe's packages and the lines of the reference's own requirements files."""
+    return [*environment.packages, *_own_lines(source, environment)[0]]
+
+
+def _own_lines(source: Source, environment: Environment) -> tuple[list[str], list[str]]:
+    """Requirements and constraints of the reference's own files."""
+    if not environment.requirements:
+        return [], []
+    return read_requirements(source.tree / environment.requirements, source.tree)
 
 
 def _version() -> str:
@@ -191,7 +165,7 @@ def unmet_requirements(requirements: Iterable[str]) -> list[str]:
     unmet = []
     for line in requirements:
         try:
-            requirement = Requirement(line)
+            requirement = Requirement(line.partition(" \\")[0])  # what follows are hashes
         except InvalidRequirement:
             unmet.append(line)
             continue
@@ -248,6 +222,7 @@ def _resolve(
     offline: bool,
 ) -> str:
     wanted_digest = _digest(environment, wanted)
+    own, constraints = _own_lines(source, environment)
     accepted = SpecifierSet(environment.python)
     if accepted.contains(_version()) and not unmet_requirements(wanted):
         head = [f"# for {wanted_digest}", f"# python {_version()}"]
@@ -259,14 +234,17 @@ def _resolve(
     options += ["--generate-hashes", "--no-header", "--no-annotate"]
     if as_of is not None:
         options += ["--exclude-newer", as_of.isoformat()]
-    own = [str(source.tree / environment.requirements)] if environment.requirements else []
-    for file in own:
-        _refuse_odd_requirements(Path(file), source.tree)
-    compiled = _uv(
-        ["pip", "compile", "-", *own, *options, *_build_options(environment.build), *_index_options()],
-        offline,
-        stdin="\n".join(environment.packages) + "\n",
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        # uv reads neither other encodings nor what pip admits besides: it is given what was read.
+        file = Path(folder) / "constraints.txt"
+        file.write_text("\n".join(constraints) + "\n")
+        if constraints:
+            options += ["--constraint", str(file)]
+        compiled = _uv(
+            ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()],
+            offline,
+            stdin="\n".join([*environment.packages, *own]) + "\n",
+        )
     odd = _odd_line(compiled)
     if odd:
         raise FetchError(
@@ -379,9 +357,9 @@ def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
         verb = " ".join(arguments[:2])
         raise FetchError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
-            hint="change environment.packages or environment.as_of in recipe.yaml (of src/: in system.yaml); a package "
-            "that there is only "
-            "from source must be named in environment.build, since its build runs its own code",
+            hint=f"{renamed_hint(reason)}change environment.packages or environment.as_of in recipe.yaml (of src/: in "
+            "system.yaml); a package that there is only from source must be named in environment.build, since its "
+            "build runs its own code",
         )
     return done.stdout
 

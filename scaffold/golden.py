@@ -5,6 +5,7 @@ float64, once more to see by how much it differs from itself, and the smoke comm
 about.json, then a folder a kind, then one a command, each with index.json and tensors.safetensors.
 """
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import Any
 
 from scaffold.errors import ProjectError, RunError
 from scaffold.inputs import file_digest
-from scaffold.project import Project, only_one, read_record, record_text, remove, write_json, write_text
+from scaffold.project import Project, only_one, read_record, record_text, remove, write_text
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.tweak import GoldenAbout, GoldenTrace, Tweak
 from scaffold.references.folder import list_files
@@ -308,7 +309,7 @@ class _Recorder:
             if step in found:
                 trace = Trace(index=index, arrays=arrays)
                 noisy = {**index, "entries": noise_of(trace, found[step]), "noise": noise_of_series(trace, found[step])}
-                write_json(noisy, golden / step / INDEX)
+                write_text(golden / step / INDEX, json.dumps(noisy))  # a tensor may have something infinite
         return metrics
 
 

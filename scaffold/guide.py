@@ -1,6 +1,6 @@
 """The one next action: the command to paste, and why."""
 
-from scaffold.ledger import decided_names, find_interrupted, find_judged, tweak_branches
+from scaffold.ledger import accepted, decided_names, find_interrupted, find_judged, tweak_branches
 from scaffold.parts import rewrite_name
 from scaffold.project import Project
 from scaffold.records.judgement import Word
@@ -10,10 +10,14 @@ from scaffold.rules.milestone import next_rung
 from scaffold.states import state_id, worktree_id
 from scaffold.verify import REFERENCE_EDITED
 
+CALIBRATION_RUNS = 20
+"""Runs that show a spread well enough (docs/verdicts.md)."""
+
 
 def next_of_reproduction(
-    word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int
-) -> tuple[str, str]:
+    word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int,
+    recipe: str = "RECIPE", has_calibration: bool = True,
+) -> tuple[str, str]:  # fmt: skip
     """While no tweak is under way: the way to a reproduction that holds; `pytest` once it does."""
     if REFERENCE_EDITED in stale:
         return "git checkout -- reference && git clean -fd reference", "reference/ was edited, and nothing holds of it"
@@ -31,8 +35,24 @@ def next_of_reproduction(
         return "pytest", "the published result is reproduced"
     if can_change:
         return "scaffold verify", "the seeds so far do not decide: run more"
-    what = "is not reproduced" if word is Word.NOT_REPRODUCED else "cannot be decided by more seeds"
-    return "scaffold verify", f"the published result {what}: read each finding's reason before you build on it"
+    return _next_of_undecided(word, recipe, has_calibration)
+
+
+def _next_of_undecided(word: Word, recipe: str, has_calibration: bool) -> tuple[str, str]:
+    """Where no further seed of this project can change the word."""
+    if word is Word.NOT_REPRODUCED:
+        return (
+            'scaffold tweak start NAME --because "the reference does not give its published result here"',
+            "more seeds will not change that: read each finding's reason (scaffold verify), and, if you build on it "
+            "all the same, say so on record",
+        )
+    if not has_calibration:
+        return (
+            f"scaffold recipes calibrate {recipe} --runs {CALIBRATION_RUNS}",
+            "more seeds here do not decide: what the published number may differ by over seeds is not known. Runs of "
+            "the recipe say it; then make the project from it again",
+        )
+    return "pytest", "the seeds that the rule allows do not decide: read each finding's reason before you build on it"
 
 
 def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
@@ -52,7 +72,9 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
     if judged and state_id(repository, judged) != worktree_id(project):
         name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         return f"scaffold tweak start {name}", "src/ or system.yaml differ from all that was judged: take them along"
-    rung = next_rung(recipe.adaptation.tweaks, decided)
+    # What a recipe suggests was found on its own data: of other data it says nothing.
+    has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
+    rung = next_rung(() if has_other_data else recipe.adaptation.tweaks, decided)
     open_parts = [rewrite.part for rewrite in recipe.adaptation.rewrites if rewrite_name(rewrite.part) not in decided]
     if rung is None and open_parts:
         return (

@@ -3,13 +3,13 @@
 import ast
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaffold.errors import UsageError
-from scaffold.project import read_text
+from scaffold.imports import import_path
 from scaffold.references.folder import list_files
 
 STAGES: Mapping[str, str] = {
@@ -46,16 +46,18 @@ class Part:
     last: int = 0
 
 
-def defined_parts(tree: Path) -> list[Part]:
-    """Classes and functions that the files of a program define at their outermost level."""
+def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
+    """Classes and functions that the files of a program define at their outermost level; of all files without any."""
     found = []
     for path in list_files(tree):
         relative = path.relative_to(tree).as_posix()
         if path.suffix != ".py" or path.is_symlink() or path.stat().st_size > _MOST_BYTES:
             continue
+        if files and relative not in files:
+            continue
         try:
-            body = ast.parse(read_text(path)).body
-        except (SyntaxError, ValueError, RecursionError):
+            body = ast.parse(path.read_bytes()).body  # of bytes: it may say itself how it is encoded
+        except (SyntaxError, ValueError, RecursionError, OSError):
             continue  # of another Python, or no program: nobody can say what it defines
         module = relative.removesuffix(".py").replace("/", ".")
         for node in body:
@@ -112,14 +114,15 @@ def rewrite_name(part: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60].strip("-") or "part"
 
 
-def replace_part(tree: Path, part: Part, own: Path, name: str) -> dict[str, str]:
-    """Texts of the files that change when a class or function comes from a file of one's own instead.
+def replace_part(tree: Path, part: Part, own: Path, name: str, roots: Sequence[str] = ("",)) -> dict[str, bytes]:
+    """Contents of the files that change when a class or function comes from a file of one's own instead.
 
     Args:
         tree: the program.
-        part: what is replaced: its definition becomes an import.
+        part: what is replaced: its definition becomes an import, and no other line changes.
         own: the file that defines it; it is copied beside the file of the part.
         name: what it is called there.
+        roots: folders in which Python looks for the program's modules.
 
     Raises:
         UsageError: the part has no definition of its own, or the file does not define it.
@@ -129,9 +132,31 @@ def replace_part(tree: Path, part: Part, own: Path, name: str) -> dict[str, str]
             f"--with replaces a class or a function, {part.name} is a {part.kind}",
             hint="name the class that it is of; or start without --with and edit src/ yourself",
         )
-    text = read_text(own)
+    _require_defined(own, name)
+    folder = (tree / part.file).parent
+    copied = folder / own.name
+    if copied.exists():
+        raise UsageError(f"src/{copied.relative_to(tree)} exists already", hint="give your file another name")
+    relative = copied.relative_to(tree).as_posix()
+    alias = f" as {_last(part.name)}" if name != _last(part.name) else ""
+    content = (tree / part.file).read_bytes()
+    lines = _LINES.findall(content)
+    end = _LINE_END.search(lines[part.last - 1]) if part.last <= len(lines) else None
+    line = f"from {import_path(relative, roots)} import {name}{alias}".encode() + (end[0] if end else b"")
+    lines[part.first - 1 : part.last] = [line]
+    return {part.file: b"".join(lines), relative: own.read_bytes()}
+
+
+_LINES = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
+"""Lines as Python counts them: a form feed ends none."""
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def _require_defined(own: Path, name: str) -> None:
+    """Raise UsageError unless a file can be imported and defines a class or function of this name."""
     try:
-        body = ast.parse(text).body
+        body = ast.parse(own.read_bytes()).body
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", 1)
         raise UsageError(f"{own}:{line}: is no Python: {getattr(error, 'msg', error)}") from error
@@ -142,12 +167,3 @@ def replace_part(tree: Path, part: Part, own: Path, name: str) -> dict[str, str]
         raise UsageError(f"{own} defines no {name}, but {there}", hint=f"--with {own}:{(defined or ['NAME'])[0]}")
     if not re.fullmatch(r"[A-Za-z_]\w*", own.stem):
         raise UsageError(f"{own.name} cannot be imported", hint="give it a name of letters, digits and underscores")
-    folder = (tree / part.file).parent
-    copied = folder / own.name
-    if copied.exists():
-        raise UsageError(f"src/{copied.relative_to(tree)} exists already", hint="give your file another name")
-    lines = read_text(tree / part.file).splitlines(keepends=True)
-    package = "." if (folder / "__init__.py").exists() else ""
-    alias = f" as {_last(part.name)}" if name != _last(part.name) else ""
-    lines[part.first - 1 : part.last] = [f"from {package}{own.stem} import {name}{alias}\n"]
-    return {part.file: "".join(lines), copied.relative_to(tree).as_posix(): text}

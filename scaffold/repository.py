@@ -5,10 +5,12 @@ transports named in `_TRANSPORTS`. Of the person's own configuration only what `
 never an option: it stands behind `--` or was checked by `fields`.
 """
 
+import atexit
 import contextlib
 import functools
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -257,10 +259,19 @@ class Repository:
             reader.wait()
 
     def find_top(self) -> Path | None:
-        """The top folder of the work tree that this folder lies in, if it lies in one."""
+        """Return the top folder of the work tree that this folder lies in, if it lies in one.
+
+        Raises:
+            ProjectError: git refuses it, since its folders belong to another user.
+        """
         try:
             return Path(self._execute(("rev-parse", "--show-toplevel"), None, None, ()))
-        except _GitError:
+        except _GitError as error:
+            if _OF_ANOTHER in str(error):
+                reason, place = str(error).partition(";")[0], str(error).partition("'")[2].partition("'")[0]
+                raise ProjectError(
+                    reason, hint=f"git config --global --add safe.directory {shlex.quote(place)}"
+                ) from error
             return None
 
     def changed_paths(self, paths: Iterable[str]) -> list[str]:
@@ -311,7 +322,11 @@ class Repository:
         try:
             self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK)
         except _GitError as error:
-            raise FetchError(f"could not fetch from {url}: {error}") from error
+            hint = None
+            if _OF_ANOTHER in str(error):
+                place = str(error).partition("'")[2].partition("'")[0]
+                hint = f"if it is yours to trust: git config --global --add safe.directory {shlex.quote(place)}"
+            raise FetchError(f"could not fetch from {url}: {error}", hint=hint) from error
 
     def remote_id(self, url: str, name: str) -> str | None:
         """The commit that a branch or tag of a remote names today.
@@ -345,6 +360,10 @@ def person() -> Author | None:
 def git_version() -> str:
     """What `git --version` says; raises MachineError when there is no git."""
     return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
+
+
+_OF_ANOTHER = "dubious ownership"
+"""What git says of a repository whose folders belong to another user."""
 
 
 class _GitError(Exception):
@@ -392,10 +411,30 @@ def _persons_configuration(folder: Path) -> Mapping[str, str]:
             settings.append((key, value))
         elif scope in ("local", "worktree") and _PROGRAMS.fullmatch(key):
             settings.append((key, "false" if key.endswith(".required") else ""))
-    given = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_COUNT": str(len(settings))}
+    trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
+    given = {
+        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }  # fmt: skip
     for index, (key, value) in enumerate(settings):
         given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return given
+
+
+@functools.cache
+def _file_of_trusted(folders: tuple[str, ...]) -> str:
+    """Return a configuration file with the folders that the user trusts.
+
+    The program that serves a repository on this machine is started by git without the variables that say the same.
+    """
+    if not folders:
+        return os.devnull
+    place = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    file = Path(place) / "config"
+    quoted = [folder.replace("\\", "\\\\").replace('"', '\\"') for folder in folders]
+    file.write_text("[safe]\n" + "".join(f'\tdirectory = "{folder}"\n' for folder in quoted))
+    return str(file)
 
 
 def _file_of(content: bytes) -> Any:

@@ -24,6 +24,17 @@ def runs_at_once(resources: Resources) -> int:
     return max(1, usable_cores() // resources.cores) if resources.device == "cpu" else 1
 
 
+def threads_of(resources: Resources) -> int:
+    """How many threads a run is told to use: as many as the recipe has cores, since they change its values and cost.
+
+    What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it has.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    return max(1, min(resources.cores, usable_cores()))
+
+
 def memory_bytes() -> int:
     """Memory that this process may use: the machine's, or less in a container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -12,10 +12,12 @@ from scaffold.consent import require_states_consent
 from scaffold.errors import ProjectError, UsageError
 from scaffold.golden import Golden, modules_of, record_golden, require_golden
 from scaffold.history import present_branch
+from scaffold.imports import imported_files
 from scaffold.ledger import accepted, find_tweak, is_own_tweak
 from scaffold.parity import check_parity
 from scaffold.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
-from scaffold.project import Project, load_recipe, load_yaml, write_text
+from scaffold.project import Project, load_recipe, load_yaml, write_bytes
+from scaffold.records.program import Command, Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Tweak
@@ -73,20 +75,20 @@ def start_rewrite(
     repository = refuse_start(project, name)
     recipe = load_recipe(project)
     made_src = not project.system.exists()
-    program = recipe if made_src else load_yaml(System, project.system)
+    program: Program = recipe if made_src else load_yaml(System, project.system)
     rule = rule_of(project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics])
     path, defined = _own_file(own)
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
     tree = project.reference if made_src else project.system_source.tree
     known = [*defined_parts(tree), *stage_parts()]
     if (not wanted.startswith("model") and "." not in wanted) or any(part.name == wanted for part in known):
-        _replaced(tree, find_part(wanted, known), path, defined)
+        _replaced(tree, program, find_part(wanted, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
     before = state_of_commit(project, before_commit)
     golden, weights = _golden(project, recipe, before, watcher, options)
     tree = project.system_source.tree  # the recipe's patches are in it
     part = find_part(wanted, [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))])
-    texts = _replaced(tree, part, path, defined)
+    contents = _replaced(tree, program, part, path, defined)
     becomes = _own_name(part, path, defined)
     tweak = Tweak(
         name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
@@ -94,10 +96,10 @@ def start_rewrite(
     )  # fmt: skip
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
     carried = open_tweak(project, repository, tweak, files)
-    for relative, text in texts.items():
-        write_text(tree / relative, text)
+    for relative, content in contents.items():
+        write_bytes(tree / relative, content)
     return Opened(
-        tweak=tweak, part=part, made_src=made_src, replaced=tuple(f"src/{relative}" for relative in texts),
+        tweak=tweak, part=part, made_src=made_src, replaced=tuple(f"src/{relative}" for relative in contents),
         carried=carried, left_out=golden.about.left_out,
     )  # fmt: skip
 
@@ -105,7 +107,7 @@ def start_rewrite(
 def _own_file(own: str | None) -> tuple[Path | None, str]:
     if own is None:
         return None, ""
-    text, _, defined = own.partition(":")
+    text, _, defined = own.rpartition(":") if ":" in own and not Path(own).is_file() else (own, "", "")
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"--with {text}: there is no such file")
@@ -120,9 +122,16 @@ def _own_name(part: Part, own: Path | None, defined: str) -> str:
     return f"{module}.{defined or part.name.rpartition('.')[2]}"
 
 
-def _replaced(tree: Path, part: Part, own: Path | None, defined: str) -> dict[str, str]:
-    """Texts of the files that change when a part comes from a file of one's own; none without one."""
-    return replace_part(tree, part, own, defined or part.name.rpartition(".")[2]) if own else {}
+def _replaced(tree: Path, program: Program, part: Part, own: Path | None, defined: str) -> dict[str, bytes]:
+    """Contents of the files that change when a part comes from a file of one's own; none without one."""
+    if own is None:
+        return {}
+    roots = imported_files(tree, _commands(program)).roots or ("",)
+    return replace_part(tree, part, own, defined or part.name.rpartition(".")[2], roots)
+
+
+def _commands(program: Program) -> list[Command]:
+    return [*program.commands.steps(smoke=False).values(), *program.commands.steps(smoke=True).values()]
 
 
 def _golden(
@@ -150,8 +159,20 @@ def _recorded(project: Project, recipe: Recipe, state: State, watcher: Watcher, 
     return record_golden(project, plan(False), smoke, state.id, watcher)
 
 
-def list_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions) -> list[Part]:
-    """All parts of the system, or of the reference where there is none yet, from its files and from one traced run.
+def list_parts(project: Project, recipe: Recipe) -> list[Part]:
+    """Classes and functions that the commands of the system import, or of the reference while there is none; stages.
+
+    From the files alone: nothing is run.
+    """
+    has_system = project.system.exists()
+    program: Program = load_yaml(System, project.system) if has_system else recipe
+    tree = project.system_source.tree if has_system else project.reference
+    files = imported_files(tree, _commands(program)).files
+    return [*defined_parts(tree, files), *stage_parts()]
+
+
+def traced_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions) -> list[Part]:
+    """The modules of the system's networks besides, from one golden trace of it.
 
     Raises:
         RunError, ConsentError: see `start_rewrite`.
@@ -161,12 +182,12 @@ def list_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunO
         tweak = find_tweak(project)
         if tweak is None or not is_own_tweak(project, tweak):
             require_states_consent([runnable(state, "src/")], options.trust)
-        golden, tree = _recorded(project, recipe, state, watcher, options), state.source.tree
+        golden = _recorded(project, recipe, state, watcher, options)
     else:
-        plan, tree = prepare(project, recipe, options)[0], project.reference
+        plan = prepare(project, recipe, options)[0]
         smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
         golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
-    return [*module_parts(modules_of(golden.traces["own"])), *defined_parts(tree), *stage_parts()]
+    return [*module_parts(modules_of(golden.traces["own"])), *list_parts(project, recipe)]
 
 
 def recheck_parity(

@@ -166,6 +166,7 @@ def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
         else {},
         "values": dict(program.hyperparameters),
         "seed_variable": program.seeds.variable,
+        "threads": program.resources.cores,
         "metrics": {
             metric.name: {"read": raw["read"], "take": raw["take"], "scale": metric.scale}
             for metric, raw in zip(program.metrics, document["metrics"], strict=True)

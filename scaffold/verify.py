@@ -1,15 +1,15 @@
 """Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from scaffold.construction import Rewritten, climb
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError, Problem, RunError
-from scaffold.golden import read_golden
+from scaffold.golden import Asked, Mode, read_golden, traced
 from scaffold.inputs import data_digests, file_digest, program_digest
-from scaffold.project import Project, read_record, read_text, write_record, write_text
+from scaffold.project import Project, read_record, read_text, remove, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.program import Program
@@ -55,11 +55,15 @@ def verify_reproduction(
     deviations += _changed_rule(project, recipe)
     deviations += _other_construction(project, recipe, plan, options, watcher)
     judgement, runs = run_until_decided(project, recipe, plan, room, calibration, deviations, watcher)
+    noise: dict[str, float] = {}
+    if recipe.seeds.how == "none" and any(finding.word in _APART for finding in judgement.findings):
+        noise = _measured_noise(project, plan, runs, watcher)
+        judgement = judge(recipe, runs, calibration, judgement.deviations, noise)
     unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
         milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
         calibration=file_digest(project.calibration) if recipe.calibration else None,
-        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(unwell),
+        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(unwell), noise=noise,
         judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).sealed()  # fmt: skip
     write_record(evidence, project.reproduction)
@@ -69,6 +73,30 @@ def verify_reproduction(
     else:
         project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+_APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)
+"""Words of a deterministic program that may be due to rounding on another machine."""
+
+
+def _measured_noise(project: Project, plan: Plan, runs: Sequence[JudgedRun], watcher: Watcher) -> dict[str, float]:
+    """How far a deterministic program differs from itself, metric by metric.
+
+    One more run, with another number of threads, and each number that a function of the program gives off by one last
+    digit: that is what another machine, or another version of a library, does to it.
+    """
+    watcher.said("it is not the published number: one more run, rounded otherwise, to see how exact this program is")
+    other = replace(plan, threads=1 if plan.threads > 1 else 2)
+    place = project.state / "traces" / ".noise"
+    try:
+        _, metrics = traced(project, other, place, None, watcher, Asked(disturb=True), Mode(functions=True))
+    except RunError as error:
+        watcher.said(f"its noise could not be measured: {error.message}")
+        return {}
+    finally:
+        remove(place)
+    first = runs[0].metrics
+    return {name: abs(value - first[name].value) for name, value in metrics.items() if name in first}
 
 
 def _other_construction(
@@ -151,6 +179,16 @@ def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence
     if denied:
         more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
         found.append(f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
+    cores = program.resources.cores
+    other = sorted({record.threads for record in records} - {cores})
+    if other and program.resources.device == "cpu":
+        found.append(
+            f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}: that moves the last "
+            "digits, and the time"
+        )
+    missed = list(dict.fromkeys(text for record in records for text in record.seeding.get("not reached", ())))
+    if missed:
+        found.append(f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
     seeded = any(set(record.seeding) - {"not reached", "streams"} for record in records)
     if program.seeds.how in ("argument", "variable") and not seeded:
         found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
@@ -260,7 +298,7 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgeme
     """
     stored = Judgement.from_mapping(evidence.judgement)
     runs: tuple[JudgedRun, ...] = evidence.runs
-    fresh = judge(recipe, runs, load_calibration(project, recipe), stored.deviations)
+    fresh = judge(recipe, runs, load_calibration(project, recipe), stored.deviations, evidence.noise)
     if fresh.word is not stored.word:
         message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
         problem = Problem(source="evidence/reproduce.json", line=1, where="judgement", message=message)

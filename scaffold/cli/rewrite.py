@@ -22,23 +22,24 @@ def command() -> None:
 
 @command.add_command
 @make_command(
-    "parts", "List what can be rewritten: modules of the network, classes and functions, stages of the training."
+    "parts", "List what can be rewritten: classes and functions that the commands import, stages of the training."
 )
+@click.option("--traced", is_flag=True, help="Run the program under the tracer too, and list its network's modules.")
 @run_options
 def parts(
-    *, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
+    *, traced: bool, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
 ) -> int:  # fmt: skip
-    """From the files, and from one traced run."""
+    """From the files; from one traced run where that is asked for."""
     from dataclasses import asdict
 
     from scaffold.project import find_project, load_recipe
     from scaffold.report_parity import format_parts
-    from scaffold.rewrite import list_parts
+    from scaffold.rewrite import list_parts, traced_parts
 
     project = find_project(Path.cwd())
     recipe = load_recipe(project)
-    found: list[Part] = run_watched(
-        recipe, lambda progress, options: list_parts(project, recipe, progress, options),
+    found: list[Part] = list_parts(project, recipe) if not traced else run_watched(
+        recipe, lambda progress, options: traced_parts(project, recipe, progress, options),
         jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
     )  # fmt: skip
     if as_json:

@@ -1,5 +1,6 @@
 """A claim: one published number, by kind, and the rule by which evidence is judged. Records only."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -34,15 +35,27 @@ class ValueClaim(_Claim):
 
     value: float
     decimals: Annotated[int, Field(ge=0)] | None = Field(default=None, description="digits printed; default: of value")
-    sd: Annotated[float, Field(ge=0)] | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
+    sd: Annotated[float, Field(ge=0)] | None = Field(default=None, description="standard deviation over n runs")
+    standard_error: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="of the mean over n runs; without n over test examples, which is no spread over seeds"
+    )
+    n: Annotated[int, Field(ge=1)] | None = Field(default=None, description="runs that the value is a mean of")
     selection: Literal["one_run", "mean", "unknown"] | Selection = "unknown"
 
     @model_validator(mode="after")
     def _spread(self) -> "ValueClaim":
-        if (self.sd is None) != (self.n is None) or (self.n is not None and self.n < 2):
-            raise ValueError("sd and n (at least 2) belong together: give both or none")
+        if self.sd is not None and self.standard_error is not None:
+            raise ValueError("sd and standard_error say the same in two ways: give one")
+        if (self.sd is not None and self.n is None) or (self.n is not None and self.n < 2):
+            raise ValueError("sd is over n runs (at least 2): give n too")
         return self
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over the n runs, from the standard error of their mean if that is what was published."""
+        if self.standard_error is not None and self.n is not None:
+            return self.standard_error * math.sqrt(self.n)
+        return self.sd
 
     @property
     def half_digit(self) -> float:

@@ -179,5 +179,8 @@ class Evidence(Sealed):
     hyperparameters: Mapping[str, Scalar]
     runs: tuple[JudgedRun, ...]
     failed_runs: int
+    noise: Mapping[str, float] = Field(
+        default={}, description="how far each metric of a deterministic program was measured to differ from itself"
+    )
     judgement: Mapping[str, Any] = Field(description="as `judgement.Judgement.as_mapping` writes it")
     made: str = Field(description="UTC, ISO 8601")

@@ -49,6 +49,19 @@ def _sha256(text: str) -> str:
     return text
 
 
+def _line_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+    return text
+
+
+def _output_path(text: str) -> str:
+    check_relpath(text.replace(":", "_"))  # a run names its own files; here they are only read
+    return text
+
+
 def _pattern(text: str) -> str:
     try:
         groups = re.compile(text).groupindex
@@ -108,7 +121,9 @@ RelPath = Annotated[str, AfterValidator(check_relpath)]
 GitUrl = Annotated[str, AfterValidator(check_git_url)]
 Revision = Annotated[str, AfterValidator(_full_revision)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
+OutputPath = Annotated[str, AfterValidator(_output_path)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+LinePattern = Annotated[str, AfterValidator(_line_pattern)]
 Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, AfterValidator(_name)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(check_one_line)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from scaffold.records.fields import Name, Pattern, RelPath, Text, by_key
+from scaffold.records.fields import LinePattern, Name, OutputPath, Pattern, Text, by_key
 from scaffold.records.parsing import Record
 
 
@@ -13,18 +13,20 @@ class StdoutReader(Record):
     """Lines of standard output."""
 
     stdout: Pattern
+    phase: LinePattern | None = Field(default=None, description="of the line that begins a phase, such as a second fit")
 
 
 class StderrReader(Record):
     """Lines of standard error."""
 
     stderr: Pattern
+    phase: LinePattern | None = Field(default=None, description="of the line that begins a phase, such as a second fit")
 
 
 class JsonReader(Record):
     """A JSON file, or one JSON object a line."""
 
-    json_file: RelPath = Field(alias="json")
+    json_file: OutputPath = Field(alias="json")
     key: Text = Field(description="dotted path to the number")
     step_key: str | None = None
 
@@ -32,7 +34,7 @@ class JsonReader(Record):
 class CsvReader(Record):
     """A column of a CSV file."""
 
-    csv: RelPath
+    csv: OutputPath
     column: Text
     step_column: str | None = None
 
@@ -40,14 +42,14 @@ class CsvReader(Record):
 class TensorboardReader(Record):
     """A tag of the event files below a folder."""
 
-    tensorboard: RelPath
+    tensorboard: OutputPath
     tag: Text
 
 
 class TrainerStateReader(Record):
     """A key of `log_history` in a Hugging Face `trainer_state.json`."""
 
-    trainer_state: RelPath
+    trainer_state: OutputPath
     key: Text
 
 
@@ -74,7 +76,13 @@ class AtStep(Record):
     step: int
 
 
-Take = Literal["last", "first", "max", "min"] | Nth | AtStep
+class OfPhase(Record):
+    """The last occurrence of the n-th phase, counted from 1; without a pattern a step that goes back begins one."""
+
+    phase: Annotated[int, Field(ge=1)]
+
+
+Take = Literal["last", "first", "max", "min"] | Nth | AtStep | OfPhase
 
 
 class Metric(Record):

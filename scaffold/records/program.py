@@ -191,6 +191,12 @@ class Seeds(Record):
     variable: str | None = None
     first: Annotated[int, Field(ge=0, lt=CALIBRATION_SEED)] = 0
     retries: Annotated[int, Field(ge=0)] = Field(default=0, description="further seeds tried in all when a run crashes")
+    unseeded: tuple[Literal["random", "numpy", "torch"], ...] = Field(
+        default=(), description="libraries that the program draws from and never seeds: they are seeded at its start"
+    )
+    draws_data: bool = Field(
+        default=False, description="a seed draws the data or the split too: another one is another test set"
+    )
 
     @model_validator(mode="after")
     def _has_variable(self) -> "Seeds":

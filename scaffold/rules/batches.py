@@ -9,9 +9,9 @@ from scaffold.rules.rung import CALLS, PORTIONS, Rung, Trace, differs, equal
 _MARK = 1e-5
 """Of marks of examples, relative to the largest: values that were preprocessed in float32."""
 
-_REPEATED = 0.5
-"""Share of distinct examples among all that were trained on, up to which they come again in later epochs: half where
-there are two, or where every example is there once with noise of its own and once without."""
+_REPEATED = 0.35
+"""Share of distinct examples among all that were trained on, up to which they come again in later epochs: more than a
+half where every example is there once with noise of its own and once without."""
 
 _OTHER = 0.9
 """Share of examples that are new, above which it is their values that differ, not which ones are taken."""
@@ -102,10 +102,12 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
     apart: list[tuple[int, int, str]] = []
     for order, name in enumerate(names):
         if name not in found.arrays:
-            if _network_number(name) > len(found.index["networks"]):
+            called = name.removeprefix("series.train.").partition("[")[0]
+            if called.partition(".")[0] not in {network["name"] for network in found.index["networks"]}:
                 continue  # the whole network is gone, which is another rung's question
+            is_entered = called in found.index.get("entered", [called])
             text = f"{name.removeprefix('series.train.')} is no input of the network any more"
-            return Apart(rung="data", text=text, step=0)
+            return Apart(rung="data" if is_entered else "batches", text=text, step=0, structural=CALLS)
         step = _first_step_apart(golden, found, name)
         if step is not None:
             apart.append((step, order, name))
@@ -115,9 +117,10 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
     return _labels_apart(golden, found, names)
 
 
-def _network_number(name: str) -> int:
-    digits = name.removeprefix("series.train.model").partition("[")[0]
-    return int(digits) if digits.isdigit() else 1
+def _number_of(trace: Trace, name: str) -> int:
+    """Return the number by which the series of calls know the network, or its part, that a series is about."""
+    called = name.removeprefix("series.train.").removeprefix("series.evaluation.").partition("[")[0]
+    return int(trace.index.get("numbers", {}).get(called, 1))
 
 
 def _steps(trace: Trace, name: str) -> dict[int, Any]:
@@ -127,7 +130,7 @@ def _steps(trace: Trace, name: str) -> dict[int, Any]:
     if COUNT not in trace.arrays:
         return {}
     counts = trace.arrays[COUNT]
-    number = _network_number(name)
+    number = _number_of(trace, name)
     mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
     marks, begin = trace.arrays[name], 0
     found: dict[int, list[Any]] = {}
@@ -211,21 +214,18 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
 
 def _kind_of_count(golden: Trace, found: Trace, name: str) -> str:
     """Return whether two programs differ in how often they call a network, or in how many examples a call has."""
-    number = _network_number(name)
     sizes = [
-        {int(rows) for _, rows, of in trace.arrays[COUNT] if of == number}
-        if trace.arrays[COUNT].shape[1] > 2
-        else set()
+        {int(row[1]) for row in trace.arrays[COUNT] if len(row) < 3 or row[2] == _number_of(trace, name)}
         for trace in (golden, found)
     ]
-    return CALLS if sizes[0] == sizes[1] and sizes[0] else PORTIONS
+    return CALLS if sizes[0] == sizes[1] else PORTIONS
 
 
 def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     """Say that an example has other values: of the data if the evaluated ones differ as well, else of a batch."""
     at = first_shared(golden, found, name) or 0
-    evaluated = "series.evaluation." + name.removeprefix("series.train.")
-    is_batch = evaluated in golden.arrays and first_shared(golden, found, evaluated) is None
+    is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
+    is_batch = is_evaluated and evaluated_apart(golden, found) is None
     if is_batch and _same_set(golden, found, name):
         return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
     return Apart(rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step)
@@ -280,7 +280,7 @@ def _is_function(trace: Trace, names: list[str]) -> bool:
     labels: dict[float, float] = {}
     return all(
         labels.setdefault(mark, label) == label
-        for mark, label in zip(trace.arrays[name].round(7).tolist(), targets.round(7).tolist(), strict=True)
+        for mark, label in zip(trace.arrays[name].tolist(), targets.tolist(), strict=True)
     )
 
 
@@ -326,7 +326,7 @@ def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
     counts = trace.arrays.get(EVALUATED)
     if counts is None:
         return {}
-    number = _network_number(name.replace("evaluation", "train")) if name else 0
+    number = _number_of(trace, name) if name else 0
     mine = counts if not name or counts.shape[1] < 3 else counts[counts[:, 2] == number]
     marks, begin = trace.arrays.get(name), 0
     found: dict[int, list[Any]] = {}

@@ -346,7 +346,9 @@ def judge_probe(
 def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
     change, probes = findings[0].word, [finding.word for finding in findings if finding.question == "probe"]
     if kind == "cheaper" and probes and change is not Word.NO_DIFFERENCE:
-        return weakest(probes)
+        # The metric itself may be another one: it is what is concluded of other changes that holds.
+        worst = weakest(probes)
+        return Word.CONCLUSIONS_HOLD if worst is Word.NO_DIFFERENCE else worst
     if change is Word.NO_DIFFERENCE and any(f.question == "watched" and f.word is Word.UNEXPECTED for f in findings):
         return Word.UNDECIDED
     return change
@@ -369,7 +371,7 @@ def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
         return "an improvement must be BETTER, or NO_DIFFERENCE and cheaper"
     if kind == "cheaper" and not is_cheaper:
         return "a cheaper mode must take at least 5 % less time"
-    if kind == "cheaper" and word not in (Word.NO_DIFFERENCE, Word.BETTER):
+    if kind == "cheaper" and word not in (Word.NO_DIFFERENCE, Word.BETTER, Word.CONCLUSIONS_HOLD):
         return "a cheaper mode must make NO_DIFFERENCE, or lead to the same word for every probe"
     return refusal_of(findings)
 

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 from scaffold.records.claim import Claim, EventClaim, RangeClaim, Rule, Selection, StepsToTargetClaim, ValueClaim
 from scaffold.records.judgement import Finding, Word
+from scaffold.rules.reproduction import NOISE
 from scaffold.rules.sample import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
 
 Series = Sequence[tuple[int, float]]
 
 
 def judge_claim(
-    claim: Claim, own: Law, calibration: Law | None, series: Sequence[Series], direction: str, rule: Rule
-) -> Finding:
+    claim: Claim, own: Law, calibration: Law | None, series: Sequence[Series], direction: str, rule: Rule,
+    *, deterministic: bool = False, noise: float = 0.0,
+) -> Finding:  # fmt: skip
     """Judge one claim.
 
     Args:
@@ -26,6 +28,8 @@ def judge_claim(
         series: (step, value) pairs of the metric for each own run, for claims about when something is reached.
         direction: `lower` or `higher`, which way is better.
         rule: error rates.
+        deterministic: whether one seed says all.
+        noise: how far a deterministic program was measured to differ from itself.
     """
     if isinstance(claim, RangeClaim):
         return _test_range(claim, own, calibration, rule)
@@ -33,9 +37,11 @@ def judge_claim(
         return _test_event(claim, own, series, direction, rule)
     if isinstance(claim, StepsToTargetClaim):
         return _test_steps(claim, own, series, direction, rule)
-    if claim.sd is not None and claim.n is not None:
-        return _test_mean(claim, claim.sd, claim.n, own, direction, rule)
-    return _test_value(claim, own, calibration, direction, rule)
+    if claim.deviation is not None and claim.n is not None:
+        return _test_mean(claim, claim.deviation, claim.n, own, direction, rule)
+    if claim.standard_error is not None:
+        return _test_over_examples(claim, claim.standard_error, own, calibration, direction)
+    return _test_value(claim, own, calibration, direction, rule, deterministic=deterministic, noise=noise)
 
 
 def claim_text(claim: Claim) -> str:
@@ -49,7 +55,9 @@ def claim_text(claim: Claim) -> str:
     if isinstance(claim, StepsToTargetClaim):
         return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
     decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = f"+-{claim.sd:g} n={claim.n}" if claim.sd is not None else ""
+    spread = f"+-{claim.sd:g} n={claim.n}" if claim.sd is not None else f" n={claim.n}" if claim.n else ""
+    if claim.standard_error is not None:
+        spread += f" s.e. {claim.standard_error:g}"
     return f"{claim.value:.{decimals}f}{spread}"
 
 
@@ -75,12 +83,23 @@ def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
     return Word.INCONSISTENT, "worse than published beyond chance"
 
 
-def _test_value(claim: ValueClaim, own: Law, calibration: Law | None, direction: str, rule: Rule) -> Finding:
+def _test_value(
+    claim: ValueClaim, own: Law, calibration: Law | None, direction: str, rule: Rule, *, deterministic: bool,
+    noise: float,
+) -> Finding:  # fmt: skip
     spread = calibration if calibration is not None and calibration.n > 1 else own
-    if spread.n < 2 or not spread.has_spread:
-        return _test_rounding(claim, own, direction)
+    if deterministic or (spread.n > 1 and not spread.has_spread):
+        margin = next((margin.value for margin in rule.margins if margin.metric == claim.metric), 0.0)
+        return _test_rounding(claim, own, direction, max(NOISE * noise, margin))
+    if spread.n < 2:
+        return _finding(
+            claim, own, Word.UNTESTABLE,
+            "one run of a program with chance says nothing of a published number without the spread over seeds, which "
+            "more seeds here, or `scaffold recipes calibrate`, give",
+            "prediction interval", more_seeds=2,
+        )  # fmt: skip
     df = spread.n - 1
-    scale = spread.sd * math.sqrt(1 + 1 / own.n)
+    scale = spread.sd * math.sqrt(1 / (claim.n or 1) + 1 / own.n)
     if isinstance(claim.selection, Selection):
         k = claim.selection.best_of
         # Order statistics: the best of k lies below x with probability F(x)^k; for the lowest, mirrored.
@@ -90,20 +109,68 @@ def _test_value(claim: ValueClaim, own: Law, calibration: Law | None, direction:
     else:
         quantile = t_quantile(1 - rule.alpha / 2, df)
         ends = (-quantile, quantile)
-        text = f"prediction interval, alpha {rule.alpha:g}, sd from {spread.n} runs"
+        what = f"of the mean of {claim.n} runs, " if claim.n else ""
+        text = f"prediction interval {what}alpha {rule.alpha:g}, sd from {spread.n} runs"
     interval = (own.mean + ends[0] * scale - claim.half_digit, own.mean + ends[1] * scale + claim.half_digit)
     if interval[0] <= claim.value <= interval[1]:
-        return _finding(claim, own, Word.CONSISTENT, "inside what one further run gives", text, interval=interval)
+        reason = f"inside what {'as many further runs' if claim.n else 'one further run'} would give"
+        return _finding(
+            claim, own, Word.CONSISTENT, f"{reason}; {_width(interval, spread, rule)}", text, interval=interval
+        )
     word, reason = _outside(claim, own, direction)
     return _finding(claim, own, word, reason, text, interval=interval)
 
 
-def _test_rounding(claim: ValueClaim, own: Law, direction: str) -> Finding:
-    tolerance = max(claim.half_digit + own.half_digit, equality_tolerance(own, own))
+_WIDE = 3.0
+"""Standard deviations of a seed that half of an interval may be, before it excludes too little to be called a test: of
+twenty runs it is 2.1, of three 5."""
+
+_ENOUGH = 20
+"""Runs whose spread is known well enough (docs/verdicts.md)."""
+
+
+def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
+    """How much a claim that is consistent excludes."""
+    text = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
+    if interval[1] - interval[0] <= 2 * _WIDE * spread.sd:
+        return text
+    half = t_quantile(1 - rule.alpha / 2, _ENOUGH - 1) * spread.sd * math.sqrt(1 + 1 / _ENOUGH)
+    return f"{text}, which excludes little: the spread of {_ENOUGH} runs would leave about +-{half:.2g}"
+
+
+def _test_over_examples(
+    claim: ValueClaim, standard_error: float, own: Law, calibration: Law | None, direction: str
+) -> Finding:
+    """A published standard error over test examples: how well the number itself is known, whatever the seed.
+
+    Own runs see the same test examples, so that it is what the published one leaves open; chance over seeds adds up
+    where it is known.
+    """
+    spread = calibration if calibration is not None and calibration.n > 1 else own
+    seeds = spread.sd**2 * (1 + 1 / own.n) if spread.n > 1 else 0.0
+    half = NORMAL_QUANTILE * math.sqrt(standard_error**2 + seeds) + claim.half_digit + own.half_digit
+    interval = (own.mean - half, own.mean + half)
+    text = f"published standard error over test examples{', and the spread over seeds' if seeds else ''}, alpha 0.05"
+    if interval[0] <= claim.value <= interval[1]:
+        reason = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
+        return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
+    word, reason = _outside(claim, own, direction)
+    return _finding(claim, own, word, reason, text, interval=interval)
+
+
+NORMAL_QUANTILE = 1.959964
+"""Of the standard normal distribution at 0.975."""
+
+
+def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float = 0.0) -> Finding:
+    tolerance = max(claim.half_digit + own.half_digit, equality_tolerance(own, own), allowed)
     interval = (own.mean - tolerance, own.mean + tolerance)
     text = "equality at the coarser rounding, since there is no spread"
+    if allowed:
+        text += f"; {allowed:.3g} is noise of this program, or its margin"
     if interval[0] <= claim.value <= interval[1]:
-        return _finding(claim, own, Word.CONSISTENT, "equal as printed", text, interval=interval)
+        reason = "equal as printed" if not allowed else "equal but for rounding"
+        return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
     word, reason = _outside(claim, own, direction)
     return _finding(claim, own, word, reason.replace("beyond chance", "beyond rounding"), text, interval=interval)
 

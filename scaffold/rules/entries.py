@@ -70,7 +70,8 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
     other_inputs = {key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))}
     scale = _scales(outputs)
     inner: dict[tuple[str, int], tuple[Entry, Gap]] = {}
-    answer = _missing(name, outputs, theirs)
+    entered = golden.index.get("entered", ())
+    answer = _missing(name, outputs, theirs, entered)
     for entry in outputs:
         other = theirs.get(key_of(entry))
         if other is None or _is_unsteady(entry):
@@ -82,7 +83,7 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
         answer.compared += 1
         if name in _FORWARD:
             answer.along[entry["module"]] = max(answer.along.get(entry["module"], 0.0), gap.excess)
-        if _is_inner(name, entry):
+        if _is_inner(name, entry, entered):
             if not gap.is_equal:
                 place = entry["module"].split(".")[0], entry["step"]
                 inner.setdefault(place, (_located(entry, other_inputs), gap))
@@ -96,7 +97,9 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
     return answer
 
 
-def _missing(name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int, int, str], Entry]) -> Found:
+def _missing(
+    name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int, int, str], Entry], entered: Sequence[str]
+) -> Found:
     """What cannot be compared: modules may go, what a network gives may not."""
     answer = Found()
     last_step = max((entry["step"] for entry in theirs.values()), default=-1)
@@ -105,7 +108,7 @@ def _missing(name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int
     must_be = [
         e
         for e in gone
-        if not _is_inner(name, e)
+        if not _is_inner(name, e, entered)
         and e["step"] <= last_step
         and name != "evaluation"
         and e["what"] != "gradient at the outputs"
@@ -129,9 +132,9 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(distinct[:_MOST_NAMED])}{more}"
 
 
-def _is_inner(name: str, entry: Entry) -> bool:
-    """Whether it is the output of a module inside a network."""
-    return name in _FORWARD and "." in entry["module"]
+def _is_inner(name: str, entry: Entry, entered: Sequence[str]) -> bool:
+    """Whether it is the output of a module inside a network, and not of one that the program calls itself."""
+    return name in _FORWARD and "." in entry["module"] and entry["module"] not in entered
 
 
 def _is_unsteady(entry: Entry) -> bool:

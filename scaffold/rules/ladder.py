@@ -45,6 +45,9 @@ _BY_REPLAY = (
 )
 """Rungs of what is trained: where a whole run is the same after each update, calls in other portions are no fault."""
 
+_BY_METRICS = ("evaluation", "reporting")
+"""The same of what is reported, where that run ended by itself and reported the same."""
+
 _REPORTED = 1e-4
 """Of reported metrics: they are made of hundreds of float32 steps whose rounding may differ."""
 
@@ -120,11 +123,7 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "
     if others_from is not None:
         rungs |= {name: _without(rungs[name], others_from) for name in _MADE_OF_BATCHES}
     rungs["replay"] = _replay(golden.get("replay"), found.get("replay"))
-    if rungs["batches"].structural == CALLS and any(_speaks(rung) for rung in rungs.values()):
-        reason = f"{rungs['batches'].reason}: follows from how the network is called"
-        rungs["batches"] = left_out("batches", reason)
-    if rungs["replay"].word is Word.EQUAL:
-        rungs |= {name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs}
+    _relax(rungs, golden, reference, own)
     return tuple(_with_causes(rungs[name], reference) for name in RUNGS if name in rungs)
 
 
@@ -134,6 +133,37 @@ def _without(rung: Rung, step: int) -> Rung:
         return rung
     reason = f"it follows the batches, which are others from step {step + 1} on"
     return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None)
+
+
+def _relax(rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace) -> None:
+    """Let no difference stand that is only in how networks are called, where a whole run says it is none."""
+    if rungs["batches"].structural == CALLS and any(_speaks(rung) for rung in rungs.values()):
+        reason = f"{rungs['batches'].reason}: follows from how the network is called"
+        rungs["batches"] = left_out("batches", reason)
+    if _enters_otherwise(reference, own):
+        rungs |= {name: _as_calls(rungs[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in rungs}
+    if rungs["replay"].word is not Word.EQUAL:
+        return
+    if rungs["replay"].has_metrics or rungs["forward_eval"].word is Word.EQUAL:
+        rungs |= {name: _unlike(rungs[name]) for name in _BY_METRICS}
+    rungs |= {name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs}
+
+
+def _unlike(rung: Rung) -> Rung:
+    """A rung of evaluation that cannot be compared, since other modules are called in it."""
+    if rung.word is not Word.DIFFERS or not rung.structural:
+        return rung
+    return replace(rung, word=Word.LEFT_OUT, reason=f"other modules are called: {rung.reason}", address=None, worst=0.0)
+
+
+def _enters_otherwise(golden: Trace, found: Trace) -> bool:
+    """Whether the programs call other modules: `net(x)`, and parts of it one after the other."""
+    return set(golden.index.get("numbers", ())) != set(found.index.get("numbers", ()))
+
+
+def _as_calls(rung: Rung) -> Rung:
+    """A difference of programs that call other modules: what they were given says nothing of what they compute."""
+    return replace(rung, structural=CALLS) if rung.word is Word.DIFFERS else rung
 
 
 def _speaks(rung: Rung) -> bool:
@@ -194,7 +224,7 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
                 if reason:
                     return differs("parameters", reason, module=name, compared=compared)
     late = series.settings_apart(golden, found)
-    if late is not None:
+    if late is not None and not late[2].endswith(series.OF_DROPOUT):
         return differs("parameters", late[0], late[1], late[2], compared)
     return equal("parameters", compared, missing)
 
@@ -299,7 +329,7 @@ def _replayed_metrics(golden: Trace, found: Trace, rung: Rung, is_cut: bool) -> 
         if other != value and not abs(other - value) <= _REPORTED * max(abs(value), abs(other)):
             text = f"{name} is {other:.7g} instead of {value:.7g} at the end of a short run"
             return differs("replay", text, int(golden.index.get("steps", 0)), name, rung.compared)
-    return replace(rung, compared=rung.compared + len(golden.metrics))
+    return replace(rung, compared=rung.compared + len(golden.metrics), has_metrics=bool(golden.metrics))
 
 
 def _with_causes(rung: Rung, golden: Trace) -> Rung:

@@ -10,7 +10,11 @@ from collections.abc import Sequence
 
 from scaffold.records.claim import Rule
 from scaffold.records.judgement import Finding, Word
-from scaffold.rules.sample import Law, equality_tolerance, pooled_sd
+from scaffold.rules.sample import Law, equality_tolerance, pooled_sd, rank_p
+
+NOISE = 10.0
+"""How many times what a deterministic program was measured to differ from itself is still no difference: one
+measurement of a spread is off by that much in one of ten (folded normal law)."""
 
 MIN_CALIBRATION_RUNS = 10
 """Fewer shipped runs do not say what spread to expect. Source: measured, 10 usable and 3 not (docs/verdicts.md)."""
@@ -71,14 +75,27 @@ def judge_reproduction(
     rule: Rule,
     *,
     deterministic: bool = False,
+    shipped: Sequence[float] = (),
+    noise: float = 0.0,
 ) -> Finding:
     """Judge own values, in seed order, against the calibration runs.
 
-    The first n at which the test decides stands; later values are not looked at, as a sequential test requires.
+    The first n at which the test decides stands; later values are not looked at, as a sequential test requires. It
+    refuses only where an exact permutation test of the same runs does as well: real metrics have heavy tails.
+
+    Args:
+        metric: its name.
+        values: of this project's runs.
+        half_digit: half a unit of the last digit that they were printed with.
+        calibration: what is known of the calibration runs.
+        rule: error rates and margins.
+        deterministic: whether one seed says all.
+        shipped: values of the calibration runs; empty where only mean and spread are known.
+        noise: how far a deterministic program was measured to differ from itself.
     """
     margin = next((margin.value for margin in rule.margins if margin.metric == metric), None)
     if not calibration.has_spread and (deterministic or calibration.n >= MIN_CALIBRATION_RUNS):
-        return _equal(metric, values, half_digit, calibration)
+        return _equal(metric, values, half_digit, calibration, max(NOISE * noise, margin or 0.0))
     delta_sd = rule.delta_sd if margin is None else margin / max(calibration.sd, 1e-300)
     width = delta_sd * calibration.sd
     interval = (calibration.mean - width, calibration.mean + width)
@@ -99,6 +116,8 @@ def judge_reproduction(
     for n in range(1, min(len(values), rule.max_seeds) + 1):
         own = Law.of(values[:n], half_digit=half_digit)
         word = decide(own, calibration, delta_sd, rule)
+        if word is Word.NOT_REPRODUCED and not _is_refused_by_ranks(values[:n], shipped, rule):
+            continue  # one far value of a heavy tail; more seeds will tell
         if word is not Word.INCONCLUSIVE:
             shift = (own.mean - calibration.mean) / calibration.sd
             return finding(word, own, f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}")
@@ -106,6 +125,11 @@ def judge_reproduction(
     if own.n >= rule.max_seeds:
         return finding(Word.INCONCLUSIVE, own, f"undecided after the {rule.max_seeds} seeds that the rule allows")
     return finding(Word.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
+
+
+def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule: Rule) -> bool:
+    """Whether the runs differ whatever the distribution is; of a spread without its values two runs must say it."""
+    return rank_p(values, shipped) <= rule.alpha if shipped else len(values) > 1
 
 
 def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> int:
@@ -118,15 +142,17 @@ def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Ru
     return room
 
 
-def _equal(metric: str, values: Sequence[float], half_digit: float, calibration: Law) -> Finding:
+def _equal(metric: str, values: Sequence[float], half_digit: float, calibration: Law, allowed: float) -> Finding:
     own = Law.of(values, half_digit=half_digit)
-    tolerance = equality_tolerance(own, calibration)
+    tolerance = max(equality_tolerance(own, calibration), allowed)
     worst = max(values, key=lambda value: abs(value - calibration.mean))
     difference = abs(worst - calibration.mean)
     word = Word.REPRODUCED if difference <= tolerance else Word.NOT_REPRODUCED
     return Finding(
         question="reproduction", metric=metric, word=word,
         reason=f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs",
-        rule="equality, since the calibration runs have no spread", n=own.n, mean=own.mean,
+        rule="equality, since the calibration runs have no spread" + (
+            f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""
+        ), n=own.n, mean=own.mean,
         sd=own.sd if own.n > 1 else None, interval=(calibration.mean - tolerance, calibration.mean + tolerance),
     )  # fmt: skip

@@ -77,6 +77,7 @@ class Rung:
         along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
         structural: `calls` or `portions` where what differs is in how many of those something is computed: where a
             whole run is the same after each update, that is no difference.
+        has_metrics: of the replay, whether what it reported in the end was compared too.
         uncompared: what of the rewritten part nothing was compared with, in words.
     """
 
@@ -92,6 +93,7 @@ class Rung:
     along: tuple[tuple[str, float], ...] = ()
     structural: str = ""
     uncompared: str = ""
+    has_metrics: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
         """Plain data for JSON, in which infinity has no place."""

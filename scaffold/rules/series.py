@@ -30,6 +30,9 @@ _LOSS = 1e-5
 _RATE = 1e-9
 """Relative difference of two learning rates: a schedule is computed in float64."""
 
+OF_DROPOUT = ".p"
+"""How a setting ends that is the probability of a dropout."""
+
 _WEIGHTS = 2
 """Columns of what is evaluated that are weights; those after them are statistics of batches."""
 
@@ -178,6 +181,9 @@ def compare_masks(golden: Trace, found: Trace) -> Rung:
         return differs("dropout", seen)
     if counts[0] != counts[1]:
         return differs("dropout", f"{counts[1]} masks a step instead of {counts[0]}")
+    late = settings_apart(golden, found)
+    if late is not None and late[2].endswith(OF_DROPOUT):
+        return differs("dropout", late[0], late[1], late[2])
     masks = [trace.arrays["series.masks"] for trace in (golden, found)]
     for mine, own in zip(*masks, strict=False):
         step, index = int(mine[0]), int(mine[1])

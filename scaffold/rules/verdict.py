@@ -1,6 +1,9 @@
 """Puts the tests together: what the runs of a project say of its reference. Pure: no disk, clock, network, torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from types import MappingProxyType
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
 from scaffold.records.evidence import Calibration, JudgedRun, MetricValue
@@ -8,27 +11,37 @@ from scaffold.records.judgement import Finding, Judgement, Word
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.rules.claims import judge_claim
-from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS, judge_reproduction
-from scaffold.rules.sample import Law, equality_tolerance, t_two_sided_p
+from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
+from scaffold.rules.sample import Law, equality_tolerance, rank_p, t_two_sided_p
 
 _DEPTHS = ("early", "evaluate", "full")
 
+_NONE: Mapping[str, float] = MappingProxyType({})
+
 
 def judge(
-    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[str] = ()
-) -> Judgement:
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[str] = (),
+    noise: Mapping[str, float] = _NONE,
+) -> Judgement:  # fmt: skip
     """Judge at least one completed full run, in the order in which their seeds were used.
 
-    The overall word is the weakest of all findings. A claim of depth `early` can refute but never confirm.
+    The overall word is the weakest of all findings. A claim of depth `early` can refute but never confirm. `noise` is
+    how far each metric of a deterministic program was measured to differ from itself.
     """
     distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]  # the first run of each seed
     claimed = {claim.metric: claim for claim in recipe.claims}
-    findings = [_reproduction(recipe, claim, distinct, calibration) for claim in claimed.values()]
+    deterministic = recipe.seeds.how == "none"
+    findings = [_reproduction(recipe, claim, distinct, calibration, noise) for claim in claimed.values()]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
         law, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
-        findings.append(judge_claim(claim, law, shipped, series, metric.direction, recipe.rule))
+        findings.append(
+            judge_claim(
+                claim, law, shipped, series, metric.direction, recipe.rule, deterministic=deterministic,
+                noise=noise.get(metric.name, 0.0),
+            )
+        )  # fmt: skip
     findings += _watched(recipe, distinct, calibration, claimed)
     findings += _seeds(recipe, runs, distinct, calibration)
     depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
@@ -77,7 +90,10 @@ def _law(values: Sequence[MetricValue]) -> Law:
     return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
 
 
-def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calibration: Calibration | None) -> Finding:
+def _reproduction(
+    recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calibration: Calibration | None,
+    noise: Mapping[str, float],
+) -> Finding:  # fmt: skip
     metric = recipe.metric(claim.metric)
     law = _calibration_law(metric, calibration)
     own = _own_law(metric, runs)
@@ -85,8 +101,8 @@ def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calib
     if law is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
             law = Law(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
-        elif claim.sd is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
-            law = Law(n=claim.n, mean=claim.value, sd=claim.sd, half_digit=claim.half_digit)
+        elif claim.deviation is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
+            law = Law(n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit)
     if law is None:
         return Finding(
             question="reproduction", metric=metric.name, word=Word.INCONCLUSIVE, rule="sequential t", n=own.n,
@@ -94,7 +110,19 @@ def _reproduction(recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calib
             reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
         )  # fmt: skip
     deterministic = recipe.seeds.how == "none"
-    return judge_reproduction(metric.name, values, own.half_digit, law, recipe.rule, deterministic=deterministic)
+    allowed = noise.get(metric.name, 0.0)
+    if isinstance(claim, ValueClaim) and claim.standard_error is not None and claim.n is None and deterministic:
+        allowed = max(allowed, claim.standard_error / NOISE)  # its own question is judged as a claim
+    return judge_reproduction(
+        metric.name, values, own.half_digit, law, recipe.rule, deterministic=deterministic,
+        shipped=_shipped(metric, calibration), noise=allowed,
+    )  # fmt: skip
+
+
+def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
+    """Values of the calibration runs."""
+    runs = calibration.runs if calibration else ()
+    return [run.metrics[metric.name].value for run in runs if metric.name in run.metrics]
 
 
 def _watched(
@@ -108,9 +136,35 @@ def _watched(
     if not means and not spreads:
         return []
     alpha = recipe.rule.watch_alpha / (len(means) + len(spreads))
-    return [_watch_mean(metric, law, _own_law(metric, runs), alpha) for metric, law in means] + [
-        _watch_spread(metric, law, _own_law(metric, runs), alpha) for metric, law in spreads
-    ]
+    values = {metric.name: [run.metrics[metric.name].value for run in runs] for metric, _ in [*means, *spreads]}
+    shipped_values = {metric.name: _shipped(metric, calibration) for metric, _ in [*means, *spreads]}
+    return [
+        _by_ranks(
+            _watch_mean(metric, law, _own_law(metric, runs), alpha),
+            rank_p(values[metric.name], shipped_values[metric.name]), alpha,
+        )
+        for metric, law in means
+    ] + [
+        _by_ranks(
+            _watch_spread(metric, law, _own_law(metric, runs), alpha),
+            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]), alpha,
+        )
+        for metric, law in spreads
+    ]  # fmt: skip
+
+
+def _by_ranks(finding: Finding, p: float, alpha: float) -> Finding:
+    """A test that rests on normality flags only what an exact permutation test of the same runs flags as well."""
+    if finding.word is not Word.UNEXPECTED or p < alpha:
+        return finding
+    reason = f"{finding.reason}; by ranks, whatever the distribution, p {p:.2g}"
+    return replace(finding, word=Word.EXPECTED, reason=reason)
+
+
+def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> float:
+    """Whether values lie further from their middle than those of calibration do from theirs, by ranks."""
+    apart = [[abs(value - median(side)) for value in side] for side in (values, shipped)]
+    return rank_p(apart[0], apart[1], larger_only=True)
 
 
 def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:

@@ -6,10 +6,14 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from scaffold.errors import RunError
+
+_MOST_MATCHES = 100
+"""Paths of a pattern that are looked at: it is meant to match one."""
 
 MAX_FILE_BYTES = 256 * 10**6
 """Larger files are no results: reading one as JSON takes some ten times its size in memory."""
@@ -18,10 +22,12 @@ MAX_FILE_BYTES = 256 * 10**6
 def find_output(tree: Path, relpath: str) -> Path:
     """Where a file or folder that the run wrote lies, links inside the run's folder followed.
 
+    A path may be a pattern, such as `runs/*/metrics.json` where a program names folders after the date.
+
     Raises:
-        RunError: it is not there, or a link that leads out.
+        RunError: it is not there, is not the only one, or a link that leads out.
     """
-    path = tree / relpath
+    path = _only_match(tree, relpath) if any(mark in relpath for mark in "*?[") else tree / relpath
     try:
         resolved = path.resolve(strict=True)
     except FileNotFoundError as error:
@@ -31,6 +37,20 @@ def find_output(tree: Path, relpath: str) -> Path:
     if not resolved.is_relative_to(tree.resolve()):
         raise RunError(f"{relpath} is a link out of the run's folder")
     return resolved
+
+
+def _only_match(tree: Path, pattern: str) -> Path:
+    """Return the one path that a pattern matches."""
+    exact = tree / pattern
+    if exact.exists():
+        return exact
+    found = sorted(islice(tree.glob(pattern), _MOST_MATCHES), key=lambda path: path.lstat().st_mtime_ns)
+    if not found:
+        raise RunError(f"the run wrote nothing that {pattern} matches")
+    if len(found) > 1:
+        names = ", ".join(path.relative_to(tree).as_posix() for path in found[-3:])
+        raise RunError(f"{pattern} matches {len(found)} files, among them {names}: make the pattern narrower")
+    return found[0]
 
 
 def open_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> BinaryIO:

@@ -14,7 +14,7 @@ from scaffold.records.program import Program
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
-from scaffold.resources import runs_at_once, usable_cores
+from scaffold.resources import runs_at_once, threads_of
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX, require_sandbox
 
@@ -87,7 +87,7 @@ def prepare_program(
         inputs=inputs_of(program, source.folder, tree, environment.lock),
         sandbox=sandbox,
         smoke=smoke,
-        threads=max(1, usable_cores() // room),
+        threads=threads_of(program.resources),
         runs_dir=project.runs,
     )
     return plan, room

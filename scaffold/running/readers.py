@@ -4,13 +4,14 @@ Each reader gives points in the order written; `select` takes the one that the r
 it is finite and within the range of its unit.
 """
 
+import codecs
 import csv
 import io
 import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from scaffold.records.metric import (
     JsonReader,
     Metric,
     Nth,
+    OfPhase,
     Reader,
     StderrReader,
     StdoutReader,
@@ -29,7 +31,7 @@ from scaffold.records.metric import (
     TrainerStateReader,
 )
 from scaffold.running import tensorboard_events
-from scaffold.running.outputs import find_output, open_output, read_output
+from scaffold.running.outputs import find_output, read_output
 
 MAX_LINE_CHARACTERS = 65536
 """Longer lines are no metric lines: a pattern is not tried on them, so that it cannot hang on a dump."""
@@ -44,6 +46,7 @@ class Point:
     value: float
     half_digit: float = 0.0
     step: int | None = None
+    phase: int = 1
 
 
 def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, list[Point]]:
@@ -62,7 +65,7 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
     """
     scale = metric.scale
     points = [
-        Point(value=point.value * scale, half_digit=point.half_digit * scale, step=point.step)
+        replace(point, value=point.value * scale, half_digit=point.half_digit * scale)
         for point in read_points(metric.read, logs, tree)
     ]
     if not points:
@@ -91,6 +94,11 @@ def select(metric: Metric, points: Sequence[Point]) -> Point:
         if take.nth > len(points):
             raise RunError(f"metric {metric.name}: occurrence {take.nth} wanted, {len(points)} found")
         return points[take.nth - 1]
+    if isinstance(take, OfPhase):
+        of_phase = [point for point in points if point.phase == take.phase]
+        if not of_phase:
+            raise RunError(f"metric {metric.name}: phase {take.phase} wanted, {points[-1].phase} found")
+        return of_phase[-1]
     if isinstance(take, AtStep):
         at_step = [point for point in points if point.step == take.step]
         if not at_step:
@@ -108,17 +116,12 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     """All points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):
         suffix, pattern = (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
-        compiled = re.compile(pattern)
-        return [
-            point
-            for log in sorted(logs.glob(f"*{suffix}"))
-            for line in read_lines(log)
-            for point in _match(compiled, line)
-        ]
+        lines = (line for log in sorted(logs.glob(f"*{suffix}")) for line in read_lines(log))
+        return list(_stream_points(lines, re.compile(pattern), reader.phase))
     if isinstance(reader, JsonReader):
-        return list(_json_points(find_output(tree, reader.json_file), reader))
+        return _with_phases(list(_json_points(find_output(tree, reader.json_file), reader)))
     if isinstance(reader, CsvReader):
-        return list(_csv_points(find_output(tree, reader.csv), reader))
+        return _with_phases(list(_csv_points(find_output(tree, reader.csv), reader)))
     if isinstance(reader, TensorboardReader):
         return [
             Point(value=value, step=step)
@@ -134,6 +137,32 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
         for entry, point in entries
         if point is not None
     ]
+
+
+def _stream_points(lines: Iterator[str], pattern: re.Pattern[str], phase: str | None) -> Iterator[Point]:
+    """Yield all points; a line that `phase` matches begins the next phase, without it a step that goes back does."""
+    begins = re.compile(phase) if phase else None
+    number = 0 if begins else 1
+    last: int | None = None
+    for line in lines:
+        if begins and begins.search(line):
+            number += 1
+        for point in _match(pattern, line):
+            if not begins and last is not None and point.step is not None and point.step < last:
+                number += 1
+            last = point.step if point.step is not None else last
+            yield replace(point, phase=max(number, 1))
+
+
+def _with_phases(points: list[Point]) -> list[Point]:
+    """Number the phases of points: a step that goes back begins the next one."""
+    number, last, found = 1, None, []
+    for point in points:
+        if last is not None and point.step is not None and point.step < last:
+            number += 1
+        last = point.step if point.step is not None else last
+        found.append(replace(point, phase=number))
+    return found
 
 
 def read_lines(log: Path) -> Iterator[str]:
@@ -183,9 +212,9 @@ def _json_float(text: str) -> Point:
 
 
 def _load_json(path: Path) -> Any:
-    content = read_output(path)
+    content = _text(path)
     try:
-        return json.loads(content.decode(), parse_float=_json_float, parse_constant=_json_float)
+        return json.loads(content, parse_float=_json_float, parse_constant=_json_float)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path.name} is not JSON: {error}") from error
 
@@ -194,53 +223,143 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
     try:
         documents = [_load_json(path)]
     except RunError:
-        lines = [line for line in read_output(path).decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in _text(path).splitlines() if line.strip()]
         try:
             documents = [json.loads(line, parse_float=_json_float, parse_constant=_json_float) for line in lines]
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path.name} is neither JSON nor one JSON object a line: {error}") from error
     for document in documents:
         for item in document if isinstance(document, list) else [document]:
-            value = _as_point(_look_up(item, reader.key))
+            found = _look_up(item, reader.key)
+            value = _as_point(found)
             if value is not None:
                 step = _integer(_look_up(item, reader.step_key)) if reader.step_key else None
                 yield Point(value=value.value, half_digit=value.half_digit, step=step)
+            elif found is not None:
+                raise RunError(f"{path.name} has {_shown(found)} under {reader.key!r}, which is no number")
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a JSON document in a few characters."""
+    text = repr(value.value if isinstance(value, Point) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _look_up(document: Any, key: str) -> Any:
-    for part in key.split("."):
-        if isinstance(document, dict) and part in document:
-            document = document[part]
-        elif (
-            isinstance(document, list) and re.fullmatch(r"-?\d+", part) and -len(document) <= int(part) < len(document)
-        ):
-            document = document[int(part)]
-        else:
-            return None
-    return document
+    """Return what is under a dotted path; a key that has dots itself goes before a path of shorter ones."""
+    if isinstance(document, dict):
+        parts = key.split(".")
+        for count in range(len(parts), 0, -1):
+            name, rest = ".".join(parts[:count]), ".".join(parts[count:])
+            if name in document:
+                found = _look_up(document[name], rest) if rest else document[name]
+                if found is not None:
+                    return found
+        return None
+    first, _, rest = key.partition(".")
+    if isinstance(document, list) and re.fullmatch(r"-?\d+", first) and -len(document) <= int(first) < len(document):
+        return _look_up(document[int(first)], rest) if rest else document[int(first)]
+    return None
 
 
 def _as_point(value: Any) -> Point | None:
+    """Return a number, or one that was written as text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         return Point(value=float(str(value)))  # too large a number is infinite, not an OverflowError
+    if isinstance(value, str):
+        try:
+            return parse_number(value)
+        except ValueError:
+            return None
     return value if isinstance(value, Point) else None
 
 
+def _text(path: Path) -> str:
+    """Return a file's text, whatever byte order mark it begins with."""
+    content = read_output(path)
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    return content.decode(errors="replace")
+
+
+_DELIMITERS = (",", ";", "\t", "|")
+
+
 def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
-    with io.TextIOWrapper(open_output(path), encoding="utf-8", errors="replace", newline="") as file:
-        rows = csv.DictReader(file, skipinitialspace=True)
-        try:
-            if reader.column not in (rows.fieldnames or ()):
-                raise RunError(f"{path.name} has no column {reader.column!r}, but {', '.join(rows.fieldnames or ())}")
-            for row in rows:
-                if row[reader.column]:  # loggers leave a cell empty at steps without this metric
-                    number = parse_number(row[reader.column])
-                    step = _integer(row.get(reader.step_column)) if reader.step_column else None
-                    yield Point(value=number.value, half_digit=number.half_digit, step=step)
-        except ValueError as error:
-            raise RunError(f"{path.name} line {rows.line_num}: {row[reader.column]!r} is no number") from error
-        except csv.Error as error:
-            raise RunError(f"{path.name} line {rows.line_num} is not CSV: {error}") from error
+    """Yield the numbers of a column, in a file as loggers leave it.
+
+    A comment before the header, a byte order mark, tabs, semicolons with decimal commas, and a header again after a
+    resume, with its columns in another order, are read. A row that does not fit its header is refused.
+    """
+    rows: _Rows | None = None
+    wanted = [reader.column, *([reader.step_column] if reader.step_column else [])]
+    for number, line in enumerate(io.StringIO(_text(path), newline=None), start=1):
+        text = line.rstrip("\r\n")
+        if not text.strip() or text.lstrip().startswith("#"):
+            continue
+        if rows is None or reader.column in rows.split(text):
+            header = _Rows.of(text, reader.column)
+            header.require(path.name, number, wanted)
+            rows = header
+            continue
+        cells = rows.split(text)
+        if len(cells) != len(rows.header):
+            counts = f"has {len(cells)} cells, its header {len(rows.header)} columns"
+            raise RunError(f"{path.name} line {number} {counts}: {text[:80]!r}")
+        row = dict(zip(rows.header, cells, strict=True))
+        if row[reader.column]:  # loggers leave a cell empty at steps without this metric
+            try:
+                point = parse_number(rows.with_point(row[reader.column]))
+            except ValueError as error:
+                raise RunError(f"{path.name} line {number}: {row[reader.column]!r} is no number") from error
+            step = _integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
+            yield Point(value=point.value, half_digit=point.half_digit, step=step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """How the rows after a header are read."""
+
+    delimiter: str
+    header: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str, column: str) -> "_Rows":
+        """Return what a header says: it is split by what makes the wanted column of it, else by commas."""
+        found = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
+        return next((rows for rows in found if column in rows.header), max(found, key=lambda rows: len(rows.header)))
+
+    def split(self, text: str) -> list[str]:
+        """Return the cells of a row."""
+        return _cells(text, self.delimiter)
+
+    def with_point(self, text: str) -> str:
+        """Return a number with a decimal point, where commas do not separate cells and so may be decimal ones."""
+        is_decimal = self.delimiter != "," and text.count(",") == 1 and "." not in text
+        return text.replace(",", ".") if is_decimal else text
+
+    def require(self, name: str, number: int, wanted: Sequence[str]) -> None:
+        """Raise RunError unless each wanted column is there once."""
+        for column in wanted:
+            count = self.header.count(column)
+            if count == 0:
+                listed = ", ".join(self.header)
+                raise RunError(f"{name} has no column {column!r}, but {listed}")
+            if count > 1:
+                raise RunError(f"{name} line {number} names the column {column!r} {count} times: which one is meant?")
+
+
+def _cells(text: str, delimiter: str) -> list[str]:
+    try:
+        cells = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error as error:
+        raise RunError(f"{text[:80]!r} is not CSV: {error}") from error
+    return [cell.strip() for cell in cells]
 
 
 def _describe(reader: Reader) -> str:

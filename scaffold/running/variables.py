@@ -48,6 +48,7 @@ def run_variables(
         "MPLBACKEND": "Agg",
         "SCAFFOLD_SEED_HOW": seeds.how,
         "SCAFFOLD_SEED": str(seed),
+        "SCAFFOLD_SEED_ALSO": ",".join(seeds.unseeded),
         "SCAFFOLD_SEED_REPORT": str(workspace.seeding),
         **({"SCAFFOLD_STREAMS": "1"} if plan.program.has_streams else {}),
         **dict.fromkeys(_THREAD_VARIABLES, str(plan.threads)),

@@ -30,6 +30,9 @@ _streams = None
 _trace = None
 _calls = {}
 _missed = []
+_drawn = set()
+_LEAST_DRAWN, _MOST_DRAWN = 1000, 100000  # smaller ones are seeds that people write
+_ALSO = set(filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(",")))  # libraries that it leaves unseeded
 _inside = threading.local()
 
 
@@ -40,21 +43,37 @@ def _note(library, call):
 
 
 def _shifted(library, value):
-    if _HOW != "offset" or isinstance(value, bool):
-        return value
+    if _HOW != "offset" or isinstance(value, bool) or not _SEED:
+        return value  # seed 0 is the published program, whatever its seeds are
     try:
-        # 32 bits are the narrowest seed that a library takes (numpy).
-        return (operator.index(value) + _SEED) % 2**32
+        number = operator.index(value)
     except TypeError:
-        _missed.append("%s is seeded with %.40r, which is no integer: not shifted" % (library, value))
+        _miss("%s is seeded with %.40r, which is no integer: not shifted" % (library, value))
         return value
+    if number in _drawn:
+        return value  # drawn from a generator whose seed was shifted already
+    # 32 bits are the narrowest seed that a library takes (numpy); one that is wider, or negative, keeps its width.
+    return (number + _SEED) % 2**32 if 0 <= number < 2**32 else number + _SEED
+
+
+def _miss(text):
+    if text not in _missed and len(_missed) < 20:
+        _missed.append(text)
+
+
+def _is_library(frame):
+    """Whether torch or numpy themselves seed: with what they drew from a generator that the program seeded."""
+    while frame is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    path = frame.f_code.co_filename if frame is not None else ""
+    return any(os.sep + name + os.sep in path for name in ("torch", "numpy"))
 
 
 def _wrap(library, name, function, position=0, keyword="seed"):
     """A seeding function that shifts its seed. A seeding call made by another one is not shifted again."""
 
     def seeding(*args, **kwargs):
-        if getattr(_inside, "active", False):
+        if getattr(_inside, "active", False) or _is_library(sys._getframe(1)):
             return function(*args, **kwargs)
         given = args[position] if len(args) > position else kwargs.get(keyword)
         if given is not None:
@@ -78,6 +97,43 @@ def _wrap(library, name, function, position=0, keyword="seed"):
     return seeding
 
 
+def _remembering(function):
+    """A method whose integers are known as drawn."""
+
+    def randint(self, *args, **kwargs):
+        value = function(self, *args, **kwargs)
+        if isinstance(value, int) and value >= _LEAST_DRAWN and len(_drawn) < _MOST_DRAWN:
+            _drawn.add(value)
+        return value
+
+    return randint
+
+
+def _remember(owner, name):
+    """Let a function's integers be known as drawn: who seeds with one of them was reached by the seed before it."""
+    function = getattr(owner, name, None)
+    if function is None:
+        return
+
+    def draw(*args, **kwargs):
+        value = function(*args, **kwargs)
+        try:
+            number = operator.index(value)
+        except TypeError:
+            return value
+        if number >= _LEAST_DRAWN and len(_drawn) < _MOST_DRAWN:
+            _drawn.add(number)
+        return value
+
+    draw.__name__ = name
+    draw.__doc__ = getattr(function, "__doc__", None)
+    draw.__wrapped__ = function
+    try:
+        setattr(owner, name, draw)
+    except (AttributeError, TypeError):
+        _miss("numbers drawn by %s" % name)
+
+
 def _replace(library, owner, name, position=0, keyword="seed"):
     function = getattr(owner, name, None)
     if function is None:
@@ -85,7 +141,7 @@ def _replace(library, owner, name, position=0, keyword="seed"):
     try:
         setattr(owner, name, _wrap(library, "%s.%s" % (library, name), function, position, keyword))
     except (AttributeError, TypeError):
-        _missed.append("%s.%s" % (library, name))
+        _miss("%s.%s" % (library, name))
 
 
 def _subclass(library, owner, name, method):
@@ -104,35 +160,45 @@ def _subclass(library, owner, name, method):
     try:
         wrapped = _wrap(library, "%s.%s" % (library, name), getattr(original, method), 1)
         body = {method: wrapped, "__module__": original.__module__, "__doc__": original.__doc__}
+        if _HOW == "offset" and hasattr(original, "randint"):
+            body["randint"] = _remembering(original.randint)
         setattr(owner, name, Meta(name, (original,), body))
     except (AttributeError, TypeError):
-        _missed.append("%s.%s" % (library, name))
+        _miss("%s.%s" % (library, name))
+
+
+def _is_injected(library):
+    return _HOW == "inject" or library in _ALSO
 
 
 def _patch_random(random):
-    if _HOW == "inject":
+    if _is_injected("random"):
         random.seed(_SEED)
     _replace("random", random, "seed", 0, "a")
+    _subclass("random", random, "Random", "seed")
     if _HOW == "offset":
-        _subclass("random", random, "Random", "seed")
+        for name in ("randint", "randrange", "getrandbits"):
+            _remember(random, name)
     if _streams is not None:
         _streams.patch_random(random)
 
 
 def _patch_numpy(numpy):
-    if _HOW == "inject":
+    if _is_injected("numpy"):
         numpy.random.seed(_SEED % 2**32)
     _replace("numpy", numpy.random, "seed")
+    _replace("numpy", numpy.random, "default_rng")
+    _subclass("numpy", numpy.random, "RandomState", "__init__")
     if _HOW == "offset":
-        _replace("numpy", numpy.random, "default_rng")
-        for name in ("RandomState", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
+        for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
             _subclass("numpy", numpy.random, name, "__init__")
+        _remember(numpy.random, "randint")
     if _streams is not None:
         _streams.patch_numpy(numpy)
 
 
 def _patch_torch(torch):
-    if _HOW == "inject":
+    if _is_injected("torch"):
         torch.manual_seed(_SEED)
     _replace("torch", torch, "manual_seed")
     _replace("torch", torch.random, "manual_seed")
@@ -141,8 +207,7 @@ def _patch_torch(torch):
         if module is not None:
             _replace("torch", module, "manual_seed")
             _replace("torch", module, "manual_seed_all")
-    if _HOW == "offset":
-        _subclass("torch", torch, "Generator", "manual_seed")
+    _subclass("torch", torch, "Generator", "manual_seed")
     if _streams is not None:
         _streams.patch_torch(torch)
     if _trace is not None:
@@ -151,7 +216,7 @@ def _patch_torch(torch):
 
 def _unsupported(name):
     def patch(_module):
-        _missed.append("%s is imported: its seeds are not reached" % name)
+        _miss("%s is imported: its seeds are not reached" % name)
 
     return patch
 
@@ -187,7 +252,7 @@ class _Finder(importlib.abc.MetaPathFinder):
                 try:
                     patch(module)
                 except Exception as error:
-                    _missed.append("%s: %s" % (name, error))
+                    _miss("%s: %s" % (name, error))
 
             spec.loader.exec_module = exec_module
         return spec

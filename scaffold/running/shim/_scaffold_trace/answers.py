@@ -57,23 +57,20 @@ class Answers:
             self.templates[key] = with_tensors(output, self.is_tensor, lambda _, t: t.detach())
 
     def marks(self, name, rows):
-        """Return one number an example, of order one, from the marks of each of a call's inputs.
+        """Return two numbers an example, of order one, from the marks of each of a call's inputs; None without any.
 
         Args:
-            name: of the network.
-            rows: marks by the place of the input, each [B] for B examples.
+            name: of what is called.
+            rows: marks by the place of the input, each [B, 2] for B examples.
         """
         total = None
         for index, place in enumerate(sorted(rows)):
-            marks = rows[place]
-            if total is not None and len(marks) != len(total):
+            marks = np.where(np.isfinite(rows[place]), rows[place], 0.0)
+            if not len(marks) or (total is not None and len(marks) != len(total)):
                 continue
             about = self.fact("marks %s%s" % (name, place), [float(marks.mean()), float(marks.std())])
-            if about[1] > 0:
-                scaled = (marks - about[0]) / about[1] / (1.0 + 0.7 * index)
-                total = scaled if total is None else total + scaled
-            elif total is None:
-                total = np.zeros(len(marks))
+            scaled = (marks - about[0]) / (about[1] or 1.0) / (1.0 + 0.7 * index)
+            total = scaled if total is None else total + scaled
         return total
 
     def give(self, key, stem, salt, marks, inputs, needs_gradient):
@@ -83,7 +80,7 @@ class Answers:
             key: of the template, which must have been learned.
             stem: network and kind of call.
             salt: a name, another one is another answer; or two names and the share of the second.
-            marks: one number an example, or None.
+            marks: two numbers an example, or None.
             inputs: of the call; the answer goes back to those that want a gradient.
             needs_gradient: whether a gradient by it is wanted.
         """
@@ -127,7 +124,7 @@ class Answers:
     def mixture(self, stem, salt, shape, marks):
         """Return numbers in -1..1: an example's own mixture of fixed patterns, weakened by a factor of its own."""
         by_row = marks is not None and len(shape) > 0 and shape[0] == len(marks)
-        rows = marks if by_row else np.array([0.0 if marks is None or not len(marks) else float(marks.mean())])
+        rows = marks if by_row else np.zeros((1, 2)) if marks is None else marks.mean(axis=0, keepdims=True)
         size = int(np.prod(shape[1:] if by_row else shape, dtype=np.int64))
         count = PATTERNS if size <= MOST_MIXED else 1
         key = stem, size, count
@@ -140,14 +137,14 @@ class Answers:
 
 
 def waves(salt, rows, count, which=""):
-    """Return [len(rows), count] numbers in -1..1, smooth in the rows' marks."""
+    """Return [B, count] numbers in -1..1, smooth in the rows' marks, [B, 2]."""
     if isinstance(salt, tuple):
         first, second, share = salt
         return (1.0 - share) * waves(first, rows, count, which) + share * waves(second, rows, count, which)
-    rates = 0.5 + 2.5 * uniforms("rates " + which, 0, count)
+    rates = (0.5 + 2.5 * uniforms("rates " + which, 0, 2 * count)).reshape(2, count)
     begins = 2.0 * np.pi * uniforms("begins %s %s" % (salt, which), 0, count)
     # Where all examples have one mark, answers still differ from step to step.
-    return np.sin(rows[:, None] * rates + begins + 2.0 * np.pi * portion(salt))
+    return np.sin(rows @ rates + begins + 2.0 * np.pi * portion(salt))
 
 
 def _functions(torch, answers):

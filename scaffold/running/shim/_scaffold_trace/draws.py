@@ -1,6 +1,7 @@
 """Gives a rewritten network the reference's random masks, whichever way it draws them.
 
-`dropout`, `rand(x.shape) > p`, `bernoulli` and their like all begin with uniform numbers of the mask's shape. Inside a
+`dropout`, `rand(x.shape) > p`, `bernoulli` and their like all begin with uniform numbers of the mask's shape. Normal
+and exponential ones are made of such numbers too. Inside a
 network's training call they come from one stream for each number of elements, in the order of rows, so that two
 programs drop the same elements, also where one has merged two axes. Those that keep what is *below* 1 - p instead of
 what is above p get the numbers mirrored (`flip`).
@@ -41,6 +42,10 @@ class Masks:
         self.fill(whole, self.generators[size])
         numbers = (2 * whole + 1).to(torch.float64) / 2**24
         return 1 - numbers if mirrored else numbers
+
+    def normal(self, shape, mirrored=False):
+        """Standard normal numbers of a shape, from the same streams."""
+        return self.torch.special.ndtri(self.uniform(shape, mirrored))
 
     def copy_states(self):
         """Where all streams stand."""
@@ -96,9 +101,9 @@ class Masks:
         self.attention = getattr(functional, "scaled_dot_product_attention", None)
         if self.attention is not None:
             functional.scaled_dot_product_attention = self._attend
-        for name in ("rand", "rand_like", "bernoulli"):
+        for name in ("rand", "rand_like", "randn", "randn_like", "normal", "bernoulli"):
             setattr(torch, name, self._drawing(getattr(torch, name), getattr(self, "_" + name)))
-        for name in ("bernoulli", "bernoulli_", "uniform_"):
+        for name in ("bernoulli", "bernoulli_", "uniform_", "normal_", "exponential_"):
             original = getattr(torch.Tensor, name)
             setattr(torch.Tensor, name, self._drawing(original, getattr(self, "_" + name)))
 
@@ -158,6 +163,26 @@ class Masks:
 
     def _rand_like(self, input, **kwargs):  # noqa: A002 - torch's name
         return self._typed(self.uniform(input.shape, self.flip), input, **kwargs)
+
+    def _randn(self, *size, **kwargs):
+        size = kwargs.pop("size", size)
+        size = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
+        return self._typed(self.normal(size), **kwargs)
+
+    def _randn_like(self, input, **kwargs):  # noqa: A002 - torch's name
+        return self._typed(self.normal(input.shape), input, **kwargs)
+
+    def _normal(self, mean, std=1.0, size=None, **kwargs):
+        if size is None:
+            size = self.torch.broadcast_shapes(getattr(mean, "shape", ()), getattr(std, "shape", ()))
+        like = next((one for one in (mean, std) if hasattr(one, "dtype")), None)
+        return self._typed(mean + std * self._typed(self.normal(size), like), like, **kwargs)
+
+    def _normal_(self, input, mean=0.0, std=1.0, **_):  # noqa: A002 - torch's name
+        return input.copy_(mean + std * self.normal(input.shape))
+
+    def _exponential_(self, input, lambd=1.0, **_):  # noqa: A002 - torch's name
+        return input.copy_(-self.uniform(input.shape).log() / lambd)
 
     def _bernoulli(self, input, p=None, **_):  # noqa: A002 - torch's name
         return self._typed(self._below(input.shape, input if p is None else p), input)

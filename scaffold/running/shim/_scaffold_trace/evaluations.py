@@ -17,9 +17,9 @@ others: what reports the best one, or the first, reports another."""
 class Evaluations:
     """Bursts of calls between two steps; calls in training are `Tracer`'s."""
 
-    def forward_eval(self, original, network, inputs):
+    def forward_eval(self, original, entry, inputs):
         """Make the same call in evaluation mode, beside the program's own."""
-        torch, module = self.torch, network.module
+        torch, module = self.torch, entry.module
         modes = [(inner, inner.training) for inner in module.modules()]
         states = torch.get_rng_state(), np.random.get_state(), self.masks.copy_states()
         module.eval()
@@ -32,7 +32,7 @@ class Evaluations:
                 copies = with_tensors(inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone())
                 output = original(module, *copies[0], **copies[1])
             self.recording = None
-            self.record("forward_eval", "output", output, network.name, 0, 0)
+            self.record("forward_eval", "output", output, entry.name, 0, 0)
         except Exception as error:
             self.store.say("forward_eval", "%s: %s" % (type(error).__name__, error))
         finally:
@@ -43,12 +43,13 @@ class Evaluations:
             torch.set_rng_state(states[0])
             np.random.set_state(states[1])
             self.masks.restore_states(states[2])
-            network.place(network.placed)
+            entry.network.place(entry.network.placed)
 
-    def evaluate(self, original, network, args, kwargs):
+    def evaluate(self, original, entry, args, kwargs):
         """Answer a call without gradient, or in evaluation mode."""
+        network = entry.network
         if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
-            return original(network.module, *args, **kwargs)
+            return original(entry.module, *args, **kwargs)
         if not self.in_burst:
             self.in_burst, self.burst_calls, self.burst_rows = True, 0, 0
             self.bursts += 1
@@ -59,28 +60,28 @@ class Evaluations:
             row = [self.step] + network.probe() + network.probe_statistics()
             self.store.follow("evaluation.weights", row)
         self.burst_calls += 1
-        self.follow_modes("evaluation.calls", network)
-        rows = self.follow_batch("evaluation", network, (args, kwargs))
-        marks = self.answers.marks(network.name, rows)
+        self.follow_modes("evaluation.calls", entry)
+        rows = self.follow_batch("evaluation", entry, (args, kwargs))
+        marks = self.answers.marks(entry.name, rows)
         self.burst_rows += len(next(iter(rows.values()), ()))
-        key = (network.name, "evaluation", self.answers.shapes((args, kwargs)))
+        key = (entry.name, "evaluation", self.answers.shapes((args, kwargs)))
         if self.is_real:
-            output = original(network.module, *args, **kwargs)
-            self.record_evaluated(network, output, marks, number) if first else None
+            output = original(entry.module, *args, **kwargs)
+            self.record_evaluated(entry.name, output, marks, number) if first else None
             return self.give_away(output)
         if first and number < MOST_EVALUATED:
             if network.name not in self.placed:
                 self.placed.add(network.name)
                 network.place("evaluation")
             with self.torch.no_grad():
-                output = original(network.module, *args, **kwargs)
-            self.record_evaluated(network, output, marks, number)
+                output = original(entry.module, *args, **kwargs)
+            self.record_evaluated(entry.name, output, marks, number)
             self.answers.learn(key, output)
         else:
-            self.learn_shape(key, original, network, args, kwargs)
+            self.learn_shape(key, original, entry.module, args, kwargs)
         needs_gradient = self.torch.is_grad_enabled()
         salt = self.salt_of_burst()
-        answer = self.answers.give(key, network.name + " evaluation", salt, marks, (args, kwargs), needs_gradient)
+        answer = self.answers.give(key, entry.name + " evaluation", salt, marks, (args, kwargs), needs_gradient)
         return self.give_away(answer)
 
     def salt_of_burst(self):
@@ -90,18 +91,18 @@ class Evaluations:
         own = "evaluation %d" % self.bursts
         return ("evaluations", "evaluations otherwise", share), own, 0.05
 
-    def record_evaluated(self, network, output, marks, number):
+    def record_evaluated(self, name, output, marks, number):
         """Follow outputs example by example, so that it does not matter in how many calls; others are kept whole."""
         rows = -1 if marks is None else len(marks)
         for place, tensor in tensors_in(output, self.answers.is_tensor):
             if tensor.dim() and tensor.shape[0] == rows:
                 found = row_marks(to_array(tensor).astype(np.float64))
-                self.store.follow("evaluation.outputs.%s%s" % (network.name, place), found)
+                self.store.follow("evaluation.outputs.%s%s" % (name, place), found)
             else:
                 dtype = dtype_of(tensor)
-                self.store.add("evaluation", "output" + place, to_array(tensor), network.name, number, 0, dtype)
+                self.store.add("evaluation", "output" + place, to_array(tensor), name, number, 0, dtype)
         if marks is not None:
-            self.store.follow("evaluation.examples." + network.name, np.asarray(marks))
+            self.store.follow("evaluation.examples." + name, np.asarray(marks)[:, 0])
 
     def noted_targets(self, target):
         """Follow targets that reach one of torch's own losses, example by example; return what it gets."""

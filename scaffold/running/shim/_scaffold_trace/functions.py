@@ -131,6 +131,9 @@ def disturb(value, name, depth=0):
         if value.dtype.kind == "f" and value.flags.writeable and value.size:
             signs = generator("rounding of " + name).choice([-1.0, 1.0], value.size).reshape(value.shape)
             value *= (1 + np.finfo(value.dtype).eps * signs).astype(value.dtype)
+    elif hasattr(value, "is_floating_point") and hasattr(value, "mul_"):
+        if value.is_floating_point() and not value.requires_grad and value.numel():
+            value.mul_(1 + 2.0 ** (-52 if value.element_size() == 8 else -23))
     elif depth <= MOST_DEPTH:
         for step, item in parts_of(value):
             disturb(item, name + step, depth + 1)

@@ -1,6 +1,7 @@
 """The hook points in torch through which a program is seen: calls of modules, backward, optimizers, losses."""
 
 import functools
+import weakref
 
 from _scaffold_trace.late import SETTINGS
 
@@ -48,6 +49,7 @@ def _patch_modules(base, tracer):
     @functools.wraps(begin)
     def begin_module(module, *args, **kwargs):
         begin(module, *args, **kwargs)
+        tracer.modules.append(weakref.ref(module))
         _trace_forward(type(module), tracer)
 
     @functools.wraps(set_attribute)

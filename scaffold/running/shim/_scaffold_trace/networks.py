@@ -51,7 +51,6 @@ class Network:
     def __init__(self, torch, name, module, golden, terms):
         self.torch = torch
         self.name = name
-        self.number = int(name[len("model") :] or 1)
         self.module = module
         self.parameters = {joined(name, plain(key)): value for key, value in module.named_parameters()}
         self.buffers = {
@@ -62,8 +61,6 @@ class Network:
         self.paths = {}
         for path, inner in module.named_modules():
             self.paths.setdefault(id(inner), joined(name, plain(path)))
-        self.calls = 0
-        self.last_step = -1
         self.updates = 0
         self.updated_in = -1
         self.seen_before = None
@@ -84,6 +81,7 @@ class Network:
             for key, array in begun.items()
             if array is not None
         }
+        self.name_as_reference()
         self.about["sources"] = {key: self.layout.sources(key) for key in self.layout.places}
         self.made = {}
         self.probed = self.find_probed("parameters", self.layout)
@@ -93,6 +91,23 @@ class Network:
             for path, inner in module.named_modules()
             for key, _ in inner.named_buffers(recurse=False)
         }
+
+    def name_as_reference(self):
+        """Call modules as the reference calls those whose tensors theirs are made of, where names are others."""
+        theirs = {}
+        for entry in reversed(self.shared["modules"]):
+            below = frozenset(
+                one["name"] for one in self.shared["parameters"] if one["name"].startswith(entry["path"] + ".")
+            )
+            if below:
+                theirs[below] = entry["path"]
+        known = {entry["path"] for entry in self.shared["modules"]}
+        for path, inner in self.module.named_modules():
+            mine = joined(self.name, plain(path))
+            names = [joined(mine, plain(key)) for key, _ in inner.named_parameters()]
+            sources = {source for name in names if name in self.layout.places for source in self.layout.sources(name)}
+            if mine not in known and frozenset(sources) in theirs:
+                self.paths[id(inner)] = theirs[frozenset(sources)]
 
     def describe(self):
         """Its modules and tensors, and how they begin."""
@@ -118,6 +133,7 @@ class Network:
     def layout_of(self, kind, own, terms):
         """Where the elements of own tensors are in the reference's."""
         reference = [(entry["name"], entry["shape"]) for entry in self.shared[kind]]
+        terms = {**aligned([name for name, _ in reference], list(own)), **of_copy(terms, self.name)}
         return Layout(reference, {key: tuple(value.shape) for key, value in own.items()}, terms)
 
     @property
@@ -218,6 +234,85 @@ class Network:
         """Return sum and sum of squares of all parameters, which no renaming or reshaping changes."""
         values = [value.detach().double() for value in self.parameters.values()]
         return [sum(float(value.sum()) for value in values), sum(float(value.square().sum()) for value in values)]
+
+
+def aligned(reference, own):
+    """Return terms for tensors that are called as the reference's but for what comes before: one module more around.
+
+    Args:
+        reference: names of its tensors.
+        own: names of the program's.
+    """
+    begins = [_shared_path(names) for names in (reference, own)]
+    if begins[0] == begins[1] or set(reference) == set(own):
+        return {}
+    known = {name[len(begins[0]) :]: name for name in reference}
+    rest = {name[len(begins[1]) :]: name for name in own}
+    if set(known) != set(rest):
+        return {}
+    return {name: [[["take", known[end]]]] for end, name in rest.items()}
+
+
+def _shared_path(names):
+    """Return the path that all names begin with, with its last dot."""
+    paths = [name.split(".")[:-1] for name in names]
+    shared = []
+    for parts in zip(*paths):  # noqa: B905 - Python 3.7 has no strict
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "".join(part + "." for part in shared)
+
+
+def of_copy(terms, name):
+    """Return the terms of a network; one that has none is taken for a copy of the first."""
+    if name == "model" or any(own.startswith(name + ".") for own in terms):
+        return terms
+    renamed = {}
+    for own, parts in terms.items():
+        moved = [[[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part] for part in parts]
+        renamed[name + own[5:]] = moved
+    return renamed
+
+
+class Entry:
+    """A module through which a program enters a network: the whole of it, or a part that it calls itself.
+
+    Args:
+        network: to which it belongs.
+        name: of the network, or the path of the part.
+        module: what is called.
+        number: by which the series of calls know it.
+    """
+
+    def __init__(self, network, name, module, number):
+        self.network = network
+        self.name = name
+        self.module = module
+        self.number = number
+        self.calls = 0
+        self.last_step = -1
+
+
+def outermost(torch, made, module):
+    """Return the module around a module that is there to be called; itself without one.
+
+    Args:
+        torch: the library.
+        made: weak references to all modules.
+        module: that a program calls.
+    """
+    around = {}
+    for one in [made_one() for made_one in made]:
+        for inner in one._modules.values() if one is not None else ():
+            if inner is not None:
+                around.setdefault(id(inner), one)
+    best = module
+    while id(module) in around:
+        module = around[id(module)]
+        if type(module).forward is not torch.nn.Module.forward and not isinstance(module, torch.nn.ModuleList):
+            best = module
+    return best
 
 
 def _sums(tensors, probed):

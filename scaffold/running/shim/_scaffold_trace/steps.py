@@ -161,11 +161,11 @@ class Steps:
         return float(fixed.kept.detach().double().square().mean().sqrt())
 
     def is_optimized(self, network):
-        """Return whether an optimizer of torch's has parameters of a network."""
-        if network.optimized_by != len(self.optimizers):
-            held = {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
+        """Return whether an optimizer of torch's that has stepped has parameters of a network."""
+        if network.optimized_by != len(self.stepped):
+            held = {id(p) for one in self.stepped.values() for group in one.param_groups for p in group["params"]}
             network.is_optimized = any(id(p) in held for p in network.parameters.values())
-            network.optimized_by = len(self.optimizers)
+            network.optimized_by = len(self.stepped)
         return network.is_optimized
 
     def notice_update(self):
@@ -197,7 +197,7 @@ class Steps:
         """Note the gradients that a network was updated with in step k, all backward passes together."""
         network.updates += 1
         network.updated_in = k
-        self.note_frozen(network, k)
+        self.note_frozen(network)
         if not (self.fed_now and self.arrived == k) or self.is_replay:
             return
         for left in network.left.values():
@@ -205,7 +205,7 @@ class Steps:
         for name, array in network.totals.items():
             self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
 
-    def note_frozen(self, network, k):
+    def note_frozen(self, network):
         """Note parameters that are trained from this update on, or not any more."""
         now = {name: parameter.requires_grad for name, parameter in network.parameters.items()}
         for name, is_trained in now.items() if network.trained else ():
@@ -241,6 +241,7 @@ class Steps:
         if self.is_busy:
             return []
         self.updates += 1
+        self.stepped[id(optimizer)] = optimizer
         if self.updates == 1:
             self.note_groups()
         self.follow_options(optimizer)

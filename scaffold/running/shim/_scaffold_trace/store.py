@@ -109,9 +109,15 @@ def projection_weights(size):
 
 
 def row_marks(array):
-    """A number for each row: the same for equal rows, another for other ones."""
+    """Return a number for each row: the same for equal rows, another for other ones."""
+    return marks_of_rows(array)[:, 0]
+
+
+def marks_of_rows(array):
+    """Return two such numbers for each row, [rows, 2]."""
     rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-    return rows @ projection_weights(rows.shape[1])[0] / np.sqrt(max(rows.shape[1], 1))
+    with np.errstate(invalid="ignore"):  # where a row has something infinite
+        return rows @ projection_weights(rows.shape[1]).T / np.sqrt(max(rows.shape[1], 1))
 
 
 def to_array(tensor):
@@ -142,7 +148,8 @@ def law(array):
 def summary(array):
     """What is kept of a tensor: its norm, largest element, two products, a digest; its elements, or an even spread."""
     flat = array.astype(np.float64).ravel()
-    products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
+    with np.errstate(invalid="ignore"):  # where something is infinite
+        products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
     entry = {
         "shape": list(array.shape), "dtype": str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
         "largest": float(np.abs(flat).max()) if flat.size else 0.0,

@@ -17,13 +17,13 @@ import numpy as np
 from _scaffold_trace.answers import Answers
 from _scaffold_trace.evaluations import Evaluations
 from _scaffold_trace.late import Late
-from _scaffold_trace.networks import Network, to_tensor
+from _scaffold_trace.networks import Entry, Network, outermost, to_tensor
 from _scaffold_trace.steps import FED, LOOP, Steps, dtype_of
-from _scaffold_trace.store import generator, row_marks, summary, to_array
+from _scaffold_trace.store import generator, marks_of_rows, row_marks, summary, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
-OF_MASKS = ("torch.dropout", "torch.attention dropout")
-"""Draws that are masks; those of them that get here drop nothing."""
+GIVEN = ("torch.dropout", "torch.attention dropout")
+"""Draws that get here though they are given to both programs alike: those of them drop nothing."""
 
 MOST_CALLS = 200
 """Training calls of one step after which a program is taken to wait for a loss that made-up outputs never give."""
@@ -55,8 +55,11 @@ class Tracer(Steps, Evaluations, Late):
         self.by_gradient = (golden or store).index.setdefault("by_gradient", spec["by_gradient"])
         self.is_real = (golden or store).index.setdefault("real", spec["real"])
         self.networks = {}
+        self.entries = {}
+        self.modules = []
         self.optimizers = []
         self.known_options = {}
+        self.stepped = {}
         self.step = 0
         self.updates = 0
         self.backwards = 0
@@ -85,7 +88,7 @@ class Tracer(Steps, Evaluations, Late):
         masks.is_active = self.draws_masks
         masks.is_recomputing = lambda: self.in_backward
         masks.here = self.here
-        store.index.update(fed=[], masks={})
+        store.index.update(fed=[], masks={}, numbers={}, entered=[])
         self.begin_late()
 
     def fact(self, key, value):
@@ -124,20 +127,20 @@ class Tracer(Steps, Evaluations, Late):
             if self.recording is None:
                 return original(module, *args, **kwargs)
             return self.inner(original, module, args, kwargs)
-        network = self.network_of(module)
-        if network is None:
+        entry = self.entry_of(module)
+        if entry is None:
             return original(module, *args, **kwargs)
         if self.is_wide:
             args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: _wide(tensor))
         self.notice_update()
-        self.outer = network
+        self.outer = entry.network
         self.is_training = self.torch.is_grad_enabled() and (module.training or self.by_gradient)
-        self.site = _call_site(network.name) if module.training and not self.is_training else ""
+        self.site = _call_site(entry.name) if module.training and not self.is_training else ""
         self.is_training = self.is_training or self.site in self.spec["auxiliary"]
         try:
             if self.is_replay:
-                return self.replay(original, network, args, kwargs)
-            return (self.train if self.is_training else self.evaluate)(original, network, args, kwargs)
+                return self.replay(original, entry, args, kwargs)
+            return (self.train if self.is_training else self.evaluate)(original, entry, args, kwargs)
         finally:
             self.outer = None
 
@@ -155,17 +158,34 @@ class Tracer(Steps, Evaluations, Late):
         finally:
             self.calling.pop()
 
-    def network_of(self, module):
-        """Return the network that a module is; None for one without parameters, such as a loss."""
-        found = self.networks.get(id(module))
+    def entry_of(self, module):
+        """Return how a program enters a network by calling this module; None for one without parameters.
+
+        A part that a program calls itself belongs to the network around it, if that is one to be called.
+        """
+        found = self.entries.get(id(module))
         if found is None and next(module.parameters(), None) is not None:
             if not self.networks:
                 if not self.claim():
                     self.is_busy = True  # another process of this command is the one that is traced
                     return None
                 self.began = time.process_time()
+            network = self.network_of(outermost(self.torch, self.modules, module))
+            if network is None:
+                return None
+            name = network.paths.get(id(module), network.name)
+            numbers = self.store.index["numbers"]
+            found = Entry(network, name, module, numbers.setdefault(name, len(numbers) + 1))
+            self.entries[id(module)] = found
+        return found
+
+    def network_of(self, module):
+        """Return the network that a module is."""
+        found = self.networks.get(id(module))
+        if found is None:
             golden, name = self.counterpart(module)
             found = Network(self.torch, name, module, golden, self.spec["weights"])
+            found.about["begun_at"] = self.step
             self.networks[id(module)] = found
             self.store.index["networks"].append(found.about)
             if found.unmatched:
@@ -192,7 +212,7 @@ class Tracer(Steps, Evaluations, Late):
     def notice_auxiliary(self, marks):
         """See whether a network trains on what another gave without gradient: that call was no evaluation."""
         for giver, given in self.given_away.items():
-            if any(np.isin(given, rows).mean() > SHARED for rows in marks.values()):
+            if any(np.isin(given, rows[:, 0]).mean() > SHARED for rows in marks.values()):
                 self.store.index.setdefault("feeds_training", []).append(giver)
                 self.end("auxiliary")
 
@@ -240,24 +260,23 @@ class Tracer(Steps, Evaluations, Late):
 
     def noted_draw(self, name):
         """Note a draw that is not a mask, inside a network in training: nobody can give both programs the same."""
-        if self.masks.is_active() and not self.in_backward and not name.startswith(OF_MASKS):
+        if self.masks.is_active() and not self.in_backward and not name.startswith(GIVEN):
             path = self.here()
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
                 drawn.append([name, path])
 
-    def replay(self, original, network, args, kwargs):
+    def replay(self, original, entry, args, kwargs):
         """Feed nothing but the first weights; what happens is only followed."""
-        if network.calls == 0:
-            network.place("replay")
+        if entry.network.placed is None:
+            entry.network.place("replay")
         if self.arrived < self.step:
             self.follow_weights()
             self.arrived = self.step
             self.masks.begin(self.step)
-        network.calls += 1
         if self.spec["disturb"]:
             args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, self.rounded)
-        return original(network.module, *args, **kwargs)
+        return original(entry.module, *args, **kwargs)
 
     def rounded(self, place, tensor):
         """Return a tensor of numbers with each off by one last digit of the type that they were computed in."""
@@ -282,39 +301,40 @@ class Tracer(Steps, Evaluations, Late):
 
     # --- training ----------------------------------------------------------------------------------------------------
 
-    def train(self, original, network, args, kwargs):
+    def train(self, original, entry, args, kwargs):
         """Answer a call whose gradient is wanted."""
-        k = self.step
+        k, network = self.step, entry.network
         if self.arrived < k:
             self.arrive(k)
         self.bursts_before, self.in_burst = self.bursts, False
-        network.calls = network.calls + 1 if network.last_step == k else 0
-        network.last_step = k
+        entry.calls = entry.calls + 1 if entry.last_step == k else 0
+        entry.last_step = k
+        if entry.name not in self.store.index["entered"]:
+            self.store.index["entered"].append(entry.name)
         self.calls_of_step += 1
         if self.calls_of_step > MOST_CALLS and not self.is_real:
             self.store.index["starved"] = True
             self.end("starved")
-        rows = self.follow_batch("train", network, (args, kwargs))
+        rows = self.follow_batch("train", entry, (args, kwargs))
         self.notice_auxiliary(rows)
-        marks = self.answers.marks(network.name, rows)
-        self.follow_modes("train.calls", network)
+        marks = self.answers.marks(entry.name, rows)
+        self.follow_modes("train.calls", entry)
         if network.name not in self.placed:
             self.placed.add(network.name)
             self.place_weights(network, k)
         if self.fed_now:
-            return self.fed(original, network, args, kwargs, k, marks)
+            return self.fed(original, entry, args, kwargs, k, marks)
         if self.computes(k):
             if self.is_wide and not self.is_real:
-                args, kwargs = self.feed_inputs(
-                    network, (args, kwargs), k, self.matching_call(network, (args, kwargs), k)
-                )
-            return original(network.module, *args, **kwargs)
+                label = self.matching_call(entry, (args, kwargs), k)
+                args, kwargs = self.feed_inputs(entry, (args, kwargs), k, label)
+            return original(entry.module, *args, **kwargs)
         network.age_statistics("step %d" % k)
-        key = (network.name, "train", self.answers.shapes((args, kwargs)))
-        self.learn_shape(key, original, network, args, kwargs)
+        key = (entry.name, "train", self.answers.shapes((args, kwargs)))
+        self.learn_shape(key, original, entry.module, args, kwargs)
         wants_gradient = self.torch.is_grad_enabled()
         salt = "update %d" % network.updates
-        return self.answers.give(key, network.name + " train", salt, marks, (args, kwargs), wants_gradient)
+        return self.answers.give(key, entry.name + " train", salt, marks, (args, kwargs), wants_gradient)
 
     def place_weights(self, network, k):
         """Give a network the weights of its last update, the same until it is updated again."""
@@ -323,16 +343,16 @@ class Tracer(Steps, Evaluations, Late):
         if is_given and network.placed != name:
             network.place(name)
 
-    def learn_shape(self, key, original, network, args, kwargs):
+    def learn_shape(self, key, original, module, args, kwargs):
         """See what an output of this kind of call looks like, the first time, and leave no trace of that."""
         if key in self.answers.templates:
             return
-        kept = {name: buffer.clone() for name, buffer in network.module.named_buffers() if buffer is not None}
+        kept = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None}
         states = self.torch.get_rng_state(), np.random.get_state()
         with self.torch.no_grad():
             copies = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone())
-            self.answers.learn(key, original(network.module, *copies[0], **copies[1]))
-            for name, buffer in network.module.named_buffers():
+            self.answers.learn(key, original(module, *copies[0], **copies[1]))
+            for name, buffer in module.named_buffers():
                 if name in kept:
                     buffer.data.copy_(kept[name])
         self.torch.set_rng_state(states[0])
@@ -368,7 +388,7 @@ class Tracer(Steps, Evaluations, Late):
                     for name, array in network.weights().items():
                         if array is not None:
                             self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
-            else:
+            elif network.updates:
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
 
@@ -382,53 +402,54 @@ class Tracer(Steps, Evaluations, Late):
                 keep = k in (1, FED)
                 self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
 
-    def follow_batch(self, kind, network, inputs):
+    def follow_batch(self, kind, entry, inputs):
         """Follow a mark of each example that a network gets, and how many there are; return the marks by input."""
         marks = {}
         for place, tensor in tensors_in(inputs, self.answers.is_tensor):
-            marks[place] = row_marks(to_array(tensor).astype(np.float64))
-            self.store.follow("%s.%s%s" % (kind, network.name, place), marks[place])
+            marks[place] = marks_of_rows(to_array(tensor).astype(np.float64))
+            self.store.follow("%s.%s%s" % (kind, entry.name, place), marks[place][:, 0])
         first = next(iter(marks.values()), ())
-        self.store.follow(kind + ".count", [self.step, len(first), network.number])
+        self.store.follow(kind + ".count", [self.step, len(first), entry.number])
         return marks
 
-    def follow_modes(self, name, network):
+    def follow_modes(self, name, entry):
         """Follow how many modules are in training mode and parameters trained, and whether gradients are wanted."""
-        modes = [inner.training for inner in network.module.modules()]
-        trained = sum(parameter.requires_grad for parameter in network.parameters.values())
+        modes = [inner.training for inner in entry.module.modules()]
+        trained = sum(parameter.requires_grad for parameter in entry.network.parameters.values())
         self.store.follow(
             name,
-            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained] + [network.number],
+            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained] + [entry.number],
         )
 
-    def fed(self, original, network, args, kwargs, k, marks):
+    def fed(self, original, entry, args, kwargs, k, marks):
         """Answer a call of a step in which everything is given."""
-        label = self.matching_call(network, (args, kwargs), k)
-        inputs = self.feed_inputs(network, (args, kwargs), k, label)
-        if k == 0 and network.calls == 0:
-            self.forward_eval(original, network, inputs)
+        network = entry.network
+        label = self.matching_call(entry, (args, kwargs), k)
+        inputs = self.feed_inputs(entry, (args, kwargs), k, label)
+        if k == 0 and entry.calls == 0:
+            self.forward_eval(original, entry, inputs)
         self.counts, self.begins_at = {}, label * CALLS
         self.masks.drawn = []
         self.summed = {}
         # Modules inside are seen at the first step; later ones only need them where something acts late.
         self.recording = ("forward_train", k) if k == 0 or k >= FED else None
         try:
-            output = original(network.module, *inputs[0], **inputs[1])
+            output = original(entry.module, *inputs[0], **inputs[1])
         finally:
             self.recording = None
         for index, (kind, p, share, shape, path) in enumerate(self.masks.drawn):
             self.store.follow("masks", [k, index, p, share, float(np.prod(shape))])
             self.store.index["masks"]["%d.%d" % (k, index)] = [kind, list(shape), path]
-        self.record("forward_train", "output", output, network.name, label, k)
-        if network.calls == 0:
+        self.record("forward_train", "output", output, entry.name, label, k)
+        if entry.calls == 0:
             found = network.buffer_layout.gather(network.arrays(network.buffers))
             for name, array in found.items():
                 if array is not None:
                     self.store.add("buffers", "statistics", array, name, 0, k, network.dtype)
-        self.answers.learn((network.name, "train", self.answers.shapes(inputs)), output)
+        self.answers.learn((entry.name, "train", self.answers.shapes(inputs)), output)
         if self.is_real:
             return output
-        stem, salt = network.name + " train", "update %d" % network.updates
+        stem, salt = entry.name + " train", "update %d" % network.updates
 
         def arrived(gradient, key):
             return self.gradient_arrived(gradient, key, label, "%s %d" % (key, network.updates))
@@ -442,29 +463,29 @@ class Tracer(Steps, Evaluations, Late):
         self.store.add("loss", what, array, "output " + key, label, self.step, dtype)
         return self.fact("gradient " + fact, float(gradient.detach().double().square().mean().sqrt()))
 
-    def matching_call(self, network, inputs, k):
+    def matching_call(self, entry, inputs, k):
         """Return the number of the reference's call of this step that had these inputs; without one, its own."""
         if self.golden is None:
-            return network.calls
-        stem = "input.%s.%d." % (network.name, k)
+            return entry.calls
+        stem = "input.%s.%d." % (entry.name, k)
         kept = {key[len(stem) :]: array for key, array in self.golden.arrays.items() if key.startswith(stem)}
         first = next(iter(tensors_in(inputs, self.answers.is_tensor)), None)
         if first is None or not kept:
-            return network.calls
+            return entry.calls
         place, tensor = first
         marks = row_marks(to_array(tensor).astype(np.float64))
         calls = sorted({int(key.partition("[")[0].partition(".")[0]) for key in kept})
-        for call in sorted(calls, key=lambda one: one != network.calls):
+        for call in sorted(calls, key=lambda one: one != entry.calls):
             array = kept.get("%d%s" % (call, place))
             if array is not None and list(array.shape) == list(tensor.shape):
                 wanted = row_marks(array.astype(np.float64))
                 if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(initial=1e-12):
                     return call
-        return network.calls
+        return entry.calls
 
-    def feed_inputs(self, network, inputs, k, label):
+    def feed_inputs(self, entry, inputs, k, label):
         """Give it the reference's inputs, where they were kept."""
-        stem = "input.%s.%d.%d" % (network.name, k, label)
+        stem = "input.%s.%d.%d" % (entry.name, k, label)
 
         def give(place, tensor):
             key = stem + place
