@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-faults fuzz mutate-guards schema clean
+.PHONY: demo test test-frameworks lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -22,7 +22,14 @@ demo: .venv/demo-ready
 
 # On all cores, a file's tests together.
 test: .venv/dev-ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/frameworks
+
+# Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, in an environment of their own (some 500 MB).
+test-frameworks:
+	test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable ".[torch,dev]" transformers lightning accelerate
+	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .
@@ -55,4 +62,4 @@ schema: .venv/dev-ready
 	$(BIN)/python -c "import json; from scaffold.records.recipe import Recipe; print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=1))" > recipes/recipe.schema.json
 
 clean:
-	rm -rf .venv demo dist .bench
+	rm -rf .venv .venv-frameworks demo dist .bench

@@ -2,13 +2,15 @@
 
     python benchmarks/operating_characteristics.py [--projects N]
 
-First the sequential test alone: each simulated project draws its own calibration runs from a normal law and judges up
-to n_max own runs that are worse by a shift. Then whole verdicts of the shipped recipes: own runs are drawn from
+First the sequential test alone: each simulated project draws its own calibration runs from one distribution and judges
+up to n_max own runs that are worse by a shift: normal, skewed (exponential, as losses are) and heavy-tailed (Student's t
+with 3 degrees of freedom), each with standard deviation 1. Then whole verdicts of the shipped recipes: own runs are drawn from
 normal laws with the means and deviations of the shipped calibration runs, and judged as `scaffold verify` does, two at
 a time, with claim, watched metrics and all.
 """
 
 import argparse
+import math
 import random
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +25,7 @@ from scaffold.rules.sample import Law
 from scaffold.rules.verdict import is_decided, judge
 
 SETTINGS = ((30, 10), (30, 5), (20, 10), (12, 10), (10, 10))
+SKEWED = ((30, 10), (20, 10), (10, 10))
 SHIFTS_SD = (0.0, 1.0, 2.0, 3.0)
 WORDS = (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)
 
@@ -32,15 +35,33 @@ def _cell(words: Counter[Word], used: int, projects: int) -> str:
     return f"{shares} ({used / projects:.1f})"
 
 
-def sequential(runs: int, seeds: int, shift_sd: float, projects: int) -> str:
+def _normal(draw: random.Random) -> float:
+    return draw.gauss(0, 1)
+
+
+def _exponential(draw: random.Random) -> float:
+    return draw.expovariate(1) - 1
+
+
+def _student(draw: random.Random) -> float:
+    # A normal number over the root of a chi-square of 3, its variance of 3 taken out.
+    return draw.gauss(0, 1) / math.sqrt(draw.gammavariate(1.5, 2.0) / 3) / math.sqrt(3)
+
+
+DISTRIBUTIONS = {"normal": _normal, "exponential": _exponential, "Student t, 3": _student}
+
+
+def sequential(runs: int, seeds: int, shift_sd: float, projects: int, kind: str = "normal") -> str:
     """One cell: percent REPRODUCED / NOT_REPRODUCED / INCONCLUSIVE (mean seeds)."""
     draw = random.Random(f"{runs} {seeds} {shift_sd}")
+    value = DISTRIBUTIONS[kind]
     rule = Rule(max_seeds=seeds)
     words: Counter[Word] = Counter()
     used = 0
     for _ in range(projects):
-        calibration = Law.of([draw.gauss(0, 1) for _ in range(runs)])
-        finding = judge_reproduction("m", [draw.gauss(shift_sd, 1) for _ in range(seeds)], 0.0, calibration, rule)
+        shipped = [value(draw) for _ in range(runs)]
+        own = [value(draw) + shift_sd for _ in range(seeds)]
+        finding = judge_reproduction("m", own, 0.0, Law.of(shipped), rule, shipped=shipped)
         words[finding.word] += 1
         used += finding.n
     return _cell(words, used, projects)
@@ -92,6 +113,12 @@ def main() -> None:
             for setting in SETTINGS
             for shift in SHIFTS_SD
         }
+        skewed = {
+            (kind, *setting, shift): pool.submit(sequential, *setting, shift, projects, kind)
+            for kind in list(DISTRIBUTIONS)[1:]
+            for setting in SKEWED
+            for shift in SHIFTS_SD
+        }
         verdicts = {
             (key, shift): pool.submit(whole, key, shift, projects // 2) for key in recipe_ids() for shift in SHIFTS_SD
         }
@@ -99,6 +126,10 @@ def main() -> None:
             print(
                 f"| {runs}, {seeds} | " + " | ".join(tests[runs, seeds, shift].result() for shift in SHIFTS_SD) + " |"
             )
+        for kind in list(DISTRIBUTIONS)[1:]:
+            for runs, seeds in SKEWED:
+                cells = " | ".join(skewed[kind, runs, seeds, shift].result() for shift in SHIFTS_SD)
+                print(f"| {kind}: {runs}, {seeds} | {cells} |")
         for key in recipe_ids():
             print(f"| `{key}` | " + " | ".join(verdicts[key, shift].result() for shift in SHIFTS_SD) + " |")
 

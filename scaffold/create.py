@@ -15,10 +15,11 @@ from scaffold.catalogue import FoundRecipe, data_dir
 from scaffold.consent import approve
 from scaffold.errors import BrokenFileError, MachineError, UsageError
 from scaffold.parts import rewrite_name
+from scaffold.project import Project
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import check_patched, fetch_reference
-from scaffold.references.folder import root_index
+from scaffold.references.folder import find_lfs_pointers, root_index
 from scaffold.references.git import commit_date
 from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, person
 from scaffold.rules.claims import claim_text
@@ -37,6 +38,7 @@ class Created:
     origin: str
     tree: str
     is_ours: bool
+    lfs_pointers: tuple[str, ...]
 
 
 def create_project(
@@ -80,7 +82,10 @@ def create_project(
         raise MachineError(f"could not make {project_dir}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return Created(project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours)
+    return Created(
+        project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
+        lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
+    )  # fmt: skip
 
 
 def _check_target(project_dir: Path, name: str) -> None:

@@ -63,7 +63,7 @@ def command(
             {
                 "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
                 "reference_tree": created.tree, "deviations": created.recipe.deviations(),
-                "is_ours": created.is_ours, "next": _next(directory),
+                "is_ours": created.is_ours, "lfs_pointers": list(created.lfs_pointers), "next": _next(directory),
             }
         )  # fmt: skip
     else:
@@ -114,6 +114,12 @@ def _print_created(created: "Created", directory: Path) -> None:
         lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}")
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
     lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
+    if created.lfs_pointers:
+        shown = ", ".join(created.lfs_pointers[:3])
+        more = f" and {len(created.lfs_pointers) - 3} more" if len(created.lfs_pointers) > 3 else ""
+        lines.append(
+            f"  Git LFS    {shown}{more}: pointers, not the files; what a run needs of them belongs under `datasets`"
+        )
     if not created.is_ours:
         lines.append("  Consent    a stranger's recipe: what it runs is shown, and asked for, before the first run")
     lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")

@@ -14,6 +14,23 @@ _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
 """What running or opening a folder leaves in it; never part of a reference in a folder."""
 
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that stands for one in Git LFS (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+
+_MOST_POINTER_BYTES = 1024
+
+
+def find_lfs_pointers(tree: Path) -> list[str]:
+    """Return paths of files that only stand for ones in Git LFS, which were not fetched."""
+    found = []
+    for path in list_files(tree):
+        if not path.is_symlink() and path.stat().st_size < _MOST_POINTER_BYTES:
+            with path.open("rb") as file:
+                if file.read(len(_POINTER)) == _POINTER:
+                    found.append(path.relative_to(tree).as_posix())
+    return found
+
+
 def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
     """Store the folder's files, byte for byte, and return the tree's id."""
     root = recipe_dir / reference.path

@@ -1,5 +1,6 @@
 """Puts the tests together: what the runs of a project say of its reference. Pure: no disk, clock, network, torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
@@ -141,22 +142,31 @@ def _watched(
     return [
         _by_ranks(
             _watch_mean(metric, law, _own_law(metric, runs), alpha),
-            rank_p(values[metric.name], shipped_values[metric.name]), alpha,
+            rank_p(values[metric.name], shipped_values[metric.name]), alpha, law.n,
         )
         for metric, law in means
     ] + [
         _by_ranks(
             _watch_spread(metric, law, _own_law(metric, runs), alpha),
-            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]), alpha,
+            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]), alpha, law.n,
         )
         for metric, law in spreads
     ]  # fmt: skip
 
 
-def _by_ranks(finding: Finding, p: float, alpha: float) -> Finding:
+def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
+    """Further seeds until the most extreme order of all values has a p below alpha: two of all their divisions."""
+    return next(more for more in range(100) if 2.0 / math.comb(n + more + shipped, shipped) < alpha)
+
+
+def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding:
     """A test that rests on normality flags only what an exact permutation test of the same runs flags as well."""
     if finding.word is not Word.UNEXPECTED or p < alpha:
         return finding
+    missing = _seeds_until_ranks_can_speak(finding.n, shipped, alpha)
+    if missing:
+        reason = f"{finding.reason}; {finding.n} seeds are too few to say so of any distribution, {missing} more can"
+        return replace(finding, word=Word.INCONCLUSIVE, reason=reason, more_seeds=missing)
     reason = f"{finding.reason}; by ranks, whatever the distribution, p {p:.2g}"
     return replace(finding, word=Word.EXPECTED, reason=reason)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_ind
 
-from scaffold.records.claim import EventClaim, RangeClaim, Rule, StepsToTargetClaim, ValueClaim
+from scaffold.records.claim import EventClaim, Margin, RangeClaim, Rule, StepsToTargetClaim, ValueClaim
 from scaffold.records.judgement import Word
 from scaffold.rules.claims import claim_text, judge_claim
 from scaffold.rules.sample import Law
@@ -15,8 +15,8 @@ COMMON = {"metric": "accuracy", "dataset": "d", "depth": "full", "source": {"url
 CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
 
 
-def judge(claim, own, calibration=CALIBRATION, series=(), direction="higher"):
-    return judge_claim(claim, own, calibration, series, direction, RULE)
+def judge(claim, own, calibration=CALIBRATION, series=(), direction="higher", rule=RULE, **more):
+    return judge_claim(claim, own, calibration, series, direction, rule, **more)
 
 
 def value(number, **more):
@@ -69,10 +69,55 @@ def test_best_of_k_is_expected_to_be_better():
     assert judge(value(0.927, selection={"best_of": 5}), own, direction="lower").word is Word.EXCEEDS
 
 
-def test_no_spread_compares_as_printed():
-    assert judge(value(1.88), Law(n=1, mean=1.8839, sd=0.0), None).word is Word.CONSISTENT
-    assert judge(value(1.88, selection="one_run"), Law(n=1, mean=1.86, sd=0.0), None).word is Word.INCONSISTENT
-    assert judge(value(97.3), Law(n=1, mean=97.0, sd=0.0, half_digit=0.5), None).word is Word.CONSISTENT
+def test_a_deterministic_program_is_compared_as_printed():
+    def once(claim, mean, **more):
+        return judge(claim, Law(n=1, mean=mean, sd=0.0, **more), None, deterministic=True).word
+
+    assert once(value(1.88), 1.8839) is Word.CONSISTENT
+    assert once(value(1.88, selection="one_run"), 1.86) is Word.INCONSISTENT
+    assert once(value(97.3), 97.0, half_digit=0.5) is Word.CONSISTENT
+
+
+def test_one_run_of_a_program_with_chance_says_nothing_without_a_spread():
+    finding = judge(value(0.9, selection="one_run"), Law(n=1, mean=0.89, sd=0.0), None)
+    assert finding.word is Word.UNTESTABLE and finding.more_seeds == 2
+    assert "scaffold recipes calibrate" in finding.reason
+
+
+def test_noise_and_margins_hold_for_a_deterministic_program_too():
+    own = Law(n=1, mean=3.5928e-02, sd=0.0)
+    claim = value(3.5950e-02, selection="one_run")
+    assert judge(claim, own, None, deterministic=True).word is not Word.CONSISTENT
+    assert judge(claim, own, None, deterministic=True, noise=1e-5).word is Word.CONSISTENT
+    margin = RULE.model_copy(update={"margins": (Margin(metric="accuracy", value=1e-4, reason="rounding"),)})
+    assert judge(claim, own, None, deterministic=True, rule=margin).word is Word.CONSISTENT
+    better = judge(value(3.5e-02, selection="one_run"), own, None, deterministic=True, noise=1e-4)
+    assert better.word is Word.CONSISTENT, "a difference in the better direction within the noise is no leak"
+
+
+def test_a_standard_error_over_test_examples_is_no_spread_over_seeds():
+    claim = value(0.680, standard_error=0.01, selection="one_run")
+    own = Law(n=1, mean=0.668, sd=0.0)
+    assert judge(claim, own, None, deterministic=True).word is Word.CONSISTENT
+    assert judge(claim, Law(n=1, mean=0.64, sd=0.0), None, deterministic=True).word is Word.INCONSISTENT
+
+
+def test_a_standard_error_of_a_mean_and_a_mean_without_its_spread():
+    of_mean = value(0.9, decimals=4, standard_error=0.002, n=25, selection="mean")
+    assert of_mean.deviation == pytest.approx(0.01)
+    assert judge(of_mean, Law(n=10, mean=0.9, sd=0.01), None).rule.startswith("TOST")
+    bare = value(0.9, decimals=4, n=16, selection="mean")
+    wide = judge(value(0.9, decimals=4, selection="one_run"), Law(n=4, mean=0.9, sd=0.01))
+    narrow = judge(bare, Law(n=4, mean=0.9, sd=0.01))
+    assert narrow.interval[1] - narrow.interval[0] < wide.interval[1] - wide.interval[0]
+    assert "of the mean of 16 runs" in narrow.rule
+
+
+def test_consistent_says_how_much_it_excludes():
+    known = judge(value(0.9, decimals=4, selection="one_run"), Law(n=4, mean=0.9, sd=0.01))
+    assert "would have been consistent" in known.reason and "excludes little" not in known.reason
+    unknown = judge(value(68.0, selection="one_run"), Law(n=3, mean=64.1, sd=1.8), None)
+    assert unknown.word is Word.CONSISTENT and "which excludes little" in unknown.reason
 
 
 def test_mean_and_spread_agrees_with_statsmodels_tost():

@@ -124,7 +124,12 @@ def test_a_round_number_in_json_is_exact(tmp_path):
 
 def test_json_that_is_not(tmp_path):
     definition = metric({"json": "out.json", "key": "acc"})
-    for content, words in [("{", "neither JSON nor"), ('{"acc": NaN}', "is nan"), ('{"acc": true}', "nothing found")]:
+    for content, words in [
+        ("{", "neither JSON nor"),
+        ('{"acc": NaN}', "is nan"),
+        ('{"acc": true}', "has True under 'acc', which is no number"),
+        ('{"a": 1}', "nothing found"),
+    ]:
         with pytest.raises(RunError, match=words):
             read(tmp_path, definition, files={"out.json": content})
     (tmp_path / "tree/out.json").unlink()
@@ -196,3 +201,70 @@ def test_a_dump_without_line_ends_is_not_searched(tmp_path):
     found = [point.value for point in read_points(metric().read, logs, tmp_path)]
     assert found == [1.0, 3.0]
     assert math.isfinite(sum(found))
+
+
+CSV = {"csv": "log.csv", "column": "acc"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("epoch,loss,acc\n0,1.0,0.5\nepoch,loss,acc\n1,0.8,0.7\n", 0.7),
+        ("epoch,loss,acc\n0,1.0,0.5\nepoch,acc,lr,loss\n1,0.7,0.001,0.8\n", 0.7),
+        ("acc,epoch\n0.7,1\n".encode("utf-8-sig"), 0.7), ("epoch,acc\n1,0.7\n".encode("utf-16"), 0.7),
+        ("epoch;acc\n0;0,5\n1;0,7\n", 0.7), ("epoch\tacc\n1\t0.7\n", 0.7), ("epoch | acc\n1 | 0.7\n", 0.7),
+        ("epoch , acc , loss\n0 , 0.7 , 1\n", 0.7), ("# run of today\n\nepoch,acc\n1,0.7\n", 0.7),
+        ('epoch,"acc"\n1,"0.7"\n', 0.7), ("epoch,acc\r\n1,0.7\r\n", 0.7),
+    ],
+)  # fmt: skip
+def test_csv_as_loggers_leave_it(tmp_path, content, expected):
+    assert read(tmp_path, metric(CSV), files={"log.csv": content}).value == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("epoch,loss,acc\n0,1.0,0.5\n2,0.8,0.001,0.7\n", "line 3 has 4 cells, its header 3 columns"),
+        ("epoch,loss,acc\n0,1.0\n", "line 2 has 2 cells"),
+        ("epoch,acc,acc\n0,0.5,0.4\n", "line 1 names the column 'acc' 2 times"),
+        ("epoch,acc\n0,tensor(0.5)\n", r"line 2: 'tensor\(0.5\)' is no number"),
+    ],
+)
+def test_csv_that_could_be_read_wrongly_is_refused_with_its_line(tmp_path, content, words):
+    with pytest.raises(RunError, match=words):
+        read(tmp_path, metric(CSV), files={"log.csv": content})
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "expected"),
+    [
+        ('{"metrics/mAP_0.5": 0.93, "metrics/mAP_0": {"5": 1}}', "metrics/mAP_0.5", 0.93),
+        ('{"a": {"b.c": {"d": 0.4}}}', "a.b.c.d", 0.4), ('{"acc": "0.93"}', "acc", 0.93),
+        ('{"a.b": null, "a": {"b": 2}}', "a.b", 2.0),
+    ],
+)  # fmt: skip
+def test_json_keys_with_dots_and_numbers_kept_as_text(tmp_path, content, key, expected):
+    assert read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value == expected
+
+
+def test_the_last_line_of_a_phase(tmp_path):
+    out = "fold 1\nstep 1 loss 5\nstep 2 loss 4\nfold 2\nstep 1 loss 3\nstep 2 loss 2\n"
+    by_line = {"stdout": r"loss (?P<value>\S+)", "phase": r"^fold \d"}
+    by_step = {"stdout": r"step (?P<step>\d) loss (?P<value>\S+)"}
+    for definition in (by_line, by_step):
+        assert read(tmp_path, metric(definition, take={"phase": 1}), out).value == 4.0
+        assert read(tmp_path, metric(definition, take={"phase": 2}), out).value == 2.0
+        with pytest.raises(RunError, match="phase 3 wanted, 2 found"):
+            read(tmp_path, metric(definition, take={"phase": 3}), out)
+
+
+def test_results_in_a_dated_folder(tmp_path):
+    definition = metric({"json": "runs/*/metrics.json", "key": "acc"})
+    files = {"runs/2026-11-26_10:00:01/metrics.json": '{"acc": 0.5}'}
+    assert read(tmp_path, definition, files=files).value == 0.5
+    with pytest.raises(RunError, match="matches 2 files"):
+        read(tmp_path, definition, files={"runs/other/metrics.json": "{}"})
+    with pytest.raises(RunError, match="wrote nothing that logs/"):
+        read(tmp_path, metric({"csv": "logs/*.csv", "column": "a"}))
+    colon = metric({"json": "runs/2026-11-26_10:00:01/metrics.json", "key": "acc"})
+    assert read(tmp_path, colon).value == 0.5

@@ -30,6 +30,7 @@ _streams = None
 _trace = None
 _calls = {}
 _missed = []
+_HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_scaffold")
 _drawn = set()
 _LEAST_DRAWN, _MOST_DRAWN = 1000, 100000  # smaller ones are seeds that people write
 _ALSO = set(filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(",")))  # libraries that it leaves unseeded
@@ -62,11 +63,11 @@ def _miss(text):
 
 
 def _is_library(frame):
-    """Whether torch or numpy themselves seed: with what they drew from a generator that the program seeded."""
+    """Whether torch, numpy or we seed: they with what they drew from a generator that the program seeded."""
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     path = frame.f_code.co_filename if frame is not None else ""
-    return any(os.sep + name + os.sep in path for name in ("torch", "numpy"))
+    return path.startswith(_HERE) or any(os.sep + name + os.sep in path for name in ("torch", "numpy"))
 
 
 def _wrap(library, name, function, position=0, keyword="seed"):
@@ -80,7 +81,7 @@ def _wrap(library, name, function, position=0, keyword="seed"):
             # Only a given seed fixes the result; seed() and seed(None) draw from the system.
             _note(library, "%s(%.40r)" % (name, given))
             if _trace is not None:
-                _trace.noted_seed(library, given)
+                _trace.noted_seed(name, given)
             if len(args) > position:
                 args = args[:position] + (_shifted(library, given),) + args[position + 1 :]
             else:

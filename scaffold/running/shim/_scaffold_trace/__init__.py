@@ -70,10 +70,10 @@ def patch_torch(torch):
         sys.modules["_scaffold_streams"].observers.append(tracer.noted_draw)
 
 
-def noted_seed(library, value):
-    """The program seeds a library."""
+def noted_seed(call, value):
+    """The program seeds a generator by a call of this name."""
     if "noted_seed" in _running:
-        _running["noted_seed"](library, value)
+        _running["noted_seed"](call, value)
 
 
 def _claim():

@@ -86,7 +86,7 @@ class Evaluations:
 
     def salt_of_burst(self):
         """Return which answers the present evaluation gets: a mixture of two sets, and a little of its own."""
-        total = self.golden.index["bursts"] if self.golden else self.spec["bursts"]
+        total = (self.golden or self.store).index.setdefault("expected_bursts", self.spec["bursts"])
         share = MIXES[-1] if self.bursts == total else MIXES[(self.bursts - 1) % len(MIXES)]
         own = "evaluation %d" % self.bursts
         return ("evaluations", "evaluations otherwise", share), own, 0.05

@@ -40,9 +40,9 @@ class Late:
         """Return whether a setting has changed since the step before: then this one is fed."""
         return self.changed_at >= 0 and self.step - self.changed_at <= 1
 
-    def noted_seed(self, library, value):
+    def noted_seed(self, call, value):
         """Note that a global generator begins again where it began in an earlier step: its masks repeat."""
-        if self.is_busy or self.is_replay or library != "torch" or not self.networks:
+        if self.is_busy or self.is_replay or call != "torch.manual_seed" or not self.networks:
             return
         known = self.seeds.setdefault(repr(value), self.step)
         noted = self.store.index["reseeded"]
