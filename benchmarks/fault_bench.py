@@ -226,7 +226,7 @@ def record(names: list[str], with_runs: bool) -> dict[str, Any]:
         work = Path(folder).resolve()
         used = sorted({variant["reference"] for variant in chosen})
         seeds = CALIBRATION if with_runs else CALIBRATION[:3]
-        known = dict(zip(used, pool.map(record_reference, [work] * 3, used, [seeds] * 3), strict=True))
+        known = dict(zip(used, pool.map(record_reference, [work] * len(used), used, [seeds] * len(used)), strict=True))
         ladders = [pool.submit(record_ladder, str(work), v, known[v["reference"]]) for v in chosen]
         results = list(watched(ladders, "ladder"))
         records = {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
@@ -265,7 +265,9 @@ def show(records: Mapping[str, Any]) -> None:
         if chosen:
             cells = [sum(bool(v["differs"]) for v in chosen), sum(bool(v["address_right"]) for v in chosen)]
             cells += [sum(bool(v["seen_by"].get(which)) for v in chosen) for which in ("six", "end")]
-            shown = [f"{cell}/{len(chosen)}" for cell in cells]
+            by_runs = sum(bool(v["seen_by"]) for v in chosen)  # of later references no whole runs were recorded
+            counts = [len(chosen), len(chosen), by_runs, by_runs]
+            shown = [f"{cell}/{count}" for cell, count in zip(cells, counts, strict=True)]
             if title.startswith("equal"):
                 shown[1] = ""
             print(f"{title:34}{shown[0]:>10}{shown[1]:>10}{shown[2]:>13}{shown[3]:>12}")

@@ -3,10 +3,10 @@
     python benchmarks/operating_characteristics.py [--projects N]
 
 First the sequential test alone: each simulated project draws its own calibration runs from one distribution and judges
-up to n_max own runs that are worse by a shift: normal, skewed (exponential, as losses are) and heavy-tailed (Student's t
-with 3 degrees of freedom), each with standard deviation 1. Then whole verdicts of the shipped recipes: own runs are drawn from
-normal laws with the means and deviations of the shipped calibration runs, and judged as `scaffold verify` does, two at
-a time, with claim, watched metrics and all.
+up to n_max own runs that are worse by a shift. The distributions are normal, skewed (exponential, as losses are) and
+heavy-tailed (Student's t with 3 degrees of freedom), each with standard deviation 1. Then whole verdicts of the shipped
+recipes: own runs are drawn from normal laws with the means and deviations of the shipped calibration runs, and judged
+as `scaffold verify` does, two at a time, with claim, watched metrics and all.
 """
 
 import argparse

@@ -47,10 +47,26 @@ def climb(
         rungs = _compared(reference, found, plan.title, rewritten.part)
         if _draws_otherwise(rungs, found):
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
-            mirrored = _compared(reference, work.all_traces(flip=True), plan.title, rewritten.part)
-            rungs = min(rungs, mirrored, key=lambda some: sum(rung.word is Word.DIFFERS for rung in some))
+            mirrored = work.all_traces(flip=True)
+            answers = _compared(reference, mirrored, plan.title, rewritten.part)
+            if _differences(answers) < _differences(rungs):
+                found, rungs = mirrored, answers
+            else:
+                work.asked = replace(work.asked, flip=False)
+        if "replay" in golden.about.kinds and not any(_is_settled(rung) for rung in rungs):
+            work.replay(found)
+            rungs = _compared(reference, found, plan.title, rewritten.part)
     failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
     return tuple(replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung for rung in rungs)
+
+
+def _differences(rungs: Sequence[Rung]) -> int:
+    return sum(rung.word is Word.DIFFERS for rung in rungs)
+
+
+def _is_settled(rung: Rung) -> bool:
+    """Whether a rung has refused the program already, so that a run of it can add nothing."""
+    return rung.word is Word.DIFFERS and not rung.structural
 
 
 def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[Rung, ...]:
@@ -85,8 +101,8 @@ class _Climb:
     mode: Mode = field(default_factory=Mode)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def all_traces(self, *, flip: bool) -> Traces:
-        """Of each kind that the golden trace has; what fails beside the program's own dtype is left out."""
+    def all_traces(self, *, flip: bool) -> dict[str, Mapping[str, Trace]]:
+        """Of each kind but the replay; what fails beside the program's own dtype is left out."""
         about = self.golden.about
         self.mode = Mode(functions=about.functions, by_gradient=about.by_gradient, real=about.real,
                          auxiliary=self.mode.auxiliary)  # fmt: skip
@@ -98,10 +114,13 @@ class _Climb:
         if "float64" in about.kinds and not unmatched:
             self.watcher.said("the same in float64")
             self.try_trace(found, "float64", self.plan)
-        if "replay" in about.kinds and not unmatched:
+        return found
+
+    def replay(self, found: dict[str, Mapping[str, Trace]]) -> None:
+        """Add a short run in float64, in which nothing is given but the first weights."""
+        if not any("unmatched" in trace.index for trace in found["own"].values()):
             self.watcher.said("a short run in float64")
             self.try_trace(found, "replay", self.short)
-        return found
 
     def own_trace(self) -> Mapping[str, Trace]:
         """In the program's own dtype; in another way where its first trace shows that it must be."""

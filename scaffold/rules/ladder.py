@@ -15,7 +15,7 @@ from scaffold.rules.causes import usual_causes
 from scaffold.rules.entries import compare_entries, compare_rung, told
 from scaffold.rules.functions import compare_functions
 from scaffold.rules.initial import compare_initial
-from scaffold.rules.rung import CALLS, PORTIONS, RUNGS, Address, Rung, Trace, differs, equal, left_out
+from scaffold.rules.rung import CALLS, OPTIONS, PORTIONS, RUNGS, Address, Rung, Trace, differs, equal, left_out
 from scaffold.rules.tensors import NOISE
 
 _TENSORS = ("forward_eval", "forward_train", "buffers", "loss", "gradients", "optimiser", "loop", "evaluation")
@@ -147,6 +147,9 @@ def _relax(rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace
     if rungs["replay"].has_metrics or rungs["forward_eval"].word is Word.EQUAL:
         rungs |= {name: _unlike(rungs[name]) for name in _BY_METRICS}
     rungs |= {name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs}
+    if rungs["parameters"].structural == OPTIONS and rungs["optimiser"].word is Word.EQUAL:
+        reason = f"{rungs['parameters'].reason}, and the optimiser makes the same of the same gradients"
+        rungs["parameters"] = left_out("parameters", reason)
 
 
 def _unlike(rung: Rung) -> Rung:
@@ -220,27 +223,30 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
         for entry in theirs["parameters"]:
             for name in theirs["sources"].get(entry["name"], ()):
                 compared += 1
-                reason = _treated_otherwise(reference[name], entry, has_groups=has_groups)
-                if reason:
-                    return differs("parameters", reason, module=name, compared=compared)
+                apart = _treated_otherwise(reference[name], entry, has_groups=has_groups)
+                if apart is not None:
+                    return differs("parameters", apart[0], module=name, compared=compared, structural=apart[1])
     late = series.settings_apart(golden, found)
     if late is not None and not late[2].endswith(series.OF_DROPOUT):
         return differs("parameters", late[0], late[1], late[2], compared)
     return equal("parameters", compared, missing)
 
 
-def _treated_otherwise(wanted: Mapping[str, Any], entry: Mapping[str, Any], *, has_groups: bool) -> str | None:
-    """How a parameter is treated other than the reference's that it is made of."""
+def _treated_otherwise(
+    wanted: Mapping[str, Any], entry: Mapping[str, Any], *, has_groups: bool
+) -> tuple[str, str] | None:
+    """How a parameter is treated other than the reference's that it is made of, and of which kind that is."""
     if wanted["requires_grad"] != entry["requires_grad"]:
         is_trained = "is trained" if entry["requires_grad"] else "is not trained"
-        return f"{entry['name']} {is_trained}, the reference's {wanted['name']} otherwise"
+        return f"{entry['name']} {is_trained}, the reference's {wanted['name']} otherwise", ""
     if not has_groups or not wanted["group"]:
         return None
     if not entry["group"]:
-        return f"{entry['name']} is not given to the optimiser"
+        return f"{entry['name']} is not given to the optimiser", ""
     for key in sorted(wanted["group"].keys() & entry["group"].keys() - _OPTIONS_OF_HOW):
         if not _same_option(wanted["group"][key], entry["group"][key]):
-            return f"{key} of {entry['name']} is {entry['group'][key]} instead of {wanted['group'][key]}"
+            text = f"{key} of {entry['name']} is {entry['group'][key]} instead of {wanted['group'][key]}"
+            return text, OPTIONS
     return None
 
 
@@ -276,7 +282,7 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
     if golden is None:
         return left_out("replay", "there is none of the reference: no smoke command, or no float64")
     if found is None:
-        return left_out("replay", "it could not be run in float64")
+        return left_out("replay", "it was not run: it differs already, or fails in float64")
     if "unmatched" in found.index:
         return left_out("replay", "the declared `weights` do not fit the sizes of the smoke command")
     is_cut = "done" in (golden.index.get("ended"), found.index.get("ended"))

@@ -30,8 +30,9 @@ RUNGS: Mapping[str, str] = {
 """All rungs, in the order in which the first that differs is the address; what each compares."""
 
 
-CALLS, PORTIONS = "calls", "portions"
-"""What a difference may be that is none of values: other calls of as many examples each, or of other numbers."""
+CALLS, PORTIONS, OPTIONS = "calls", "portions", "options"
+"""What a difference may be that is none of values: other calls of as many examples each, or of other numbers; options
+of an optimiser, of which only what it makes of gradients counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,8 @@ class Rung:
         left_out: what could not be compared, by name.
         suggestions: lines for `weights:`, where tensors have other names or shapes.
         along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
-        structural: `calls` or `portions` where what differs is in how many of those something is computed: where a
-            whole run is the same after each update, that is no difference.
+        structural: `calls` or `portions` where what differs is in how many of those something is computed, `options`
+            where it is what an optimiser was told: where a whole run is the same after each update, that is none.
         has_metrics: of the replay, whether what it reported in the end was compared too.
         uncompared: what of the rewritten part nothing was compared with, in words.
     """

@@ -89,4 +89,4 @@ def test_traces_that_cannot_be_compared_are_said_and_prove_nothing(tmp_path):
     found = trace_program(tmp_path / "found", NETWORK, tmp_path / "golden" / "trace")
     del found.index["steps"]
     with pytest.raises(RunError, match="cannot be compared with the golden one: KeyError"):
-        _compared({"own": {"train": golden}}, {"own": {"train": found}}, "rewrite x")
+        _compared({"own": {"train": golden}}, {"own": {"train": found}}, "rewrite x", "program")

@@ -9,7 +9,7 @@ from scipy import stats
 from scaffold.records.claim import Margin, Rule
 from scaffold.records.judgement import Word
 from scaffold.rules.reproduction import decide, judge_reproduction, noncentral_t_ratio
-from scaffold.rules.sample import Law
+from scaffold.rules.sample import Law, rank_p
 
 RULE = Rule()
 CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
@@ -131,3 +131,44 @@ def test_decide_is_symmetric():
     for offset in (0.0, 0.005, 0.02, 0.05):
         up = decide(Law(n=3, mean=0.9 + offset, sd=0.01), CALIBRATION, 2.0, RULE)
         assert up is decide(Law(n=3, mean=0.9 - offset, sd=0.01), CALIBRATION, 2.0, RULE)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 10), (2, 10), (3, 10), (4, 6)])
+def test_rank_p_equals_scipys_exact_test(n, m):
+    draw = random.Random(f"{n} {m}")
+    for _ in range(20):
+        first, second = [draw.random() for _ in range(n)], [draw.random() + 0.3 for _ in range(m)]
+        expected = stats.mannwhitneyu(first, second, method="exact").pvalue
+        assert rank_p(first, second) == pytest.approx(expected, rel=1e-9)
+        larger = stats.mannwhitneyu(first, second, method="exact", alternative="greater").pvalue
+        assert rank_p(first, second, larger_only=True) == pytest.approx(larger, rel=1e-9)
+
+
+def test_rank_p_counts_equal_values_as_they_are():
+    assert rank_p([1.0, 1.0], [1.0, 1.0, 1.0]) == 1.0
+    assert rank_p([2.0], [1.0, 1.0, 1.0]) == 0.5
+
+
+def test_one_far_value_of_a_heavy_tail_refuses_nothing():
+    shipped = [0.9 + 0.001 * i for i in range(-5, 5)]
+    law = Law.of(shipped)
+
+    def judged_with(values):
+        return judge_reproduction("accuracy", values, 0.0, law, RULE, shipped=shipped).word
+
+    assert judged_with([0.885]) is Word.INCONCLUSIVE
+    assert judged_with([0.885, 0.899, 0.9, 0.901, 0.9, 0.8995]) is not Word.NOT_REPRODUCED
+    assert judged_with([0.885, 0.884]) is Word.NOT_REPRODUCED
+
+
+def test_a_deterministic_program_may_differ_by_its_noise_and_by_its_margin():
+    law = Law(n=1, mean=3.5950e-02, sd=0.0)
+
+    def equal(value, rule=RULE, **more):
+        return judge_reproduction("accuracy", [value], 0.0, law, rule, deterministic=True, **more).word
+
+    assert equal(3.5928e-02) is Word.NOT_REPRODUCED
+    assert equal(3.5928e-02, noise=5e-6) is Word.REPRODUCED
+    assert equal(3.5928e-02, noise=1e-6) is Word.NOT_REPRODUCED
+    margin = Rule(margins=(Margin(metric="accuracy", value=1e-4, reason="another machine"),))
+    assert equal(3.5928e-02, margin) is Word.REPRODUCED

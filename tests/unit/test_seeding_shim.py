@@ -105,3 +105,54 @@ def test_old_interpreters(python, tmp_path):
         pytest.skip("no interpreter older than 3.10 on this machine")
     shifted, _ = run(SEEDED["random.seed"].format(1), "offset", 1, tmp_path, python)
     assert shifted == run(SEEDED["random.seed"].format(2), "watch", 0, tmp_path, python)[0]
+
+
+PUBLISHED = """
+import random
+import numpy as np, torch
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed({0})
+loader = DataLoader(TensorDataset(torch.arange(1000.0)), batch_size=10, shuffle=True)
+print(next(iter(loader))[0].sum().item())
+torch.manual_seed(2**40 + 7 + {1}); print(torch.rand(1).item())
+torch.manual_seed(-1 + {1}); print(torch.rand(1).item())
+random.seed(20231225093000123 + {1}); print(random.random())
+random.seed(-5 + {1}); print(random.random())
+np.random.seed({0}); print(np.random.RandomState(np.random.randint(2**31 - 1)).rand())
+"""
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_offset_is_the_published_program_with_other_seeds_and_nothing_else(seed, tmp_path):
+    """Wide and negative seeds; generators seeded with what was drawn, by loaders and by the program."""
+    shifted, report = run(PUBLISHED.format(1337, 0), "offset", seed, tmp_path)
+    written, _ = run(PUBLISHED.format(1337 + seed, seed), "argument", 0, tmp_path)
+    assert shifted == written
+    assert report["missed"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "library"),
+    [
+        ("import numpy as np; np.random.default_rng(3)", "numpy"), ("import random; random.Random(3)", "random"),
+        ("import numpy as np; np.random.RandomState(3)", "numpy"),
+        ("import torch; torch.Generator().manual_seed(3)", "torch"),
+    ],
+)  # fmt: skip
+def test_generators_of_a_programs_own_count_as_seeding(code, library, tmp_path):
+    _, report = run(code, "argument", 0, tmp_path)
+    assert list(report["calls"]) == [library]
+
+
+def test_what_a_loader_seeds_by_itself_does_not(tmp_path):
+    code = (
+        "import torch; from torch.utils.data import DataLoader, TensorDataset\n"
+        "next(iter(DataLoader(TensorDataset(torch.arange(9.)), shuffle=True)))"
+    )
+    assert run(code, "argument", 0, tmp_path)[1]["calls"] == {}
+
+
+def test_libraries_that_are_left_unseeded_can_be_seeded(tmp_path, monkeypatch):
+    code = "import random, numpy as np; random.seed(1); print(random.random(), np.random.rand())"
+    monkeypatch.setenv("SCAFFOLD_SEED_ALSO", "numpy")
+    assert run(code, "argument", 5, tmp_path)[0] == run(code, "argument", 5, tmp_path)[0]

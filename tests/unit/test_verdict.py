@@ -156,3 +156,26 @@ def test_reached_steps_come_from_the_series():
     del claim["value"], claim["selection"]
     runs = [run(s, 0.9 + s / 1e4, series={"accuracy": ((5, 0.4), (9, 0.6))}) for s in range(6)]
     assert Word.CONSISTENT in words(judge(recipe(claims=[claim]), runs, calibration()), "claim")
+
+
+def test_a_skewed_loss_is_flagged_only_where_ranks_flag_it_too():
+    losses = [0.7 + 0.01 * 1.3**i for i in range(21)]  # a long tail upwards
+    inside = [run(seed, 0.9, 0.7 + 0.01 * 1.3**19) for seed in range(3)]
+    assert words(judge(recipe(), inside, calibration(losses=losses)), "watched")[0] is Word.EXPECTED
+    beyond = [run(seed, 0.9, 9.0 + 0.1 * seed) for seed in range(3)]
+    assert words(judge(recipe(), beyond, calibration(losses=losses)), "watched")[0] is Word.UNEXPECTED
+
+
+def test_too_few_seeds_to_flag_a_metric_ask_for_more():
+    judgement = judge(recipe(), [run(0, 0.9, 5.0)], calibration())
+    finding = next(one for one in judgement.findings if one.question == "watched" and one.metric == "loss")
+    assert finding.word is Word.INCONCLUSIVE and finding.more_seeds == 1
+    assert not is_decided(judgement, recipe(), 1)
+
+
+def test_noise_of_a_deterministic_program_is_no_refusal():
+    claim = {**TOY_RECIPE["claims"][0], "decimals": 4}
+    program = recipe(seeds={"how": "none"}, commands={"train": {"run": "python t.py"}, "smoke": None}, claims=[claim])
+    published = [run(0, 0.8995)]
+    assert judge(program, published, None).word is Word.NOT_REPRODUCED
+    assert judge(program, published, None, (), {"accuracy": 1e-4}).word is Word.REPRODUCED

@@ -1,0 +1,116 @@
+"""Programs without torch, function by function: what must have been compared, and what was called less often."""
+
+import pytest
+from helpers import write_tree
+
+from scaffold.records.judgement import Word
+from scaffold.rules.entries import noise_of
+from scaffold.rules.functions import compare_functions
+from scaffold.rules.parity import judge_rewrite
+from scaffold.rules.rung import Trace
+
+PROGRAM = """\
+import json
+import numpy as np
+
+
+def scale(values):
+    return (values - values.mean()) / values.std()
+
+
+def fit(values):
+    return np.sort(scale(values))[::2]
+
+
+def note(values):
+    print(len(values))
+
+
+def part(values):
+    return {"mean": float(values.mean())}
+
+
+def main():
+    values = np.random.RandomState(0).rand(40)
+    for _ in range(3):
+        note(values)
+    result = fit(values), part(values)
+    json.dump({"value": float(result[0].sum())}, open("metrics.json", "w"))
+
+
+main()
+"""
+
+
+@pytest.fixture
+def trace(tmp_path):
+    """Trace a program by its functions; edits are made first."""
+    from helpers import trace_program
+
+    count = iter(range(100))
+
+    def traced(*edits, files=None, **asked):
+        program = PROGRAM
+        for old, new in edits:
+            assert old in program, old
+            program = program.replace(old, new)
+        folder = tmp_path / str(next(count))
+        write_tree(folder, files or {})
+        return trace_program(folder, program, functions=str(folder), **asked)
+
+    return traced
+
+
+RENAME = [('def part(values):\n    return {"mean": float(values.mean())}\n', "from mine import own as part\n")]
+OWN = {"mine.py": "def own(values):\n    return {'mean': float(sum(values) / len(values))}\n"}
+
+
+def test_what_was_rewritten_is_compared_under_its_own_name(trace):
+    golden = trace()
+    unknown = compare_functions(golden, trace(*RENAME, files=OWN), "train.part")
+    assert unknown.word is Word.EQUAL and "train.part was not compared" in unknown.uncompared
+    judgement = judge_rewrite("train.part", (unknown,), None)
+    assert judgement.word is Word.INCONCLUSIVE and "train.part was not compared" in judgement.refusal
+    known = compare_functions(golden, trace(*RENAME, files=OWN, renamed={"mine.own": "train.part"}), "train.part")
+    assert known.word is Word.EQUAL and known.uncompared == ""
+    wrong = {"mine.py": OWN["mine.py"].replace("len(values)", "(len(values) - 1)")}
+    faulty = compare_functions(golden, trace(*RENAME, files=wrong, renamed={"mine.own": "train.part"}), "train.part")
+    assert faulty.word is Word.DIFFERS and faulty.address.module == "train.part"
+
+
+def test_a_function_that_was_inlined_is_compared_by_what_called_it(trace):
+    golden = trace()
+    inlined = trace(("np.sort(scale(values))", "np.sort((values - values.mean()) / values.std())"))
+    rung = compare_functions(golden, inlined, "train.scale")
+    assert rung.word is Word.EQUAL and rung.uncompared == ""
+    assert any("train.scale is not there any more" in text for text in rung.left_out)
+
+
+def test_a_function_that_gives_no_numbers_is_no_proof(trace):
+    golden = trace()
+    rung = compare_functions(golden, golden, "train.note")
+    assert "train.note was not compared: it gives no numbers" in rung.uncompared
+
+
+def test_a_function_called_less_often_differs(trace):
+    rung = compare_functions(trace(), trace(("range(3)", "range(2)")))
+    assert rung.word is Word.DIFFERS and rung.reason == "train.note is called 2 times instead of 3"
+
+
+def test_values_of_float32_are_judged_by_the_noise_of_the_reference(trace):
+    single = ("np.random.RandomState(0).rand(40)", "np.random.RandomState(0).rand(40).astype(np.float32)")
+    wide = ("float(values.mean())", "float(np.float64(values.mean()) * 100)")
+    own = ("float(values.mean())", "float(np.float64(np.add.reduce(values[::-1]) / np.float32(40)) * 100)")
+    golden, again = trace(single, wide), trace(single, wide, disturb=True)
+    found = trace(single, own)
+    noisy = Trace(index={**golden.index, "entries": noise_of(golden, again)}, arrays=golden.arrays)
+    assert compare_functions(noisy, found).word is Word.EQUAL
+    broken = trace(single, ("float(values.mean())", "float(np.float64(values.mean()) * 100.01)"))
+    assert compare_functions(noisy, broken).word is Word.DIFFERS
+
+
+def test_late_calls_are_followed(trace):
+    many = ("def main():\n", "def main():\n    for number in range(30):\n        part(np.arange(3.0) + number)\n")
+    late = ("float(values.mean())", "float(values.mean()) + (values[0] > 25) * 0.1")
+    rung = compare_functions(trace(many), trace(many, late))
+    assert rung.word is Word.DIFFERS and "train.part gives other numbers from call 27 on" in rung.reason
