@@ -16,7 +16,7 @@ CALIBRATION_RUNS = 20
 
 def next_of_reproduction(
     word: Word | None, stale: list[str], can_change: bool, uncommitted: str | None, runs: int, unjudged: int,
-    recipe: str = "RECIPE", has_calibration: bool = True,
+    has_calibration: bool = True,
 ) -> tuple[str, str]:  # fmt: skip
     """While no tweak is under way: the way to a reproduction that holds; `pytest` once it does."""
     if REFERENCE_EDITED in stale:
@@ -35,10 +35,10 @@ def next_of_reproduction(
         return "pytest", "the published result is reproduced"
     if can_change:
         return "scaffold verify", "the seeds so far do not decide: run more"
-    return _next_of_undecided(word, recipe, has_calibration)
+    return _next_of_undecided(word, has_calibration)
 
 
-def _next_of_undecided(word: Word, recipe: str, has_calibration: bool) -> tuple[str, str]:
+def _next_of_undecided(word: Word, has_calibration: bool) -> tuple[str, str]:
     """Where no further seed of this project can change the word."""
     if word is Word.NOT_REPRODUCED:
         return (
@@ -48,9 +48,9 @@ def _next_of_undecided(word: Word, recipe: str, has_calibration: bool) -> tuple[
         )
     if not has_calibration:
         return (
-            f"scaffold recipes calibrate {recipe} --runs {CALIBRATION_RUNS}",
+            f"scaffold recipes calibrate . --runs {CALIBRATION_RUNS}",
             "more seeds here do not decide: what the published number may differ by over seeds is not known. Runs of "
-            "the recipe say it; then make the project from it again",
+            "the recipe say it; then write `calibration: calibration.json` into recipe.yaml",
         )
     return "pytest", "the seeds that the rule allows do not decide: read each finding's reason before you build on it"
 

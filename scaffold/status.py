@@ -259,7 +259,7 @@ def _work_out(project: Project) -> Status:
     uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
     command, why = next_of_reproduction(
-        word, stale, can_change, uncommitted, runs, len(unjudged), recipe.id, bool(recipe.calibration)
+        word, stale, can_change, uncommitted, runs, len(unjudged), bool(recipe.calibration)
     )
     if tweak is not None and REFERENCE_EDITED not in stale:
         command, why = _next_of_tweak(tweak)

@@ -40,13 +40,12 @@ def uncompared(rungs: Sequence[Rung], part: str = "") -> str | None:
         return told
     if words.get("functions") is not None:
         return None
-    is_trained_alike = words.get("replay") is Word.EQUAL
+    replay = next((rung for rung in rungs if rung.name == "replay" and rung.word is Word.EQUAL), None)
+    spoken_for = [*(_TRAINED if replay else ()), *(_REPORTED if replay and replay.has_metrics else ())]
     missing = [
         rung
         for rung in rungs
-        if rung.name in _RUNGS_OF.get(part, ())
-        and rung.word is Word.LEFT_OUT
-        and not (is_trained_alike and rung.name in _TRAINED)
+        if rung.name in _RUNGS_OF.get(part, ()) and rung.word is Word.LEFT_OUT and rung.name not in spoken_for
     ]
     if not missing:
         return None
@@ -66,6 +65,9 @@ _RUNGS_OF: Mapping[str, tuple[str, ...]] = {
 
 _TRAINED = ("data", "batches", "loss", "optimiser", "schedule")
 """Rungs that a whole run speaks for, which is the same after each update."""
+
+_REPORTED = ("evaluation", "reporting")
+"""The same, where that run ended by itself and reported the same."""
 
 
 def address_text(rung: Rung) -> str:

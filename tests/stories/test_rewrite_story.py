@@ -85,7 +85,7 @@ NEW_LOOP = """            loss = own_loss(model(augment(train_images[batch], arg
 """
 
 FAULTS = {
-    "eps=1e-3": ("norm.py", "variance + 1e-5", "variance + 1e-3", ("forward_eval", "model.block1")),
+    "eps=1e-3": ("norm.py", "variance + 1e-5", "variance + 1e-3", ("forward_eval", "model.block1.normalisation")),
     "a missing zero_grad": ("train.py", "            p.grad = None\n", "", ("gradients", "")),
     "a schedule per epoch": (
         "train.py", "warmup_cosine(own.steps,", "warmup_cosine(own.steps // steps_per_epoch,", ("schedule", "")
