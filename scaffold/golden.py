@@ -89,9 +89,14 @@ class Mode:
         return Mode(
             functions=self.functions or not traces,
             by_gradient=self.by_gradient or any("trained_in_evaluation" in index for index in indexes),
-            real=self.real or any(index.get("starved") for index in indexes),
+            real=self.real or any(_is_starved(index) for index in indexes),
             auxiliary=tuple(sorted(more | set(self.auxiliary))),
         )
+
+
+def _is_starved(index: Mapping[str, Any]) -> bool:
+    """Whether a program trained on nothing, since made-up outputs never gave it the loss that it waits for."""
+    return bool(index.get("starved")) or bool(index.get("entered") and not index.get("steps"))
 
 
 _USUAL = Mode()

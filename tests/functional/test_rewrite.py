@@ -213,11 +213,28 @@ def test_a_program_that_fails_says_so(cli, project):
     assert not list((project / ".scaffold/traces").glob("*"))
 
 
+def test_a_file_of_ones_own_may_lie_below_a_colon(cli, project, tmp_path):
+    own = write_tree(tmp_path / "a:b", {"own.py": OWN_FIT}) / "own.py"
+    cli("rewrite", "start", "fit", "--with", f"{own}:least_squares", cwd=project)
+    assert "from own import least_squares as fit" in (project / "src/train.py").read_text()
+
+
+def test_what_was_rewritten_and_is_gone_is_no_proof(cli, project):
+    cli("rewrite", "start", "spread", cwd=project)
+    inlined = '"spread": float(np.std(y - slope * x - offset))'
+    edit(project, "src/train.py", '"spread": spread(y - slope * x - offset)', inlined)
+    answer = verify(cli, project, 3)
+    assert answer["word"] == "INCONCLUSIVE" and "train.spread was not compared" in answer["refusal"]
+    assert "not to be accepted" in cli("rewrite", "accept", cwd=project, code=2).err
+
+
 def test_parts_are_listed(cli, project):
     listed = cli("rewrite", "parts", "--json", cwd=project).json
     names = {part["name"]: part["kind"] for part in listed}
     assert names["train.fit"] == "function" and names["loss"] == "stage"
     assert "train.fit" in cli("rewrite", "parts", cwd=project).out
+    assert not (project / ".scaffold/golden").exists(), "nothing is run for a list"
+    assert "train.fit" in cli("rewrite", "parts", "--traced", cwd=project).out
 
 
 def test_a_locked_rewrite_says_what_unlocks_it(cli, calibrated_recipe):

@@ -243,3 +243,18 @@ def test_secrets_do_not_reach_a_run(cli, tmp_path, monkeypatch):
     record = run_one(cli, project)
     seen = (project / ".scaffold/runs" / record["id"] / "logs/0-train.out").read_text()
     assert "PATH" in seen and "HF_TOKEN" not in seen and "AWS_ACCESS_KEY_ID" not in seen
+
+
+def test_git_lfs_pointers_are_said_when_the_reference_comes_in(cli, tmp_path):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9000000\n"
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY, "weights/net.bin": pointer})
+    told = cli("new", "pointed", "--from", recipe, "--no-input").out
+    assert "Git LFS" in told and "weights/net.bin: pointers, not the files" in " ".join(told.split())
+
+
+def test_a_folder_of_another_user_is_told_with_what_git_says(cli, tmp_path, monkeypatch):
+    project = cli.new(toy_recipe(tmp_path / "recipe"))
+    cli("verify", "--json", cwd=project, code=3)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its tests
+    refused = cli("tweak", "start", "one", "--because", "a test", cwd=project, code=2).err
+    assert "dubious ownership" in refused and f"git config --global --add safe.directory {project}" in refused

@@ -13,6 +13,9 @@ MIXES = (0.0, 0.5, 1.0, 0.25)
 """How evaluations mix two sets of answers, in turn; the last one of all is the last of these, which lies between the
 others: what reports the best one, or the first, reports another."""
 
+SHARED = 0.5
+"""Share of a network's outputs that another trains on, from which on that is what they were made for."""
+
 
 class Evaluations:
     """Bursts of calls between two steps; calls in training are `Tracer`'s."""
@@ -103,6 +106,20 @@ class Evaluations:
                 self.store.add("evaluation", "output" + place, to_array(tensor), name, number, 0, dtype)
         if marks is not None:
             self.store.follow("evaluation.examples." + name, np.asarray(marks)[:, 0])
+
+    def notice_auxiliary(self, marks):
+        """See whether a network trains on what another gave without gradient: that call was no evaluation."""
+        for giver, given in self.given_away.items():
+            if any(np.isin(given, rows[:, 0]).mean() > SHARED for rows in marks.values()):
+                self.store.index.setdefault("feeds_training", []).append(giver)
+                self.end("auxiliary")
+
+    def give_away(self, output):
+        """Remember what a network gave without gradient in training mode, until the next update."""
+        for _, tensor in tensors_in(output, self.answers.is_tensor):
+            if self.site and tensor.dim() and tensor.is_floating_point() and tensor.numel():
+                self.given_away[self.site] = row_marks(to_array(tensor))
+        return output
 
     def noted_targets(self, target):
         """Follow targets that reach one of torch's own losses, example by example; return what it gets."""

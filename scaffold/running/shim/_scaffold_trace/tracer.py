@@ -16,10 +16,12 @@ import numpy as np
 
 from _scaffold_trace.answers import Answers
 from _scaffold_trace.evaluations import Evaluations
+from _scaffold_trace.feeding import Feeding, rounding
 from _scaffold_trace.late import Late
-from _scaffold_trace.networks import Entry, Network, outermost, to_tensor
+from _scaffold_trace.networks import Entry, Network, outermost
+from _scaffold_trace.replays import Replays
 from _scaffold_trace.steps import FED, LOOP, Steps, dtype_of
-from _scaffold_trace.store import generator, marks_of_rows, row_marks, summary, to_array
+from _scaffold_trace.store import marks_of_rows, summary, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 GIVEN = ("torch.dropout", "torch.attention dropout")
@@ -28,17 +30,8 @@ GIVEN = ("torch.dropout", "torch.attention dropout")
 MOST_CALLS = 200
 """Training calls of one step after which a program is taken to wait for a loss that made-up outputs never give."""
 
-CALLS = 1000
-"""Calls of a module inside one call of its network; its calls inside the next one count on from there."""
 
-SHARED = 0.5
-"""Share of a network's outputs that another trains on, from which on that is what they were made for."""
-
-NEAR = 1e-3
-"""Relative difference of the marks of inputs that are taken for the same ones."""
-
-
-class Tracer(Steps, Evaluations, Late):
+class Tracer(Steps, Feeding, Replays, Evaluations, Late):
     """All that one process knows of its program."""
 
     def __init__(self, torch, spec, store, golden, masks, end, claim):
@@ -209,20 +202,6 @@ class Tracer(Steps, Evaluations, Late):
         number = len(self.networks) + 1
         return None, "model" if number == 1 else "model%d" % number
 
-    def notice_auxiliary(self, marks):
-        """See whether a network trains on what another gave without gradient: that call was no evaluation."""
-        for giver, given in self.given_away.items():
-            if any(np.isin(given, rows[:, 0]).mean() > SHARED for rows in marks.values()):
-                self.store.index.setdefault("feeds_training", []).append(giver)
-                self.end("auxiliary")
-
-    def give_away(self, output):
-        """Remember what a network gave without gradient in training mode, until the next update."""
-        for _, tensor in tensors_in(output, self.answers.is_tensor):
-            if self.site and tensor.dim() and tensor.is_floating_point() and tensor.numel():
-                self.given_away[self.site] = row_marks(to_array(tensor))
-        return output
-
     def inner(self, original, module, args, kwargs):
         """Record a module inside a network: its inputs, and its outputs before others change them."""
         rung, step = self.recording
@@ -265,39 +244,6 @@ class Tracer(Steps, Evaluations, Late):
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
                 drawn.append([name, path])
-
-    def replay(self, original, entry, args, kwargs):
-        """Feed nothing but the first weights; what happens is only followed."""
-        if entry.network.placed is None:
-            entry.network.place("replay")
-        if self.arrived < self.step:
-            self.follow_weights()
-            self.arrived = self.step
-            self.masks.begin(self.step)
-        if self.spec["disturb"]:
-            args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, self.rounded)
-        return original(entry.module, *args, **kwargs)
-
-    def rounded(self, place, tensor):
-        """Return a tensor of numbers with each off by one last digit of the type that they were computed in."""
-        if not tensor.is_floating_point() or not tensor.numel():
-            return tensor
-        values = to_array(tensor)
-        was_narrow = np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
-        is_whole = was_narrow and np.array_equal(values, np.round(values))
-        digit = 0.0 if is_whole else _rounding("float32" if was_narrow else "float64")
-        signs = generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
-        return tensor * (1 + digit * to_tensor(self.torch, signs, tensor))
-
-    def follow_weights(self):
-        """Follow what the step before made of all weights; end where as many steps were replayed as are to be."""
-        for network in list(self.networks.values()) if self.step else ():
-            self.store.follow("weights." + network.name, [self.step, *network.moments()])
-        if self.golden is not None:
-            if self.golden.index.get("ended") == "done" and self.step >= self.golden.index["steps"]:
-                self.end("done")
-        elif self.spec["seconds"] and time.process_time() - self.began > self.spec["seconds"] and self.step >= FED:
-            self.end("done")
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -397,7 +343,7 @@ class Tracer(Steps, Evaluations, Late):
         for name, array in network.weights().items():
             # Later on only what was updated in all steps before has the state that it should.
             if array is not None and name in network.made and (k <= FED or name in network.probed):
-                floor = float(np.abs(array).max()) * _rounding(network.dtype) if array.size else 0.0
+                floor = float(np.abs(array).max()) * rounding(network.dtype) if array.size else 0.0
                 change = array - network.made[name]
                 keep = k in (1, FED)
                 self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
@@ -421,102 +367,6 @@ class Tracer(Steps, Evaluations, Late):
             [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained] + [entry.number],
         )
 
-    def fed(self, original, entry, args, kwargs, k, marks):
-        """Answer a call of a step in which everything is given."""
-        network = entry.network
-        label = self.matching_call(entry, (args, kwargs), k)
-        inputs = self.feed_inputs(entry, (args, kwargs), k, label)
-        if k == 0 and entry.calls == 0:
-            self.forward_eval(original, entry, inputs)
-        self.counts, self.begins_at = {}, label * CALLS
-        self.masks.drawn = []
-        self.summed = {}
-        # Modules inside are seen at the first step; later ones only need them where something acts late.
-        self.recording = ("forward_train", k) if k == 0 or k >= FED else None
-        try:
-            output = original(entry.module, *inputs[0], **inputs[1])
-        finally:
-            self.recording = None
-        for index, (kind, p, share, shape, path) in enumerate(self.masks.drawn):
-            self.store.follow("masks", [k, index, p, share, float(np.prod(shape))])
-            self.store.index["masks"]["%d.%d" % (k, index)] = [kind, list(shape), path]
-        self.record("forward_train", "output", output, entry.name, label, k)
-        if entry.calls == 0:
-            found = network.buffer_layout.gather(network.arrays(network.buffers))
-            for name, array in found.items():
-                if array is not None:
-                    self.store.add("buffers", "statistics", array, name, 0, k, network.dtype)
-        self.answers.learn((entry.name, "train", self.answers.shapes(inputs)), output)
-        if self.is_real:
-            return output
-        stem, salt = entry.name + " train", "update %d" % network.updates
-
-        def arrived(gradient, key):
-            return self.gradient_arrived(gradient, key, label, "%s %d" % (key, network.updates))
-
-        return self.answers.feed(stem, salt, marks, output, arrived)
-
-    def gradient_arrived(self, gradient, key, label, fact):
-        """Record the loss's gradient at the outputs; return how large the one is that is given instead."""
-        what = "gradient at the outputs" + (" by the inputs" if self.torch.is_grad_enabled() else "")
-        array, dtype = to_array(gradient), dtype_of(gradient)
-        self.store.add("loss", what, array, "output " + key, label, self.step, dtype)
-        return self.fact("gradient " + fact, float(gradient.detach().double().square().mean().sqrt()))
-
-    def matching_call(self, entry, inputs, k):
-        """Return the number of the reference's call of this step that had these inputs; without one, its own."""
-        if self.golden is None:
-            return entry.calls
-        stem = "input.%s.%d." % (entry.name, k)
-        kept = {key[len(stem) :]: array for key, array in self.golden.arrays.items() if key.startswith(stem)}
-        first = next(iter(tensors_in(inputs, self.answers.is_tensor)), None)
-        if first is None or not kept:
-            return entry.calls
-        place, tensor = first
-        marks = row_marks(to_array(tensor).astype(np.float64))
-        calls = sorted({int(key.partition("[")[0].partition(".")[0]) for key in kept})
-        for call in sorted(calls, key=lambda one: one != entry.calls):
-            array = kept.get("%d%s" % (call, place))
-            if array is not None and list(array.shape) == list(tensor.shape):
-                wanted = row_marks(array.astype(np.float64))
-                if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(initial=1e-12):
-                    return call
-        return entry.calls
-
-    def feed_inputs(self, entry, inputs, k, label):
-        """Give it the reference's inputs, where they were kept."""
-        stem = "input.%s.%d.%d" % (entry.name, k, label)
-
-        def give(place, tensor):
-            key = stem + place
-            if self.golden is None:
-                kept = self.store.keep_input(key, to_array(tensor))
-                return tensor if kept is None else self.given(kept, tensor)
-            kept = self.golden.arrays.get(key)
-            if kept is None or list(kept.shape) != list(tensor.shape):
-                self.store.say("forward_train", "input%s of step %d is the program's own" % (place, k + 1))
-                return tensor
-            fed = self.given(kept, tensor)
-            if self.spec["disturb"] and self.is_wide:
-                return self.rounded(key, fed)
-            return self.disturbed(key, fed) if self.spec["disturb"] else fed
-
-        return with_tensors(inputs, self.answers.is_tensor, give)
-
-    def given(self, kept, like):
-        """Return a kept input as a tensor like the program's own; its gradient goes where that one's would."""
-        fed = self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
-        if like.requires_grad and self.torch.is_grad_enabled():
-            return self.answers.bridge(like, fed)
-        return fed
-
-    def disturbed(self, key, tensor):
-        """Return a tensor in another memory format, each number off by one last digit: what rounding makes of it."""
-        if tensor.is_floating_point():
-            signs = generator("rounding of " + key).choice([-1.0, 1.0], tensor.numel()).reshape(tuple(tensor.shape))
-            tensor = tensor * (1 + _rounding(dtype_of(tensor)) * to_tensor(self.torch, signs, tensor))
-        return tensor.contiguous(memory_format=self.torch.channels_last) if tensor.dim() == 4 else tensor
-
     def finish(self):
         """Note what is left when the program has ended. Returns whether a network was called at all."""
         self.is_busy = True
@@ -531,12 +381,6 @@ class Tracer(Steps, Evaluations, Late):
             self.record_updates(self.step)
         self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)
         return bool(self.networks)
-
-    def follow_weights_at_end(self):
-        """Follow what the last step made of all weights."""
-        if self.arrived < self.step:
-            for network in list(self.networks.values()):
-                self.store.follow("weights." + network.name, [self.step, *network.moments()])
 
     def notice_update_at_end(self):
         """End the last step of a program whose optimizer is its own."""
@@ -561,7 +405,3 @@ def _call_site(name):
 
 def _wide(tensor):
     return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _rounding(dtype):
-    return {"float64": 2.0**-52, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(dtype, 2.0**-23)

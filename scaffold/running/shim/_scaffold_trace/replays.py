@@ -1,0 +1,38 @@
+"""What a tracer does where a program runs by itself, nothing given but its first weights. Mixed into `Tracer`."""
+
+import time
+
+from _scaffold_trace.steps import FED
+from _scaffold_trace.trees import with_tensors
+
+
+class Replays:
+    """A run that is followed from update to update."""
+
+    def replay(self, original, entry, args, kwargs):
+        """Feed nothing but the first weights; what happens is only followed."""
+        if entry.network.placed is None:
+            entry.network.place("replay")
+        if self.arrived < self.step:
+            self.follow_weights()
+            self.arrived = self.step
+            self.masks.begin(self.step)
+        if self.spec["disturb"]:
+            args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, self.rounded)
+        return original(entry.module, *args, **kwargs)
+
+    def follow_weights(self):
+        """Follow what the step before made of all weights; end where as many steps were replayed as are to be."""
+        for network in list(self.networks.values()) if self.step else ():
+            self.store.follow("weights." + network.name, [self.step, *network.moments()])
+        if self.golden is not None:
+            if self.golden.index.get("ended") == "done" and self.step >= self.golden.index["steps"]:
+                self.end("done")
+        elif self.spec["seconds"] and time.process_time() - self.began > self.spec["seconds"] and self.step >= FED:
+            self.end("done")
+
+    def follow_weights_at_end(self):
+        """Follow what the last step made of all weights."""
+        if self.arrived < self.step:
+            for network in list(self.networks.values()):
+                self.store.follow("weights." + network.name, [self.step, *network.moments()])
