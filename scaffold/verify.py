@@ -186,6 +186,8 @@ def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence
             f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}: that moves the last "
             "digits, and the time"
         )
+    if program.seeds.draws_data and len({record.seed for record in records}) > 1:
+        found.append("a seed draws the data too: each of these runs is measured on another test set")
     missed = list(dict.fromkeys(text for record in records for text in record.seeding.get("not reached", ())))
     if missed:
         found.append(f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")

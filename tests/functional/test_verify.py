@@ -222,3 +222,26 @@ def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
         recipe = toy_recipe(tmp_path / name / "recipe", print_result, **common, claims=[{**claim, "value": value}])
         verdict = cli("verify", "--json", cwd=cli.new(recipe, name + "p"), code=code).json
         assert verdict["word"] == word
+
+
+def test_what_seeds_do_besides_and_more_threads_are_said_with_the_verdict(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    recipe = toy_recipe(tmp_path / "recipe", seeds={"how": "argument", "draws_data": True})
+    told = " ".join(cli("verify", cwd=cli.new(recipe), code=3).out.split())
+    assert "a seed draws the data too" in told
+    assert "run with 2 threads, the recipe's runs have 1" in told
+
+
+def test_a_run_has_the_recipes_cores_however_few_run_at_once(cli, project, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    record = cli("run", "--jobs", 1, "--json", cwd=project).json["runs"][0]
+    assert record["threads"] == 1
+
+
+def test_where_no_seed_can_change_the_word_the_next_step_is_another_one(cli, tmp_path, calibrated_recipe):
+    uncalibrated = cli.new(toy_recipe(tmp_path / "recipe"))
+    cli("verify", "--json", cwd=uncalibrated, code=3)
+    assert cli("next", "--json", cwd=uncalibrated).json["command"] == "scaffold recipes calibrate . --runs 20"
+    refuted = cli.new(copy_recipe(calibrated_recipe, tmp_path / "bad", {"train.py": ("0.9 +", "0.7 +")}), "refuted")
+    cli("verify", "--json", cwd=refuted, code=1)
+    assert cli("next", "--json", cwd=refuted).json["command"].startswith("scaffold tweak start NAME --because")
