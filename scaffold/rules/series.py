@@ -159,8 +159,11 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
             continue
         shared = min(map(len, moved))
         change = [np.diff(values[:shared, 1:], axis=0) for values in moved]
-        allowed = _MOVED * np.abs(change[0]) + 1e-4 * np.abs(change[0]).max(initial=0.0)
-        apart = (np.abs(change[0] - change[1]) > allowed).any(axis=1)
+        # Between two rows that are further apart a step was fed: weights were given there, if the network was called.
+        is_next = (np.diff(moved[0][:shared, 0]) == 1) & (np.diff(moved[1][:shared, 0]) == 1)
+        largest = np.abs(change[0][is_next]).max(initial=0.0)
+        allowed = _MOVED * np.abs(change[0]) + 1e-4 * largest
+        apart = is_next & (np.abs(change[0] - change[1]) > allowed).any(axis=1)
         steps += [int(moved[0][int(np.argmax(apart)) + 1][0]) - 1] if apart.any() else []
     return min(steps, default=None)
 
