@@ -442,10 +442,19 @@ def test_what_was_rewritten_and_not_compared_is_no_proof(part, words, told):
     assert told in refusal_of(rungs, part)
     assert judge_rewrite(part, rungs, None).word is Word.INCONCLUSIVE
     replayed = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9)]
-    expected = "evaluation was" if part == "evaluation" else None
-    assert (refusal_of(replayed, part) or "").startswith(expected or "") and bool(refusal_of(replayed, part)) == bool(
-        expected
-    )
+    is_refused = refusal_of(replayed, part) is not None
+    assert is_refused == (part == "evaluation"), "a whole run speaks for what is trained, not for what is reported"
+    reported = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9, has_metrics=True)]
+    assert refusal_of(reported, part) is None, "unless it ended by itself, and reported the same"
+
+
+def test_what_a_fed_step_moves_is_no_movement(recorded, found):
+    rows = found["own"].arrays["series.moved.model"]
+    after = int(np.flatnonzero(np.diff(rows[:, 0]) > 1)[0]) + 1
+    rows[after:, 1] += 0.5
+    assert answer(recorded, found, "optimiser").word is Word.EQUAL, "weights were given in between"
+    rows[after + 1 :, 1] += 0.5
+    assert answer(recorded, found, "optimiser").word is Word.DIFFERS
 
 
 def test_laws_of_a_few_elements_say_nothing_unless_they_are_constant(recorded, found):
