@@ -6,7 +6,7 @@ from dataclasses import replace
 from scaffold.records.judgement import Word
 from scaffold.rules.batches import first_shared
 from scaffold.rules.entries import Entry, Found, key_of, told
-from scaffold.rules.rung import Address, Rung, Trace, differs, equal
+from scaffold.rules.rung import CALLS, Address, Rung, Trace, differs, equal
 from scaffold.rules.tensors import Gap, compare
 
 _LATER = 1e-5
@@ -34,7 +34,10 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
     if answer.first is None and uncovered["fewer"]:
         name, counts = next(iter(uncovered["fewer"].items()))
         text = f"{name} is called {counts[1]} times instead of {counts[0]}"
-        return replace(rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=counts[1]))
+        return replace(
+            rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=counts[1]), structural=CALLS,
+            uncompared=_uncompared(golden, found, part, uncovered),
+        )  # fmt: skip
     answer.first = answer.first or next(iter(other_inputs.values()), None)
     late = _late(golden, found) if answer.first is None else None
     if late is not None:

@@ -100,14 +100,15 @@ class Network:
                 one["name"] for one in self.shared["parameters"] if one["name"].startswith(entry["path"] + ".")
             )
             if below:
-                theirs[below] = entry["path"]
+                theirs[below] = entry["path"], entry["parameters"]
         known = {entry["path"] for entry in self.shared["modules"]}
         for path, inner in self.module.named_modules():
             mine = joined(self.name, plain(path))
             names = [joined(mine, plain(key)) for key, _ in inner.named_parameters()]
             sources = {source for name in names if name in self.layout.places for source in self.layout.sources(name)}
-            if mine not in known and frozenset(sources) in theirs:
-                self.paths[id(inner)] = theirs[frozenset(sources)]
+            reference, size = theirs.get(frozenset(sources), ("", -1))
+            if mine not in known and size == sum(parameter.numel() for parameter in inner.parameters()):
+                self.paths[id(inner)] = reference  # all of that module, not one of several parts of it
 
     def describe(self):
         """Its modules and tensors, and how they begin."""
