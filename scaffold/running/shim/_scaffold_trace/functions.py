@@ -15,7 +15,7 @@ from _scaffold_trace.store import Store, generator, row_marks
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
-MOST_FOLLOWED = 20000
+MOST_FOLLOWED = 2000
 """Of one function of whose outputs one number is kept."""
 
 MOST_DEPTH = 4
@@ -93,7 +93,8 @@ class Functions:
     def called(self, frame, name):
         """Note a call, and by whom."""
         number = self.counts[name] = self.counts.get(name, -1) + 1
-        self.callers.setdefault(name, set()).add(self.caller(frame))
+        if number < MOST_FOLLOWED:
+            self.callers.setdefault(name, set()).add(self.caller(frame))
         if number == MOST_CALLS:
             self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
         if number < MOST_FOLLOWED:
