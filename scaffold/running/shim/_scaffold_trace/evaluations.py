@@ -54,7 +54,7 @@ class Evaluations:
         if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
             return original(entry.module, *args, **kwargs)
         if not self.in_burst:
-            self.in_burst, self.burst_calls, self.burst_rows = True, 0, 0
+            self.in_burst, self.burst_calls = True, 0
             self.bursts += 1
             self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimizer did
             self.placed = set()
@@ -66,7 +66,6 @@ class Evaluations:
         self.follow_modes("evaluation.calls", entry)
         rows = self.follow_batch("evaluation", entry, (args, kwargs))
         marks = self.answers.marks(entry.name, rows)
-        self.burst_rows += len(next(iter(rows.values()), ()))
         key = (entry.name, "evaluation", self.answers.shapes((args, kwargs)))
         if self.is_real:
             output = original(entry.module, *args, **kwargs)

@@ -23,8 +23,8 @@ class Replays:
 
     def follow_weights(self):
         """Follow what the step before made of all weights; end where as many steps were replayed as are to be."""
-        for network in list(self.networks.values()) if self.step else ():
-            self.store.follow("weights." + network.name, [self.step, *network.moments()])
+        if self.step:
+            self._follow_weights_of_all()
         if self.golden is not None:
             if self.golden.index.get("ended") == "done" and self.step >= self.golden.index["steps"]:
                 self.end("done")
@@ -34,5 +34,9 @@ class Replays:
     def follow_weights_at_end(self):
         """Follow what the last step made of all weights."""
         if self.arrived < self.step:
-            for network in list(self.networks.values()):
-                self.store.follow("weights." + network.name, [self.step, *network.moments()])
+            self._follow_weights_of_all()
+
+    def _follow_weights_of_all(self):
+        """Follow the moments of every network's weights at this step."""
+        for network in list(self.networks.values()):
+            self.store.follow("weights." + network.name, [self.step, *network.moments()])

@@ -68,7 +68,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.bursts = self.bursts_before = 0
         self.fed_now = False
         self.in_burst = False
-        self.burst_calls = self.burst_rows = 0
+        self.burst_calls = 0
         self.calls_of_step = 0
         self.counts, self.begins_at = {}, 0
         self.path = []
@@ -164,8 +164,6 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                     return None
                 self.began = time.process_time()
             network = self.network_of(outermost(self.torch, self.modules, module))
-            if network is None:
-                return None
             name = network.paths.get(id(module), network.name)
             numbers = self.store.index["numbers"]
             found = Entry(network, name, module, numbers.setdefault(name, len(numbers) + 1))
