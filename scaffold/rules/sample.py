@@ -19,7 +19,13 @@ class Law:
 
     @classmethod
     def of(cls, values: Sequence[float], *, half_digit: float = 0.0) -> "Law":
-        """The law of at least one value; the sd of one value is 0."""
+        """The law of at least one value; the sd of one value is 0.
+
+        Raises:
+            ValueError: a value is not a finite number: tests answer NaN as if nothing differed.
+        """
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"not all of {list(values)} are finite numbers")
         mean = math.fsum(values) / len(values)
         squares = math.fsum((value - mean) ** 2 for value in values)
         sd = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0
