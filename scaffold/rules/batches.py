@@ -16,6 +16,9 @@ half where every example is there once with noise of its own and once without.""
 _OTHER = 0.9
 """Share of examples that are new, above which it is their values that differ, not which ones are taken."""
 
+_BEFORE = 2
+"""Steps before, from which an example may come that is given again: networks that are updated in turn share one."""
+
 COUNT = "series.train.count"
 """Step, number of examples and number of the network of every training call."""
 
@@ -82,10 +85,14 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None
         text = "what was trained in evaluation mode"
         return equal("data", 0, [text]), equal("batches", 0, [text]), None
     apart = _apart(golden, found, names)
+    lost = _lost(golden, found) if apart is None or apart.rung != "data" else None
+    if lost is not None:
+        return differs("data", lost.text, lost.step, compared=values), equal("batches", values), None
     if apart is None:
         return equal("data", values, left_out), equal("batches", values), None
-    if _evaluation_came_first(golden, found, apart.step):
-        left_out.append(f"batches from step {apart.step + 1} on: the evaluation before drew otherwise, and so do they")
+    before = _drawn_before(golden, found, apart.step)
+    if before:
+        left_out.append(f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they")
         return equal("data", values, left_out), equal("batches", values, left_out), apart.step
     rung = differs(apart.rung, apart.text, apart.step, compared=values, structural=apart.structural)
     if apart.rung == "data":
@@ -124,7 +131,14 @@ def _number_of(trace: Trace, name: str) -> int:
 
 
 def _steps(trace: Trace, name: str) -> dict[int, Any]:
-    """Return the marks of all examples of a network's input in each step; of a series that was cut, of whole ones."""
+    """Return the marks of all examples of a network's input in each step."""
+    import numpy as np
+
+    return {step: np.concatenate(calls) for step, calls in _calls(trace, name).items()}
+
+
+def _calls(trace: Trace, name: str) -> dict[int, list[Any]]:
+    """Return the marks of a network's input in each step, call by call; of a series that was cut, in whole steps."""
     import numpy as np
 
     if COUNT not in trace.arrays:
@@ -142,7 +156,7 @@ def _steps(trace: Trace, name: str) -> dict[int, Any]:
     for step, count in zip(mine[:, 0].astype(int), rows, strict=False):
         found.setdefault(int(step), []).append(marks[begin : begin + count])
         begin += count
-    return {step: np.concatenate(parts) for step, parts in found.items()}
+    return found
 
 
 def _is_cut(trace: Trace, name: str) -> bool:
@@ -152,22 +166,62 @@ def _is_cut(trace: Trace, name: str) -> bool:
 
 def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
     """Return the first step whose examples are not the same set."""
+    return next((step for step, is_again in _steps_apart(golden, found, name) if not is_again), None)
+
+
+def calls_apart(golden: Trace, found: Trace) -> Apart | None:
+    """Find the first step in which a network is called more often, or less, and the other calls are the same."""
     import numpy as np
 
-    expected, actual = _steps(golden, name), _steps(found, name)
+    apart = [
+        (step, name) for name in _inputs(golden) if name in found.arrays
+        for step, is_calls in _steps_apart(golden, found, name) if is_calls
+    ]  # fmt: skip
+    if not apart:
+        return None
+    step, name = min(apart)
+    calls = [_calls(trace, name)[step] for trace in (golden, found)]
+    examples = [np.concatenate(one) for one in calls]
+    is_again = not len(_without(examples[0], examples[1])) and not len(_without(examples[1], examples[0]))
+    called = name.removeprefix("series.train.").partition("[")[0]
+    text = f"step {step + 1} calls {called} {len(calls[1])} times instead of {len(calls[0])}"
+    return Apart(rung="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
+
+
+def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, bool]]:
+    """Yield steps whose examples are not the same set; whether it is only that calls are missing, or too many."""
+    import numpy as np
+
+    expected, actual = _calls(golden, name), _calls(found, name)
     limit = max(expected, default=-1)
     if _is_cut(golden, name) or _is_cut(found, name):
         limit = min(limit, max(actual, default=-1))
     scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
     for step in sorted(step for step in set(expected) | set(actual) if step <= limit):
-        a, b = expected.get(step), actual.get(step)
-        if (a is None or b is None) and golden.index["steps"] != found.index["steps"]:
-            return None  # it is called in other steps, since there are others: the budget's question
-        if a is None or b is None or len(a) != len(b):
-            return step
-        if not _close(a, b, scale) and not _close(np.sort(a), np.sort(b), scale):
-            return step
-    return None
+        calls = expected.get(step, []), actual.get(step, [])
+        if not all(calls):
+            if golden.index["steps"] != found.index["steps"]:
+                return  # it is called in other steps, since there are others: the budget's question
+            yield step, False
+            continue
+        a, b = map(np.concatenate, calls)
+        if len(a) != len(b):
+            yield step, _contains(*calls, scale)
+        elif not _close(a, b, scale) and not _close(np.sort(a), np.sort(b), scale):
+            yield step, False
+
+
+def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
+    """Return whether one of two steps has all calls of the other, and more."""
+    import numpy as np
+
+    fewer, more = sorted(([np.sort(call) for call in calls] for calls in (first, second)), key=len)
+    for call in fewer:
+        same = next((at for at, own in enumerate(more) if len(own) == len(call) and _close(own, call, scale)), None)
+        if same is None:
+            return False
+        del more[same]
+    return bool(more)
 
 
 def _close(a: Any, b: Any, scale: float) -> bool:
@@ -208,12 +262,20 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     if is_count:
         numbers = [0 if rows is None else len(rows) for rows in (b, a)]
         text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
-        return Apart(rung="batches", text=text, step=step, structural=_kind_of_count(golden, found, name))
+        return Apart(rung="batches", text=text, step=step, structural=_kind_of_count(golden, found, name, step, b))
     return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
 
 
-def _kind_of_count(golden: Trace, found: Trace, name: str) -> str:
-    """Return whether two programs differ in how often they call a network, or in how many examples a call has."""
+def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: Any) -> str:
+    """Return whether two programs differ in how often they call a network, or in how many examples a call has.
+
+    Examples that the reference has not given before are no other calls of the same ones.
+    """
+    import numpy as np
+
+    near = [rows for at, rows in _steps(golden, name).items() if 0 <= step - at <= _BEFORE]
+    if examples is not None and (not near or len(_without(examples, np.concatenate(near)))):
+        return PORTIONS
     sizes = [
         {int(row[1]) for row in trace.arrays[COUNT] if len(row) < 3 or row[2] == _number_of(trace, name)}
         for trace in (golden, found)
@@ -223,6 +285,11 @@ def _kind_of_count(golden: Trace, found: Trace, name: str) -> str:
 
 def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     """Say that an example has other values: of the data if the evaluated ones differ as well, else of a batch."""
+    numbers = [len(trace.arrays[name]) for trace in (found, golden)]
+    is_whole = not (_is_cut(golden, name) or _is_cut(found, name))
+    if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
+        text = f"{numbers[0]} examples are trained on in all epochs instead of {numbers[1]}"
+        return Apart(rung="data", text=text, step=step)
     at = first_shared(golden, found, name) or 0
     is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
     is_batch = is_evaluated and evaluated_apart(golden, found) is None
@@ -308,7 +375,36 @@ def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
     return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
 
 
+def _lost(golden: Trace, found: Trace) -> Apart | None:
+    """Find examples that are not evaluated any more, while others of their call are: those got lost before."""
+    import numpy as np
+
+    for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
+        if name not in found.arrays or _is_cut(golden, name) or _is_cut(found, name):
+            continue
+        actual = found.arrays[name]
+        trained = golden.arrays.get(name.replace("evaluation", "train", 1))
+        new = _without(np.unique(actual), golden.arrays[name])
+        if len(new) and (trained is None or len(_without(new, trained))):
+            continue  # its values are others, which is another question
+        for step, calls in evaluated_steps(golden, name).items():
+            for call in calls:
+                missing = _without(call, actual)
+                if 0 < len(missing) < len(call):
+                    text = f"{len(missing)} examples that the reference evaluates are not there"
+                    return Apart(rung="data", text=text, step=step)
+    return None
+
+
 # --- evaluation ------------------------------------------------------------------------------------------------------
+
+
+def _drawn_before(golden: Trace, found: Trace, step: int) -> str:
+    """Say what may have drawn other random numbers before a step: calls that only one program makes, evaluations."""
+    calls = calls_apart(golden, found)
+    if calls is not None and calls.structural == PORTIONS and calls.step <= step:
+        return "the network's calls before"
+    return "the evaluation before" if _evaluation_came_first(golden, found, step) else ""
 
 
 def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
@@ -318,7 +414,7 @@ def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
         return moved <= step
     apart = evaluated_apart(golden, found)
     counts = golden.arrays.get(EVALUATED)
-    return counts is not None and apart is not None and apart <= step and step > 0
+    return counts is not None and apart is not None and apart[1] <= step and step > 0
 
 
 def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
@@ -336,8 +432,8 @@ def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
     return found
 
 
-def evaluated_apart(golden: Trace, found: Trace) -> int | None:
-    """Return the step after which an evaluation has other examples, in whatever order and portions."""
+def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+    """Say which evaluation has other examples, in whatever order and portions, and after which step."""
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
@@ -349,26 +445,18 @@ def evaluated_apart(golden: Trace, found: Trace) -> int | None:
             a, b = np.sort(np.concatenate(expected[step])), np.sort(np.concatenate(actual[step]))
             shared = min(len(a), len(b))
             if len(a) == len(b) and not _close(a, b, scale):
-                return step
+                return f"evaluated examples have other values after step {step}", step
             if len(a) != len(b) and (len(_without(a, b)) or len(_without(b, a)) or not shared):
-                return step
+                return f"{len(b)} examples are evaluated instead of {len(a)} after step {step}", step
     return None
 
 
-def evaluates_others(golden: Trace, found: Trace) -> str | None:
-    """Say whether other examples are evaluated, by their labels; None if not."""
-    name = "series.evaluation.targets"
-    if name not in golden.arrays or name not in found.arrays:
-        return None
-    lengths = [len(trace.arrays[name]) // max(int(trace.index["bursts"]), 1) for trace in (golden, found)]
-    is_cut = any(
-        "is followed over its first" in note["text"] for trace in (golden, found) for note in trace.index["said"]
-    )
-    if golden.index["bursts"] == found.index["bursts"] and lengths[0] != lengths[1] and not is_cut:
-        return f"{lengths[1]} examples are evaluated instead of {lengths[0]}"
-    if lengths[0] == lengths[1] and not _same_set(golden, found, name):
-        return "the evaluated examples have other labels"
-    return None
+def evaluates_others(golden: Trace, found: Trace) -> bool:
+    """Return whether as many labels are evaluated, but others."""
+    labels = [trace.arrays.get("series.evaluation.targets") for trace in (golden, found)]
+    if labels[0] is None or labels[1] is None or len(labels[0]) != len(labels[1]):
+        return False
+    return not _same_set(golden, found, "series.evaluation.targets")
 
 
 def evaluation_moved(golden: Trace, found: Trace) -> int | None:

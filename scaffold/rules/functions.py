@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scaffold.records.judgement import Word
-from scaffold.rules.batches import first_shared
+from scaffold.rules.batches import first_apart
 from scaffold.rules.entries import Entry, Found, key_of, told
 from scaffold.rules.rung import CALLS, Address, Rung, Trace, differs, equal
 from scaffold.rules.tensors import Gap, compare
@@ -16,9 +16,9 @@ _LATER = 1e-5
 def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Rung:
     """Compare the outputs of every function of the reference.
 
-    The address is the first function whose inputs are equal and whose outputs are not; else one that gets other
-    inputs; else one that is called less often. A function that is gone is compared by the outputs of those that called
-    it; so is one that is called less often.
+    The address is the first function whose inputs are equal and whose outputs are not, or one that it calls and that
+    gives other outputs of equal inputs later on; else one that gets other inputs; else one that is called less often. A
+    function that is gone is compared by the outputs of those that called it; so is one that is called less often.
 
     Args:
         golden: the reference's trace.
@@ -39,7 +39,7 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
             uncompared=_uncompared(golden, found, part, uncovered),
         )  # fmt: skip
     answer.first = answer.first or next(iter(other_inputs.values()), None)
-    late = _late(golden, found) if answer.first is None else None
+    late = _late(golden, found, answer.first[0]["module"] if answer.first else "")
     if late is not None:
         name, call = late
         text = f"{name} gives other numbers from call {call + 1} on"
@@ -80,14 +80,45 @@ def _compared(golden: Trace, found: Trace) -> tuple[Found, dict[tuple[str, int],
     return answer, other_inputs
 
 
-def _late(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Return the function, and its call, whose later outputs differ first; tensors are kept of the first calls only."""
-    for name, values in golden.arrays.items():
-        if name.startswith("series.later.") and name in found.arrays:
-            at = first_shared(golden, found, name, _LATER)
-            if at is not None:
-                return name.removeprefix("series.later."), int(values[at][0])
-    return None
+def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
+    """Return the function, and its call, whose later outputs differ; tensors are kept of the first calls only.
+
+    One whose later inputs are equal comes first, and of two of those the inner one. Where a function differs already
+    (`caller`), only what it calls and what has equal inputs says more.
+    """
+    own: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for key, values in golden.arrays.items():
+        if not key.startswith("series.later.") or key not in found.arrays:
+            continue
+        shared = min(len(values), len(found.arrays[key]))
+        mine, theirs = values[:shared], found.arrays[key][:shared]
+        at = first_apart(mine[:, -1], theirs[:, -1], _LATER)
+        if at is None:
+            continue
+        name, call = key.removeprefix("series.later."), int(values[at][0])
+        inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _LATER)
+        (others if inputs is not None else own)[name] = call
+    below = [name for name in own if not caller or _calls_below(golden, caller, name)]
+    inner = [name for name in below if not any(_calls_below(golden, name, other) for other in below if other != name)]
+    chosen = next(iter(inner or below), None)
+    if chosen is not None:
+        return chosen, own[chosen]
+    return None if caller else next(iter(others.items()), None)
+
+
+def _calls_below(trace: Trace, caller: str, name: str) -> bool:
+    """Return whether one function calls another, itself or by others."""
+    callers: Mapping[str, list[str]] = trace.index.get("callers", {})
+    waiting, seen = [name], {name}
+    while waiting:
+        for above in callers.get(waiting.pop(), []):
+            if above == caller:
+                return True
+            if above not in seen:
+                seen.add(above)
+                waiting.append(above)
+    return False
 
 
 def _calls(trace: Trace) -> list[tuple[str, int]]:

@@ -24,6 +24,9 @@ def compare_initial(golden: Trace, found: Trace) -> Rung:
     """
     compared = 0
     statistical = []
+    copied = _copied(golden, found)
+    if copied is not None:
+        return differs("initialisation", copied[1], module=copied[0])
     for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
         if mine.get("begun_at") or own.get("begun_at"):
             continue  # it is called for the first time after an update: an average, or a copy
@@ -40,6 +43,31 @@ def compare_initial(golden: Trace, found: Trace) -> Rung:
             statistical.append(name)
     told = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
     return equal("initialisation", compared, [told] if statistical else [])
+
+
+def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
+    """Find a drawn tensor that begins as a copy of an earlier one in one program only: each has the right law."""
+    copies = [_copies(trace) for trace in (golden, found)]
+    for name in copies[0]:
+        first, own = copies[0][name], copies[1].get(name)
+        if own is None or first == own:
+            continue
+        if own != name:
+            return name, f"{name} begins with the values of {own}, which the reference's does not"
+        return name, f"{name} begins with values of its own, the reference's with those of {first}"
+    return None
+
+
+def _copies(trace: Trace) -> dict[str, str]:
+    """Return for each drawn tensor the first one that has the same values."""
+    firsts: dict[tuple[Any, ...], str] = {}
+    found: dict[str, str] = {}
+    for network in trace.index["networks"]:
+        for name, law in () if network.get("begun_at") else network["begun"].items():
+            if law["sd"] and law["size"] >= _LEAST:
+                key = law["size"], law["mean"], law["sd"], *law["tenths"]
+                found[name] = firsts.setdefault(key, name)
+    return found
 
 
 def _is_constant(law: Mapping[str, Any]) -> bool:

@@ -27,6 +27,9 @@ _MODES_FIRST = ("evaluation", "forward_train", "gradients")
 _MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "reporting")
 """Rungs that other batches show on as well."""
 
+_AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradients", "optimiser")
+"""Rungs that differ as well where a program does something else between two updates."""
+
 _REPLAY = 1e-9
 """Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13 (docs/verdicts.md). Where the
 reference differs from itself by more, once its first weights are off by one last digit, ten times that."""
@@ -119,6 +122,7 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "
                 rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"), structural=""
             )  # fmt: skip
     rungs["reporting"] = _reporting(reference, own)
+    _blame_loop(rungs, reference, own)
     if others_from is not None:
         rungs |= {name: _without(rungs[name], others_from) for name in _MADE_OF_BATCHES}
     rungs["replay"] = _replay(golden.get("replay"), found.get("replay"))
@@ -132,6 +136,19 @@ def _without(rung: Rung, step: int) -> Rung:
         return rung
     reason = f"it follows the batches, which are others from step {step + 1} on"
     return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None)
+
+
+def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
+    """Move differences to the loop that come from what the program does between two updates."""
+    between = series.between_updates(reference, own)
+    if between is None:
+        return
+    reason, step = between
+    for name in _AFTER_LOOP:
+        rung = rungs[name]
+        if rung.word is Word.DIFFERS and rung.address is not None and rung.address.step >= step - 1:
+            rungs[name] = left_out(name, f"it follows from the loop: {rung.reason}")
+            rungs["loop"] = differs("loop", reason, step)
 
 
 def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung, Rung]:
@@ -152,9 +169,10 @@ def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung,
 
 def _relax(rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace) -> None:
     """Let no difference stand that is only in how networks are called, where a whole run says it is none."""
-    if rungs["batches"].structural == CALLS and any(_speaks(rung) for rung in rungs.values()):
-        reason = f"{rungs['batches'].reason}: follows from how the network is called"
-        rungs["batches"] = left_out("batches", reason)
+    if any(_speaks(rung) for rung in rungs.values()):
+        for name in ("batches", "budget"):
+            if rungs[name].structural == CALLS:
+                rungs[name] = left_out(name, f"{rungs[name].reason}: follows from how the network is called")
     if _enters_otherwise(reference, own):
         rungs |= {name: _as_calls(rungs[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in rungs}
     if rungs["replay"].word is not Word.EQUAL:
@@ -175,8 +193,13 @@ def _unlike(rung: Rung) -> Rung:
 
 
 def _enters_otherwise(golden: Trace, found: Trace) -> bool:
-    """Whether the programs call other modules: `net(x)`, and parts of it one after the other."""
-    return set(golden.index.get("numbers", ())) != set(found.index.get("numbers", ()))
+    """Whether the programs call other modules of one network: `net(x)`, and parts of it one after the other."""
+    networks = [{network["name"] for network in trace.index["networks"]} for trace in (golden, found)]
+    called = [
+        {name for name in trace.index.get("numbers", ()) if name.partition(".")[0] in networks[0] & networks[1]}
+        for trace in (golden, found)
+    ]
+    return called[0] != called[1]
 
 
 def _as_calls(rung: Rung) -> Rung:
@@ -227,10 +250,10 @@ def _unmatched(found: Trace) -> Rung:
 def _parameters(golden: Trace, found: Trace) -> Rung:
     """Which are trained, and how the optimiser treats each."""
     compared, missing = 0, []
-    counts = [len(trace.index["networks"]) for trace in (golden, found)]
+    counts = [series.networks_trained(trace) for trace in (golden, found)]
     if counts[0] != counts[1]:
-        return differs("parameters", f"{counts[1]} networks are called instead of {counts[0]}", structural=PORTIONS)
-    for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=True):
+        return differs("parameters", f"{counts[1]} networks are trained instead of {counts[0]}", structural=PORTIONS)
+    for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
         reference = {entry["name"]: entry for entry in mine["parameters"]}
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):

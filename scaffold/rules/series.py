@@ -1,10 +1,13 @@
 """Compares what two traces followed over all steps: budget, schedule, masks, modes, losses. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from scaffold.records.judgement import Word
 from scaffold.rules.batches import (
+    EVALUATED,
+    calls_apart,
     evaluated_apart,
     evaluated_outputs,
     evaluates_others,
@@ -36,6 +39,9 @@ OF_DROPOUT = ".p"
 _WEIGHTS = 2
 """Columns of what is evaluated that are weights; those after them are statistics of batches."""
 
+_NOISE = ("randn", "randn_like", "normal", "normal_", "exponential_")
+"""Draws of torch that no mask is made of."""
+
 _OPTIONS = (
     "learning rate", "weight_decay", "momentum", "dampening", "beta1", "beta2", "eps", "alpha", "rho", "lambd",
     "nesterov", "amsgrad", "maximize", "centered",
@@ -44,19 +50,25 @@ _OPTIONS = (
 
 
 def compare_budget(golden: Trace, found: Trace) -> Rung:
-    """Rung budget: updates of the weights, evaluations and when they come."""
+    """Rung budget: updates of the weights, calls of a network in a step, evaluations and their sizes."""
     if trains_in_evaluation(golden, found):
         return equal("budget", 0, ["what was trained in evaluation mode"])
-    for key, what in (("steps", "steps"), ("bursts", "evaluations")):
-        wanted, got = golden.index[key], found.index[key]
-        if wanted != got:
-            return differs("budget", f"{got} {what} instead of {wanted}", min(wanted, got))
-    step = evaluation_moved(golden, found)
-    if step is not None:
-        is_new = step in evaluated_at(found)
-        text = f"an evaluation comes after step {step}, where the reference has none"
-        return differs("budget", text if is_new else f"no evaluation comes after step {step}", step)
+    wanted, got = golden.index["steps"], found.index["steps"]
+    if wanted != got:
+        return differs("budget", f"{got} steps instead of {wanted}", min(wanted, got))
+    calls = calls_apart(golden, found)
+    if calls is not None:
+        return differs("budget", calls.text, calls.step, structural=calls.structural)
+    wanted, got = golden.index["bursts"], found.index["bursts"]
+    if wanted != got and _examples_evaluated(golden) != _examples_evaluated(found):
+        return differs("budget", f"{got} evaluations instead of {wanted}", min(wanted, got))
     return equal("budget", 3)
+
+
+def _examples_evaluated(trace: Trace) -> int:
+    """Return how many examples all evaluations had together."""
+    counts = trace.arrays.get(EVALUATED)
+    return 0 if counts is None else int(counts[:, 1].sum())
 
 
 def evaluated_at(trace: Trace) -> set[int]:
@@ -169,36 +181,73 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
 
 
 def compare_masks(golden: Trace, found: Trace) -> Rung:
-    """Rung dropout: how many masks a step draws, of how many elements, and with which probability.
+    """Rung dropout: how many masks a call draws, of how many elements, and with which probability.
 
-    What keeps or drops by a mask that is no dropout of torch's own, only the outputs show.
+    What keeps or drops by a mask that is no dropout of torch's own, only the outputs show. Noise that is no mask is a
+    question of the rung forward_train.
     """
-    counts = [_masks_a_step(trace) for trace in (golden, found)]
-    if not any(counts):
+    masks = [_masks_by_call(trace) for trace in (golden, found)]
+    if not any(masks):
         return equal("dropout", 0)
     again = _seeded_again(golden, found)
     if again is not None:
         return again
-    if not all(counts):
-        seen = "no mask is drawn in training" if counts[0] else "masks are drawn in training, and none in the reference"
+    if not all(masks):
+        seen = "no mask is drawn in training" if masks[0] else "masks are drawn in training, and none in the reference"
         return differs("dropout", seen)
+    counts = [len(calls[0]) for calls in masks]
     if counts[0] != counts[1]:
-        return differs("dropout", f"{counts[1]} masks a step instead of {counts[0]}")
+        return differs("dropout", f"{counts[1]} masks a call instead of {counts[0]}")
     late = settings_apart(golden, found)
     if late is not None and late[2].endswith(OF_DROPOUT):
         return differs("dropout", late[0], late[1], late[2])
-    masks = [trace.arrays["series.masks"] for trace in (golden, found)]
-    for mine, own in zip(*masks, strict=False):
+    apart = _mask_apart(golden, found, is_noise=False)
+    if apart is not None:
+        return differs("dropout", *apart)
+    return equal("dropout", sum(len(call) for call in masks[0]))
+
+
+def _masks_by_call(trace: Trace) -> list[Any]:
+    """Return the masks of each call of a network, in the order in which it is called."""
+    import numpy as np
+
+    masks = trace.arrays.get("series.masks")
+    return [] if masks is None else np.split(masks, np.flatnonzero(masks[:, 1] == 0)[1:])
+
+
+def _mask_apart(golden: Trace, found: Trace, *, is_noise: bool) -> tuple[str, int, str] | None:
+    """Return how a mask, or else noise, differs, from which step on, and in which module.
+
+    Of a step in which networks are called more often, or less, the calls of both are compared.
+    """
+    steps = [_by_step(_masks_by_call(trace)) for trace in (golden, found)]
+    pairs = [
+        (mine, own)
+        for step, calls in steps[0].items()
+        for first, second in zip(calls, steps[1].get(step, ()), strict=False)
+        for mine, own in zip(first, second, strict=False)
+    ]
+    for mine, own in pairs:
         step, index = int(mine[0]), int(mine[1])
+        kind, _, module = golden.index["masks"].get(f"{step}.{index}", ["", [], ""])
+        if (kind in _NOISE) != is_noise:
+            continue
+        what = "noise" if is_noise else "mask"
         seen = ""
         if min(own[2], mine[2]) >= 0 and abs(own[2] - mine[2]) > _EXACT:
             seen = f"mask {index + 1} drops {own[2]:g} of the elements instead of {mine[2]:g}"
         elif own[4] != mine[4]:
-            seen = f"mask {index + 1} has {own[4]:.0f} elements instead of {mine[4]:.0f}"
+            seen = f"{what} {index + 1} has {own[4]:.0f} elements instead of {mine[4]:.0f}"
         if seen:
-            module = golden.index["masks"].get(f"{step}.{index}", ["", [], ""])[2]
-            return differs("dropout", f"{seen} at step {step + 1}", step, module)
-    return equal("dropout", len(masks[0]))
+            return f"{seen} at step {step + 1}", step, module
+    return None
+
+
+def _by_step(calls: Sequence[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for call in calls:
+        found.setdefault(int(call[0][0]), []).append(call)
+    return found
 
 
 def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
@@ -211,11 +260,6 @@ def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
     if first[1] is None:
         text = f"masks do not repeat; the reference seeds torch with {seed} again before step {step + 1}"
     return differs("dropout", text, step)
-
-
-def _masks_a_step(trace: Trace) -> int:
-    masks = trace.arrays.get("series.masks")
-    return 0 if masks is None else int((masks[:, 0] == masks[0, 0]).sum())
 
 
 def with_evaluated(rung: Rung, golden: Trace) -> Rung:
@@ -248,6 +292,9 @@ def _training_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     modes = _mode_apart(calls, "at step {next}")
     if modes is not None:
         return modes
+    noise = _mask_apart(golden, found, is_noise=True)
+    if noise is not None:
+        return f"{noise[0]}, in {noise[2]}" if noise[2] else noise[0], noise[1]
     if len(calls[0]) != len(calls[1]):
         return None  # in other portions: what is computed says more
     for mine, own in zip(*calls, strict=False):
@@ -284,6 +331,14 @@ def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
 
 
 def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+    more = _networks_evaluated(golden, found)
+    if more:
+        return more, 0
+    moved = evaluation_moved(golden, found)
+    if moved is not None:
+        is_new = moved in evaluated_at(found)
+        text = f"an evaluation comes after step {moved}, where the reference has none"
+        return text if is_new else f"no evaluation comes after step {moved}", moved
     if trains_in_evaluation(golden, found):
         step = found.index["trained_in_evaluation"]
         seen = f"the network is left in evaluation mode, and trains in it from step {step + 1} on"
@@ -292,18 +347,29 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     modes = _mode_apart(calls, "in evaluation after step {step}") if calls is not None else None
     if modes is not None:
         return modes
-    others = evaluates_others(golden, found)
-    if others:
-        return others, 0
+    if evaluates_others(golden, found):
+        return "the evaluated examples have other labels", 0
     weights = _weights_apart(golden, found)
     if weights is not None:
         step, is_statistics = weights
         what = "statistics of batches" if is_statistics else "weights"
         return f"{what} are evaluated that are others after step {step}", step
-    at = evaluated_apart(golden, found)
-    if at is not None:
-        return f"evaluated examples have other values after step {at}", at
-    return _outputs_apart(golden, found)
+    return evaluated_apart(golden, found) or _outputs_apart(golden, found)
+
+
+def networks_trained(trace: Trace) -> int:
+    """Return how many networks are called in training; all, where a trace does not say."""
+    names = {network["name"] for network in trace.index["networks"]}
+    entered = {name.partition(".")[0] for name in trace.index.get("entered", names)}
+    return len(names & entered)
+
+
+def _networks_evaluated(golden: Trace, found: Trace) -> str:
+    """Say that more or fewer networks are called in evaluation, such as a copy with averaged weights."""
+    counts = [len(trace.index["networks"]) for trace in (golden, found)]
+    if counts[0] == counts[1] or networks_trained(golden) != networks_trained(found):
+        return ""
+    return f"{counts[1]} networks are called instead of {counts[0]}, as many of them as before in training"
 
 
 def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
@@ -387,6 +453,28 @@ def _left_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
         return None
     which = "gradients of the step before were left" if apart[0] in dirty[1] else "gradients were set to zero, not kept"
     return f"{which} at step {apart[0] + 1}", apart[0]
+
+
+def between_updates(golden: Trace, found: Trace) -> tuple[str, int] | None:
+    """Say what only one program does between two updates, and before which step.
+
+    It updates its networks in another order, or gives weights other values than the update left. What is only somewhere
+    else in the program, such as clipping of weights inside its optimiser, is no difference by itself.
+    """
+    updates = [int(trace.index.get("updates", 0)) for trace in (golden, found)]
+    steps = [int(trace.index["steps"]) for trace in (golden, found)]
+    if updates[0] == updates[1] and steps[0] != steps[1]:
+        return f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in another order", 2
+    assigned = [
+        {int(row[0]) for name, rows in trace.arrays.items() if name.startswith("series.assigned.") for row in rows}
+        for trace in (golden, found)
+    ]
+    step = min(assigned[0] ^ assigned[1], default=None)
+    if step is None:
+        return None
+    if step in assigned[1]:
+        return f"weights are given other values before step {step + 1}, which the reference does not", step
+    return f"weights keep the values of the last update before step {step + 1}, the reference's do not", step
 
 
 def _effect_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:

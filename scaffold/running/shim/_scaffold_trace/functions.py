@@ -5,8 +5,11 @@ A function is known by its module and name, a call by its number. Arrays, number
 """
 
 import os
+import pickle
+import random
 import sys
 import threading
+import zlib
 
 import numpy as np
 
@@ -83,8 +86,11 @@ class Functions:
             if event == "call":
                 self.called(frame, name)
             elif id(frame) in self.open:
-                number = self.open.pop(id(frame))
-                self.keep(name, number, "output", given)
+                number, taken = self.open.pop(id(frame))
+                if number < MOST_CALLS:
+                    self.keep(name, number, "output", given)
+                else:
+                    self.store.follow("later." + name, [float(number)] + taken + [mark_of(given)])
                 if self.disturb:
                     disturb(given, "%s %d" % (name, number))
         finally:
@@ -97,10 +103,11 @@ class Functions:
             self.callers.setdefault(name, set()).add(self.caller(frame))
         if number == MOST_CALLS:
             self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
+        if number < MOST_CALLS:
+            self.keep(name, number, "input", dict(frame.f_locals))
         if number < MOST_FOLLOWED:
-            self.open[id(frame)] = number
-            if number < MOST_CALLS:
-                self.keep(name, number, "input", dict(frame.f_locals))
+            given = {} if number < MOST_CALLS else dict(frame.f_locals)
+            self.open[id(frame)] = number, [mark_of(given), sum(state_of(value) for value in given.values())]
 
     def caller(self, frame):
         """Return the innermost function of the program that a call came from; empty at a file's outermost level."""
@@ -114,16 +121,24 @@ class Functions:
         return ""
 
     def keep(self, name, number, what, value):
-        """Keep all arrays inside a value; of later calls one number."""
+        """Keep all arrays inside a value."""
         arrays = list(arrays_in(value))
-        if number >= MOST_CALLS:
-            marks = [float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for _, array in arrays if array.size]
-            self.store.follow("later." + name, [float(number), sum(marks)])
-            return
         for place, array in arrays:
             self.store.add("functions", what + place, array, name, number, 0, keep=what == "output")
         if not arrays and what == "output" and value is not None:
             self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
+
+
+def mark_of(value):
+    """Return one number for all arrays inside a value."""
+    arrays = [array for _, array in arrays_in(value) if array.size]
+    return sum(float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for array in arrays)
+
+
+def state_of(value):
+    """Return a number for where a generator of random numbers stands; 0 for anything else."""
+    kinds = random.Random, np.random.RandomState, getattr(np.random, "Generator", random.Random)  # numpy before 1.17
+    return float(zlib.crc32(pickle.dumps(value))) if isinstance(value, kinds) else 0.0
 
 
 def disturb(value, name, depth=0):

@@ -64,6 +64,7 @@ class Network:
         self.updates = 0
         self.updated_in = -1
         self.seen_before = None
+        self.left_as = None
         self.trained = {}
         self.optimized_by = -1
         self.is_optimized = False
@@ -167,7 +168,7 @@ class Network:
 
     def place(self, k):
         """Give it weights and statistics of batches by a name: the same that the reference gets."""
-        self.placed = k
+        self.placed, self.left_as = k, None
         self.made = self.place_made_up(k, "parameters", self.parameters, self.layout)
         self.place_made_up(k, "buffers", self.buffers, self.buffer_layout)
 

@@ -117,10 +117,12 @@ class Steps:
         for name, array in network.gradients().items():
             left = before[name]
             if array is None:
+                owners = [network.parameters[own] for own, _ in network.layout.elements(name)]
                 size = self.fact("gradient size %s %d" % (name, k), self.missing_size(network, name, k))
-                if size is not None and name in network.layout.whole:
-                    made[name] = self.made_gradient(name, size, k, network.parameters[name].shape)
-                    network.parameters[name].grad = self.torch.zeros_like(network.parameters[name])
+                if size is not None and all(parameter.grad is None for parameter in owners):
+                    made[name] = self.made_gradient(name, size, k, network.layout.shapes[name])
+                    for parameter in owners:
+                        parameter.grad = self.torch.zeros_like(parameter)
                 continue
             begins_again = left is None or not left.any()
             if is_first:
@@ -154,11 +156,11 @@ class Steps:
 
         In a late step what the loss came from may have been skimmed. In the first ones its absence is the program's.
         """
-        parameter = network.parameters.get(name)
-        fixed = self.fixed_gradients.get((name, 0))
-        if k < FED or fixed is None or parameter is None or not parameter.requires_grad:
-            return None
-        return float(fixed.kept.detach().double().square().mean().sqrt())
+        for own, _ in network.layout.elements(name):
+            fixed = self.fixed_gradients.get((own, 0))
+            if k >= FED and fixed is not None and network.parameters[own].requires_grad:
+                return float(fixed.kept.detach().double().square().mean().sqrt())
+        return None
 
     def is_optimized(self, network):
         """Return whether an optimizer of torch's that has stepped has parameters of a network."""
@@ -264,6 +266,8 @@ class Steps:
             return
         mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
         updated = [n for n in self.networks.values() if any(id(p) in mine for p in n.parameters.values())]
+        for network in updated:
+            network.left_as = network.probe()
         if self.backwards:
             self.end_step(updated)
             return

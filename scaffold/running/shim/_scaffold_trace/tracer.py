@@ -307,6 +307,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.arrived = k
         self.calls_of_step = 0
         self.masks.begin(k)
+        self.notice_assigned(k)
         self.record_updates(k)
         self.fed_now = self.is_fed(k)
         if self.fed_now:
@@ -335,6 +336,13 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             elif network.updates:
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
+
+    def notice_assigned(self, k):
+        """Follow steps before which a program itself gives weights other values than its optimizer left."""
+        for network in self.networks.values():
+            if network.left_as is not None and network.left_as != network.probe():
+                self.store.follow("assigned." + network.name, [k])
+            network.left_as = None
 
     def record_changes(self, network, k):
         """Record how far the weights are from those that were given."""

@@ -44,8 +44,8 @@ class Layout:
                 self.problems.append("%s has shape %s, its map gives %s" % (name, list(shape), list(made.shape)))
                 continue
             self.places[name] = made
-        shapes = {name: tuple(shape) for name, shape in reference}
-        self.whole = {name for name in self.places if name not in terms and shapes.get(name) == tuple(own[name])}
+        self.shapes = {name: tuple(shape) for name, shape in reference}
+        self.whole = {name for name in self.places if name not in terms and self.shapes.get(name) == tuple(own[name])}
         covered = np.zeros(self.size, dtype=bool)
         for places in self.places.values():
             covered[places.ravel()] = True
