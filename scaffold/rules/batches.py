@@ -307,11 +307,10 @@ def _without(values: Any, others: Any) -> Any:
     ordered = np.sort(np.asarray(others, dtype=np.float64))
     scale = float(np.abs(ordered[np.isfinite(ordered)]).max(initial=1e-300))
     places = np.searchsorted(ordered, values)
-    near = np.minimum(
-        np.abs(values - ordered[np.clip(places, 0, len(ordered) - 1)]),
-        np.abs(values - ordered[np.clip(places - 1, 0, len(ordered) - 1)]),
-    )
-    return values[near > _MARK * scale]
+    above, below = (ordered[np.clip(at, 0, len(ordered) - 1)] for at in (places, places - 1))
+    with np.errstate(invalid="ignore"):  # where both are infinite, and equal
+        near = np.minimum(np.abs(values - above), np.abs(values - below))
+    return values[(near > _MARK * scale) & (values != above) & (values != below)]
 
 
 def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:

@@ -12,6 +12,9 @@ from scaffold.rules.tensors import Gap, compare
 _LATER = 1e-5
 """Of one number for all that a call gives, relative to the largest: what may have been computed in float32."""
 
+_SAME = 1e-9
+"""The same of what a call is given, where other numbers of it are to be the call's own."""
+
 
 def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Rung:
     """Compare the outputs of every function of the reference.
@@ -97,7 +100,7 @@ def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
         if at is None:
             continue
         name, call = key.removeprefix("series.later."), int(values[at][0])
-        inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _LATER)
+        inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _SAME)
         (others if inputs is not None else own)[name] = call
     below = [name for name in own if not caller or _calls_below(golden, caller, name)]
     inner = [name for name in below if not any(_calls_below(golden, name, other) for other in below if other != name)]

@@ -143,12 +143,14 @@ def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
     between = series.between_updates(reference, own)
     if between is None:
         return
-    reason, step = between
-    for name in _AFTER_LOOP:
-        rung = rungs[name]
-        if rung.word is Word.DIFFERS and rung.address is not None and rung.address.step >= step - 1:
-            rungs[name] = left_out(name, f"it follows from the loop: {rung.reason}")
-            rungs["loop"] = differs("loop", reason, step)
+    reason, step, is_enough = between
+    after = [
+        name for name in _AFTER_LOOP
+        if rungs[name].word is Word.DIFFERS and (address := rungs[name].address) and address.step >= step - 1
+    ]  # fmt: skip
+    rungs |= {name: left_out(name, f"it follows from the loop: {rungs[name].reason}") for name in after}
+    if after or is_enough:
+        rungs["loop"] = differs("loop", reason, step)
 
 
 def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung, Rung]:

@@ -455,26 +455,35 @@ def _left_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     return f"{which} at step {apart[0] + 1}", apart[0]
 
 
-def between_updates(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Say what only one program does between two updates, and before which step.
+def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None:
+    """Say what only one program does between two updates, and before which step: other weights, another order.
 
-    It updates its networks in another order, or gives weights other values than the update left. What is only somewhere
-    else in the program, such as clipping of weights inside its optimiser, is no difference by itself.
+    The last is whether that is a difference by itself. Weights that are given other values right after an update are
+    none: somebody may clip them inside the optimiser. After an evaluation they are.
     """
     updates = [int(trace.index.get("updates", 0)) for trace in (golden, found)]
     steps = [int(trace.index["steps"]) for trace in (golden, found)]
-    if updates[0] == updates[1] and steps[0] != steps[1]:
-        return f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in another order", 2
+    if updates[0] == updates[1] > 0 and steps[0] != steps[1]:
+        text = f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in another order"
+        return text, 0, False
+    if not all(updates):
+        return None  # an optimiser that is not torch's: nobody sees where its update ends
     assigned = [
-        {int(row[0]) for name, rows in trace.arrays.items() if name.startswith("series.assigned.") for row in rows}
+        {
+            (int(step), bool(is_evaluated))
+            for name, rows in trace.arrays.items() if name.startswith("series.assigned.")
+            for step, is_evaluated in rows
+        }
         for trace in (golden, found)
-    ]
-    step = min(assigned[0] ^ assigned[1], default=None)
-    if step is None:
+    ]  # fmt: skip
+    apart = min(assigned[0] ^ assigned[1], default=None)
+    if apart is None:
         return None
-    if step in assigned[1]:
-        return f"weights are given other values before step {step + 1}, which the reference does not", step
-    return f"weights keep the values of the last update before step {step + 1}, the reference's do not", step
+    step, is_evaluated = apart
+    if apart in assigned[1]:
+        return f"weights are given other values before step {step + 1}, the reference's are not", step, is_evaluated
+    text = f"weights keep the values of the last update before step {step + 1}, the reference's do not"
+    return text, step, is_evaluated
 
 
 def _effect_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:

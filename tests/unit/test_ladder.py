@@ -40,7 +40,6 @@ def move(trace, rung, module, by, what="output", step=0):
     """Make a tensor differ by so much of its largest element."""
     one = entry(trace, rung, module, what, step)
     one["norm"] += by * max(one["largest"], 1e-3) * 10
-    one["digest"] = "other"
     if "kept" in one:
         trace.arrays[one["kept"]][-1] += by * max(one["largest"], 1e-3)
 
@@ -158,7 +157,7 @@ def change(index, key, value):
 
 SERIES = {
     "schedule": lambda t: t.arrays["series.options"].__setitem__((2, 2), 0.02),
-    "budget": lambda t: change(t.index, "steps", 21),
+    "budget": lambda t: t.index.update(steps=21, updates=21),
     "batches": lambda t: t.arrays["series.train.count"].__setitem__((3, 1), 15),
     "dropout": lambda t: t.arrays["series.masks"].__setitem__((0, 2), 0.5),
     "gradients": lambda t: t.arrays["series.left"].__setitem__((8, 1), 0.3),

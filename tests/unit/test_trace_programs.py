@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 import pytest
-from helpers import trace_program
+from helpers import NETWORK, trace_program
 
 from scaffold.records.judgement import Word
 from scaffold.rules.ladder import climb
 from scaffold.rules.rung import first_difference
+from scaffold.rules.weight_maps import parse_weights
 
 HEAD = """\
 import copy, json
@@ -221,6 +222,33 @@ with torch.no_grad():
 )
 
 
+CLIPPED = (
+    HEAD
+    + """\
+x, y = torch.randn(96, 6), torch.randn(96, 1)
+net = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 1))
+
+
+def clip():
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.clamp_(-0.2, 0.2)
+
+
+optimizer = torch.optim.SGD(net.parameters(), lr=0.2)
+for epoch in range(4):
+    for i in range(0, 64, 16):
+        loss = F.mse_loss(net(x[i : i + 16]), y[i : i + 16])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        clip()
+with torch.no_grad():
+    json.dump({"final": F.mse_loss(net(x[64:]), y[64:]).item()}, open("metrics.json", "w"))
+"""
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A program, edits that make an equal one of it, edits that make a fault, and where that is."""
@@ -274,12 +302,96 @@ CASES = {
         [("copy.deepcopy(net.state_dict())", "{k: v.detach().clone() for k, v in net.named_parameters()}"),
          ("load_state_dict(kept)", "load_state_dict(kept, strict=False)")], ("evaluation",),
     ),
+    "network": Case(
+        NETWORK, [("logits.argmax(1) == y", "logits.max(1).indices == y")],
+        [("0.25", "0.3")], ("dropout",), "model.dropout",
+    ),
+    "clipped": Case(
+        CLIPPED,
+        [("F.mse_loss(net(x[i : i + 16]), y[i : i + 16])", "(net(x[i : i + 16]) - y[i : i + 16]).square().mean()")],
+        [("clamp_(-0.2, 0.2)", "clamp_(-0.25, 0.25)")], ("optimiser",),
+    ),
     "closure": Case(
         CLOSURE,
         [("    def closure():\n        optimizer.zero_grad()\n", "    optimizer.zero_grad()\n"),
          ("        loss = F.mse_loss(net(x[rows]), y[rows])\n        loss.backward()\n        return loss\n",
           "    F.mse_loss(net(x[rows]), y[rows]).backward()\n"), ("step(closure)", "step()")],
         [("StepLR(optimizer, 5,", "StepLR(optimizer, 6,")], ("schedule",),
+    ),
+}  # fmt: skip
+
+
+NETWORK_ROW = "    test_loss, accuracy = evaluate(model, x[64:], y[64:])\n"
+
+FAULTS = {
+    "noise shared by a batch": (
+        "vae", [("torch.randn_like(mean)", "torch.randn_like(mean[:1])")],
+        "forward_train", "noise 1 has 3 elements instead of 48 at step 1",
+    ),
+    "weights rounded after an evaluation": (
+        "network", [(NETWORK_ROW, NETWORK_ROW + "    if epoch == 3:\n        "
+                     "model.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})\n")],
+        "loop", "weights are given other values before step 17",
+    ),
+    "weights rounded after an update": (
+        "network", [("        schedule.step()\n", "        schedule.step()\n        if epoch == 2:\n            "
+                     "model.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})\n")],
+        "loop", "weights are given other values before step 10",
+    ),
+    "a copy is evaluated": (
+        "vae", [("net = Net()\n", "net = Net()\nkept = copy.deepcopy(net).eval()\n"),
+                ("F.mse_loss(net(x[64:])[0]", "F.mse_loss(kept(x[64:])[0]")],
+        "evaluation", "2 networks are called instead of 1",
+    ),
+    "the penalty is left out late": (
+        "penalty", [("create_graph=True)[0]", "create_graph=True)[0] if epoch < 2 else rows")],
+        "budget", "step 9 calls model 1 times instead of 2",
+    ),
+    "the penalty and its noise are left out late": (
+        "penalty", [("rows = (x[i : i + 16] + 0.1 * torch.randn(16, 6)).requires_grad_()",
+                     "rows = (x[i : i + 16] + (0.1 * torch.randn(16, 6) if epoch != 1 else 0)).requires_grad_()"),
+                    ("create_graph=True)[0]", "create_graph=True)[0] if epoch != 1 else rows")],
+        "budget", "step 5 calls model 1 times instead of 2",
+    ),
+    "a test row is lost": (
+        "vae", [("F.mse_loss(net(x[64:])[0], x[64:])", "F.mse_loss(net(x[65:])[0], x[65:])")],
+        "data", "1 examples that the reference evaluates are not there",
+    ),
+    "evaluated before the epoch": (
+        "network", [(NETWORK_ROW, ""), ("    order = torch", NETWORK_ROW + "    order = torch")],
+        "evaluation", "an evaluation comes after step 0, where the reference has none",
+    ),
+    "fresh noise for the generator": (
+        "gan", [("bce(D(fake), ", "bce(D(G(torch.randn(32, 4))), ")],
+        "batches", "step 2 has 32 examples instead of 0",
+    ),
+    "both networks updated at once": (
+        "gan", [("        od.step()\n", "        kept = [p.grad.clone() for p in D.parameters()]\n"),
+                ("        og.step()\n", "        og.step()\n        for p, g in zip(D.parameters(), kept):\n"
+                 "            p.grad = g\n        od.step()\n")],
+        "loop", "30 updates follow 15 backward passes instead of 30, in another order",
+    ),
+}  # fmt: skip
+"""A program of `CASES`, edits that make a fault of it, the rung that it belongs to, and what is said."""
+
+EQUAL = {
+    "weights clipped by the optimiser itself": (
+        "clipped", [("optimizer = torch.optim.SGD(", "class Clipped(torch.optim.SGD):\n    def step(self):\n"
+                     "        super().step()\n        clip()\n\n\noptimizer = Clipped("),
+                    ("optimizer.step()\n        clip()", "optimizer.step()")],
+    ),
+    "evaluated weights are put in and taken out": (
+        "network", [(NETWORK_ROW, "    kept = {k: v.clone() for k, v in model.state_dict().items()}\n    "
+                     "model.load_state_dict(kept)\n" + NETWORK_ROW + "    model.load_state_dict(kept)\n")],
+    ),
+    "modules that are named otherwise": (
+        "gan", [("G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))",
+                 "G = nn.ModuleDict({'up': nn.Linear(4, 16), 'out': nn.Linear(16, 2)})\n"
+                 "class Chain(nn.Module):\n    def __init__(self, parts):\n        super().__init__()\n"
+                 "        self.parts = parts\n\n    def forward(self, z):\n"
+                 "        return self.parts['out'](F.relu(self.parts['up'](z)))\n\n\nG = Chain(G)")],
+        {f"model.parts.{own}.{kind}": f"model.{place}.{kind}"
+         for own, place in (("up", 0), ("out", 2)) for kind in ("weight", "bias")},
     ),
 }  # fmt: skip
 
@@ -308,16 +420,17 @@ def golden(tmp_path_factory):
     return of
 
 
-KINDS = {"own": {}, "replay": {"dtype": "float64", "replay": True}}
+KINDS = {"own": {"known": {"train": {"planned": [13]}}}, "replay": {"dtype": "float64", "replay": True}}
 
 
 @pytest.fixture
 def compare(golden, tmp_path):
-    def climbed(name, edits):
+    def climbed(name, edits, weights=None):
         folder, reference = golden(name)
         program = rewritten(CASES[name].program, edits)
         found = {}
         for kind, asked in KINDS.items():
+            asked = {**asked, "weights": parse_weights(weights or {})}
             trace = trace_program(tmp_path / kind, program, folder / kind / "trace", **asked)
             if trace.index.get("feeds_training"):
                 again = {**asked, "auxiliary": trace.index["feeds_training"]}
@@ -347,3 +460,15 @@ def test_a_fault_is_named(compare, name):
 def test_other_calls_of_a_gan_are_equal(compare, which):
     rungs = compare("gan", CASES["gan"].also[which])
     assert first_difference(rungs) is None, first_difference(rungs)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_has_the_address_of_its_cause(compare, name):
+    program, edits, rung, told = FAULTS[name]
+    first = first_difference(compare(program, edits))
+    assert first is not None and (first.name, told in first.reason) == (rung, True), first
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_what_only_looks_otherwise_is_equal(compare, name):
+    assert first_difference(compare(*EQUAL[name])) is None

@@ -56,6 +56,7 @@ class Evaluations:
         if not self.in_burst:
             self.in_burst, self.burst_calls = True, 0
             self.bursts += 1
+            self.notice_assigned(self.step, False)
             self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimizer did
             self.placed = set()
         number, first = self.burst_calls, self.bursts == 1

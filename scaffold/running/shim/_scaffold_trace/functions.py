@@ -4,11 +4,11 @@ A function is known by its module and name, a call by its number. Arrays, number
 (attributes that end in an underscore, as scikit-learn names them) are kept; of anything else only that it was there.
 """
 
+import inspect
 import os
 import pickle
 import random
 import sys
-import threading
 import zlib
 
 import numpy as np
@@ -18,8 +18,8 @@ from _scaffold_trace.store import Store, generator, row_marks
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
-MOST_FOLLOWED = 2000
-"""Of one function of whose outputs one number is kept."""
+EACH_FOLLOWED = 100
+"""Calls of one function of which one number each is kept; then every second up to twice as many, and so on."""
 
 MOST_DEPTH = 4
 MOST_ITEMS = 50
@@ -45,7 +45,9 @@ class Functions:
         self.counts = {}
         self.callers = {}
         self.open = {}
-        self.is_busy = False
+        self.foreign = set()
+        self.waiting = {}
+        self.pairs = set()
 
     def start(self):
         """From now on."""
@@ -59,55 +61,78 @@ class Functions:
         return bool(self.counts)
 
     def name_of(self, code):
-        """Return what a function is called; None for one that is not the program's own."""
-        found = self.names.get(code, "")
-        if found == "":
-            found = None
-            path = os.path.realpath(code.co_filename)
-            is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
-            if is_file and path.startswith(self.tree) and "site-packages" not in path:
-                module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
-                found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
-                for own, reference in self.renamed.items():
-                    if found == own or found.startswith(own + "."):
-                        found = reference + found[len(own) :]
-            self.names[code] = found
+        """Return what a function is called; None for one that is not the program's own, and for generators."""
+        if id(code) not in self.names:
+            self.names[id(code)] = self.find_name(code), code  # held, so that no other gets its id
+        return self.names[id(code)][0]
+
+    def find_name(self, code):
+        """The same, worked out."""
+        path = os.path.realpath(code.co_filename)
+        is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
+        if not is_file or not path.startswith(self.tree) or "site-packages" in path:
+            return None
+        if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+            return None  # they begin and end many times
+        module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
+        found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
+        for own, reference in self.renamed.items():
+            if found == own or found.startswith(own + "."):
+                found = reference + found[len(own) :]
         return found
 
     def profile(self, frame, event, given):
-        """Python's own hook: a function begins or ends."""
-        if event not in ("call", "return") or self.is_busy or threading.current_thread() is not threading.main_thread():
-            return
-        name = self.name_of(frame.f_code)
-        if name is None or frame.f_code.co_flags & 0x2A0:  # generators and coroutines begin and end many times
-            return
-        self.is_busy = True
-        try:
-            if event == "call":
-                self.called(frame, name)
-            elif id(frame) in self.open:
-                number, taken = self.open.pop(id(frame))
-                if number < MOST_CALLS:
-                    self.keep(name, number, "output", given)
-                else:
-                    self.store.follow("later." + name, [float(number)] + taken + [mark_of(given)])
-                if self.disturb:
-                    disturb(given, "%s %d" % (name, number))
-        finally:
-            self.is_busy = False
+        """Follow a function that begins or ends; asked a million times, first about what is only counted."""
+        if event == "call":
+            code = id(frame.f_code)
+            if code in self.foreign:
+                return
+            waiting = self.waiting.get(code)
+            if waiting is not None and self.counts[waiting[0]] + 1 < waiting[1]:
+                self.counts[waiting[0]] += 1
+                self.note_caller(frame, waiting[0])
+                return
+            name = self.name_of(frame.f_code)
+            if name is None:
+                self.foreign.add(code)
+                return
+            self.called(frame, name)
+            self.waiting[code] = name, next_followed(self.counts[name])
+        elif event == "return" and id(frame) in self.open:
+            self.ended(frame, given)
 
     def called(self, frame, name):
-        """Note a call, and by whom."""
+        """Note a call, and what it is given; of later calls one number."""
         number = self.counts[name] = self.counts.get(name, -1) + 1
-        if number < MOST_FOLLOWED:
-            self.callers.setdefault(name, set()).add(self.caller(frame))
-        if number == MOST_CALLS:
-            self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
+        self.note_caller(frame, name)
+        taken = []
         if number < MOST_CALLS:
             self.keep(name, number, "input", dict(frame.f_locals))
-        if number < MOST_FOLLOWED:
-            given = {} if number < MOST_CALLS else dict(frame.f_locals)
-            self.open[id(frame)] = number, [mark_of(given), sum(state_of(value) for value in given.values())]
+        else:
+            if number == MOST_CALLS:
+                self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
+            given = dict(frame.f_locals)
+            taken = [mark_of(given), sum(state_of(value) for value in given.values())]
+        self.open[id(frame)] = name, number, taken
+
+    def ended(self, frame, given):
+        """Keep what a call gives; of later calls one number."""
+        name, number, taken = self.open.pop(id(frame))
+        if number < MOST_CALLS:
+            self.keep(name, number, "output", given)
+        else:
+            self.store.follow("later." + name, [float(number)] + taken + [mark_of(given)])
+        if self.disturb:
+            disturb(given, "%s %d" % (name, number))
+
+    def note_caller(self, frame, name):
+        """Note by which of the program's functions one is called."""
+        back = frame.f_back
+        pair = name, None if back is None else id(back.f_code)
+        if pair not in self.pairs:
+            self.callers.setdefault(name, set()).add(self.caller(frame))
+            if back is None or self.name_of(back.f_code) is not None:
+                self.pairs.add(pair)  # what is called by a library, or in a comprehension, has another caller behind
 
     def caller(self, frame):
         """Return the innermost function of the program that a call came from; empty at a file's outermost level."""
@@ -127,6 +152,14 @@ class Functions:
             self.store.add("functions", what + place, array, name, number, 0, keep=what == "output")
         if not arrays and what == "output" and value is not None:
             self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
+
+
+def next_followed(number):
+    """Return the next call after this one that is followed: what acts late is met within twice as many calls."""
+    stride = 1
+    while number + 1 >= 2 * stride * EACH_FOLLOWED:
+        stride *= 2
+    return (number // stride + 1) * stride
 
 
 def mark_of(value):

@@ -146,15 +146,14 @@ def law(array):
 
 
 def summary(array):
-    """What is kept of a tensor: its norm, largest element, two products, a digest; its elements, or an even spread."""
+    """What is kept of a tensor: its norm, largest element, two products; its elements, or an even spread."""
     flat = array.astype(np.float64).ravel()
     with np.errstate(invalid="ignore"):  # where something is infinite
         products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
     entry = {
         "shape": list(array.shape), "dtype": str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
-        "largest": float(np.abs(flat).max()) if flat.size else 0.0,
+        "largest": float(max(flat.max(), -flat.min())) if flat.size else 0.0,
         "products": [float(value) for value in products],
-        "digest": "%08x" % zlib.crc32(np.ascontiguousarray(array).data),  # a short cut, never a guard
     }  # fmt: skip
     return {"entry": entry, "kept": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
 

@@ -98,7 +98,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
     def is_fed(self, k):
         """Return whether step k is fed.
 
-        The first ones, powers of four, those right after some evaluations, those that were planned once the number of
+        The first ones, powers of eight, those right after some evaluations, those that were planned once the number of
         steps was known, and those after something in the network was set to another value. Later ones show what acts
         late. The other program does as the reference did.
         """
@@ -106,9 +106,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             return k < FED or k in self.golden.index["fed"]
         if self.is_wide or self.is_real:
             return k < FED
-        fresh = self.bursts_before != self.bursts and _is_power_of_four(self.bursts)
+        fresh = self.bursts_before != self.bursts and _is_power(self.bursts, 4)
         is_late = fresh or k in self.spec["planned"] or self.was_changed()
-        return k < FED or _is_power_of_four(k) or is_late or k in self.store.index["fed"]
+        return k < FED or _is_power(k, 8) or is_late or k in self.store.index["fed"]
 
     # --- the program calls a network ---------------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.arrived = k
         self.calls_of_step = 0
         self.masks.begin(k)
-        self.notice_assigned(k)
+        self.notice_assigned(k, self.bursts != self.bursts_before)
         self.record_updates(k)
         self.fed_now = self.is_fed(k)
         if self.fed_now:
@@ -315,6 +315,8 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.placed = set()
         for network in self.networks.values():
             network.totals, network.left = {}, {}
+            if network.updates:  # also one that is updated without being called again, as some call it and some do not
+                self.place_weights(network, k)
         if k >= FED + LOOP and self.is_wide:
             self.end("done")
 
@@ -337,12 +339,17 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
 
-    def notice_assigned(self, k):
-        """Follow steps before which a program itself gives weights other values than its optimizer left."""
+    def notice_assigned(self, k, is_evaluated):
+        """Follow steps before which a program itself gives weights other values than its optimizer left.
+
+        Whether it has evaluated in between is told: clipping of weights belongs to an update, and comes before that.
+        """
         for network in self.networks.values():
-            if network.left_as is not None and network.left_as != network.probe():
-                self.store.follow("assigned." + network.name, [k])
-            network.left_as = None
+            if network.left_as is not None:
+                now = network.probe()
+                if now != network.left_as:
+                    self.store.follow("assigned." + network.name, [k, is_evaluated])
+                network.left_as = now
 
     def record_changes(self, network, k):
         """Record how far the weights are from those that were given."""
@@ -394,8 +401,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             self.end_step([n for n in self.networks.values() if not self.is_optimized(n)])
 
 
-def _is_power_of_four(number):
-    return number > 0 and number & (number - 1) == 0 and number.bit_length() % 2 == 1
+def _is_power(number, base):
+    while number > 1 and number % base == 0:
+        number //= base
+    return number == 1
 
 
 def _call_site(name):
