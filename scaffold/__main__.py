@@ -1,5 +1,9 @@
 """`python -m scaffold`."""
 
-from scaffold.cli import main
+import sys
+
+del sys.path[0]  # the present folder: a stranger's project may have a click.py
+
+from scaffold.cli import main  # noqa: E402
 
 main(prog_name="scaffold")

@@ -14,6 +14,7 @@ import scaffold
 from scaffold.catalogue import FoundRecipe, data_dir
 from scaffold.consent import approve
 from scaffold.errors import BrokenFileError, MachineError, UsageError
+from scaffold.gitdir import ATTRIBUTES
 from scaffold.parts import rewrite_name
 from scaffold.project import Project
 from scaffold.records.parsing import parse_record
@@ -21,7 +22,7 @@ from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import find_lfs_pointers, root_index
 from scaffold.references.git import commit_date
-from scaffold.repository import UNTOUCHED_ATTRIBUTES, Author, Repository, person
+from scaffold.repository import Author, Repository, person
 from scaffold.rules.claims import claim_text
 from scaffold.rules.milestone import Milestones
 from scaffold.template import render
@@ -146,7 +147,7 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found.folder / file, aside / file)
     parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
-    _commit(repository, recipe, tree, name, person() or FALLBACK_AUTHOR)
+    _commit(repository, recipe, tree, name, person(repository.folder) or FALLBACK_AUTHOR)
     root_index(repository).unlink(missing_ok=True)
     return tree
 
@@ -156,7 +157,7 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author
     git = repository.call
     info = repository.folder / ".git" / "info"
     info.mkdir(exist_ok=True)
-    (info / "attributes").write_text(UNTOUCHED_ATTRIBUTES)
+    (info / "attributes").write_text(ATTRIBUTES)
     git("add", "--all", "--force", "--", ".")
     template_tree = git("write-tree")
     template = repository.commit_tree(template_tree, template_message(recipe, name), [], author)

@@ -60,7 +60,7 @@ def _git() -> Iterator[Checked]:
     is_new = numbers >= _OLDEST_GIT
     remedy = None if is_new else f"install git {wanted} or newer"
     yield Checked(name="git", state="ok" if is_new else "missing", what=version, remedy=remedy)
-    author = person()
+    author = person(Path.cwd())
     yield Checked(
         name="identity", state="ok" if author else "limited",
         what=f"{author.name} <{author.email}>" if author else "git knows no name and address: nothing is committed",

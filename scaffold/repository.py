@@ -1,13 +1,15 @@
 """Git, called with explicit arguments. The only module that imports GitPython.
 
-A repository from elsewhere is a stranger's: no hooks, no file-system monitor, no submodules, no filters, and only the
-transports named in `_TRANSPORTS`. Of the person's own configuration only what `_PERSONS` names is used. User text is
-never an option: it stands behind `--` or was checked by `fields`.
+A repository from elsewhere is a stranger's: of its git directory only what `gitdir` lets through is read (no hooks, no
+filters, no programs), of the person's own configuration what `_PERSONS` names, and only the transports in `_TRANSPORTS`
+are used. What objects hold is checked against their names. User text is never an option: it stands behind `--` or was
+checked by `fields`.
 """
 
 import atexit
 import contextlib
 import functools
+import hashlib
 import os
 import re
 import shlex
@@ -18,19 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaffold import gitdir
 from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.records.fields import check_relpath
 
 _HARDENED = (
-    "-c", "core.hooksPath=/dev/null",
-    "-c", "core.fsmonitor=false",
-    "-c", "core.attributesFile=/dev/null",
-    "-c", "core.autocrlf=false",
-    "-c", "core.safecrlf=false",
-    "-c", "commit.gpgSign=false",
+    "-c", "core.attributesFile=/dev/null",  # read where nothing names it, too
     "-c", "gc.auto=0",
-    "-c", "submodule.recurse=false",
-    "-c", "advice.detachedHead=false",
+    "-c", "safe.bareRepository=explicit",
 )  # fmt: skip
 _NETWORK = (
     "-c", "fetch.fsckObjects=true",
@@ -42,9 +39,7 @@ _NETWORK = (
 )  # fmt: skip
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0",
-    # Above any configuration, also that of a project that was handed over with its .git. No object is fetched on the
-    # way to another, and none stands for another.
-    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # no object stands for another
 }  # fmt: skip
 _TRANSPORTS = {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
 _CLEARED = (
@@ -57,19 +52,6 @@ _PERSONS = re.compile(
 )
 """Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored. Filters,
 aliases, editors, diff and merge programs are not needed, so they cannot be called."""
-
-_PROGRAMS = re.compile(
-    r"filter\..+|gpg\.(.+\.)?program|log\.showsignature|diff\.external|diff\..+\.(command|textconv)|merge\..+\.driver|"
-    r"credential\.(.+\.)?helper|alias\..+|core\.(sshcommand|gitproxy|editor|pager|askpass|alternaterefscommand)",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Of a folder's own configuration: what names programs. Emptied."""
-
-UNTOUCHED_ATTRIBUTES = (
-    "/reference/** -text -filter -ident -working-tree-encoding -merge\n"
-    "/src/** -text -filter -ident -working-tree-encoding\n"
-)
-"""For `.git/info/attributes`: attributes inside the reference, or its copy, may not change its bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +72,71 @@ class Author:
     date: str | None = None
 
 
-class Repository:
-    """A git directory, bare or with a work tree."""
+def object_id(kind: str, content: bytes, length: int = 40) -> str:
+    """The id that git gives an object: SHA-1, or SHA-256 where ids have 64 digits.
 
-    def __init__(self, folder: Path) -> None:
+    Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+    """
+    name = "sha256" if length == 64 else "sha1"
+    return hashlib.new(name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
+
+
+def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
+    """The id of the tree that has these entries, worked out without git."""
+    root: dict[str, Any] = {}
+    for entry in entries:
+        *folders, name = entry.path.split("/")
+        place = root
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = entry
+    return _tree_id(root, length)
+
+
+def _tree_id(place: Mapping[str, Any], length: int) -> str:
+    lines = []
+    for name, found in place.items():
+        is_tree = isinstance(found, dict)
+        mode, known = ("40000", _tree_id(found, length)) if is_tree else (found.mode, found.id)
+        # Git sorts a tree's entries as if folders ended in a slash.
+        lines.append((os.fsencode(name) + b"/" * is_tree, mode.encode(), os.fsencode(name), bytes.fromhex(known)))
+    body = b"".join(mode + b" " + name + b"\0" + known for _, mode, name, known in sorted(lines))
+    return object_id("tree", body, length)
+
+
+_FORGED = "is not what its name says: the repository is damaged, or somebody has put other content there"
+_FORGED_HINT = "see more: git fsck; take it from where it came from once more"
+
+
+def _require_id(kind: str, content: bytes, wanted: str) -> None:
+    if object_id(kind, content, len(wanted)) != wanted:
+        raise ProjectError(f"{kind} {wanted[:12]} {_FORGED}", hint=_FORGED_HINT)
+
+
+class Repository:
+    """A git directory: the one of a work tree, or a bare one, which is always ours."""
+
+    def __init__(self, folder: Path, *, bare: bool = False) -> None:
         self.folder = folder
+        self.is_bare = bare
         for name in _CLEARED:
             os.environ.pop(name, None)
+
+    def git(self, command: Iterable[str], *, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """Run git with nothing but a command line; for what `call` cannot give.
+
+        Raises:
+            _GitError: git says no.
+            ProjectError: its git directory is not to be trusted.
+        """
+        place = {"GIT_DIR": str(self.folder)} if self.is_bare else gitdir.variables(self.folder, _trusted_folders)
+        return _git(self.folder, command, place, env=env, **options)
 
     @classmethod
     def create(cls, folder: Path, *, bare: bool = False) -> "Repository":
         """Make an empty repository with branch main and none of the person's template hooks."""
         folder.mkdir(parents=True, exist_ok=True)
-        repository = cls(folder)
+        repository = cls(folder, bare=bare)
         repository.call("init", "--quiet", "--template=", "--initial-branch=main", *(["--bare"] if bare else []))
         return repository
 
@@ -122,9 +156,9 @@ class Repository:
     ) -> str:
         command = [*_HARDENED, *options, *arguments]
         if stdin is None:
-            return str(_git(self.folder, command, env=env))
+            return str(self.git(command, env=env))
         with _file_of(stdin) as file:
-            return str(_git(self.folder, command, env=env, istream=file))
+            return str(self.git(command, env=env, istream=file))
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -141,7 +175,11 @@ class Repository:
             return None
 
     def entries(self, tree: str) -> list[TreeEntry]:
-        """All files, links and submodules below a tree."""
+        """All files, links and submodules below a tree.
+
+        Raises:
+            ProjectError: there is no such tree, or an object of it is not what its name says.
+        """
         listed = self.call("ls-tree", "-r", "-z", "--full-tree", tree)
         found = []
         for line in listed.split("\0"):
@@ -149,15 +187,20 @@ class Repository:
                 head, path = line.split("\t", 1)
                 mode, _, object_id = head.split(" ")
                 found.append(TreeEntry(mode=mode, id=object_id, path=path))
+        named = self.find_id(f"{tree}^{{tree}}") or ""
+        if tree_id(found, len(named)) != named:
+            raise ProjectError(f"{named[:12]} {_FORGED}", hint=_FORGED_HINT)
         return found
 
     def read_blob(self, object_id: str) -> bytes:
         """The bytes of one blob, whatever their encoding."""
         command = [*_HARDENED, "cat-file", "blob", object_id]
         try:
-            return bytes(_git(self.folder, command, stdout_as_string=False, strip_newline_in_stdout=False))
+            content = bytes(self.git(command, stdout_as_string=False, strip_newline_in_stdout=False))
         except _GitError as error:
             raise ProjectError(f"git cat-file failed in {self.folder}: {error}") from error
+        _require_id("blob", content, self.find_id(object_id) or "")
+        return content
 
     def commit_date(self, revision: str) -> str:
         """Committer date of a commit, ISO 8601."""
@@ -200,9 +243,9 @@ class Repository:
         """Copy a tree and all below it from another repository, without touching a byte."""
         with _file_of(f"{tree}\n".encode()) as wanted:
             pack = [*_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"]
-            packer = _git(source.folder, pack, istream=wanted, as_process=True)
+            packer = source.git(pack, istream=wanted, as_process=True)
         try:
-            _git(self.folder, [*_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
+            self.git([*_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
             packer.wait()
         except _GitError as error:
             raise FetchError(f"the reference could not be copied from {source.folder}: {error}") from error
@@ -249,12 +292,19 @@ class Repository:
             shutil.rmtree(aside, ignore_errors=True)
 
     def read_blobs(self, object_ids: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of many blobs, in order, by one call of git."""
+        """The bytes of many blobs, in order, by one call of git.
+
+        Raises:
+            ProjectError: one is not what its name says.
+        """
         with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
-            reader = _git(self.folder, [*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
+            reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
                 while head := answers.readline():
-                    yield answers.read(int(head.split()[2]))
+                    object_id, _, size = head.decode().split()
+                    content = answers.read(int(size))
+                    _require_id("blob", content, object_id)
+                    yield content
                     answers.read(1)
             reader.wait()
 
@@ -262,17 +312,14 @@ class Repository:
         """Return the top folder of the work tree that this folder lies in, if it lies in one.
 
         Raises:
-            ProjectError: git refuses it, since its folders belong to another user.
+            ProjectError: its git directory is not to be trusted.
         """
-        try:
-            return Path(self._execute(("rev-parse", "--show-toplevel"), None, None, ()))
-        except _GitError as error:
-            if _OF_ANOTHER in str(error):
-                reason, place = str(error).partition(";")[0], str(error).partition("'")[2].partition("'")[0]
-                raise ProjectError(
-                    reason, hint=f"git config --global --add safe.directory {shlex.quote(place)}"
-                ) from error
-            return None
+        for place in (self.folder, *self.folder.parents):
+            if os.path.lexists(place / ".git"):
+                with contextlib.suppress(_GitError):
+                    Repository(place).git(["rev-parse", "--git-dir"])
+                    return place
+        return None
 
     def changed_paths(self, paths: Iterable[str]) -> list[str]:
         """Those of these paths that differ from the last commit."""
@@ -347,11 +394,11 @@ class Repository:
         return None
 
 
-def person() -> Author | None:
-    """The name and address that git would commit under, if the person has told it."""
+def person(folder: Path) -> Author | None:
+    """The name and address that git would commit under in a folder, if the person has told it."""
     try:
-        ident = _git(Path.cwd(), ["var", "GIT_AUTHOR_IDENT"])
-    except (_GitError, MachineError):
+        ident = Repository(folder).git(["var", "GIT_AUTHOR_IDENT"])
+    except (_GitError, MachineError, ProjectError):
         return None
     match = re.fullmatch(r"(.*) <(.*)> \d+ [-+]\d+", str(ident))
     return Author(name=match[1], email=match[2]) if match else None
@@ -370,14 +417,17 @@ class _GitError(Exception):
     """Git said no; the text is its own reason, without the command line and without credentials."""
 
 
-def _git(folder: Path, command: Iterable[str], *, env: Mapping[str, str] | None = None, **options: Any) -> Any:
-    """Run git through GitPython's runner.
+def _git(
+    folder: Path, command: Iterable[str], place: Mapping[str, str], *, env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Any:  # fmt: skip
+    """Run git through GitPython's runner; `place` says which repository it works in.
 
     Raises:
         _GitError: git says no.
         MachineError: there is no git.
     """
-    variables = {**_ENVIRONMENT, **_persons_configuration(folder), **(env or {})}
+    variables = {**_ENVIRONMENT, **_persons_configuration(folder, tuple(place.items())), **place, **(env or {})}
     return _execute(folder, command, env=variables, **options)
 
 
@@ -397,20 +447,18 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
 
 
 @functools.cache
-def _persons_configuration(folder: Path) -> Mapping[str, str]:
+def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     """Variables that stand for the person's configuration files, with what `_PERSONS` lets through.
 
-    Asked in the folder, since includes may depend on it. The folder's own configuration may be a stranger's, if it was
-    handed over with its .git: what names programs there is emptied.
+    Asked in the folder, since includes may depend on it, and so may who commits there.
     """
     command = ["config", "--list", "--null", "--show-scope", "--includes"]
-    words = str(_execute(folder, command, env=_ENVIRONMENT)).split("\0")
-    settings = []
-    for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False):
-        if scope in ("system", "global", "command") and _PERSONS.fullmatch(key):
-            settings.append((key, value))
-        elif scope in ("local", "worktree") and _PROGRAMS.fullmatch(key):
-            settings.append((key, "false" if key.endswith(".required") else ""))
+    words = str(_execute(folder, command, env={**_ENVIRONMENT, **dict(place)})).split("\0")
+    settings = [
+        (key, value)
+        for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False)
+        if scope in ("system", "global", "local", "command") and _PERSONS.fullmatch(key)
+    ]
     trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
     given = {
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
@@ -419,6 +467,14 @@ def _persons_configuration(folder: Path) -> Mapping[str, str]:
     for index, (key, value) in enumerate(settings):
         given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return given
+
+
+def _trusted_folders() -> tuple[str, ...]:
+    """Return folders of other users that the person trusts, in the order of their configuration."""
+    settings = _persons_configuration(Path("/"), (("GIT_CEILING_DIRECTORIES", "/"),))
+    count = int(settings["GIT_CONFIG_COUNT"])
+    pairs = ((settings[f"GIT_CONFIG_KEY_{at}"], settings[f"GIT_CONFIG_VALUE_{at}"]) for at in range(count))
+    return tuple(value for key, value in pairs if key.lower() == "safe.directory")
 
 
 @functools.cache

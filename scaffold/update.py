@@ -56,7 +56,7 @@ def update_template(project: Project) -> Updated:
     changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
     merged = common_ancestor(repository, tip, "HEAD")
     if changed:
-        author = person() or FALLBACK_AUTHOR
+        author = person(project.root) or FALLBACK_AUTHOR
         tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
     repository.call("update-ref", "refs/heads/template", tip)
     if not is_ancestor(repository, tip, "HEAD"):
@@ -152,7 +152,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     check_patched(renewed, project.root, repository, tree)
     root_index(repository).unlink(missing_ok=True)
     older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
-    author = vendor_author(renewed, person() or FALLBACK_AUTHOR)
+    author = vendor_author(renewed, person(project.root) or FALLBACK_AUTHOR)
     newer = repository.commit_tree(
         repository.make_tree({"reference": tree}), vendor_message(renewed, tree), [older], author
     )

@@ -359,8 +359,10 @@ class Cli:
         return result
 
     def _invoke(self, arguments, cwd: Path | None) -> Result:
+        from scaffold import gitdir
         from scaffold.cli import main
 
+        gitdir.opened.cache_clear()  # each command is a process of its own
         with self.monkeypatch.context() as patch:
             if cwd is not None:
                 patch.chdir(cwd)

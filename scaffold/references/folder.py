@@ -1,6 +1,5 @@
 """A reference that lies inside its recipe."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from scaffold.errors import FetchError
 from scaffold.records.recipe import PathReference
-from scaffold.repository import Repository, TreeEntry
+from scaffold.repository import Repository, TreeEntry, object_id, tree_id
 
 _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
 """What running or opening a folder leaves in it; never part of a reference in a folder."""
@@ -72,8 +71,7 @@ def blob_id(file: Path) -> str:
     """The git id of a file's bytes, or of where a link leads; empty for what git cannot hold."""
     if not (file.is_symlink() or file.is_file()):
         return ""  # a pipe would be waited for
-    content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return object_id("blob", os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes())
 
 
 def list_files(root: Path) -> Iterator[Path]:
@@ -92,28 +90,15 @@ def is_leftover(name: str) -> bool:
 
 
 def content_id(root: Path) -> str:
-    """The git tree id that a folder's bytes have, without git; that of no folder where it has what git cannot hold.
+    """The git tree id that a folder's bytes have, without git; that of no folder where it has what git cannot hold."""
+    return tree_id(
+        TreeEntry(mode=_mode(file), id=blob_id(file) or _NO_OBJECT, path=os.fsdecode(file.relative_to(root)))
+        for file in list_files(root)
+    )
 
-    Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-    """
-    trees: dict[Path, list[tuple[bytes, bytes, bytes]]] = {root: []}
-    for file in list_files(root):
-        for parent in (file.parent, *file.parent.parents):
-            if parent in trees:
-                break
-            trees[parent] = []
-        trees[file.parent].append(
-            (os.fsencode(file.name), _mode(file).encode(), bytes.fromhex(blob_id(file)).ljust(20, b"\0"))
-        )
-    for folder in sorted(trees, key=lambda path: len(path.parts), reverse=True):
-        # Git sorts a tree's entries as if folders ended in a slash.
-        ordered = sorted(trees[folder], key=lambda entry: entry[0] + (b"/" if entry[1] == b"40000" else b""))
-        body = b"".join(mode + b" " + name + b"\0" + object_id for name, mode, object_id in ordered)
-        tree = hashlib.sha1(b"tree %d\0" % len(body) + body, usedforsecurity=False)
-        if folder == root:
-            return tree.hexdigest()
-        trees[folder.parent].append((os.fsencode(folder.name), b"40000", tree.digest()))
-    raise AssertionError("the root is always among the trees")
+
+_NO_OBJECT = "0" * 40
+"""Names nothing that git has."""
 
 
 def _mode(file: Path) -> str:

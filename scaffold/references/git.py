@@ -48,12 +48,12 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
     folder = cache_dir("git") / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}{'.blobless' * blobless}.git"
     marker = folder / "complete" / revision
     if marker.exists():
-        return Repository(folder)
+        return Repository(folder, bare=True)
     if offline:
         raise FetchError(f"{url} at {revision} is not in the cache, and --offline forbids to fetch it")
     with exclusive(folder):
         if marker.exists():
-            return Repository(folder)
+            return Repository(folder, bare=True)
         is_new = not folder.exists()
         cache = Repository.create(folder, bare=True)
         try:
@@ -111,7 +111,7 @@ def resolve(url: str, name: str) -> str:
     Raises:
         FetchError: it names none.
     """
-    found = Repository(Path.cwd()).remote_id(url, name)
+    found = Repository(Path("/")).remote_id(url, name)  # not in whatever folder this is
     if found is None:
         raise FetchError(f"{url} has no branch or tag {name!r}", hint=f"`git ls-remote {url}` lists what it has")
     return found

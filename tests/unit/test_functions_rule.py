@@ -114,3 +114,56 @@ def test_late_calls_are_followed(trace):
     late = ("float(values.mean())", "float(values.mean()) + (values[0] > 25) * 0.1")
     rung = compare_functions(trace(many), trace(many, late))
     assert rung.word is Word.DIFFERS and "train.part gives other numbers from call 27 on" in rung.reason
+
+
+DESCEND = (
+    "def main():\n",
+    """\
+def rate(epoch):
+    return 0.5 ** (epoch // 200)
+
+
+def noise(rng):
+    return rng.random()
+
+
+def descend(rng):
+    weight = 1.0
+    for epoch in range(600):
+        weight -= 0.01 * sum(rate(epoch) * weight for _ in range(2)) + 0.001 * noise(rng)
+    return weight
+
+
+def main():
+    descend(np.random.default_rng(0))
+""",
+)
+
+
+def test_what_differs_later_inside_a_function_is_the_address(trace):
+    golden = trace(DESCEND)
+    rung = compare_functions(golden, trace(DESCEND, ("epoch // 200", "min(epoch // 200, 1)")))
+    assert rung.address.module == "train.rate" and "from call 801 on" in rung.reason
+    followed = golden.arrays["series.later.train.rate"][:, 0]
+    assert followed[:180].tolist() == list(range(20, 200)) and len(followed) == 180 + 100 + 100 + 50
+
+
+def test_a_function_whose_inputs_differ_later_is_not_to_blame(trace):
+    golden = trace(DESCEND)
+    faults = {
+        "weight": ("    return weight\n", "        weight *= 1.0 + 0.01 * (epoch > 300)\n    return weight\n"),
+        "generator": ("        weight -=", "        rng.random(int(epoch == 300))\n        weight -="),
+    }
+    for fault in faults.values():
+        rung = compare_functions(golden, trace(DESCEND, fault))
+        assert rung.address.module == "train.descend", rung
+
+
+def test_who_calls_a_function_is_known_of_all_its_calls(trace):
+    often = (
+        "def main():\n",
+        "def count(values):\n    for _ in range(500):\n        note(values)\n    return 500\n\n\n"
+        "def main():\n    count(np.zeros(3))\n",
+    )
+    rung = compare_functions(trace(often), trace(often, ("range(3)", "range(2)")))
+    assert rung.word is Word.DIFFERS and rung.reason == "train.note is called 502 times instead of 503"

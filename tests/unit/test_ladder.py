@@ -472,3 +472,40 @@ def test_commands_add_up_what_they_compared_and_left_out(recorded, found):
     alone = answer(recorded, found, "forward_eval")
     assert rung.word is Word.EQUAL and alone.compared < rung.compared < 2 * alone.compared
     assert "float64: it cannot be had of this program" in rung.left_out
+
+
+def test_a_tensor_that_begins_as_a_copy_of_another_differs(recorded, found):
+    begun = found["own"].index["networks"][0]["begun"]
+    begun["model.last.weight"] = copy.deepcopy(begun["model.first.weight"])
+    rung = answer(recorded, found, "initialisation")
+    assert rung.address.module == "model.last.weight"
+    assert "begins with the values of model.first.weight, which the reference's does not" in rung.reason
+    back = answer(found, recorded, "initialisation")
+    assert "begins with values of its own, the reference's with those of model.first.weight" in back.reason
+
+
+def test_masks_are_counted_by_call_and_not_by_step(recorded, found):
+    masks = found["own"].arrays["series.masks"]
+    found["own"].arrays["series.masks"] = np.repeat(masks, 2, axis=0)
+    assert answer(recorded, found, "dropout").word is Word.EQUAL, (
+        "how often a network is called is the budget's question"
+    )
+    two = np.repeat(masks, 2, axis=0)
+    two[1::2, 1] = 1
+    found["own"].arrays["series.masks"] = two
+    assert answer(recorded, found, "dropout").reason == "2 masks a call instead of 1"
+
+
+def test_more_examples_that_are_drawn_anew_are_data(recorded, found):
+    for traces, count in ((recorded, 320), (found, 336)):
+        own = traces["own"]
+        name = next(name for name in own.arrays if name.startswith("series.train.model"))
+        drawn = np.random.default_rng(count).normal(size=count)
+        own = Trace(index=own.index, arrays={**own.arrays, name: drawn}, metrics=own.metrics)
+        counts = own.arrays["series.train.count"].copy()
+        counts[-1, 1] += count - 320
+        own.arrays["series.train.count"] = counts
+        traces = dict(traces, own=own)
+        recorded, found = (traces, found) if count == 320 else (recorded, traces)
+    rung = answer(recorded, found, "data")
+    assert rung.word is Word.DIFFERS and "336 examples are trained on in all epochs instead of 320" in rung.reason
