@@ -1,5 +1,6 @@
 """Checks a recipe without running anything of it."""
 
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -41,12 +42,12 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
     if calibration.recipe != recipe.id or calibration.reference != tree:
         raise UsageError(
             f"calibration.json was made for {calibration.recipe} with the tree {calibration.reference}",
-            hint=f"make it anew: scaffold recipes calibrate {found.folder}",
+            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
         )
     if calibration.program != program_digest(recipe, found.folder) or dict(calibration.data) != data_digests(recipe):
         raise UsageError(
             "calibration.json was made with other commands, hyperparameters, seeding, patches, drivers or data",
-            hint=f"make it anew: scaffold recipes calibrate {found.folder}",
+            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
         )
     if any(run.seed < CALIBRATION_SEED for run in calibration.runs) and recipe.seeds.how != "none":
         raise UsageError(f"calibration.json has seeds below {CALIBRATION_SEED}, which projects use for their own runs")

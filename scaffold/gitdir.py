@@ -87,7 +87,9 @@ def _places(folder: Path) -> tuple[Path, Path]:
         raise ProjectError(f"{place} is a link or a special file", hint="a project has its git directory in itself")
     if place.is_dir():
         if os.path.lexists(place / "commondir"):
-            raise ProjectError(f"{place / 'commondir'} leads to another repository", hint=f"rm {place / 'commondir'}")
+            raise ProjectError(
+                f"{place / 'commondir'} leads to another repository", hint=f"rm {shlex.quote(str(place / 'commondir'))}"
+            )
         return place, place
     own = Path(_read_line(place).removeprefix("gitdir: "))
     own = own if own.is_absolute() else folder / own

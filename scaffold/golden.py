@@ -6,6 +6,7 @@ about.json, then a folder a kind, then one a command, each with index.json and t
 """
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -114,7 +115,7 @@ def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
         ProjectError: it is not there, or was edited.
     """
     about = folder / _ABOUT
-    restore = f"git checkout -- golden/{folder.name}"
+    restore = f"git checkout -- {shlex.quote('golden/' + folder.name)}"
     if not about.is_file():
         raise ProjectError(f"there is no golden trace {folder}", hint=restore)
     if expected is not None and file_digest(about) != expected.sha256:

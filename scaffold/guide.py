@@ -1,5 +1,7 @@
 """The one next action: the command to paste, and why."""
 
+import shlex
+
 from scaffold.ledger import accepted, decided_names, find_interrupted, find_judged, tweak_branches
 from scaffold.parts import rewrite_name
 from scaffold.project import Project
@@ -66,7 +68,7 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
         return f"scaffold {interrupted.phase} accept", f"accepting {interrupted.name} was interrupted: do it again"
     if under_way:
         name = under_way[0]
-        return f"git switch {name}", f"{name.replace('/', ' ')} is under way there"
+        return f"git switch {shlex.quote(name)}", f"{name.replace('/', ' ')} is under way there"
     decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
     if judged and state_id(repository, judged) != worktree_id(project):

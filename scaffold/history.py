@@ -6,6 +6,7 @@ Never resets, never forces: what is not committed stays where it is, and conflic
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -254,7 +255,7 @@ def join(repository: Repository, tip: str, into: str, message: str) -> str:
     if elsewhere:
         raise ProjectError(
             f"{into} is checked out in {elsewhere}, whose files would no longer be those of its branch",
-            hint=f"git worktree remove {elsewhere}, or switch it to another branch",
+            hint=f"git worktree remove {shlex.quote(str(elsewhere))}, or switch it to another branch",
         )
     tree = repository.call("rev-parse", f"{tip}^{{tree}}")
     made = repository.commit_tree(tree, message, [old, tip])

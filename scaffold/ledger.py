@@ -1,6 +1,7 @@
 """What was tried: declarations, evidence and journal of all tweaks, and which states of the system were judged."""
 
 import re
+import shlex
 from dataclasses import dataclass
 
 from scaffold.errors import BrokenFileError, Problem, ProjectError
@@ -57,7 +58,7 @@ def _refuse_deleted(project: Project) -> None:
     gone = repository.call("ls-files", "-z", "--deleted", "--", "tweaks", "evidence").split("\0")[:-1]
     if gone:
         raise ProjectError(
-            f"{', '.join(gone[:5])} missing, though committed", hint=f"git checkout -- {' '.join(gone[:5])}"
+            f"{', '.join(gone[:5])} missing, though committed", hint=f"git checkout -- {shlex.join(gone[:5])}"
         )
 
 
@@ -104,7 +105,7 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
         problem = Problem(
             source=path.name, line=1, where="tweak.name", message=f"is {evidence.tweak.name!r}, not {name!r}"
         )
-        raise BrokenFileError(path.name, [problem], hint=f"restore it: git checkout -- {path}")
+        raise BrokenFileError(path.name, [problem], hint=f"restore it: git checkout -- {shlex.quote(str(path))}")
     return evidence
 
 
@@ -202,8 +203,8 @@ def require_home(repository: Repository, tweak: Tweak) -> str:
         there = ", ".join(branches(repository))
         raise ProjectError(
             f"there is no branch {tweak.home}, from which {tweak.phase} {tweak.name} was started; there are: {there}",
-            hint=f"bring it back: git branch {tweak.home} origin/{tweak.home}; "
-            f"or name the one to merge into: git branch {tweak.home} BRANCH",
+            hint=f"bring it back: git branch {shlex.quote(tweak.home)} {shlex.quote('origin/' + tweak.home)}; "
+            f"or name the one to merge into: git branch {shlex.quote(tweak.home)} BRANCH",
         )
     return home
 

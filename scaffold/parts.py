@@ -3,6 +3,7 @@
 import ast
 import difflib
 import re
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def find_part(name: str, parts: Sequence[Part]) -> Part:
         return ending[0]
     if ending:
         raise UsageError(f"there are several parts {name!r}: {', '.join(part.name for part in ending[:8])}",
-                         hint=f"scaffold rewrite start {ending[0].name}")  # fmt: skip
+                         hint=f"scaffold rewrite start {shlex.quote(ending[0].name)}")  # fmt: skip
     near = difflib.get_close_matches(name, [text for part in parts for text in (part.name, _last(part.name))], n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(f"there is no part {name!r} of this program", hint=f"{hint}scaffold rewrite parts lists them all")
@@ -164,6 +165,7 @@ def _require_defined(own: Path, name: str) -> None:
     defined = [node.name for node in body if isinstance(node, kinds)]
     if name not in defined:
         there = ", ".join(defined) or "nothing"
-        raise UsageError(f"{own} defines no {name}, but {there}", hint=f"--with {own}:{(defined or ['NAME'])[0]}")
+        spelled = shlex.quote(f"{own}:{(defined or ['NAME'])[0]}")
+        raise UsageError(f"{own} defines no {name}, but {there}", hint=f"--with {spelled}")
     if not re.fullmatch(r"[A-Za-z_]\w*", own.stem):
         raise UsageError(f"{own.name} cannot be imported", hint="give it a name of letters, digits and underscores")

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -174,7 +175,7 @@ def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
         return parse_record(record, read_text(path), source=path.name)
     except BrokenFileError as error:
         shown = os.path.relpath(path)
-        error.hint = f"correct it, or restore what was committed: git checkout -- {shown}"
+        error.hint = f"correct it, or restore what was committed: git checkout -- {shlex.quote(shown)}"
         raise
 
 
@@ -189,7 +190,7 @@ def read_text(path: Path) -> str:
             raise ProjectError(f"{path} is no file", hint="move it away")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {path}") from error
+        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {shlex.quote(str(path))}") from error
     except UnicodeDecodeError as error:
         raise ProjectError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except OSError as error:
@@ -211,7 +212,9 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
             Problem(source=path.name, line=1, where=".".join(map(str, detail["loc"])), message=detail["msg"])
             for detail in error.errors(include_url=False)[:10]
         ]
-        raise BrokenFileError(path.name, problems, hint=f"restore it: git checkout -- {path}") from error
+        raise BrokenFileError(
+            path.name, problems, hint=f"restore it: git checkout -- {shlex.quote(str(path))}"
+        ) from error
 
 
 def record_text(record: "Record") -> str:

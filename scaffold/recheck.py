@@ -1,5 +1,6 @@
 """Whether a tweak's evidence still holds: does it speak of what lies here, and does its word follow from its runs?"""
 
+import shlex
 from collections.abc import Sequence
 
 from scaffold.errors import BrokenFileError, Problem
@@ -37,7 +38,9 @@ def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
     source = f"evidence/{evidence.milestone}.json"
     if evidence.seal != evidence.expected_seal():
         problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
-        raise BrokenFileError(source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {source}")
+        raise BrokenFileError(
+            source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {shlex.quote(source)}"
+        )
     fresh = _judge_stored(evidence, stored)
     if (fresh.word, fresh.refusal is None) != (stored.word, stored.refusal is None):
         refusal = f" ({fresh.refusal})" if fresh.refusal else ""

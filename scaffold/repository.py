@@ -187,7 +187,7 @@ class Repository:
                 head, path = line.split("\t", 1)
                 mode, _, object_id = head.split(" ")
                 found.append(TreeEntry(mode=mode, id=object_id, path=path))
-        named = self.find_id(f"{tree}^{{tree}}") or ""
+        named = self.find_id(tree if ":" in tree else f"{tree}^{{tree}}") or ""
         if tree_id(found, len(named)) != named:
             raise ProjectError(f"{named[:12]} {_FORGED}", hint=_FORGED_HINT)
         return found

@@ -1,6 +1,7 @@
 """Opens, accepts and drops tweaks: one small change each, on a branch of its own, merged only with evidence."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -188,7 +189,9 @@ def refuse_start(project: Project, name: str) -> Repository:
         )
     taken_branch = next((f"{prefix}{name}" for prefix in BRANCHES if f"{prefix}{name}" in branches(repository)), None)
     if taken_branch:
-        raise UsageError(f"there is a branch {taken_branch} already", hint=f"go on with it: git switch {taken_branch}")
+        raise UsageError(
+            f"there is a branch {taken_branch} already", hint=f"go on with it: git switch {shlex.quote(taken_branch)}"
+        )
     if repository.find_id(f"refs/tags/dropped/{name}"):
         raise UsageError(f"a tweak {name!r} was dropped before", hint=f"choose another: {name}-2")
     return repository
@@ -256,7 +259,7 @@ def _require_tweak(project: Project, repository: Repository, phase: str) -> Twea
         others = [name for name in tweak_branches(repository) if name != find_branch(repository)]
         raise ProjectError(
             f"no {phase} is under way here",
-            hint=f"git switch {others[0]}" if others else f"scaffold {phase} start {_WHAT[phase]}",
+            hint=f"git switch {shlex.quote(others[0])}" if others else f"scaffold {phase} start {_WHAT[phase]}",
         )
     return tweak
 
@@ -338,7 +341,7 @@ def _refuse_moved_home(
     if moved:
         raise ProjectError(
             f"{home} has another system by now than the one that {tweak.phase} {tweak.name} started from",
-            hint=f"git merge {home}, then scaffold verify: the change is judged against what is there now",
+            hint=f"git merge {shlex.quote(home)}, then scaffold verify: the change is judged against what is there now",
         )
     against = state_id(repository, state_before(project, repository, tweak))
     if not because and evidence.before.state != against:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def _what_to_do(reason: str, url: str) -> str | None:
     if re.search("unable to read|missing|corruption|bad object", reason):
         return "the remote lacks some of its own files: name them under reference.exclude"
     if re.search("not our ref|no such|has no commit", reason):
-        return f"the revision does not exist there: `git ls-remote {url}` lists what does"
+        return f"the revision does not exist there: `git ls-remote {shlex.quote(url)}` lists what does"
     return None
 
 
@@ -113,7 +114,9 @@ def resolve(url: str, name: str) -> str:
     """
     found = Repository(Path("/")).remote_id(url, name)  # not in whatever folder this is
     if found is None:
-        raise FetchError(f"{url} has no branch or tag {name!r}", hint=f"`git ls-remote {url}` lists what it has")
+        raise FetchError(
+            f"{url} has no branch or tag {name!r}", hint=f"`git ls-remote {shlex.quote(url)}` lists what it has"
+        )
     return found
 
 

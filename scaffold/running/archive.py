@@ -1,6 +1,7 @@
 """The completed runs of a project. A folder whose name starts with a dot is a run that never was completed."""
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], 
     try:
         content = json.loads(read_text(path))
     except ValueError as error:
-        raise ProjectError(f"{path} is damaged", hint=f"rm -r {path.parent}; the seed is run again") from error
+        raise ProjectError(
+            f"{path} is damaged", hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again"
+        ) from error
     return {
         name: tuple((int(step), float(value)) for step, value in content[name]) for name in wanted if name in content
     }

@@ -137,7 +137,7 @@ def test_no_repository_further_up_is_used(project, payload):
 
 def test_a_bare_repository_in_a_folder_is_none(tmp_path):
     Repository.create(tmp_path / "evil", bare=True)
-    with pytest.raises(ProjectError, match="bareRepository|not a git repository"):
+    with pytest.raises(ProjectError, match=r"bareRepository|not a git repository"):
         Repository(tmp_path / "evil").call("rev-parse", "--git-dir")
 
 
@@ -158,6 +158,7 @@ def test_a_forged_tree_is_noticed(tmp_path):
     project = tmp_path / "project"
     repository = Repository(project)
     assert [entry.path for entry in repository.entries("HEAD")] == ["data/work.py", "train.py"]
+    assert [entry.path for entry in repository.entries("HEAD:data")] == ["work.py"]
     below, other = git(project, "rev-parse", "HEAD:data"), git(project, "rev-parse", "HEAD:train.py")
     forge(project, below, "tree", b"100644 work.py\0" + bytes.fromhex(other))
     assert other in git(project, "ls-tree", "-r", "HEAD:"), "git itself believes it"
@@ -197,3 +198,13 @@ def test_nothing_is_imported_from_the_present_folder(project, marker):
         [sys.executable, "-m", "scaffold", "--help"], cwd=project, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and not marker.exists(), done.stderr
+
+
+def test_names_of_a_stranger_are_quoted_where_they_are_part_of_a_command(cli, judged):
+    place = judged / "tweaks" / "$(touch x).yaml"
+    place.write_text("name: x\n")
+    git(judged, "add", "tweaks")
+    git(judged, "commit", "--quiet", "-m", "odd")
+    place.unlink()
+    error = cli.any_status("verify", cwd=judged).err
+    assert "git checkout -- 'tweaks/$(touch x).yaml'" in error
