@@ -42,6 +42,7 @@ from scaffold.records.claim import Rule
 from scaffold.records.evidence import RunRecord
 from scaffold.records.judgement import Word
 from scaffold.records.system import System
+from scaffold.references.folder import content_id
 from scaffold.resources import describe_machine
 from scaffold.rules.reproduction import judge_reproduction
 from scaffold.rules.rung import Rung, first_difference
@@ -108,8 +109,8 @@ def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
     environment = prepare_environment(source, system.environment, lambda: None)
     plan = Plan(
         title=reference, remedy="", program=system, source=source, environment=environment, datasets={},
-        inputs=inputs_of(system, folder, "0" * 40, environment.lock), sandbox=NO_SANDBOX, smoke=False, threads=1,
-        runs_dir=project.runs,
+        inputs=inputs_of(system, folder, content_id(folder / "src"), environment.lock), sandbox=NO_SANDBOX,
+        smoke=False, threads=1, runs_dir=project.runs,
     )  # fmt: skip
     return project, plan
 

@@ -62,7 +62,7 @@ def start(plan: Plan, seed: int) -> Running:
     workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}-{os.urandom(4).hex()}")
     require_free(plan.runs_dir)
     try:
-        fill(workspace, plan.program, plan.source, plan.datasets)
+        fill(workspace, plan)
         if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
             make_short_name(workspace)
         ask(plan, workspace)

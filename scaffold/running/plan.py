@@ -1,6 +1,6 @@
 """What all runs of one program share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from scaffold.environment import ReadyEnvironment
 from scaffold.project import Source
 from scaffold.records.evidence import Inputs
 from scaffold.records.program import Program
+from scaffold.repository import TreeEntry
 from scaffold.sandbox import Sandbox
 
 
@@ -25,7 +26,7 @@ class Plan:
     """A program made ready to run: where its parts lie, how it is confined, what decides its results.
 
     `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is recorded of them
-    besides metrics.
+    besides metrics; `entries` lists the files of the tree that `inputs` names, where its id alone does not tell.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Plan:
     smoke: bool
     threads: int
     runs_dir: Path
+    entries: Callable[[], Sequence[TreeEntry]] = tuple
     tracing: Tracing | None = None
 
     def run_id(self, seed: int) -> str:

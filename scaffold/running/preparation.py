@@ -89,6 +89,7 @@ def prepare_program(
         smoke=smoke,
         threads=threads_of(program.resources),
         runs_dir=project.runs,
+        entries=lambda: Repository(project.root).entries(tree),
     )
     return plan, room
 

@@ -12,16 +12,15 @@ tmp/, home/             the run's temporary folder, and a stand-in for the home 
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.datasets import place
-from scaffold.errors import MachineError
+from scaffold.errors import MachineError, ProjectError
+from scaffold.inputs import program_digest
 from scaffold.patches import apply_patch
-from scaffold.project import Source
-from scaffold.records.program import Program
-from scaffold.references.folder import is_leftover
+from scaffold.references.folder import content_id, find_edits, is_leftover
+from scaffold.running.plan import Plan
 
 _MOST_CHARACTERS = 70
 """Of a temporary folder's path: a socket's has at most 107 (unix(7)), and Python's multiprocessing adds 33."""
@@ -98,13 +97,15 @@ def _folders(workspace: Workspace) -> tuple[Path, ...]:
     )  # fmt: skip
 
 
-def fill(workspace: Workspace, program: Program, source: Source, datasets: Mapping[str, Path]) -> None:
+def fill(workspace: Workspace, plan: Plan) -> None:
     """Make a run's folder from the program's tree, its other files and the datasets.
 
     Raises:
         MachineError: the disk is full or may not be written.
-        ProjectError, RunError: a patch does not apply, a dataset cannot be placed.
+        ProjectError, RunError: a patch does not apply, a dataset cannot be placed, or what was copied is not what was
+            approved, since somebody edited it in between.
     """
+    program, source = plan.program, plan.source
     try:
         for folder in _folders(workspace):
             folder.mkdir(parents=True)
@@ -115,7 +116,23 @@ def fill(workspace: Workspace, program: Program, source: Source, datasets: Mappi
             shutil.copy2(source.folder / driver, target)
     except OSError as error:
         raise MachineError(f"could not make the run's folder {workspace.folder}: {error.strerror or error}") from error
+    _require_copied(workspace, plan)
     for patch in program.patches:
         apply_patch(source.folder / patch.file, workspace.tree)
     for dataset in program.placed_datasets():
-        place(dataset, datasets[dataset.name], workspace.tree)
+        place(dataset, plan.datasets[dataset.name], workspace.tree)
+
+
+def _require_copied(workspace: Workspace, plan: Plan) -> None:
+    """Raise ProjectError unless a run's own copies are what its record will say that it ran."""
+    edits: list[str] = []
+    if content_id(workspace.tree) != plan.inputs.reference:
+        kept = [entry for entry in plan.entries() if not any(map(is_leftover, entry.path.split("/")))]
+        edits = find_edits(workspace.tree, kept)
+    if program_digest(plan.program, plan.source.folder) != plan.inputs.program:
+        edits.append("drivers or patches differ")
+    if edits:
+        raise ProjectError(
+            f"{plan.title} was edited while its runs were made: {'; '.join(edits[:5])}",
+            hint="let it be until they have ended, then repeat the command",
+        )

@@ -50,6 +50,27 @@ def test_only_our_own_unfinished_runs_are_removed(cli, project):
     assert left[0] == ".notes" and len(left) == 2
 
 
+@pytest.mark.parametrize("edited", ["reference/train.py", "reference/more.py", "drivers/evaluate.py"])
+def test_programs_that_are_edited_while_their_runs_are_made(cli, tmp_path, monkeypatch, edited):
+    """What was looked at once is copied again for each seed."""
+    from scaffold.running import launcher
+
+    recipe = toy_recipe(tmp_path / "recipe", reference={"drivers": ["drivers/evaluate.py"]})
+    write_tree(recipe, {"drivers/evaluate.py": "print('whole')\n"})
+    project = cli.new(recipe)
+    fill = launcher.fill
+
+    def edit_and_fill(workspace, plan):
+        (project / edited).write_text("print('edited')\n")
+        fill(workspace, plan)
+
+    monkeypatch.setattr(launcher, "fill", edit_and_fill)
+    error = cli("run", cwd=project, code=2).err
+    assert "was edited while its runs were made" in error
+    monkeypatch.undo()
+    assert not list((project / ".scaffold/runs").glob("seed*"))
+
+
 def test_forged_runs_are_none(cli, project):
     """As in a project that brings .scaffold/ with it: whoever edits a record cannot sign it."""
     record = cli("run", "--json", cwd=project).json["runs"][0]
