@@ -108,7 +108,7 @@ def open_change(
             hint="edit src/ or system.yaml, then scaffold verify",
         )
     states = [runnable(before, "the state before")]
-    states += [] if is_own_tweak(project, tweak) else [runnable(after, f"{tweak.phase} {tweak.name}")]
+    states += _to_be_asked(project, tweak, before, after)
     require_states_consent(states, options.trust)
     after = _with_its_lock(project, recipe, options)
     before = _with_lock(before, after)
@@ -150,12 +150,20 @@ def prepare_change(
     Raises:
         ConsentError, MachineError, FetchError: see `preparation.prepare`.
     """
-    project_repository(project.root)
+    repository = project_repository(project.root)
     title = f"{tweak.phase} {tweak.name}"
-    if not is_own_tweak(project, tweak):
-        require_states_consent([runnable(state_of_worktree(project), title)], options.trust)
+    before = state_of_commit(project, state_before(project, repository, tweak))
+    require_states_consent(_to_be_asked(project, tweak, before, state_of_worktree(project)), options.trust)
     state = _with_its_lock(project, recipe, options)
     return prepare_program(project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke)
+
+
+def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) -> list[Runnable]:
+    """The change as what consent is asked for: where it is not one's own, or builds a package outside the sandbox."""
+    builds = set(after.system.environment.build) - set(before.system.environment.build)
+    if is_own_tweak(project, tweak) and not builds:
+        return []
+    return [runnable(after, f"{tweak.phase} {tweak.name}")]
 
 
 def runnable(state: State, title: str) -> Runnable:

@@ -77,6 +77,13 @@ def branches(repository: Repository) -> list[str]:
     return repository.call("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
 
 
+def commits_made_here(repository: Repository) -> set[str]:
+    """Commits that git's own record of this work tree says were made in it; what came otherwise is not among them."""
+    moves = repository.call("log", "--walk-reflogs", "--format=%H %gs", "HEAD", "--").splitlines()
+    made = (line.partition(" ") for line in moves)
+    return {commit for commit, _, how in made if re.match(r"commit( \((amend|initial)\))?:", how)}
+
+
 def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
     """Whether one commit is among another's ancestors, or is it."""
     return repository.find_id(older) is not None and not repository.call(

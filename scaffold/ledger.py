@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 
 from scaffold.errors import BrokenFileError, Problem, ProjectError
-from scaffold.history import branches, find_branch, is_ancestor
+from scaffold.history import branches, commits_made_here, find_branch, is_ancestor
 from scaffold.person import sign
 from scaffold.project import Project, load_recipe, load_yaml, read_record, read_text, write_record, write_text
 from scaffold.records.judgement import ChangeJudgement
@@ -134,14 +134,20 @@ def last_accepted(project: Project) -> ChangeEvidence | None:
 
 
 def claim_tweak(project: Project, tweak: Tweak) -> None:
-    """Remember that this tweak was started here, by this person: what it runs needs no consent."""
-    write_text(project.state / "own" / tweak.name, _own_mark(project, tweak))
+    """Remember that this tweak was started here, by this person: what they write in it needs no consent."""
+    start = Repository(project.root).call("rev-parse", "HEAD")
+    write_text(project.state / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}")
 
 
 def is_own_tweak(project: Project, tweak: Tweak) -> bool:
-    """Whether it was."""
+    """Whether it was, and every commit since then was made here too: none was pulled, merged or switched to."""
     path = project.state / "own" / tweak.name
-    return path.is_file() and read_text(path) == _own_mark(project, tweak)
+    start, _, mark = read_text(path).partition(" ") if path.is_file() else ("", "", "")
+    if not start or mark != _own_mark(project, tweak, start):
+        return False
+    repository = Repository(project.root)
+    since = repository.call("rev-list", "HEAD", f"^{start}").split() if repository.find_id(start) else [start]
+    return commits_made_here(repository).issuperset(since)
 
 
 def forget_tweak(project: Project, tweak: Tweak) -> None:
@@ -149,8 +155,8 @@ def forget_tweak(project: Project, tweak: Tweak) -> None:
     (project.state / "own" / tweak.name).unlink(missing_ok=True)
 
 
-def _own_mark(project: Project, tweak: Tweak) -> str:
-    return sign(f"tweak {tweak.name} of {project.root} from {tweak.before}")
+def _own_mark(project: Project, tweak: Tweak, start: str) -> str:
+    return sign(f"tweak {tweak.name} of {project.root} from {tweak.before}, started at {start}")
 
 
 def tweak_branches(repository: Repository) -> list[str]:

@@ -289,6 +289,7 @@ def _accept(project: Project, because: str, phase: str) -> Decided:
     repository = project_repository(project.root)
     tweak = find_interrupted(project, repository) or _require_tweak(project, repository, phase)
     branch = present_branch(repository)
+    is_own = is_own_tweak(project, tweak)
     evidence = read_change(project, tweak.name)
     if evidence is None:
         raise ProjectError(f"{tweak.phase} {tweak.name} was not judged yet", hint="scaffold verify")
@@ -326,7 +327,7 @@ def _accept(project: Project, because: str, phase: str) -> Decided:
     repository.set_tag(f"milestone/{tweak.milestone}", made)
     if branch != home:
         repository.call("branch", "-D", "--quiet", branch)
-    if is_own_tweak(project, tweak):
+    if is_own:
         approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
     forget_tweak(project, tweak)
     return Decided(tweak=tweak, evidence=read_change(project, tweak.name), home=home, commit=made)

@@ -175,3 +175,51 @@ def test_a_pull_that_brings_src_proves_nothing_of_other_edits(cli, reproduced, t
     git(other, "commit", "--quiet", "-m", "notes")
     git(other, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
     assert "differ from all that was judged" in cli("next", "--json", cwd=other).json["why"]
+
+
+@pytest.mark.parametrize("way", ["pull", "merge", "switch", "cherry-pick"])
+def test_commits_of_a_tweak_of_mine_that_come_from_elsewhere(cli, reproduced, tmp_path, way):
+    """Somebody pushes to the branch of my tweak, and I bring it in."""
+    cli("tweak", "start", "level", cwd=reproduced)
+    edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.91")
+    git(reproduced, "commit", "--all", "--quiet", "-m", "mine")
+    cli.is_trusting = False
+    cli.any_status("verify", cwd=reproduced)
+    other = tmp_path / "other"
+    subprocess.run(["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)], check=True)
+    edit(other, "src/train.py", "LEVEL = 0.91", "LEVEL = 0.92")
+    git(other, "commit", "--all", "--quiet", "-m", "theirs")
+    git(reproduced, "fetch", "--quiet", str(other), "tweak/level")
+    if way == "switch":
+        git(reproduced, "switch", "--quiet", "--detach")
+        git(reproduced, "branch", "--force", "tweak/level", "FETCH_HEAD")
+        git(reproduced, "switch", "--quiet", "tweak/level")
+    elif way == "pull":
+        git(reproduced, "pull", "--quiet", "--ff-only", str(other), "tweak/level")
+    else:
+        git(reproduced, way, "FETCH_HEAD")
+    assert "was not approved yet" in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+
+
+def test_build_programs_of_a_tweak_of_mine_are_asked_for(cli, reproduced):
+    """They run outside the sandbox."""
+    cli("tweak", "start", "level", cwd=reproduced)
+    edit(
+        reproduced,
+        "system.yaml",
+        "environment:",
+        "environment:\n  packages: [no-such-package]\n  build: [no-such-package]",
+    )
+    cli.is_trusting = False
+    refused = cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+    assert "was not approved yet" in refused and "OUTSIDE the sandbox" in refused
+
+
+def test_marks_of_own_tweaks_that_were_handed_over(cli, reproduced, tmp_path, monkeypatch):
+    """With everything that git and .scaffold/ remember of them."""
+    cli("tweak", "start", "level", cwd=reproduced)
+    edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.91")
+    git(reproduced, "commit", "--all", "--quiet", "-m", "theirs")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
+    cli.is_trusting = False
+    assert "tweak level: src/ with the tree" in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
