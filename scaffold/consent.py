@@ -5,15 +5,17 @@ none; nor does what a person changed of them by `--set` when making a project.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
+from scaffold.environment import lock_fits
 from scaffold.errors import ConsentError, MachineError, ScaffoldError
 from scaffold.inputs import data_digests, program_parts
-from scaffold.person import state_dir
-from scaffold.project import read_text, write_text
+from scaffold.person import made_lock, state_dir
+from scaffold.project import Source, read_text, write_text
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
 from scaffold.records.program import BundledDataset, Command, GeneratedDataset, Program
@@ -32,8 +34,19 @@ def consent_digest(program: Program, folder: Path, tree: str) -> str:
             "device": program.resources.device,
             "environment": program.environment,
             "data": data_digests(program),
+            **({"lock": lock} if (lock := _lock_from_elsewhere(program, folder)) else {}),
         }
     )
+
+
+def _lock_from_elsewhere(program: Program, folder: Path) -> str:
+    """The text of the lock that would be installed from, if it was not resolved here; else empty."""
+    tree, name = ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
+    source = Source(folder=folder, tree=folder / tree, lock=folder / name)
+    if not source.lock.is_file() or not lock_fits(source, program.environment):
+        return ""
+    text = read_text(source.lock)
+    return "" if made_lock(text) else text
 
 
 def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) -> None:
@@ -106,6 +119,7 @@ def require_states_consent(states: Sequence[Runnable], trust: str | None) -> Non
         for line in (
             f"  {state.title}: src/ with the tree {state.tree}",
             *_describe_packages(state.program, state.folder / "src"),
+            *_describe_lock(state.program, state.folder),
             *_describe_commands(state.program),
         )
     ]
@@ -146,6 +160,7 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
         *([f"  device     {recipe.resources.device}"] if recipe.resources.device != "cpu" else []),
         *_describe_packages(recipe, recipe_dir / "reference"),
+        *_describe_lock(recipe, recipe_dir),
     ]
     lines += _describe_commands(recipe)
     for patch in reference.patches:
@@ -165,6 +180,17 @@ def _describe_packages(program: Program, tree: Path) -> list[str]:
         f"  packages   {packages}{more}",
         *(_text_lines(tree / requirements) if requirements else []),
         *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
+    ]
+
+
+def _describe_lock(program: Program, folder: Path) -> list[str]:
+    lock = _lock_from_elsewhere(program, folder)
+    installed = re.findall(r"^([^\s#]+==\S+)", lock, re.MULTILINE)
+    if not lock:
+        return []
+    return [
+        "  lock       made elsewhere, installs exactly:",
+        *(f"             | {package}" for package in installed),
     ]
 
 

@@ -23,6 +23,7 @@ from packaging.version import Version
 
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, MachineError, ProjectError
+from scaffold.person import remember_lock
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Source, read_text, write_text
 from scaffold.records.program import Environment
@@ -74,7 +75,9 @@ def prepare_environment(
         _require_whole_lock(source)
     if not lock_fits(source, environment):
         wanted = _requirements(source, environment)
-        write_text(source.lock, _resolve(source, environment, wanted, default_as_of, offline))
+        made = _resolve(source, environment, wanted, default_as_of, offline)
+        write_text(source.lock, made)
+        remember_lock(made)
     text = read_text(source.lock)
     lock = hashlib.sha256(text.encode()).hexdigest()
     version = _header(text, "python")

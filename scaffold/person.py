@@ -1,4 +1,4 @@
-"""What is kept with the person, outside of any project: approvals, and the key that their own runs are signed with."""
+"""What is kept with the person, outside of any project: approvals, locks, the key that runs are signed with."""
 
 import contextlib
 import functools
@@ -24,6 +24,23 @@ def sign(text: str) -> str:
     Where the key cannot be kept it lasts as long as this process.
     """
     return hmac.new(_key(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def remember_lock(text: str) -> None:
+    """Remember that a lock was resolved here, from what its recipe asks for."""
+    with contextlib.suppress(OSError):  # a home that cannot be written: asked next time
+        place = _lock(text)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+
+
+def made_lock(text: str) -> bool:
+    """Whether it was: one that came with a project may install anything."""
+    return _lock(text).exists()
+
+
+def _lock(text: str) -> Path:
+    return state_dir() / "locks" / hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import yaml
 from helpers import TOY, copy_recipe, merged, toy_recipe, write_tree
 
 from scaffold.catalogue import data_dir
+from scaffold.environment import _lock_text
 
 DRIVER = "print('the driver')\n"
 PATCH = "--- a/lib/x.py\n+++ b/lib/x.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
@@ -236,3 +237,17 @@ def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, m
     error = cli("run", cwd=project, code=4).err
     assert "which is no package of an index" in error or "leads out of the reference" in error
     assert not os.path.exists(project / ".scaffold/runs") or os.listdir(project / ".scaffold/runs") == []
+
+
+def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_recipe):
+    """It may install more than the recipe asks for, and what is installed runs."""
+    project = cli.new(calibrated_recipe)
+    cli("run", cwd=project)
+    cli.is_trusting = False
+    cli("run", "--again", cwd=project)
+    lines = (project / "environment.lock").read_text().splitlines()[1:-1]
+    (project / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))
+    refused = cli("run", "--again", "--json", code=2, cwd=project).json["error"]
+    assert "lock       made elsewhere, installs exactly:\n" in refused and "| evil==1.0" in refused
+    (project / "environment.lock").unlink()
+    cli("run", "--again", cwd=project)
