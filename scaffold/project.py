@@ -179,15 +179,26 @@ def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
         raise
 
 
-def read_text(path: Path) -> str:
-    """A UTF-8 file's text.
+_MOST_TEXT_BYTES = 32_000_000
+"""Of a file that a person or the scaffold writes: evidence of a hundred runs has one."""
+
+MOST_SERIES_BYTES = 500_000_000
+"""Of all metric points of a run."""
+
+
+def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
+    """A UTF-8 file's text, of so many bytes at most.
 
     Raises:
-        ProjectError: it is not there or not text.
+        ProjectError: it is not there, not text, no plain file, or too large: a stranger's may never end.
     """
     try:
         if path.exists() and not path.is_file():
             raise ProjectError(f"{path} is no file", hint="move it away")
+        if path.stat().st_size > most:
+            raise ProjectError(
+                f"{path} has {path.stat().st_size:,} bytes, more than the {most:,} that are read", hint="move it away"
+            )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ProjectError(f"{path} is missing", hint=f"git checkout -- {shlex.quote(str(path))}") from error
@@ -202,9 +213,12 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
 
     Raises:
         BrokenFileError: it is not JSON or not this record, with all problems.
+        ProjectError: it is a link, or see `read_text`.
     """
     from pydantic import ValidationError
 
+    if path.is_symlink():
+        raise ProjectError(f"{path} is a link to {path.readlink()}", hint=f"rm {shlex.quote(str(path))}")
     try:
         return record.model_validate_json(read_text(path))
     except ValidationError as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scaffold
-from scaffold.errors import BrokenFileError, MachineError, ProjectError
-from scaffold.project import Project, write_json
+from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
+from scaffold.project import Project, read_text, write_json
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 
 if TYPE_CHECKING:
@@ -123,10 +123,10 @@ def load_status(project: Project) -> Status:
     fingerprint = _fingerprint(project)
     cache = project.state / "status.json"
     try:
-        stored = json.loads(cache.read_text() if cache.is_file() else "")
+        stored = json.loads(read_text(cache) if cache.is_file() else "")
         if stored["fingerprint"] == fingerprint:
             return Status.from_mapping(stored["status"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ScaffoldError, OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not there or not ours: work it out
     status = _work_out(project)
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
@@ -142,7 +142,7 @@ def current_judgement(project: Project) -> Judgement | None:
         return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
     if status.evidence != "current" or status.can_change or status.uncommitted:
         return None
-    return Judgement.from_mapping(json.loads(project.reproduction.read_text())["judgement"])
+    return Judgement.from_mapping(json.loads(read_text(project.reproduction))["judgement"])
 
 
 def is_tweak_under_way(project: Project) -> bool:
@@ -256,7 +256,7 @@ def _work_out(project: Project) -> Status:
     states = derive_states(milestones, passed, {name for name in decided if name not in passed})
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
     can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
-    uncommitted = project.uncommitted.read_text() if judgement and project.uncommitted.exists() else None
+    uncommitted = read_text(project.uncommitted) if judgement and project.uncommitted.exists() else None
     runs = sum(1 for _ in project.runs.glob("seed-*"))
     command, why = next_of_reproduction(
         word, stale, can_change, uncommitted, runs, len(unjudged), bool(recipe.calibration)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
-from scaffold.project import read_record, read_text
+from scaffold.project import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
 from scaffold.records.program import Program
 from scaffold.running.recording import is_own, read_again
@@ -53,7 +53,7 @@ def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Itera
 
 def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path, MOST_SERIES_BYTES))
     except ValueError as error:
         raise ProjectError(
             f"{path} is damaged", hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again"

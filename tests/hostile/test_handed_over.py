@@ -416,3 +416,23 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
             os.kill(pid, signal.SIGKILL)
     process.wait(timeout=20)
     wait_for(lambda: not escaped())
+
+
+@pytest.mark.parametrize("name", ["evidence/reproduce.json", "recipe.yaml", "tweaks/a.yaml", ".scaffold/status.json"])
+def test_files_that_never_end(cli, project, name):
+    place = project / name
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    with place.open("w") as file:
+        file.truncate(100_000_000)  # no block of it is on the disk
+    if name == ".scaffold/status.json":
+        assert "none yet" in cli("status", cwd=project).out
+    else:
+        assert "100,000,000 bytes, more than the 32,000,000" in cli("status", cwd=project, code=2).err
+
+
+def test_evidence_that_is_a_link(cli, project, tmp_path):
+    cli("verify", cwd=project)
+    (project / "evidence/reproduce.json").rename(tmp_path / "elsewhere.json")
+    (project / "evidence/reproduce.json").symlink_to(tmp_path / "elsewhere.json")
+    assert "reproduce.json is a link to" in cli("status", cwd=project, code=2).err
