@@ -24,7 +24,7 @@ _TENSORS = ("forward_eval", "forward_train", "buffers", "loss", "gradients", "op
 _MODES_FIRST = ("evaluation", "forward_train", "gradients")
 """Rungs on which what was followed over the whole run says more than which tensor differs."""
 
-_MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "reporting")
+_MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "loop", "reporting")
 """Rungs that other batches show on as well."""
 
 _AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradients", "optimiser")
