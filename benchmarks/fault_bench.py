@@ -5,11 +5,11 @@
     python benchmarks/fault_bench.py --record --ladder-only      the ladder alone (ten minutes), the rest as it was
     python benchmarks/fault_bench.py --record NAME ...  these variants only, shown and not kept
 
-Three references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` was written before the
-ladder was finished, `variants_after.yaml` afterwards, by somebody who had not read its code; they are told apart.
+Eight references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` of the first three was
+written before the ladder was finished, `variants_after.yaml` afterwards, by somebody who had not read its code.
 
 - ladder: the golden trace of the reference against one trace in the program's own dtype and one in float64, as
-  `scaffold verify` makes them in a rewrite, without the replay. Seen: a rung DIFFERS. Address right: it is one of the
+  `scaffold verify` makes them in a rewrite, and its replay. Seen: a rung DIFFERS. Address right: it is one of the
   rungs, and names the module, that the variant's author wrote down.
 - end metric: the sequential test of a reproduction over at most 2 seeds against 12 runs of the reference.
 - six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha 0.01 over all.
