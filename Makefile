@@ -13,9 +13,9 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch,dev]"
 	touch $@
 
-# Puts a project up in demo/ (replacing an earlier one), reproduces the published result, and tests that it did.
+# Puts a project up in demo/, reproduces the published result, and tests that it did. An earlier one may have work in it.
 demo: .venv/demo-ready
-	rm -rf demo
+	@test ! -e demo || { echo "demo/ is there already; if you need nothing of it: rm -rf demo"; exit 1; }
 	$(BIN)/mlloop-new demo --from digits-cnn --no-input
 	cd demo && ../$(BIN)/scaffold verify
 	cd demo && ../$(BIN)/pytest

@@ -13,18 +13,31 @@ from scaffold.running.workspace import Workspace
 
 SHIM = Path(__file__).with_name("shim")
 
-_PASSED_ON = re.compile(
-    r"(LANG|LANGUAGE|LC_\w+|TZ|TERM|COLUMNS|LINES|USER|LOGNAME|SHELL|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|SSL_CERT_FILE|"
-    r"SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|CUDA\w*|(CUDNN|CUBLAS|NVIDIA|NCCL|ROCM|ROCR|HIP|HSA|MIOPEN|XLA|TF_CPP|"
-    r"TORCH|PYTORCH|OMP|MKL|KMP|OPENBLAS|NUMBA)_\w+|(HTTPS?|NO|ALL)_PROXY)",
-    re.IGNORECASE,
+_PASSED_ON = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        LANG LANGUAGE LC_ALL LC_ADDRESS LC_COLLATE LC_CTYPE LC_IDENTIFICATION LC_MEASUREMENT LC_MESSAGES LC_MONETARY
+        LC_NAME LC_NUMERIC LC_PAPER LC_TELEPHONE LC_TIME TZ TERM COLUMNS LINES USER LOGNAME SHELL
+        LD_LIBRARY_PATH DYLD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
+        HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
+        CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER CUDA_HOME CUDA_PATH CUDA_LAUNCH_BLOCKING CUDA_MODULE_LOADING
+        CUBLAS_WORKSPACE_CONFIG NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES NVIDIA_TF32_OVERRIDE
+        NCCL_DEBUG NCCL_IB_DISABLE NCCL_P2P_DISABLE NCCL_SOCKET_IFNAME
+        HIP_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES HSA_OVERRIDE_GFX_VERSION MIOPEN_FIND_MODE
+        XLA_FLAGS XLA_PYTHON_CLIENT_MEM_FRACTION XLA_PYTHON_CLIENT_PREALLOCATE TF_CPP_MIN_LOG_LEVEL
+        PYTORCH_ALLOC_CONF PYTORCH_CUDA_ALLOC_CONF PYTORCH_HIP_ALLOC_CONF PYTORCH_ENABLE_MPS_FALLBACK
+        TORCH_ALLOW_TF32_CUBLAS_OVERRIDE OMP_NUM_THREADS OMP_DYNAMIC OMP_PLACES OMP_PROC_BIND OMP_SCHEDULE OMP_STACKSIZE
+        OMP_WAIT_POLICY MKL_NUM_THREADS MKL_CBWR MKL_DYNAMIC MKL_ENABLE_INSTRUCTIONS MKL_THREADING_LAYER KMP_AFFINITY
+        KMP_BLOCKTIME KMP_DUPLICATE_LIB_OK OPENBLAS_NUM_THREADS OPENBLAS_CORETYPE NUMBA_NUM_THREADS
+        """,
+    )
 )
-"""Names of the person's variables that a run gets to see: language, devices, libraries, the way to the network. Any
-other may hold a token, whatever it is called."""
+"""The person's variables that a run gets to see, in either case: language, devices, libraries, the way to the network.
+Any other may hold a token, whatever it is called; none is passed on for how its name begins."""
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|KEY|COOKIE", re.IGNORECASE)
 _CREDENTIALS_IN_URL = re.compile(r"(^|://)[^/@\s]+@")
-"""Even of those, names and values that are withheld."""
+"""Values that are withheld even of those."""
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -61,4 +74,4 @@ def run_variables(
 
 def is_passed_on(name: str, value: str) -> bool:
     """Whether a run gets to see this variable of the person's."""
-    return bool(_PASSED_ON.fullmatch(name) and not _SECRET.search(name) and not _CREDENTIALS_IN_URL.search(value))
+    return name.upper() in _PASSED_ON and not _CREDENTIALS_IN_URL.search(value)

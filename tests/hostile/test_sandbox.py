@@ -66,7 +66,8 @@ def attempt(cli, tmp_path, kind):
 
 def test_token_home_and_socket_are_denied_and_the_evidence_says_so(attempt, cli, monkeypatch, isolated, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setenv("MY_ODD_AUTH", "secret too")
+    for name in ("MY_ODD_AUTH", "NVIDIA_NGC_CODE", "LC_MAIL", "TORCH_HUB_LOGIN"):  # none for how its name begins
+        monkeypatch.setenv(name, "secret too")
     home = f"pathlib.Path({str(isolated)!r})"
     got, record = attempt(
         f"""\
