@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.environment import lock_fits
-from scaffold.errors import ConsentError, MachineError, ScaffoldError
+from scaffold.errors import ConsentError, FetchError, MachineError, ScaffoldError
 from scaffold.inputs import data_digests, program_parts
 from scaffold.person import made_lock, state_dir
 from scaffold.project import Source, read_text, write_text
@@ -43,7 +43,10 @@ def _lock_from_elsewhere(program: Program, folder: Path) -> str:
     """The text of the lock that would be installed from, if it was not resolved here; else empty."""
     tree, name = ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
     source = Source(folder=folder, tree=folder / tree, lock=folder / name)
-    if not source.lock.is_file() or not lock_fits(source, program.environment):
+    try:
+        if not source.lock.is_file() or not lock_fits(source, program.environment):
+            return ""
+    except FetchError:  # its requirements cannot be read: told once it is prepared, before anything is installed
         return ""
     text = read_text(source.lock)
     return "" if made_lock(text) else text

@@ -188,9 +188,16 @@ class Repository:
                 mode, _, object_id = head.split(" ")
                 found.append(TreeEntry(mode=mode, id=object_id, path=path))
         named = self.find_id(tree if ":" in tree else f"{tree}^{{tree}}") or ""
-        if tree_id(found, len(named)) != named:
-            raise ProjectError(f"{named[:12]} {_FORGED}", hint=_FORGED_HINT)
+        if tree_id(found, len(named)) != named:  # old ones have modes that git shows otherwise than they are
+            self._require_trees(named)
         return found
+
+    def _require_trees(self, tree: str) -> None:
+        """Raise ProjectError if a tree, or one below it, is not what its name says."""
+        listed = self.call("ls-tree", "-r", "-d", "-z", "--full-tree", tree)
+        below = [line.split("\t")[0].split(" ") for line in listed.split("\0") if line]
+        for _ in self._read_objects("tree", [tree, *(name for _, kind, name in below if kind == "tree")]):
+            pass
 
     def read_blob(self, object_id: str) -> bytes:
         """The bytes of one blob, whatever their encoding."""
@@ -297,13 +304,16 @@ class Repository:
         Raises:
             ProjectError: one is not what its name says.
         """
+        return self._read_objects("blob", object_ids)
+
+    def _read_objects(self, kind: str, object_ids: Iterable[str]) -> Iterator[bytes]:
         with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
             reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
                 while head := answers.readline():
                     object_id, _, size = head.decode().split()
                     content = answers.read(int(size))
-                    _require_id("blob", content, object_id)
+                    _require_id(kind, content, object_id)
                     yield content
                     answers.read(1)
             reader.wait()

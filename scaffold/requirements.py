@@ -51,11 +51,14 @@ def read_requirements(file: Path, tree: Path) -> tuple[list[str], list[str]]:
 
 
 def _lines(file: Path, tree: Path, is_constraint: bool, seen: frozenset[Path]) -> Iterator[_Line]:
-    from pip_requirements_parser import RequirementsFile  # 0.1 s: only where a reference has such a file
+    from pip_requirements_parser import (  # 0.1 s: only where a reference has such a file
+        InstallationError,
+        RequirementsFile,
+    )
 
     try:
         parsed = RequirementsFile.from_file(str(file), include_nested=False)
-    except (OSError, UnicodeError, ValueError) as error:
+    except (OSError, UnicodeError, ValueError, InstallationError) as error:
         raise FetchError(f"{file.name} cannot be read: {error}", hint=_HINT) from error
     for invalid in parsed.invalid_lines:
         raise _refused(file, invalid.line_number, invalid.line)

@@ -246,8 +246,8 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     cli.is_trusting = False
     cli("run", "--again", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
-    (project / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))
+    (project / "environment.lock").write_text(_lock_text([*lines, "one-more==1.0"]))
     refused = cli("run", "--again", "--json", code=2, cwd=project).json["error"]
-    assert "lock       made elsewhere, installs exactly:\n" in refused and "| evil==1.0" in refused
+    assert "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
     (project / "environment.lock").unlink()
     cli("run", "--again", cwd=project)
