@@ -12,7 +12,7 @@ SLOW = """\
     import json, os, subprocess, sys, time
     worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     seed = int(sys.argv[1])
-    time.sleep(0.1 if seed == 0 else float(os.environ.get("LC_SLEEP", "30")))
+    time.sleep(0.1 if seed == 0 else float(os.environ.get("NCCL_DEBUG", "30")))  # one of those that a run sees
     worker.kill()
     json.dump({"accuracy": 0.9 + seed / 1e4}, open("metrics.json", "w"))
     """
@@ -47,7 +47,7 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
         assert len(list(runs.iterdir())) == 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LC_SLEEP", "0.1")
+        patch.setenv("NCCL_DEBUG", "0.1")
         records = cli("run", "--seeds", 4, "--jobs", 3, "--json", cwd=project).json["runs"]
     assert [record["seed"] for record in records] == [0, 1, 2, 3]
     assert records[0]["id"] == complete[0]
