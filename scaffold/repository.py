@@ -39,6 +39,8 @@ _NETWORK = (
 )  # fmt: skip
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0",
+    # No object is fetched on the way to another: what is missing in the cache is asked for by `fetch` alone.
+    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",  # no object stands for another
 }  # fmt: skip
 _TRANSPORTS = {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
@@ -311,9 +313,9 @@ class Repository:
             reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
                 while head := answers.readline():
-                    object_id, _, size = head.decode().split()
+                    name, _, size = head.decode().split()
                     content = answers.read(int(size))
-                    _require_id(kind, content, object_id)
+                    _require_id(kind, content, name)
                     yield content
                     answers.read(1)
             reader.wait()

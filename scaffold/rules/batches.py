@@ -166,7 +166,7 @@ def _is_cut(trace: Trace, name: str) -> bool:
 
 def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
     """Return the first step whose examples are not the same set."""
-    return next((step for step, is_again in _steps_apart(golden, found, name) if not is_again), None)
+    return next((step for step, is_calls in _steps_apart(golden, found, name) if not is_calls), None)
 
 
 def calls_apart(golden: Trace, found: Trace) -> Apart | None:

@@ -141,6 +141,15 @@ def test_a_bare_repository_in_a_folder_is_none(tmp_path):
         Repository(tmp_path / "evil").call("rev-parse", "--git-dir")
 
 
+def test_missing_objects_of_the_cache_are_not_fetched_on_the_way(tmp_path):
+    """A cache without file contents promises them; only `fetch` may ask for them, and not where one is offline."""
+    revision = make_repository(tmp_path / "upstream", {"train.py": TOY})
+    cache = Repository.create(tmp_path / "cache", bare=True)
+    cache.fetch(f"file://{tmp_path / 'upstream'}", [revision], "--depth=1", "--filter=blob:none")
+    with pytest.raises(ProjectError):
+        cache.read_blob(git(tmp_path / "upstream", "rev-parse", "HEAD:train.py"))
+
+
 def forge(project: Path, name: str, kind: str, body: bytes) -> None:
     """Put other content under an object's name."""
     for pack in list((project / ".git/objects/pack").glob("*.pack")):
