@@ -6,14 +6,14 @@ import yaml
 
 from scaffold.consent import approve_program, is_approved
 from scaffold.errors import BrokenFileError, ProjectError
-from scaffold.history import forward, tree_with_files
+from scaffold.history import make_commit, present_branch, tree_with_files
 from scaffold.patches import check_patches
 from scaffold.project import Project, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
-from scaffold.references.folder import root_index
 from scaffold.repository import Repository
+from scaffold.transaction import Move, move
 
 _HEAD = "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
 _COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")
@@ -29,8 +29,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     tree = recipe.reference.tree
     patches = [project.root / patch.file for patch in recipe.patches]
     if patches:
-        tree = check_patches(repository, tree, patches, root_index(repository))
-        root_index(repository).unlink(missing_ok=True)
+        tree = check_patches(repository, tree, patches)
     text = system_text(read_text(project.recipe), recipe)
     system = parse_record(System, text, source="system.yaml")
     files = {"system.yaml": text}
@@ -42,9 +41,10 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
         files[f"src/{driver}"] = read_text(project.root / driver)
     whole = tree_with_files(repository, files, {"src": tree})
     message = "Begin src/: the reference's copy, and how it runs\n"
-    made = repository.commit_tree(whole, message, ["HEAD"])
+    commit = make_commit(repository, whole, message, ["HEAD"])
     approved = is_approved(recipe, project.root, recipe.reference.tree)
-    forward(repository, made)
+    branch = present_branch(repository)
+    move(project, Move(title="begin src/", refs={f"refs/heads/{branch}": commit}))
     if approved:  # what runs is the same program
         approve_program(system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/")
 

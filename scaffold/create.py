@@ -20,7 +20,7 @@ from scaffold.project import Project
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import check_patched, fetch_reference
-from scaffold.references.folder import find_lfs_pointers, root_index
+from scaffold.references.folder import find_lfs_pointers
 from scaffold.references.git import commit_date
 from scaffold.repository import Author, Repository, person
 from scaffold.rules.claims import claim_text
@@ -148,7 +148,6 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
         shutil.copyfile(found.folder / file, aside / file)
     parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
     _commit(repository, recipe, tree, name, person(repository.folder) or FALLBACK_AUTHOR)
-    root_index(repository).unlink(missing_ok=True)
     return tree
 
 

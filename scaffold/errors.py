@@ -69,6 +69,10 @@ class RunError(ScaffoldError):
     """A run could not be started or read."""
 
 
+class BusyError(ProjectError):
+    """Another scaffold command is at work in the project."""
+
+
 class MachineError(ScaffoldError):
     """This machine lacks something: disk, permission, a program."""
 

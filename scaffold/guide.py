@@ -2,7 +2,7 @@
 
 import shlex
 
-from scaffold.ledger import accepted, decided_names, find_interrupted, find_judged, tweak_branches
+from scaffold.ledger import accepted, decided_names, find_judged, tweak_branches
 from scaffold.parts import rewrite_name
 from scaffold.project import Project
 from scaffold.records.judgement import Word
@@ -63,9 +63,6 @@ def next_rung_of(project: Project, recipe: Recipe) -> tuple[str, str]:
     if repository.find_id("HEAD") is None:
         return "pytest", "the published result is reproduced; tweaks need a git repository"
     under_way = tweak_branches(repository)
-    interrupted = find_interrupted(project, repository)
-    if interrupted:
-        return f"scaffold {interrupted.phase} accept", f"accepting {interrupted.name} was interrupted: do it again"
     if under_way:
         name = under_way[0]
         return f"git switch {shlex.quote(name)}", f"{name.replace('/', ' ')} is under way there"

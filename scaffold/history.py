@@ -1,6 +1,6 @@
 """The history of a project: where it stands among its branches, and how states are kept, moved between and joined.
 
-Never resets, never forces: what is not committed stays where it is, and conflicts are shown as git shows them.
+Nothing here changes a reference or a file: `transaction` does.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.errors import ProjectError
@@ -118,20 +119,14 @@ def ignored_paths(repository: Repository, folder: str) -> list[str]:
 def _index(repository: Repository) -> Iterator[dict[str, str]]:
     """A copy of the index, so that what is staged stays as it is; while conflicts stand in it, that of HEAD."""
     real = _git_path(repository, "index")
-    handle, name = tempfile.mkstemp(dir=real.parent, prefix="scaffold-index-")
-    os.close(handle)
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"
+        env = {"GIT_INDEX_FILE": str(copy)}
         if repository.call("ls-files", "--unmerged"):
-            Path(name).unlink()
-            repository.call("read-tree", "HEAD", env={"GIT_INDEX_FILE": name})
+            repository.call("read-tree", "HEAD", env=env)
         elif real.exists():
-            shutil.copy2(real, name)  # with its time: git looks again into files that changed in the same moment
-        else:
-            Path(name).unlink()
-        yield {"GIT_INDEX_FILE": name}
-    finally:
-        for path in (Path(name), Path(f"{name}.lock")):
-            path.unlink(missing_ok=True)
+            shutil.copy2(real, copy)  # with its time: git looks again into files that changed in the same moment
+        yield env
 
 
 def _has_files(repository: Repository, name: str) -> bool:
@@ -143,18 +138,30 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
     """Id of a tree of only these paths as they lie in the work tree now, new files too, ignored ones not."""
     names = list(paths)
     with _index(repository) as env:
-        there = [name for name in names if os.path.lexists(repository.folder / name)]
-        files = [name for name in there if not (repository.folder / name).is_dir()]
-        if files:  # they are part of it, whatever is ignored
-            repository.call("add", "--force", "--", *files, env=env)
-        folders = [name for name in there if name not in files and _has_files(repository, name)]
-        if folders:
-            repository.call("add", "--all", "--", *folders, env=env)
-        gone = [name for name in names if name not in there]
-        if gone:
-            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+        _add(repository, names, env)
         whole = repository.call("write-tree", env=env)
     return tree_of_commit(repository, whole, names)
+
+
+def tree_with_edits(repository: Repository, paths: Iterable[str]) -> str:
+    """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not."""
+    with _index(repository) as env:
+        repository.call("read-tree", "-m", "HEAD", env=env)  # keeps what git knows of unchanged files
+        _add(repository, list(paths), env)
+        return repository.call("write-tree", env=env)
+
+
+def _add(repository: Repository, names: Iterable[str], env: Mapping[str, str]) -> None:
+    there = [name for name in names if os.path.lexists(repository.folder / name)]
+    files = [name for name in there if not (repository.folder / name).is_dir()]
+    if files:  # they are part of it, whatever is ignored
+        repository.call("add", "--force", "--", *files, env=env)
+    folders = [name for name in there if name not in files and _has_files(repository, name)]
+    if folders:
+        repository.call("add", "--all", "--", *folders, env=env)
+    gone = [name for name in names if name not in there]
+    if gone:
+        repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
 
 
 def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) -> str:
@@ -165,12 +172,12 @@ def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) ->
 
 def tree_with_files(
     repository: Repository, files: Mapping[str, str | bytes], trees: Mapping[str, str] | None = None,
-    without: Iterable[str] = (),
+    without: Iterable[str] = (), base: str = "HEAD",
 ) -> str:  # fmt: skip
-    """The tree of HEAD with these files and whole folders put in, in place of what stood there, and others left out."""
+    """The tree of a commit with these files and whole folders put in, and others left out."""
     gone = [*(trees or {}), *without]
     with _index(repository) as env:
-        repository.call("read-tree", "HEAD", env=env)
+        repository.call("read-tree", base, env=env)
         if gone:
             repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
         for folder, tree in (trees or {}).items():
@@ -192,80 +199,63 @@ def changed_entries(
             if old.get(path) != new.get(path)}  # fmt: skip
 
 
-def commit(repository: Repository, paths: Iterable[str], message: str) -> None:
-    """Commit these paths of the work tree, and nothing else, on the present branch; nothing where nothing changed.
+def make_commit(repository: Repository, tree: str, message: str, parents: Iterable[str]) -> str:
+    """Return the id of a new commit that no branch has yet.
 
     Raises:
-        ProjectError: with git's reason (no identity).
+        ProjectError: git does not know who commits.
     """
-    names = [name for name in paths if _has_files(repository, name)]
-    reason = repository.commit_paths(names, message)
-    if reason:
+    try:
+        return repository.commit_tree(tree, message, parents)
+    except ProjectError as error:
+        if re.search("identity|user.email|empty ident|ident name", error.message):
+            error.hint = "git config --global user.name NAME; git config --global user.email MAIL"
+        raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What a merge gives, without touching a file.
+
+    Attributes:
+        tree: with both sides' changes; conflicting files with the marks of `git merge`.
+        stages: index entries of conflicting paths, as `git ls-files --stage` prints them; empty without conflicts.
+    """
+
+    tree: str
+    stages: tuple[str, ...]
+
+    @property
+    def conflicts(self) -> list[str]:
+        """Paths that both sides changed."""
+        return sorted({line.partition("\t")[2] for line in self.stages})
+
+
+def conflict_error(branch: str, conflicts: Iterable[str]) -> ProjectError:
+    """Return the error that says how a merge with conflicts is ended."""
+    return ProjectError(
+        f"merging {branch} conflicts in {', '.join(conflicts)}",
+        hint="correct the files that git marked, then git add them and git merge --continue; "
+        "or take it all back: git merge --abort",
+    )
+
+
+def require_not_elsewhere(repository: Repository, branch: str) -> None:
+    """Raise ProjectError if another work tree has this branch checked out."""
+    elsewhere = repository.call("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}")
+    if elsewhere and Path(elsewhere).resolve() != repository.folder.resolve():
         raise ProjectError(
-            f"git could not commit: {reason}",
-            hint="git config --global user.name NAME; git config --global user.email MAIL"
-            if re.search("identity|user.email|empty ident", reason)
-            else None,
+            f"{branch} is checked out in {elsewhere}, whose files would no longer be those of its branch",
+            hint=f"git worktree remove {shlex.quote(elsewhere)}, or switch it to another branch",
         )
 
 
-def merge(repository: Repository, branch: str, message: str) -> None:
-    """Merge a branch into the present one; conflicts are left as git leaves them.
+def merge_aside(repository: Repository, ours: str, theirs: str) -> Merged:
+    """Merge two commits in git's object store.
 
     Raises:
-        ProjectError: it conflicts, or what is not committed is in its way. Says which paths.
+        ProjectError: they have no commit in common.
+        MachineError: git is older than 2.38.
     """
-    try:
-        repository.call("merge", "--no-ff", "--no-edit", "--quiet", "-m", message, f"refs/heads/{branch}")
-    except ProjectError as error:
-        conflicts = repository.call("diff", "--name-only", "--diff-filter=U").split("\n")
-        if conflicts != [""]:
-            raise ProjectError(
-                f"merging {branch} conflicts in {', '.join(conflicts)}",
-                hint="correct the files that git marked, then git add them and git merge --continue; "
-                "or take it all back: git merge --abort",
-            ) from error
-        raise ProjectError(error.message, hint="commit or stash what is in the way") from error
-
-
-def forward(repository: Repository, commit: str) -> None:
-    """Move the present branch and its files on to a commit that descends from it, or nothing at all.
-
-    Raises:
-        ProjectError: what is not committed is in the way.
-    """
-    try:
-        repository.call("merge", "--ff-only", "--quiet", commit)
-    except ProjectError as error:
-        raise ProjectError(error.message, hint="commit, move or stash what is in the way, then repeat") from error
-
-
-def switch(repository: Repository, branch: str) -> None:
-    """Check a branch out; what is not committed comes along, or stops it.
-
-    Raises:
-        ProjectError: it would overwrite something; says what.
-    """
-    try:
-        repository.call("switch", "--quiet", "--no-guess", branch)
-    except ProjectError as error:
-        raise ProjectError(error.message, hint="commit or stash what is in the way, then repeat") from error
-
-
-def join(repository: Repository, tip: str, into: str, message: str) -> str:
-    """Make a branch a merge of itself and a descendant of it, and check it out without touching a file.
-
-    The work tree must be that of `tip`, on whose branch HEAD is. Returns the new commit's id.
-    """
-    old = repository.call("rev-parse", f"refs/heads/{into}")
-    elsewhere = repository.call("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{into}")
-    if elsewhere:
-        raise ProjectError(
-            f"{into} is checked out in {elsewhere}, whose files would no longer be those of its branch",
-            hint=f"git worktree remove {shlex.quote(str(elsewhere))}, or switch it to another branch",
-        )
-    tree = repository.call("rev-parse", f"{tip}^{{tree}}")
-    made = repository.commit_tree(tree, message, [old, tip])
-    repository.call("update-ref", "-m", message.split("\n")[0], f"refs/heads/{into}", made, old)
-    repository.call("symbolic-ref", "-m", f"scaffold: {into}", "HEAD", f"refs/heads/{into}")
-    return made
+    tree, *stages = repository.merge_tree(ours, theirs)
+    return Merged(tree=tree, stages=tuple(stages))

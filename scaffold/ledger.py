@@ -62,13 +62,6 @@ def _refuse_deleted(project: Project) -> None:
         )
 
 
-def find_interrupted(project: Project, repository: Repository) -> Tweak | None:
-    """The tweak whose branch is checked out, if accepting it was cut off before it was merged."""
-    name = tweak_of_branch(find_branch(repository) or "")
-    tweak = next((tweak for tweak in declared_tweaks(project) if tweak.name == name), None)
-    return tweak if tweak is not None and _decision(project, tweak) == "accepted" else None
-
-
 def tweak_of_branch(branch: str) -> str | None:
     """The name of the tweak whose branch this is; None for any other branch."""
     found = re.fullmatch(rf"(?:{'|'.join(BRANCHES)})({TWEAK_NAME})", branch)
@@ -133,9 +126,8 @@ def last_accepted(project: Project) -> ChangeEvidence | None:
     return found[-1] if found else None
 
 
-def claim_tweak(project: Project, tweak: Tweak) -> None:
-    """Remember that this tweak was started here, by this person: what they write in it needs no consent."""
-    start = Repository(project.root).call("rev-parse", "HEAD")
+def claim_tweak(project: Project, tweak: Tweak, start: str) -> None:
+    """Remember that this user starts a tweak here, with this commit: what they write in it needs no consent."""
     write_text(project.state / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}")
 
 

@@ -1,5 +1,6 @@
 """Small diffs to a reference, applied by git, which refuses paths that leave the folder."""
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,17 +18,18 @@ def apply_patch(patch: Path, folder: Path) -> None:
     Repository(folder).call("apply", "--whitespace=nowarn", "--", str(patch), env=env)
 
 
-def check_patches(repository: Repository, tree: str, patches: Iterable[Path], index: Path) -> str:
-    """Apply diffs one after the other to a tree, in an index of their own, and return the patched tree's id."""
-    env = {"GIT_INDEX_FILE": str(index)}
-    repository.call("read-tree", tree, env=env)
-    for patch in patches:
-        try:
-            repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
-        except ProjectError as error:
-            reason = error.message.partition(": ")[2]
-            raise FetchError(
-                f"patch {patch.name} does not apply to the reference: {reason}",
-                hint="make it anew against the pinned revision with `git diff`",
-            ) from error
-    return repository.call("write-tree", env=env)
+def check_patches(repository: Repository, tree: str, patches: Iterable[Path]) -> str:
+    """Apply diffs one after the other to a tree, in a temporary index, and return the patched tree's id."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        repository.call("read-tree", tree, env=env)
+        for patch in patches:
+            try:
+                repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
+            except ProjectError as error:
+                reason = error.message.partition(": ")[2]
+                raise FetchError(
+                    f"patch {patch.name} does not apply to the reference: {reason}",
+                    hint="make it anew against the pinned revision with `git diff`",
+                ) from error
+        return repository.call("write-tree", env=env)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError
+from scaffold.errors import BrokenFileError, BusyError, MachineError, Problem, ProjectError
 
 if TYPE_CHECKING:
     from scaffold.records.parsing import Record
@@ -118,6 +118,11 @@ class Project:
         return self.state / "uncommitted"
 
     @property
+    def journal_of_move(self) -> Path:
+        """The change that is being made, as `transaction` writes it down; there only while it is."""
+        return self.state / "move.json"
+
+    @property
     def runs(self) -> Path:
         """One folder for each completed run."""
         return self.state / "runs"
@@ -149,7 +154,10 @@ def find_project(start: Path) -> Project:
 
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
-    inside = ("runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces", "construction")
+    inside = (
+        "runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces", "construction", "aside",
+        "move.json",
+    )  # fmt: skip
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))
     for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal", "golden"):
         if (folder / name).is_symlink():
@@ -313,15 +321,24 @@ def remove(folder: Path) -> None:
         subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 
+_LOCKED: set[Path] = set()
+"""Projects whose lock this process holds."""
+
+
 @contextlib.contextmanager
 def only_one(project: Project) -> Iterator[None]:
-    """Keep a second `scaffold` from making runs in the same project at the same time.
+    """Keep a second `scaffold` from writing to the same project at the same time.
+
+    Within one process the lock may be taken again by what already runs under it.
 
     Raises:
-        ProjectError: another one is at it.
+        BusyError: another one is at work.
     """
     import fcntl
 
+    if project.root in _LOCKED:
+        yield
+        return
     project.state.mkdir(exist_ok=True)
     handle = os.open(project.state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "r+") as file:
@@ -329,11 +346,16 @@ def only_one(project: Project) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise ProjectError(
-                f"another scaffold (process {file.read().strip() or 'unknown'}) makes runs in {project.root}",
+            raise BusyError(
+                f"another scaffold (process {file.read().strip() or 'unknown'}) is at work in {project.root}",
                 hint="wait for it to end, or stop it",
             ) from error
         file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+        with contextlib.suppress(OSError):  # a full disk: only the message of another one would name this process
+            file.write(str(os.getpid()))
+            file.flush()
+        _LOCKED.add(project.root)
+        try:
+            yield
+        finally:
+            _LOCKED.discard(project.root)

@@ -217,13 +217,13 @@ class Repository:
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def write_tree(self, entries: Iterable[TreeEntry], index: Path) -> str:
+    def write_tree(self, entries: Iterable[TreeEntry]) -> str:
         """The id of a tree with these entries, whether their blobs are here or not."""
         listed = "".join(f"{entry.mode} {entry.id}\t{entry.path}\0" for entry in entries)
-        env = {"GIT_INDEX_FILE": str(index)}
-        self.call("read-tree", "--empty", env=env)
-        self.call("update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env)
-        return self.call("write-tree", "--missing-ok", env=env)
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.call("update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env)
+            return self.call("write-tree", "--missing-ok", env=env)
 
     def write_blobs(self, files: Iterable[Path]) -> list[str]:
         """Store files as they are, byte for byte, and return their ids in order."""
@@ -261,15 +261,21 @@ class Repository:
 
     def link_packs(self, source: "Repository") -> None:
         """Take over all objects of a bare repository whose objects are all in packs, as links where the disk can."""
+        packs = self.objects / "pack"
+        packs.mkdir(parents=True, exist_ok=True)
+        for stale in packs.glob(f"{_PACK_ASIDE}*"):
+            stale.unlink()
         for name in ("*.pack", "*.idx"):  # the index last: git sees a pack by it
             for file in (source.folder / "objects" / "pack").glob(name):
-                target = self.objects / "pack" / file.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if not target.exists():
-                    try:
-                        os.link(file, target)
-                    except OSError:  # another file system
-                        shutil.copyfile(file, target)
+                target = packs / file.name
+                if target.exists() and target.stat().st_size == file.stat().st_size:
+                    continue
+                aside = packs / f"{_PACK_ASIDE}{file.name}"
+                try:
+                    os.link(file, aside)
+                except OSError:  # another file system
+                    _copy(file, aside)
+                aside.replace(target)
 
     @property
     def objects(self) -> Path:
@@ -338,29 +344,23 @@ class Repository:
         listed = self.call("status", "--porcelain", "-z", "--no-renames", "--", *paths)
         return [line[3:] for line in listed.split("\0") if line]
 
-    def commit_paths(self, paths: Iterable[str], message: str) -> str | None:
-        """Commit these paths of the work tree and nothing else.
+    def merge_tree(self, ours: str, theirs: str) -> list[str]:
+        """Merge two commits without touching a file or a reference.
 
         Returns:
-            why that could not be done (no identity, a merge under way), or None.
-        """
-        names = list(paths)
-        try:
-            self._execute(("add", "--", *names), None, None, ())
-            if not self._execute(("status", "--porcelain", "--", *names), None, None, ()):
-                return None
-            self._execute(("commit", "--quiet", "--only", "-F", "-", "--", *names), message.encode(), None, ())
-        except _GitError as error:
-            return str(error)
-        return None
+            the merged tree's id; after it the index entries of conflicting paths, as `git ls-files --stage` has them.
 
-    def set_tag(self, name: str, commit: str | None) -> None:
-        """Make a tag name this commit, or nothing."""
-        ref = f"refs/tags/{name}"
-        if commit is not None:
-            self.call("update-ref", ref, commit)
-        elif self.find_id(ref):
-            self.call("update-ref", "-d", ref)
+        Raises:
+            ProjectError: they cannot be merged.
+            MachineError: git is older than 2.38.
+        """
+        command = [*_HARDENED, "merge-tree", "--write-tree", "--no-messages", "-z", ours, theirs]
+        status, listed, reason = self.git(command, with_extended_output=True, with_exceptions=False)
+        if status == _WRONG_USAGE:
+            raise MachineError(f"git {git_version()} is too old to merge", hint="install git 2.38 or newer")
+        if status not in (0, 1):
+            raise ProjectError(f"git merge-tree failed in {self.folder}: {reason}")
+        return [word for word in listed.split("\0") if word]
 
     # --- network -----------------------------------------------------------------------------------------------
 
@@ -406,6 +406,26 @@ class Repository:
         return None
 
 
+_PACK_ASIDE = "tmp_scaffold_"
+"""What a pack is called until it is whole; git takes no notice of it, and `git gc` removes one that was left."""
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file to the disk, not only to memory.
+
+    Raises:
+        MachineError: the disk is full; nothing is left there.
+    """
+    try:
+        with file.open("rb") as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise MachineError(f"could not write {target}: {error.strerror}", hint="nothing was changed") from error
+
+
 def person(folder: Path) -> Author | None:
     """The name and address that git would commit under in a folder, if the person has told it."""
     try:
@@ -420,6 +440,9 @@ def git_version() -> str:
     """What `git --version` says; raises MachineError when there is no git."""
     return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
 
+
+_WRONG_USAGE = 129
+"""How git ends where it does not know an option."""
 
 _OF_ANOTHER = "dubious ownership"
 """What git says of a repository whose folders belong to another user."""

@@ -16,7 +16,7 @@ from scaffold.imports import imported_files
 from scaffold.ledger import accepted, find_tweak, is_own_tweak
 from scaffold.parity import check_parity
 from scaffold.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
-from scaffold.project import Project, load_recipe, load_yaml, write_bytes
+from scaffold.project import Project, load_recipe, load_yaml
 from scaffold.records.program import Command, Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -95,11 +95,10 @@ def start_rewrite(
         rule=rule, part=part.name, becomes=becomes, golden=golden.record, weights=weights,
     )  # fmt: skip
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
-    carried = open_tweak(project, repository, tweak, files)
-    for relative, content in contents.items():
-        write_bytes(tree / relative, content)
+    edits = {f"src/{relative}": content for relative, content in contents.items()}
+    carried = open_tweak(project, repository, tweak, files, edits)
     return Opened(
-        tweak=tweak, part=part, made_src=made_src, replaced=tuple(f"src/{relative}" for relative in contents),
+        tweak=tweak, part=part, made_src=made_src, replaced=tuple(edits),
         carried=carried, left_out=golden.about.left_out,
     )  # fmt: skip
 

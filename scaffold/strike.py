@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
-import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scaffold.catalogue import data_dir
 from scaffold.errors import ProjectError
-from scaffold.history import edited_paths, forward, present_branch, project_repository, tree_with_files
+from scaffold.history import edited_paths, make_commit, present_branch, project_repository, tree_with_files
 from scaffold.ledger import accepted, find_tweak, refuse_vendor
 from scaffold.project import Project, load_recipe, load_yaml, read_text
 from scaffold.records.program import FileDataset, Program
@@ -17,6 +18,7 @@ from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.references.folder import list_files
 from scaffold.template import render
+from scaffold.transaction import Move, move
 from scaffold.verify import read_evidence
 
 _REMOVED = (
@@ -57,8 +59,6 @@ def strike_scaffold(project: Project) -> Struck:
         raise ProjectError(f"not committed: {', '.join(edited[:5])}", hint="commit or stash it first")
     recipe = load_recipe(project)
     program: Program = load_yaml(System, project.system) if project.system.exists() else recipe
-    aside = project.state / "struck"
-    shutil.rmtree(aside, ignore_errors=True)
     data = {
         "name": project.root.name,
         "commands": _shown(program),
@@ -66,20 +66,21 @@ def strike_scaffold(project: Project) -> Struck:
         "tree": _tree(program),
         "python": _python(project),
     }
-    render(data_dir("templates") / "struck", aside, data)
     expectations = _expectations(project, recipe, program)
     files = {"tests/expectations.json": json.dumps(expectations, indent=1, allow_nan=False) + "\n"}
     files["requirements.txt"] = _requirements(project)
     files["evidence/recipe.yaml"] = read_text(project.recipe)
     if project.system.exists():
         files["evidence/system.yaml"] = read_text(project.system)
-    files |= {file.relative_to(aside).as_posix(): read_text(file) for file in list_files(aside)}
-    shutil.rmtree(aside)
+    with tempfile.TemporaryDirectory() as folder:
+        rendered = Path(folder)
+        render(data_dir("templates") / "struck", rendered, data)
+        files |= {file.relative_to(rendered).as_posix(): read_text(file) for file in list_files(rendered)}
     removed = [name for name in _REMOVED if name not in files and repository.find_id(f"HEAD:{name}")]
     tree = tree_with_files(repository, files, without=removed)
-    made = repository.commit_tree(tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"])
-    forward(repository, made)  # git itself refuses to write over what is untracked, or through a link
-    return Struck(removed=tuple(removed), written=tuple(files), commit=made)
+    commit = make_commit(repository, tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"])
+    move(project, Move(title="strike", refs={f"refs/heads/{present_branch(repository)}": commit}))
+    return Struck(removed=tuple(removed), written=tuple(files), commit=commit)
 
 
 def _tree(program: Program) -> str:

@@ -13,16 +13,16 @@ from scaffold.consent import approve_program
 from scaffold.errors import ProjectError, UsageError
 from scaffold.history import (
     branches,
-    commit,
     common_ancestor,
+    conflict_error,
     find_branch,
-    forward,
     is_ancestor,
-    join,
-    merge,
+    make_commit,
+    merge_aside,
     present_branch,
     project_repository,
-    switch,
+    require_not_elsewhere,
+    tree_with_edits,
     tree_with_files,
 )
 from scaffold.ledger import (
@@ -31,7 +31,6 @@ from scaffold.ledger import (
     accepted,
     claim_tweak,
     declared_tweaks,
-    find_interrupted,
     find_judged,
     find_tweak,
     forget_tweak,
@@ -44,9 +43,8 @@ from scaffold.ledger import (
     require_home,
     state_before,
     tweak_branches,
-    write_change,
 )
-from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text, write_text
+from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text
 from scaffold.recheck import find_stale_change, judge_change_again
 from scaffold.records.evidence import MetricValue
 from scaffold.records.fields import Scalar
@@ -57,7 +55,8 @@ from scaffold.records.system import System
 from scaffold.records.tweak import Bound, ChangeEvidence, ChangeRule, Kind, Tweak
 from scaffold.repository import Repository
 from scaffold.rules.sample import Law, equality_tolerance
-from scaffold.states import PATHS, state_id, state_of_worktree
+from scaffold.states import PATHS, state_id, unpack
+from scaffold.transaction import Merging, Move, move
 from scaffold.verify import load_calibration
 
 _WHAT = {"tweak": "NAME", "rewrite": "PART"}
@@ -143,24 +142,35 @@ def ensure_src(project: Project, repository: Repository, recipe: Recipe) -> str:
 
 
 def open_tweak(
-    project: Project, repository: Repository, tweak: Tweak, files: Mapping[str, bytes] | None = None
-) -> tuple[str, ...]:
-    """Commit a declaration, and files that belong to it, on a branch of its own, and go there.
+    project: Project, repository: Repository, tweak: Tweak, files: Mapping[str, bytes] | None = None,
+    edits: Mapping[str, bytes] | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Commit a declaration on a new branch, and check that branch out.
+
+    Args:
+        project: whose system is changed.
+        repository: of the project.
+        tweak: the declaration.
+        files: content by path, committed with the declaration.
+        edits: content by path, written to the work tree and not committed.
 
     Returns:
-        edits that were not committed yet, and come along.
+        paths of edits that were not committed yet, and come along.
     """
+    carried = tuple(repository.changed_paths(PATHS))
     document = {"format": 1, **tweak.model_dump(mode="json", exclude_defaults=True)}
     head = _HEAD.format(what=tweak.phase.capitalize(), name=tweak.name)
     text = head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     parse_record(Tweak, text, source=f"tweaks/{tweak.name}.yaml")
     tree = tree_with_files(repository, {f"tweaks/{tweak.name}.yaml": text, **(files or {})})
     message = f"Start {tweak.phase} {tweak.name} ({tweak.part or tweak.kind})\n\n{tweak.expect}".strip() + "\n"
-    tip = repository.commit_tree(tree, message, ["HEAD"])
-    repository.call("branch", "--no-track", tweak.branch, tip)
-    switch(repository, tweak.branch)
-    claim_tweak(project, tweak)
-    return tuple(repository.changed_paths(PATHS))
+    tip = make_commit(repository, tree, message, ["HEAD"])
+    claim_tweak(project, tweak, tip)
+    ref = f"refs/heads/{tweak.branch}"
+    edited = tree_with_files(repository, edits, base=tree) if edits else None
+    title = f"{tweak.phase} start {tweak.name}"
+    move(project, Move(title=title, refs={ref: tip}, branch=tweak.branch, files=edited))
+    return carried
 
 
 def refuse_start(project: Project, name: str) -> Repository:
@@ -287,12 +297,49 @@ def accept_tweak(project: Project, because: str, phase: str) -> Decided:
 
 def _accept(project: Project, because: str, phase: str) -> Decided:
     repository = project_repository(project.root)
-    tweak = find_interrupted(project, repository) or _require_tweak(project, repository, phase)
+    tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
-    is_own = is_own_tweak(project, tweak)
     evidence = read_change(project, tweak.name)
     if evidence is None:
         raise ProjectError(f"{tweak.phase} {tweak.name} was not judged yet", hint="scaffold verify")
+    judgement = _require_acceptable(project, tweak, evidence, because)
+    home = require_home(repository, tweak)
+    require_not_elsewhere(repository, home)
+    if branch != home:
+        _refuse_moved_home(project, repository, tweak, home, evidence, because)
+    _refuse_conflicts(repository)
+    parent, present = "HEAD", tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
+    if branch != home and not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
+        parent = _merge_home(project, repository, tweak, home, present)
+    state = unpack(project, repository, state_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present))
+    kept = evidence.model_copy(
+        update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
+    ).sealed()
+    _, record, page = record_paths(tweak)
+    files = {record: record_text(kept), page: page_of(tweak, kept)}
+    tree = tree_with_files(repository, files, base=present if parent == "HEAD" else parent)
+    told = f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
+    commit = make_commit(repository, tree, told, [parent])
+    refs: dict[str, str | None] = {}
+    if branch != home:
+        reason = f"\n\nBecause: {because}" if because else ""
+        title = f"Accept {tweak.milestone}: {judgement.word.value}{reason}\n"
+        commit = make_commit(repository, tree, title, [f"refs/heads/{home}", commit])
+        refs[f"refs/heads/{branch}"] = None
+    refs |= {f"refs/heads/{home}": commit, f"refs/tags/milestone/{tweak.milestone}": commit}
+    if is_own_tweak(project, tweak):
+        approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
+    move(project, Move(title=f"{phase} accept", refs=refs, branch=home, present=present))
+    forget_tweak(project, tweak)
+    return Decided(tweak=tweak, evidence=kept, home=home, commit=commit)
+
+
+def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence, because: str) -> ChangeJudgement:
+    """Return the judgement of a change.
+
+    Raises:
+        ProjectError: it is stale or speaks against the change, and nobody gave a reason to accept it all the same.
+    """
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
     judgement = judge_change_again(evidence)
@@ -304,33 +351,30 @@ def _accept(project: Project, because: str, phase: str) -> Decided:
             hint=f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with your reason on "
             f'record: scaffold {tweak.phase} accept --because "..."',
         )
-    home = require_home(repository, tweak)
-    if branch != home:
-        _refuse_moved_home(project, repository, tweak, home, evidence, because)
-        if not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
-            merge(repository, home, f"Merge {home} into {branch}")
-    _refuse_conflicts(repository)
-    state = state_of_worktree(project)
-    kept = evidence.model_copy(
-        update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
-    )
-    write_change(project, kept)
-    write_text(project.journal / f"{tweak.name}.md", page_of(tweak, kept))
-    commit(
-        repository, (*PATHS, *record_paths(tweak)), f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
-    )
-    title = f"Accept {tweak.milestone}: {judgement.word.value}"
-    reason = f"\n\nBecause: {because}" if because else ""
-    made = repository.call("rev-parse", "HEAD")
-    if branch != home:
-        made = join(repository, made, home, f"{title}{reason}\n")
-    repository.set_tag(f"milestone/{tweak.milestone}", made)
-    if branch != home:
-        repository.call("branch", "-D", "--quiet", branch)
-    if is_own:
-        approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
-    forget_tweak(project, tweak)
-    return Decided(tweak=tweak, evidence=read_change(project, tweak.name), home=home, commit=made)
+    return judgement
+
+
+def _merge_home(project: Project, repository: Repository, tweak: Tweak, home: str, present: str) -> str:
+    """Return a commit that merges the base branch, which went on meanwhile, into the tweak with its edits.
+
+    Raises:
+        ProjectError: they conflict; the files are marked as `git merge` marks them.
+    """
+    message = f"Merge {home} into {tweak.branch}\n"
+    edited = make_commit(repository, present, f"{tweak.milestone}: its last edits\n", ["HEAD"])
+    merged = merge_aside(repository, edited, f"refs/heads/{home}")
+    if not merged.stages:
+        return make_commit(repository, merged.tree, message, [edited, f"refs/heads/{home}"])
+    theirs = repository.call("rev-parse", f"refs/heads/{home}")
+    branch = f"refs/heads/{present_branch(repository)}"
+    move(
+        project,
+        Move(
+            title=f"{tweak.phase} accept", refs={branch: edited}, present=present, files=merged.tree,
+            merging=Merging(theirs=theirs, message=message, stages=merged.stages),
+        ),
+    )  # fmt: skip
+    raise conflict_error(home, merged.conflicts)
 
 
 def _refuse_moved_home(
@@ -373,6 +417,7 @@ def _drop(project: Project, phase: str) -> Decided:
     tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
     home = require_home(repository, tweak)
+    require_not_elsewhere(repository, home)
     evidence = read_change(project, tweak.name)
     if branch == home:
         raise ProjectError(
@@ -380,18 +425,21 @@ def _drop(project: Project, phase: str) -> Decided:
             "commits",
             hint="take them back with git revert (of a merge: git revert -m 1 COMMIT), the declaration too",
         )
-    commit(repository, (*PATHS, *record_paths(tweak)), f"Drop {tweak.milestone}: its last state\n")
-    repository.set_tag(f"dropped/{tweak.name}", "HEAD")
-    switch(repository, home)
+    present = tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
+    last = make_commit(repository, present, f"Drop {tweak.milestone}: its last state\n", ["HEAD"])
+    _, record, page = record_paths(tweak)
     word, files = "before it was judged", {}
     if evidence is not None:
         evidence = evidence.model_copy(update={"decision": "dropped"}).sealed()
-        files[f"evidence/{tweak.milestone}.json"] = record_text(evidence)
+        files[record] = record_text(evidence)
         word = ChangeJudgement.from_mapping(evidence.judgement).word.value
-    files[f"journal/{tweak.name}.md"] = page_of(tweak, evidence)
+    files[page] = page_of(tweak, evidence)
     told = f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
-    tree = tree_with_files(repository, files)
-    forward(repository, repository.commit_tree(tree, told, ["HEAD"]))
+    tree = tree_with_files(repository, files, base=f"refs/heads/{home}")
+    commit = make_commit(repository, tree, told, [f"refs/heads/{home}"])
+    refs = {
+        f"refs/tags/dropped/{tweak.name}": last, f"refs/heads/{home}": commit, f"refs/heads/{branch}": None,
+    }  # fmt: skip
+    move(project, Move(title=f"{phase} drop", refs=refs, branch=home, present=present))
     forget_tweak(project, tweak)
-    repository.call("branch", "-D", "--quiet", branch)
-    return Decided(tweak=tweak, evidence=evidence, home=home, commit=repository.call("rev-parse", "HEAD"))
+    return Decided(tweak=tweak, evidence=evidence, home=home, commit=commit)

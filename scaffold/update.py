@@ -16,9 +16,10 @@ from scaffold.errors import ProjectError, UsageError
 from scaffold.history import (
     changed_entries,
     common_ancestor,
-    forward,
+    conflict_error,
     is_ancestor,
-    merge,
+    make_commit,
+    merge_aside,
     present_branch,
     project_repository,
     tree_with_files,
@@ -28,9 +29,10 @@ from scaffold.project import Project, load_recipe, read_text
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import check_patched, git, refuse_unsafe
-from scaffold.references.folder import list_files, root_index
+from scaffold.references.folder import list_files
 from scaffold.repository import Repository, TreeEntry, person
 from scaffold.template import render
+from scaffold.transaction import Merging, Move, move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +56,24 @@ def update_template(project: Project) -> Updated:
     name = repository.call("show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip).strip()
     tree = _rendered(project, repository, recipe, name or project.root.name, tip)
     changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
-    merged = common_ancestor(repository, tip, "HEAD")
+    parted = common_ancestor(repository, tip, "HEAD")
     if changed:
         author = person(project.root) or FALLBACK_AUTHOR
         tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
-    repository.call("update-ref", "refs/heads/template", tip)
-    if not is_ancestor(repository, tip, "HEAD"):
-        merge(repository, "template", f"Merge the template of mlloop-new {scaffold.__version__}")
-        changed = tuple(changed_entries(repository, f"{merged}^{{tree}}", tree))
-    return Updated(version=scaffold.__version__, changed=changed)
+    refs = {"refs/heads/template": tip}
+    if is_ancestor(repository, tip, "HEAD"):
+        move(project, Move(title="update", refs=refs))
+        return Updated(version=scaffold.__version__, changed=changed)
+    message = f"Merge the template of mlloop-new {scaffold.__version__}\n"
+    merged = merge_aside(repository, "HEAD", tip)
+    if merged.stages:
+        merging = Merging(theirs=tip, message=message, stages=merged.stages)
+        move(project, Move(title="update", refs=refs, files=merged.tree, merging=merging))
+        raise conflict_error("template", merged.conflicts)
+    commit = make_commit(repository, merged.tree, message, ["HEAD", tip])
+    refs[f"refs/heads/{present_branch(repository)}"] = commit
+    move(project, Move(title="update", refs=refs))
+    return Updated(version=scaffold.__version__, changed=tuple(changed_entries(repository, f"{parted}^{{tree}}", tree)))
 
 
 def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
@@ -93,10 +104,7 @@ def _rendered(project: Project, repository: Repository, recipe: Recipe, name: st
             TreeEntry(mode="100644", id=blob, path=file.relative_to(into).as_posix())
             for file, blob in zip(files, repository.write_blobs(files), strict=True)
         ]
-    index = root_index(repository)
-    tree = repository.write_tree(entries, index)
-    index.unlink(missing_ok=True)
-    return tree
+    return repository.write_tree(entries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +158,6 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
             "recipe.yaml is written in a way in which its pin cannot be changed", hint="write it by hand"
         )
     check_patched(renewed, project.root, repository, tree)
-    root_index(repository).unlink(missing_ok=True)
     older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
     author = vendor_author(renewed, person(project.root) or FALLBACK_AUTHOR)
     newer = repository.commit_tree(
@@ -158,8 +165,9 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     )
     whole = tree_with_files(repository, {"recipe.yaml": text}, {"reference": tree})
     message = f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be made again.\n"
-    forward(repository, repository.commit_tree(whole, message, ["HEAD", newer]))
-    repository.call("update-ref", "refs/heads/reference", newer)
+    commit = make_commit(repository, whole, message, ["HEAD", newer])
+    refs = {f"refs/heads/{present_branch(repository)}": commit, "refs/heads/reference": newer}
+    move(project, Move(title=f"reference update {name}", refs=refs))
     upstream = changed_entries(repository, reference.tree, tree)
     own = changed_entries(repository, reference.tree, "HEAD:src") if repository.find_id("HEAD:src") else {}
     return Advanced(

@@ -6,8 +6,9 @@ from datetime import datetime, timezone
 
 from scaffold.construction import Rewritten, climb
 from scaffold.environment import ReadyEnvironment, lock_fits
-from scaffold.errors import BrokenFileError, Problem, RunError
+from scaffold.errors import BrokenFileError, Problem, ProjectError, RunError
 from scaffold.golden import Asked, Mode, read_golden, traced
+from scaffold.history import find_branch, make_commit, project_repository, tree_with_edits
 from scaffold.inputs import data_digests, file_digest, program_digest
 from scaffold.project import Project, read_record, read_text, remove, write_record, write_text
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
@@ -25,6 +26,7 @@ from scaffold.running.archive import completed, find_runs, judged_runs
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.slots import Watcher
+from scaffold.transaction import Move, move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,10 +320,20 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
         return f"{' and '.join(changed)} changed since the last commit: commit that first, then scaffold verify"
     lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
     message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *judgement.deviations]) + "\n"
-    reason = repository.commit_paths(["environment.lock", "evidence/reproduce.json"], message)
-    if reason is None:
-        repository.set_tag("milestone/reproduce", "HEAD" if judgement.word is Word.REPRODUCED else None)
-    return reason
+    try:
+        project_repository(project.root)
+        present = tree_with_edits(repository, ("environment.lock", "evidence/reproduce.json"))
+        branch = find_branch(repository)
+        if present == repository.find_id("HEAD^{tree}"):
+            commit = repository.call("rev-parse", "HEAD")
+        else:
+            commit = make_commit(repository, present, message, ["HEAD"])
+        tag = commit if judgement.word is Word.REPRODUCED else None
+        refs = {f"refs/heads/{branch}" if branch else "HEAD": commit, "refs/tags/milestone/reproduce": tag}
+        move(project, Move(title="verify", refs=refs, present=present))
+    except ProjectError as error:
+        return error.message
+    return None
 
 
 def _public(version: str) -> str:

@@ -2,12 +2,11 @@
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import EXIT_UNDECIDED, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import EXIT_UNDECIDED, open_project, paint_for, print_json, run_options, run_watched, width
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
@@ -29,12 +28,12 @@ def command(
     """Search, then say where."""
     from scaffold.bisect import bisect_metric
     from scaffold.errors import ProjectError, UsageError
-    from scaffold.project import find_project, load_recipe, load_yaml
+    from scaffold.project import load_recipe, load_yaml
     from scaffold.records.system import System
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
-    project = find_project(Path.cwd())
+    project = open_project("bisect")
     recipe = load_recipe(project)
     if not project.system.exists():
         raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.tweak import Decided
@@ -25,10 +25,9 @@ def accept_command(what: str) -> click.Command:
     def accept(*, because: str, as_json: bool) -> int:
         """Merge, tag, write the record."""
         from scaffold.cli.terminal import require_one_line
-        from scaffold.project import find_project
         from scaffold.tweak import accept_tweak
 
-        project = find_project(Path.cwd())
+        project = open_project(f"{what} accept")
         _print_decided(accept_tweak(project, require_one_line("--because", because), what), "accepted", as_json)
         return 0
 
@@ -45,10 +44,9 @@ def drop_command(what: str) -> click.Command:
     )
     def drop(*, as_json: bool) -> int:
         """Keep the record, leave the rest as it was."""
-        from scaffold.project import find_project
         from scaffold.tweak import drop_tweak
 
-        _print_decided(drop_tweak(find_project(Path.cwd()), what), "dropped", as_json)
+        _print_decided(drop_tweak(open_project(f"{what} drop"), what), "dropped", as_json)
         return 0
 
     return drop

@@ -1,20 +1,18 @@
 """`scaffold next`."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
-from scaffold.project import find_project
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 from scaffold.status import load_status
 
 
 @make_command("next", "Show the one next action: the command to paste, and why.")
 def command(*, as_json: bool) -> int:
     """Show the next action."""
-    status = load_status(find_project(Path.cwd()))
+    status = load_status(open_project())
     if as_json:
         print_json({"command": status.command, "why": status.why, "about_s": status.about_s})
     else:

@@ -1,13 +1,12 @@
 """`scaffold reference`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.update import Advanced
@@ -28,10 +27,9 @@ def command() -> None:
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 def update(*, revision: str, offline: bool, as_json: bool) -> int:
     """Fetch, merge, say what it touches."""
-    from scaffold.project import find_project
     from scaffold.update import update_reference
 
-    advanced = update_reference(find_project(Path.cwd()), revision, offline=offline)
+    advanced = update_reference(open_project(f"reference update {revision}"), revision, offline=offline)
     if as_json:
         print_json(
             {

@@ -1,13 +1,21 @@
 """`scaffold rewrite`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
-from scaffold.cli.terminal import EXIT_REFUSED, EXIT_UNDECIDED, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import (
+    EXIT_REFUSED,
+    EXIT_UNDECIDED,
+    open_project,
+    paint_for,
+    print_json,
+    run_options,
+    run_watched,
+    width,
+)
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
@@ -32,11 +40,11 @@ def parts(
     """From the files; from one traced run where that is asked for."""
     from dataclasses import asdict
 
-    from scaffold.project import find_project, load_recipe
+    from scaffold.project import load_recipe
     from scaffold.report_parity import format_parts
     from scaffold.rewrite import list_parts, traced_parts
 
-    project = find_project(Path.cwd())
+    project = open_project("rewrite parts" if traced else None)
     recipe = load_recipe(project)
     found: list[Part] = list_parts(project, recipe) if not traced else run_watched(
         recipe, lambda progress, options: traced_parts(project, recipe, progress, options),
@@ -73,7 +81,8 @@ def start(
     """Record, open, say what to edit."""
     from scaffold.cli.terminal import require_one_line
     from scaffold.errors import UsageError
-    from scaffold.project import find_project, load_recipe
+    from scaffold.parts import rewrite_name
+    from scaffold.project import load_recipe
     from scaffold.rewrite import start_rewrite
     from scaffold.status import require_reproduced
 
@@ -81,7 +90,7 @@ def start(
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
     for option, text in (("--expect", expect), ("--because", because)):
         require_one_line(option, text)
-    project = find_project(Path.cwd())
+    project = open_project(f"rewrite start {name or rewrite_name(part)}")
     if not because:
         require_reproduced(project)
     told = " ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip()
@@ -137,14 +146,14 @@ def check(
     *, name: str | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
 ) -> int:  # fmt: skip
     """Climb the ladder again."""
-    from scaffold.project import find_project, load_yaml
+    from scaffold.project import load_yaml
     from scaffold.records.system import System
     from scaffold.report_parity import format_rungs
     from scaffold.rewrite import recheck_parity
     from scaffold.rules.parity import refusal_of
     from scaffold.rules.rung import first_difference
 
-    project = find_project(Path.cwd())
+    project = open_project("rewrite check")
     evidence, rungs = run_watched(
         load_yaml(System, project.system),
         lambda progress, options: recheck_parity(project, name, progress, options),

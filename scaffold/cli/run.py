@@ -1,11 +1,9 @@
 """`scaffold run`."""
 
-from pathlib import Path
-
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, run_options, run_watched
+from scaffold.cli.terminal import open_project, print_json, run_options, run_watched
 
 
 @make_command(
@@ -25,13 +23,13 @@ def command(
     """Prepare, run what is missing, list all."""
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
-    from scaffold.project import find_project, load_recipe, load_yaml
+    from scaffold.project import load_recipe, load_yaml
     from scaffold.records.evidence import RunRecord
     from scaffold.records.program import CALIBRATION_SEED, Program
     from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import RunOptions, prepare
 
-    project = find_project(Path.cwd())
+    project = open_project("run")
     recipe = load_recipe(project)
     program: Program = recipe
     tweak = None

@@ -1,20 +1,18 @@
 """`scaffold status`."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
-from scaffold.project import find_project
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 from scaffold.status import load_status
 
 
 @make_command("status", "Show where the project stands: its milestones, its evidence, the next action.")
 def command(*, as_json: bool) -> int:
     """Show the status."""
-    status = load_status(find_project(Path.cwd()))
+    status = load_status(open_project())
     if as_json:
         print_json(status.as_mapping())
     else:

@@ -1,12 +1,11 @@
 """`scaffold strike`."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 
 @make_command(
@@ -18,11 +17,10 @@ from scaffold.cli.terminal import paint_for, print_json, width
 def command(*, yes: bool, as_json: bool) -> int:
     """Ask, take it down, say what stays."""
     from scaffold.errors import UsageError
-    from scaffold.project import find_project
     from scaffold.report import wrap
     from scaffold.strike import strike_scaffold
 
-    project = find_project(Path.cwd())
+    project = open_project("strike")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
         raise UsageError("nobody is here to ask whether the scaffold shall come down", hint="scaffold strike --yes")
     if not yes and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):

@@ -1,5 +1,6 @@
 """What all commands share: options, colours, JSON, errors and exit codes."""
 
+import contextlib
 import functools
 import io
 import json
@@ -14,11 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scaffold import __version__
-from scaffold.errors import BrokenFileError, ConsentError, MachineError, ProjectError, ScaffoldError, UsageError
+from scaffold.errors import (
+    BrokenFileError,
+    BusyError,
+    ConsentError,
+    MachineError,
+    ProjectError,
+    ScaffoldError,
+    UsageError,
+)
 from scaffold.records.judgement import Word
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
+    from scaffold.project import Project
     from scaffold.records.program import Program
     from scaffold.running.preparation import RunOptions
 
@@ -45,6 +55,37 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
         return result
 
     return decorate
+
+
+def open_project(writes: str | None = None) -> "Project":
+    """Return the project here, after completing a command that was killed in the middle of a change.
+
+    Args:
+        writes: the command that is about to change the project, without `scaffold`; it holds the project's lock until
+            it ends. None for one that only reads.
+
+    Raises:
+        BusyError: another command is changing the project.
+        click.exceptions.Exit: the killed command was this one: it is done.
+    """
+    from pathlib import Path
+
+    from scaffold.project import find_project, only_one
+
+    project = find_project(Path.cwd())
+    if writes is not None:
+        click.get_current_context().with_resource(only_one(project))
+    elif not os.path.lexists(project.journal_of_move):
+        return project
+    from scaffold.transaction import complete_interrupted
+
+    with contextlib.nullcontext() if writes is not None else contextlib.suppress(BusyError):
+        completed = complete_interrupted(project)
+        if completed is not None:
+            click.echo(f"Completed `scaffold {completed}`, which was cut off", err=True)
+            if completed == writes:
+                raise click.exceptions.Exit(0)
+    return project
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,14 +1,13 @@
 """`scaffold tweak`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, print_json, width
+from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import Bound
@@ -51,7 +50,6 @@ def start(
     """Open it, say what to edit."""
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
-    from scaffold.project import find_project
     from scaffold.status import require_reproduced
     from scaffold.tweak import Wish, start_tweak
 
@@ -59,7 +57,7 @@ def start(
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
     for option, text in (("--expect", expect), ("--because", because), ("--bound-source", bound_source)):
         require_one_line(option, text)
-    project = find_project(Path.cwd())
+    project = open_project(f"tweak start {name}")
     if not because:
         require_reproduced(project)
     if kind == "data" and bound is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
@@ -133,10 +131,9 @@ def list_all(*, as_json: bool) -> int:
     from dataclasses import asdict
 
     from scaffold.ledger import list_tweaks
-    from scaffold.project import find_project
     from scaffold.report import format_tweaks
 
-    rows = list_tweaks(find_project(Path.cwd()))
+    rows = list_tweaks(open_project())
     if as_json:
         print_json([asdict(row) for row in rows])
     else:

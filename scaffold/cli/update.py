@@ -1,11 +1,9 @@
 """`scaffold update`."""
 
-from pathlib import Path
-
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json
+from scaffold.cli.terminal import open_project, print_json
 
 
 @make_command(
@@ -15,10 +13,9 @@ from scaffold.cli.terminal import print_json
 )
 def command(*, as_json: bool) -> int:
     """Render, merge, say what changed."""
-    from scaffold.project import find_project
     from scaffold.update import update_template
 
-    updated = update_template(find_project(Path.cwd()))
+    updated = update_template(open_project("update"))
     if as_json:
         print_json({"version": updated.version, "changed": list(updated.changed)})
     elif updated.changed:

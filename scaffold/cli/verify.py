@@ -1,7 +1,6 @@
 """`scaffold verify`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ from scaffold.cli.terminal import (
     EXIT_OF_WORD,
     EXIT_REFUSED,
     EXIT_UNDECIDED,
+    open_project,
     paint_for,
     parse_settings,
     print_json,
@@ -18,7 +18,7 @@ from scaffold.cli.terminal import (
     width,
 )
 from scaffold.cli.terminal import command as make_command
-from scaffold.project import Project, find_project
+from scaffold.project import Project
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 from scaffold.status import current_change, current_judgement, is_tweak_under_way, load_status
 
@@ -47,7 +47,7 @@ def command(
     """Show the stored judgement if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
-    project = find_project(Path.cwd())
+    project = open_project("verify")
     if not reproduction and is_tweak_under_way(project):
         return _verify_tweak(
             project, switched_off, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json

@@ -39,7 +39,7 @@ def check_patched(recipe: Recipe, recipe_dir: Path, repository: Repository, tree
     """Raise FetchError unless a recipe's patches apply to its reference's tree and bring nothing unsafe into it."""
     patches = [recipe_dir / patch.file for patch in recipe.reference.patches]
     if patches:
-        patched = check_patches(repository, tree, patches, folder.root_index(repository))
+        patched = check_patches(repository, tree, patches)
         refuse_unsafe(repository, repository.entries(patched))
 
 

@@ -45,12 +45,7 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
         TreeEntry(mode=_mode(file), id=blob, path=file.relative_to(root).as_posix())
         for file, blob in zip(files, ids, strict=True)
     ]
-    return into.write_tree(entries, root_index(into))
-
-
-def root_index(repository: Repository) -> Path:
-    """An index of its own for building trees, beside the real one."""
-    return repository.objects.parent / "scaffold-index"
+    return into.write_tree(entries)
 
 
 def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, ProjectError
 from scaffold.records.recipe import GitReference
-from scaffold.references.folder import root_index
 from scaffold.repository import Repository, TreeEntry
 
 
@@ -33,7 +32,7 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
     if reference.exclude:
         entries = _without(entries, reference.exclude)
         fetch_blobs(cache, reference.git, reference.revision, {entry.id for entry in entries}, offline=offline)
-        tree = cache.write_tree(entries, root_index(cache))
+        tree = cache.write_tree(entries)
         into.import_tree(cache, tree)
     else:
         into.link_packs(cache)

@@ -171,22 +171,6 @@ def test_a_change_committed_by_hand_is_accepted_all_the_same(cli, judged):
     assert git(judged, "status", "--porcelain") == ""
 
 
-def test_an_accept_that_was_cut_off_is_done_again(cli, judged):
-    """As after a kill between the commit of the evidence and the merge."""
-    from scaffold.ledger import read_change, write_change
-    from scaffold.project import Project
-
-    evidence = read_change(Project(judged), "rename")
-    write_change(Project(judged), evidence.model_copy(update={"decision": "accepted", "because": "why"}))
-    git(judged, "add", "--all")
-    git(judged, "commit", "--quiet", "-m", "tweak-rename: NO_DIFFERENCE")
-    assert cli("next", "--json", cwd=judged).json["command"] == "scaffold tweak accept"
-    cli("tweak", "accept", cwd=judged)
-    assert git(judged, "branch", "--show-current") == "main"
-    assert read_change(Project(judged), "rename").because == "why"
-    assert git(judged, "branch", "--list", "tweak/*") == ""
-
-
 def test_a_drop_that_was_cut_off_is_done_again(cli, judged):
     git(judged, "add", "--all")
     git(judged, "commit", "--quiet", "-m", "last state")
