@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -67,7 +68,9 @@ def create_project(
     found.calibration()  # a broken one is found before anything is made
     try:
         project_dir.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}."))
+        _remove_abandoned(project_dir)
+        aside = Path(tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}.", suffix=_ASIDE))
+        lock = _lock_folder(aside)
     except OSError as error:
         raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
     try:
@@ -83,10 +86,43 @@ def create_project(
         raise MachineError(f"could not make {project_dir}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        os.close(lock)
     return Created(
         project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
         lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
     )  # fmt: skip
+
+
+_ASIDE = ".new"
+"""How the name of a project ends that is not whole yet."""
+
+
+def _lock_folder(folder: Path) -> int:
+    """Lock a folder until the returned handle is closed; the lock ends with its process.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _remove_abandoned(project_dir: Path) -> None:
+    """Remove what a killed process had made of this project; one that another process is making stays."""
+    pattern = re.compile(rf"\.{re.escape(project_dir.name)}\.[a-z0-9_]{{8}}{re.escape(_ASIDE)}")
+    for place in project_dir.parent.iterdir():
+        if pattern.fullmatch(place.name):
+            with contextlib.suppress(OSError):
+                lock = _lock_folder(place)
+                shutil.rmtree(place, ignore_errors=True)
+                os.close(lock)
 
 
 def _check_target(project_dir: Path, name: str) -> None:

@@ -118,6 +118,11 @@ class Project:
         return self.state / "uncommitted"
 
     @property
+    def aside(self) -> Path:
+        """Files that are about to be moved into place."""
+        return self.state / "aside"
+
+    @property
     def journal_of_move(self) -> Path:
         """The change that is being made, as `transaction` writes it down; there only while it is."""
         return self.state / "move.json"
@@ -136,7 +141,7 @@ def find_project(start: Path) -> Project:
     """
     for folder in (start.absolute(), *start.absolute().parents):
         there = [(folder / name).is_file() for name in ("recipe.yaml", "milestones.yaml")]
-        if all(there):
+        if all(there) or Project(folder).journal_of_move.is_file():  # a change of it was cut off
             _refuse_links(folder)
             return Project(folder)
         if any(there) and (folder / "reference").is_dir() and (folder / ".git").exists():
@@ -268,7 +273,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     aside = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -282,6 +287,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise MachineError(
             f"could not write {path}: {error.strerror or error}", hint=f"nothing was changed{room}"
         ) from error
+
+
+_PARTIAL = ".partial"
+"""How the name of a file ends that is being written."""
+
+
+def remove_partial(project: Project) -> None:
+    """Remove files that a killed command was writing. Called under the project's lock, which all writers hold."""
+    for folder in (project.root, project.evidence, project.tweaks, project.journal, project.state):
+        for path in folder.glob(f".*{_PARTIAL}"):
+            if not path.name.startswith(".status.json."):  # written without the lock
+                path.unlink(missing_ok=True)
+    for path in (project.state / "states").glob(".extract-*"):
+        remove(path)
 
 
 def make_durable(folder: Path) -> None:

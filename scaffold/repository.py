@@ -147,11 +147,15 @@ class Repository:
 
         Raises:
             ProjectError: git says no; the message is its own.
+            MachineError: the disk is full.
         """
         try:
             return self._execute(arguments, stdin, env, ())
         except _GitError as error:
-            raise ProjectError(f"git {arguments[0]} failed in {self.folder}: {error}") from error
+            message = f"git {arguments[0]} failed in {self.folder}: {error}"
+            if _DISK_FULL.search(str(error)):
+                raise MachineError(message, hint="free some space and repeat") from error
+            raise ProjectError(message) from error
 
     def _execute(
         self, arguments: Iterable[str], stdin: bytes | None, env: Mapping[str, str] | None, options: Iterable[str]
@@ -440,6 +444,8 @@ def git_version() -> str:
     """What `git --version` says; raises MachineError when there is no git."""
     return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
 
+
+_DISK_FULL = re.compile("No space left on device|Disk quota exceeded|Out of diskspace|write error")
 
 _WRONG_USAGE = 129
 """How git ends where it does not know an option."""

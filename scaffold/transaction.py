@@ -12,26 +12,30 @@ an interruption stays as it is.
 import contextlib
 import json
 import os
-import shutil
 import signal
-import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from scaffold.errors import MachineError, ProjectError
+from scaffold.git_index import LOCK_WAIT_S, NextIndex
 from scaffold.history import find_branch
 from scaffold.person import sign
-from scaffold.project import Project, make_durable, only_one, read_text, remove, write_text
-from scaffold.repository import Repository, TreeEntry, object_id
+from scaffold.project import Project, make_durable, only_one, read_text, remove, remove_partial, write_text
+from scaffold.repository import Repository
+from scaffold.worktree import (
+    ABSENT,
+    Sides,
+    differences,
+    entry_id,
+    file_ids,
+    move_into_place,
+    paths_in_the_way,
+    write_aside,
+)
 
-_LOCK_WAIT_S = 2.0
-"""How long a git that outlived a killed command may take to end. Its reference locks are held for milliseconds."""
-
-_ABSENT = "0" * 40
-_FOLDER = "folder"
+_COMPLETED_LATER = "mend that; the next scaffold command completes it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,25 +99,16 @@ def move(project: Project, wanted: Move) -> None:
     """
     repository = Repository(project.root)
     with only_one(project):
-        remove(_aside(project))
+        remove(project.aside)
         journal = _resolved(repository, wanted)
-        differing = _differences(repository, journal.old_files, journal.new_files)
-        _refuse_in_the_way(project, repository, journal, differing)
-        prepared = _prepare_files(project, repository, differing)
-        index = _prepare_index(repository, journal)
+        differing = differences(repository, journal.old_files, journal.new_files)
+        index = NextIndex(repository)
+        index.require_free()
+        _refuse_in_the_way(repository, journal, differing)
+        _prepare(project, repository, journal, differing, index)
         with _uninterrupted():
             _write_journal(project, journal)
-            _carry_out(project, repository, journal, differing, prepared, index)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and requests to end: what follows takes milliseconds."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            _carry_out(project, repository, journal, differing, index)
 
 
 def complete_interrupted(project: Project) -> str | None:
@@ -128,29 +123,36 @@ def complete_interrupted(project: Project) -> str | None:
     """
     with only_one(project):
         journal = _read_journal(project)
-        remove(_aside(project))
-        if journal is None:
-            if (project.root / ".git").exists():
-                _remove_prepared_index(Repository(project.root))
-            return None
+        remove(project.aside)
+        remove_partial(project)
         repository = Repository(project.root)
+        if journal is None:
+            with contextlib.suppress(ProjectError):  # no repository, or one that git refuses: told by who needs it
+                NextIndex(repository).discard()
+            return None
         _clear_locks(repository, journal)
-        differing = _differences(repository, journal.old_files, journal.new_files)
-        actual = _ids(repository, differing)
+        differing = differences(repository, journal.old_files, journal.new_files)
+        actual = file_ids(repository, differing)
         # What is neither the old nor the new content was edited since: it stays.
-        differing = {path: sides for path, sides in differing.items() if actual[path] == _id(sides[0])}
-        prepared = _prepare_files(project, repository, differing)
-        index = _prepare_index(repository, journal)
+        differing = {path: sides for path, sides in differing.items() if actual[path] == entry_id(sides[0])}
+        index = NextIndex(repository)
+        _prepare(project, repository, journal, differing, index)
         with _uninterrupted():
-            _carry_out(project, repository, journal, differing, prepared, index)
+            _carry_out(project, repository, journal, differing, index)
         return journal.title
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and requests to end: what follows takes milliseconds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 # --- the journal -------------------------------------------------------------------------------------------------
-
-
-def _aside(project: Project) -> Path:
-    return project.state / "aside"
 
 
 def _write_journal(project: Project, journal: _Journal) -> None:
@@ -184,8 +186,8 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
     branch = f"refs/heads/{name}" if name else "HEAD"
     refs = {}
     for name, new in wanted.refs.items():
-        old = repository.find_id(name) or _ABSENT
-        new_id = repository.call("rev-parse", new) if new else _ABSENT
+        old = repository.find_id(name) or ABSENT
+        new_id = repository.call("rev-parse", new) if new else ABSENT
         if old != new_id:
             refs[name] = (old, new_id)
     commit = refs[branch][1] if branch in refs else repository.call("rev-parse", branch)
@@ -201,246 +203,98 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
 
 # --- preparing: nothing of this is seen by anybody ---------------------------------------------------------------
 
-_Sides = tuple[TreeEntry | None, TreeEntry | None]
 
-
-def _differences(repository: Repository, before: str, after: str) -> dict[str, _Sides]:
-    """Return the entry before and after of each path that differs between two trees."""
-    listed = repository.call("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", before, after)
-    words = listed.split("\0")
-    found: dict[str, _Sides] = {}
-    for head, path in zip(words[::2], words[1::2], strict=False):
-        old_mode, new_mode, old_id, new_id, _ = head.lstrip(":").split(" ")
-        sides = ((old_mode, old_id), (new_mode, new_id))
-        old, new = (TreeEntry(mode=mode, id=name, path=path) if int(mode, 8) else None for mode, name in sides)
-        found[path] = (old, new)
-    return found
-
-
-def _id(entry: TreeEntry | None) -> str:
-    return entry.id if entry else _ABSENT
-
-
-def _ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
-    """Return the blob id of what lies at each path of the work tree, as git would store it; zeros for nothing."""
-    found: dict[str, str] = {}
-    plain = []
-    for path in paths:
-        place = repository.folder / path
-        try:
-            mode = place.lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            found[path] = _ABSENT
-            continue
-        if stat.S_ISLNK(mode):
-            found[path] = object_id("blob", os.fsencode(place.readlink()))
-        elif not stat.S_ISREG(mode):
-            found[path] = _FOLDER
-        elif "\n" in path:
-            found[path] = object_id("blob", place.read_bytes())
-        else:
-            plain.append(path)
-    if plain:
-        listed = "".join(f"{path}\n" for path in plain)
-        ids = repository.call("hash-object", "--stdin-paths", stdin=os.fsencode(listed)).split()
-        found.update(zip(plain, ids, strict=True))
-    return found
-
-
-def _refuse_in_the_way(
-    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, _Sides]
-) -> None:
+def _refuse_in_the_way(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> None:
     """Raise ProjectError if a file would be overwritten that has edits, staged or not, or that git does not track."""
-    files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
-    actual = _ids(repository, files)
-    in_the_way = [path for path, sides in files.items() if actual[path] not in (_id(sides[0]), _id(sides[1]))]
-    removed = {path for path, (_, new) in files.items() if new is None}
-    for path, (_, new) in files.items():
-        if new is not None:
-            in_the_way += _blocked_parents(project.root, path, removed)
-    in_the_way += _staged(repository, journal, differing)
+    in_the_way = {*paths_in_the_way(repository, differing), *_staged(repository, journal, differing)}
     if in_the_way:
-        shown = ", ".join(sorted(set(in_the_way))[:5])
         raise ProjectError(
-            f"{shown} would be overwritten, and has changes that are not committed",
+            f"{', '.join(sorted(in_the_way)[:5])} would be overwritten, and has changes that are not committed",
             hint="commit or stash what is in the way (move it away if git does not track it), then repeat",
         )
 
 
-def _is_submodule(sides: _Sides) -> bool:
-    return any(entry is not None and entry.mode == "160000" for entry in sides)
-
-
-def _blocked_parents(root: Path, path: str, removed: set[str]) -> Iterator[str]:
-    """Yield parents of a path that are no folders and stay; a link there would lead out of the project."""
-    for parent in Path(path).parents:
-        place, name = root / parent, parent.as_posix()
-        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()) and name not in removed:
-            yield name
-
-
-def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, _Sides]) -> list[str]:
-    """Return paths whose staged content is in none of the trees, so that it would be lost."""
-    changing = _differences(repository, journal.old_tree, journal.new_tree)
-    if not changing:
-        return []
-    listed = repository.call("ls-files", "--stage", "-z")
-    lost = []
+def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> Iterator[str]:
+    """Yield paths whose staged content is in none of the trees, so that it would be lost."""
+    changing = differences(repository, journal.old_tree, journal.new_tree)
+    listed = repository.call("ls-files", "--stage", "-z") if changing else ""
     for line in listed.split("\0"):
         head, _, path = line.partition("\t")
-        if path in changing:
-            expected = {_id(side) for side in (*changing[path], *differing.get(path, ()))}
-            if head.split(" ")[1] not in expected and path in differing:
-                lost.append(path)
-    return lost
+        if path in changing and path in differing:
+            known = {entry_id(side) for side in (*changing[path], *differing[path])}
+            if head.split(" ")[1] not in known:
+                yield path
 
 
-def _prepare_files(project: Project, repository: Repository, differing: Mapping[str, _Sides]) -> Path:
-    """Write the files to come below a folder, so that moving them into place needs no space and reads no object."""
-    place = _aside(project) / "files"
-    new = [entry for _, entry in differing.values() if entry is not None and entry.mode != "160000"]
+def _prepare(
+    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+) -> None:
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        if new:
-            lines = "".join(f"{entry.mode} {entry.id}\t{entry.path}\0" for entry in new)
-            env = {"GIT_INDEX_FILE": str(_aside(project) / "index")}
-            repository.call("update-index", "-z", "--index-info", stdin=os.fsencode(lines), env=env)
-            repository.call("checkout-index", "--all", f"--prefix={place}/", env=env)
-    except OSError as error:
-        raise MachineError(f"could not write {place}: {error.strerror}", hint="nothing was changed") from error
-    except ProjectError:
-        remove(_aside(project))
+        write_aside(repository, differing, project.aside)
+        index.prepare(_index_entries(repository, journal), journal.old_tree)
+    except (ProjectError, MachineError):
+        remove(project.aside)
         raise
-    return place
 
 
-def _index_paths(repository: Repository) -> tuple[Path, Path, Path]:
-    """Return the index, the lock that git takes before it writes it, and the copy that is prepared."""
-    index = repository.folder / repository.call("rev-parse", "--git-path", "index")
-    return index, index.with_name("index.lock"), index.with_name("scaffold-index")
+def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
+    """Return what the move changes in the index, as `git update-index --index-info` reads it."""
+    changing = differences(repository, journal.old_tree, journal.new_tree)
+    stages = journal.merging.stages if journal.merging else ()
+    conflicting = {line.partition("\t")[2] for line in stages}
+    lines = [
+        f"{entry.mode} {entry.id}\t{path}" if entry else f"0 {ABSENT}\t{path}"
+        for path, (_, entry) in changing.items()
+        if path not in conflicting
+    ]
+    return [*lines, *(f"0 {ABSENT}\t{path}" for path in sorted(conflicting)), *stages]
 
 
-def _remove_prepared_index(repository: Repository) -> None:
-    with contextlib.suppress(ProjectError):  # a git directory that cannot be used has other troubles
-        _, _, prepared = _index_paths(repository)
-        for path in (prepared, prepared.with_name(f"{prepared.name}.lock")):
-            path.unlink(missing_ok=True)
-
-
-def _prepare_index(repository: Repository, journal: _Journal) -> Path:
-    """Copy the index and put into it what the move changes; what else is staged stays staged."""
-    index, _, prepared = _index_paths(repository)
-    env = {"GIT_INDEX_FILE": str(prepared)}
-    _remove_prepared_index(repository)
-    try:
-        if index.exists():
-            shutil.copy2(index, prepared)  # with its time, by which git knows which files it must look into again
-        else:
-            repository.call("read-tree", journal.old_tree, env=env)
-        lines = [
-            f"{entry.mode} {entry.id}\t{path}" if entry else f"0 {_ABSENT}\t{path}"
-            for path, (_, entry) in _differences(repository, journal.old_tree, journal.new_tree).items()
-        ]
-        if journal.merging:
-            conflicting = {line.partition("\t")[2] for line in journal.merging.stages}
-            lines = [line for line in lines if line.partition("\t")[2] not in conflicting]
-            lines += [f"0 {_ABSENT}\t{path}" for path in sorted(conflicting)]
-            lines += journal.merging.stages
-        if lines:
-            listed = "".join(f"{line}\0" for line in lines)
-            repository.call("update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env)
-    except OSError as error:
-        _remove_prepared_index(repository)
-        raise MachineError(f"could not write {prepared}: {error.strerror}", hint="nothing was changed") from error
-    except ProjectError:
-        _remove_prepared_index(repository)
-        raise
-    return prepared
-
-
-# --- moving: from here on it is only ever completed ---------------------------------------------------------------
+# --- moving: from here on it is only ever completed --------------------------------------------------------------
 
 
 def _carry_out(
-    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, _Sides], prepared: Path,
-    prepared_index: Path,
-) -> None:  # fmt: skip
-    index, lock, _ = _index_paths(repository)
+    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+) -> None:
     try:
-        _take_lock(lock)
         _refuse_moved(repository, journal)
-    except (ProjectError, MachineError):
-        _forget(project, repository, lock)
+    except ProjectError:
+        _forget(project, index)
         raise
     try:
         _move_refs(repository, journal)
-    except ProjectError as error:
+    except (ProjectError, MachineError) as error:
         if not _is_begun(repository, journal):
-            _forget(project, repository, lock)
+            _forget(project, index)
             raise
         raise MachineError(error.message, hint=_COMPLETED_LATER) from error
     try:
         if journal.head != "HEAD":
             repository.call("symbolic-ref", "-m", f"scaffold {journal.title}", "HEAD", journal.head)
-        _move_files(project.root, differing, prepared)
+        move_into_place(project.root, differing, project.aside)
         _leave_merge(repository, journal.merging)
-        with contextlib.suppress(ProjectError):  # it only saves git from looking into each file again
-            repository.call("update-index", "-q", "--refresh", env={"GIT_INDEX_FILE": str(prepared_index)})
-        prepared_index.replace(index)
+        index.install(lambda: index.prepare(_index_entries(repository, journal), journal.old_tree))
         _delete_refs(repository, journal)
     except OSError as error:
-        raise MachineError(
-            f"scaffold {journal.title} was cut off: {error.strerror or error}",
-            hint=_COMPLETED_LATER,
-        ) from error
-    _forget(project, repository, lock)
+        reason = error.strerror or str(error)
+        raise MachineError(f"scaffold {journal.title} was cut off: {reason}", hint=_COMPLETED_LATER) from error
+    _forget(project, index)
 
 
-_COMPLETED_LATER = "mend that; the next scaffold command completes it"
-
-
-def _forget(project: Project, repository: Repository, lock: Path) -> None:
-    """Remove the journal first: the rest is only litter without it."""
+def _forget(project: Project, index: NextIndex) -> None:
+    """Remove the journal, then what is only litter without it."""
     project.journal_of_move.unlink(missing_ok=True)
-    if _is_our_lock(lock):
-        lock.unlink(missing_ok=True)
-    _remove_prepared_index(repository)
-    remove(_aside(project))
-
-
-_LOCK_TEXT = b"held by mlloop-new; see .scaffold/move.json\n"
-
-
-def _is_our_lock(lock: Path) -> bool:
-    with contextlib.suppress(OSError), lock.open("rb") as file:
-        return file.read(len(_LOCK_TEXT) + 1) == _LOCK_TEXT
-    return False
-
-
-def _take_lock(lock: Path) -> None:
-    """Keep git from writing the index meanwhile, with the lock that git itself takes."""
-    try:
-        handle = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    except FileExistsError as error:
-        raise ProjectError(
-            f"git is at work here: {lock} exists", hint="end it; or remove that file if no git is running"
-        ) from error
-    except OSError as error:
-        raise MachineError(f"could not write {lock}: {error.strerror}", hint="nothing was changed") from error
-    with os.fdopen(handle, "wb", buffering=0) as file:
-        file.write(_LOCK_TEXT)
+    index.discard()
+    remove(project.aside)
 
 
 def _clear_locks(repository: Repository, journal: _Journal) -> None:
-    """Remove the locks that a killed command, or its killed git, left; one that is in use ends by itself first."""
-    _, index_lock, _ = _index_paths(repository)
-    if _is_our_lock(index_lock):
-        index_lock.unlink(missing_ok=True)
+    """Remove the reference locks that a killed git left; one that is in use ends by itself first."""
     names = ["HEAD", journal.head, "packed-refs", "reftable/tables.list", *journal.refs]
     placed = [repository.call("rev-parse", "--git-path", name) for name in dict.fromkeys(names)]
     paths = [(repository.folder / place).resolve() for place in placed]
     locks = [path.with_name(f"{path.name}.lock") for path in paths]
-    end = time.monotonic() + _LOCK_WAIT_S
+    end = time.monotonic() + LOCK_WAIT_S
     while any(lock.exists() for lock in locks) and time.monotonic() < end:
         time.sleep(0.02)
     for lock in locks:
@@ -448,14 +302,14 @@ def _clear_locks(repository: Repository, journal: _Journal) -> None:
 
 
 def _is_begun(repository: Repository, journal: _Journal) -> bool:
-    kept = {name: new for name, (_, new) in journal.refs.items() if new != _ABSENT}
+    kept = {name: new for name, (_, new) in journal.refs.items() if new != ABSENT}
     return any(repository.find_id(name) == new for name, new in kept.items())
 
 
 def _refuse_moved(repository: Repository, journal: _Journal) -> None:
     """Raise ProjectError if a reference has neither its old nor its new value: somebody else moved it meanwhile."""
     for name, sides in journal.refs.items():
-        actual = repository.find_id(name) or _ABSENT
+        actual = repository.find_id(name) or ABSENT
         if actual not in sides:
             raise ProjectError(
                 f"{name} was moved to {actual[:12]} while scaffold {journal.title} was at work",
@@ -468,7 +322,7 @@ def _move_refs(repository: Repository, journal: _Journal) -> None:
     lines = [
         f"update {name} {new} {old}\n"
         for name, (old, new) in journal.refs.items()
-        if new not in (_ABSENT, repository.find_id(name))
+        if new not in (ABSENT, repository.find_id(name))
     ]
     if lines:
         message = f"commit: scaffold {journal.title}"
@@ -476,36 +330,10 @@ def _move_refs(repository: Repository, journal: _Journal) -> None:
 
 
 def _delete_refs(repository: Repository, journal: _Journal) -> None:
-    gone = [name for name, (_, new) in journal.refs.items() if new == _ABSENT and repository.find_id(name)]
+    gone = [name for name, (_, new) in journal.refs.items() if new == ABSENT and repository.find_id(name)]
     if gone:
         lines = "".join(f"delete {name} {journal.refs[name][0]}\n" for name in gone)
         repository.call("update-ref", "--stdin", stdin=os.fsencode(lines))
-
-
-def _move_files(root: Path, differing: Mapping[str, _Sides], prepared: Path) -> None:
-    """Remove, then rename into place. Never through a link, and never a folder that has something in it."""
-    for path, (_, new) in differing.items():
-        place = root / path
-        if new is None and not any(_blocked_parents(root, path, set())):
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-                place.unlink()
-            _remove_empty(root, place.parent)
-    for path, (_, new) in differing.items():
-        source, place = prepared / path, root / path
-        if new is not None and os.path.lexists(source):
-            with contextlib.suppress(OSError):  # an empty folder where a file comes
-                place.rmdir()
-            place.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(place)
-
-
-def _remove_empty(root: Path, folder: Path) -> None:
-    while folder != root:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent
 
 
 def _leave_merge(repository: Repository, merging: Merging | None) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 from scaffold.construction import Rewritten, climb
 from scaffold.environment import ReadyEnvironment, lock_fits
-from scaffold.errors import BrokenFileError, Problem, ProjectError, RunError
+from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError, RunError
 from scaffold.golden import Asked, Mode, read_golden, traced
 from scaffold.history import find_branch, make_commit, project_repository, tree_with_edits
 from scaffold.inputs import data_digests, file_digest, program_digest
@@ -331,7 +331,7 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
         tag = commit if judgement.word is Word.REPRODUCED else None
         refs = {f"refs/heads/{branch}" if branch else "HEAD": commit, "refs/tags/milestone/reproduce": tag}
         move(project, Move(title="verify", refs=refs, present=present))
-    except ProjectError as error:
+    except (ProjectError, MachineError) as error:
         return error.message
     return None
 

@@ -85,6 +85,7 @@ def open_project(writes: str | None = None) -> "Project":
             click.echo(f"Completed `scaffold {completed}`, which was cut off", err=True)
             if completed == writes:
                 raise click.exceptions.Exit(0)
+            return find_project(Path.cwd())
     return project
 
 
