@@ -33,7 +33,18 @@ FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """What was put up."""
+    """What was put up.
+
+    Attributes:
+        project_dir: the project.
+        recipe: it was made from.
+        origin: of the recipe.
+        tree: git id of the reference.
+        is_ours: whether the recipe is one of ours.
+        lfs_pointers: files of the reference that only stand for ones in Git LFS.
+        has_identity: whether git knows who commits here.
+        outer_repository: top of the repository that the project lies in, if it lies in one.
+    """
 
     project_dir: Path
     recipe: Recipe
@@ -41,6 +52,8 @@ class Created:
     tree: str
     is_ours: bool
     lfs_pointers: tuple[str, ...]
+    has_identity: bool
+    outer_repository: Path | None
 
 
 def create_project(
@@ -90,6 +103,7 @@ def create_project(
     return Created(
         project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
         lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
+        has_identity=person(project_dir) is not None, outer_repository=_outer_repository(project_dir),
     )  # fmt: skip
 
 
@@ -123,6 +137,10 @@ def _remove_abandoned(project_dir: Path) -> None:
                 lock = _lock_folder(place)
                 shutil.rmtree(place, ignore_errors=True)
                 os.close(lock)
+
+
+def _outer_repository(project_dir: Path) -> Path | None:
+    return next((folder for folder in project_dir.parents if os.path.lexists(folder / ".git")), None)
 
 
 def _check_target(project_dir: Path, name: str) -> None:

@@ -143,11 +143,21 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
     return tree_of_commit(repository, whole, names)
 
 
-def tree_with_edits(repository: Repository, paths: Iterable[str]) -> str:
-    """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not."""
+def tree_with_edits(repository: Repository, paths: Iterable[str], tracked_only: Iterable[str] = ()) -> str:
+    """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not.
+
+    Args:
+        repository: of the work tree.
+        paths: files and folders.
+        tracked_only: those of them whose new files are left out.
+    """
     with _index(repository) as env:
         repository.call("read-tree", "-m", "HEAD", env=env)  # keeps what git knows of unchanged files
-        _add(repository, list(paths), env)
+        names = [path for path in paths if path not in tracked_only]
+        _add(repository, names, env)
+        tracked = [name for name in tracked_only if repository.call("ls-files", "--", name)]
+        if tracked:
+            repository.call("add", "--update", "--", *tracked, env=env)
         return repository.call("write-tree", env=env)
 
 

@@ -44,6 +44,7 @@ from scaffold.ledger import (
     state_before,
     tweak_branches,
 )
+from scaffold.new_files import NewFile, find_new_files, require_small
 from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text
 from scaffold.recheck import find_stale_change, judge_change_again
 from scaffold.records.evidence import MetricValue
@@ -276,26 +277,43 @@ def _require_tweak(project: Project, repository: Repository, phase: str) -> Twea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A tweak that was accepted or dropped, and the commit of its home that says so."""
+    """A tweak that was accepted or dropped.
+
+    Attributes:
+        tweak: its declaration.
+        evidence: what it showed, if it was judged.
+        home: the branch that it came from.
+        commit: of that branch, which says what was decided.
+        committed: files that git did not track before.
+        untracked: new data that a dropped tweak leaves where it is.
+    """
 
     tweak: Tweak
     evidence: ChangeEvidence | None
     home: str
     commit: str
+    committed: tuple[NewFile, ...]
+    untracked: tuple[NewFile, ...] = ()
 
 
-def accept_tweak(project: Project, because: str, phase: str) -> Decided:
+def accept_tweak(project: Project, because: str, phase: str, *, include_large: bool = False) -> Decided:
     """Merge the tweak that is under way into its home, with its evidence and a page of the journal, and tag it.
+
+    Args:
+        project: whose tweak it is.
+        because: why it is accepted although its evidence speaks against it.
+        phase: `tweak` or `rewrite`.
+        include_large: commit new files also where they are binary, or large together.
 
     Raises:
         ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason was given; its home
-            has another system by now; merging conflicts.
+            has another system by now; merging conflicts; it has new files that git should not keep.
     """
     with only_one(project):  # not while runs of it are being made
-        return _accept(project, because, phase)
+        return _accept(project, because, phase, include_large)
 
 
-def _accept(project: Project, because: str, phase: str) -> Decided:
+def _accept(project: Project, because: str, phase: str, include_large: bool) -> Decided:
     repository = project_repository(project.root)
     tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
@@ -308,6 +326,9 @@ def _accept(project: Project, because: str, phase: str) -> Decided:
     if branch != home:
         _refuse_moved_home(project, repository, tweak, home, evidence, because)
     _refuse_conflicts(repository)
+    new_files = find_new_files(repository, PATHS)
+    if not include_large:
+        require_small(new_files, f"scaffold {phase} accept")
     parent, present = "HEAD", tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
     if branch != home and not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
         parent = _merge_home(project, repository, tweak, home, present)
@@ -331,7 +352,7 @@ def _accept(project: Project, because: str, phase: str) -> Decided:
         approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
     move(project, Move(title=f"{phase} accept", refs=refs, branch=home, present=present))
     forget_tweak(project, tweak)
-    return Decided(tweak=tweak, evidence=kept, home=home, commit=commit)
+    return Decided(tweak=tweak, evidence=kept, home=home, commit=commit, committed=tuple(new_files))
 
 
 def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence, because: str) -> ChangeJudgement:
@@ -402,17 +423,25 @@ def _refuse_conflicts(repository: Repository) -> None:
         raise ProjectError(f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status")
 
 
-def drop_tweak(project: Project, phase: str) -> Decided:
+def drop_tweak(project: Project, phase: str, *, include_large: bool = False) -> Decided:
     """End the tweak that is under way without merging it: its home gets only the record, a tag keeps the code.
 
+    New files of data/ stay where they are.
+
+    Args:
+        project: whose tweak it is.
+        phase: `tweak` or `rewrite`.
+        include_large: let the tag keep new files also where they are binary, or large together.
+
     Raises:
-        ProjectError: what is not committed elsewhere in the project is in the way.
+        ProjectError: what is not committed elsewhere in the project is in the way, or it has new files that git should
+            not keep.
     """
     with only_one(project):  # not while runs of it are being made
-        return _drop(project, phase)
+        return _drop(project, phase, include_large)
 
 
-def _drop(project: Project, phase: str) -> Decided:
+def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     repository = project_repository(project.root)
     tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
@@ -425,7 +454,12 @@ def _drop(project: Project, phase: str) -> Decided:
             "commits",
             hint="take them back with git revert (of a merge: git revert -m 1 COMMIT), the declaration too",
         )
-    present = tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
+    new_files = find_new_files(repository, PATHS)
+    untracked = [file for file in new_files if file.path.startswith("data/")]
+    committed = [file for file in new_files if file not in untracked]
+    if not include_large:
+        require_small(committed, f"scaffold {phase} drop")
+    present = tree_with_edits(repository, (*PATHS, *record_paths(tweak)), tracked_only=("data",))
     last = make_commit(repository, present, f"Drop {tweak.milestone}: its last state\n", ["HEAD"])
     _, record, page = record_paths(tweak)
     word, files = "before it was judged", {}
@@ -442,4 +476,7 @@ def _drop(project: Project, phase: str) -> Decided:
     }  # fmt: skip
     move(project, Move(title=f"{phase} drop", refs=refs, branch=home, present=present))
     forget_tweak(project, tweak)
-    return Decided(tweak=tweak, evidence=evidence, home=home, commit=commit)
+    return Decided(
+        tweak=tweak, evidence=evidence, home=home, commit=commit, committed=tuple(committed),
+        untracked=tuple(untracked),
+    )  # fmt: skip

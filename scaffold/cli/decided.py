@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from scaffold.tweak import Decided
 
 
+_include_large = click.option(
+    "--include-large", is_flag=True, help="Commit new files also where they are binary, or above 50 MB together."
+)
+
+
 def accept_command(what: str) -> click.Command:
     """`scaffold tweak accept`, or `scaffold rewrite accept`."""
 
@@ -22,13 +27,16 @@ def accept_command(what: str) -> click.Command:
         "\n\nRefused when the evidence is stale or does not show what it must, unless you say --because.",
     )
     @click.option("--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record.")
-    def accept(*, because: str, as_json: bool) -> int:
+    @_include_large
+    def accept(*, because: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
         from scaffold.cli.terminal import require_one_line
         from scaffold.tweak import accept_tweak
 
         project = open_project(f"{what} accept")
-        _print_decided(accept_tweak(project, require_one_line("--because", because), what), "accepted", as_json)
+        reason = require_one_line("--because", because)
+        decided = accept_tweak(project, reason, what, include_large=include_large)
+        _print_decided(decided, "accepted", as_json)
         return 0
 
     return accept
@@ -40,19 +48,22 @@ def drop_command(what: str) -> click.Command:
     @make_command(
         "drop",
         f"End the {what} without merging it. The branch that it came from gets the record of what it showed, a tag "
-        "dropped/NAME keeps the code.",
+        "dropped/NAME keeps the code. New files of data/ stay where they are.",
     )
-    def drop(*, as_json: bool) -> int:
+    @_include_large
+    def drop(*, include_large: bool, as_json: bool) -> int:
         """Keep the record, leave the rest as it was."""
         from scaffold.tweak import drop_tweak
 
-        _print_decided(drop_tweak(open_project(f"{what} drop"), what), "dropped", as_json)
+        project = open_project(f"{what} drop")
+        _print_decided(drop_tweak(project, what, include_large=include_large), "dropped", as_json)
         return 0
 
     return drop
 
 
 def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
+    from scaffold.new_files import describe_files
     from scaffold.project import find_project
     from scaffold.records.judgement import ChangeJudgement
     from scaffold.report import format_next, plain, wrap
@@ -65,6 +76,8 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
             {
                 "tweak": decided.tweak.name, "decision": what, "home": decided.home, "commit": decided.commit,
                 "word": judgement.word.value if judgement else None, "because": evidence.because if evidence else "",
+                "committed": [file.path for file in decided.committed],
+                "untracked": [file.path for file in decided.untracked],
             }
         )  # fmt: skip
         return
@@ -77,6 +90,10 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
         lines.append(f"Showed     {plain(judgement.reason)}")
     if evidence and evidence.because:
         lines.append(f"Because    {plain(evidence.because)}")
+    if decided.committed:
+        lines.append(f"Committed  files that git did not track: {plain(describe_files(decided.committed))}")
+    if decided.untracked:
+        lines.append(f"Left       where it is, not in git: {plain(describe_files(decided.untracked))}")
     for line in lines:
         click.echo("\n".join(wrap(line, width(), hanging=13)))
     click.echo(format_next(load_status(find_project(Path.cwd())), width(), paint_for(sys.stdout)))

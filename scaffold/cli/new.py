@@ -64,6 +64,8 @@ def command(
                 "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
                 "reference_tree": created.tree, "deviations": created.recipe.deviations(),
                 "is_ours": created.is_ours, "lfs_pointers": list(created.lfs_pointers), "next": _next(directory),
+                "has_identity": created.has_identity,
+                "outer_repository": str(created.outer_repository) if created.outer_repository else None,
             }
         )  # fmt: skip
     else:
@@ -122,6 +124,16 @@ def _print_created(created: "Created", directory: Path) -> None:
         )
     if not created.is_ours:
         lines.append("  Consent    a stranger's recipe: what it runs is shown, and asked for, before the first run")
+    if created.outer_repository:
+        lines.append(
+            f"  Nested     it lies inside the repository {created.outer_repository}, which takes no files of it: name "
+            f"{created.project_dir.name}/ in its .gitignore, or make the project elsewhere"
+        )
+    if not created.has_identity:
+        lines.append(
+            "  Identity   git does not know who you are, and no step can be committed before it does: "
+            'git config --global user.name "NAME"; git config --global user.email "MAIL"'
+        )
     lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
     about = format_duration(expected_verify_s(recipe))
     for line in lines:

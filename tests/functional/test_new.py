@@ -248,3 +248,19 @@ def test_creating_runs_nothing_of_the_reference(cli, tmp_path):
 def test_without_a_terminal_a_missing_folder_is_said(cli):
     result = cli("new", code=2)
     assert "where shall the project go?" in result.err and "mlloop-new my-project" in result.err
+
+
+def test_a_project_inside_a_repository_says_so(cli, tmp_path, calibrated_recipe):
+    make_repository(tmp_path / "outer", {"a.txt": "a\n"})
+    said = cli("new", tmp_path / "outer" / "project", "--from", calibrated_recipe)
+    assert "Nested" in said.out and "in its .gitignore" in said.out
+    assert "Nested" not in cli("new", tmp_path / "alone", "--from", calibrated_recipe).out
+
+
+def test_a_missing_identity_is_said_once_with_the_command(cli, tmp_path, calibrated_recipe, monkeypatch):
+    (tmp_path / "gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    said = cli("new", "project", "--from", calibrated_recipe)
+    assert "git config --global user.name" in said.out

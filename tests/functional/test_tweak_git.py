@@ -335,3 +335,34 @@ def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.8")
     os.utime(train, ns=(moment, moment))
     assert state_of_worktree(Project(reproduced)).id != before
+
+
+def test_new_files_are_named_when_they_are_committed(cli, judged):
+    write_tree(judged, {"src/notes.txt": "what I saw\n"})
+    cli("verify", "--json", cwd=judged)
+    said = cli("tweak", "accept", cwd=judged).out
+    assert "src/notes.txt (0.0 kB)" in said and "src/notes.txt" in git(judged, "ls-files")
+
+
+@pytest.mark.parametrize("decision", ["accept", "drop"])
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [("src/table.bin", b"\0\1", "binary"), ("src/table.csv", b"1,2\n" * 12_500_001, "50 MB of new files")],
+)
+def test_binary_and_large_new_files_are_committed_only_when_asked_for(cli, judged, decision, name, content, reason):
+    write_tree(judged, {name: content})
+    cli("verify", "--json", cwd=judged)
+    refused = cli("tweak", decision, code=2, cwd=judged)
+    assert name in refused.err and reason in refused.err and f"scaffold tweak {decision} --include-large" in refused.err
+    assert git(judged, "branch", "--show-current") == "tweak/rename"
+    committed = cli("tweak", decision, "--include-large", "--json", cwd=judged).json["committed"]
+    assert committed == [name]
+
+
+def test_a_drop_leaves_new_data_where_it_is(cli, judged):
+    write_tree(judged, {"data/mine.bin": b"\0" * 1000})
+    dropped = cli("tweak", "drop", "--json", cwd=judged).json
+    assert dropped["untracked"] == ["data/mine.bin"] and dropped["committed"] == []
+    assert (judged / "data/mine.bin").read_bytes() == b"\0" * 1000
+    assert git(judged, "status", "--porcelain") == "?? data/"
+    assert "data/mine.bin" not in git(judged, "ls-tree", "-r", "--name-only", "dropped/rename")
