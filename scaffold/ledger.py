@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.history import branches, commits_made_here, find_branch, is_ancestor
-from scaffold.person import sign
+from scaffold.person import Origin, origin_of, remember_origin, sign
 from scaffold.project import Project, load_recipe, load_yaml, read_record, read_text, write_record, write_text
 from scaffold.records.judgement import ChangeJudgement
 from scaffold.records.parsing import parse_record
@@ -103,8 +103,19 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
 
 
 def write_change(project: Project, evidence: ChangeEvidence) -> None:
-    """Write a tweak's evidence, sealed."""
-    write_record(evidence.sealed(), project.evidence / f"{evidence.tweak.milestone}.json")
+    """Write a tweak's evidence that was judged here, sealed."""
+    sealed = evidence.sealed()
+    remember_origin(sealed.seal, Origin.HERE)
+    write_record(sealed, project.evidence / f"{evidence.tweak.milestone}.json")
+
+
+def with_decision(evidence: ChangeEvidence, **decided: object) -> ChangeEvidence:
+    """Return sealed evidence with what was decided; who judged it stays known."""
+    sealed = evidence.model_copy(update=decided).sealed()
+    origin = origin_of(evidence.seal)
+    if origin is not Origin.OTHERS:
+        remember_origin(sealed.seal, origin)
+    return sealed
 
 
 def accepted(project: Project) -> list[ChangeEvidence]:
@@ -254,7 +265,10 @@ def decided_names(project: Project, repository: Repository) -> set[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A tweak and where it stands: `accepted`, `dropped`, `open`, or `suggested` by the recipe."""
+    """A tweak and where it stands: `accepted`, `dropped`, `open`, or `suggested` by the recipe.
+
+    `origin` says who judged it; empty where nobody has.
+    """
 
     name: str
     kind: str
@@ -262,6 +276,7 @@ class Listed:
     word: str
     effect: str
     about: str
+    origin: str = ""
 
 
 def list_tweaks(project: Project) -> list[Listed]:
@@ -276,21 +291,36 @@ def list_tweaks(project: Project) -> list[Listed]:
                 name=evidence.tweak.name, kind=evidence.tweak.kind, state=evidence.decision or "open",
                 word=judgement.word.value, about=evidence.because or evidence.tweak.expect,
                 effect=f"{first.metric} {first.effect:+.3g}" if first.effect is not None else "",
+                origin=origin_of(evidence.seal).value,
             )
         )  # fmt: skip
     known = {row.name for row in rows}
     for name in decided_names(project, repository) - known:
         known.add(name)
-        rows.append(Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged"))
+        rows.append(
+            Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged", origin="")
+        )
     for tweak in _open_tweaks(project, repository):
         if tweak.name not in known:
             known.add(tweak.name)
-            rows.append(Listed(name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect))
+            rows.append(
+                Listed(
+                    name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect, origin=""
+                )
+            )
     for suggested in load_recipe(project).adaptation.tweaks:
         if suggested.name not in known:
             about = f"{suggested.change}: {suggested.why}"
             rows.append(
-                Listed(name=suggested.name, kind=suggested.kind, state="suggested", word="", effect="", about=about)
+                Listed(
+                    name=suggested.name,
+                    kind=suggested.kind,
+                    state="suggested",
+                    word="",
+                    effect="",
+                    about=about,
+                    origin="",
+                )
             )
     return rows
 

@@ -1,4 +1,4 @@
-"""What is kept with the person, outside of any project: approvals, locks, the key that runs are signed with."""
+"""What is kept with the person, outside of any project: approvals, locks, evidence judged here, the signing key."""
 
 import contextlib
 import functools
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import re
+from enum import Enum
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -37,6 +38,32 @@ def remember_lock(text: str) -> None:
 def made_lock(text: str) -> bool:
     """Whether it was: one that came with a project may install anything."""
     return _lock(text).exists()
+
+
+class Origin(str, Enum):
+    """Who made evidence, as far as this user can know."""
+
+    HERE = "here"
+    CHECKED = "by others, agrees with a run made here"
+    OTHERS = "by others, not checked here"
+
+
+def remember_origin(seal: str, origin: Origin) -> None:
+    """Remember of evidence with this seal that it was judged here, or agrees with a run made here."""
+    with contextlib.suppress(OSError):  # a home that cannot be written: it counts as that of others
+        place = state_dir() / "evidence" / seal
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(origin.name)
+
+
+def origin_of(seal: str) -> Origin:
+    """Return who made evidence with this seal; nobody can bring along what is remembered here."""
+    if not re.fullmatch("[0-9a-f]{64}", seal):
+        return Origin.OTHERS
+    try:
+        return Origin[(state_dir() / "evidence" / seal).read_text()]
+    except (OSError, KeyError, ValueError):
+        return Origin.OTHERS
 
 
 def _lock(text: str) -> Path:

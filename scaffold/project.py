@@ -118,6 +118,11 @@ class Project:
         return self.state / "uncommitted"
 
     @property
+    def cached_status(self) -> Path:
+        """Where the project stands, as it was worked out last."""
+        return self.state / "status.json"
+
+    @property
     def aside(self) -> Path:
         """Files that are about to be moved into place."""
         return self.state / "aside"

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from scaffold.person import Origin
 from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
 from scaffold.status import Status
 
@@ -124,7 +125,8 @@ def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
     room = max(width - 60, 20)
     cells = []
     for row in rows:
-        about = textwrap.shorten(plain(row.about), room, placeholder=" ...")
+        note = f"({row.origin}) " if row.origin == Origin.OTHERS.value else ""
+        about = textwrap.shorten(note + plain(row.about), room, placeholder=" ...")
         cells.append((row.name, row.kind, row.word, row.effect, about, row.state))
     return "\n".join(table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state])))
 
@@ -150,7 +152,7 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
         )
     evidence = {
         "none": "none yet",
-        "current": f"{status.word} from {status.seeds} seed{'s' * (status.seeds != 1)}",
+        "current": f"{status.word} from {status.seeds} seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}",
         "stale": "stale",
     }
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
@@ -158,9 +160,14 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
     if status.tweak is not None:
         tweak = status.tweak
-        found = {"none": "not judged yet", "current": tweak.word, "stale": f"{tweak.word}, but stale"}
+        word = f"{tweak.word}{_judged_by(tweak.origin)}"
+        found = {"none": "not judged yet", "current": word, "stale": f"{word}, but stale"}
         lines += wrap(f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13)
     return "\n".join([*lines, format_next(status, width, paint)])
+
+
+def _judged_by(origin: str | None) -> str:
+    return f" ({origin})" if origin and origin != Origin.HERE.value else ""
 
 
 def format_next(status: Status, width: int, paint: Paint) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import scaffold
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
+from scaffold.person import Origin, origin_of, sign
 from scaffold.project import Project, read_text, write_json
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 
@@ -46,6 +47,7 @@ class TweakStatus:
         changed: whether anything differs from the state before.
         evidence: `none`, `current` or `stale`; `stale_because` says why.
         word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be accepted.
+        origin: who judged it, as `person.Origin` says; None without evidence.
     """
 
     name: str
@@ -58,6 +60,7 @@ class TweakStatus:
     word: str | None
     reason: str | None
     refusal: str | None
+    origin: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Status:
 
     Attributes:
         evidence: `none`, `current` or `stale`; `stale_because` says why.
+        origin: who judged it, as `person.Origin` says; None without evidence.
         uncommitted: why the evidence could not be committed, if that is so.
         word: of the stored judgement, if there is evidence; `seeds` are those it was made of.
         runs: completed full runs in `.scaffold/runs`, judged or not.
@@ -78,6 +82,7 @@ class Status:
     recipe: str
     reference: str
     evidence: str
+    origin: str | None
     stale_because: tuple[str, ...]
     uncommitted: str | None
     deviations: tuple[str, ...]
@@ -121,17 +126,24 @@ def load_status(project: Project) -> Status:
         BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or the evidence cannot be read.
     """
     fingerprint = _fingerprint(project)
-    cache = project.state / "status.json"
+    cache = project.cached_status
     try:
         stored = json.loads(read_text(cache) if cache.is_file() else "")
-        if stored["fingerprint"] == fingerprint:
+        signature = stored.pop("signature")
+        if stored["fingerprint"] == fingerprint and signature == _signature(project, stored):
             return Status.from_mapping(stored["status"])
     except (ScaffoldError, OSError, ValueError, KeyError, TypeError, RecursionError):
         pass  # not there or not ours: work it out
     status = _work_out(project)
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
-        write_json({"fingerprint": fingerprint, "status": status.as_mapping()}, cache)
+        kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
+        write_json({**kept, "signature": _signature(project, kept)}, cache)
     return status
+
+
+def _signature(project: Project, kept: Mapping[str, Any]) -> str:
+    """Return what shows that this user worked a status out: one that came with a project may say anything."""
+    return sign(f"status of {project.root}: {json.dumps(kept, sort_keys=True)}")
 
 
 def current_judgement(project: Project) -> Judgement | None:
@@ -140,9 +152,13 @@ def current_judgement(project: Project) -> Judgement | None:
         status = load_status(project)
     except BrokenFileError:
         return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
-    if status.evidence != "current" or status.can_change or status.uncommitted:
+    if status.evidence != "current" or status.can_change or status.uncommitted or _is_by_others(status.origin):
         return None
     return Judgement.from_mapping(json.loads(read_text(project.reproduction))["judgement"])
+
+
+def _is_by_others(origin: str | None) -> bool:
+    return origin == Origin.OTHERS.value
 
 
 def is_tweak_under_way(project: Project) -> bool:
@@ -164,7 +180,7 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
         evidence = read_change(project, tweak.name)
     except BrokenFileError:
         return None  # it is about to be replaced
-    if evidence is None or find_stale_change(project, tweak, evidence):
+    if evidence is None or find_stale_change(project, tweak, evidence) or origin_of(evidence.seal) is Origin.OTHERS:
         return None
     return evidence
 
@@ -172,8 +188,9 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
 def require_reproduced(project: Project) -> None:
     """Raise ProjectError unless the reference's published result was reproduced here, by evidence that still holds."""
     status = load_status(project)
-    if status.word != Word.REPRODUCED.value or status.evidence != "current":
+    if status.word != Word.REPRODUCED.value or status.evidence != "current" or _is_by_others(status.origin):
         found = status.word or "nothing yet"
+        found += f", {status.origin}" if _is_by_others(status.origin) else ""
         stale = f", and stale: {'; '.join(status.stale_because)}" if status.stale_because else ""
         raise ProjectError(
             f"tweaks are locked until the reference gives its published result here; the evidence says {found}{stale}",
@@ -247,7 +264,9 @@ def _work_out(project: Project) -> Status:
     judgement = Judgement.from_mapping(evidence.judgement) if evidence else None
     word = judgement.word if judgement else None
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
-    passed = {"reproduce"} if word is Word.REPRODUCED and not stale else set()
+    origin = origin_of(evidence.seal) if evidence else None
+    is_trusted = origin is not Origin.OTHERS
+    passed = {"reproduce"} if word is Word.REPRODUCED and not stale and is_trusted else set()
     tweak = _tweak_status(project)
     tried = all_evidence(project)
     milestones = _with_tweaks(milestones, tried, tweak)
@@ -261,6 +280,8 @@ def _work_out(project: Project) -> Status:
     command, why = next_of_reproduction(
         word, stale, can_change, uncommitted, runs, len(unjudged), bool(recipe.calibration)
     )
+    if evidence is not None and not stale and not is_trusted:
+        command, why = "scaffold verify", "the evidence was made by others: one of its seeds is run here to check it"
     if tweak is not None and REFERENCE_EDITED not in stale:
         command, why = _next_of_tweak(tweak)
     elif command == "pytest":
@@ -269,6 +290,7 @@ def _work_out(project: Project) -> Status:
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        origin=origin.value if origin else None,
         uncommitted=uncommitted,
         deviations=judgement.deviations if judgement else tuple(recipe.deviations()), runs=runs,
         word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
@@ -310,6 +332,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
         changed=not known or state_id(repository, before) != worktree_id(project),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
         word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
+        origin=origin_of(evidence.seal).value if evidence else None,
     )  # fmt: skip
 
 
@@ -345,6 +368,8 @@ def _next_of_tweak(tweak: TweakStatus) -> tuple[str, str]:
         return "scaffold verify", f"{which} was not judged yet"
     if tweak.evidence == "stale":
         return "scaffold verify", f"the evidence of {which} is stale: {'; '.join(tweak.stale_because)}"
+    if _is_by_others(tweak.origin):
+        return "scaffold verify", f"{which} was judged by others: its runs are made here, too"
     if tweak.refusal is None:
         must = "as a rewrite must be" if tweak.phase == "rewrite" else f"as a tweak of kind {tweak.kind} must be"
         return f"scaffold {tweak.phase} accept", f"{which} is {tweak.word}, {must}"

@@ -43,8 +43,10 @@ from scaffold.ledger import (
     require_home,
     state_before,
     tweak_branches,
+    with_decision,
 )
 from scaffold.new_files import NewFile, find_new_files, require_small
+from scaffold.person import Origin, origin_of
 from scaffold.project import Project, load_recipe, load_yaml, only_one, record_text
 from scaffold.recheck import find_stale_change, judge_change_again
 from scaffold.records.evidence import MetricValue
@@ -333,9 +335,7 @@ def _accept(project: Project, because: str, phase: str, include_large: bool) -> 
     if branch != home and not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
         parent = _merge_home(project, repository, tweak, home, present)
     state = unpack(project, repository, state_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present))
-    kept = evidence.model_copy(
-        update={"decision": "accepted", "because": because or evidence.because, "accepted_state": state.id}
-    ).sealed()
+    kept = with_decision(evidence, decision="accepted", because=because or evidence.because, accepted_state=state.id)
     _, record, page = record_paths(tweak)
     files = {record: record_text(kept), page: page_of(tweak, kept)}
     tree = tree_with_files(repository, files, base=present if parent == "HEAD" else parent)
@@ -363,6 +363,8 @@ def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence
     """
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
+    if origin_of(evidence.seal) is Origin.OTHERS:
+        against.append(f"its evidence is {Origin.OTHERS.value}")
     judgement = judge_change_again(evidence)
     if judgement.refusal:
         against.append(f"it is {judgement.word.value}: {judgement.refusal}")
@@ -464,7 +466,7 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     _, record, page = record_paths(tweak)
     word, files = "before it was judged", {}
     if evidence is not None:
-        evidence = evidence.model_copy(update={"decision": "dropped"}).sealed()
+        evidence = with_decision(evidence, decision="dropped")
         files[record] = record_text(evidence)
         word = ChangeJudgement.from_mapping(evidence.judgement).word.value
     files[page] = page_of(tweak, evidence)

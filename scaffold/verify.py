@@ -1,17 +1,22 @@
 """Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+import scaffold
+from scaffold.catalogue import find_recipe, recipe_ids
+from scaffold.consent import is_ours
 from scaffold.construction import Rewritten, climb
 from scaffold.environment import ReadyEnvironment, lock_fits
 from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError, RunError
 from scaffold.golden import Asked, Mode, read_golden, traced
 from scaffold.history import find_branch, make_commit, project_repository, tree_with_edits
 from scaffold.inputs import data_digests, file_digest, program_digest
+from scaffold.person import Origin, origin_of, remember_origin
 from scaffold.project import Project, read_record, read_text, remove, write_record, write_text
-from scaffold.records.evidence import Calibration, Evidence, JudgedRun, Outcome, RunRecord
+from scaffold.records.evidence import Calibration, Evidence, JudgedRun, MetricValue, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
@@ -31,11 +36,19 @@ from scaffold.transaction import Move, move
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A judgement and what became of it. `not_committed` is git's reason when the evidence could not be committed."""
+    """A judgement and what became of it.
+
+    Attributes:
+        judgement: what the runs say.
+        evidence: that it was made of.
+        not_committed: git's reason when the evidence could not be committed.
+        is_by_others: whether the evidence came with the project, and agrees with a run made here.
+    """
 
     judgement: Judgement
     evidence: Evidence
     not_committed: str | None
+    is_by_others: bool = False
 
 
 def verify_reproduction(
@@ -56,6 +69,9 @@ def verify_reproduction(
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
     deviations += _other_construction(project, recipe, plan, options, watcher)
+    checked = _checked_evidence(project, recipe, plan, room, deviations, watcher)
+    if checked is not None:
+        return checked
     judgement, runs = run_until_decided(project, recipe, plan, room, calibration, deviations, watcher)
     noise: dict[str, float] = {}
     if recipe.seeds.how == "none" and any(finding.word in _APART for finding in judgement.findings):
@@ -68,6 +84,7 @@ def verify_reproduction(
         hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(unwell), noise=noise,
         judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).sealed()  # fmt: skip
+    remember_origin(evidence.seal, Origin.HERE)
     write_record(evidence, project.reproduction)
     not_committed = _commit(project, recipe, judgement)
     if not_committed:
@@ -75,6 +92,45 @@ def verify_reproduction(
     else:
         project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+
+
+def _checked_evidence(
+    project: Project, recipe: Recipe, plan: Plan, room: int, deviations: Sequence[str], watcher: Watcher
+) -> Verified | None:
+    """Check evidence that others made by one run, of a seed that they could not foresee.
+
+    Returns:
+        the evidence, if that run gives the same numbers and nothing else in it need be believed; None where it must be
+        made here.
+    """
+    try:
+        evidence = read_evidence(project)
+    except BrokenFileError:
+        return None  # it is about to be replaced
+    if evidence is None or origin_of(evidence.seal) is not Origin.OTHERS or find_stale(project, recipe, evidence):
+        return None
+    # Its runs, of the first seeds, must lead to its word under the deviations that are found here; what was measured
+    # there only (how far a program differs from itself) would have to be believed.
+    seeds = [run.seed for run in evidence.runs]
+    judgement = judge(recipe, evidence.runs, load_calibration(project, recipe), deviations)
+    stored = Judgement.from_mapping(evidence.judgement)
+    if evidence.noise or seeds != planned_seeds(recipe, len(seeds)) or judgement.word is not stored.word:
+        return None
+    theirs = secrets.choice(evidence.runs)
+    watcher.said(f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to check it")
+    mine = make_runs(project, plan, [theirs.seed], room, watcher)[0]
+    apart = [name for name, expected in theirs.metrics.items() if not _agrees(mine.metrics.get(name), expected)]
+    if mine.seed != theirs.seed or apart or set(mine.metrics) != set(theirs.metrics):
+        watcher.said(f"it does not agree here ({', '.join(apart) or 'other metrics'}): the evidence is made here")
+        return None
+    remember_origin(evidence.seal, Origin.CHECKED)
+    project.cached_status.unlink(missing_ok=True)
+    return Verified(judgement=judgement, evidence=evidence, not_committed=None, is_by_others=True)
+
+
+def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
+    """Return whether two runs of one seed printed the same number."""
+    return actual is not None and abs(actual.value - expected.value) <= max(actual.half_digit, expected.half_digit)
 
 
 _APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)
@@ -229,7 +285,7 @@ def find_deviations(
     project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
 ) -> list[str]:
     """Differences from what was published, and from what the calibration runs were made with."""
-    found = recipe.deviations()
+    found = recipe.deviations() + _other_than_bundled(project, recipe)
     if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
         found.append("the recipe's device is cuda, and this machine has none")
     if calibration is None:
@@ -248,6 +304,23 @@ def find_deviations(
         name, _, version = line.partition("==")
         if name in named and name in shipped and _public(shipped[name]) != _public(version):
             found.append(f"{name} is {version}, in the calibration runs {shipped[name]}")
+    return found
+
+
+def _other_than_bundled(project: Project, recipe: Recipe) -> list[str]:
+    """Return how a project of one of our recipes is judged otherwise than that recipe says.
+
+    What it runs is ours to the last byte, or there is consent to something else; this is by what it is judged.
+    """
+    if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
+        return []
+    bundled = find_recipe(recipe.id)
+    found = []
+    expected = file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
+    if (file_digest(project.calibration) if recipe.calibration else None) != expected:
+        found.append(f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new {scaffold.__version__}")
+    if bundled.recipe.rule_digest() != recipe.rule_digest():
+        found.append(f"metrics, claims or rule are not those of {recipe.id} in mlloop-new {scaffold.__version__}")
     return found
 
 

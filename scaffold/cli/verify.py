@@ -68,6 +68,8 @@ def command(
         jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
     )  # fmt: skip
     note = "evidence/reproduce.json and environment.lock are committed"
+    if verified.is_by_others:
+        note = "evidence/reproduce.json was made by others; one seed of it, run here, gives the same numbers"
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
     _print(project, verified.judgement, as_json, note)

@@ -110,6 +110,9 @@ class RunRecord(Record):
     started: str = Field(description="UTC, ISO 8601")
     wall_time_s: float
     kept: Mapping[str, int] = Field(default={}, description="bytes of each of its files: one cut short shows")
+    digests: Mapping[str, str] = Field(
+        default={}, description="sha256 of logs and of files that it wrote: only these are ever read again"
+    )
     signature: str = Field(default="", description="made with the person's own key over all the rest")
 
 

@@ -27,7 +27,10 @@ def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool =
             continue
         ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
         if ended_well and record.reading != program.reading_digest():
-            record = read_again(record, program, folder)
+            fresh = read_again(record, program, folder)
+            if fresh is None:
+                continue
+            record = fresh
         found.append(record)
     return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
 

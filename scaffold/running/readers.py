@@ -112,6 +112,25 @@ def select(metric: Metric, points: Sequence[Point]) -> Point:
     return (max if take == "max" else min)(points, key=lambda point: point.value)
 
 
+def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
+    """Return the files that a reader reads; none where the run did not write them."""
+    if isinstance(reader, (StdoutReader, StderrReader)):
+        return sorted(logs.glob("*.out" if isinstance(reader, StdoutReader) else "*.err"))
+    if isinstance(reader, JsonReader):
+        name = reader.json_file
+    elif isinstance(reader, CsvReader):
+        name = reader.csv
+    elif isinstance(reader, TensorboardReader):
+        name = reader.tensorboard
+    else:
+        name = reader.trainer_state
+    try:
+        found = find_output(tree, name)
+    except RunError:
+        return []
+    return [file for file in found.rglob("*") if file.is_file()] if found.is_dir() else [found]
+
+
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     """All points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):

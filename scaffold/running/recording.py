@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from scaffold.errors import RunError
+from scaffold.inputs import file_digest
 from scaffold.person import sign
 from scaffold.project import make_durable, make_ordinary, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
@@ -19,7 +20,7 @@ from scaffold.resources import FREE_BYTES, describe_machine
 from scaffold.running.launcher import Running
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
-from scaffold.running.readers import read_lines, read_metric
+from scaffold.running.readers import files_read, read_lines, read_metric
 from scaffold.running.variables import is_passed_on
 from scaffold.running.watching import Seen, read_reports
 from scaffold.running.workspace import Workspace, remove_short_name
@@ -65,6 +66,7 @@ def finish(running: Running) -> RunRecord:
         ),
         machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
         wall_time_s=time.monotonic() - running.started_s, kept=_write_series(series, workspace),
+        digests=_digests(workspace, running.started.timestamp()),
     )  # fmt: skip
     record = signed(record)
     write_record(record, workspace.folder / "run.json")
@@ -86,6 +88,41 @@ def _write_series(series: dict[str, list[tuple[int, float]]], workspace: Workspa
     write_json(series, path)
     files = [path, *sorted(workspace.logs.iterdir())]
     return {file.relative_to(workspace.folder).as_posix(): file.stat().st_size for file in files}
+
+
+_MOST_READ_AGAIN_BYTES = 32_000_000
+"""Larger files are checkpoints and data, and hashing them would take longer than it is worth."""
+
+_CLOCK_S = 2.0
+"""How far the time of a file may lie before that of the run which wrote it: the coarsest file systems count in 2 s."""
+
+
+def _digests(workspace: Workspace, since: float) -> dict[str, str]:
+    """Return sha256 of every log, and of every file, no larger than a result, that was written since the start."""
+    found = {}
+    pending = [workspace.logs, workspace.tree]
+    while pending:
+        for entry in os.scandir(pending.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_size <= _MOST_READ_AGAIN_BYTES and status.st_mtime >= since - _CLOCK_S:
+                    name = Path(entry.path).relative_to(workspace.folder).as_posix()
+                    found[name] = file_digest(Path(entry.path))
+    return found
+
+
+def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -> bool:
+    """Return whether all files that the program's metrics are read from are as the run left them."""
+    files = [file for metric in program.metrics for file in files_read(metric.read, workspace.logs, workspace.tree)]
+    folder = workspace.folder.resolve()
+    for file in files:
+        place = file.resolve()
+        name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else ""
+        if name not in record.digests or record.digests[name] != file_digest(place):
+            return False
+    return True
 
 
 def signed(record: RunRecord) -> RunRecord:
@@ -174,8 +211,14 @@ def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: W
     return outcome, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
 
 
-def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord:
-    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read."""
+def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord | None:
+    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read.
+
+    Returns:
+        its new record; None where a file to read is not as the run left it, so that the run must be made again.
+    """
+    if not _are_as_written(record, program, Workspace(folder)):
+        return None
     outcome, reason, metrics, series = _read_metrics(program, Workspace(folder))
     changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": program.reading_digest()}
     # Until all is written, a record without its points that is still to be read again: a kill here loses nothing.
