@@ -13,7 +13,7 @@ from scaffold.running.recording import is_own, read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; damaged ones and somebody else's are not runs.
+    """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and somebody else's are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """
@@ -23,7 +23,7 @@ def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool =
             record = read_record(RunRecord, folder / "run.json")
         except (BrokenFileError, MachineError, ProjectError):
             continue
-        if record.inputs != inputs or not is_own(record, folder):
+        if record.inputs != inputs or folder.name != record.id or not is_own(record, folder):
             continue
         ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
         if ended_well and record.reading != program.reading_digest():

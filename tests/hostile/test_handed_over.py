@@ -82,6 +82,17 @@ def test_forged_runs_are_none(cli, project):
     assert again["id"] != record["id"] and again["metrics"] == record["metrics"]
 
 
+def test_copies_of_a_run_do_not_count(cli, project):
+    import shutil
+
+    record = cli("run", "--json", cwd=project).json["runs"][0]
+    runs = project / ".scaffold/runs"
+    for name in (f"{record['id']}-2", record["id"].replace("seed-0", "seed-1")):
+        shutil.copytree(runs / record["id"], runs / name)
+    both = cli("run", "--seeds", 2, "--json", cwd=project).json["runs"]
+    assert [run["seed"] for run in both] == [0, 1] and both[0]["metrics"] != both[1]["metrics"]
+
+
 def test_runs_of_another_person_are_none(cli, project, tmp_path, monkeypatch):
     record = cli("run", "--json", cwd=project).json["runs"][0]
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another persons"))
