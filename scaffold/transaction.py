@@ -100,6 +100,7 @@ def move(project: Project, wanted: Move) -> None:
     repository = Repository(project.root)
     with only_one(project):
         remove(project.aside)
+        remove_partial(project)
         journal = _resolved(repository, wanted)
         differing = differences(repository, journal.old_files, journal.new_files)
         index = NextIndex(repository)
@@ -112,7 +113,7 @@ def move(project: Project, wanted: Move) -> None:
 
 
 def complete_interrupted(project: Project) -> str | None:
-    """Complete the move that a killed command left, and remove what it had only prepared.
+    """Complete the move that a killed command left.
 
     Returns:
         the title of the command that was completed; None where nothing was left.
@@ -125,11 +126,9 @@ def complete_interrupted(project: Project) -> str | None:
         journal = _read_journal(project)
         remove(project.aside)
         remove_partial(project)
-        repository = Repository(project.root)
         if journal is None:
-            with contextlib.suppress(ProjectError):  # no repository, or one that git refuses: told by who needs it
-                NextIndex(repository).discard()
             return None
+        repository = Repository(project.root)
         _clear_locks(repository, journal)
         differing = differences(repository, journal.old_files, journal.new_files)
         actual = file_ids(repository, differing)

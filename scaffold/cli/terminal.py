@@ -75,7 +75,7 @@ def open_project(writes: str | None = None) -> "Project":
     project = find_project(Path.cwd())
     if writes is not None:
         click.get_current_context().with_resource(only_one(project))
-    elif not os.path.lexists(project.journal_of_move):
+    if not os.path.lexists(project.journal_of_move):
         return project
     from scaffold.transaction import complete_interrupted
 

@@ -13,7 +13,7 @@ from scaffold.running.recording import is_own, read_again
 
 
 def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and somebody else's are not runs.
+    """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and others' are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run left.
     """

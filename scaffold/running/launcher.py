@@ -105,7 +105,10 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
         variables = run_variables(plan, seed, workspace, command, values) | trace_variables(plan, workspace, name)
         watched = watch_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
-        wrapper = confine(plan.sandbox, policy, directory, variables | watched)
+        policy_file = workspace.folder / f"policy-{index}.json"
+        wrapper = confine(plan.sandbox, policy, directory, variables | watched, policy_file)
+        if wrapper.policy:
+            policy_file.write_text(wrapper.policy)
         steps.append(
             {
                 "name": name,

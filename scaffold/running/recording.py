@@ -72,7 +72,7 @@ def finish(running: Running) -> RunRecord:
     write_record(record, workspace.folder / "run.json")
     if plan.tracing is None:
         remove(workspace.trace)
-    for leftover in (result, workspace.folder / "supervisor.json"):
+    for leftover in (result, workspace.folder / "supervisor.json", *workspace.folder.glob("policy-*.json")):
         leftover.unlink()
     remove_short_name(workspace)
     remove(workspace.temporary)
@@ -146,11 +146,13 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     withheld = {name for name, value in os.environ.items() if not is_passed_on(name, value)} - given
     denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
     denied += [f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)]
+    # What is not there outside either was only looked for, as libraries do on every machine.
+    attempts = [text for text in seen.attempts if not text.startswith("read ") or os.path.lexists(text[5:])]
     return Confinement(
         sandbox=plan.sandbox.kind,
         open_doors=plan.sandbox.open_doors,
         network=tuple(name for name, command in steps.items() if command.network),
-        denied=(*denied, *seen.attempts),
+        denied=(*denied, *attempts),
     )
 
 

@@ -19,6 +19,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _GRACE_S = 3.0
 _LOOK_EVERY_S = 0.2
+_PIPE_BYTES = 1 << 16
+"""What a pipe holds (pipe(7))."""
+
 _KEPT_BYTES = 10**6
 """Of a log that went over its limit: so much of its head, and of its tail."""
 
@@ -66,33 +70,15 @@ def _run_step(
     started, cpu_before_s = time.monotonic(), _children_cpu_s()
     deadline = started + step["timeout_s"]
     killed_before = _killed_for_memory()
-    with Path(step["stdout"]).open("ab") as out, Path(step["stderr"]).open("ab") as err, _filter_file(step):
-        process = subprocess.Popen(
-            [*step["wrapper"], *step["argv"]], cwd=step["directory"], env=step["environment"],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, preexec_fn=_before_program,
-            pass_fds=(step["filter_descriptor"],) if step["filter"] else (),
-        )  # fmt: skip
-    ended, status, usage = "completed", None, None
-    while True:
-        status, usage = _reap(process.pid)
-        if usage is not None:
-            break
-        left = deadline - time.monotonic()
-        passed = "timed_out" if left <= 0 else limits.passed()
-        if passed:
-            ended = passed
-            break
-        ready = select.select([0, wakeup], [], [], min(left, _LOOK_EVERY_S))[0]
-        if wakeup in ready:
-            os.read(wakeup, 4096)
-        if is_stopped() or (0 in ready and os.read(0, 1) == b""):
-            ended = "stopped"
-            break
+    process, copies = _start(step)
+    status, usage, ended = _await(process.pid, deadline, limits, wakeup, is_stopped)
     wall_time_s = time.monotonic() - started
     if usage is None:
         # Whoever takes what the machine needs is not asked first.
         status, usage = _end(process.pid, patience_s=_GRACE_S if ended in ("timed_out", "stopped") else 0.0)
     _kill_descendants()
+    for copy in copies:
+        copy.join(_GRACE_S)
     process.returncode = status if status is not None else -signal.SIGKILL  # keep Popen from waiting for it
     if ended == "completed" and status != 0:
         # bubblewrap ends with 128 + the signal that ended its program.
@@ -111,6 +97,49 @@ def _run_step(
         "cpu_time_s": _children_cpu_s() - cpu_before_s,
         "peak_memory_bytes": max(usage.ru_maxrss * scale if usage else 0, limits.peak_memory_bytes),
     }, ended
+
+
+def _await(
+    pid: int, deadline: float, limits: "_Limits", wakeup: int, is_stopped: Callable[[], bool]
+) -> tuple[int | None, Any, str]:
+    """Wait for a step; its exit status and usage, None where it must be ended, and the word for why."""
+    while True:
+        status, usage = _reap(pid)
+        if usage is not None:
+            return status, usage, "completed"
+        left = deadline - time.monotonic()
+        passed = "timed_out" if left <= 0 else limits.passed()
+        if passed:
+            return None, None, passed
+        ready = select.select([0, wakeup], [], [], min(left, _LOOK_EVERY_S))[0]
+        if wakeup in ready:
+            os.read(wakeup, 4096)
+        if is_stopped() or (0 in ready and os.read(0, 1) == b""):
+            return None, None, "stopped"
+
+
+def _start(step: dict[str, Any]) -> "tuple[subprocess.Popen[bytes], list[threading.Thread]]":
+    """Start a step; returns it, and what copies its output into the logs."""
+    # Through pipes: whoever holds a file can write it anew, and its log is what a run's metrics are read from.
+    with _filter_file(step):
+        process = subprocess.Popen(
+            [*step["wrapper"], *step["argv"]], cwd=step["directory"], env=step["environment"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=_before_program, pass_fds=(step["filter_descriptor"],) if step["filter"] else (),
+        )  # fmt: skip
+    streams = ((process.stdout, step["stdout"]), (process.stderr, step["stderr"]))
+    copies = [threading.Thread(target=_copy, args=stream, daemon=True) for stream in streams]
+    for copy in copies:
+        copy.start()
+    return process, copies
+
+
+def _copy(stream: Any, log: str) -> None:
+    """Append what a program prints to its log, until nobody is left who could print."""
+    with stream, Path(log).open("ab", buffering=0) as file:
+        while chunk := os.read(stream.fileno(), _PIPE_BYTES):
+            with contextlib.suppress(OSError):  # a full disk ends the run; until then it must not wait for us
+                file.write(chunk)
 
 
 def _children_cpu_s() -> float:
@@ -142,6 +171,8 @@ class _Limits:
 
     def __init__(self, limits: dict[str, int], folder: str, logs: list[str]) -> None:
         self._limits, self._folder, self._logs = limits, folder, [Path(log) for log in logs]
+        for log in self._logs:
+            log.touch()
         self._measure_folder_at_s = time.monotonic() + 1.0
         self.peak_memory_bytes = 0
 

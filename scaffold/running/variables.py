@@ -36,7 +36,10 @@ _PASSED_ON = frozenset(
 """The person's variables that a run gets to see, in either case: language, devices, libraries, the way to the network.
 Any other may hold a token, whatever it is called; none is passed on for how its name begins."""
 
-_CREDENTIALS_IN_URL = re.compile(r"(^|://)[^/@\s]+@")
+_PROXIES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"))
+"""Those of them that only a command with the network gets."""
+
+_CREDENTIALS_IN_URL = re.compile(r"://[^\s]*@")
 """Values that are withheld even of those."""
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -46,7 +49,11 @@ def run_variables(
     plan: Plan, seed: int, workspace: Workspace, command: Command, values: Mapping[str, Any]
 ) -> dict[str, str]:
     """All variables of one command; `values` fill the slots of the recipe's own."""
-    variables = {name: value for name, value in os.environ.items() if is_passed_on(name, value)}
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if is_passed_on(name, value) and (command.network or name.upper() not in _PROXIES)
+    }
     bin_dir = plan.environment.python.parent
     own = {name: fill_slots(value, values) for name, value in command.variables.items()}
     seeds = plan.program.seeds
@@ -74,4 +81,5 @@ def run_variables(
 
 def is_passed_on(name: str, value: str) -> bool:
     """Whether a run gets to see this variable of the person's."""
-    return name.upper() in _PASSED_ON and not _CREDENTIALS_IN_URL.search(value)
+    has_credentials = "@" in value if name.upper() in _PROXIES else _CREDENTIALS_IN_URL.search(value)
+    return name.upper() in _PASSED_ON and not has_credentials

@@ -12,7 +12,7 @@ from typing import Any
 
 from scaffold.errors import RunError
 from scaffold.running.outputs import read_output
-from scaffold.sandbox import TEMPORARY, Policy, Sandbox, hidden_places
+from scaffold.sandbox import TEMPORARY, Policy, Sandbox, hidden_places, readable_paths
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 
@@ -34,7 +34,7 @@ def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
     private = TEMPORARY if sandbox.kind == "bubblewrap" else ()
     denied = {
         "writable": [str(path) for path in (*policy.writable, policy.temporary)],
-        "visible": [str(path) for path in policy.visible],
+        "visible": ["/sys", *map(str, readable_paths(policy)), *map(str, policy.visible)],
         "hidden": [str(place) for place in hidden_places() if place not in private],
         "private": ["/dev", "/proc", *map(str, private)],
         "network": policy.network,

@@ -1,8 +1,9 @@
 """Confines the commands of a recipe: bubblewrap where it works, else Landlock, else nothing runs.
 
-What a confined command sees: the whole disk read-only, less the hidden places (the person's home, /home, /root, /run,
-/tmp); writable its own run's folders; a network only where the recipe says so. What Landlock cannot close of this is
-said by `Sandbox.open_doors`. Both kinds are a prefix of the command's words.
+What a confined command sees is a list: the system's programs and libraries, those settings of /etc that libraries
+read, its interpreter, and its own run's folders, which alone it may write; a network only where the recipe says so.
+Everything else is absent: homes, other people's data, sockets, keys. What Landlock cannot close of this is said by
+`Sandbox.open_doors`. Both kinds are a prefix of the command's words.
 """
 
 import contextlib
@@ -13,12 +14,13 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from scaffold.errors import MachineError
+from scaffold.person import state_dir
 from scaffold.sandbox import landlock
 from scaffold.sandbox.seccomp import INTERNET, INTERNET6, NETLINK, UNIX, build_filter
 
@@ -26,9 +28,25 @@ Kind = Literal["bubblewrap", "landlock", "none"]
 
 _NVIDIA_AND_AMD = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dri", "kfd")
 _HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "shm")
-_TMP = Path("/tmp")  # noqa: S108
-TEMPORARY = (_TMP, Path("/var/tmp"))  # noqa: S108
-"""Of the hidden places, those that a command in bubblewrap has of its own, empty and writable."""
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+"""What a command in bubblewrap has of its own, empty and writable."""
+
+_SYSTEM = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/opt/cuda",
+    "/opt/intel", "/opt/nvidia", "/opt/rocm",
+)  # fmt: skip
+"""Where a system keeps programs and libraries."""
+
+_SETTINGS = (
+    "OpenCL", "R", "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "gai.conf",
+    "glvnd", "group", "host.conf", "hostname", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "libibverbs.d",
+    "locale.alias", "locale.conf", "localtime", "machine-id", "magic", "magic.mime", "mime.types", "networks",
+    "nsswitch.conf", "nvidia", "openmpi", "os-release", "passwd", "pki", "protocols", "resolv.conf", "rpc", "services",
+    "ssl", "terminfo", "timezone", "vulkan",
+)  # fmt: skip
+"""What libraries read in /etc. Nothing there is secret: what programs and users are told of the machine."""
+
+_KERNEL = ("/proc", "/sys")
 
 _EMPTY_FOLDER_BYTES = 1 << 30
 """Room in /var/tmp, which is memory there."""
@@ -88,12 +106,12 @@ def _sandbox(kind: str) -> Sandbox:
         return Sandbox(kind="bubblewrap")
     doors = [
         "sockets that are files",
-        "shared memory",
+        "files in shared memory",
         "modes of your files and names of hidden ones",
-        "command lines and resource limits of your other processes",
+        "command lines of your other processes",
     ]
     if not build_filter(()):
-        doors.append("UDP")
+        doors += ["UDP", "message queues", "resource limits of your other processes"]
     if landlock.find_version() < 6:
         doors.append("signals to your other processes")
     return Sandbox(kind="landlock", open_doors=tuple(doors))
@@ -145,6 +163,7 @@ class Wrapper:
 
     Attributes:
         words: to put before the command's own.
+        policy: what the words' last one, a file, must hold; empty where there is none.
         variables: to start them with. Those are not the command's: the recipe's LD_PRELOAD would be loaded into the
             sandbox's own program, outside.
         socket_filter: what bubblewrap reads from FILTER_DESCRIPTOR.
@@ -153,32 +172,67 @@ class Wrapper:
     words: list[str]
     variables: Mapping[str, str]
     socket_filter: bytes = b""
+    policy: str = ""
 
 
 FILTER_DESCRIPTOR = 100
 
 
-def confine(sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str]) -> Wrapper:
-    """How to start a command confined by a sandbox, in `directory` with these variables."""
+def confine(
+    sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str], policy_file: Path
+) -> Wrapper:
+    """Return how to start a command confined by a sandbox.
+
+    Args:
+        sandbox: which one.
+        policy: what the command may do.
+        directory: that it starts in.
+        variables: of the command.
+        policy_file: where the caller puts `Wrapper.policy`; no argument of a program is long enough for every machine.
+    """
     if sandbox.kind == "bubblewrap":
         found = _socket_filter("bubblewrap", policy)
         words = _bubblewrap(policy, directory, variables)
         words[1:1] = ["--seccomp", str(FILTER_DESCRIPTOR)] if found else []
         return Wrapper(words=words, variables={}, socket_filter=found)
     if sandbox.kind == "landlock":
-        return Wrapper(words=_landlock(policy, variables), variables={})
+        words = [sys.executable, "-I", "-S", landlock.__file__, str(policy_file)]
+        return Wrapper(words=words, variables={}, policy=_landlock(policy, variables))
     return Wrapper(words=[], variables=variables)
 
 
 def _socket_filter(kind: Kind, policy: Policy) -> bytes:
     """In bubblewrap internet sockets lead nowhere, and libraries may use them among themselves; else they lead out."""
     internet = (INTERNET, INTERNET6) if kind == "bubblewrap" or policy.network else ()
-    return build_filter((UNIX, NETLINK, *internet))
+    return build_filter((UNIX, NETLINK, *internet), has_namespaces=kind == "bubblewrap")
+
+
+def readable_paths(policy: Policy) -> list[Path]:
+    """Return what a command may read besides its own folders, no path below another; only paths that exist."""
+    found = [Path(name) for name in _SYSTEM]
+    found += [Path("/etc") / name for name in _SETTINGS]
+    found += [*policy.visible, *_search_folders()]
+    if policy.network:
+        found.append(Path("/run/systemd/resolve"))  # where resolv.conf may lead
+    there = sorted({path for path in found if path.exists()})
+    return [path for path in there if not any(parent in there for parent in path.parents)]
+
+
+def _search_folders() -> list[Path]:
+    """Return where this user's system looks for programs and libraries besides, such as the modules of a cluster."""
+    hidden = hidden_places()
+    words = ":".join(os.environ.get(name, "") for name in ("PATH", "LD_LIBRARY_PATH")).split(":")
+    folders = [Path(word) for word in words if word.startswith("/")]
+    return [
+        folder
+        for folder in folders
+        if folder != Path("/") and not any(folder.is_relative_to(place) for place in (*hidden, Path("/proc")))
+    ]
 
 
 def hidden_places() -> list[Path]:
-    """Folders that no command sees: homes, and where sockets and other people's temporary files lie."""
-    places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {Path.home()}
+    """Return folders that no command sees, also where they lie in one that it sees: homes, sockets, our own key."""
+    places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {Path.home(), state_dir()}
     with contextlib.suppress(KeyError):  # a container's user that has no entry
         places.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
     found = {place.resolve() for place in places if place.is_dir()}
@@ -196,22 +250,25 @@ _MACHINE_WIDE = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "
 
 
 def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -> list[str]:
-    hidden = hidden_places()
+    readable, hidden = readable_paths(policy), hidden_places()
+    inside = [place for place in hidden if any(place.is_relative_to(path) for path in readable)]
+    again = [path for path in policy.visible if path.exists() and any(path.is_relative_to(place) for place in inside)]
     devices = _accelerator_devices() if policy.accelerator else []
-    empty = [*_size(_EMPTY_FOLDER_BYTES), "--tmpfs"]
     words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *(["--share-net"] if policy.network else [])]
-    words += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    private, shared = TEMPORARY
+    words += ["--bind", str(policy.temporary), str(private), *_size(_EMPTY_FOLDER_BYTES), "--tmpfs", str(shared)]
+    for path in readable:
+        is_alias = str(path) in _SYSTEM and path.is_symlink()  # /bin of most systems leads to /usr/bin
+        words += ["--symlink", str(path.readlink()), str(path)] if is_alias else ["--ro-bind", str(path), str(path)]
+    words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
     words += [word for place in _MACHINE_WIDE for word in ("--ro-bind-try", place, place)]
     words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += [word for device in devices for word in ("--dev-bind-try", device, device)]
-    for place in hidden:
-        words += ["--bind", str(policy.temporary), "/tmp"] if place == _TMP else [*empty, str(place)]  # noqa: S108
-    if policy.network:
-        words += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]  # where resolv.conf may lead
-    words += [word for path in _below(policy.visible, hidden) for word in ("--ro-bind", str(path), str(path))]
+    words += [word for place in inside for word in ("--tmpfs", str(place))]
+    words += [word for path in again for word in ("--ro-bind", str(path), str(path))]
     words += [word for path in policy.writable for word in ("--bind", str(path), str(path))]
-    words += [word for place in hidden if place not in TEMPORARY for word in ("--remount-ro", str(place))]
-    words += ["--remount-ro", "/dev"]  # it lies in memory, which no limit would count
+    # What lies in memory no limit would count: the root itself, hidden places, /dev.
+    words += [word for place in (*inside, "/dev", "/") for word in ("--remount-ro", str(place))]
     words += [word for name, value in variables.items() for word in ("--setenv", name, value)]
     return [*words, "--chdir", str(directory), "--"]
 
@@ -221,31 +278,23 @@ def _accelerator_devices() -> list[str]:
     return numbered + [f"/dev/{name}" for name in _NVIDIA_AND_AMD]
 
 
-def _below(paths: Iterable[Path], places: Sequence[Path]) -> list[Path]:
-    """Those of these paths that are there and lie in one of the places, and not in one another."""
-    wanted = sorted({path for path in paths if path.exists() and any(place in path.parents for place in places)})
-    return [path for path in wanted if not any(parent in wanted for parent in path.parents)]
-
-
-def _landlock(policy: Policy, variables: Mapping[str, str]) -> list[str]:
-    hidden = [*hidden_places(), Path("/dev")]  # whose terminals are the person's
-    readable = [*_all_but(Path("/"), hidden), *_below(policy.visible, hidden)]
+def _landlock(policy: Policy, variables: Mapping[str, str]) -> str:
+    """Return what `landlock.py` reads: paths, variables, and a filter of system calls."""
+    hidden = hidden_places()
+    readable = [path for place in (*readable_paths(policy), *map(Path, _KERNEL)) for path in _all_but(place, hidden)]
     writable = [*policy.writable, policy.temporary, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
     if policy.accelerator:
         writable += [Path(device) for device in _accelerator_devices()]
-    if policy.network:
-        readable.append(Path("/run/systemd/resolve"))
-    text = json.dumps(
+    return json.dumps(
         {
             "readable": list(map(str, readable)), "writable": list(map(str, writable)), "network": policy.network,
             "variables": dict(variables), "filter": _socket_filter("landlock", policy).hex(),
         }
     )  # fmt: skip
-    return [sys.executable, "-I", "-S", landlock.__file__, text]
 
 
 def _all_but(folder: Path, hidden: Sequence[Path]) -> list[Path]:
-    """The fewest paths that hold all below a folder except what lies in hidden places."""
+    """Return the fewest paths that hold all below a folder except what lies in hidden places."""
     if not any(place.is_relative_to(folder) for place in hidden):
         return [folder]
     if folder in hidden:

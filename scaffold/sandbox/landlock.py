@@ -1,6 +1,6 @@
-"""Confines a program by Landlock, then becomes it. A program of its own: `python -I -S landlock.py POLICY PROGRAM ...`.
+"""Confines a program by Landlock, then becomes it. A program of its own: `python -I -S landlock.py FILE PROGRAM ...`.
 
-POLICY is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}, "filter": hex};
+FILE is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}, "filter": hex};
 everything not named is closed. Standard library only.
 
 Source of numbers and structures: linux/landlock.h; https://docs.kernel.org/userspace-api/landlock.html
@@ -98,7 +98,8 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Restrict this process, then become the program."""
-    policy = json.loads(arguments[0])
+    with open(arguments[0], encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes longer to import than all of this
+        policy = json.load(file)
     restrict(policy["readable"], policy["writable"], network=policy["network"])
     install_filter(bytes.fromhex(policy["filter"]))
     os.execve(arguments[1], arguments[1:], policy["variables"])  # noqa: S606 - the launcher resolved the program

@@ -66,7 +66,7 @@ def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
     )  # fmt: skip
     holder.stdout.readline()
     error = cli("run", cwd=project, code=2).err
-    assert f"another scaffold (process {holder.pid}) makes runs" in error
+    assert f"another scaffold (process {holder.pid}) is at work" in error
     holder.communicate()
     with only_one(Project(project)):
         pass

@@ -113,9 +113,11 @@ def test_killed_before_each_of_its_writes(project, tmp_path):
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         told = complete_interrupted(project)
         completed += told == "test"
-        assert state(project) == (after if told else before) or state(project) == after, instant
-        if state(project) == before:
-            carry_out(project)
+        if told or state(project)[0] == after[0]:  # killed after its journal was written, or only before it was removed
+            assert state(project) == after, instant
+            continue
+        assert state(project)[:4] == before[:4], instant  # what was only prepared goes with the next move
+        carry_out(project)
         assert state(project) == after, instant
     assert 50 < instant < 199 and completed > 5
 

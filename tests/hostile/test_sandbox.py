@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from helpers import toy_recipe, write_tree
 
 from scaffold import sandbox as sandboxes
+from scaffold.person import sign
 from scaffold.sandbox import Policy, Sandbox, confine
 from scaffold.sandbox.seccomp import build_filter
 
@@ -102,12 +104,12 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_nothing_outside_can_be_written(attempt, tmp_path, isolated, request):
-    elsewhere = Path("/var/lib/written-by-a-test-of-mlloop-new")
-    request.addfinalizer(lambda: elsewhere.unlink(missing_ok=True))
+    elsewhere = [Path(place) / "written-by-a-test-of-mlloop-new" for place in ("/var/lib", "/usr/lib", "/sys")]
+    request.addfinalizer(lambda: [place.unlink(missing_ok=True) for place in elsewhere])
     places = [tmp_path / "project" / name for name in ("recipe.yaml", "reference/train.py", ".git/config", "new")]
-    places += [isolated / ".gitconfig", isolated / "cache/mlloop-new/data/x", tmp_path / "x", elsewhere]
+    places += [isolated / ".gitconfig", isolated / "cache/mlloop-new/data/x", tmp_path / "x", *elsewhere]
     attempt("\n".join(f"attempt('x', lambda: open({str(place)!r}, 'a').write('ESCAPED-HERE'))" for place in places))
-    assert not (tmp_path / "x").exists() and not elsewhere.exists()
+    assert not (tmp_path / "x").exists() and not any(place.exists() for place in elsewhere)
     written = {**contents(tmp_path / "project"), **contents(isolated), **contents(tmp_path / "recipe")}
     assert not [path for path, content in written.items() if b"ESCAPED-HERE" in content and path.name != "train.py"]
     copies = [(tmp_path / folder / "reference/train.py").read_bytes() for folder in ("project", "recipe")]
@@ -128,6 +130,79 @@ attempt("own", lambda: open("mine", "w").write("fine"))
     runs = tmp_path / "project/.scaffold/runs"
     assert os.listdir(runs) == [record["id"]]
     assert sorted(os.listdir(runs / record["id"] / "logs")) == ["0-train.err", "0-train.out"]
+
+
+def test_what_it_printed_stays_as_it_was(attempt, tmp_path):
+    _, record = attempt(
+        """\
+print("accuracy 0.1", flush=True)
+attempt("truncate", lambda: os.ftruncate(1, 0))
+attempt("write anew", lambda: open("/proc/self/fd/1", "r+").write("accuracy 0.9"))
+attempt("open anew", lambda: os.open("/proc/self/fd/1", os.O_WRONLY | os.O_TRUNC))
+"""
+    )
+    log = tmp_path / "project/.scaffold/runs" / record["id"] / "logs/0-train.out"
+    assert log.read_text().startswith("accuracy 0.1\n")
+
+
+@pytest.mark.parametrize("place", ["/srv", "/opt", "/var/lib"])
+def test_what_is_on_no_list_is_absent(attempt, kind, place):
+    """Also what nobody thought of: data, sockets and keys lie anywhere."""
+    folder = Path(place) / f"of-a-test-of-mlloop-new-{kind}"
+    try:
+        write_tree(folder, {"secret": "private"})
+    except OSError:
+        pytest.skip(f"{place} cannot be written here")
+    try:
+        got, _ = attempt(f"attempt('read', lambda: open({str(folder / 'secret')!r}).read())")
+    finally:
+        shutil.rmtree(folder)
+    assert got == {"read": None}
+
+
+def test_the_key_is_hidden_wherever_it_lies(attempt, monkeypatch, kind):
+    """As in a folder that is visible since it is on PATH."""
+    tools = Path("/opt") / f"tools-of-a-test-of-mlloop-new-{kind}"
+    state = tools / "state"
+    try:
+        write_tree(tools, {"bin/tool": "a tool"})
+    except OSError:
+        pytest.skip("/opt cannot be written here")
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    sign("anything")  # which makes the key
+    lines = f"attempt('key', lambda: open({str(state / 'mlloop-new/key')!r}).read())"
+    try:
+        got, _ = attempt(f"{lines}\nattempt('tool', lambda: open({str(tools / 'bin/tool')!r}).read())")
+        assert (state / "mlloop-new/key").exists()
+    finally:
+        shutil.rmtree(tools)
+    assert got == {"key": None, "tool": "a tool"}
+
+
+@pytest.mark.skipif(not build_filter(()), reason="no filter of system calls is known for this kind of processor")
+def test_what_processes_share_by_key(attempt, kind):
+    got, _ = attempt(f"""\
+import ctypes, resource
+libc = ctypes.CDLL(None, use_errno=True)
+attempt("memory", lambda: libc.shmget(0x41545441, 4096, 0o1600) >= 0 or 1 / 0)
+attempt("queue", lambda: libc.msgget(0x41545442, 0o1600) >= 0 or 1 / 0)
+attempt("limit of another", lambda: resource.prlimit({os.getpid()}, resource.RLIMIT_CORE))
+attempt("limit", lambda: len(resource.getrlimit(resource.RLIMIT_CORE)))
+""")
+    is_alone = kind == "bubblewrap"
+    assert (got["memory"] is not None) == is_alone and (got["queue"] is not None) == is_alone
+    assert got["limit of another"] is None and got["limit"] == "2"
+
+
+@pytest.mark.parametrize("value", ["http://proxy:1", "http://ada:pa/ss@proxy:1", "ada:pass@proxy:1"])
+def test_a_proxy_is_for_who_has_the_network(attempt, monkeypatch, value):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    prepare = {"run": "python -c \"import os; open('seen', 'w').write(str(os.environ.get('HTTPS_PROXY')))\"",
+               "timeout_s": 20, "network": True}  # fmt: skip
+    lines = "attempt('proxy', lambda: os.environ['HTTPS_PROXY'])\nattempt('prepare', lambda: open('seen').read())"
+    got, _ = attempt(lines, commands={"prepare": prepare})
+    assert got == {"proxy": None, "prepare": "None" if "@" in value else value}
 
 
 def test_what_lies_in_the_home_cannot_be_read(attempt, isolated):
@@ -189,11 +264,13 @@ def test_the_network_is_for_prepare_only_and_only_if_the_recipe_says_so(cli, tmp
 
 
 @pytest.mark.skipif(sandboxes.landlock_problem() is not None, reason="needs Landlock")
-def test_landlock_alone_closes_tcp(listener):
+def test_landlock_alone_closes_tcp(listener, tmp_path):
     """Also on machines for which no filter of system calls is known."""
     policy = {"readable": ["/"], "writable": [], "network": False, "variables": {}, "filter": ""}
+    (tmp_path / "policy").write_text(json.dumps(policy))
     connect = f"import socket; socket.create_connection(('127.0.0.1', {listener[1]}), 2)"
-    words = [sys.executable, "-I", "-S", sandboxes.landlock.__file__, json.dumps(policy), sys.executable, "-c", connect]
+    program = [sys.executable, "-I", "-S", sandboxes.landlock.__file__, tmp_path / "policy"]
+    words = [*program, sys.executable, "-c", connect]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "Permission denied" in done.stderr
 
@@ -223,8 +300,9 @@ def test_variables_of_a_recipe_do_not_act_on_the_sandboxs_own_program(attempt, t
 
 def test_no_variable_reaches_the_programs_that_confine(tmp_path, kind):
     policy = Policy(writable=(), temporary=tmp_path, visible=(), network=False, accelerator=False, memory_bytes=1 << 20)
-    wrapper = confine(Sandbox(kind=kind), policy, tmp_path, {"LD_PRELOAD": "/evil.so", "PYTHONPATH": "/evil"})
-    assert wrapper.variables == {} and any("/evil.so" in word for word in wrapper.words)
+    variables = {"LD_PRELOAD": "/evil.so", "PYTHONPATH": "/evil"}
+    wrapper = confine(Sandbox(kind=kind), policy, tmp_path, variables, tmp_path / "policy")
+    assert wrapper.variables == {} and "/evil.so" in " ".join([*wrapper.words, wrapper.policy])
 
 
 KEYS = """\

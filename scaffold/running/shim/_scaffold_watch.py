@@ -70,10 +70,21 @@ def _look_at_path(path, writes):
     if _below(path, _policy["writable"]) or "__pycache__" in path:
         return
     is_hidden = _below(path, _policy["hidden"])
-    if writes and (is_hidden or not _below(path, _policy["private"])):
-        _note(attempts, "write " + path)
-    elif not writes and is_hidden and not _below(path, _policy["visible"]):
+    is_private = _below(path, _policy["private"]) and not is_hidden
+    if writes:
+        if not is_private:
+            _note(attempts, "write " + path)
+    elif not is_private and not _is_visible(path, is_hidden):
         _note(attempts, "read " + path)
+
+
+def _is_visible(path, is_hidden):
+    """A hidden place may lie in a visible one, and have a visible one in it."""
+    within = [folder for folder in _policy["visible"] if _below(path, [folder])]
+    if not is_hidden:
+        return bool(within)
+    hiding = max(len(folder) for folder in _policy["hidden"] if _below(path, [folder]))
+    return any(len(folder) > hiding for folder in within)
 
 
 def _look_at_socket(event, arguments):
