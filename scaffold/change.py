@@ -120,7 +120,10 @@ def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Sta
     """The state in the work tree, its lock made anew where system.yaml asks for other packages than it has."""
     system = load_yaml(System, project.system)
     as_of = commit_date_of(project, recipe)
-    prepare_environment(project.system_source, system.environment, as_of, offline=options.offline)
+    prepare_environment(
+        project.system_source, system.environment, as_of, offline=options.offline,
+        device=system.resources.device, announce=options.announce,
+    )  # fmt: skip
     return state_of_worktree(project)
 
 

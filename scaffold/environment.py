@@ -32,6 +32,10 @@ from scaffold.requirements import read_requirements, renamed_hint
 _HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
 
 
+Announce = Callable[[str], None]
+"""Is told a line for the user."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyEnvironment:
     """An environment that commands can run in."""
@@ -58,8 +62,9 @@ _PARTS_OF_A_PREFIX = ("bin", "lib", "lib64", "include", "ssl", "pyvenv.cfg")
 
 
 def prepare_environment(
-    source: Source, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False
-) -> ReadyEnvironment:
+    source: Source, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False,
+    device: str = "cpu", announce: Announce = lambda _: None,
+) -> ReadyEnvironment:  # fmt: skip
     """Resolve what is not resolved yet, build what is not built yet.
 
     Args:
@@ -67,6 +72,8 @@ def prepare_environment(
         environment: what the program asks for.
         default_as_of: tells the date of the reference's commit, asked only when the recipe names none.
         offline: do not ask any package index.
+        device: `cpu` takes the CPU build of torch, unless pip is configured to look elsewhere.
+        announce: called with a line for the user before anything is fetched.
 
     Raises:
         FetchError: the packages do not resolve together, or cannot be had.
@@ -75,7 +82,7 @@ def prepare_environment(
         _require_whole_lock(source)
     if not lock_fits(source, environment):
         wanted = _requirements(source, environment)
-        made = _resolve(source, environment, wanted, default_as_of, offline)
+        made = _resolve(source, environment, wanted, default_as_of, offline, device, announce)
         write_text(source.lock, made)
         remember_lock(made)
     text = read_text(source.lock)
@@ -86,7 +93,7 @@ def prepare_environment(
         return ReadyEnvironment(
             python=Path(sys.executable), version=_version(), lock=lock, packages=packages, reused=True
         )
-    python = _build(text, version, lock, environment.build, offline)
+    python = _build(text, version, lock, environment.build, offline, device, announce)
     return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
 
 
@@ -223,6 +230,8 @@ def _resolve(
     wanted: list[str],
     default_as_of: Callable[[], date | None],
     offline: bool,
+    device: str,
+    announce: Announce,
 ) -> str:
     wanted_digest = _digest(environment, wanted)
     own, constraints = _own_lines(source, environment)
@@ -243,11 +252,11 @@ def _resolve(
         file.write_text("\n".join(constraints) + "\n")
         if constraints:
             options += ["--constraint", str(file)]
-        compiled = _uv(
-            ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()],
-            offline,
-            stdin="\n".join([*environment.packages, *own]) + "\n",
-        )
+        command = ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()]
+        stdin = "\n".join([*environment.packages, *own]) + "\n"
+        compiled = _uv(command, offline, stdin=stdin)
+        if device == "cpu" and _torch_is_from_default_index(compiled):
+            compiled = _with_cpu_torch(compiled, command, stdin, offline, announce)
     odd = _odd_line(compiled)
     if odd:
         raise FetchError(
@@ -257,6 +266,36 @@ def _resolve(
     head = [f"# for {wanted_digest}", f"# python {version}"]
     head += [f"# as of {as_of}"] if as_of else []
     return _lock_text([*head, *compiled.strip().splitlines()])
+
+
+_TORCH = re.compile(r"^(torch|torchvision|torchaudio)==([^\s+]+)", re.MULTILINE)
+"""Packages that have a CPU build of their own (https://pytorch.org/get-started/locally)."""
+
+
+def _torch_is_from_default_index(compiled: str) -> bool:
+    """Return whether torch would come from PyPI, whose build for Linux has CUDA; where pip looks is the user's wish."""
+    return bool(_TORCH.search(compiled)) and not _has_own_index()
+
+
+def _has_own_index() -> bool:
+    places = ("index-url", "extra-index-url", "find-links", "no-index")
+    return any(name in read_pip_settings() for name in places)
+
+
+def _with_cpu_torch(compiled: str, command: Sequence[str], stdin: str, offline: bool, announce: Announce) -> str:
+    """Resolve again with the CPU builds of the same versions; the same where they cannot be had."""
+    pins = dict(_TORCH.findall(compiled))
+    # That index tells no dates. The versions are those that the date gave.
+    undated = [word for name in pins for word in ("--exclude-newer-package", f"{name}=false")]
+    pinned = "".join(f"{name}=={version}\n" for name, version in pins.items())
+    try:
+        return _uv([*command, *_CPU_TORCH, *undated], offline, stdin=stdin + pinned)
+    except FetchError:
+        announce("the CPU build of torch cannot be had here: the default build brings CUDA, which is several GB")
+        return compiled
+
+
+_CPU_TORCH = ("--torch-backend", "cpu")
 
 
 def _find_python(specifier: str, offline: bool) -> str:
@@ -290,16 +329,49 @@ def uv_version() -> str:
     return _uv(["--version"], True).strip().removeprefix("uv ")
 
 
-def _build(lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool) -> Path:
+def _build(
+    lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool, device: str, announce: Announce
+) -> Path:
     folder = cache_dir("environments") / f"{lock[:24]}-{version}"
     python, marker = folder / "bin" / "python", folder / "complete"
     if marker.exists() and python.exists():
         return python
     with exclusive(folder):
         if not (marker.exists() and python.exists()):
-            _fill(folder, python, version, lock_text, may_build, offline)
-            marker.touch()
+            _announce_download(lock_text, version, may_build, offline, device, announce)
+            try:
+                _fill(folder, python, version, lock_text, may_build, offline)
+                marker.touch()
+            finally:
+                if not marker.exists():
+                    shutil.rmtree(folder, ignore_errors=True)
     return python
+
+
+def _announce_download(
+    lock_text: str, version: str, may_build: Sequence[str], offline: bool, device: str, announce: Announce
+) -> None:
+    """Say what the build brings; nothing where the index does not tell, which the build itself says better."""
+    from scaffold.downloads import read_download
+
+    options = ["--format", "pylock.toml", "--no-deps", "--no-header", "--python-version", version]
+    options += [*_build_options(may_build), *_index_options(constrained=False), *_torch_options(lock_text)]
+    try:
+        download = read_download(_uv(["pip", "compile", "-", *options], offline, stdin=lock_text))
+    except FetchError:
+        return
+    announce(download.describe(version))
+    if device == "cpu" and download.cuda:
+        announce(
+            f"{len(download.cuda)} of them are for GPUs, which this recipe does not use. Smaller is a CPU build: "
+            "pip config set global.extra-index-url https://download.pytorch.org/whl/cpu, then delete environment.lock"
+        )
+
+
+def _torch_options(lock_text: str) -> tuple[str, ...]:
+    """Return where a lock with CPU builds of torch is installed from."""
+    is_cpu_build = re.search(r"^torch==\S+\+cpu", lock_text, re.MULTILINE)
+    return _CPU_TORCH if is_cpu_build and not _has_own_index() else ()
 
 
 def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: Sequence[str], offline: bool) -> None:
@@ -310,7 +382,8 @@ def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: S
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
         ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes,
-         *_build_options(may_build), *_index_options(constrained=not hashes), "-r", str(requirements)],
+         *_build_options(may_build), *_index_options(constrained=not hashes), *_torch_options(lock_text),
+         "-r", str(requirements)],
         offline,
     )  # fmt: skip
     _compile_bytecode(folder, python)

@@ -281,10 +281,10 @@ def _carry_out(
 
 
 def _forget(project: Project, index: NextIndex) -> None:
-    """Remove the journal, then what is only litter without it."""
-    project.journal_of_move.unlink(missing_ok=True)
+    """Remove what was prepared, and the journal last: whoever finds it looks after the rest."""
     index.discard()
     remove(project.aside)
+    project.journal_of_move.unlink(missing_ok=True)
 
 
 def _clear_locks(repository: Repository, journal: _Journal) -> None:

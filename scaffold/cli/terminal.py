@@ -115,7 +115,12 @@ def run_watched(
     def attempt(trusted: str | None) -> Result:
         with RunProgress(program, quiet=as_json) as progress:
             options = RunOptions(
-                slots=jobs, offline=offline, sandboxed=not no_sandbox, trust=trusted, on_bytes=progress.fetched
+                slots=jobs,
+                offline=offline,
+                sandboxed=not no_sandbox,
+                trust=trusted,
+                on_bytes=progress.fetched,
+                announce=progress.said,
             )
             return call(progress, options)
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from scaffold.consent import require_consent
 from scaffold.datasets import OnBytes, fetch_datasets
-from scaffold.environment import prepare_environment
+from scaffold.environment import Announce, prepare_environment
 from scaffold.errors import ProjectError
 from scaffold.inputs import inputs_of
 from scaffold.project import Project, Source
@@ -29,6 +29,7 @@ class RunOptions:
         sandboxed: False when the person trusts the code without a sandbox.
         trust: digest of the program that is approved with this.
         on_bytes: is told of datasets as they come.
+        announce: is told what an environment brings before it is built.
     """
 
     slots: int | None = None
@@ -36,6 +37,7 @@ class RunOptions:
     sandboxed: bool = True
     trust: str | None = None
     on_bytes: OnBytes | None = None
+    announce: Announce = lambda _: None
 
 
 def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False) -> tuple[Plan, int]:
@@ -73,8 +75,9 @@ def prepare_program(
     """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     environment = prepare_environment(
-        source, program.environment, commit_date_of(project, recipe), offline=options.offline
-    )
+        source, program.environment, commit_date_of(project, recipe), offline=options.offline,
+        device=program.resources.device, announce=options.announce,
+    )  # fmt: skip
     datasets = fetch_datasets(program, source.folder, offline=options.offline, on_bytes=options.on_bytes)
     room = options.slots or runs_at_once(program.resources)
     plan = Plan(

@@ -1,9 +1,16 @@
 """Requirements against the running interpreter, and pip's settings in uv's words."""
 
+import os
+from datetime import date
+
 import pytest
 
+from scaffold import environment
 from scaffold.environment import unmet_requirements
+from scaffold.errors import FetchError
 from scaffold.pip_configuration import read_pip_settings, translate
+from scaffold.project import Source
+from scaffold.records.program import Environment
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,84 @@ def test_pip_settings_in_uvs_words():
     assert translated.constraints == ("--constraints", "c.txt")
     assert translated.environment == {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "180"}
     assert translate({}).options == ()
+
+
+UV = """\
+#!/usr/bin/env python3
+import sys
+with open({log!r}, "a") as log:
+    log.write(" ".join(sys.argv[1:]) + "\\n")
+if "pylock.toml" in sys.argv:
+    print('''
+[[packages]]
+name = "torch"
+wheels = [{{url = "https://files.example/torch.whl", size = 526574961}}]
+[[packages]]
+name = "nvidia-cublas"
+wheels = [{{url = "https://files.example/cublas.whl", size = 400000000}}]
+''')
+elif sys.argv[1:3] == ["pip", "compile"] and "--torch-backend" in sys.argv:
+    if {fails}:
+        sys.exit("no such host")
+    assert "torch==2.13.0" in sys.stdin.read()
+    print("torch==2.13.0+cpu")
+elif sys.argv[1:3] == ["pip", "compile"]:
+    print("nvidia-cublas==13.0\\ntorch==2.13.0")
+elif sys.argv[1:3] == ["pip", "install"]:
+    sys.exit("cancelled")
+elif sys.argv[1] == "venv":
+    import os
+    os.makedirs(sys.argv[-1])
+"""
+
+
+@pytest.fixture
+def resolve(tmp_path, monkeypatch):
+    """Prepare an environment with torch, by a uv that only notes how it was called."""
+
+    def call(*, device="cpu", fails=False, **variables):
+        log, program = tmp_path / "log", tmp_path / "uv"
+        program.write_text(UV.format(log=str(log), fails=fails))
+        program.chmod(0o755)
+        for name in [name for name in os.environ if name.startswith("PIP_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(environment, "_uv_program", lambda: str(program))
+        monkeypatch.setattr(environment, "unmet_requirements", lambda lines: list(lines))
+        source = Source(folder=tmp_path, tree=tmp_path, lock=tmp_path / "environment.lock")
+        wanted = Environment(python=">=3.10", packages=("torch",), as_of=date(2026, 8, 1))
+        said: list[str] = []
+        with pytest.raises(FetchError, match="cancelled"):
+            environment.prepare_environment(source, wanted, lambda: None, device=device, announce=said.append)
+        left = list((tmp_path / "cache/mlloop-new/environments").glob("*-*"))
+        assert [path for path in left if path.is_dir()] == []  # of what was cut off nothing stays
+        return source.lock.read_text(), "\n".join(said), log.read_text()
+
+    return call
+
+
+def test_a_cpu_recipe_takes_the_cpu_build_of_torch(resolve):
+    lock, _, calls = resolve()
+    assert "torch==2.13.0+cpu" in lock and "nvidia" not in lock
+    compiled = next(line for line in calls.splitlines() if "--torch-backend cpu" in line)
+    assert "--exclude-newer-package torch=false" in compiled and "--exclude-newer 2026-08-01" in compiled
+    assert "--torch-backend cpu" in next(line for line in calls.splitlines() if line.startswith("pip install"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"device": "cuda"}, {"PIP_INDEX_URL": "https://mirror.example/simple"}, {"PIP_FIND_LINKS": "/wheels"}]
+)
+def test_another_device_or_index_keeps_what_was_resolved(resolve, changes):
+    lock, _, calls = resolve(**changes)
+    assert "torch==2.13.0\n" in lock and "--torch-backend" not in calls
+
+
+def test_gigabytes_are_announced_before_they_come(resolve):
+    lock, said, _ = resolve(fails=True)
+    assert "torch==2.13.0\n" in lock
+    assert "the CPU build of torch cannot be had here" in said
+    assert "environment: 2 packages for Python" in said and "up to 927 MB from files.example" in said
+    assert "1 of them are for GPUs" in said

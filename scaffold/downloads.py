@@ -1,0 +1,55 @@
+"""Says what an environment would bring before it is built: packages, megabytes, from where."""
+
+import sys
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_CUDA = ("nvidia-", "cuda-", "triton")
+"""How the names of packages begin that only a CUDA build of torch needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What is fetched, less what is in uv's cache already.
+
+    Attributes:
+        packages: how many.
+        size: of all in bytes, where an index tells it.
+        hosts: that they come from; `this machine` for files.
+        cuda: names of packages that only a GPU needs.
+    """
+
+    packages: int
+    size: int
+    hosts: tuple[str, ...]
+    cuda: tuple[str, ...]
+
+    def describe(self, version: str) -> str:
+        """Return one line for the user."""
+        size = f", up to {self.size / 1e6:,.0f} MB" if self.size else ""
+        hosts = f" from {', '.join(self.hosts)}" if self.hosts else ""
+        return f"environment: {self.packages} packages for Python {version}{size}{hosts}"
+
+
+def read_download(pylock: str) -> Download:
+    """Read what `uv pip compile --format pylock.toml` resolved.
+
+    Source: https://packaging.python.org/en/latest/specifications/pylock-toml
+    """
+    packages = tomllib.loads(pylock).get("packages", [])
+    size, hosts = 0, []
+    for package in packages:
+        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        if files:  # the first that fits is taken: a wheel where there is one
+            size += files[0].get("size", 0)
+            hosts.append(urlsplit(files[0].get("url", "")).hostname or "this machine")
+    names = [package["name"] for package in packages]
+    return Download(
+        packages=len(packages), size=size, hosts=tuple(sorted(set(hosts))),
+        cuda=tuple(name for name in names if name.startswith(_CUDA)),
+    )  # fmt: skip
