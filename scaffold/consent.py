@@ -5,6 +5,8 @@ none; nor does what a person changed of them by `--set` when making a project.
 """
 
 import contextlib
+import difflib
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,11 +68,12 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
     if trust == wanted or _is_ours(recipe, wanted):
         with contextlib.suppress(MachineError):  # a home that cannot be written: asked again next time
             approve(recipe, recipe_dir)
+        _remember_description(str(recipe_dir), describe_program(recipe, recipe_dir))
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
     raise ConsentError(
         f"{mistaken}{recipe.id} is not a recipe of ours, and this of it was not approved yet:\n"
-        + "\n".join(describe_program(recipe, recipe_dir)),
+        + "\n".join(_changed_since_approved(str(recipe_dir), describe_program(recipe, recipe_dir))),
         hint=f"read it, and what it runs; if you trust it, repeat with --trust {wanted}",
         digest=wanted,
     )
@@ -100,6 +103,41 @@ class Runnable:
     folder: Path
     tree: str
 
+    @property
+    def key(self) -> str:
+        """Names it among the states of its project, whatever its content."""
+        return f"{self.title} of {self.folder.parent}"
+
+
+def _describe_state(state: Runnable) -> list[str]:
+    return [
+        f"  {state.title}: src/ with the tree {state.tree}",
+        *_describe_packages(state.program, state.folder / "src"),
+        *_describe_lock(state.program, state.folder),
+        *_describe_commands(state.program),
+    ]
+
+
+def _description(key: str) -> Path:
+    return state_dir() / "described" / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _remember_description(key: str, lines: Sequence[str]) -> None:
+    with contextlib.suppress(MachineError):  # a home that cannot be written: all is shown next time
+        write_text(_description(key), "\n".join(lines))
+
+
+def _changed_since_approved(key: str, lines: list[str]) -> list[str]:
+    """Return the lines that differ from what was approved of this last; all of them the first time."""
+    if not _description(key).is_file():
+        return lines
+    before = read_text(_description(key)).split("\n")
+    found = list(difflib.unified_diff(before, lines, lineterm="", n=0))[2:]  # without the names of two files
+    changed = [f"{line[:1]} {line[1:].strip()}" for line in found if line[:1] in "+-"]
+    if not changed:  # what no line shows, such as a file that a patch or driver reads
+        return lines
+    return ["  changed since you approved it, - before, + now:", *(f"  {line}" for line in changed)]
+
 
 def require_states_consent(states: Sequence[Runnable], trust: str | None) -> None:
     """Let pass states of a system that were approved before, or are approved now, all by one digest.
@@ -114,18 +152,10 @@ def require_states_consent(states: Sequence[Runnable], trust: str | None) -> Non
     if trust == wanted:
         for state in unknown:
             approve_program(state.program, state.folder, state.tree, state.title)
+            _remember_description(state.key, _describe_state(state))
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
-    told = [
-        line
-        for state in unknown
-        for line in (
-            f"  {state.title}: src/ with the tree {state.tree}",
-            *_describe_packages(state.program, state.folder / "src"),
-            *_describe_lock(state.program, state.folder),
-            *_describe_commands(state.program),
-        )
-    ]
+    told = [line for state in unknown for line in _changed_since_approved(state.key, _describe_state(state))]
     raise ConsentError(
         f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),
         hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {wanted}",

@@ -302,8 +302,7 @@ def remove_partial(project: Project) -> None:
     """Remove files that a killed command was writing. Called under the project's lock, which all writers hold."""
     for folder in (project.root, project.evidence, project.tweaks, project.journal, project.state):
         for path in folder.glob(f".*{_PARTIAL}"):
-            if not path.name.startswith(".status.json."):  # written without the lock
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     for path in (project.state / "states").glob(".extract-*"):
         remove(path)
 

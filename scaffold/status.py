@@ -138,6 +138,8 @@ def load_status(project: Project) -> Status:
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
         kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
         write_json({**kept, "signature": _signature(project, kept)}, cache)
+        for partial in cache.parent.glob(f".{cache.name}.*"):  # of a killed one; of one at work, which tries again
+            partial.unlink(missing_ok=True)
     return status
 
 

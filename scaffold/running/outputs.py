@@ -82,6 +82,39 @@ def read_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
 
 
 @contextlib.contextmanager
+def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
+    """Bound the memory that reading takes: a small file may be a large object.
+
+    Args:
+        limit_bytes: on top of what this process has now; address space, which is at least what is used.
+        what: is read, for the message.
+
+    Raises:
+        RunError: it took more.
+    """
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # no Linux: its limit of address space is kept by nobody
+        yield
+        return
+    wanted = pages * resource.getpagesize() + limit_bytes
+    if before[0] != resource.RLIM_INFINITY:
+        wanted = min(wanted, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, before[1]))
+    try:
+        yield
+    except MemoryError:
+        raise RunError(
+            f"{what}: reading it took more than {limit_bytes / 1e9:g} GB of memory", hint="let the program write less"
+        ) from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextlib.contextmanager
 def time_limit(limit_s: float, what: str) -> Iterator[None]:
     """Bound the reading of what a stranger wrote, which a stranger's pattern may make endless.
 

@@ -18,7 +18,7 @@ from scaffold.records.parsing import digest
 from scaffold.records.program import Program
 from scaffold.resources import FREE_BYTES, describe_machine
 from scaffold.running.launcher import Running
-from scaffold.running.outputs import time_limit
+from scaffold.running.outputs import memory_limit, time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.readers import files_read, read_lines, read_metric
 from scaffold.running.variables import is_passed_on
@@ -28,6 +28,9 @@ from scaffold.running.workspace import Workspace, remove_short_name
 _NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _READING_LIMIT_S = 60.0
+_READING_LIMIT_BYTES = 2 * 10**9
+"""Eight times the largest file of numbers that is read, which takes some five times its size."""
+
 _SERIES = "series.json"
 
 
@@ -238,7 +241,8 @@ def _read_metrics(
     metrics, series, problems = {}, {}, []
     for metric in program.metrics:
         try:
-            with time_limit(_READING_LIMIT_S, f"metric {metric.name}"):
+            what = f"metric {metric.name}"
+            with time_limit(_READING_LIMIT_S, what), memory_limit(_READING_LIMIT_BYTES, what):
                 metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
         except RunError as error:
             problems.append(error.message + (f" ({error.hint})" if error.hint else ""))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import TOY, copy_recipe, merged, toy_recipe, write_tree
+from helpers import TOY, copy_recipe, edit, merged, toy_recipe, write_tree
 
 from scaffold.catalogue import data_dir
 from scaffold.environment import _lock_text
@@ -251,3 +251,29 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     assert "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
     (project / "environment.lock").unlink()
     cli("run", "--again", cwd=project)
+
+
+def test_after_an_edit_only_what_changed_is_shown(cli, tmp_path):
+    cli.is_trusting = False
+    recipe = toy_recipe(tmp_path / "recipe", commands={"smoke": None})
+    project = cli.new(recipe)
+    first = cli("run", code=2, cwd=project).err
+    assert "python train.py SEED" in first and "changed since" not in first
+    cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
+    edit(project, "recipe.yaml", "python train.py {seed}", "python train.py {seed} --more")
+    second = cli("run", code=2, cwd=project).err
+    assert "changed since you approved it" in second
+    assert "- train      python train.py SEED\n" in second and "+ train      python train.py SEED --more\n" in second
+    assert "packages" not in second and "tree" not in second
+
+
+def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
+    cli.is_trusting = False
+    recipe = toy_recipe(tmp_path / "recipe", reference={"drivers": ["drivers/long.py"]}, commands={"smoke": None})
+    write_tree(recipe, {"drivers/long.py": "x = 1\n" * 300})
+    project = cli.new(recipe)
+    first = cli("run", code=2, cwd=project).err
+    cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
+    (project / "drivers/long.py").write_text("x = 1\n" * 299 + "x = 2\n")  # beyond what is shown of it
+    second = cli("run", code=2, cwd=project).err
+    assert "changed since" not in second and "packages" in second

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 
 import pytest
@@ -174,3 +175,15 @@ def test_pattern_without_end(project, refused, monkeypatch):
 def test_output_that_is_no_text(cli, project, text):
     made = project(f"import sys\nsys.stdout.buffer.write({text!r} + b'\\naccuracy 0.9\\n')\n")
     assert cli("run", "--json", cwd=made).json["runs"][0]["metrics"]["accuracy"]["value"] == 0.9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space, as Linux does")
+def test_a_file_that_takes_more_memory_than_it_has_bytes(cli, tmp_path):
+    """Sixty million empty lists are 180 MB on the disk and some four gigabytes in memory."""
+    writes = 'open("metrics.json", "w").write("[" + "[]," * 60_000_000 + "[]]")\n'
+    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
+              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+    recipe = toy_recipe(tmp_path / "recipe", {"train.py": writes}, metrics=[metric], progress=None,
+                        commands={"train": {"timeout_s": 60}, "smoke": None})  # fmt: skip
+    error = cli("run", cwd=cli.new(recipe), code=4).err
+    assert "reading it took more than 2 GB of memory" in error
