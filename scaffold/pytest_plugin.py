@@ -59,10 +59,20 @@ def reference_edits(scaffold_project: "Project") -> list[str]:
     return find_edits(scaffold_project.root, scaffold_project.reference, load_recipe(scaffold_project).reference.tree)
 
 
+_BY_OTHERS = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say of evidence that others made that these tests only show that it is whole."""
+    if _BY_OTHERS in config.stash:
+        terminalreporter.write_line(config.stash[_BY_OTHERS])
+
+
 @pytest.fixture(scope="session")
-def reproduction(scaffold_project: "Project") -> "Judgement":
+def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgement":
     """The judgement that `scaffold verify` left, judged again; skips without evidence, fails when it is stale."""
     from scaffold.errors import ScaffoldError
+    from scaffold.person import Origin, origin_of
     from scaffold.project import load_recipe
     from scaffold.verify import find_stale, judge_again, read_evidence
 
@@ -72,6 +82,11 @@ def reproduction(scaffold_project: "Project") -> "Judgement":
         if evidence is None:
             pytest.skip("no evidence yet; make it: scaffold verify")
         stale = find_stale(scaffold_project, recipe, evidence)
+        if origin_of(evidence.seal) is Origin.OTHERS:
+            request.config.stash[_BY_OTHERS] = (
+                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgement follows from its runs, and whether "
+                "they were made is what `scaffold verify` checks"
+            )
         if stale:
             pytest.fail(f"the evidence is stale: {'; '.join(stale)}; make it anew: scaffold verify", pytrace=False)
         return judge_again(scaffold_project, recipe, evidence)

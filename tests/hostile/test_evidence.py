@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -142,3 +144,9 @@ def test_files_of_a_kept_run_that_were_edited_are_not_read_again(cli, tmp_path):
     take("max")
     made_again = cli("run", "--json", cwd=project).json["runs"][0]
     assert made_again["id"] != kept["id"] and made_again["metrics"] == kept["metrics"]
+
+
+def test_pytest_says_whose_evidence_it_looked_at(brought):
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_reproduction.py"]
+    said = subprocess.run(words, cwd=brought, capture_output=True, text=True, check=False).stdout
+    assert "is by others, not checked here" in said and "passed" in said
