@@ -88,7 +88,7 @@ def create_project(
         raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
     try:
         aside.chmod(0o755)
-        tree = _fill(aside, found, recipe, recipe_text, name, offline)
+        tree, has_identity = _fill(aside, found, recipe, recipe_text, name, offline)
         if found.is_ours:
             with contextlib.suppress(MachineError):  # found to be ours again when it runs
                 approve(recipe, aside)
@@ -103,7 +103,7 @@ def create_project(
     return Created(
         project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
         lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
-        has_identity=person(project_dir) is not None, outer_repository=_outer_repository(project_dir),
+        has_identity=has_identity, outer_repository=_outer_repository(project_dir),
     )  # fmt: skip
 
 
@@ -190,7 +190,10 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     return text
 
 
-def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool) -> str:
+def _fill(
+    aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool
+) -> tuple[str, bool]:
+    """Fill a folder; returns the id of the reference's tree, and whether git knows who commits."""
     repository = Repository.create(aside)
     tree = fetch_reference(recipe, found.folder, repository, offline=offline)
     check_patched(recipe, found.folder, repository, tree)
@@ -201,8 +204,9 @@ def _fill(aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, nam
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found.folder / file, aside / file)
     parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
-    _commit(repository, recipe, tree, name, person(repository.folder) or FALLBACK_AUTHOR)
-    return tree
+    author = person(repository.folder)
+    _commit(repository, recipe, tree, name, author or FALLBACK_AUTHOR)
+    return tree, author is not None
 
 
 def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author: Author) -> None:

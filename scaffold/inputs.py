@@ -11,8 +11,14 @@ from scaffold.records.program import Command, Program
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a small file; `missing` when there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    """Return sha256 of a file, read in portions; `missing` when there is none."""
+    if not path.is_file():
+        return "missing"
+    hashed = hashlib.sha256()
+    with path.open("rb") as file:
+        while portion := file.read(1 << 20):
+            hashed.update(portion)
+    return hashed.hexdigest()
 
 
 def program_digest(program: Program, folder: Path) -> str:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from scaffold import gitdir
 from scaffold.errors import FetchError, MachineError, ProjectError
@@ -81,6 +81,23 @@ def object_id(kind: str, content: bytes, length: int = 40) -> str:
     """
     name = "sha256" if length == 64 else "sha1"
     return hashlib.new(name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
+
+
+def file_object_id(file: Path, length: int = 40) -> str:
+    """Return the id that git gives the content of a file, read in portions: a reference may hold gigabytes."""
+    with file.open("rb") as opened:
+        hashed = _blob_hash(os.fstat(opened.fileno()).st_size, length)
+        while portion := opened.read(_PORTION_BYTES):
+            hashed.update(portion)
+    return str(hashed.hexdigest())
+
+
+_PORTION_BYTES = 1 << 20
+
+
+def _blob_hash(size: int, length: int) -> Any:
+    name = "sha256" if length == 64 else "sha1"
+    return hashlib.new(name, f"blob {size}\0".encode(), usedforsecurity=False)
 
 
 def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
@@ -295,15 +312,18 @@ class Repository:
         wanted = [e for e in self.entries(tree) if e.mode in ("100644", "100755") or (links and e.mode == "120000")]
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".extract-"))
         try:
-            for entry, content in zip(wanted, self.read_blobs([entry.id for entry in wanted]), strict=True):
-                check_relpath(entry.path)
-                file = aside / entry.path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                if entry.mode == "120000":
-                    file.symlink_to(os.fsdecode(content))
-                else:
-                    file.write_bytes(content)
-                    file.chmod(int(entry.mode[-3:], 8))
+            with self._objects([entry.id for entry in wanted]) as objects:
+                for entry, (name, size, stream) in zip(wanted, objects, strict=True):
+                    check_relpath(entry.path)
+                    file = aside / entry.path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    if entry.mode == "120000":
+                        content = stream.read(size)
+                        _require_id("blob", content, name)
+                        file.symlink_to(os.fsdecode(content))
+                    else:
+                        _write_blob(stream, size, name, file)
+                        file.chmod(int(entry.mode[-3:], 8))
             aside.replace(folder)
         except ValueError as error:
             raise FetchError(f"{entry.path!r} in {self.folder}: {error}") from error
@@ -319,15 +339,19 @@ class Repository:
         return self._read_objects("blob", object_ids)
 
     def _read_objects(self, kind: str, object_ids: Iterable[str]) -> Iterator[bytes]:
+        with self._objects(object_ids) as objects:
+            for name, size, stream in objects:
+                content = stream.read(size)
+                _require_id(kind, content, name)
+                yield content
+
+    @contextlib.contextmanager
+    def _objects(self, object_ids: Iterable[str]) -> Iterator[Iterator[tuple[str, int, BinaryIO]]]:
+        """Give each object's id, size in bytes, and a stream from which exactly these bytes must be read."""
         with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
             reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
-                while head := answers.readline():
-                    name, _, size = head.decode().split()
-                    content = answers.read(int(size))
-                    _require_id(kind, content, name)
-                    yield content
-                    answers.read(1)
+                yield _answers(answers)
             reader.wait()
 
     def find_top(self) -> Path | None:
@@ -408,6 +432,29 @@ class Repository:
             if full in found:
                 return found[full]
         return None
+
+
+def _answers(stream: BinaryIO) -> Iterator[tuple[str, int, BinaryIO]]:
+    while head := stream.readline():
+        name, _, size = head.decode().split()
+        yield name, int(size), stream
+        stream.read(1)
+
+
+def _write_blob(stream: BinaryIO, size: int, name: str, file: Path) -> None:
+    """Write a blob in portions.
+
+    Raises:
+        ProjectError: it is not what its name says.
+    """
+    hashed = _blob_hash(size, len(name))
+    with file.open("wb") as opened:
+        while size and (portion := stream.read(min(size, _PORTION_BYTES))):
+            hashed.update(portion)
+            opened.write(portion)
+            size -= len(portion)
+    if hashed.hexdigest() != name:
+        raise ProjectError(f"blob {name[:12]} {_FORGED}", hint=_FORGED_HINT)
 
 
 _PACK_ASIDE = "tmp_scaffold_"

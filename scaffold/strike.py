@@ -1,6 +1,5 @@
 """Takes the scaffold down: a plain repository stays, whose tests need nothing of ours."""
 
-import hashlib
 import json
 import re
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 from scaffold.catalogue import data_dir
 from scaffold.errors import ProjectError
 from scaffold.history import edited_paths, make_commit, present_branch, project_repository, tree_with_files
+from scaffold.inputs import file_digest
 from scaffold.ledger import accepted, find_tweak, refuse_vendor
 from scaffold.project import Project, load_recipe, load_yaml, read_text
 from scaffold.records.program import FileDataset, Program
@@ -145,7 +145,7 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
         }  # fmt: skip
     return {
         "reference": {
-            path.relative_to(project.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            path.relative_to(project.root).as_posix(): file_digest(path)
             for path in list_files(project.reference)
             if path.is_file() and not path.is_symlink()
         },

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scaffold.errors import MachineError, ProjectError
-from scaffold.repository import Repository, TreeEntry, object_id
+from scaffold.repository import Repository, TreeEntry, file_object_id, object_id
 
 Sides = tuple[TreeEntry | None, TreeEntry | None]
 """The entry of a path before and after; None where it is not there."""
@@ -56,7 +56,7 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
         elif not stat.S_ISREG(mode):
             found[path] = _FOLDER
         elif "\n" in path:
-            found[path] = object_id("blob", place.read_bytes())
+            found[path] = file_object_id(place)
         else:
             plain.append(path)
     if plain:

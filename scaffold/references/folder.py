@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scaffold.errors import FetchError
 from scaffold.records.recipe import PathReference
-from scaffold.repository import Repository, TreeEntry, object_id, tree_id
+from scaffold.repository import Repository, TreeEntry, file_object_id, object_id, tree_id
 
 _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
 """What running or opening a folder leaves in it; never part of a reference in a folder."""
@@ -66,7 +66,7 @@ def blob_id(file: Path) -> str:
     """The git id of a file's bytes, or of where a link leads; empty for what git cannot hold."""
     if not (file.is_symlink() or file.is_file()):
         return ""  # a pipe would be waited for
-    return object_id("blob", os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes())
+    return object_id("blob", os.fsencode(file.readlink())) if file.is_symlink() else file_object_id(file)
 
 
 def list_files(root: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -194,7 +195,7 @@ class _Limits:
         started = time.monotonic()
         if started < self._measure_folder_at_s:
             return False
-        size = sum(_sizes(self._folder))
+        size = sum(_sizes(self._folder)) + _unlinked_bytes(self._folder)
         # At most one part in fifty of the time goes into measuring, however many files there are.
         self._measure_folder_at_s = time.monotonic() + max(1.0, 50 * (time.monotonic() - started))
         return size > self._limits["folder_bytes"]
@@ -217,13 +218,31 @@ def _sizes(folder: str) -> Iterator[int]:
     """Bytes on the disk of every file below a folder; files may come and go meanwhile."""
     pending = [folder]
     while pending:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+        place = pending.pop()
+        with contextlib.suppress(OSError):
+            if not os.access(place, os.R_OK | os.X_OK):  # closed by the program, so that nobody counts
+                os.chmod(place, 0o700)  # noqa: PTH101 - a text
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
                     else:
                         yield entry.stat(follow_symlinks=False).st_blocks * 512
+
+
+def _unlinked_bytes(folder: str) -> int:
+    """Bytes on the folder's disk of files that have no name any more and are held open by processes below this one."""
+    disk = os.stat(folder).st_dev  # noqa: PTH116 - a text
+    found: dict[int, int] = {}
+    for process in _below(os.getpid()):
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    status = os.stat(entry.path)  # noqa: PTH116 - a text
+                    if status.st_nlink == 0 and status.st_dev == disk and stat.S_ISREG(status.st_mode):
+                        found[status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
 
 
 def _memory_bytes(limit_bytes: int) -> int:

@@ -187,3 +187,31 @@ def test_a_file_that_takes_more_memory_than_it_has_bytes(cli, tmp_path):
                         commands={"train": {"timeout_s": 60}, "smoke": None})  # fmt: skip
     error = cli("run", cwd=cli.new(recipe), code=4).err
     assert "reading it took more than 2 GB of memory" in error
+
+
+HOLDS = """\
+    import os, sys, time
+    if sys.argv[1] == "unlinked":
+        file = open("scratch", "wb")
+        os.unlink("scratch")
+    else:
+        os.mkdir("closed")
+        file = open("closed/scratch", "wb")
+        os.chmod("closed", 0)
+    for _ in range(400):
+        file.write(b"x" * 1_000_000)
+        file.flush()
+        time.sleep(0.02)
+    time.sleep(20)
+    """
+
+
+@pytest.mark.parametrize("how", ["unlinked", "closed"])
+def test_files_that_nobody_sees_take_disk_too(cli, tmp_path, how):
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": HOLDS}, resources={"disk_gb": 0.1}, progress=None,
+        commands={"train": {"run": f"python train.py {how}", "timeout_s": 60}, "smoke": None},
+        seeds={"how": "inject"},
+    )  # fmt: skip
+    error = cli("run", cwd=cli.new(recipe), code=4).err
+    assert "OUT_OF_DISK" in error
