@@ -340,7 +340,7 @@ def remove(folder: Path) -> None:
     make_ordinary(folder)
     with contextlib.suppress(RecursionError):  # nested deeper than Python goes
         shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
+    if os.path.lexists(folder):
         subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, check=False)
 
 

@@ -251,6 +251,12 @@ class Repository:
         listed = b"".join(os.fsencode(file) + b"\n" for file in files)
         return self.call("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listed).split()
 
+    def hash_files(self, files: Iterable[str]) -> list[str]:
+        """Return the blob ids that files have as they are, in order; nothing is stored."""
+        listed = b"".join(os.fsencode(file) + b"\n" for file in files)
+        env = {"GIT_DEFAULT_HASH": "sha1"}
+        return self.call("hash-object", "--no-filters", "--stdin-paths", stdin=listed, env=env).split()
+
     def make_tree(self, folders: Mapping[str, str]) -> str:
         """A tree whose only entries are these sub-trees by name."""
         listed = "".join(f"040000 tree {tree}\t{name}\0" for name, tree in sorted(folders.items()))

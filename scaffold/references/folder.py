@@ -1,11 +1,14 @@
 """A reference that lies inside its recipe."""
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scaffold.errors import FetchError
+from scaffold.project import remove
 from scaffold.records.recipe import PathReference
 from scaffold.repository import Repository, TreeEntry, file_object_id, object_id, tree_id
 
@@ -84,20 +87,64 @@ def is_leftover(name: str) -> bool:
     return name in _LEFTOVERS or name.endswith(".pyc")
 
 
-def content_id(root: Path) -> str:
-    """The git tree id that a folder's bytes have, without git; that of no folder where it has what git cannot hold."""
+def content_id(root: Path, *, prune: bool = False) -> str:
+    """Return the git tree id that a folder's bytes have; that of no folder where it has what git cannot hold.
+
+    Args:
+        root: the folder.
+        prune: remove leftovers from it, which are no part of the id.
+    """
+    modes = dict(_scan(str(root), prune))
+    plain = [path for path, mode in modes.items() if stat.S_ISREG(mode) and "\n" not in path]
+    ids: dict[str, str] = {}
+    if len(plain) >= _MANY:
+        ids = _hash_at_once(plain)
+    start = len(str(root)) + 1
     return tree_id(
-        TreeEntry(mode=_mode(file), id=blob_id(file) or _NO_OBJECT, path=os.fsdecode(file.relative_to(root)))
-        for file in list_files(root)
+        TreeEntry(mode=_mode_of(mode), id=ids.get(path) or blob_id(Path(path)) or _NO_OBJECT, path=path[start:])
+        for path, mode in modes.items()
     )
 
+
+def _hash_at_once(paths: list[str]) -> dict[str, str]:
+    """Return the blob id of each file, by some processes of git at once."""
+    size = -(-len(paths) // min(os.cpu_count() or 1, _MOST_PROCESSES))
+    portions = [paths[start : start + size] for start in range(0, len(paths), size)]
+    with ThreadPoolExecutor(len(portions)) as pool:
+        hashed = list(pool.map(Repository(Path("/")).hash_files, portions))
+    return dict(zip(paths, itertools.chain(*hashed), strict=True))
+
+
+_MOST_PROCESSES = 4
+
+
+def _scan(root: str, prune: bool) -> Iterator[tuple[str, int]]:
+    """Yield path and mode of every file and link below a folder, leftovers left out; `os.walk` takes twice as long."""
+    pending = [root]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if is_leftover(entry.name):
+                    if prune:
+                        remove(Path(entry.path))
+                elif entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False).st_mode
+
+
+_MANY = 1000
+"""Files from which on it is faster to start git, which reads and hashes one in 6 microseconds instead of 25."""
 
 _NO_OBJECT = "0" * 40
 """Names nothing that git has."""
 
 
 def _mode(file: Path) -> str:
-    mode = file.lstat().st_mode
+    return _mode_of(file.lstat().st_mode)
+
+
+def _mode_of(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "120000"
     return "100755" if mode & stat.S_IXUSR else "100644"

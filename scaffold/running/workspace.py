@@ -9,10 +9,9 @@ trace/, trace.json      what the shim recorded of a run that is traced, and what
 tmp/, home/             the run's temporary folder, and a stand-in for the home directory; gone when it has ended
 """
 
-import fcntl
 import hashlib
-import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,31 +76,16 @@ class Workspace:
         return self.folder / "home"
 
 
-_FICLONE = 0x40049409
-"""Shares the blocks of a file until one side writes (ioctl_ficlone(2)): btrfs, XFS, bcachefs."""
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder by GNU cp, where it is: it shares blocks where the disk can, and takes half of Python's time.
 
-
-class _Copier:
-    """Copies files, without their bytes where the disk can share them; asks a disk that cannot only once."""
-
-    def __init__(self) -> None:
-        self.shares = True
-
-    def __call__(self, source: str, target: str) -> str:
-        if self.shares:
-            try:
-                old = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
-                with os.fdopen(old, "rb") as read, Path(target).open("wb") as written:
-                    fcntl.ioctl(written.fileno(), _FICLONE, read.fileno())
-                shutil.copystat(source, target)
-                return target
-            except OSError:
-                self.shares = False
-        return str(shutil.copy2(source, target))
-
-
-def _leftovers(_: str, names: list[str]) -> set[str]:
-    return {name for name in names if is_leftover(name)}
+    Raises:
+        OSError: the disk is full, or there is something that cannot be copied.
+    """
+    words = ["cp", "--recursive", "--preserve=mode,timestamps", "--reflink=auto", "--no-target-directory", "--"]
+    done = subprocess.run([*words, str(source), str(target)], capture_output=True, check=False)
+    if done.returncode != 0:  # another cp, or a reason that Python tells better
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
 
 
 def make_short_name(workspace: Workspace) -> None:
@@ -134,7 +118,7 @@ def fill(workspace: Workspace, plan: Plan) -> None:
     try:
         for folder in _folders(workspace):
             folder.mkdir(parents=True)
-        shutil.copytree(source.tree, workspace.tree, symlinks=True, ignore=_leftovers, copy_function=_Copier())
+        _copy_tree(source.tree, workspace.tree)
         for driver in program.drivers:
             target = workspace.folder / driver
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +135,7 @@ def fill(workspace: Workspace, plan: Plan) -> None:
 def _require_copied(workspace: Workspace, plan: Plan) -> None:
     """Raise ProjectError unless a run's own copies are what its record will say that it ran."""
     edits: list[str] = []
-    if content_id(workspace.tree) != plan.inputs.reference:
+    if content_id(workspace.tree, prune=True) != plan.inputs.reference:
         kept = [entry for entry in plan.entries() if not any(map(is_leftover, entry.path.split("/")))]
         edits = find_edits(workspace.tree, kept)
     if program_digest(plan.program, plan.source.folder) != plan.inputs.program:
