@@ -297,17 +297,11 @@ def list_tweaks(project: Project) -> list[Listed]:
     known = {row.name for row in rows}
     for name in decided_names(project, repository) - known:
         known.add(name)
-        rows.append(
-            Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged", origin="")
-        )
+        rows.append(Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged"))
     for tweak in _open_tweaks(project, repository):
         if tweak.name not in known:
             known.add(tweak.name)
-            rows.append(
-                Listed(
-                    name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect, origin=""
-                )
-            )
+            rows.append(Listed(name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect))
     for suggested in load_recipe(project).adaptation.tweaks:
         if suggested.name not in known:
             about = f"{suggested.change}: {suggested.why}"

@@ -73,8 +73,9 @@ def open_project(writes: str | None = None) -> "Project":
     from scaffold.project import find_project, only_one
 
     project = find_project(Path.cwd())
+    context = click.get_current_context()
     if writes is not None:
-        click.get_current_context().with_resource(only_one(project))
+        context.with_resource(only_one(project))
     if not os.path.lexists(project.journal_of_move):
         return project
     from scaffold.transaction import complete_interrupted
@@ -84,6 +85,8 @@ def open_project(writes: str | None = None) -> "Project":
         if completed is not None:
             click.echo(f"Completed `scaffold {completed}`, which was cut off", err=True)
             if completed == writes:
+                if context.params.get("as_json"):
+                    print_json({"completed": completed})
                 raise click.exceptions.Exit(0)
             return find_project(Path.cwd())
     return project
