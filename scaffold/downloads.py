@@ -13,6 +13,9 @@ _CUDA = ("nvidia-", "cuda-", "triton")
 """How the names of packages begin that only a CUDA build of torch needs."""
 
 
+_TEN_MB = 10**7
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """What is fetched, less what is in uv's cache already.
@@ -31,7 +34,7 @@ class Download:
 
     def describe(self, version: str) -> str:
         """Return one line for the user."""
-        size = f", up to {self.size / 1e6:,.0f} MB" if self.size else ""
+        size = f", up to {max(self.size / 1e6, 0.1):,.{0 if self.size > _TEN_MB else 1}f} MB" if self.size else ""
         hosts = f" from {', '.join(self.hosts)}" if self.hosts else ""
         return f"environment: {self.packages} packages for Python {version}{size}{hosts}"
 

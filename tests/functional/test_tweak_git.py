@@ -341,7 +341,7 @@ def test_new_files_are_named_when_they_are_committed(cli, judged):
     write_tree(judged, {"src/notes.txt": "what I saw\n"})
     cli("verify", "--json", cwd=judged)
     said = cli("tweak", "accept", cwd=judged).out
-    assert "src/notes.txt (0.0 kB)" in said and "src/notes.txt" in git(judged, "ls-files")
+    assert "src/notes.txt (11 bytes)" in said and "src/notes.txt" in git(judged, "ls-files")
 
 
 @pytest.mark.parametrize("decision", ["accept", "drop"])
