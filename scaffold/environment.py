@@ -23,7 +23,7 @@ from packaging.version import Version
 
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, MachineError, ProjectError
-from scaffold.person import remember_lock
+from scaffold.person import made_lock, remember_lock
 from scaffold.pip_configuration import read_pip_settings, translate
 from scaffold.project import Source, read_text, write_text
 from scaffold.records.program import Environment
@@ -93,6 +93,8 @@ def prepare_environment(
         return ReadyEnvironment(
             python=Path(sys.executable), version=_version(), lock=lock, packages=packages, reused=True
         )
+    if not made_lock(text):
+        _require_follows(source, environment, text, packages, version, offline)
     python = _build(text, version, lock, environment.build, offline, device, announce)
     return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
 
@@ -117,6 +119,31 @@ def _require_whole_lock(source: Source) -> None:
         raise ProjectError(f"{source.lock.name} has the line {odd!r}, which is no package with its version", hint=hint)
     if not re.search(r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE):  # uv would start whatever is named
         raise ProjectError(f"{source.lock.name} names no version of Python", hint=hint)
+
+
+def _require_follows(
+    source: Source, environment: Environment, text: str, packages: Sequence[str], version: str, offline: bool
+) -> None:
+    """Raise ProjectError if a lock from elsewhere installs what nothing that the recipe asks for needs.
+
+    The recipe's requirements are resolved with the lock's own versions, so that only names can differ.
+    """
+    own, constraints = _own_lines(source, environment)
+    pins = [package for package in packages if "==" in package]
+    options = ["--python-version", version, "--no-header", "--no-annotate", *_torch_options(text)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "constraints.txt"
+        file.write_text("\n".join([*constraints, *pins]) + "\n")
+        command = ["pip", "compile", "-", *options, "--constraint", str(file)]
+        command += [*_build_options(environment.build), *_index_options(constrained=False)]
+        compiled = _uv(command, offline, stdin="\n".join([*environment.packages, *own]) + "\n")
+    needed = {canonicalize_name(re.split(r"[\[=]", line)[0]) for line in compiled.splitlines() if line[:1].isalnum()}
+    extra = [package for package in pins if canonicalize_name(re.split(r"[\[=]", package)[0]) not in needed]
+    if extra:
+        raise ProjectError(
+            f"{source.lock.name} was made elsewhere and installs {', '.join(extra[:5])}, which nothing asked for needs",
+            hint=f"rm {source.lock.name}: it is resolved anew; or add what is missing to environment.packages",
+        )
 
 
 _LOCK_LINE = re.compile(

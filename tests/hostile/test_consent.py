@@ -1,7 +1,9 @@
 """Nothing of a stranger's recipe runs before it was shown and approved; what was approved is what runs."""
 
+import hashlib
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -210,7 +212,7 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
 
     lines = (locked / "environment.lock").read_text().splitlines()[1:-1]
     (locked / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))
-    assert "the environment could not be made" in cli("run", "--smoke", cwd=locked, code=4).err
+    assert "made elsewhere and installs evil==1.0" in cli("run", "--smoke", cwd=locked, code=2).err
 
 
 def test_a_package_that_the_recipe_names_is_built(cli, tmp_path, marker, monkeypatch):
@@ -251,6 +253,38 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     assert "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
     (project / "environment.lock").unlink()
     cli("run", "--again", cwd=project)
+
+
+def wheel(index: Path, name: str, needs: str = "") -> None:
+    """An empty package in a folder that pip looks into."""
+    index.mkdir(exist_ok=True)
+    needs = f"Requires-Dist: {needs}\n" if needs else ""
+    with zipfile.ZipFile(index / f"{name}-1.0-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", "x = 1\n")
+        file.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}")
+        file.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{name}-1.0.dist-info/RECORD", "")
+
+
+def test_a_lock_of_others_installs_only_what_the_recipe_needs(cli, tmp_path, monkeypatch):
+    """Also after consent, which is to what it is shown to install, not to what it is needed for."""
+    index = tmp_path / "index"
+    for name, needs in (("asked", "needed"), ("needed", ""), ("further", "")):
+        wheel(index, name, needs)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    project = cli.new(toy_recipe(tmp_path / "recipe", environment={"packages": ["asked"]}))
+    cli("run", cwd=project)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
+    cli("run", cwd=project)  # what others resolved, and follows from the recipe
+    lines = (project / "environment.lock").read_text().splitlines()[1:-1]
+    assert any(line.startswith("needed==1.0") for line in lines)
+    digest = hashlib.sha256((index / "further-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    lines += ["further==1.0 \\", f"    --hash=sha256:{digest}"]
+    (project / "environment.lock").write_text(_lock_text(lines))
+    error = cli("run", "--again", code=2, cwd=project).err
+    assert "environment.lock was made elsewhere and installs further==1.0, which nothing asked for needs" in error
 
 
 def test_after_an_edit_only_what_changed_is_shown(cli, tmp_path):
