@@ -55,7 +55,7 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
             found[path] = object_id("blob", os.fsencode(place.readlink()))
         elif not stat.S_ISREG(mode):
             found[path] = _FOLDER
-        elif "\n" in path:
+        elif "\n" in path or path.startswith('"'):  # which git reads otherwise than as a name
             found[path] = file_object_id(place)
         else:
             plain.append(path)
