@@ -24,7 +24,7 @@ from scaffold.cache import cache_dir
 from scaffold.errors import ProjectError
 
 _NEEDED = re.compile(
-    r"core\.(repositoryformatversion|filemode|bare|ignorecase|precomposeunicode|symlinks)|user\.(name|email|useconfigonly)|"
+    r"core\.(repositoryformatversion|filemode|bare|ignorecase|precomposeunicode|symlinks|autocrlf|eol)|user\.(name|email|useconfigonly)|"
     r"extensions\.(objectformat|refstorage|partialclone)|remote\..+\.(promisor|partialclonefilter)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -94,12 +94,24 @@ def _places(folder: Path) -> tuple[Path, Path]:
     own = Path(_read_line(place).removeprefix("gitdir: "))
     own = own if own.is_absolute() else folder / own
     back = _read_line(own / "gitdir") if (own / "gitdir").is_file() else ""
-    if own.parent.name != "worktrees" or Path(back) != place:
+    # Git may write both paths relative to where they stand (worktree.useRelativePaths).
+    if own.parent.name != "worktrees" or not back or (own / back).resolve() != place.resolve():
         raise ProjectError(
             f"{place} leads to {own}, which knows nothing of it",
             hint="a linked work tree is made by `git worktree add`; mend one that was moved: git worktree repair",
         )
     return own, own.parent.parent
+
+
+def main_work_tree_on(folder: Path, branch: str) -> str:
+    """Return the main work tree, if a linked one lies in `folder` and that one has this branch checked out; else empty.
+
+    Git itself looks for its HEAD in the common directory, and finds ours.
+    """
+    own, common = _places(folder)
+    if own == common or not (common / "HEAD").is_file():
+        return ""
+    return str(common.parent) if _read_line(common / "HEAD") == f"ref: refs/heads/{branch}" else ""
 
 
 def _read_line(file: Path) -> str:

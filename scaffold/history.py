@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.errors import ProjectError
+from scaffold.gitdir import main_work_tree_on
 from scaffold.repository import Repository, TreeEntry
 
 _UNDER_WAY = {
@@ -253,6 +254,7 @@ def conflict_error(branch: str, conflicts: Iterable[str]) -> ProjectError:
 def require_not_elsewhere(repository: Repository, branch: str) -> None:
     """Raise ProjectError if another work tree has this branch checked out."""
     elsewhere = repository.call("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}")
+    elsewhere = elsewhere or main_work_tree_on(repository.folder, branch)
     if elsewhere and Path(elsewhere).resolve() != repository.folder.resolve():
         raise ProjectError(
             f"{branch} is checked out in {elsewhere}, whose files would no longer be those of its branch",

@@ -113,7 +113,7 @@ def with_decision(evidence: ChangeEvidence, **decided: object) -> ChangeEvidence
     """Return sealed evidence with what was decided; who judged it stays known."""
     sealed = evidence.model_copy(update=decided).sealed()
     origin = origin_of(evidence.seal)
-    if origin is not Origin.OTHERS:
+    if origin is not Origin.OTHERS and evidence.seal == evidence.expected_seal():
         remember_origin(sealed.seal, origin)
     return sealed
 

@@ -301,8 +301,9 @@ _PARTIAL = ".partial"
 def remove_partial(project: Project) -> None:
     """Remove files that a killed command was writing. Called under the project's lock, which all writers hold."""
     for folder in (project.root, project.evidence, project.tweaks, project.journal, project.state):
-        for path in folder.glob(f".*{_PARTIAL}"):
-            path.unlink(missing_ok=True)
+        for path in folder.glob(f".*.????????{_PARTIAL}"):  # as `mkstemp` names them
+            if path.is_file():
+                path.unlink(missing_ok=True)
     for path in (project.state / "states").glob(".extract-*"):
         remove(path)
 

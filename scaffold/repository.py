@@ -49,10 +49,11 @@ _CLEARED = (
     "GIT_EXTERNAL_DIFF", "GIT_TEMPLATE_DIR",
 )  # fmt: skip
 _PERSONS = re.compile(
-    r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.sshcommand|ssh\.variant",
+    r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.(sshcommand|excludesfile|autocrlf|eol)|ssh\.variant",
     re.IGNORECASE | re.DOTALL,
 )
-"""Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored. Filters,
+"""Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored,
+what they ignore, and their line ends. Filters,
 aliases, editors, diff and merge programs are not needed, so they cannot be called."""
 
 

@@ -288,7 +288,8 @@ def _work_out(project: Project) -> Status:
         command, why = _next_of_tweak(tweak)
     elif command == "pytest":
         command, why = next_rung_of(project, recipe)
-    mean_s = sum(run.wall_time_s for run in evidence.runs) / len(evidence.runs) if evidence else None
+    runs_judged = evidence.runs if evidence else ()
+    mean_s = sum(run.wall_time_s for run in runs_judged) / len(runs_judged) if runs_judged else None
     return Status(
         name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
         evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),

@@ -20,7 +20,7 @@ from typing import Any
 
 from scaffold.errors import MachineError, ProjectError
 from scaffold.git_index import LOCK_WAIT_S, NextIndex
-from scaffold.history import find_branch
+from scaffold.history import conflict_error, find_branch
 from scaffold.person import sign
 from scaffold.project import Project, make_durable, only_one, read_text, remove, remove_partial, write_text
 from scaffold.repository import Repository
@@ -77,11 +77,16 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Journal:
-    """A move with all names resolved, as the next command must find it."""
+    """A move with all names resolved, as the next command must find it.
+
+    `commits` are those that HEAD may name meanwhile: the old one, that of the other branch, the new one.
+    """
 
     title: str
     refs: Mapping[str, tuple[str, str]]
     head: str
+    old_head: str
+    commits: tuple[str, ...]
     old_tree: str
     new_tree: str
     old_files: str
@@ -119,7 +124,8 @@ def complete_interrupted(project: Project) -> str | None:
         the title of the command that was completed; None where nothing was left.
 
     Raises:
-        ProjectError: the journal is not this user's, or somebody moved a reference since.
+        ProjectError: the journal is not this user's, somebody moved a reference since, or what was completed is a merge
+            with conflicts.
         MachineError: see `move`.
     """
     with only_one(project):
@@ -138,6 +144,10 @@ def complete_interrupted(project: Project) -> str | None:
         _prepare(project, repository, journal, differing, index)
         with _uninterrupted():
             _carry_out(project, repository, journal, differing, index)
+        if journal.merging:
+            raise conflict_error(
+                journal.merging.theirs[:12], sorted({line.partition("\t")[2] for line in journal.merging.stages})
+            )
         return journal.title
 
 
@@ -176,13 +186,15 @@ def _read_journal(project: Project) -> _Journal | None:
         )
     document: dict[str, Any] = json.loads(text)
     merging = document.pop("merging")
+    document["commits"] = tuple(document["commits"])
     document["refs"] = {name: (old, new) for name, (old, new) in document["refs"].items()}
     return _Journal(**document, merging=Merging(**{**merging, "stages": tuple(merging["stages"])}) if merging else None)
 
 
 def _resolved(repository: Repository, wanted: Move) -> _Journal:
-    name = wanted.branch or find_branch(repository)
-    branch = f"refs/heads/{name}" if name else "HEAD"
+    present = find_branch(repository)
+    old_head = f"refs/heads/{present}" if present else "HEAD"
+    branch = f"refs/heads/{wanted.branch}" if wanted.branch else old_head
     refs = {}
     for name, new in wanted.refs.items():
         old = repository.find_id(name) or ABSENT
@@ -195,8 +207,10 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
     if wanted.merging and wanted.files:  # what merged cleanly is staged
         new_tree = wanted.files
     return _Journal(
-        title=wanted.title, refs=refs, head=branch, old_tree=old_tree, new_tree=new_tree,
-        old_files=wanted.present or old_tree, new_files=wanted.files or new_tree, merging=wanted.merging,
+        title=wanted.title, refs=refs, head=branch, old_head=old_head,
+        commits=(repository.call("rev-parse", "HEAD"), repository.find_id(branch) or commit, commit),
+        old_tree=old_tree, new_tree=new_tree, old_files=wanted.present or old_tree,
+        new_files=wanted.files or new_tree, merging=wanted.merging,
     )  # fmt: skip
 
 
@@ -223,6 +237,12 @@ def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, S
             known = {entry_id(side) for side in (*changing[path], *differing[path])}
             if head.split(" ")[1] not in known:
                 yield path
+    tracked = {line.partition("\t")[2] for line in listed.split("\0")}
+    yield from (path for path in changing if path in differing and changing[path][0] and path not in tracked)
+    if journal.merging:  # `git merge --abort` would throw it away
+        staged = repository.call("diff-index", "--cached", "--name-only", "-z", journal.old_tree).split("\0")
+        taken = differences(repository, journal.old_tree, journal.old_files)
+        yield from (path for path in staged if path and path not in taken)
 
 
 def _prepare(
@@ -307,9 +327,12 @@ def _is_begun(repository: Repository, journal: _Journal) -> bool:
 
 def _refuse_moved(repository: Repository, journal: _Journal) -> None:
     """Raise ProjectError if a reference has neither its old nor its new value: somebody else moved it meanwhile."""
-    for name, sides in journal.refs.items():
+    branch = find_branch(repository)
+    head = f"refs/heads/{branch}" if branch else "HEAD"
+    expected = {"HEAD": journal.commits, **journal.refs}
+    for name, sides in expected.items():
         actual = repository.find_id(name) or ABSENT
-        if actual not in sides:
+        if actual not in sides or (name == "HEAD" and head not in (journal.old_head, journal.head)):
             raise ProjectError(
                 f"{name} was moved to {actual[:12]} while scaffold {journal.title} was at work",
                 hint="look at it: git log --all --oneline --graph; then repeat the command",

@@ -86,11 +86,10 @@ def verify_reproduction(
     ).sealed()  # fmt: skip
     remember_origin(evidence.seal, Origin.HERE)
     write_record(evidence, project.reproduction)
+    project.uncommitted.unlink(missing_ok=True)
     not_committed = _commit(project, recipe, judgement)
     if not_committed:
         write_text(project.uncommitted, not_committed)
-    else:
-        project.uncommitted.unlink(missing_ok=True)
     return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
 
 
@@ -112,9 +111,14 @@ def _checked_evidence(
     # Its runs, of the first seeds, must lead to its word under the deviations that are found here; what was measured
     # there only (how far a program differs from itself) would have to be believed.
     seeds = [run.seed for run in evidence.runs]
-    judgement = judge(recipe, evidence.runs, load_calibration(project, recipe), deviations)
+    judgement = judge(recipe, evidence.runs, load_calibration(project, recipe), deviations) if seeds else None
     stored = Judgement.from_mapping(evidence.judgement)
-    if evidence.noise or seeds != planned_seeds(recipe, len(seeds)) or judgement.word is not stored.word:
+    if (
+        judgement is None
+        or evidence.noise
+        or seeds != planned_seeds(recipe, len(seeds))
+        or judgement.word is not stored.word
+    ):
         return None
     theirs = secrets.choice(evidence.runs)
     watcher.said(f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to check it")
@@ -129,8 +133,12 @@ def _checked_evidence(
 
 
 def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
-    """Return whether two runs of one seed printed the same number."""
-    return actual is not None and abs(actual.value - expected.value) <= max(actual.half_digit, expected.half_digit)
+    """Return whether two runs of one seed printed the same number; how exactly is what the run made here says."""
+    return (
+        actual is not None
+        and actual.half_digit == expected.half_digit
+        and abs(actual.value - expected.value) <= actual.half_digit
+    )
 
 
 _APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)

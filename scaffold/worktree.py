@@ -47,6 +47,8 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         place = repository.folder / path
         try:
+            if _is_behind_link(repository.folder, path):
+                raise NotADirectoryError
             mode = place.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             found[path] = ABSENT
@@ -66,16 +68,28 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def _is_behind_link(root: Path, path: str) -> bool:
+    """Return whether a folder of the path is a link, so that what is found there is not the project's."""
+    return any((root / parent).is_symlink() for parent in Path(path).parents if parent != Path())
+
+
 def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> list[str]:
     """Return paths that would be overwritten and hold neither the old nor the new content, and links on the way."""
     files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
     actual = file_ids(repository, files)
     found = [path for path, sides in files.items() if actual[path] not in (entry_id(sides[0]), entry_id(sides[1]))]
     removed = {path for path, (_, new) in files.items() if new is None}
+    found = [path for path in found if actual[path] != _FOLDER or not _becomes_empty(repository.folder, path, removed)]
     for path, (_, new) in files.items():
         if new is not None:
             found += _blocked_parents(repository.folder, path, removed)
     return found
+
+
+def _becomes_empty(root: Path, folder: str, removed: set[str]) -> bool:
+    """Return whether a folder has nothing in it but what goes, so that a file can come in its place."""
+    inside = [path for path in (root / folder).rglob("*") if path.is_symlink() or not path.is_dir()]
+    return (root / folder).is_dir() and all(path.relative_to(root).as_posix() in removed for path in inside)
 
 
 def _is_submodule(sides: Sides) -> bool:
@@ -128,7 +142,7 @@ def move_into_place(root: Path, differing: Mapping[str, Sides], folder: Path) ->
             _remove_empty(root, place.parent)
     for path, (_, new) in differing.items():
         source, place = folder / "files" / path, root / path
-        if new is not None and os.path.lexists(source):
+        if new is not None and os.path.lexists(source) and not any(_blocked_parents(root, path, set())):
             with contextlib.suppress(OSError):  # an empty folder where a file comes
                 place.rmdir()
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -41,8 +41,10 @@ _SETTINGS = (
     "OpenCL", "R", "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "gai.conf",
     "glvnd", "group", "host.conf", "hostname", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "libibverbs.d",
     "locale.alias", "locale.conf", "localtime", "machine-id", "magic", "magic.mime", "mime.types", "networks",
-    "nsswitch.conf", "nvidia", "openmpi", "os-release", "passwd", "pki", "protocols", "resolv.conf", "rpc", "services",
-    "ssl", "terminfo", "timezone", "vulkan",
+    "nsswitch.conf", "nvidia", "openmpi", "os-release", "passwd",
+    "pki/ca-trust/extracted", "pki/tls/cert.pem", "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "resolv.conf",
+    "rpc", "services",
+    "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone", "vulkan",
 )  # fmt: skip
 """What libraries read in /etc. Nothing there is secret: what programs and users are told of the machine."""
 

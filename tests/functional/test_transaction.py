@@ -289,3 +289,68 @@ def test_two_that_start_at_once_do_not_both_win(reproduced):
     codes = sorted(process.returncode for process in both)
     assert codes == [0, 2] and any("at work" in text or "under way" in text for text in errors)
     assert len(list((reproduced / "tweaks").glob("*.yaml"))) == 1
+
+
+def killed_once_journaled(project: Project, tmp_path: Path) -> None:
+    """Leave the project as a kill right after the journal was written does."""
+    (tmp_path / "killed_at.py").write_text(KILLED_AT)
+    kept = shutil.copytree(project.root, tmp_path / "as it was", symlinks=True)
+    for instant in range(50, 200):
+        shutil.rmtree(project.root)
+        shutil.copytree(kept, project.root, symlinks=True)
+        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
+        subprocess.run(words, capture_output=True)
+        if project.journal_of_move.exists():
+            return
+
+
+def test_a_head_that_went_on_after_the_interruption_is_left_alone(project, tmp_path):
+    killed_once_journaled(project, tmp_path)
+    (project.root / "same.txt").write_text("my work\n")
+    git(project.root, "commit", "--quiet", "--all", "-m", "my work")
+    before = git(project.root, "for-each-ref")
+    with pytest.raises(ProjectError, match="was moved to"):
+        complete_interrupted(project)
+    assert git(project.root, "for-each-ref") == before and not project.journal_of_move.exists()
+    assert complete_interrupted(project) is None
+
+
+def test_what_is_staged_refuses_a_merge_with_conflicts(project):
+    """The way back from one, `git merge --abort`, would throw it away."""
+    (project.root / "edited.txt").write_text("ours\n")
+    git(project.root, "commit", "--quiet", "--all", "-m", "ours")
+    write_tree(project.root, {"plan.md": "a day of work\n"})
+    git(project.root, "add", "plan.md")
+    merged = merge_aside(Repository(project.root), "HEAD", "next")
+    merging = Merging(theirs=git(project.root, "rev-parse", "next"), message="Merge\n", stages=merged.stages)
+    with pytest.raises(ProjectError, match=r"plan\.md would be overwritten"):
+        move(project, Move(title="test", refs={}, files=merged.tree, merging=merging))
+    assert git(project.root, "status", "--porcelain") == "A  plan.md"
+
+
+@pytest.mark.parametrize(("before", "after"), [("place/a.txt", "place"), ("place", "place/a.txt")])
+def test_a_folder_becomes_a_file_and_the_other_way(project, before, after):
+    root = project.root
+    write_tree(root, {before: "old\n"})
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "-m", "before")
+    git(root, "rm", "--quiet", "-r", "place")
+    write_tree(root, {after: "new\n"})
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "-m", "after")
+    commit = git(root, "rev-parse", "HEAD")
+    git(root, "reset", "--quiet", "--hard", "HEAD~1")
+    move(project, Move(title="test", refs={"refs/heads/work": commit}))
+    assert (root / after).read_text() == "new\n" and git(root, "status", "--porcelain") == ""
+
+
+def test_a_deletion_that_is_staged_is_not_undone(project):
+    git(project.root, "rm", "--quiet", "--cached", "edited.txt")
+    with pytest.raises(ProjectError, match=r"edited\.txt would be overwritten"):
+        carry_out(project)
+
+
+def test_files_of_the_user_that_are_called_partial_stay(project):
+    write_tree(project.root, {".notes.partial": "mine\n", ".folder.abcdefgh.partial/a": "mine\n"})
+    carry_out(project)
+    assert (project.root / ".notes.partial").exists() and (project.root / ".folder.abcdefgh.partial/a").exists()

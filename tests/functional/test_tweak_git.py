@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from helpers import BETTER, RENAME, WORSE, accepted, approved, edit, git, write_tree
 
+from scaffold import repository
+from scaffold.new_files import find_new_files
+from scaffold.repository import Repository
+
 
 def try_git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
@@ -366,3 +370,25 @@ def test_a_drop_leaves_new_data_where_it_is(cli, judged):
     assert (judged / "data/mine.bin").read_bytes() == b"\0" * 1000
     assert git(judged, "status", "--porcelain") == "?? data/"
     assert "data/mine.bin" not in git(judged, "ls-tree", "-r", "--name-only", "dropped/rename")
+
+
+def test_a_home_that_the_main_work_tree_has_is_not_moved_from_a_linked_one(cli, judged, tmp_path):
+    git(judged, "add", "--all")
+    git(judged, "commit", "--quiet", "-m", "the change")
+    git(judged, "switch", "--quiet", "main")
+    git(judged, "worktree", "add", "--quiet", str(tmp_path / "linked"), "tweak/rename")
+    refused = cli("tweak", "drop", code=2, cwd=tmp_path / "linked")
+    assert f"main is checked out in {judged}" in refused.err
+    assert git(judged, "status", "--porcelain") == ""
+
+
+def test_what_the_person_ignores_is_not_committed(cli, judged, tmp_path, monkeypatch):
+    (tmp_path / "ignore").write_text(".env\n")
+    config = Path(os.environ["GIT_CONFIG_GLOBAL"]) if "GIT_CONFIG_GLOBAL" in os.environ else None
+    text = config.read_text() if config and config.exists() else ""
+    (tmp_path / "gitconfig").write_text(f"{text}\n[core]\n\texcludesFile = {tmp_path / 'ignore'}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    repository._persons_configuration.cache_clear()
+    write_tree(judged, {"src/.env": "SECRET=1\n"})
+    assert "src/.env" not in str(find_new_files(Repository(judged), ["src"]))
+    repository._persons_configuration.cache_clear()

@@ -63,7 +63,13 @@ def measured_noise(document) -> None:
     document["noise"] = {"accuracy": 0.5}
 
 
-@pytest.mark.parametrize("change", [otherwise, measured_noise])
+def rounded(document) -> None:
+    """Numbers that would agree with any, by how they say that they were printed."""
+    for run in document["runs"]:
+        run["metrics"]["accuracy"] |= {"value": run["metrics"]["accuracy"]["value"] + 0.001, "half_digit": 5.0}
+
+
+@pytest.mark.parametrize("change", [otherwise, measured_noise, rounded])
 def test_evidence_that_need_be_believed_is_made_here(cli, brought, change):
     honest = read_evidence(Project(brought))
     forge(brought, change)
@@ -96,6 +102,22 @@ def test_a_tweak_that_others_judged_is_judged_here_before_it_is_accepted(cli, ju
     cli("verify", "--json", cwd=judged)
     cli("tweak", "accept", cwd=judged)
     assert cli("tweak", "list", "--json", cwd=judged).json[0]["origin"] == "here"
+
+
+def test_an_edit_is_not_judged_here_by_dropping_it(cli, judged):
+    path = judged / "evidence/tweak-rename.json"
+    document = json.loads(path.read_text())
+    document["change"]["runs"][0]["metrics"]["accuracy"]["value"] += 0.1
+    path.write_text(json.dumps(document))
+    cli("tweak", "drop", cwd=judged)
+    assert cli("tweak", "list", "--json", cwd=judged).json[0]["origin"] == "by others, not checked here"
+
+
+def test_evidence_without_runs_is_none(cli, brought):
+    forge(brought, lambda document: document.update(runs=[]))
+    assert cli.any_status("status", cwd=brought).code in (0, 2)
+    cli("verify", "--json", cwd=brought)
+    assert read_evidence(Project(brought)).runs
 
 
 def test_a_status_that_came_along_is_not_believed(cli, reproduced, tmp_path):
