@@ -306,6 +306,7 @@ def killed_once_journaled(project: Project, tmp_path: Path) -> None:
 
 def test_a_head_that_went_on_after_the_interruption_is_left_alone(project, tmp_path):
     killed_once_journaled(project, tmp_path)
+    git(project.root, "switch", "--quiet", "-c", "other")
     (project.root / "same.txt").write_text("my work\n")
     git(project.root, "commit", "--quiet", "--all", "-m", "my work")
     before = git(project.root, "for-each-ref")
