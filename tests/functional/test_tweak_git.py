@@ -392,3 +392,12 @@ def test_what_the_person_ignores_is_not_committed(cli, judged, tmp_path, monkeyp
     write_tree(judged, {"src/.env": "SECRET=1\n"})
     assert "src/.env" not in str(find_new_files(Repository(judged), ["src"]))
     repository._persons_configuration.cache_clear()
+
+
+def test_a_linked_work_tree_with_relative_paths(cli, reproduced, tmp_path):
+    """As `git worktree add` writes them with worktree.useRelativePaths."""
+    linked = tmp_path / "linked"
+    git(reproduced, "worktree", "add", "--quiet", "-b", "other", str(linked))
+    (linked / ".git").write_text("gitdir: ../project/.git/worktrees/linked\n")
+    (reproduced / ".git/worktrees/linked/gitdir").write_text("../../../../linked/.git\n")
+    assert cli("status", "--json", cwd=linked).json["evidence"] == "current"

@@ -456,3 +456,9 @@ def test_folders_that_are_hard_to_remove(attempt, leave, cli, tmp_path):
     _, record = attempt(f"{place} {leave}; os.chdir(start)")
     assert not (tmp_path / "project/.scaffold/runs" / record["id"] / "tmp").exists()
     assert [path.name for path in (tmp_path / "project/.scaffold/runs").iterdir()] == [record["id"]]
+
+
+@pytest.mark.parametrize("folder", ["/etc/ssl/private", "/etc/ssh", "/etc/sudoers.d"])
+def test_settings_that_hold_keys_are_absent(attempt, folder):
+    """Also to root, which may read all that is there, as in a container."""
+    assert attempt(f"attempt('listed', lambda: os.listdir({folder!r}))")[0] == {"listed": None}
