@@ -137,13 +137,18 @@ def _require_follows(
         command = ["pip", "compile", "-", *options, "--constraint", str(file)]
         command += [*_build_options(environment.build), *_index_options(constrained=False)]
         compiled = _uv(command, offline, stdin="\n".join([*environment.packages, *own]) + "\n")
-    needed = {canonicalize_name(re.split(r"[\[=]", line)[0]) for line in compiled.splitlines() if line[:1].isalnum()}
-    extra = [package for package in pins if canonicalize_name(re.split(r"[\[=]", package)[0]) not in needed]
+    needed = {_pinned_name(line) for line in compiled.splitlines() if line[:1].isalnum()}
+    extra = [package for package in pins if _pinned_name(package) not in needed]
     if extra:
         raise ProjectError(
             f"{source.lock.name} was made elsewhere and installs {', '.join(extra[:5])}, which nothing asked for needs",
             hint=f"rm {source.lock.name}: it is resolved anew; or add what is missing to environment.packages",
         )
+
+
+def _pinned_name(line: str) -> str:
+    """Return the canonical name of the package that a line of a lock pins."""
+    return canonicalize_name(re.split(r"[\[=]", line)[0])
 
 
 _LOCK_LINE = re.compile(

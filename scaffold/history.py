@@ -239,7 +239,12 @@ class Merged:
     @property
     def conflicts(self) -> list[str]:
         """Paths that both sides changed."""
-        return sorted({line.partition("\t")[2] for line in self.stages})
+        return conflicting_paths(self.stages)
+
+
+def conflicting_paths(stages: Iterable[str]) -> list[str]:
+    """Return the paths of index entries, as `git ls-files --stage` prints them."""
+    return sorted({line.partition("\t")[2] for line in stages})
 
 
 def conflict_error(branch: str, conflicts: Iterable[str]) -> ProjectError:

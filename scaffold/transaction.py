@@ -15,12 +15,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from scaffold.errors import MachineError, ProjectError
 from scaffold.git_index import LOCK_WAIT_S, NextIndex
-from scaffold.history import conflict_error, find_branch
+from scaffold.history import conflict_error, conflicting_paths, find_branch
 from scaffold.person import sign
 from scaffold.project import Project, make_durable, only_one, read_text, remove, remove_partial, write_text
 from scaffold.repository import Repository
@@ -91,7 +91,7 @@ class _Journal:
     new_tree: str
     old_files: str
     new_files: str
-    merging: Merging | None = field(default=None)
+    merging: Merging | None = None
 
 
 def move(project: Project, wanted: Move) -> None:
@@ -145,9 +145,7 @@ def complete_interrupted(project: Project) -> str | None:
         with _uninterrupted():
             _carry_out(project, repository, journal, differing, index)
         if journal.merging:
-            raise conflict_error(
-                journal.merging.theirs[:12], sorted({line.partition("\t")[2] for line in journal.merging.stages})
-            )
+            raise conflict_error(journal.merging.theirs[:12], conflicting_paths(journal.merging.stages))
         return journal.title
 
 
@@ -260,13 +258,13 @@ def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
     """Return what the move changes in the index, as `git update-index --index-info` reads it."""
     changing = differences(repository, journal.old_tree, journal.new_tree)
     stages = journal.merging.stages if journal.merging else ()
-    conflicting = {line.partition("\t")[2] for line in stages}
+    conflicting = conflicting_paths(stages)
     lines = [
         f"{entry.mode} {entry.id}\t{path}" if entry else f"0 {ABSENT}\t{path}"
         for path, (_, entry) in changing.items()
         if path not in conflicting
     ]
-    return [*lines, *(f"0 {ABSENT}\t{path}" for path in sorted(conflicting)), *stages]
+    return [*lines, *(f"0 {ABSENT}\t{path}" for path in conflicting), *stages]
 
 
 # --- moving: from here on it is only ever completed --------------------------------------------------------------

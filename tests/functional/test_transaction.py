@@ -85,6 +85,19 @@ def carry_out(project: Project) -> None:
     move(project, Move(title="test", refs=refs, branch="main"))
 
 
+def killed_once_journaled(project: Project, tmp_path: Path) -> None:
+    """Leave the project as a kill right after the journal was written does."""
+    (tmp_path / "killed_at.py").write_text(KILLED_AT)
+    kept = shutil.copytree(project.root, tmp_path / "as it was", symlinks=True)
+    for instant in range(50, 200):
+        shutil.rmtree(project.root)
+        shutil.copytree(kept, project.root, symlinks=True)
+        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
+        subprocess.run(words, capture_output=True)
+        if project.journal_of_move.exists():
+            return
+
+
 def test_references_branch_files_and_index_move_together(project):
     carry_out(project)
     root = project.root
@@ -123,15 +136,7 @@ def test_killed_before_each_of_its_writes(project, tmp_path):
 
 
 def test_what_is_edited_after_the_interruption_stays(project, tmp_path):
-    (tmp_path / "killed_at.py").write_text(KILLED_AT)
-    kept = Path(shutil.copytree(project.root, tmp_path / "kept", symlinks=True))
-    for instant in range(50, 200):
-        shutil.rmtree(project.root)
-        shutil.copytree(kept, project.root, symlinks=True)
-        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
-        subprocess.run(words, capture_output=True)
-        if project.journal_of_move.exists():
-            break
+    killed_once_journaled(project, tmp_path)
     (project.root / "edited.txt").write_text("mine\n")
     assert complete_interrupted(project) == "test"
     assert (project.root / "edited.txt").read_text() == "mine\n"
@@ -191,12 +196,7 @@ def test_git_at_work_and_a_branch_that_somebody_moved(project):
 
 
 def test_a_journal_that_is_not_mine_is_not_carried_out(project, monkeypatch, tmp_path):
-    (tmp_path / "killed_at.py").write_text(KILLED_AT)
-    for instant in range(50, 200):
-        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
-        subprocess.run(words, capture_output=True)
-        if project.journal_of_move.exists():
-            break
+    killed_once_journaled(project, tmp_path)
     before = git(project.root, "for-each-ref")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     with pytest.raises(ProjectError, match="not written by you"):
@@ -289,19 +289,6 @@ def test_two_that_start_at_once_do_not_both_win(reproduced):
     codes = sorted(process.returncode for process in both)
     assert codes == [0, 2] and any("at work" in text or "under way" in text for text in errors)
     assert len(list((reproduced / "tweaks").glob("*.yaml"))) == 1
-
-
-def killed_once_journaled(project: Project, tmp_path: Path) -> None:
-    """Leave the project as a kill right after the journal was written does."""
-    (tmp_path / "killed_at.py").write_text(KILLED_AT)
-    kept = shutil.copytree(project.root, tmp_path / "as it was", symlinks=True)
-    for instant in range(50, 200):
-        shutil.rmtree(project.root)
-        shutil.copytree(kept, project.root, symlinks=True)
-        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
-        subprocess.run(words, capture_output=True)
-        if project.journal_of_move.exists():
-            return
 
 
 def test_a_head_that_went_on_after_the_interruption_is_left_alone(project, tmp_path):
