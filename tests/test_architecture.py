@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "copier", "huggingface_hub", "pydantic", "git", "scipy", "numpy", "rich", "questionary", "yaml")
@@ -47,3 +48,10 @@ def test_pytest_plugin_costs_nothing_outside_a_project(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     ours = [name for name in done.stdout.split() if name.startswith("scaffold")]
     assert ours == ["scaffold", "scaffold.pytest_plugin"]
+
+
+def test_every_guard_stands_where_its_mutation_looks_for_it():
+    """`make mutate-guards` takes a quarter of an hour; a guard that was reworded is noticed here at once."""
+    guards = yaml.safe_load((ROOT / "tests/hostile/guards.yaml").read_text())
+    lost = [guard["name"] for guard in guards if guard["old"] not in (ROOT / "scaffold" / guard["file"]).read_text()]
+    assert guards and lost == []
