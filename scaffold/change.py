@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from scaffold.consent import Runnable, require_states_consent
+from scaffold.consent import Runnable, remember_shown, require_states_consent
 from scaffold.environment import prepare_environment
 from scaffold.errors import BrokenFileError, ProjectError, UsageError
 from scaffold.gates import memorising_run, require_gates, simple_models, zeroed_runs
@@ -164,9 +164,11 @@ def prepare_change(
 def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) -> list[Runnable]:
     """The change as what consent is asked for: where it is not one's own, or builds a package outside the sandbox."""
     builds = set(after.system.environment.build) - set(before.system.environment.build)
+    asked = runnable(after, f"{tweak.phase} {tweak.name}")
     if is_own_tweak(project, tweak) and not builds:
+        remember_shown(asked)
         return []
-    return [runnable(after, f"{tweak.phase} {tweak.name}")]
+    return [asked]
 
 
 def runnable(state: State, title: str) -> Runnable:

@@ -15,7 +15,7 @@ from pathlib import Path
 from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.environment import lock_fits
 from scaffold.errors import ConsentError, FetchError, MachineError, ScaffoldError
-from scaffold.inputs import data_digests, program_parts
+from scaffold.inputs import data_digests, file_digest, program_parts
 from scaffold.person import made_lock, state_dir
 from scaffold.project import Source, read_text, write_text
 from scaffold.records.fields import fill_slots
@@ -118,6 +118,17 @@ def _describe_state(state: Runnable) -> list[str]:
     ]
 
 
+def _read_files(state: Runnable) -> list[str]:
+    """Return a line for each line of the files of src/, and one by which a change of any other file shows."""
+    lines = []
+    for file in sorted((state.folder / "src").rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            name = file.relative_to(state.folder).as_posix()
+            lines.append(f"  {name}  {file_digest(file)[:12]}")
+            lines += [f"  {name}{line.removeprefix('            ')}" for line in _text_lines(file)]
+    return lines
+
+
 def _description(key: str) -> Path:
     return state_dir() / "described" / hashlib.sha256(key.encode()).hexdigest()
 
@@ -127,16 +138,21 @@ def _remember_description(key: str, lines: Sequence[str]) -> None:
         write_text(_description(key), "\n".join(lines))
 
 
-def _changed_since_approved(key: str, lines: list[str]) -> list[str]:
-    """Return the lines that differ from what was approved of this last; all of them the first time."""
+def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = ()) -> list[str]:
+    """Return the lines that differ from what was approved of this last; the first time all but those of files."""
     if not _description(key).is_file():
         return lines
     before = read_text(_description(key)).split("\n")
-    found = list(difflib.unified_diff(before, lines, lineterm="", n=0))[2:]  # without the names of two files
+    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]  # without two file names
     changed = [f"{line[:1]} {line[1:].strip()}" for line in found if line[:1] in "+-"]
     if not changed:  # what no line shows, such as a file that a patch or driver reads
         return lines
     return ["  changed since you approved it, - before, + now:", *(f"  {line}" for line in changed)]
+
+
+def remember_shown(state: Runnable) -> None:
+    """Remember what a state holds, so that only what differs from it is shown when consent is asked again."""
+    _remember_description(state.key, [*_describe_state(state), *_read_files(state)])
 
 
 def require_states_consent(states: Sequence[Runnable], trust: str | None) -> None:
@@ -152,10 +168,14 @@ def require_states_consent(states: Sequence[Runnable], trust: str | None) -> Non
     if trust == wanted:
         for state in unknown:
             approve_program(state.program, state.folder, state.tree, state.title)
-            _remember_description(state.key, _describe_state(state))
+            remember_shown(state)
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
-    told = [line for state in unknown for line in _changed_since_approved(state.key, _describe_state(state))]
+    told = [
+        line
+        for state in unknown
+        for line in _changed_since_approved(state.key, _describe_state(state), _read_files(state))
+    ]
     raise ConsentError(
         f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),
         hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {wanted}",

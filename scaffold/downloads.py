@@ -1,6 +1,9 @@
-"""Says what an environment would bring before it is built: packages, megabytes, from where."""
+"""Says what an environment would bring before it is built (packages, megabytes, from where), and how far it is."""
 
+import re
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -37,6 +40,32 @@ class Download:
         size = f", up to {max(self.size / 1e6, 0.1):,.{0 if self.size > _TEN_MB else 1}f} MB" if self.size else ""
         hosts = f" from {', '.join(self.hosts)}" if self.hosts else ""
         return f"environment: {self.packages} packages for Python {version}{size}{hosts}"
+
+
+class DownloadProgress:
+    """Read from uv's lines how much has come. uv names only packages of a megabyte and more, each with its size."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self._start = time.monotonic()
+        self._sizes: dict[str, float] = {}
+        self._here: set[str] = set()
+
+    def read(self, line: str) -> None:
+        """Take in one line of uv's, and announce each package that has come whole, with the time left."""
+        begun = re.match(r"\s*Downloading (\S+) \(([\d.]+)([KMG])iB\)", line)
+        ended = re.match(r"\s*Downloaded (\S+)", line)
+        if begun:
+            self._sizes[begun[1]] = float(begun[2]) * _UNITS[begun[3]]
+        elif ended and ended[1] in self._sizes:
+            self._here.add(ended[1])
+            here, total = sum(self._sizes[name] for name in self._here), sum(self._sizes.values())
+            left_s = (time.monotonic() - self._start) * (total - here) / here
+            left = f", about {max(left_s, 1):.0f} s left" if here < total else ""
+            self._announce(f"environment: {here / 1e6:,.0f} of {total / 1e6:,.0f} MB downloaded{left}")
+
+
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def read_download(pylock: str) -> Download:

@@ -372,7 +372,7 @@ def _build(
         if not (marker.exists() and python.exists()):
             _announce_download(lock_text, version, may_build, offline, device, announce)
             try:
-                _fill(folder, python, version, lock_text, may_build, offline)
+                _fill(folder, python, version, lock_text, may_build, offline, announce)
                 marker.touch()
             finally:
                 if not marker.exists():
@@ -406,17 +406,23 @@ def _torch_options(lock_text: str) -> tuple[str, ...]:
     return _CPU_TORCH if is_cpu_build and not _has_own_index() else ()
 
 
-def _fill(folder: Path, python: Path, version: str, lock_text: str, may_build: Sequence[str], offline: bool) -> None:
+def _fill(
+    folder: Path, python: Path, version: str, lock_text: str, may_build: Sequence[str], offline: bool,
+    announce: Announce,
+) -> None:  # fmt: skip
+    from scaffold.downloads import DownloadProgress
+
     shutil.rmtree(folder, ignore_errors=True)  # begun by a scaffold that was killed
     _uv(["venv", "--quiet", "--python", version, str(folder)], offline)
     requirements = folder / "environment.lock"
     requirements.write_text(lock_text)
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
-        ["pip", "install", "--quiet", "--no-deps", "--python", str(python), *hashes,
+        ["pip", "install", "--no-deps", "--python", str(python), *hashes,
          *_build_options(may_build), *_index_options(constrained=not hashes), *_torch_options(lock_text),
          "-r", str(requirements)],
         offline,
+        on_line=DownloadProgress(announce).read,
     )  # fmt: skip
     _compile_bytecode(folder, python)
 
@@ -447,21 +453,29 @@ def _compile_bytecode(folder: Path, python: Path) -> None:
     subprocess.run(command, capture_output=True, check=False, cwd=folder)  # what does not compile is told when it runs
 
 
-def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
+def _uv(
+    arguments: list[str], offline: bool, stdin: str | None = None, on_line: Callable[[str], None] = lambda _: None
+) -> str:
+    """Run uv and return what it prints; `on_line` is called with each line of its messages as it comes."""
     environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1", "PATH": _search_path()}
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    done = subprocess.run(
-        [_uv_program(), *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        cwd=cache_dir("environments"),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
-    )
-    if done.returncode != 0:
-        reason = "\n  ".join(line.rstrip() for line in done.stderr.strip().splitlines()[-12:])
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as printed:
+        given.write(stdin or "")
+        given.seek(0)
+        messages = []
+        with subprocess.Popen(
+            [_uv_program(), *arguments], stdin=given, stdout=printed, stderr=subprocess.PIPE, text=True,
+            env=environment,
+            cwd=cache_dir("environments"),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
+        ) as process:  # fmt: skip
+            for line in process.stderr or ():
+                on_line(line)
+                messages.append(line.rstrip())
+        printed.seek(0)
+        output = printed.read()
+    if process.returncode != 0:
+        reason = "\n  ".join("\n".join(messages).strip().splitlines()[-12:])
         verb = " ".join(arguments[:2])
         raise FetchError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
@@ -469,7 +483,7 @@ def _uv(arguments: list[str], offline: bool, stdin: str | None = None) -> str:
             "system.yaml); a package that there is only from source must be named in environment.build, since its "
             "build runs its own code",
         )
-    return done.stdout
+    return output
 
 
 def _search_path() -> str:

@@ -78,12 +78,26 @@ def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> 
     files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
     actual = file_ids(repository, files)
     found = [path for path, sides in files.items() if actual[path] not in (entry_id(sides[0]), entry_id(sides[1]))]
+    found += [path for path in _with_changed_modes(repository, files) if path not in found]
     removed = {path for path, (_, new) in files.items() if new is None}
     found = [path for path in found if actual[path] != _FOLDER or not _becomes_empty(repository.folder, path, removed)]
     for path, (_, new) in files.items():
         if new is not None:
             found += _blocked_parents(repository.folder, path, removed)
     return found
+
+
+def _with_changed_modes(repository: Repository, files: Mapping[str, Sides]) -> Iterator[str]:
+    """Yield files whose executable bit is neither the old nor the new one, where git regards it."""
+    if repository.call("config", "--type=bool", "--default=true", "--get", "core.fileMode") != "true":
+        return
+    for path, sides in files.items():
+        place = repository.folder / path
+        modes = {entry.mode for entry in sides if entry is not None}
+        if sides[0] is None or not modes <= {"100644", "100755"} or place.is_symlink() or not place.is_file():
+            continue
+        if ("100755" if place.stat().st_mode & stat.S_IXUSR else "100644") not in modes:
+            yield path
 
 
 def _becomes_empty(root: Path, folder: str, removed: set[str]) -> bool:

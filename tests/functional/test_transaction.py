@@ -107,6 +107,18 @@ def test_references_branch_files_and_index_move_together(project):
     assert os.access(root / "run.sh", os.X_OK) and (root / "link").readlink() == Path("edited.txt")
 
 
+@pytest.mark.parametrize(("regarded", "is_refused"), [("true", True), ("false", False)])
+def test_an_executable_bit_that_was_not_committed_is_kept(project, regarded, is_refused):
+    git(project.root, "config", "core.fileMode", regarded)
+    (project.root / "edited.txt").chmod(0o755)
+    if is_refused:
+        with pytest.raises(ProjectError, match=r"edited\.txt would be overwritten"):
+            carry_out(project)
+        assert os.access(project.root / "edited.txt", os.X_OK)
+    else:
+        carry_out(project)
+
+
 def test_killed_before_each_of_its_writes(project, tmp_path):
     """What the next command finds is the old state, or becomes the new one, at every instant of the move itself."""
     commit = git(project.root, "rev-parse", "next")

@@ -198,7 +198,9 @@ def test_commits_of_a_tweak_of_mine_that_come_from_elsewhere(cli, reproduced, tm
         git(reproduced, "pull", "--quiet", "--ff-only", str(other), "tweak/level")
     else:
         git(reproduced, way, "FETCH_HEAD")
-    assert "was not approved yet" in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+    refused = cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+    assert "was not approved yet" in refused
+    assert "- src/train.py | LEVEL = 0.91\n" in refused and "+ src/train.py | LEVEL = 0.92" in refused
 
 
 def test_build_programs_of_a_tweak_of_mine_are_asked_for(cli, reproduced):

@@ -1,11 +1,13 @@
 """Requirements against the running interpreter, and pip's settings in uv's words."""
 
 import os
+import re
 from datetime import date
 
 import pytest
 
 from scaffold import environment
+from scaffold.downloads import DownloadProgress
 from scaffold.environment import unmet_requirements
 from scaffold.errors import FetchError
 from scaffold.pip_configuration import read_pip_settings, translate
@@ -138,3 +140,13 @@ def test_gigabytes_are_announced_before_they_come(resolve):
     assert "the CPU build of torch cannot be had here" in said
     assert "environment: 2 packages for Python" in said and "up to 927 MB from files.example" in said
     assert "1 of them are for GPUs" in said
+
+
+def test_progress_of_a_download_with_the_time_left():
+    said = []
+    progress = DownloadProgress(said.append)
+    lines = ["Resolved 2 packages in 5ms", "Downloading torch (180.5MiB)", "Downloading numpy (512.0KiB)"]
+    for line in [*lines, " Downloaded numpy", " Downloaded torch", " Downloaded unknown"]:
+        progress.read(line)
+    assert re.fullmatch(r"environment: 1 of 190 MB downloaded, about \d+ s left", said[0])
+    assert said[1:] == ["environment: 190 of 190 MB downloaded"]
