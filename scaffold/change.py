@@ -14,7 +14,7 @@ from scaffold.ledger import is_own_tweak, state_before, write_change
 from scaffold.project import Project, load_yaml, read_text
 from scaffold.records.evidence import JudgedRun, Outcome
 from scaffold.records.fields import Scalar
-from scaffold.records.judgement import ChangeJudgement, Finding, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
@@ -398,7 +398,7 @@ def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
         return []
     return [
         Finding(
-            question="declaration", metric=", ".join(fields), word=Word.UNEXPECTED, rule="fixed when a tweak starts",
+            question=Question.DECLARATION, metric=", ".join(fields), word=Word.UNEXPECTED, rule="fixed when a tweak starts",
             reason="is not what the tweak was started with",
         )
     ]  # fmt: skip
@@ -418,7 +418,7 @@ def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list
     for plan in plans:
         records = runs_of(plan)
         unwell = [record for record in records if record.outcome is not Outcome.COMPLETED]
-        told += run_remarks(plan.program, completed(records), unwell)
+        told += [remark.text for remark in run_remarks(plan.program, completed(records), unwell)]
     return list(dict.fromkeys(told))
 
 

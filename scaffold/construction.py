@@ -135,7 +135,7 @@ class _Climb:
         try:
             found[kind] = self.trace(kind, plan)
         except RunError as error:
-            self.failed[kind] = error.message.splitlines()[-1].strip()
+            self.failed[kind] = error.cause
 
     def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
         place = self.project.state / "traces" / ".found"

@@ -271,7 +271,7 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
             for claim in recipe.claims
         ],
         "datasets": [{"name": dataset.name, "license": _markdown(dataset.license)} for dataset in recipe.datasets],
-        "deviations": [_markdown(text) for text in recipe.deviations()],
+        "deviations": [_markdown(deviation.text) for deviation in recipe.deviations()],
         "reproduce_title": _yaml(f"{title} gives its published result here"),
         "tweaks": [
             {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}

@@ -13,12 +13,14 @@ class ScaffoldError(Exception):
     Args:
         message: what is wrong, with the actual value.
         hint: what to type or change next.
+        cause: the reason alone, as another program gave it; the whole message where there is no other.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, cause: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.cause = cause or message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -272,8 +272,7 @@ class _Recorder:
                 if self.mode.real or self.mode.functions:
                     raise
                 self.mode = replace(self.mode, real=True)
-                reason = error.message.splitlines()[-1].strip()
-                self.left_out.append(f"it fails with made-up outputs, and was followed as it runs: {reason}")
+                self.left_out.append(f"it fails with made-up outputs, and was followed as it runs: {error.cause}")
                 continue
             mode = self.mode.corrected(found)
             if mode == self.mode:
@@ -294,7 +293,7 @@ class _Recorder:
         try:
             found, metrics = traced(self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode)
         except RunError as error:
-            self.left_out.append(f"{kind}: {error.message.splitlines()[-1].strip()}")
+            self.left_out.append(f"{kind}: {error.cause}")
             return {}
         self.kinds.extend([kind] if found else [])
         return metrics
@@ -307,7 +306,7 @@ class _Recorder:
         try:
             found, metrics = traced(self.project, plan, place, golden, self.watcher, asked, self.mode)
         except RunError as error:
-            self.left_out.append(f"the noise of {kind}: {error.message.splitlines()[-1].strip()}")
+            self.left_out.append(f"the noise of {kind}: {error.cause}")
             return {}
         finally:
             remove(place)
@@ -357,8 +356,10 @@ def traced(
         # In float64 a trace ends where all was seen: what comes after it has nothing to work on.
         is_done = any(index.get("ended") in _ENDED for index, _ in found.values())
         if record.outcome not in (Outcome.COMPLETED, Outcome.NO_METRIC) and not is_done:
+            cause = f"{record.outcome.value}: {record.reason}"
             raise RunError(
-                f"{plan.title} did not end well while it was traced\n  {record.outcome.value}: {record.reason}",
+                f"{plan.title} did not end well while it was traced\n  {cause}",
+                cause=cause,
                 hint="does it run by itself? scaffold run --smoke",
             )
         remove(destination)

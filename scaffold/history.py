@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scaffold.errors import ProjectError
 from scaffold.gitdir import main_work_tree_on
-from scaffold.repository import Repository, TreeEntry
+from scaffold.repository import Repository, TreeEntry, person
 
 _UNDER_WAY = {
     "MERGE_HEAD": ("a merge", "git merge --continue, or git merge --abort"),
@@ -219,7 +219,7 @@ def make_commit(repository: Repository, tree: str, message: str, parents: Iterab
     try:
         return repository.commit_tree(tree, message, parents)
     except ProjectError as error:
-        if re.search("identity|user.email|empty ident|ident name", error.message):
+        if person(repository.folder) is None:
             error.hint = "git config --global user.name NAME; git config --global user.email MAIL"
         raise
 

@@ -27,9 +27,8 @@ def check_patches(repository: Repository, tree: str, patches: Iterable[Path]) ->
             try:
                 repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
             except ProjectError as error:
-                reason = error.message.partition(": ")[2]
                 raise FetchError(
-                    f"patch {patch.name} does not apply to the reference: {reason}",
+                    f"patch {patch.name} does not apply to the reference: {error.cause}",
                     hint="make it anew against the pinned revision with `git diff`",
                 ) from error
         return repository.call("write-tree", env=env)

@@ -88,7 +88,9 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
                 "they were made is what `scaffold verify` checks"
             )
         if stale:
-            pytest.fail(f"the evidence is stale: {'; '.join(stale)}; make it anew: scaffold verify", pytrace=False)
+            pytest.fail(
+                f"the evidence is stale: {'; '.join(map(str, stale))}; make it anew: scaffold verify", pytrace=False
+            )
         return judge_again(scaffold_project, recipe, evidence)
     except ScaffoldError as error:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from scaffold.errors import BrokenFileError, Problem
 from scaffold.project import Project
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
+from scaffold.records.reason import Reason
 from scaffold.records.system import Gates
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.rules.change import judge_change, judge_probe, pair
@@ -16,15 +17,15 @@ from scaffold.rules.rung import Rung
 from scaffold.states import worktree_id
 
 
-def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[str]:
-    """Why a tweak's evidence no longer speaks of what lies in the work tree; empty when it does."""
+def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[Reason]:
+    """Return why a tweak's evidence no longer speaks of what lies in the work tree; nothing when it does."""
     stale = []
     if evidence.seal != evidence.expected_seal():
-        stale.append(f"evidence/{evidence.milestone}.json was edited after it was written")
+        stale.append(Reason("evidence_edited", f"evidence/{evidence.milestone}.json was edited after it was written"))
     if evidence.tweak != tweak:
-        stale.append(f"tweaks/{tweak.name}.yaml changed after results were seen")
+        stale.append(Reason("declaration", f"tweaks/{tweak.name}.yaml changed after results were seen"))
     if evidence.change.state != worktree_id(project):
-        stale.append("src/ or system.yaml changed")
+        stale.append(Reason("program", "src/ or system.yaml changed"))
     return stale
 
 
@@ -62,9 +63,9 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
     rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
     if evidence.tweak.kind == "rewrite" and not (evidence.before.runs and rungs):
         findings = stored.findings if evidence.change.runs else ()
-        kept = [finding for finding in findings if finding.question not in ("construction", "declaration")]
+        kept = [finding for finding in findings if finding.question not in (Question.PARITY, Question.DECLARATION)]
         reproduction = Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
-        more = [finding for finding in stored.findings if finding.question == "declaration"]
+        more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
         return judge_rewrite(evidence.tweak.part, rungs, reproduction, stored.remarks, more)
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
     before, after = evidence.before.runs, evidence.change.runs
@@ -72,12 +73,12 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         zeroed = [JudgedRun.model_validate(run) for run in evidence.gates["zeroed"]]
         memorised = JudgedRun.model_validate(evidence.gates["memorised"]).metrics[metric.name].value
         gates = Gates.model_validate(evidence.gates["asked"])
-        more = [finding for finding in stored.findings if finding.question == "declaration"]
+        more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
         return judge_data(
             rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound, more=more,
             deterministic=len(after) == 1,
         )  # fmt: skip
-    more = [finding for finding in stored.findings if finding.question in ("switched off", "declaration")]
+    more = [finding for finding in stored.findings if finding.question in (Question.ABLATION, Question.DECLARATION)]
     more += construction_findings(rungs)
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from scaffold.person import Origin
-from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
-from scaffold.status import Status
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
+from scaffold.status.model import Status
 
 if TYPE_CHECKING:
     from scaffold.doctor import Checked
@@ -32,7 +32,7 @@ def plain(text: str) -> str:
 
 
 _COLUMNS: dict[str, Callable[[Finding], str]] = {
-    "question": lambda finding: finding.question,
+    "question": lambda finding: finding.question.value,
     "metric": lambda finding: plain(finding.metric),
     "claim": lambda finding: finding.published or "",
     "n": lambda finding: str(finding.n or ""),
@@ -57,21 +57,23 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
             rows = [[cell(finding) for cell in columns.values()] for finding in findings]
     lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colours[row])), ""]
     for finding in findings:
-        if finding.question in ("reproduction", "claim") or finding.word.overall is not Word.REPRODUCED:
+        if finding.question in (Question.REPRODUCTION, Question.CLAIM) or finding.word.overall is not Word.REPRODUCED:
             left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
             details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
-            lines += wrap(f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width)
-    watched = sorted({finding.rule for finding in findings if finding.question == "watched"})
+            lines += wrap(
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width
+            )
+    watched = sorted({finding.rule for finding in findings if finding.question is Question.MONITORED})
     if watched:
         lines += wrap(f"watched by: {'; '.join(watched)}", width)
     for deviation in judgement.deviations:
-        lines += wrap(f"deviation: {plain(deviation)}", width)
+        lines += wrap(f"deviation: {plain(deviation.text)}", width)
     lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]
     return "\n".join(lines)
 
 
 _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
-    "question": lambda finding: finding.question,
+    "question": lambda finding: finding.question.value,
     "metric": lambda finding: plain(finding.metric),
     "pairs": lambda finding: str(finding.n or ""),
     "before": lambda finding: _number(finding.before),
@@ -91,14 +93,14 @@ def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: in
     findings = judgement.findings
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
-        if finding.question == "watched" and judgement.kind != "neutral":
-            row[-1] = finding.reason.partition(" by ")[0]  # moved, or not: whether it should have is not asked
+        if finding.question is Question.MONITORED and judgement.kind != "neutral":
+            row[-1] = "moved" if finding.has_moved else "no movement"  # whether it should have is not asked
     colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
     lines += ["", *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])), ""]
     for finding in findings:
-        if finding.question != "watched" or finding.word is Word.UNEXPECTED:
+        if finding.question is not Question.MONITORED or finding.word is Word.UNEXPECTED:
             lines += wrap(
-                f"{finding.question} of {plain(finding.metric)}: {plain(finding.reason)} ({finding.rule})", width
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({finding.rule})", width
             )
     for remark in judgement.remarks:
         lines += wrap(f"remark: {plain(remark)}", width)
@@ -156,7 +158,7 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
         "stale": "stale",
     }
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
-    notes = [*status.stale_because, *(f"deviation: {text}" for text in status.deviations)]
+    notes = [*map(str, status.stale_because), *(f"deviation: {text}" for text in status.deviations)]
     lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
     if status.tweak is not None:
         tweak = status.tweak
@@ -172,10 +174,11 @@ def _judged_by(origin: str | None) -> str:
 
 def format_next(status: Status, width: int, paint: Paint) -> str:
     """The one next action: the command, how long it takes, why."""
-    about = f"   about {format_duration(status.about_s)} on this machine" if status.about_s else ""
-    why = wrap(plain(status.why), width, hanging=13)
+    action = status.next
+    about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
+    why = wrap(plain(action.why), width, hanging=13)
     why[0] = " " * 11 + why[0]
-    return "\n".join([f"  Next       {paint(status.command, 'cyan')}{about}", *why])
+    return "\n".join([f"  Next       {paint(action.command, 'cyan')}{about}", *why])
 
 
 _STATE_COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}

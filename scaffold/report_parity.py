@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from scaffold.parts import Part
-from scaffold.records.judgement import ChangeJudgement, Word
+from scaffold.records.judgement import ChangeJudgement, Question, Word
 from scaffold.report import Paint, change_colour, plain, table, wrap
 from scaffold.rules.parity import address_text
 from scaffold.rules.picture import error_bar, error_text
@@ -72,9 +72,9 @@ def format_parts(parts: Sequence[Part], width: int, paint: Paint) -> str:
 def format_rewrite(rungs: Sequence[Rung], judgement: ChangeJudgement, width: int, paint: Paint) -> str:
     """The ladder, then the published result by the rewritten system, then the word."""
     lines = [format_rungs(rungs, width, paint), ""]
-    findings = [finding for finding in judgement.findings if finding.question != "construction"]
+    findings = [finding for finding in judgement.findings if finding.question is not Question.PARITY]
     for finding in findings:
-        lines += wrap(f"{finding.question} of {plain(finding.metric)}: {finding.word.value}, {plain(finding.reason)}",
+        lines += wrap(f"{finding.question.value} of {plain(finding.metric)}: {finding.word.value}, {plain(finding.reason)}",
                       width)  # fmt: skip
     for remark in judgement.remarks:
         lines += wrap(f"remark: {plain(remark)}", width)

@@ -173,7 +173,7 @@ class Repository:
             message = f"git {arguments[0]} failed in {self.folder}: {error}"
             if _DISK_FULL.search(str(error)):
                 raise MachineError(message, hint="free some space and repeat") from error
-            raise ProjectError(message) from error
+            raise ProjectError(message, cause=str(error)) from error
 
     def _execute(
         self, arguments: Iterable[str], stdin: bytes | None, env: Mapping[str, str] | None, options: Iterable[str]
@@ -420,7 +420,7 @@ class Repository:
             if _OF_ANOTHER in str(error):
                 place = str(error).partition("'")[2].partition("'")[0]
                 hint = f"if it is yours to trust: git config --global --add safe.directory {shlex.quote(place)}"
-            raise FetchError(f"could not fetch from {url}: {error}", hint=hint) from error
+            raise FetchError(f"could not fetch from {url}: {error}", hint=hint, cause=str(error)) from error
 
     def remote_id(self, url: str, name: str) -> str | None:
         """The commit that a branch or tag of a remote names today.

@@ -362,7 +362,7 @@ def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence
         ProjectError: it is stale or speaks against the change, and nobody gave a reason to accept it all the same.
     """
     stale = find_stale_change(project, tweak, evidence)
-    against = [f"the evidence is stale: {'; '.join(stale)}"] if stale else []
+    against = [f"the evidence is stale: {'; '.join(map(str, stale))}"] if stale else []
     if origin_of(evidence.seal) is Origin.OTHERS:
         against.append(f"its evidence is {Origin.OTHERS.value}")
     judgement = judge_change_again(evidence)

@@ -19,6 +19,7 @@ from scaffold.project import Project, read_record, read_text, remove, write_reco
 from scaffold.records.evidence import Calibration, Evidence, JudgedRun, MetricValue, Outcome, RunRecord
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.program import Program
+from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
 from scaffold.repository import Repository
@@ -94,7 +95,7 @@ def verify_reproduction(
 
 
 def _checked_evidence(
-    project: Project, recipe: Recipe, plan: Plan, room: int, deviations: Sequence[str], watcher: Watcher
+    project: Project, recipe: Recipe, plan: Plan, room: int, deviations: Sequence[Reason], watcher: Watcher
 ) -> Verified | None:
     """Check evidence that others made by one run, of a seed that they could not foresee.
 
@@ -167,7 +168,7 @@ def _measured_noise(project: Project, plan: Plan, runs: Sequence[JudgedRun], wat
 
 def _other_construction(
     project: Project, recipe: Recipe, plan: Plan, options: RunOptions, watcher: Watcher
-) -> list[str]:  # fmt: skip
+) -> list[Reason]:  # fmt: skip
     """How what the reference computes here differs from the recipe's golden trace, before the first long run.
 
     Other versions, data or hardware show in seconds what whole runs may never show.
@@ -188,7 +189,7 @@ def _other_construction(
             watcher.said("what the reference computes here is what the recipe recorded: all rungs are equal")
         write_text(kept, told)
     told = read_text(kept)
-    return [" ".join(told.split())] if told else []
+    return [Reason("computes_otherwise", " ".join(told.split()))] if told else []
 
 
 def _told_of(rungs: Sequence[Rung]) -> str:
@@ -200,7 +201,7 @@ def _told_of(rungs: Sequence[Rung]) -> str:
 
 def run_until_decided(
     project: Project, recipe: Recipe, plan: Plan, room: int, calibration: Calibration | None,
-    deviations: Sequence[str], watcher: Watcher,
+    deviations: Sequence[Reason], watcher: Watcher,
 ) -> tuple[Judgement, list[JudgedRun]]:  # fmt: skip
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
@@ -232,47 +233,52 @@ def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[
     return [r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged]
 
 
-def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[str]:
-    """What the runs themselves show to be other than it should be."""
-    found = []
+def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[Reason]:
+    """Return what the runs themselves show to be other than it should be."""
+    found: list[Reason] = []
+
+    def add(code: str, text: str) -> None:
+        found.append(Reason(code, text))
+
     if unwell:
         kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
-        found.append(f"runs that did not end well, and are not among those judged: {kinds}")
+        add("failed_runs", f"runs that did not end well, and are not among those judged: {kinds}")
     unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
     if unconfined:
-        found.append(f"run without a sandbox: seed {', '.join(unconfined)}")
+        add("no_sandbox", f"run without a sandbox: seed {', '.join(unconfined)}")
     denied = list(dict.fromkeys(what for record in records for what in record.confinement.denied))
     if denied:
         more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
-        found.append(f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
+        add("denied", f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
     cores = program.resources.cores
     other = sorted({record.threads for record in records} - {cores})
     if other and program.resources.device == "cpu":
-        found.append(
+        add(
+            "threads",
             f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}: that moves the last "
-            "digits, and the time"
+            "digits, and the time",
         )
     if program.seeds.draws_data and len({record.seed for record in records}) > 1:
-        found.append("a seed draws the data too: each of these runs is measured on another test set")
-    missed = list(dict.fromkeys(text for record in records for text in record.seeding.get("not reached", ())))
+        add("seed_draws_data", "a seed draws the data too: each of these runs is measured on another test set")
+    missed = list(dict.fromkeys(text for record in records for text in record.seeding.missed))
     if missed:
-        found.append(f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
-    seeded = any(set(record.seeding) - {"not reached", "streams"} for record in records)
+        add("unseeded", f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
+    seeded = any(record.seeding.calls for record in records)
     if program.seeds.how in ("argument", "variable") and not seeded:
-        found.append("no seeding call of random, numpy or torch was seen: one seed may give several results")
+        add("no_seeding_call", "no seeding call of random, numpy or torch was seen: one seed may give several results")
     return found
 
 
 _MOST_DENIED = 10
 """Attempts that are shown with a judgement; the evidence has all that were noted."""
 
-REFERENCE_EDITED = "reference/ changed"
+REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
 """Among the reasons for stale evidence: the one that running again cannot mend."""
 
-_RULE_CHANGED = "metrics, claims or rule were changed after results were seen"
+_RULE_CHANGED = Reason("rule_changed", "metrics, claims or rule were changed after results were seen")
 
 
-def _changed_rule(project: Project, recipe: Recipe) -> list[str]:
+def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
     """Once results were seen, another rule is a deviation, and stays one."""
     try:
         before = read_evidence(project)
@@ -280,8 +286,9 @@ def _changed_rule(project: Project, recipe: Recipe) -> list[str]:
         return []  # it is about to be replaced
     if before is None:
         return []
-    changed = before.rule != recipe.rule_digest() or _RULE_CHANGED in before.judgement["deviations"]
-    return [_RULE_CHANGED] if changed else []
+    deviations = Judgement.from_mapping(before.judgement).deviations
+    was_changed = any(deviation.code == _RULE_CHANGED.code for deviation in deviations)
+    return [_RULE_CHANGED] if was_changed or before.rule != recipe.rule_digest() else []
 
 
 def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
@@ -291,31 +298,33 @@ def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
 
 def find_deviations(
     project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
-) -> list[str]:
-    """Differences from what was published, and from what the calibration runs were made with."""
+) -> list[Reason]:
+    """Return differences from what was published, and from what the calibration runs were made with."""
     found = recipe.deviations() + _other_than_bundled(project, recipe)
     if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
-        found.append("the recipe's device is cuda, and this machine has none")
+        found.append(Reason("device", "the recipe's device is cuda, and this machine has none"))
     if calibration is None:
         return found
     if calibration.reference != recipe.reference.tree:
-        found.append(f"the calibration runs were made with the reference tree {calibration.reference[:12]}")
+        text = f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
+        found.append(Reason("calibration_reference", text))
     if calibration.program != program_digest(recipe, project.root):
-        found.append("the calibration runs were made with other commands or hyperparameters")
+        text = "the calibration runs were made with other commands or hyperparameters"
+        found.append(Reason("calibration_program", text))
     if dict(calibration.data) != data_digests(recipe):
-        found.append("the calibration runs were made with other data")
+        found.append(Reason("calibration_data", "the calibration runs were made with other data"))
     if calibration.reading != recipe.reading_digest():
-        found.append("the metrics of the calibration runs were read in another way")
+        found.append(Reason("calibration_reading", "the metrics of the calibration runs were read in another way"))
     named = {_name(line) for line in recipe.environment.packages}
     shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
     for line in environment.packages:
         name, _, version = line.partition("==")
         if name in named and name in shipped and _public(shipped[name]) != _public(version):
-            found.append(f"{name} is {version}, in the calibration runs {shipped[name]}")
+            found.append(Reason("package_version", f"{name} is {version}, in the calibration runs {shipped[name]}"))
     return found
 
 
-def _other_than_bundled(project: Project, recipe: Recipe) -> list[str]:
+def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
     """Return how a project of one of our recipes is judged otherwise than that recipe says.
 
     What it runs is ours to the last byte, or there is consent to something else; this is by what it is judged.
@@ -326,34 +335,38 @@ def _other_than_bundled(project: Project, recipe: Recipe) -> list[str]:
     found = []
     expected = file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
     if (file_digest(project.calibration) if recipe.calibration else None) != expected:
-        found.append(f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new {scaffold.__version__}")
+        text = f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new {scaffold.__version__}"
+        found.append(Reason("bundled_calibration", text))
     if bundled.recipe.rule_digest() != recipe.rule_digest():
-        found.append(f"metrics, claims or rule are not those of {recipe.id} in mlloop-new {scaffold.__version__}")
+        text = f"metrics, claims or rule are not those of {recipe.id} in mlloop-new {scaffold.__version__}"
+        found.append(Reason("bundled_rule", text))
     return found
 
 
-def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[str]:
-    """Why evidence no longer speaks of the project as it is; empty when it does."""
+def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Reason]:
+    """Return why evidence no longer speaks of the project as it is; nothing when it does."""
     stale = []
     if evidence.seal != evidence.expected_seal():
-        stale.append("evidence/reproduce.json was edited after it was written")
+        stale.append(Reason("evidence_edited", "evidence/reproduce.json was edited after it was written"))
     edited = bool(find_edits(project.root, project.reference, recipe.reference.tree))
     if edited:
         stale.append(REFERENCE_EDITED)
     if evidence.inputs.reference != recipe.reference.tree:
-        stale.append("the recipe pins another reference")
+        stale.append(Reason("reference_pin", "the recipe pins another reference"))
     if evidence.inputs.program != program_digest(recipe, project.root):
-        stale.append("the recipe's commands, hyperparameters, seeding, patches or drivers changed")
+        text = "the recipe's commands, hyperparameters, seeding, patches or drivers changed"
+        stale.append(Reason("program", text))
     if evidence.inputs.lock != file_digest(project.lock):
-        stale.append("environment.lock changed")
+        stale.append(Reason("lock", "environment.lock changed"))
     if not edited and not lock_fits(project.reference_source, recipe.environment):
-        stale.append("the recipe's environment changed")
+        stale.append(Reason("environment", "the recipe's environment changed"))
     if dict(evidence.inputs.data) != data_digests(recipe):
-        stale.append("the datasets changed")
+        stale.append(Reason("data", "the datasets changed"))
     if evidence.rule != recipe.rule_digest():
-        stale.append("the recipe's metrics, claims or rule changed after results were seen")
+        text = "the recipe's metrics, claims or rule changed after results were seen"
+        stale.append(Reason("rule", text))
     if evidence.calibration != (file_digest(project.calibration) if recipe.calibration else None):
-        stale.append("calibration.json changed")
+        stale.append(Reason("calibration", "calibration.json changed"))
     return stale
 
 
@@ -400,7 +413,7 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
     if changed:
         return f"{' and '.join(changed)} changed since the last commit: commit that first, then scaffold verify"
     lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
-    message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *judgement.deviations]) + "\n"
+    message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *map(str, judgement.deviations)]) + "\n"
     try:
         project_repository(project.root)
         present = tree_with_edits(repository, ("environment.lock", "evidence/reproduce.json"))

@@ -67,7 +67,7 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
     from scaffold.project import find_project
     from scaffold.records.judgement import ChangeJudgement
     from scaffold.report import format_next, plain, wrap
-    from scaffold.status import load_status
+    from scaffold.status.cache import load_status
 
     evidence = decided.evidence
     judgement = ChangeJudgement.from_mapping(evidence.judgement) if evidence else None

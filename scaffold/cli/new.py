@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def command(
         print_json(
             {
                 "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
-                "reference_tree": created.tree, "deviations": created.recipe.deviations(),
+                "reference_tree": created.tree, "deviations": [asdict(deviation) for deviation in created.recipe.deviations()],
                 "is_ours": created.is_ours, "lfs_pointers": list(created.lfs_pointers), "next": _next(directory),
                 "has_identity": created.has_identity,
                 "outer_repository": str(created.outer_repository) if created.outer_repository else None,
@@ -100,7 +101,7 @@ def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.records.recipe import GitReference, reference_name
     from scaffold.report import format_duration, plain, wrap
     from scaffold.rules.claims import claim_text
-    from scaffold.status import expected_verify_s
+    from scaffold.status.derive import expected_verify_s
 
     recipe, paint = created.recipe, paint_for(sys.stdout)
     reference = recipe.reference
@@ -115,7 +116,7 @@ def _print_created(created: "Created", directory: Path) -> None:
         where = claim.source.url.rstrip("/").rpartition("/")[2] or claim.source.url
         lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}")
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
-    lines += [f"  Deviation  {deviation}" for deviation in recipe.deviations()]
+    lines += [f"  Deviation  {deviation.text}" for deviation in recipe.deviations()]
     if created.lfs_pointers:
         shown = ", ".join(created.lfs_pointers[:3])
         more = f" and {len(created.lfs_pointers) - 3} more" if len(created.lfs_pointers) > 3 else ""

@@ -1,12 +1,13 @@
 """`scaffold next`."""
 
 import sys
+from dataclasses import asdict
 
 import click
 
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
-from scaffold.status import load_status
+from scaffold.status.cache import load_status
 
 
 @make_command("next", "Show the one next action: the command to paste, and why.")
@@ -14,7 +15,7 @@ def command(*, as_json: bool) -> int:
     """Show the next action."""
     status = load_status(open_project())
     if as_json:
-        print_json({"command": status.command, "why": status.why, "about_s": status.about_s})
+        print_json(asdict(status.next))
     else:
         from scaffold.report import format_next
 

@@ -84,7 +84,7 @@ def start(
     from scaffold.parts import rewrite_name
     from scaffold.project import load_recipe
     from scaffold.rewrite import start_rewrite
-    from scaffold.status import require_reproduced
+    from scaffold.status.cache import require_reproduced
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")

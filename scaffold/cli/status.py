@@ -6,7 +6,7 @@ import click
 
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
-from scaffold.status import load_status
+from scaffold.status.cache import load_status
 
 
 @make_command("status", "Show where the project stands: its milestones, its evidence, the next action.")

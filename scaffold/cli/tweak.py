@@ -50,7 +50,7 @@ def start(
     """Open it, say what to edit."""
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
-    from scaffold.status import require_reproduced
+    from scaffold.status.cache import require_reproduced
     from scaffold.tweak import Wish, start_tweak
 
     if margin is not None and not 0 < margin < float("inf"):

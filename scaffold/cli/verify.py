@@ -20,7 +20,7 @@ from scaffold.cli.terminal import (
 from scaffold.cli.terminal import command as make_command
 from scaffold.project import Project
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
-from scaffold.status import current_change, current_judgement, is_tweak_under_way, load_status
+from scaffold.status.cache import current_change, current_judgement, is_tweak_under_way, load_status
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress

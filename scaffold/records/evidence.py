@@ -89,6 +89,14 @@ class Inputs(Record):
         return digest(self)
 
 
+class Seeding(Record):
+    """How a run's random numbers were seeded, as its own processes reported it."""
+
+    calls: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
+    missed: tuple[str, ...] = Field(default=(), description="generators that no seed reached")
+    streams: tuple[str, ...] = Field(default=(), description="draws that have a stream of their own")
+
+
 class RunRecord(Record):
     """One execution of the recipe's commands with one seed."""
 
@@ -102,7 +110,7 @@ class RunRecord(Record):
     reading: str = Field(description="digest of how its metrics were read")
     steps: tuple[StepResult, ...]
     metrics: Mapping[str, MetricValue] = {}
-    seeding: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
+    seeding: Seeding = Seeding()
     confinement: Confinement = Confinement()
     environment: EnvironmentUsed
     machine: Machine

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from scaffold.records.reason import Reason
+
 
 class Word(str, Enum):
     """The answer to one question; see docs/verdicts.md."""
@@ -42,13 +44,28 @@ class Word(str, Enum):
         return Word.INCONCLUSIVE
 
 
+class Question(str, Enum):
+    """What a finding answers."""
+
+    REPRODUCTION = "reproduction"
+    CLAIM = "claim"
+    MONITORED = "monitored"
+    SEEDS = "seeds"
+    CHANGE = "change"
+    COST = "cost"
+    PROBE = "probe"
+    BASELINE = "baseline"
+    ABLATION = "ablation"
+    DECLARATION = "declaration"
+    PARITY = "parity"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """The answer to one question about one metric, with its numbers.
 
     Attributes:
-        question: `reproduction`, `claim`, `watched` or `seeds`; of a change `change`, `watched`, `cost`, `probe`,
-            `gate` or `switched off`.
+        question: what it answers.
         metric: its name.
         published: the claim as printed by its source, for a claim.
         n: own runs used; `mean` and `sd` are theirs, in the metric's unit (sd is None for one run).
@@ -58,7 +75,7 @@ class Finding:
         more_seeds: further seeds expected until the question is decided; None when it is.
     """
 
-    question: str
+    question: Question
     metric: str
     word: Word
     reason: str
@@ -77,11 +94,23 @@ class Finding:
         """Mean after a change less the mean before it, in the metric's unit."""
         return self.mean - self.before if self.mean is not None and self.before is not None else None
 
+    @property
+    def has_moved(self) -> bool:
+        """Return whether the effect's interval leaves out 0."""
+        return self.interval is not None and not self.interval[0] <= 0.0 <= self.interval[1]
+
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> "Finding":
         """Read what `dataclasses.asdict` and JSON made of a finding."""
         interval = data["interval"]
-        return cls(**{**data, "word": Word(data["word"]), "interval": tuple(interval) if interval else None})
+        return cls(
+            **{
+                **data,
+                "question": Question(data["question"]),
+                "word": Word(data["word"]),
+                "interval": tuple(interval) if interval else None,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +125,7 @@ class Judgement:
     word: Word
     depth: str
     findings: tuple[Finding, ...] = field(repr=False)
-    deviations: tuple[str, ...] = field(default=(), repr=False)
+    deviations: tuple[Reason, ...] = field(default=(), repr=False)
 
     @property
     def reason(self) -> str:
@@ -115,7 +144,7 @@ class Judgement:
             word=Word(data["word"]),
             depth=data["depth"],
             findings=tuple(Finding.from_mapping(finding) for finding in data["findings"]),
-            deviations=tuple(data["deviations"]),
+            deviations=tuple(Reason(**deviation) for deviation in data["deviations"]),
         )
 
 
@@ -140,14 +169,14 @@ class ChangeJudgement:
     @property
     def reason(self) -> str:
         """What was found of the judged metric, and of whatever else holds the word where it is."""
-        rungs = [finding for finding in self.findings if finding.question == "construction"]
+        rungs = [finding for finding in self.findings if finding.question is Question.PARITY]
         if self.kind == "rewrite" and self.word is Word.EQUAL:
             left_out = [finding.metric for finding in rungs if finding.word is Word.LEFT_OUT]
             equal = f"{sum(finding.word is Word.EQUAL for finding in rungs)} rungs are equal"
             return equal + (f", left out: {', '.join(left_out)}" if left_out else "")
         if self.kind == "rewrite":
             return next((f"{f.metric}: {f.reason}" for f in rungs if f.word is Word.DIFFERS), self.refusal or "")
-        told = [f for f in self.findings if f.question == "change" or f.word in (Word.UNEXPECTED, self.word)]
+        told = [f for f in self.findings if f.question is Question.CHANGE or f.word in (Word.UNEXPECTED, self.word)]
         return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
 
     def as_mapping(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from scaffold.records.claim import Claim, Rule
 from scaffold.records.fields import GitUrl, Id, Name, RelPath, Revision, Scalar, Text, by_key
 from scaffold.records.parsing import Place, Record, digest
 from scaffold.records.program import CALIBRATION_SEED, Patch, Program, items_of, name_problems, slot_problems
+from scaffold.records.reason import Reason
 from scaffold.records.tweak import GoldenTrace, TweakKind
 
 
@@ -126,11 +127,11 @@ class Recipe(Program):
         """What the rule of the reproduction allows."""
         return self.rule.max_seeds
 
-    def deviations(self) -> list[str]:
-        """Intended, recorded differences from what was published."""
-        patches = [f"{patch.file}: {patch.reason}" for patch in self.reference.patches]
+    def deviations(self) -> list[Reason]:
+        """Return intended, recorded differences from what was published."""
+        patches = [Reason("patch", f"{patch.file}: {patch.reason}") for patch in self.reference.patches]
         return patches + [
-            f"hyperparameter {name} is {self.hyperparameters.get(name)}, published {value}"
+            Reason("hyperparameter", f"hyperparameter {name} is {self.hyperparameters.get(name)}, published {value}")
             for name, value in self.published.items()
         ]
 

@@ -59,11 +59,11 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
         try:
             cache.fetch(url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else []))
             if cache.find_id(f"{revision}^{{commit}}") != revision:
-                raise FetchError(f"{url} has no commit {revision}")
+                raise FetchError(f"{url} has no commit {revision}", hint=_not_there(url))
             marker.parent.mkdir(exist_ok=True)
             marker.touch()
         except FetchError as error:
-            error.hint = _what_to_do(error.message, url)
+            error.hint = error.hint or _what_to_do(error.cause, url)
             raise
         finally:
             if is_new and not marker.exists():
@@ -71,11 +71,16 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
     return cache
 
 
+def _not_there(url: str) -> str:
+    return f"the revision does not exist there: `git ls-remote {shlex.quote(url)}` lists what does"
+
+
 def _what_to_do(reason: str, url: str) -> str | None:
+    """Return a hint for what git itself says, which is in English (LC_ALL=C)."""
     if re.search("unable to read|missing|corruption|bad object", reason):
         return "the remote lacks some of its own files: name them under reference.exclude"
-    if re.search("not our ref|no such|has no commit", reason):
-        return f"the revision does not exist there: `git ls-remote {shlex.quote(url)}` lists what does"
+    if re.search("not our ref|no such", reason):
+        return _not_there(url)
     return None
 
 

@@ -160,8 +160,7 @@ def _calls(trace: Trace, name: str) -> dict[int, list[Any]]:
 
 
 def _is_cut(trace: Trace, name: str) -> bool:
-    text = f"{name.removeprefix('series.')} is followed over its first"
-    return any(note["text"].startswith(text) for note in trace.index["said"])
+    return any(note["series"] == name.removeprefix("series.") for note in trace.index["said"])
 
 
 def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:

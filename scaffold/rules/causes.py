@@ -4,64 +4,136 @@ Source: the faults of benchmarks/faults, and the lists of A. Karpathy (A Recipe 
 of the issue trackers of reimplemented models.
 """
 
+from dataclasses import dataclass
+
 from scaffold.rules.rung import Rung
+from scaffold.rules.series import GRADIENTS_LEFT, LEFT_IN_EVALUATION, TRAINING_MODE
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A usual cause, and what a network must have, in the name of a class, for it to fit."""
+
+    text: str
+    needs: tuple[tuple[str, ...], ...] = ()
+
+    def fits(self, classes: str) -> bool:
+        """Return whether this can be the cause in a network of these classes, their names in lower case."""
+        return not classes or all(any(kind in classes for kind in kinds) for kinds in self.needs)
+
+
+_ATTENTION = ("attention", "transformer", "attn")
+_NORM = ("norm",)
+_BATCH_NORM = ("batchnorm",)
+_DROPOUT = ("dropout",)
+_EMBEDDING = ("embedding",)
+_SEQUENCE = ("embedding", "lstm", "gru", "rnn")
 
 _BY_RUNG = {
-    "data": ("another split, or test examples among the training ones", "statistics of the whole set for scaling",
-             "labels shifted or shuffled against the inputs", "scaled twice, or not at all"),
-    "batches": ("not shuffled, or shuffled once instead of every epoch", "the last, smaller batch dropped or kept",
-                "with replacement instead of without", "windows off by one"),
-    "budget": ("one epoch, or one step an epoch, more or fewer", "evaluated more or less often",
-               "several backward passes for one update"),
-    "schedule": ("stepped once an epoch instead of once a step, or the other way round", "warm-up off by one step",
-                 "stepped before instead of after the optimiser", "another number of steps to decay over"),
-    "parameters": ("weight decay on norms and biases too", "a parameter that the optimiser does not get",
-                   "a frozen parameter", "a missing bias", "tied weights untied"),
-    "initialisation": ("the library's default instead of the reference's law", "a gain or fan in other than there",
-                       "scaled by depth there"),
-    "dropout": ("dropout missing, or in another place", "probability of keeping instead of dropping",
-                "switched off by eval()"),
-    "forward_eval": ("eps, or the axis of a normalisation", "a missing or another activation", "scale of attention",
-                     "a mask off by one", "order of norm and residual", "a transposed or reshaped tensor"),
-    "forward_train": ("masks that scale by p instead of 1 / (1 - p)", "dropout at another place",
-                      "batch statistics in one mode and running ones in the other", "not in training mode"),
-    "buffers": ("momentum of the running statistics", "biased instead of unbiased variance"),
-    "loss": ("sum instead of mean, or a mean of means over unequal batches", "a softmax too many",
-             "label smoothing or weights", "padding that counts"),
-    "gradients": ("missing zero_grad: those of the step before are added", "a detach, or a no_grad, in the graph",
-                  "gradients scaled or accumulated otherwise"),
-    "optimiser": ("eps, betas or momentum", "weight decay coupled instead of decoupled, or the other way round",
-                  "missing bias correction", "clipped by value instead of norm, after the step, or not at all"),
-    "loop": ("something carried from step to step", "order of step, schedule and zero_grad"),
-    "evaluation": ("missing eval(), so that dropout is on", "training augmentation on test data",
-                   "other weights, such as an average, there"),
-    "reporting": ("a mean of batch means over unequal batches", "the best instead of the last",
-                  "percent instead of fraction", "sums not set to zero each epoch"),
-    "functions": ("another default, axis or ddof", "a sort or a seed", "fitted on other rows"),
-    "replay": ("something that acts late: after an epoch, at the end, or by what was accumulated",),
-}  # fmt: skip
+    "data": (
+        Cause("another split, or test examples among the training ones"),
+        Cause("statistics of the whole set for scaling"),
+        Cause("labels shifted or shuffled against the inputs"),
+        Cause("scaled twice, or not at all"),
+    ),
+    "batches": (
+        Cause("not shuffled, or shuffled once instead of every epoch"),
+        Cause("the last, smaller batch dropped or kept"),
+        Cause("with replacement instead of without"),
+        Cause("windows off by one", (_EMBEDDING,)),
+    ),
+    "budget": (
+        Cause("one epoch, or one step an epoch, more or fewer"),
+        Cause("evaluated more or less often"),
+        Cause("several backward passes for one update"),
+    ),
+    "schedule": (
+        Cause("stepped once an epoch instead of once a step, or the other way round"),
+        Cause("warm-up off by one step"),
+        Cause("stepped before instead of after the optimiser"),
+        Cause("another number of steps to decay over"),
+    ),
+    "parameters": (
+        Cause("weight decay on norms and biases too", (_NORM,)),
+        Cause("a parameter that the optimiser does not get"),
+        Cause("a frozen parameter"),
+        Cause("a missing bias"),
+        Cause("tied weights untied", (_EMBEDDING,)),
+    ),
+    "initialisation": (
+        Cause("the library's default instead of the reference's law"),
+        Cause("a gain or fan in other than there"),
+        Cause("scaled by depth there"),
+    ),
+    "dropout": (
+        Cause("dropout missing, or in another place", (_DROPOUT,)),
+        Cause("probability of keeping instead of dropping"),
+        Cause("switched off by eval()"),
+    ),
+    "forward_eval": (
+        Cause("eps, or the axis of a normalisation", (_NORM,)),
+        Cause("a missing or another activation"),
+        Cause("scale of attention", (_ATTENTION,)),
+        Cause("a mask off by one", (_ATTENTION,)),
+        Cause("order of norm and residual", (_NORM,)),
+        Cause("a transposed or reshaped tensor"),
+    ),
+    "forward_train": (
+        Cause("masks that scale by p instead of 1 / (1 - p)", (_DROPOUT,)),
+        Cause("dropout at another place", (_DROPOUT,)),
+        Cause("batch statistics in one mode and running ones in the other", (_BATCH_NORM,)),
+        Cause("not in training mode"),
+    ),
+    "buffers": (
+        Cause("momentum of the running statistics", (_BATCH_NORM,)),
+        Cause("biased instead of unbiased variance"),
+    ),
+    "loss": (
+        Cause("sum instead of mean, or a mean of means over unequal batches"),
+        Cause("a softmax too many"),
+        Cause("label smoothing or weights"),
+        Cause("padding that counts", (_SEQUENCE,)),
+    ),
+    "gradients": (
+        Cause("missing zero_grad: those of the step before are added"),
+        Cause("a detach, or a no_grad, in the graph"),
+        Cause("gradients scaled or accumulated otherwise"),
+    ),
+    "optimiser": (
+        Cause("eps, betas or momentum"),
+        Cause("weight decay coupled instead of decoupled, or the other way round"),
+        Cause("missing bias correction"),
+        Cause("clipped by value instead of norm, after the step, or not at all"),
+    ),
+    "loop": (
+        Cause("something carried from step to step"),
+        Cause("order of step, schedule and zero_grad"),
+    ),
+    "evaluation": (
+        Cause("missing eval(), so that dropout is on", (_DROPOUT,)),
+        Cause("training augmentation on test data"),
+        Cause("other weights, such as an average, there"),
+    ),
+    "reporting": (
+        Cause("a mean of batch means over unequal batches"),
+        Cause("the best instead of the last"),
+        Cause("percent instead of fraction"),
+        Cause("sums not set to zero each epoch"),
+    ),
+    "functions": (
+        Cause("another default, axis or ddof"),
+        Cause("a sort or a seed"),
+        Cause("fitted on other rows"),
+    ),
+    "replay": (Cause("something that acts late: after an epoch, at the end, or by what was accumulated"),),
+}
+
 _LATE = 10
 """From this step on a difference was not there at first."""
 
 
 _MOST = 2
 """Causes that are told: a longer list is no help."""
-
-_NEEDS = {
-    "attention": ("attention", "transformer", "attn"), "a mask off by one": ("attention", "transformer", "attn"),
-    "order of norm": ("norm",), "eps, or the axis of a normalisation": ("norm",), "norms and biases": ("norm",),
-    "batch statistics": ("batchnorm",), "running statistics": ("batchnorm",), "dropout is on": ("dropout",),
-    "masks that scale": ("dropout",), "dropout": ("dropout",), "tied weights": ("embedding",),
-    "padding that counts": ("embedding", "lstm", "gru", "rnn"), "windows off by one": ("embedding",),
-}  # fmt: skip
-"""What a network must have, in the name of a class, for a cause to fit."""
-
-
-def _fits(cause: str, classes: frozenset[str]) -> bool:
-    """Whether a cause can be: what it speaks of is there."""
-    names = " ".join(classes).lower()
-    needs = [kinds for words, kinds in _NEEDS.items() if words in cause]
-    return not names or all(any(kind in names for kind in kinds) for kinds in needs)
 
 
 def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -79,7 +151,8 @@ def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -
         found.insert(0, f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a cast")
     if gap is not None and gap.ratio is not None and gap.ratio > 0 and rung.name in _FACTORS:
         found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[rung.name]}")
-    usual = [cause for cause in _BY_RUNG.get(rung.name, ()) if _fits(cause, classes)]
+    names = " ".join(classes).lower()
+    usual = [cause.text for cause in _BY_RUNG.get(rung.name, ()) if cause.fits(names)]
     return tuple(dict.fromkeys([*found, *usual]))[:_MOST]
 
 
@@ -92,11 +165,11 @@ _FACTORS = {
 
 def _by_what_was_seen(rung: Rung, kind: str, step: int) -> list[tuple[bool, str]]:
     """What narrows the list down."""
-    name, reason = rung.name, rung.reason
+    name = rung.name
     return [
-        (name == "evaluation" and "training mode" in reason, "missing eval()"),
-        (name == "evaluation" and "left in evaluation mode" in reason, "missing train() after an evaluation"),
-        (name == "gradients" and "were left" in reason, "missing zero_grad, or called at another place"),
+        (name == "evaluation" and rung.code == TRAINING_MODE, "missing eval()"),
+        (rung.code == LEFT_IN_EVALUATION, "missing train() after an evaluation"),
+        (rung.code == GRADIENTS_LEFT, "missing zero_grad, or called at another place"),
         (name.startswith("forward") and "Norm" in kind, "eps, affine parameters or axes of the normalisation"),
         (name == "optimiser" and step in (0, 3), "gradient clipping: these gradients are 100 times as large"),
         (step > _LATE, f"something that acts from step {step + 1} on only"),

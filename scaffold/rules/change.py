@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Finding, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule, Kind
 from scaffold.rules.sample import Law, equality_tolerance, t_quantile
@@ -101,12 +101,12 @@ def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_
     """Whether more pairs are not allowed, or would not change the word; where probes decide, only the cost counts."""
     if pairs >= rule.max_pairs:
         return True
-    cost = next((f.word for f in judgement.findings if f.question == "cost"), None)
+    cost = next((f.word for f in judgement.findings if f.question is Question.COST), None)
     if judgement.kind == "cheaper":
         return cost is not Word.UNDECIDED and (has_probes or judgement.word is not Word.UNDECIDED)
     if judgement.kind == "improve" and judgement.word is Word.NO_DIFFERENCE:
         return cost is not Word.UNDECIDED
-    has_moved = any(f.question == "watched" and f.word is Word.UNEXPECTED for f in judgement.findings)
+    has_moved = any(f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in judgement.findings)
     return judgement.word is not Word.UNDECIDED or has_moved
 
 
@@ -201,7 +201,7 @@ def _same(metric: Metric, pairs: Sequence[Pair]) -> Finding:
     before, _ = _values(metric, pairs)
     law = Law.of(before)
     return Finding(
-        question="change", metric=metric.name, word=Word.NO_DIFFERENCE, n=len(pairs), mean=law.mean, before=law.mean,
+        question=Question.CHANGE, metric=metric.name, word=Word.NO_DIFFERENCE, n=len(pairs), mean=law.mean, before=law.mean,
         sd=0.0, interval=(0.0, 0.0), correlation=1.0, rule="equality of all metrics",
         reason=f"all metrics are equal to the last digit in {_count(len(pairs), 'pair')}",
     )  # fmt: skip
@@ -226,7 +226,7 @@ def _judge_metric(metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, *, de
     else:
         reason = f"effect {effect}, undecided after {_count(used, 'pair')}" + (f"; about {more} more" if more else "")
     return Finding(
-        question="change", metric=metric.name, word=word, reason=reason, n=used,
+        question=Question.CHANGE, metric=metric.name, word=word, reason=reason, n=used,
         before=math.fsum(before[:used]) / used, mean=math.fsum(after[:used]) / used, sd=law.sd if used > 1 else None,
         interval=interval, correlation=_correlation(before[:used], after[:used]), more_seeds=more,
         rule=f"sequential paired t, margin {rule.margin:.3g} ({rule.margin_reason}), alpha {rule.alpha:g}, "
@@ -243,7 +243,7 @@ def _without_spread(metric: Metric, before: float, after: float, half_digit: flo
     if abs(difference) >= allowed:
         word = _directed(Word.BETTER, difference, metric.direction == "higher")
     return Finding(
-        question="change", metric=metric.name, word=word, n=1, before=before, mean=after,
+        question=Question.CHANGE, metric=metric.name, word=word, n=1, before=before, mean=after,
         interval=(difference - tolerance, difference + tolerance),
         reason=f"effect {difference:+.3g} of a program without chance",
         rule=f"difference of one run each, margin {allowed:.3g} ({rule.margin_reason})",
@@ -261,7 +261,7 @@ def _watch(metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, others: int,
     moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
     law = Law.of([b - a for a, b in zip(before, after, strict=True)])
     return Finding(
-        question="watched", metric=metric.name, n=used, before=math.fsum(before) / len(before),
+        question=Question.MONITORED, metric=metric.name, n=used, before=math.fsum(before) / len(before),
         mean=math.fsum(after) / len(after), sd=law.sd if len(pairs) > 1 else None, interval=interval,
         correlation=_correlation(before, after),
         word=Word.UNEXPECTED if moved and kind == "neutral" else Word.EXPECTED,
@@ -278,7 +278,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     name = "cpu_time_s" if device == "cpu" else "wall_time_s"
     alike = [(a, b) for a, b in pairs if a.threads == b.threads]
     if not alike:
-        return Finding(question="cost", metric=name, word=Word.UNDECIDED, rule="pairs with as many threads",
+        return Finding(question=Question.COST, metric=name, word=Word.UNDECIDED, rule="pairs with as many threads",
                        reason="all pairs ran with different numbers of threads")  # fmt: skip
     before, after = ([math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1))
     saved = -math.log1p(-_CHEAPER)
@@ -299,7 +299,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     )
     kind = "the processor time" if device == "cpu" else "the time on the clock"
     return Finding(
-        question="cost", metric=name, word=word, n=used, before=seconds, mean=seconds * math.exp(mean / len(before)),
+        question=Question.COST, metric=name, word=word, n=used, before=seconds, mean=seconds * math.exp(mean / len(before)),
         more_seeds=more, reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
         interval=(seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1])) if interval else None,
         rule=f"sequential paired t of logarithms, at least {_CHEAPER:.0%} less",
@@ -313,7 +313,7 @@ def judge_switched_off(
     metric = next(metric for metric in metrics if metric.name == rule.metric)
     same = are_identical(metrics, pairs, deterministic)
     found = _same(metric, pairs) if same else _judge_metric(metric, pairs, rule, deterministic=deterministic)
-    return replace(found, question="switched off", metric=what, more_seeds=None)
+    return replace(found, question=Question.ABLATION, metric=what, more_seeds=None)
 
 
 def judge_probe(
@@ -338,18 +338,20 @@ def judge_probe(
     agrees = Word.NO_DIFFERENCE if words[0] is words[1] else Word.WORSE
     word = Word.UNDECIDED if Word.UNDECIDED in words else agrees
     return Finding(
-        question="probe", metric=name, word=word, n=min(len(pairs), len(short)), rule="the same word in both modes",
+        question=Question.PROBE, metric=name, word=word, n=min(len(pairs), len(short)), rule="the same word in both modes",
         reason=f"{words[0].value} in the full mode, {words[1].value} in the cheaper one",
     )  # fmt: skip
 
 
 def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
-    change, probes = findings[0].word, [finding.word for finding in findings if finding.question == "probe"]
+    change, probes = findings[0].word, [finding.word for finding in findings if finding.question is Question.PROBE]
     if kind == "cheaper" and probes and change is not Word.NO_DIFFERENCE:
         # The metric itself may be another one: it is what is concluded of other changes that holds.
         worst = weakest(probes)
         return Word.CONCLUSIONS_HOLD if worst is Word.NO_DIFFERENCE else worst
-    if change is Word.NO_DIFFERENCE and any(f.question == "watched" and f.word is Word.UNEXPECTED for f in findings):
+    if change is Word.NO_DIFFERENCE and any(
+        f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in findings
+    ):
         return Word.UNDECIDED
     return change
 
@@ -362,8 +364,8 @@ def weakest(words: Sequence[Word]) -> Word:
 
 def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
     """Why a change of this kind is not to be accepted with this word; None when it is."""
-    is_cheaper = any(f.question == "cost" and f.word is Word.BETTER for f in findings)
-    unexpected = [f.metric for f in findings if f.question == "watched" and f.word is Word.UNEXPECTED]
+    is_cheaper = any(f.question is Question.COST and f.word is Word.BETTER for f in findings)
+    unexpected = [f.metric for f in findings if f.question is Question.MONITORED and f.word is Word.UNEXPECTED]
     if kind == "neutral" and word is not Word.NO_DIFFERENCE:
         moved = f" ({', '.join(unexpected)} moved)" if unexpected else ""
         return f"a neutral change must make NO_DIFFERENCE{moved}"
@@ -379,11 +381,11 @@ def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
 def refusal_of(findings: Sequence[Finding]) -> str | None:
     """What speaks against a change of any kind: what else was asked of it, or another declaration than at its start."""
     for finding in findings:
-        if finding.question == "switched off" and finding.word is Word.UNDECIDED:
+        if finding.question is Question.ABLATION and finding.word is Word.UNDECIDED:
             return "it is undecided whether it gives the state before again when it is switched off"
-        if finding.question == "switched off" and finding.word is not Word.NO_DIFFERENCE:
+        if finding.question is Question.ABLATION and finding.word is not Word.NO_DIFFERENCE:
             return "with the change switched off, the state before is not given again"
-        if finding.question == "declaration":
+        if finding.question is Question.DECLARATION:
             return f"its declaration was changed after it was started: {finding.metric}"
     return None
 

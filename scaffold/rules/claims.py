@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from scaffold.records.claim import Claim, EventClaim, RangeClaim, Rule, Selection, StepsToTargetClaim, ValueClaim
-from scaffold.records.judgement import Finding, Word
+from scaffold.records.judgement import Finding, Question, Word
 from scaffold.rules.reproduction import NOISE
 from scaffold.rules.sample import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
 
@@ -63,7 +63,7 @@ def claim_text(claim: Claim) -> str:
 
 def _finding(claim: Claim, own: Law, word: Word, reason: str, rule: str, **more: object) -> Finding:
     return Finding(
-        question="claim", metric=claim.metric, word=word, reason=reason, rule=rule, published=claim_text(claim),
+        question=Question.CLAIM, metric=claim.metric, word=word, reason=reason, rule=rule, published=claim_text(claim),
         n=own.n, mean=own.mean, sd=own.sd if own.n > 1 else None, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 

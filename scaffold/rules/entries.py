@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaffold.records.judgement import Word
-from scaffold.rules.rung import PORTIONS, Address, Rung, Trace
+from scaffold.rules.rung import NOT_SEEN, PORTIONS, Address, Rung, Trace
 from scaffold.rules.tensors import NOISE, Gap, compare
 
 Entry = Mapping[str, Any]
@@ -168,7 +168,7 @@ def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
 
 def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()) -> Rung:
     """One rung of tensors in both dtypes; float64 speaks first, since rounding hides nothing there."""
-    answer = Rung(name=name, word=Word.LEFT_OUT, reason="not seen", left_out=tuple(left_out))
+    answer = Rung(name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out))
     for dtype, golden, found in pairs:
         said = [n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name]
         one = compare_entries(name, golden, found)
@@ -179,7 +179,7 @@ def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_o
             along=answer.along or tuple(one.along.items()),
         )  # fmt: skip
         if random is not None and answer.word is not Word.DIFFERS:
-            answer = replace(answer, word=Word.LEFT_OUT, reason=random)
+            answer = replace(answer, word=Word.LEFT_OUT, reason=random, code="")
         elif one.first is not None and answer.word is not Word.DIFFERS:
             entry, gap = one.first
             address = Address(
@@ -187,11 +187,11 @@ def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_o
             )
             along = tuple(one.along.items())
             answer = replace(
-                answer, word=Word.DIFFERS, reason=told(entry, gap), address=address, along=along,
+                answer, word=Word.DIFFERS, reason=told(entry, gap), code="", address=address, along=along,
                 structural=PORTIONS if name in _PORTIONED and _is_portion(gap) else "",
             )  # fmt: skip
-        elif answer.reason == "not seen" and one.compared:
-            answer = replace(answer, word=Word.EQUAL, reason="")
+        elif answer.code == NOT_SEEN and one.compared:
+            answer = replace(answer, word=Word.EQUAL, reason="", code="")
     return answer
 
 

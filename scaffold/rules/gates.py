@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Finding, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
 from scaffold.records.metric import Metric
 from scaffold.records.system import Gates
 from scaffold.records.tweak import Bound, ChangeRule
@@ -59,7 +59,7 @@ def judge_data(
     is_memorised = memorised >= gates.memorised if higher else memorised <= gates.memorised
     findings.append(
         Finding(
-            question="gate", metric="one batch memorised", word=Word.BETTER if is_memorised else Word.WORSE, n=1,
+            question=Question.BASELINE, metric="one batch memorised", word=Word.BETTER if is_memorised else Word.WORSE, n=1,
             mean=memorised, before=gates.memorised, rule=f"one run on {gates.batch} examples",
             reason=f"{metric.name} {memorised:.4g} on the batch it was trained on, {gates.memorised:g} is asked for",
         )
@@ -69,7 +69,7 @@ def judge_data(
     failed = [finding.metric for finding in findings if finding.word is not Word.BETTER]
     refusal = f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
     baseline = Finding(
-        question="change", metric=metric.name, word=word, n=law.n, mean=law.mean, sd=law.sd if law.n > 1 else None,
+        question=Question.CHANGE, metric=metric.name, word=word, n=law.n, mean=law.mean, sd=law.sd if law.n > 1 else None,
         reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds", rule="compared with the simplest models below",
     )  # fmt: skip
     further = max((finding.more_seeds or 0 for finding in findings), default=0)
@@ -91,7 +91,7 @@ def _beats(
         is_better = law.mean > 0 if metric.direction == "higher" else law.mean < 0
         word, used, more = (Word.BETTER if is_better else Word.WORSE), 1, None
     return Finding(
-        question="gate", metric=name, word=word, n=used, before=math.fsum(before) / len(before),
+        question=Question.BASELINE, metric=name, word=word, n=used, before=math.fsum(before) / len(before),
         mean=math.fsum(after) / len(after), sd=law.sd if law.n > 1 else None, interval=interval, more_seeds=more,
         reason=f"{metric.name} {law.mean:+.3g} over the {name}", rule=f"sequential t, alpha {rule.alpha:g}",
     )  # fmt: skip

@@ -117,9 +117,10 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "
         apart = None if name == "loop" else series.compare_followed(name, reference, own)
         rungs[name] = series.with_evaluated(rungs[name], reference)
         if apart is not None and (rungs[name].word is not Word.DIFFERS or name in _MODES_FIRST):
-            address = Address(module="", step=apart[1])
+            address = Address(module="", step=apart.step)
             rungs[name] = replace(
-                rungs[name], word=Word.DIFFERS, reason=apart[0], address=address, worst=float("inf"), structural=""
+                rungs[name], word=Word.DIFFERS, reason=apart.text, code=apart.code, address=address,
+                worst=float("inf"), structural="",
             )  # fmt: skip
     rungs["reporting"] = _reporting(reference, own)
     _blame_loop(rungs, reference, own)

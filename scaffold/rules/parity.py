@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Word
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
 from scaffold.rules.rung import RUNGS, Rung, first_difference
 
 _SHOWN = ("forward_eval", "forward_train", "functions", "replay")
@@ -13,7 +13,7 @@ def construction_findings(rungs: Sequence[Rung]) -> list[Finding]:
     """A finding a rung."""
     return [
         Finding(
-            question="construction", metric=rung.name, word=rung.word, n=rung.compared,
+            question=Question.PARITY, metric=rung.name, word=rung.word, n=rung.compared,
             reason=rung.reason or f"{rung.compared} compared, largest error {rung.worst:.2g} of what is allowed",
             rule=RUNGS[rung.name],
         )

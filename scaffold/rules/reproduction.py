@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from scaffold.records.claim import Rule
-from scaffold.records.judgement import Finding, Word
+from scaffold.records.judgement import Finding, Question, Word
 from scaffold.rules.sample import Law, equality_tolerance, pooled_sd, rank_p
 
 NOISE = 10.0
@@ -105,7 +105,7 @@ def judge_reproduction(
 
     def finding(word: Word, own: Law, reason: str, more_seeds: int | None = None) -> Finding:
         return Finding(
-            question="reproduction", metric=metric, word=word, reason=reason, rule=text, n=own.n, mean=own.mean,
+            question=Question.REPRODUCTION, metric=metric, word=word, reason=reason, rule=text, n=own.n, mean=own.mean,
             sd=own.sd if own.n > 1 else None, interval=interval, more_seeds=more_seeds,
         )  # fmt: skip
 
@@ -149,7 +149,7 @@ def _equal(metric: str, values: Sequence[float], half_digit: float, calibration:
     difference = abs(worst - calibration.mean)
     word = Word.REPRODUCED if difference <= tolerance else Word.NOT_REPRODUCED
     return Finding(
-        question="reproduction", metric=metric, word=word,
+        question=Question.REPRODUCTION, metric=metric, word=word,
         reason=f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs",
         rule="equality, since the calibration runs have no spread" + (
             f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""

@@ -70,6 +70,7 @@ class Rung:
 
     Attributes:
         word: EQUAL, DIFFERS, or LEFT_OUT where nothing could be compared.
+        code: of a difference from which a cause follows; empty for others.
         compared: tensors, or values of series.
         worst: largest error in units of what is allowed.
         causes: what such a difference usually comes from, likeliest first.
@@ -85,6 +86,7 @@ class Rung:
     name: str
     word: Word
     reason: str = ""
+    code: str = ""
     address: Address | None = None
     compared: int = 0
     worst: float = 0.0
@@ -118,6 +120,9 @@ class Rung:
         )
 
 
+NOT_SEEN = "not_seen"
+"""Code of a rung of which a program shows nothing."""
+
 HUGE = 1e300
 """Stands for infinity in JSON."""
 
@@ -132,9 +137,11 @@ def _finite(value: Any) -> Any:
 
 def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float = 0.0) -> Rung:
     """Nothing differs; LEFT_OUT where nothing was compared."""
-    word = Word.EQUAL if compared else Word.LEFT_OUT
-    reason = "" if compared else "not seen"
-    return Rung(name=name, word=word, reason=reason, compared=compared, left_out=tuple(left_out), worst=worst)
+    if not compared:
+        return Rung(
+            name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out), worst=worst
+        )
+    return Rung(name=name, word=Word.EQUAL, compared=compared, left_out=tuple(left_out), worst=worst)
 
 
 def differs(

@@ -1,8 +1,8 @@
 """Compares what two traces followed over all steps: budget, schedule, masks, modes, losses. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from scaffold.records.judgement import Word
 from scaffold.rules.batches import (
@@ -270,20 +270,33 @@ def with_evaluated(rung: Rung, golden: Trace) -> Rung:
     is_seen = count > 0 and rung.word is Word.LEFT_OUT
     return replace(
         rung, compared=rung.compared + count, word=Word.EQUAL if is_seen else rung.word,
-        reason="" if is_seen else rung.reason,
+        reason="" if is_seen else rung.reason, code="" if is_seen else rung.code,
     )  # fmt: skip
 
 
-def compare_followed(rung: str, golden: Trace, found: Trace) -> tuple[str, int] | None:
+class Followed(NamedTuple):
+    """A difference in what is followed over the whole run: in words, its step, a code where a cause follows from it."""
+
+    text: str
+    step: int
+    code: str = ""
+
+
+TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = "training_mode", "left_in_evaluation", "gradients_left"
+"""Codes of differences that have a usual cause of their own."""
+
+
+def compare_followed(rung: str, golden: Trace, found: Trace) -> Followed | None:
     """What a rung of tensors shows over the whole run besides: modes, losses, gradients left, movement."""
-    compare = {
+    compare: Callable[[Trace, Trace], tuple[str, int] | Followed | None] | None = {
         "evaluation": _evaluation_apart, "forward_train": _training_apart, "loss": _loss_apart,
         "gradients": _left_apart, "optimiser": _effect_apart,
     }.get(rung)  # fmt: skip
-    return compare(golden, found) if compare else None
+    apart = compare(golden, found) if compare else None
+    return Followed(*apart) if apart else None
 
 
-def _training_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] | None:
     if trains_in_evaluation(golden, found):
         return ("the network trains in evaluation mode", 0) if not found.index["trained_in_evaluation"] else None
     calls = _both(golden, found, "series.train.calls")
@@ -330,7 +343,7 @@ def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
     return None
 
 
-def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _evaluation_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] | None:
     more = _networks_evaluated(golden, found)
     if more:
         return more, 0
@@ -342,7 +355,7 @@ def _evaluation_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     if trains_in_evaluation(golden, found):
         step = found.index["trained_in_evaluation"]
         seen = f"the network is left in evaluation mode, and trains in it from step {step + 1} on"
-        return (seen, step) if step else None
+        return Followed(seen, step, LEFT_IN_EVALUATION) if step else None
     calls = _both(golden, found, "series.evaluation.calls")
     modes = _mode_apart(calls, "in evaluation after step {step}") if calls is not None else None
     if modes is not None:
@@ -411,15 +424,17 @@ def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
     return None
 
 
-def _mode_apart(calls: tuple[Any, Any], when: str) -> tuple[str, int] | None:
+def _mode_apart(calls: tuple[Any, Any], when: str) -> Followed | None:
     """The first call in another mode: of the network, or of some of its modules."""
     for mine, own in zip(*calls, strict=False):
         step = int(own[0])
         place = when.format(step=step, next=step + 1)
         if mine[1] != own[1]:
-            return f"the network is in {'training' if own[1] else 'evaluation'} mode {place}", step
+            mode, code = ("training", TRAINING_MODE) if own[1] else ("evaluation", "")
+            return Followed(f"the network is in {mode} mode {place}", step, code)
         if (mine[2] in (0.0, 1.0)) != (own[2] in (0.0, 1.0)):
-            return f"{own[2]:.0%} of its modules are in training mode {place}, {mine[2]:.0%} of the reference's", step
+            text = f"{own[2]:.0%} of its modules are in training mode {place}, {mine[2]:.0%} of the reference's"
+            return Followed(text, step, TRAINING_MODE)
     return None
 
 
@@ -443,7 +458,7 @@ def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     return text, step
 
 
-def _left_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _left_apart(golden: Trace, found: Trace) -> Followed | None:
     left = _both(golden, found, "series.left")
     if left is None:
         return None
@@ -451,8 +466,10 @@ def _left_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     apart = sorted(dirty[0] ^ dirty[1])
     if not apart:
         return None
-    which = "gradients of the step before were left" if apart[0] in dirty[1] else "gradients were set to zero, not kept"
-    return f"{which} at step {apart[0] + 1}", apart[0]
+    step = apart[0]
+    if step in dirty[1]:
+        return Followed(f"gradients of the step before were left at step {step + 1}", step, GRADIENTS_LEFT)
+    return Followed(f"gradients were set to zero, not kept at step {step + 1}", step)
 
 
 def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None:

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
 from scaffold.records.evidence import Calibration, JudgedRun, MetricValue
-from scaffold.records.judgement import Finding, Judgement, Word
+from scaffold.records.judgement import Finding, Judgement, Question, Word
 from scaffold.records.metric import Metric
+from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.rules.claims import judge_claim
 from scaffold.rules.reproduction import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
@@ -21,7 +22,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def judge(
-    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[str] = (),
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[Reason] = (),
     noise: Mapping[str, float] = _NONE,
 ) -> Judgement:  # fmt: skip
     """Judge at least one completed full run, in the order in which their seeds were used.
@@ -52,7 +53,7 @@ def judge(
         overall = Word.INCONCLUSIVE
         findings.append(
             Finding(
-                question="claim", metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct),
+                question=Question.CLAIM, metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct),
                 rule="depth early",
                 reason="the first part of a training curve can refute a final number, never confirm it",
             )
@@ -72,7 +73,7 @@ def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
     more sound references the more often they are looked at.
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
-    refused = any(f.question == "reproduction" and f.word is Word.NOT_REPRODUCED for f in judgement.findings)
+    refused = any(f.question is Question.REPRODUCTION and f.word is Word.NOT_REPRODUCED for f in judgement.findings)
     if seeds_run >= limit or refused:
         return True
     return not any(finding.more_seeds for finding in judgement.findings)
@@ -106,7 +107,7 @@ def _reproduction(
             law = Law(n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit)
     if law is None:
         return Finding(
-            question="reproduction", metric=metric.name, word=Word.INCONCLUSIVE, rule="sequential t", n=own.n,
+            question=Question.REPRODUCTION, metric=metric.name, word=Word.INCONCLUSIVE, rule="sequential t", n=own.n,
             mean=own.mean, sd=own.sd if own.n > 1 else None,
             reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
         )  # fmt: skip
@@ -186,7 +187,7 @@ def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
         p = float(difference <= equality_tolerance(own, law))
     shift = f"{(own.mean - law.mean) / law.sd:+.2f} sd" if law.has_spread else f"{own.mean - law.mean:+.3g}"
     return Finding(
-        question="watched", metric=metric.name, word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        question=Question.MONITORED, metric=metric.name, word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
         reason=f"{shift} from calibration, p {p:.2g}", rule=f"t against calibration, alpha {alpha:.2g}",
         n=own.n, mean=own.mean, sd=own.sd if own.n > 1 else None,
     )  # fmt: skip
@@ -198,7 +199,7 @@ def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     ratio = (own.sd / law.sd) ** 2
     p = float(fdtrc(own.n - 1, law.n - 1, ratio))
     return Finding(
-        question="watched", metric=f"sd of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        question=Question.MONITORED, metric=f"sd of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
         reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}", rule=f"F, larger only, alpha {alpha:.2g}",
         n=own.n, sd=own.sd,
     )  # fmt: skip
@@ -215,7 +216,9 @@ def _seeds(
             word = Word.INCONCLUSIVE if recipe.seeds.how == "none" else Word.NONDETERMINISTIC
             reason = f"{len(results)} runs of seed {seed} with the same inputs gave different results"
             found.append(
-                Finding(question="seeds", metric="all", word=word, reason=reason, rule="equality", n=len(results))
+                Finding(
+                    question=Question.SEEDS, metric="all", word=word, reason=reason, rule="equality", n=len(results)
+                )
             )
     shipped = [run.metrics for run in calibration.runs] if calibration else []
     always_same = len(shipped) > 1 and all(metrics == shipped[0] for metrics in shipped)
@@ -223,7 +226,7 @@ def _seeds(
     if recipe.seeds.how != "none" and same and not always_same:
         reason = f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not reach the reference"
         found.append(
-            Finding(question="seeds", metric="all", word=Word.SEED_IGNORED, reason=reason, rule="equality",
+            Finding(question=Question.SEEDS, metric="all", word=Word.SEED_IGNORED, reason=reason, rule="equality",
                     n=len(distinct))
         )  # fmt: skip
     return found

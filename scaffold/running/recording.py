@@ -150,7 +150,7 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
     denied += [f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)]
     # What is not there outside either was only looked for, as libraries do on every machine.
-    attempts = [text for text in seen.attempts if not text.startswith("read ") or os.path.lexists(text[5:])]
+    attempts = [f"{a.kind} {a.target}" for a in seen.attempts if a.kind != "read" or os.path.lexists(a.target)]
     return Confinement(
         sandbox=plan.sandbox.kind,
         open_doors=plan.sandbox.open_doors,

@@ -5,25 +5,38 @@ sandbox denies whether or not anybody watches.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
+from scaffold.records.evidence import Seeding
 from scaffold.running.outputs import read_output
 from scaffold.sandbox import TEMPORARY, Policy, Sandbox, hidden_places, readable_paths
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One thing that the sandbox denies.
+
+    Attributes:
+        kind: `read`, `write` or `network`.
+        target: a path, or an address.
+    """
+
+    kind: str
+    target: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Seeding calls by library, variables that were asked for and not there, attempts that the sandbox denies."""
+    """Seeding, variables that were asked for and not there, attempts that the sandbox denies."""
 
-    seeding: Mapping[str, tuple[str, ...]]
+    seeding: Seeding
     missing_variables: tuple[str, ...]
-    attempts: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
 
 
 def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
@@ -45,9 +58,11 @@ def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
 
 def read_reports(folder: Path) -> Seen:
     """What all processes of a run reported; unreadable reports are none."""
-    seeding: dict[str, list[str]] = {}
+    calls: dict[str, list[str]] = {}
+    missed: list[str] = []
+    streams: list[str] = []
     missing: list[str] = []
-    attempts: list[str] = []
+    attempts: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.json"))[:_MOST_REPORTS]:
         try:
             report = json.loads(read_output(path, _MOST_BYTES))
@@ -55,17 +70,26 @@ def read_reports(folder: Path) -> Seen:
             continue
         if not isinstance(report, dict):
             continue
-        calls = report.get("calls")
-        for library, made in calls.items() if isinstance(calls, dict) else ():
-            _add(seeding.setdefault(_plain(library), []), made)
-        _add(seeding.setdefault("not reached", []), report.get("missed"))
-        _add(seeding.setdefault("streams", []), report.get("streams"))
+        _add_all(calls, report.get("calls"))
+        _add(missed, report.get("missed"))
+        _add(streams, report.get("streams"))
         _add(missing, report.get("variables"))
-        _add(attempts, report.get("attempts"))
+        _add_all(attempts, report.get("attempts"))
     return Seen(
-        seeding={library: tuple(calls) for library, calls in list(seeding.items())[:_MOST_ENTRIES] if calls},
-        missing_variables=tuple(missing), attempts=tuple(attempts),
-    )  # fmt: skip
+        seeding=Seeding(
+            calls={library: tuple(made) for library, made in list(calls.items())[:_MOST_ENTRIES] if made},
+            missed=tuple(missed),
+            streams=tuple(streams),
+        ),
+        missing_variables=tuple(missing),
+        attempts=tuple(Attempt(kind, target) for kind, targets in attempts.items() for target in targets),
+    )
+
+
+def _add_all(found: dict[str, list[str]], entries: Any) -> None:
+    for name, texts in entries.items() if isinstance(entries, dict) else ():
+        if len(found) < _MOST_ENTRIES:
+            _add(found.setdefault(_plain(name), []), texts)
 
 
 def _add(found: list[str], entries: Any) -> None:

@@ -54,7 +54,10 @@ def test_rule_changed_after_results_were_seen_stays_a_deviation(cli, tmp_path, c
     git(project, "commit", "--quiet", "-am", "another claim")
     assert "are committed" in cli("verify", cwd=project).out
     assert git(project, "status", "--porcelain") == ""
-    assert any("after results were seen" in text for text in cli("status", "--json", cwd=project).json["deviations"])
+    assert any(
+        "after results were seen" in reason["text"]
+        for reason in cli("status", "--json", cwd=project).json["deviations"]
+    )
 
 
 @pytest.mark.parametrize("edit", ["driver", "patch", "environment"])
@@ -126,7 +129,10 @@ def test_failed_runs_are_told_with_the_verdict(cli, tmp_path):
     crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 0\n    random.seed")
     recipe = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
-    assert "runs that did not end well, and are not among those judged: seed 0 FAILED" in verdict["deviations"]
+    assert {
+        "code": "failed_runs",
+        "text": "runs that did not end well, and are not among those judged: seed 0 FAILED",
+    } in verdict["deviations"]
 
 
 def test_program_that_never_seeds_itself_is_told(cli, tmp_path):
@@ -136,7 +142,7 @@ def test_program_that_never_seeds_itself_is_told(cli, tmp_path):
         commands={"train": {"run": "python train.py --seed {seed}"}, "smoke": None},
     )  # fmt: skip
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
-    assert any("no seeding call" in text for text in verdict["deviations"])
+    assert any("no seeding call" in reason["text"] for reason in verdict["deviations"])
 
 
 def test_a_run_cannot_change_a_cached_dataset(cli, tmp_path):
@@ -200,7 +206,7 @@ def test_replaced_seed_keeps_its_place_and_nothing_is_asked_twice(cli, tmp_path)
     assert "newer than the evidence" in cli("next", cwd=project).out
     cli("verify", cwd=project, code=3)
     status = cli("status", "--json", cwd=project).json
-    assert status["seeds"] == 4 and "newer" not in status["why"]
+    assert status["seeds"] == 4 and "newer" not in status["next"]["why"]
 
 
 def test_damaged_record_is_no_run(cli, calibrated_recipe):
@@ -237,7 +243,7 @@ def test_set_on_top_of_set_keeps_the_first_published_value(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "size": 3})
     cli("new", "first", "--from", recipe, "--set", "rate=0.25")
     second = cli("new", "second", "--from", "first", "--set", "size=4", "--json").json["deviations"]
-    assert second == ["hyperparameter rate is 0.25, published 0.5", "hyperparameter size is 4, published 3"]
+    assert [reason["text"] for reason in second] == ["hyperparameter rate is 0.25, published 0.5", "hyperparameter size is 4, published 3"]
     third = cli("new", "third", "--from", "first", "--set", "rate=0.5", "--json").json["deviations"]
     assert third == []
 

@@ -106,7 +106,7 @@ def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
 def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "name": "a"})
     made = cli("new", "project", "--from", recipe, "--set", "rate=0.25", "--json").json
-    assert made["deviations"] == ["hyperparameter rate is 0.25, published 0.5"]
+    assert [reason["text"] for reason in made["deviations"]] == ["hyperparameter rate is 0.25, published 0.5"]
     written = yaml.safe_load((Path("project") / "recipe.yaml").read_text())
     assert written["hyperparameters"]["rate"] == 0.25 and written["published"] == {"rate": 0.5}
     assert "has no hyperparameter 'speed'" in cli("new", "x", "--from", recipe, "--set", "speed=1", code=2).err

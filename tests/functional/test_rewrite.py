@@ -100,7 +100,7 @@ def test_a_rewrite_is_equal_accepted_and_stays_testable(cli, project, tmp_path):
     answer = verify(cli, project, 0)
     assert (answer["word"], answer["refusal"]) == ("EQUAL", None)
     assert rungs(answer)["functions"]["word"] == "EQUAL" and rungs(answer)["functions"]["compared"] > 2
-    assert {f["question"] for f in answer["findings"]} >= {"construction", "reproduction", "watched"}
+    assert {f["question"] for f in answer["findings"]} >= {"parity", "reproduction", "monitored"}
 
     cli("rewrite", "accept", cwd=project)
     assert git(project, "tag", "--list", "milestone/rewrite-fit")

@@ -121,7 +121,7 @@ def test_api_drift_is_cured_by_a_patch(cli, tmp_path):
     write_tree(recipe, {"patches/drift.diff": patch})
     project = cli.new(recipe)
     verdict = cli("verify", "--json", cwd=project).json
-    assert verdict["deviations"] == ["patches/drift.diff: np.Inf was removed"]
+    assert verdict["deviations"] == [{"code": "patch", "text": "patches/drift.diff: np.Inf was removed"}]
     assert (project / "reference/train.py").read_text() == "raise SystemExit(1)\n"
 
 
@@ -156,7 +156,7 @@ def test_hard_coded_seed_is_shifted(cli, make):
     assert len(set(found)) == 3
     assert found == values(cli, make("python hardcoded.py", "again", seeds={"how": "offset"}))
     record = run_one(cli, project)
-    assert record["seeding"] == {"random": ["random.seed(1337)"]}
+    assert record["seeding"]["calls"] == {"random": ["random.seed(1337)"]}
 
 
 def test_reference_that_never_seeds_is_seeded(cli, make):

@@ -194,7 +194,7 @@ def test_a_flag_and_its_code_are_one_change(cli, reproduced):
     found = cli("verify", "--off", "bonus=0", "--json", cwd=reproduced).json
     assert {part["group"] for part in found["parts"]} == {1}
     assert found["refusal"] is None and found["remarks"] == []
-    off = next(f for f in found["findings"] if f["question"] == "switched off")
+    off = next(f for f in found["findings"] if f["question"] == "ablation")
     assert (off["word"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
     for wrong, said in (("bonnus=0", "no hyperparameter"), ("bonus=no", "type float"), ("bonus", "KEY=VALUE")):
         assert said in cli("verify", "--off", wrong, code=2, cwd=reproduced).err

@@ -67,7 +67,7 @@ def test_a_system_that_learns_passes(cli, started):
         file.write(GATES)
     found = cli("verify", "--json", cwd=started).json
     assert (found["word"], found["refusal"]) == ("BETTER", None)
-    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "gate"}
+    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
     assert gates == dict.fromkeys(("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER")
     assert any("away from the bound 0.99 (by design)" in remark for remark in found["remarks"])
     assert {part["group"] for part in found["parts"]} >= {1}

@@ -121,7 +121,7 @@ def test_a_newer_reference(cli, upstream):
     assert f"Upstream-Revision: {found['revision']}" in git(project, "log", "-1", "--format=%B", "refs/heads/reference")
     assert git(project, "show", "reference:reference/notes.md") == "two"
     status = cli("status", "--json", cwd=project).json
-    assert "the recipe pins another reference" in status["stale_because"]
+    assert "reference_pin" in [reason["code"] for reason in status["stale_because"]]
     # Its changes into src/, by the line that was printed.
     older, newer = git(project, "log", "-2", "--format=%H", "refs/heads/reference").split()[::-1]
     diff = subprocess.run(["git", "diff", f"{older}:reference", f"{newer}:reference"], cwd=project, capture_output=True)

@@ -23,7 +23,7 @@ def project(cli, calibrated_recipe):
 
 def test_from_nothing_to_reproduced(cli, project):
     before = cli("status", "--json", cwd=project).json
-    assert (before["evidence"], before["command"]) == ("none", "scaffold verify")
+    assert (before["evidence"], before["next"]["command"]) == ("none", "scaffold verify")
     assert [step["state"] for step in before["milestones"]] == ["open", "locked", "locked"]
     skipped = run_pytest(project)
     assert skipped.returncode == 0 and "no evidence yet; make it: scaffold verify" in skipped.stdout
@@ -59,7 +59,9 @@ def test_a_worse_reference_is_not_reproduced(cli, tmp_path, calibrated_recipe):
     project = cli.new(worse)
     verdict = cli("verify", "--json", cwd=project, code=1).json
     assert verdict["word"] == "NOT_REPRODUCED"
-    assert any("calibration runs were made with the reference tree" in text for text in verdict["deviations"])
+    assert any(
+        "calibration runs were made with the reference tree" in reason["text"] for reason in verdict["deviations"]
+    )
     failed = run_pytest(project)
     assert failed.returncode == 1 and "NOT_REPRODUCED" in failed.stdout and "sd from the calibration" in failed.stdout
     assert git(project, "tag") == ""
@@ -93,7 +95,7 @@ def test_smoke_runs_never_count(cli, project):
 def test_run_record_tells_what_happened(cli, project):
     record = cli("run", "--json", cwd=project).json["runs"][0]
     assert record["steps"][0]["exit_status"] == 0 and record["steps"][0]["peak_memory_bytes"] > 1e6
-    assert record["seeding"] == {"random": ["random.seed(0)"]}
+    assert record["seeding"]["calls"] == {"random": ["random.seed(0)"]}
     assert record["environment"]["reused"] is True
     folder = project / ".scaffold/runs" / record["id"]
     assert "epoch 3: loss" in (folder / "logs/0-train.out").read_text()
@@ -119,7 +121,7 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
     assert old in text
     (project / path).write_text(text.replace(old, new, 1))
     status = cli("status", "--json", cwd=project).json
-    assert status["evidence"] == "stale" and any(reason in text for text in status["stale_because"]), status
+    assert status["evidence"] == "stale" and any(reason in stale["text"] for stale in status["stale_because"]), status
     assert "stale" in cli("status", cwd=project).out
     done = run_pytest(project)
     assert done.returncode == 1 and reason in done.stdout

@@ -95,7 +95,8 @@ def reports(content: bytes) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "1.json").write_bytes(content)
     seen = read_reports(folder)
-    assert all(text.isprintable() for texts in (*seen.seeding.values(), seen.attempts) for text in texts)
+    targets = [attempt.target for attempt in seen.attempts]
+    assert all(text.isprintable() for texts in (*seen.seeding.calls.values(), targets) for text in texts)
 
 
 TARGETS = {

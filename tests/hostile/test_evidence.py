@@ -37,7 +37,7 @@ def seeds_run_here(project) -> set[str]:
 
 def test_evidence_of_others_is_named_and_opens_nothing(cli, brought):
     status = cli("status", "--json", cwd=brought).json
-    assert status["origin"] == "by others, not checked here" and status["command"] == "scaffold verify"
+    assert status["origin"] == "by others, not checked here" and status["next"]["command"] == "scaffold verify"
     assert status["milestones"][0]["state"] != "passed"
     assert "by others, not checked here" in cli("status", cwd=brought).out
     assert "by others, not checked here" in cli("tweak", "start", "x", code=2, cwd=brought).err
@@ -138,10 +138,10 @@ def test_another_calibration_or_rule_of_a_recipe_of_ours_is_a_deviation(cli, tmp
     document["runs"] = document["runs"][:5]
     project.calibration.write_text(json.dumps(document))
     told = find_deviations(project, load_recipe(project), None, environment)
-    assert len(told) == 1 and "calibration.json is not the one of the recipe digits-cnn" in told[0]
+    assert len(told) == 1 and "calibration.json is not the one of the recipe digits-cnn" in told[0].text
     project.recipe.write_text(f"{project.recipe.read_text()}\nrule:\n  max_seeds: 40\n")
     told = find_deviations(project, load_recipe(project), None, environment)
-    assert len(told) == 2 and "metrics, claims or rule are not those of digits-cnn" in told[1]
+    assert len(told) == 2 and "metrics, claims or rule are not those of digits-cnn" in told[1].text
 
 
 def test_files_of_a_kept_run_that_were_edited_are_not_read_again(cli, tmp_path):

@@ -93,7 +93,7 @@ attempt("name", lambda: socket.getaddrinfo("example.org", 80))
     ):  # fmt: skip
         assert what in denied
     verdict = cli.any_status("verify", "--json", cwd=tmp_path / "project").json
-    assert any("denied by the sandbox: variable HF_TOKEN" in line for line in verdict["deviations"])
+    assert any("denied by the sandbox: variable HF_TOKEN" in reason["text"] for reason in verdict["deviations"])
     evidence = json.loads((tmp_path / "project/evidence/reproduce.json").read_text())
     assert evidence["runs"][0]["confinement"]["denied"] == denied
 
@@ -381,7 +381,7 @@ def test_without_a_sandbox_nothing_runs_until_the_person_says_so(cli, tmp_path, 
     assert "scaffold doctor" in error and "--no-sandbox" in error
     assert not (project / ".scaffold/runs").exists() or os.listdir(project / ".scaffold/runs") == []
     verdict = cli("verify", "--no-sandbox", "--json", cwd=project).json
-    assert any("run without a sandbox: seed 0" in line for line in verdict["deviations"])
+    assert any("run without a sandbox: seed 0" in reason["text"] for reason in verdict["deviations"])
     evidence = json.loads((project / "evidence/reproduce.json").read_text())
     assert evidence["runs"][0]["confinement"]["sandbox"] == "none"
     doctor = cli("doctor", "--json", cwd=project, code=4).json
@@ -431,7 +431,7 @@ def test_results_that_are_no_plain_files(cli, tmp_path, leave, words):
         "(reports / 'a.json').write_text(json.dumps({'calls': {chr(27): [chr(27) * 9999] * 9999}}))",
         "(reports / 'a.json').write_bytes(bytes(range(256)))",
         "(reports / 'a.json').mkdir()",
-        "[(reports / f'{n}.json').write_text(json.dumps({'attempts': [str(n)]})) for n in range(3000)]",
+        "[(reports / f'{n}.json').write_text(json.dumps({'attempts': {'read': [str(n)]}})) for n in range(3000)]",
     ],
 )
 def test_reports_that_were_forged(attempt, leave):

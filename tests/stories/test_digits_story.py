@@ -110,7 +110,7 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "start", "your-data", "--bound", "unknown")
     swap_data(person)
     found = person.asks("scaffold", "verify")
-    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "gate"}
+    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
     assert gates == dict.fromkeys(("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER")
     person.types("scaffold", "tweak", "accept")
     assert {row["state"] for row in person.asks("scaffold", "tweak", "list")} == {"accepted", "dropped", "suggested"}

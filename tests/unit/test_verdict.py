@@ -47,7 +47,7 @@ def words(judgement, question):
 def test_all_good():
     judgement = judge(recipe(), GOOD, calibration())
     assert (judgement.word, judgement.depth) == (Word.REPRODUCED, "full")
-    assert words(judgement, "watched") == [Word.EXPECTED, Word.EXPECTED]
+    assert words(judgement, "monitored") == [Word.EXPECTED, Word.EXPECTED]
     assert Judgement.from_mapping(judgement.as_mapping()) == judgement
 
 
@@ -69,14 +69,14 @@ def test_watched_metric_names_itself():
 def test_larger_spread_than_calibration_is_unexpected():
     wild = [run(seed, 0.9 + (-1) ** seed * 0.0045) for seed in range(6)]
     judgement = judge(recipe(), wild, calibration())
-    assert words(judgement, "watched") == [Word.EXPECTED, Word.UNEXPECTED]
+    assert words(judgement, "monitored") == [Word.EXPECTED, Word.UNEXPECTED]
     assert "sd of accuracy: UNEXPECTED" in judgement.reason
 
 
 def test_watching_needs_calibration_runs():
     few = calibration([0.9, 0.901, 0.899], [0.7, 0.701, 0.699])
     judgement = judge(recipe(), GOOD, few)
-    assert words(judgement, "watched") == [] and judgement.word is Word.INCONCLUSIVE
+    assert words(judgement, "monitored") == [] and judgement.word is Word.INCONCLUSIVE
 
 
 def test_early_depth_refutes_but_never_confirms():
@@ -161,14 +161,14 @@ def test_reached_steps_come_from_the_series():
 def test_a_skewed_loss_is_flagged_only_where_ranks_flag_it_too():
     losses = [0.7 + 0.01 * 1.3**i for i in range(21)]  # a long tail upwards
     inside = [run(seed, 0.9, 0.7 + 0.01 * 1.3**19) for seed in range(3)]
-    assert words(judge(recipe(), inside, calibration(losses=losses)), "watched")[0] is Word.EXPECTED
+    assert words(judge(recipe(), inside, calibration(losses=losses)), "monitored")[0] is Word.EXPECTED
     beyond = [run(seed, 0.9, 9.0 + 0.1 * seed) for seed in range(3)]
-    assert words(judge(recipe(), beyond, calibration(losses=losses)), "watched")[0] is Word.UNEXPECTED
+    assert words(judge(recipe(), beyond, calibration(losses=losses)), "monitored")[0] is Word.UNEXPECTED
 
 
 def test_too_few_seeds_to_flag_a_metric_ask_for_more():
     judgement = judge(recipe(), [run(0, 0.9, 5.0)], calibration())
-    finding = next(one for one in judgement.findings if one.question == "watched" and one.metric == "loss")
+    finding = next(one for one in judgement.findings if one.question == "monitored" and one.metric == "loss")
     assert finding.word is Word.INCONCLUSIVE and finding.more_seeds == 1
     assert not is_decided(judgement, recipe(), 1)
 

@@ -6,7 +6,7 @@ Like sitecustomize beside it: no dependencies, Python 3.7 syntax, never the reas
 import os
 import sys
 
-attempts = []
+attempts = {}
 variables = []
 _MOST = 50
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -73,9 +73,9 @@ def _look_at_path(path, writes):
     is_private = _below(path, _policy["private"]) and not is_hidden
     if writes:
         if not is_private:
-            _note(attempts, "write " + path)
+            _note(attempts.setdefault("write", []), path)
     elif not is_private and not _is_visible(path, is_hidden):
-        _note(attempts, "read " + path)
+        _note(attempts.setdefault("read", []), path)
 
 
 def _is_visible(path, is_hidden):
@@ -97,7 +97,7 @@ def _look_at_socket(event, arguments):
     host = os.fsdecode(host) if isinstance(host, bytes) else str(host)
     if _policy["loopback"] and (host in ("localhost", "::1", "") or host.startswith("127.")):
         return
-    _note(attempts, "network " + (host if port is None else "%s:%s" % (host, port)))
+    _note(attempts.setdefault("network", []), host if port is None else "%s:%s" % (host, port))
 
 
 def _below(path, folders):

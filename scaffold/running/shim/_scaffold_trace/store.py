@@ -169,9 +169,9 @@ class Store:
         self.kept_bytes = 0
         self.input_bytes = 0
 
-    def say(self, rung, text):
-        """What could not be captured, by rung."""
-        note = {"rung": rung, "text": text}
+    def say(self, rung, text, series=""):
+        """Note what could not be captured, by rung; `series` names the one that was cut."""
+        note = {"rung": rung, "text": text, "series": series}
         if note not in self.index["said"] and len(self.index["said"]) < 200:
             self.index["said"].append(note)
 
@@ -212,7 +212,7 @@ class Store:
         if size <= MOST_SERIES:
             values.append(value)
         else:
-            self.say("batches", "%s is followed over its first %d values" % (name, MOST_SERIES))
+            self.say("batches", "%s is followed over its first %d values" % (name, MOST_SERIES), series=name)
 
     def write(self, out, step):
         """Write all of it aside, then rename; several processes of one step get numbers."""

@@ -1,0 +1,151 @@
+"""Where a project stands, and the one next action.
+
+What was worked out is kept in `.scaffold/status.json` beside the size and time of every file it depends on, so that
+asking again costs a few file look-ups and imports nothing heavy.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import scaffold
+from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
+from scaffold.person import Origin, origin_of, sign
+from scaffold.project import Project, read_text, write_json
+from scaffold.records.judgement import Judgement, Word
+from scaffold.status.model import Status, is_by_others
+
+if TYPE_CHECKING:
+    from scaffold.records.tweak import ChangeEvidence, Tweak
+
+
+def load_status(project: Project) -> Status:
+    """Where the project stands now; from the cache if no file that matters has changed.
+
+    Raises:
+        BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or the evidence cannot be read.
+    """
+    fingerprint = _fingerprint(project)
+    cache = project.cached_status
+    try:
+        stored = json.loads(read_text(cache) if cache.is_file() else "")
+        signature = stored.pop("signature")
+        if stored["fingerprint"] == fingerprint and signature == _signature(project, stored):
+            return Status.from_mapping(stored["status"])
+    except (ScaffoldError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass  # not there or not ours: work it out
+    from scaffold.status.derive import derive_status
+
+    status = derive_status(project)
+    with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
+        kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
+        write_json({**kept, "signature": _signature(project, kept)}, cache)
+        for partial in cache.parent.glob(f".{cache.name}.*"):  # of a killed one; of one at work, which tries again
+            partial.unlink(missing_ok=True)
+    return status
+
+
+def _signature(project: Project, kept: Mapping[str, Any]) -> str:
+    """Return what shows that this user worked a status out: one that came with a project may say anything."""
+    return sign(f"status of {project.root}: {json.dumps(kept, sort_keys=True)}")
+
+
+def current_judgement(project: Project) -> Judgement | None:
+    """The stored judgement if it still speaks of the project and nothing further would be run."""
+    try:
+        status = load_status(project)
+    except BrokenFileError:
+        return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
+    if status.evidence != "current" or status.can_change or status.uncommitted or is_by_others(status.origin):
+        return None
+    return Judgement.from_mapping(json.loads(read_text(project.reproduction))["judgement"])
+
+
+def is_tweak_under_way(project: Project) -> bool:
+    """Whether `scaffold verify` is about a tweak; from the cache where that is possible."""
+    try:
+        return load_status(project).tweak is not None
+    except BrokenFileError:  # such as evidence that is about to be replaced
+        from scaffold.ledger import find_tweak
+
+        return find_tweak(project) is not None
+
+
+def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
+    """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
+    from scaffold.ledger import read_change
+    from scaffold.recheck import find_stale_change
+
+    try:
+        evidence = read_change(project, tweak.name)
+    except BrokenFileError:
+        return None  # it is about to be replaced
+    if evidence is None or find_stale_change(project, tweak, evidence) or origin_of(evidence.seal) is Origin.OTHERS:
+        return None
+    return evidence
+
+
+def require_reproduced(project: Project) -> None:
+    """Raise ProjectError unless the reference's published result was reproduced here, by evidence that still holds."""
+    status = load_status(project)
+    if status.word != Word.REPRODUCED.value or status.evidence != "current" or is_by_others(status.origin):
+        found = status.word or "nothing yet"
+        found += f", {status.origin}" if is_by_others(status.origin) else ""
+        stale = f", and stale: {'; '.join(map(str, status.stale_because))}" if status.stale_because else ""
+        raise ProjectError(
+            f"tweaks are locked until the reference gives its published result here; the evidence says {found}{stale}",
+            hint='scaffold verify --reproduction; or begin all the same, on record: --because "..."',
+        )
+
+
+def _fingerprint(project: Project) -> list[Any]:
+    """Changes when a file that the status depends on changes (size, time, inode)."""
+    stamps: list[Any] = [scaffold.__version__]
+    single = (
+        project.recipe,
+        project.milestones,
+        project.calibration,
+        project.lock,
+        project.reproduction,
+        project.runs,
+        project.uncommitted,
+        project.system,
+        project.system_source.lock,
+    )
+    for path in single:
+        stamps.append(_stamp(path))
+    git_dir = _git_dir(project)
+    stamps += [_stamp(git_dir / name) for name in ("HEAD", "index", "packed-refs", "MERGE_HEAD")]
+    watched = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
+    pending = [*(str(project.root / name) for name in watched), str(git_dir / "refs")]
+    while pending:
+        try:
+            entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            status = entry.stat(follow_symlinks=False)
+            stamps.append([entry.name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode])
+    return stamps
+
+
+def _git_dir(project: Project) -> Path:
+    """Where git keeps its state; of a linked work tree what is shared is not looked at."""
+    place = project.root / ".git"
+    if place.is_file():
+        with contextlib.suppress(OSError, ValueError):
+            return Path(place.read_text().partition("gitdir: ")[2].strip())
+    return place
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ino]

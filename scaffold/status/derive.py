@@ -1,0 +1,123 @@
+"""Works out where a project stands, from its files and its git repository."""
+
+from scaffold.ledger import all_evidence, find_tweak, read_change, state_before
+from scaffold.person import Origin, origin_of
+from scaffold.project import Project, load_recipe, load_yaml, read_text
+from scaffold.recheck import find_stale_change
+from scaffold.records.judgement import ChangeJudgement, Judgement, Word
+from scaffold.records.recipe import Recipe, reference_name
+from scaffold.records.tweak import ChangeEvidence
+from scaffold.repository import Repository
+from scaffold.resources import runs_at_once
+from scaffold.rules.milestone import Milestone, Milestones, derive_states
+from scaffold.rules.verdict import is_decided
+from scaffold.states import state_id, worktree_id
+from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
+from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
+from scaffold.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
+
+EXPECTED_SEEDS = 4
+"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""
+
+
+def derive_status(project: Project) -> Status:
+    """Work out where a project stands, from its files and its git repository."""
+    recipe = load_recipe(project)
+    milestones = load_yaml(Milestones, project.milestones).milestones
+    evidence = read_evidence(project)
+    stale = find_stale(project, recipe, evidence) if evidence else []
+    judgement = Judgement.from_mapping(evidence.judgement) if evidence else None
+    word = judgement.word if judgement else None
+    seeds = len({run.seed for run in evidence.runs}) if evidence else 0
+    origin = origin_of(evidence.seal) if evidence else None
+    is_trusted = origin is not Origin.OTHERS
+    passed = {"reproduce"} if word is Word.REPRODUCED and not stale and is_trusted else set()
+    tweak = _tweak_status(project)
+    tried = all_evidence(project)
+    milestones = _with_tweaks(milestones, tried, tweak)
+    decided = {change.milestone: change.decision for change in tried if change.decision}
+    passed |= {name for name, decision in decided.items() if decision == "accepted"}
+    states = derive_states(milestones, passed, {name for name in decided if name not in passed})
+    unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
+    can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
+    uncommitted = read_text(project.uncommitted) if judgement and project.uncommitted.exists() else None
+    runs = sum(1 for _ in project.runs.glob("seed-*"))
+    is_edited = any(reason.code == REFERENCE_EDITED.code for reason in stale)
+    action: NextAction
+    if tweak is not None and not is_edited:
+        action = next_of_tweak(tweak)
+    else:
+        runs_judged = evidence.runs if evidence else ()
+        mean_s = sum(run.wall_time_s for run in runs_judged) / len(runs_judged) if runs_judged else None
+        action = next_of_reproduction(
+            project,
+            recipe,
+            Reproduction(
+                word=word, stale=tuple(stale), can_change=can_change, uncommitted=uncommitted, runs=runs,
+                unjudged=len(unjudged), is_trusted=is_trusted, verify_s=expected_verify_s(recipe, mean_s),
+            ),
+        )  # fmt: skip
+    return Status(
+        name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
+        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        origin=origin.value if origin else None,
+        uncommitted=uncommitted,
+        deviations=judgement.deviations if judgement else tuple(recipe.deviations()), runs=runs,
+        word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
+        tweak=tweak,
+        milestones=tuple(
+            MilestoneStatus(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
+        ),
+        next=action, can_change=can_change,
+    )  # fmt: skip
+
+
+def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
+    """How long `scaffold verify` takes here, from the mean time of runs here or else of the recipe's hardware."""
+    seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
+    return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // runs_at_once(recipe.resources))
+
+
+def _tweak_status(project: Project) -> TweakStatus | None:
+    tweak = find_tweak(project)
+    if tweak is None:
+        return None
+    repository = Repository(project.root)
+    before = state_before(project, repository, tweak)
+    known = repository.find_id(f"{before}^{{commit}}") is not None
+    evidence = read_change(project, tweak.name)
+    stale = find_stale_change(project, tweak, evidence) if evidence else []
+    judgement = evidence.judgement if evidence else {}
+    reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
+    return TweakStatus(
+        name=tweak.name, phase=tweak.phase, kind=tweak.kind, expect=tweak.expect,
+        changed=not known or state_id(repository, before) != worktree_id(project),
+        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
+        origin=origin_of(evidence.seal).value if evidence else None,
+    )  # fmt: skip
+
+
+def _with_tweaks(
+    milestones: tuple[Milestone, ...], tried: list[ChangeEvidence], tweak: TweakStatus | None
+) -> tuple[Milestone, ...]:
+    """The milestones of the file, then the tweaks that it does not name."""
+    known = {step.id for step in milestones}
+    found = {evidence.milestone: evidence.tweak.expect for evidence in tried}
+    if tweak is not None:
+        found.setdefault(f"{tweak.phase}-{tweak.name}", tweak.expect)
+    more = [
+        Milestone.model_validate(
+            {"id": name, "phase": name.partition("-")[0], "title": ": ".join(filter(None, [_title(name), expect])),
+             "after": ("reproduce",)}
+        )
+        for name, expect in found.items()
+        if name not in known
+    ]  # fmt: skip
+    place = next((index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones))
+    tweaks, rewrites = ([step for step in more if step.phase == phase] for phase in ("tweak", "rewrite"))
+    return (*milestones[:place], *tweaks, *milestones[place:], *rewrites)
+
+
+def _title(milestone: str) -> str:
+    return milestone.partition("-")[2].replace("-", " ")

@@ -1,0 +1,140 @@
+"""What a status says, as data. Imports nothing heavy: a stored status is shown again at no cost."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from scaffold.person import Origin
+from scaffold.records.reason import Reason
+
+
+class ActionKind(str, Enum):
+    """What the next action is for."""
+
+    RESTORE_REFERENCE = "restore_reference"
+    VERIFY = "verify"
+    CALIBRATE = "calibrate"
+    BUILD_ANYWAY = "build_anyway"
+    SWITCH = "switch"
+    START_TWEAK = "start_tweak"
+    START_REWRITE = "start_rewrite"
+    ACCEPT = "accept"
+    DROP = "drop"
+    CORRECT = "correct"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextAction:
+    """The one next action.
+
+    Attributes:
+        kind: what it is for.
+        command: to paste into a shell.
+        why: one sentence.
+        about_s: seconds that it takes on this machine, if known.
+    """
+
+    kind: ActionKind
+    command: str
+    why: str
+    about_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MilestoneStatus:
+    """One milestone and its derived state."""
+
+    id: str
+    phase: str
+    state: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TweakStatus:
+    """The tweak that is under way.
+
+    Attributes:
+        phase: tweak, or rewrite.
+        changed: whether anything differs from the state before.
+        evidence: `none`, `current` or `stale`; `stale_because` says why.
+        word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be accepted.
+        origin: who judged it, as `person.Origin` says; None without evidence.
+    """
+
+    name: str
+    phase: str
+    kind: str
+    expect: str
+    changed: bool
+    evidence: str
+    stale_because: tuple[Reason, ...]
+    word: str | None
+    reason: str | None
+    refusal: str | None
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where a project stands.
+
+    Attributes:
+        evidence: `none`, `current` or `stale`; `stale_because` says why.
+        origin: who judged it, as `person.Origin` says; None without evidence.
+        uncommitted: why the evidence could not be committed, if that is so.
+        word: of the stored judgement, if there is evidence; `seeds` are those it was made of.
+        runs: completed full runs in `.scaffold/runs`, judged or not.
+        tweak: the one that is under way here.
+        next: the next thing to type, and why.
+        can_change: whether another `scaffold verify` could change the word.
+    """
+
+    name: str
+    recipe: str
+    reference: str
+    evidence: str
+    origin: str | None
+    stale_because: tuple[Reason, ...]
+    uncommitted: str | None
+    deviations: tuple[Reason, ...]
+    word: str | None
+    reason: str | None
+    seeds: int
+    runs: int
+    milestones: tuple[MilestoneStatus, ...]
+    tweak: TweakStatus | None
+    next: NextAction
+    can_change: bool
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Status":
+        """Read what `as_mapping` and JSON made of a status."""
+        tweak, action = data["tweak"], data["next"]
+        if tweak is not None:
+            tweak = TweakStatus(**{**tweak, "stale_because": _reasons(tweak["stale_because"])})
+        return cls(
+            **{
+                **data,
+                "milestones": tuple(MilestoneStatus(**milestone) for milestone in data["milestones"]),
+                "tweak": tweak,
+                "next": NextAction(**{**action, "kind": ActionKind(action["kind"])}),
+                "stale_because": _reasons(data["stale_because"]),
+                "deviations": _reasons(data["deviations"]),
+            }
+        )
+
+
+def _reasons(stored: Any) -> tuple[Reason, ...]:
+    return tuple(Reason(**reason) for reason in stored)
+
+
+def is_by_others(origin: str | None) -> bool:
+    """Return whether others judged it, and nothing of it was checked here."""
+    return origin == Origin.OTHERS.value

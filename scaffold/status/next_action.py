@@ -1,0 +1,169 @@
+"""The one next action: the command to paste, and why."""
+
+import shlex
+from dataclasses import dataclass
+
+from scaffold.ledger import accepted, decided_names, find_judged, tweak_branches
+from scaffold.parts import rewrite_name
+from scaffold.project import Project
+from scaffold.records.judgement import Word
+from scaffold.records.reason import Reason
+from scaffold.records.recipe import Recipe
+from scaffold.repository import Repository
+from scaffold.rules.milestone import next_rung
+from scaffold.states import state_id, worktree_id
+from scaffold.status.model import ActionKind, NextAction, TweakStatus, is_by_others
+from scaffold.verify import REFERENCE_EDITED
+
+CALIBRATION_RUNS = 20
+"""Runs that show a spread well enough (docs/verdicts.md)."""
+
+_VERIFY = "scaffold verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """What is known of the reproduction.
+
+    Attributes:
+        word: of the stored judgement; None without evidence.
+        stale: why the evidence no longer holds.
+        can_change: whether further seeds could change the word.
+        uncommitted: why the evidence could not be committed.
+        runs: completed runs, judged or not.
+        unjudged: completed runs that the evidence does not hold.
+        is_trusted: whether it was made or checked here.
+        verify_s: seconds that a verification takes here.
+    """
+
+    word: Word | None
+    stale: tuple[Reason, ...]
+    can_change: bool
+    uncommitted: str | None
+    runs: int
+    unjudged: int
+    is_trusted: bool
+    verify_s: float
+
+
+def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) -> NextAction:
+    """Return the next action while no tweak is under way."""
+    if any(reason.code == REFERENCE_EDITED.code for reason in known.stale):
+        return NextAction(
+            kind=ActionKind.RESTORE_REFERENCE, command="git checkout -- reference && git clean -fd reference",
+            why="reference/ was edited, and nothing holds of it",
+        )  # fmt: skip
+    why = _why_verify(known)
+    if why:
+        return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
+    if known.word is Word.REPRODUCED:
+        return next_step(project, recipe)
+    return _next_of_undecided(recipe, known.word)
+
+
+def _why_verify(known: Reproduction) -> str:
+    """Return why the reference is to be judged, or judged again; nothing where it need not be."""
+    if known.word is None:
+        if known.runs:
+            return f"{known.runs} runs are there and not judged yet"
+        return "nothing has been run yet: see whether the reference gives its published result here"
+    if known.stale:
+        return f"the evidence is stale: {'; '.join(map(str, known.stale))}"
+    if not known.is_trusted:
+        return "the evidence was made by others: one of its seeds is run here to check it"
+    if known.unjudged:
+        return f"{known.unjudged} runs are newer than the evidence"
+    if known.uncommitted:
+        return f"the evidence could not be committed: {known.uncommitted}"
+    if known.word is not Word.REPRODUCED and known.can_change:
+        return "the seeds so far do not decide: run more"
+    return ""
+
+
+def _next_of_undecided(recipe: Recipe, word: Word | None) -> NextAction:
+    """Return the next action where no further seed of this project can change the word."""
+    if word is Word.NOT_REPRODUCED:
+        return NextAction(
+            kind=ActionKind.BUILD_ANYWAY,
+            command='scaffold tweak start NAME --because "the reference does not give its published result here"',
+            why="more seeds will not change that: read each finding's reason (scaffold verify), and, if you build on "
+            "it all the same, say so on record",
+        )
+    if not recipe.calibration:
+        return NextAction(
+            kind=ActionKind.CALIBRATE,
+            command=f"scaffold recipes calibrate . --runs {CALIBRATION_RUNS}",
+            why="more seeds here do not decide: what the published number may differ by over seeds is not known. Runs "
+            "of the recipe say it; then write `calibration: calibration.json` into recipe.yaml",
+        )
+    return NextAction(
+        kind=ActionKind.BUILD_ANYWAY,
+        command='scaffold tweak start NAME --because "it is undecided whether the reference gives its published result"',
+        why="the seeds that the rule allows do not decide: read each finding's reason (scaffold verify), and, if you "
+        "build on it all the same, say so on record",
+    )
+
+
+def next_step(project: Project, recipe: Recipe) -> NextAction:
+    """Return what is open elsewhere, edits that nobody judged, else the next small step."""
+    repository = Repository(project.root)
+    if repository.find_id("HEAD") is None:
+        why = "the published result is reproduced; tweaks need a git repository"
+        return NextAction(kind=ActionKind.NONE, command="pytest", why=why)
+    under_way = tweak_branches(repository)
+    if under_way:
+        name = under_way[0]
+        command, why = f"git switch {shlex.quote(name)}", f"{name.replace('/', ' ')} is under way there"
+        return NextAction(kind=ActionKind.SWITCH, command=command, why=why)
+    decided = decided_names(project, repository)
+    judged = find_judged(project, repository, "HEAD")
+    if judged and state_id(repository, judged) != worktree_id(project):
+        name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
+        why = "src/ or system.yaml differ from all that was judged: take them along"
+        return NextAction(kind=ActionKind.START_TWEAK, command=f"scaffold tweak start {name}", why=why)
+    # What a recipe suggests was found on its own data: of other data it says nothing.
+    has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
+    rung = next_rung(() if has_other_data else recipe.adaptation.tweaks, decided)
+    open_parts = [rewrite.part for rewrite in recipe.adaptation.rewrites if rewrite_name(rewrite.part) not in decided]
+    if rung is None and open_parts:
+        command = f"scaffold rewrite start {open_parts[0]}"
+        why = "all suggested tweaks are decided: now a part in your own code"
+        return NextAction(kind=ActionKind.START_REWRITE, command=command, why=why)
+    if rung is None:
+        why = "all suggested steps are decided: the next is yours to choose"
+        return NextAction(kind=ActionKind.START_TWEAK, command="scaffold tweak start NAME", why=why)
+    is_suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
+    kind = "" if is_suggested else f" --kind {rung.kind}"
+    bound = " --bound unknown" if rung.kind == "data" else ""
+    command, why = f"scaffold tweak start {rung.name}{kind}{bound}", f"the simplest next step: {rung.why}"
+    return NextAction(kind=ActionKind.START_TWEAK, command=command, why=why)
+
+
+def next_of_tweak(tweak: TweakStatus) -> NextAction:
+    """Return the next action while a tweak or rewrite is under way."""
+    which = f"{tweak.phase} {tweak.name}"
+    why = _why_verify_tweak(tweak, which)
+    if why:
+        return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why)
+    if tweak.refusal is None:
+        must = "as a rewrite must be" if tweak.phase == "rewrite" else f"as a tweak of kind {tweak.kind} must be"
+        command, why = f"scaffold {tweak.phase} accept", f"{which} is {tweak.word}, {must}"
+        return NextAction(kind=ActionKind.ACCEPT, command=command, why=why)
+    if tweak.phase == "rewrite":
+        why = f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"
+        return NextAction(kind=ActionKind.CORRECT, command=_VERIFY, why=why)
+    why = f"{which} is {tweak.word}: {tweak.refusal}; or change it and verify again"
+    return NextAction(kind=ActionKind.DROP, command="scaffold tweak drop", why=why)
+
+
+def _why_verify_tweak(tweak: TweakStatus, which: str) -> str:
+    if not tweak.changed:
+        what = f": {tweak.expect}" if tweak.expect else ""
+        return f"{which} is open, nothing has changed yet: edit src/ or system.yaml{what}"
+    if tweak.evidence == "none":
+        return f"{which} was not judged yet"
+    if tweak.evidence == "stale":
+        return f"the evidence of {which} is stale: {'; '.join(map(str, tweak.stale_because))}"
+    if is_by_others(tweak.origin):
+        return f"{which} was judged by others: its runs are made here, too"
+    return ""
