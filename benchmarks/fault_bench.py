@@ -33,23 +33,23 @@ from typing import Any
 
 import yaml
 
-from scaffold.construction import Rewritten, climb
-from scaffold.environment import prepare_environment
-from scaffold.golden import Golden, record_golden
-from scaffold.inputs import inputs_of
-from scaffold.project import Project, Source, load_yaml
+from scaffold.environments.environment import prepare_environment
+from scaffold.machine import describe_machine
+from scaffold.project.digests import inputs_of
+from scaffold.project.project import Project, Source, load_yaml
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import RunRecord
 from scaffold.records.judgement import Word
 from scaffold.records.system import System
 from scaffold.references.folder import content_id
-from scaffold.resources import describe_machine
-from scaffold.rules.reproduction import judge_reproduction
-from scaffold.rules.rung import Rung, first_difference
-from scaffold.rules.sample import Law, t_two_sided_p
+from scaffold.rules.parity.checks import Rung, first_difference
+from scaffold.rules.reproduction.sequential import judge_reproduction
+from scaffold.rules.stats import Law, t_two_sided_p
+from scaffold.running.engines.local import run_seeds
 from scaffold.running.plan import Plan
-from scaffold.running.slots import run_seeds
 from scaffold.sandbox import NO_SANDBOX
+from scaffold.tracing.compare import Rewritten, climb
+from scaffold.tracing.golden import Golden, record_golden
 
 FAULTS = Path(__file__).with_name("faults")
 RECORDS = Path(__file__).with_name("records") / "faults.json"
@@ -169,7 +169,7 @@ def _starts(golden: Golden, is_recording: bool) -> int:
 
 def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """What the ladder says of one variant, and what that costs."""
-    from scaffold.golden import read_golden
+    from scaffold.tracing.golden import read_golden
 
     folder = Path(work) / variant["reference"] / variant["name"]
     project, plan = make_ready(folder, variant["reference"], source_of(variant))

@@ -29,8 +29,8 @@ from helpers import approved, living_in, toy_recipe  # noqa: E402
 from interrupted_commands import Place, on_two_disks, try_full_disk, try_kills  # noqa: E402
 
 from scaffold.errors import ScaffoldError  # noqa: E402
-from scaffold.project import Project  # noqa: E402
-from scaffold.verify import read_evidence  # noqa: E402
+from scaffold.project.project import Project  # noqa: E402
+from scaffold.reproduce.verify import read_evidence  # noqa: E402
 
 SEEDS = 6
 TRAINING = """\

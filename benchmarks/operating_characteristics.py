@@ -15,14 +15,14 @@ import random
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from scaffold.catalogue import find_recipe, recipe_ids
+from scaffold.machine import describe_machine
+from scaffold.recipes.catalogue import find_recipe, recipe_ids
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import EnvironmentUsed, JudgedRun, MetricValue
 from scaffold.records.judgement import Word
-from scaffold.resources import describe_machine
-from scaffold.rules.reproduction import judge_reproduction
-from scaffold.rules.sample import Law
-from scaffold.rules.verdict import is_decided, judge
+from scaffold.rules.reproduction.judge import is_decided, judge
+from scaffold.rules.reproduction.sequential import judge_reproduction
+from scaffold.rules.stats import Law
 
 SETTINGS = ((30, 10), (30, 5), (20, 10), (12, 10), (10, 10))
 SKEWED = ((30, 10), (20, 10), (10, 10))

@@ -21,21 +21,21 @@ from pathlib import Path
 
 from scipy import stats
 
-from scaffold.begin import begin
-from scaffold.catalogue import find_recipe
-from scaffold.change import with_values
 from scaffold.cli.progress import RunProgress
-from scaffold.create import create_project
-from scaffold.history import project_repository
-from scaffold.project import Project, load_recipe
+from scaffold.git.history import project_repository
+from scaffold.git.repository import Repository
+from scaffold.git.snapshots import state_of_worktree
+from scaffold.machine import describe_machine
+from scaffold.project.project import Project, load_recipe
+from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.judgement import Word
-from scaffold.repository import Repository
-from scaffold.resources import describe_machine
-from scaffold.rules.change import judge_differences
-from scaffold.rules.sample import Law
-from scaffold.run import make_runs
+from scaffold.rules.change.judge import judge_differences
+from scaffold.rules.stats import Law
 from scaffold.running.preparation import RunOptions, prepare_program
-from scaffold.states import state_of_worktree
+from scaffold.running.seeds import make_runs
+from scaffold.scaffolding.create import create_project
+from scaffold.tweak.create_src import begin
+from scaffold.tweak.verify import with_values
 
 RECORDS = Path(__file__).with_name("records") / "digits-cnn-changes.json"
 CHANGES = {"epochs": 19, "learning_rate": 0.008, "dropout": 0.3, "width": 18}

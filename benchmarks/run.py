@@ -110,7 +110,7 @@ def pinned_commit(work: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path\n"
         "from scaffold.records.recipe import GitReference\n"
-        "from scaffold.references import git; from scaffold.repository import Repository\n"
+        "from scaffold.references import git; from scaffold.git.repository import Repository\n"
         "into = Repository.create(Path(sys.argv[1]))\n"
         "url, revision, *exclude = sys.argv[2:]\n"
         "reference = GitReference(git=url, revision=revision, tree='0' * 40, license='x', exclude=exclude)\n"

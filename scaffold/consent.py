@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.catalogue import find_recipe, recipe_ids, require_own_files
-from scaffold.environment import lock_fits
+from scaffold.environments.environment import lock_fits
 from scaffold.errors import ConsentError, FetchError, MachineError, ScaffoldError
-from scaffold.inputs import data_digests, file_digest, program_parts
-from scaffold.person import made_lock, state_dir
-from scaffold.project import Source, read_text, write_text
+from scaffold.project.digests import data_digests, file_digest, program_parts
+from scaffold.project.project import Source, read_text, write_text
+from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
 from scaffold.records.program import BundledDataset, Command, GeneratedDataset, Program
 from scaffold.records.recipe import GitReference, Recipe, reference_name
+from scaffold.user_state import made_lock, state_dir
 
 _MOST_LINES = 200
 """Of a patch or driver that are shown; the rest is named by its count."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from scaffold.cache import cache_dir
-from scaffold.environment import installed_pythons, uv_version
+from scaffold.environments.environment import installed_pythons, uv_version
 from scaffold.errors import MachineError, ScaffoldError
-from scaffold.repository import git_version, person
-from scaffold.resources import describe_machine, free_bytes, require_free
+from scaffold.git.repository import git_version, person
+from scaffold.machine import describe_machine, free_bytes, require_free
 from scaffold.sandbox import bubblewrap_problem, landlock_problem, require_sandbox
 
 _OLDEST_GIT = (2, 34)

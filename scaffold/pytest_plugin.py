@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from scaffold.project import Project
+    from scaffold.project.project import Project
     from scaffold.records.judgement import Judgement
-    from scaffold.rules.rung import Rung
+    from scaffold.rules.parity.checks import Rung
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Parity:
 def scaffold_project(request: pytest.FixtureRequest) -> "Project":
     """The project that pytest runs in."""
     from scaffold.errors import ProjectError
-    from scaffold.project import find_project
+    from scaffold.project.project import find_project
 
     try:
         return find_project(request.config.rootpath)
@@ -53,7 +53,7 @@ def scaffold_project(request: pytest.FixtureRequest) -> "Project":
 @pytest.fixture(scope="session")
 def reference_edits(scaffold_project: "Project") -> list[str]:
     """How `reference/` differs from the tree that the recipe pins: a line for each path."""
-    from scaffold.project import load_recipe
+    from scaffold.project.project import load_recipe
     from scaffold.references import find_edits
 
     return find_edits(scaffold_project.root, scaffold_project.reference, load_recipe(scaffold_project).reference.tree)
@@ -72,9 +72,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgement":
     """The judgement that `scaffold verify` left, judged again; skips without evidence, fails when it is stale."""
     from scaffold.errors import ScaffoldError
-    from scaffold.person import Origin, origin_of
-    from scaffold.project import load_recipe
-    from scaffold.verify import find_stale, judge_again, read_evidence
+    from scaffold.project.project import load_recipe
+    from scaffold.reproduce.verify import find_stale, judge_again, read_evidence
+    from scaffold.user_state import Origin, origin_of
 
     try:
         recipe = load_recipe(scaffold_project)
@@ -100,8 +100,8 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
 def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest) -> "AcceptedChange":
     """One accepted tweak, judged again from its stored runs; a test that asks for it runs once for each."""
     from scaffold.errors import ScaffoldError
-    from scaffold.ledger import read_change
-    from scaffold.recheck import judge_change_again
+    from scaffold.tweak.staleness import judge_change_again
+    from scaffold.tweak.store import read_change
 
     try:
         evidence = read_change(scaffold_project, request.param)
@@ -116,10 +116,10 @@ def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest)
 def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Parity":
     """The ladder of one accepted rewrite, from evidence and a golden trace that nobody edited."""
     from scaffold.errors import ScaffoldError
-    from scaffold.golden import require_golden
-    from scaffold.ledger import read_change
-    from scaffold.recheck import judge_change_again
-    from scaffold.rules.rung import Rung
+    from scaffold.rules.parity.checks import Rung
+    from scaffold.tracing.golden import require_golden
+    from scaffold.tweak.staleness import judge_change_again
+    from scaffold.tweak.store import read_change
 
     try:
         evidence = read_change(scaffold_project, request.param)
@@ -137,8 +137,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = {"accepted_change", "parity"} & set(metafunc.fixturenames)
     if wanted:
         from scaffold.errors import ScaffoldError
-        from scaffold.ledger import accepted
-        from scaffold.project import find_project
+        from scaffold.project.project import find_project
+        from scaffold.tweak.store import accepted
 
         try:
             done = accepted(find_project(metafunc.config.rootpath))

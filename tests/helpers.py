@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from scaffold.references.folder import content_id
 
 if TYPE_CHECKING:
-    from scaffold.rules.rung import Trace
+    from scaffold.rules.parity.checks import Trace
 
 TOY = """\
     import json, random, sys
@@ -186,7 +186,7 @@ WORSE = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.87")
 def approved(folder: Path) -> Path:
     """A recipe's or project's folder, whose program is approved as a person would."""
     from scaffold.consent import approve
-    from scaffold.project import Project, load_recipe
+    from scaffold.project.project import Project, load_recipe
 
     approve(load_recipe(Project(folder)), folder)
     return folder
@@ -275,7 +275,7 @@ def trace_program(
 ) -> "Trace":  # fmt: skip
     """One traced run of a program, in a folder of its own."""
     import scaffold.running.shim as shim
-    from scaffold.rules.rung import Trace
+    from scaffold.rules.parity.checks import Trace
     from scaffold.running.tracing import read_traces
 
     (folder / "trace").mkdir(parents=True)
@@ -359,8 +359,8 @@ class Cli:
         return result
 
     def _invoke(self, arguments, cwd: Path | None) -> Result:
-        from scaffold import gitdir
         from scaffold.cli import main
+        from scaffold.git import gitdir
 
         gitdir.opened.cache_clear()  # each command is a process of its own
         with self.monkeypatch.context() as patch:

@@ -10,7 +10,7 @@ from scaffold.cli.terminal import EXIT_UNDECIDED, open_project, paint_for, print
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
-    from scaffold.bisect import Bisected
+    from scaffold.tweak.bisect import Bisected
 
 
 @make_command(
@@ -26,10 +26,10 @@ def command(
     as_json: bool,
 ) -> int:  # fmt: skip
     """Search, then say where."""
-    from scaffold.bisect import bisect_metric
     from scaffold.errors import ProjectError, UsageError
-    from scaffold.project import load_recipe, load_yaml
+    from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.system import System
+    from scaffold.tweak.bisect import bisect_metric
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
@@ -50,7 +50,7 @@ def command(
 
 
 def _print(found: "Bisected") -> None:
-    from scaffold.report import change_colour, plain, table, wrap
+    from scaffold.views.report import change_colour, plain, table, wrap
 
     paint = paint_for(sys.stdout)
     head = ("older", "newer", "pairs", "runs made", "effect", "verdict")

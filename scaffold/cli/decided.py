@@ -10,7 +10,7 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
-    from scaffold.tweak import Decided
+    from scaffold.tweak.tweak_verbs import Decided
 
 
 _include_large = click.option(
@@ -31,7 +31,7 @@ def accept_command(what: str) -> click.Command:
     def accept(*, because: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
         from scaffold.cli.terminal import require_one_line
-        from scaffold.tweak import accept_tweak
+        from scaffold.tweak.tweak_verbs import accept_tweak
 
         project = open_project(f"{what} accept")
         reason = require_one_line("--because", because)
@@ -53,7 +53,7 @@ def drop_command(what: str) -> click.Command:
     @_include_large
     def drop(*, include_large: bool, as_json: bool) -> int:
         """Keep the record, leave the rest as it was."""
-        from scaffold.tweak import drop_tweak
+        from scaffold.tweak.tweak_verbs import drop_tweak
 
         project = open_project(f"{what} drop")
         _print_decided(drop_tweak(project, what, include_large=include_large), "dropped", as_json)
@@ -63,11 +63,11 @@ def drop_command(what: str) -> click.Command:
 
 
 def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
-    from scaffold.new_files import describe_files
-    from scaffold.project import find_project
+    from scaffold.project.project import find_project
     from scaffold.records.judgement import ChangeJudgement
-    from scaffold.report import format_next, plain, wrap
     from scaffold.status.cache import load_status
+    from scaffold.tweak.new_files import describe_files
+    from scaffold.views.report import format_next, plain, wrap
 
     evidence = decided.evidence
     judgement = ChangeJudgement.from_mapping(evidence.judgement) if evidence else None

@@ -12,8 +12,8 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, parse_settings, print_json, width
 
 if TYPE_CHECKING:
-    from scaffold.catalogue import FoundRecipe
-    from scaffold.create import Created
+    from scaffold.recipes.catalogue import FoundRecipe
+    from scaffold.scaffolding.create import Created
 
 DEFAULT_RECIPE = "digits-cnn"
 
@@ -36,10 +36,10 @@ def command(
     offline: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Ask what was not said, find the recipe, put the project up, say what is next."""
-    from scaffold.catalogue import find_recipe
-    from scaffold.create import create_project
     from scaffold.errors import UsageError
+    from scaffold.recipes.catalogue import find_recipe
     from scaffold.records.recipe import reference_name
+    from scaffold.scaffolding.create import create_project
 
     may_ask = not no_input and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
     if source is None:
@@ -82,7 +82,7 @@ def main() -> None:
 def _ask_recipe() -> str:
     import questionary
 
-    from scaffold.catalogue import find_recipe, recipe_ids
+    from scaffold.recipes.catalogue import find_recipe, recipe_ids
 
     titles = [questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key) for key in recipe_ids()]
     answer = questionary.select("Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE)
@@ -99,9 +99,9 @@ def _ask_directory(found: "FoundRecipe") -> str:
 
 def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.records.recipe import GitReference, reference_name
-    from scaffold.report import format_duration, plain, wrap
-    from scaffold.rules.claims import claim_text
+    from scaffold.rules.reproduction.claims import claim_text
     from scaffold.status.derive import expected_verify_s
+    from scaffold.views.report import format_duration, plain, wrap
 
     recipe, paint = created.recipe, paint_for(sys.stdout)
     reference = recipe.reference

@@ -15,10 +15,10 @@ def command() -> None:
 @make_command("list", "List the recipes that come with mlloop-new.")
 def list_recipes(*, as_json: bool) -> int:
     """One line a recipe."""
-    from scaffold.catalogue import find_recipe, recipe_ids
+    from scaffold.recipes.catalogue import find_recipe, recipe_ids
     from scaffold.records.recipe import reference_name
-    from scaffold.report import format_duration, table
-    from scaffold.rules.claims import claim_text
+    from scaffold.rules.reproduction.claims import claim_text
+    from scaffold.views.report import format_duration, table
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
     if as_json:
@@ -51,7 +51,7 @@ def list_recipes(*, as_json: bool) -> int:
 @click.argument("source", metavar="RECIPE")
 def show(*, source: str, as_json: bool) -> int:
     """The file, or its content."""
-    from scaffold.catalogue import find_recipe
+    from scaffold.recipes.catalogue import find_recipe
 
     found = find_recipe(source)
     if as_json:
@@ -71,8 +71,8 @@ def show(*, source: str, as_json: bool) -> int:
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 def check(*, source: str, offline: bool, as_json: bool) -> int:
     """Raise at the first part that does not hold; the text's problems come all at once."""
-    from scaffold.catalogue import find_recipe
-    from scaffold.check import check_recipe
+    from scaffold.authoring.check import check_recipe
+    from scaffold.recipes.catalogue import find_recipe
 
     notes = check_recipe(find_recipe(source, offline=offline), offline=offline)
     if as_json:
@@ -95,10 +95,10 @@ def calibrate(
     *, source: str, runs: int, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
 ) -> int:
     """Run, record, say where."""
-    from scaffold import calibrate as calibration
-    from scaffold.catalogue import without_calibration
-    from scaffold.report import format_duration
-    from scaffold.resources import runs_at_once
+    from scaffold.authoring import calibrate as calibration
+    from scaffold.machine import runs_at_once
+    from scaffold.recipes.catalogue import without_calibration
+    from scaffold.views.report import format_duration
 
     found = without_calibration(source)
     needed = found.recipe.resources
@@ -129,8 +129,8 @@ def calibrate(
 @run_options
 def trace(*, source: str, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool) -> int:
     """Record, say what to add to recipe.yaml."""
-    from scaffold.calibrate import record_trace
-    from scaffold.catalogue import find_recipe
+    from scaffold.authoring.calibrate import record_trace
+    from scaffold.recipes.catalogue import find_recipe
 
     found = find_recipe(source, offline=offline)
     shipped = run_watched(

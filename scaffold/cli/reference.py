@@ -9,7 +9,7 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
-    from scaffold.update import Advanced
+    from scaffold.scaffolding.update import Advanced
 
 
 @click.group("reference", help="Bring in a newer revision of the reference.")
@@ -27,7 +27,7 @@ def command() -> None:
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 def update(*, revision: str, offline: bool, as_json: bool) -> int:
     """Fetch, merge, say what it touches."""
-    from scaffold.update import update_reference
+    from scaffold.scaffolding.update import update_reference
 
     advanced = update_reference(open_project(f"reference update {revision}"), revision, offline=offline)
     if as_json:
@@ -43,7 +43,7 @@ def update(*, revision: str, offline: bool, as_json: bool) -> int:
 
 
 def _print(advanced: "Advanced") -> None:
-    from scaffold.report import plain, wrap
+    from scaffold.views.report import plain, wrap
 
     paint = paint_for(sys.stdout)
     lines = [f"Reference  {advanced.old_revision[:12]} -> {advanced.revision}, {len(advanced.changed)} files changed"]

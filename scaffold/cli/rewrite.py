@@ -19,8 +19,8 @@ from scaffold.cli.terminal import (
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
-    from scaffold.parts import Part
-    from scaffold.rewrite import Opened
+    from scaffold.rewrite.parts import Part
+    from scaffold.rewrite.start import Opened
 
 
 @click.group("rewrite", help="Replace a part by your own code, proven equal.")
@@ -40,9 +40,9 @@ def parts(
     """From the files; from one traced run where that is asked for."""
     from dataclasses import asdict
 
-    from scaffold.project import load_recipe
-    from scaffold.report_parity import format_parts
-    from scaffold.rewrite import list_parts, traced_parts
+    from scaffold.project.project import load_recipe
+    from scaffold.rewrite.start import list_parts, traced_parts
+    from scaffold.views.parity import format_parts
 
     project = open_project("rewrite parts" if traced else None)
     recipe = load_recipe(project)
@@ -81,9 +81,9 @@ def start(
     """Record, open, say what to edit."""
     from scaffold.cli.terminal import require_one_line
     from scaffold.errors import UsageError
-    from scaffold.parts import rewrite_name
-    from scaffold.project import load_recipe
-    from scaffold.rewrite import start_rewrite
+    from scaffold.project.project import load_recipe
+    from scaffold.rewrite.parts import rewrite_name
+    from scaffold.rewrite.start import start_rewrite
     from scaffold.status.cache import require_reproduced
 
     if margin is not None and not 0 < margin < float("inf"):
@@ -113,7 +113,7 @@ def start(
 
 
 def _print_opened(opened: "Opened") -> None:
-    from scaffold.report import plain, wrap
+    from scaffold.views.report import plain, wrap
 
     tweak, paint = opened.tweak, paint_for(sys.stdout)
     assert tweak.golden is not None, "a rewrite has one"
@@ -146,12 +146,12 @@ def check(
     *, name: str | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
 ) -> int:  # fmt: skip
     """Climb the ladder again."""
-    from scaffold.project import load_yaml
+    from scaffold.project.project import load_yaml
     from scaffold.records.system import System
-    from scaffold.report_parity import format_rungs
-    from scaffold.rewrite import recheck_parity
-    from scaffold.rules.parity import refusal_of
-    from scaffold.rules.rung import first_difference
+    from scaffold.rewrite.start import recheck_parity
+    from scaffold.rules.parity.checks import first_difference
+    from scaffold.rules.parity.judge import refusal_of
+    from scaffold.views.parity import format_rungs
 
     project = open_project("rewrite check")
     evidence, rungs = run_watched(

@@ -23,19 +23,19 @@ def command(
     """Prepare, run what is missing, list all."""
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
-    from scaffold.project import load_recipe, load_yaml
+    from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.evidence import RunRecord
     from scaffold.records.program import CALIBRATION_SEED, Program
-    from scaffold.run import make_runs, planned_seeds
     from scaffold.running.preparation import RunOptions, prepare
+    from scaffold.running.seeds import make_runs, planned_seeds
 
     project = open_project("run")
     recipe = load_recipe(project)
     program: Program = recipe
     tweak = None
     if not reference and project.tweaks.is_dir():  # else nothing of tweaks is needed, nor imported
-        from scaffold.ledger import find_tweak
         from scaffold.records.system import System
+        from scaffold.tweak.store import find_tweak
 
         tweak = find_tweak(project)
         program = load_yaml(System, project.system) if tweak else recipe
@@ -47,7 +47,7 @@ def command(
 
     def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
         if tweak is not None:
-            from scaffold.change import prepare_change
+            from scaffold.tweak.verify import prepare_change
 
             plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
         else:

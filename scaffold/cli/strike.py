@@ -17,8 +17,8 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 def command(*, yes: bool, as_json: bool) -> int:
     """Ask, take it down, say what stays."""
     from scaffold.errors import UsageError
-    from scaffold.report import wrap
-    from scaffold.strike import strike_scaffold
+    from scaffold.scaffolding.eject import strike_scaffold
+    from scaffold.views.report import wrap
 
     project = open_project("strike")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):

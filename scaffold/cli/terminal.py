@@ -28,7 +28,7 @@ from scaffold.records.judgement import Word
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
-    from scaffold.project import Project
+    from scaffold.project.project import Project
     from scaffold.records.program import Program
     from scaffold.running.preparation import RunOptions
 
@@ -70,7 +70,7 @@ def open_project(writes: str | None = None) -> "Project":
     """
     from pathlib import Path
 
-    from scaffold.project import find_project, only_one
+    from scaffold.project.project import find_project, only_one
 
     project = find_project(Path.cwd())
     context = click.get_current_context()
@@ -78,7 +78,7 @@ def open_project(writes: str | None = None) -> "Project":
         context.with_resource(only_one(project))
     if not os.path.lexists(project.journal_of_move):
         return project
-    from scaffold.transaction import complete_interrupted
+    from scaffold.git.transaction import complete_interrupted
 
     with contextlib.nullcontext() if writes is not None else contextlib.suppress(BusyError):
         completed = complete_interrupted(project)
@@ -133,7 +133,7 @@ def run_watched(
         except ConsentError as error:
             if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
-            from scaffold.report import plain
+            from scaffold.views.report import plain
 
             click.echo(plain(error.message), err=True)
             if not click.confirm("Run this?", err=True):
@@ -187,7 +187,7 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
         told = {"trust": error.digest} if isinstance(error, ConsentError) else {}
         print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told})
         return
-    from scaffold.report import plain
+    from scaffold.views.report import plain
 
     head, *rest = plain(error.message).split("\n")
     click.echo(paint_for(sys.stderr)("Error: ", "red") + head, err=True)

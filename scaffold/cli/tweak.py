@@ -11,7 +11,7 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import Bound
-    from scaffold.tweak import Started
+    from scaffold.tweak.tweak_verbs import Started
 
 
 @click.group("tweak", help="Take one small step away from the reference, and judge it.")
@@ -51,7 +51,7 @@ def start(
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
     from scaffold.status.cache import require_reproduced
-    from scaffold.tweak import Wish, start_tweak
+    from scaffold.tweak.tweak_verbs import Wish, start_tweak
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
@@ -94,7 +94,7 @@ def _bound(value: str | None, source: str) -> "Bound | None":
 
 
 def _print_started(started: "Started") -> None:
-    from scaffold.report import plain, wrap
+    from scaffold.views.report import plain, wrap
 
     tweak, paint = started.tweak, paint_for(sys.stdout)
     lines = []
@@ -130,8 +130,8 @@ def list_all(*, as_json: bool) -> int:
     """One line a tweak."""
     from dataclasses import asdict
 
-    from scaffold.ledger import list_tweaks
-    from scaffold.report import format_tweaks
+    from scaffold.tweak.store import list_tweaks
+    from scaffold.views.report import format_tweaks
 
     rows = list_tweaks(open_project())
     if as_json:

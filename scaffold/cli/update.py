@@ -13,7 +13,7 @@ from scaffold.cli.terminal import open_project, print_json
 )
 def command(*, as_json: bool) -> int:
     """Render, merge, say what changed."""
-    from scaffold.update import update_template
+    from scaffold.scaffolding.update import update_template
 
     updated = update_template(open_project("update"))
     if as_json:

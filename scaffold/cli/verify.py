@@ -18,7 +18,7 @@ from scaffold.cli.terminal import (
     width,
 )
 from scaffold.cli.terminal import command as make_command
-from scaffold.project import Project
+from scaffold.project.project import Project
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 from scaffold.status.cache import current_change, current_judgement, is_tweak_under_way, load_status
 
@@ -59,8 +59,8 @@ def command(
         _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
         return EXIT_OF_WORD[judgement.word]
 
-    from scaffold.project import load_recipe
-    from scaffold.verify import verify_reproduction
+    from scaffold.project.project import load_recipe
+    from scaffold.reproduce.verify import verify_reproduction
 
     recipe = load_recipe(project)
     verified = run_watched(
@@ -80,12 +80,12 @@ def _verify_tweak(
     project: Project, switched_off: tuple[str, ...], *, jobs: int | None, offline: bool, no_sandbox: bool,
     trust: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    from scaffold.change import verify_change
     from scaffold.errors import UsageError
-    from scaffold.ledger import find_tweak
-    from scaffold.parity import verify_rewrite
-    from scaffold.project import load_recipe, load_yaml
+    from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.system import System
+    from scaffold.rewrite.verify import verify_rewrite
+    from scaffold.tweak.store import find_tweak
+    from scaffold.tweak.verify import verify_change
 
     tweak = find_tweak(project)
     assert tweak is not None, "status said that one is under way"
@@ -134,12 +134,12 @@ def _print_change(
         ]
         print_json({**mapping, "reason": judgement.reason, **told})
         return
-    from scaffold.report import format_change, format_next
+    from scaffold.views.report import format_change, format_next
 
     paint = paint_for(sys.stdout)
     if evidence.tweak.kind == "rewrite":
-        from scaffold.report_parity import format_rewrite
-        from scaffold.rules.rung import Rung
+        from scaffold.rules.parity.checks import Rung
+        from scaffold.views.parity import format_rewrite
 
         rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
         click.echo(format_rewrite(rungs, judgement, width(), paint))
@@ -153,7 +153,7 @@ def _print(project: Project, judgement: Judgement, as_json: bool, note: str) -> 
     if as_json:
         print_json({**judgement.as_mapping(), "reason": judgement.reason, "note": note})
         return
-    from scaffold.report import format_judgement, format_next
+    from scaffold.views.report import format_judgement, format_next
 
     paint = paint_for(sys.stdout)
     click.echo(format_judgement(judgement, width(), paint))

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 from scaffold.errors import FetchError, ProjectError
-from scaffold.patches import check_patches
+from scaffold.git.repository import Repository, TreeEntry
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.references import folder, git
-from scaffold.repository import Repository, TreeEntry
+from scaffold.references.patches import check_patches
 
 
 def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False) -> str:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scaffold.errors import FetchError
-from scaffold.project import remove
+from scaffold.git.repository import Repository, TreeEntry, file_object_id, object_id, tree_id
+from scaffold.project.project import remove
 from scaffold.records.recipe import PathReference
-from scaffold.repository import Repository, TreeEntry, file_object_id, object_id, tree_id
 
 _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
 """What running or opening a folder leaves in it; never part of a reference in a folder."""

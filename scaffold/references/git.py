@@ -8,8 +8,8 @@ from pathlib import Path
 
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, ProjectError
+from scaffold.git.repository import Repository, TreeEntry
 from scaffold.records.recipe import GitReference
-from scaffold.repository import Repository, TreeEntry
 
 
 def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
-from scaffold.project import remove
+from scaffold.machine import FREE_BYTES, memory_bytes, require_free
+from scaffold.project.project import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.program import Command
-from scaffold.resources import FREE_BYTES, memory_bytes, require_free
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes

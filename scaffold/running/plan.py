@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaffold.environment import ReadyEnvironment
-from scaffold.project import Source
+from scaffold.environments.environment import ReadyEnvironment
+from scaffold.git.repository import TreeEntry
+from scaffold.project.project import Source
 from scaffold.records.evidence import Inputs
 from scaffold.records.program import Program
-from scaffold.repository import TreeEntry
 from scaffold.sandbox import Sandbox
 
 

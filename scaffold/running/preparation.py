@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from scaffold.consent import require_consent
-from scaffold.datasets import OnBytes, fetch_datasets
-from scaffold.environment import Announce, prepare_environment
+from scaffold.datasets.fetch import OnBytes, fetch_datasets
+from scaffold.environments.environment import Announce, prepare_environment
 from scaffold.errors import ProjectError
-from scaffold.inputs import inputs_of
-from scaffold.project import Project, Source
+from scaffold.git.repository import Repository
+from scaffold.machine import runs_at_once, threads_of
+from scaffold.project.digests import inputs_of
+from scaffold.project.project import Project, Source
 from scaffold.records.program import Program
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
-from scaffold.repository import Repository
-from scaffold.resources import runs_at_once, threads_of
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX, require_sandbox
 

@@ -10,13 +10,12 @@ from collections import deque
 from pathlib import Path
 
 from scaffold.errors import RunError
-from scaffold.inputs import file_digest
-from scaffold.person import sign
-from scaffold.project import make_durable, make_ordinary, remove, write_json, write_record
+from scaffold.machine import FREE_BYTES, describe_machine
+from scaffold.project.digests import file_digest
+from scaffold.project.project import make_durable, make_ordinary, remove, write_json, write_record
 from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
 from scaffold.records.parsing import digest
 from scaffold.records.program import Program
-from scaffold.resources import FREE_BYTES, describe_machine
 from scaffold.running.launcher import Running
 from scaffold.running.outputs import memory_limit, time_limit
 from scaffold.running.plan import Plan
@@ -24,6 +23,7 @@ from scaffold.running.readers import files_read, read_lines, read_metric
 from scaffold.running.variables import is_passed_on
 from scaffold.running.watching import Seen, read_reports
 from scaffold.running.workspace import Workspace, remove_short_name
+from scaffold.user_state import sign
 
 _NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")

@@ -16,11 +16,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.datasets import place
+from scaffold.datasets.fetch import place
 from scaffold.errors import MachineError, ProjectError
-from scaffold.inputs import program_digest
-from scaffold.patches import apply_patch
+from scaffold.project.digests import program_digest
 from scaffold.references.folder import content_id, find_edits, is_leftover
+from scaffold.references.patches import apply_patch
 from scaffold.running.plan import Plan
 
 _MOST_CHARACTERS = 70

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 from scaffold.errors import MachineError
-from scaffold.person import state_dir
 from scaffold.sandbox import landlock
 from scaffold.sandbox.seccomp import INTERNET, INTERNET6, NETLINK, UNIX, build_filter
+from scaffold.user_state import state_dir
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 

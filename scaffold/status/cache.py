@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import scaffold
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
-from scaffold.person import Origin, origin_of, sign
-from scaffold.project import Project, read_text, write_json
+from scaffold.project.project import Project, read_text, write_json
 from scaffold.records.judgement import Judgement, Word
 from scaffold.status.model import Status, is_by_others
+from scaffold.user_state import Origin, origin_of, sign
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import ChangeEvidence, Tweak
@@ -69,15 +69,15 @@ def is_tweak_under_way(project: Project) -> bool:
     try:
         return load_status(project).tweak is not None
     except BrokenFileError:  # such as evidence that is about to be replaced
-        from scaffold.ledger import find_tweak
+        from scaffold.tweak.store import find_tweak
 
         return find_tweak(project) is not None
 
 
 def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
     """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
-    from scaffold.ledger import read_change
-    from scaffold.recheck import find_stale_change
+    from scaffold.tweak.staleness import find_stale_change
+    from scaffold.tweak.store import read_change
 
     try:
         evidence = read_change(project, tweak.name)

@@ -1,20 +1,20 @@
 """Works out where a project stands, from its files and its git repository."""
 
-from scaffold.ledger import all_evidence, find_tweak, read_change, state_before
-from scaffold.person import Origin, origin_of
-from scaffold.project import Project, load_recipe, load_yaml, read_text
-from scaffold.recheck import find_stale_change
+from scaffold.git.repository import Repository
+from scaffold.git.snapshots import state_id, worktree_id
+from scaffold.machine import runs_at_once
+from scaffold.project.project import Project, load_recipe, load_yaml, read_text
 from scaffold.records.judgement import ChangeJudgement, Judgement, Word
 from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
-from scaffold.repository import Repository
-from scaffold.resources import runs_at_once
-from scaffold.rules.milestone import Milestone, Milestones, derive_states
-from scaffold.rules.verdict import is_decided
-from scaffold.states import state_id, worktree_id
+from scaffold.reproduce.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
+from scaffold.rules.milestones import Milestone, Milestones, derive_states
+from scaffold.rules.reproduction.judge import is_decided
 from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
 from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
-from scaffold.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
+from scaffold.tweak.staleness import find_stale_change
+from scaffold.tweak.store import all_evidence, find_tweak, read_change, state_before
+from scaffold.user_state import Origin, origin_of
 
 EXPECTED_SEEDS = 4
 """Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""

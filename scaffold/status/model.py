@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from scaffold.person import Origin
 from scaffold.records.reason import Reason
+from scaffold.user_state import Origin
 
 
 class ActionKind(str, Enum):

@@ -3,17 +3,17 @@
 import shlex
 from dataclasses import dataclass
 
-from scaffold.ledger import accepted, decided_names, find_judged, tweak_branches
-from scaffold.parts import rewrite_name
-from scaffold.project import Project
+from scaffold.git.repository import Repository
+from scaffold.git.snapshots import state_id, worktree_id
+from scaffold.project.project import Project
 from scaffold.records.judgement import Word
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.repository import Repository
-from scaffold.rules.milestone import next_rung
-from scaffold.states import state_id, worktree_id
+from scaffold.reproduce.verify import REFERENCE_EDITED
+from scaffold.rewrite.parts import rewrite_name
+from scaffold.rules.milestones import next_rung
 from scaffold.status.model import ActionKind, NextAction, TweakStatus, is_by_others
-from scaffold.verify import REFERENCE_EDITED
+from scaffold.tweak.store import accepted, decided_names, find_judged, tweak_branches
 
 CALIBRATION_RUNS = 20
 """Runs that show a spread well enough (docs/verdicts.md)."""

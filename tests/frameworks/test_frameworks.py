@@ -4,8 +4,8 @@ import pytest
 from helpers import trace_program
 
 from scaffold.records.judgement import Word
-from scaffold.rules.ladder import climb
-from scaffold.rules.rung import first_difference
+from scaffold.rules.parity.checks import first_difference
+from scaffold.rules.parity.compare import climb
 
 NET = """\
 import json, logging, os, tempfile, warnings

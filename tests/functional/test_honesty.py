@@ -243,7 +243,10 @@ def test_set_on_top_of_set_keeps_the_first_published_value(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "size": 3})
     cli("new", "first", "--from", recipe, "--set", "rate=0.25")
     second = cli("new", "second", "--from", "first", "--set", "size=4", "--json").json["deviations"]
-    assert [reason["text"] for reason in second] == ["hyperparameter rate is 0.25, published 0.5", "hyperparameter size is 4, published 3"]
+    assert [reason["text"] for reason in second] == [
+        "hyperparameter rate is 0.25, published 0.5",
+        "hyperparameter size is 4, published 3",
+    ]
     third = cli("new", "third", "--from", "first", "--set", "rate=0.5", "--json").json["deviations"]
     assert third == []
 
@@ -265,7 +268,7 @@ def test_what_the_disk_refuses_is_no_defect_of_ours(cli, calibrated_recipe):
 
 
 def test_packages_of_the_commits_date_by_default(cli, tmp_path):
-    from scaffold.project import Project, load_recipe
+    from scaffold.project.project import Project, load_recipe
     from scaffold.running.preparation import _commit_date
 
     repository = tmp_path / "upstream"

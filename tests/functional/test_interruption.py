@@ -55,12 +55,12 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
 
 
 def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
-    from scaffold.project import Project, only_one
+    from scaffold.project.project import Project, only_one
 
     project = cli.new(calibrated_recipe)
     holder = subprocess.Popen(
         [sys.executable, "-c",
-         "import sys\nfrom pathlib import Path\nfrom scaffold.project import Project, only_one\n"
+         "import sys\nfrom pathlib import Path\nfrom scaffold.project.project import Project, only_one\n"
          "with only_one(Project(Path.cwd())): print('held', flush=True); sys.stdin.read()"],
         cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip

@@ -11,10 +11,10 @@ import pytest
 from helpers import git, make_repository, write_tree
 
 from scaffold.errors import ProjectError
-from scaffold.history import merge_aside
-from scaffold.project import Project, only_one
-from scaffold.repository import Repository
-from scaffold.transaction import Merging, Move, complete_interrupted, move
+from scaffold.git.history import merge_aside
+from scaffold.git.repository import Repository
+from scaffold.git.transaction import Merging, Move, complete_interrupted, move
+from scaffold.project.project import Project, only_one
 
 FILES = {"same.txt": "same\n", "edited.txt": "old\n", "gone/deep/a.txt": "a\n", "folder": "a file\n", "run.sh": "x\n"}
 NEW = {"same.txt": "same\n", "edited.txt": "new\n", "added/b.txt": "b\n", "folder/c.txt": "c\n", "run.sh": "y\n"}
@@ -37,8 +37,8 @@ def count(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-from scaffold.project import Project
-from scaffold.transaction import Move, move
+from scaffold.project.project import Project
+from scaffold.git.transaction import Move, move
 import git
 
 refs = {"refs/heads/main": sys.argv[3], "refs/tags/done": sys.argv[3], "refs/heads/work": None}
@@ -201,7 +201,7 @@ def test_git_at_work_and_a_branch_that_somebody_moved(project):
     assert (project.root / ".git/index.lock").exists() and not project.journal_of_move.exists()
     (project.root / ".git/index.lock").unlink()
     with only_one(project):
-        code = f"from scaffold.project import *; list(only_one(Project(Path({str(project.root)!r}))).gen)"
+        code = f"from scaffold.project.project import *; list(only_one(Project(Path({str(project.root)!r}))).gen)"
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "BusyError" in second.stderr
     carry_out(project)
@@ -280,7 +280,7 @@ def test_a_command_killed_at_some_call_of_git_is_completed_by_the_next(judged, t
 
 
 def test_a_project_that_was_being_made_by_a_killed_process_is_removed(cli, tmp_path, tweakable_recipe):
-    from scaffold.create import _lock_folder
+    from scaffold.scaffolding.create import _lock_folder
 
     abandoned, used = tmp_path / ".project.abcdefgh.new", tmp_path / ".project.ijklmnop.new"
     write_tree(abandoned, {"half": "made"})

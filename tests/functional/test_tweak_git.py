@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from helpers import BETTER, RENAME, WORSE, accepted, approved, edit, git, write_tree
 
-from scaffold import repository
-from scaffold.new_files import find_new_files
-from scaffold.repository import Repository
+from scaffold.git import repository
+from scaffold.git.repository import Repository
+from scaffold.tweak.new_files import find_new_files
 
 
 def try_git(folder: Path, *arguments: str) -> None:
@@ -307,7 +307,7 @@ def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("EMAIL", "")
     git(reproduced, "config", "user.useConfigOnly", "true")
-    from scaffold.repository import _persons_configuration
+    from scaffold.git.repository import _persons_configuration
 
     _persons_configuration.cache_clear()
     refused = cli("tweak", "start", "x", code=2, cwd=reproduced)
@@ -325,8 +325,8 @@ def test_worse_on_main_is_found_by_the_next_tweak(cli, reproduced):
 
 def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     """Git knows a file by its size and time; what is as young as the index it reads again."""
-    from scaffold.project import Project
-    from scaffold.states import state_of_worktree
+    from scaffold.git.snapshots import state_of_worktree
+    from scaffold.project.project import Project
 
     cli("tweak", "start", "x", cwd=reproduced)
     git(reproduced, "config", "core.trustctime", "false")  # which would tell them apart on this machine

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from helpers import BETTER, RENAME, TWEAKABLE, accepted, approved, edit, git, git_recipe, make_repository, write_tree
 
-import scaffold.update
-from scaffold.catalogue import data_dir
+import scaffold.scaffolding.update
+from scaffold.recipes.catalogue import data_dir
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
 
 
 def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
-    from scaffold.project import Project, read_record, write_record
+    from scaffold.project.project import Project, read_record, write_record
     from scaffold.records.evidence import Evidence
 
     cli("verify", cwd=project)
@@ -175,7 +175,7 @@ def test_full_disk_while_writing_evidence_changes_nothing(cli, project):
     cli("run", "--seeds", 4, cwd=project)
     program = (
         "import resource, sys; from scaffold.cli import main\n"
-        "import scaffold.verify as v; real = v.write_record\n"
+        "import scaffold.reproduce.verify as v; real = v.write_record\n"
         "def write(*a):\n    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); real(*a)\n"
         "v.write_record = write\nmain(['verify'])"
     )

@@ -11,13 +11,13 @@ import yaml
 from helpers import TOY_RECIPE, merged
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, RunError
-from scaffold.project import Project
+from scaffold.project.project import Project
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
+from scaffold.reproduce.verify import read_evidence
 from scaffold.running.readers import read_metric
 from scaffold.running.watching import read_reports
-from scaffold.verify import read_evidence
 
 FOLDER = Path(tempfile.mkdtemp(prefix="scaffold-fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)

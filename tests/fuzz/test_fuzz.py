@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaffold.errors import BrokenFileError
-from scaffold.project import Project
+from scaffold.project.project import Project
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import (
     Calibration,
@@ -25,10 +25,10 @@ from scaffold.records.evidence import (
 )
 from scaffold.records.judgement import Word
 from scaffold.records.recipe import Recipe
-from scaffold.rules.reproduction import decide
-from scaffold.rules.sample import Law
-from scaffold.rules.verdict import judge
-from scaffold.verify import read_evidence
+from scaffold.reproduce.verify import read_evidence
+from scaffold.rules.reproduction.judge import judge
+from scaffold.rules.reproduction.sequential import decide
+from scaffold.rules.stats import Law
 
 # Tests of the tests' own machine, not of ours: a slow example is no failure.
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from helpers import TOY, copy_recipe, edit, merged, toy_recipe, write_tree
 
-from scaffold.catalogue import data_dir
-from scaffold.environment import _lock_text
+from scaffold.environments.environment import _lock_text
+from scaffold.recipes.catalogue import data_dir
 
 DRIVER = "print('the driver')\n"
 PATCH = "--- a/lib/x.py\n+++ b/lib/x.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
@@ -144,7 +144,7 @@ def test_an_approval_in_a_project_counts_for_nothing(careful, recipe, tmp_path):
 def test_ours_need_no_approval_in_a_clone_too(careful, tmp_path, isolated, monkeypatch):
     from scaffold.consent import require_consent
     from scaffold.errors import ConsentError
-    from scaffold.project import Project, load_recipe
+    from scaffold.project.project import Project, load_recipe
 
     project = Project(careful.new("digits-cnn"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another persons"))
@@ -161,7 +161,7 @@ def test_ours_need_no_approval_in_a_clone_too(careful, tmp_path, isolated, monke
 
 def test_what_a_person_sets_of_ours_is_approved_with_it(careful):
     from scaffold.consent import require_consent
-    from scaffold.project import Project, load_recipe
+    from scaffold.project.project import Project, load_recipe
 
     careful("new", "mine", "--from", "digits-cnn", "--set", "epochs=3", "--no-input")
     project = Project(Path.cwd() / "mine")
@@ -208,7 +208,7 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
     recipe = toy_recipe(tmp_path / "locked")
     locked = cli.new(recipe, "locked-project")
     cli("run", "--smoke", cwd=locked)
-    from scaffold.environment import _lock_text
+    from scaffold.environments.environment import _lock_text
 
     lines = (locked / "environment.lock").read_text().splitlines()[1:-1]
     (locked / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))

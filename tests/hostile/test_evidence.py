@@ -9,9 +9,9 @@ import pytest
 import yaml
 from helpers import git, toy_recipe
 
-from scaffold.project import Project, load_recipe
+from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence
-from scaffold.verify import find_deviations, read_evidence
+from scaffold.reproduce.verify import find_deviations, read_evidence
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_damaged_file_of_a_project(cli, tmp_path, verified, damage, name):
 
 
 def test_damaged_dataset_in_the_cache_is_fetched_anew(cli, tmp_path, isolated):
-    from scaffold.inputs import file_digest
+    from scaffold.project.digests import file_digest
 
     reads = "import json\njson.dump({'accuracy': float(open('d.txt').read())}, open('metrics.json', 'w'))\n"
     (tmp_path / "recipe/data").mkdir(parents=True)
@@ -181,7 +181,7 @@ def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
 
 
 def test_no_copy_is_begun_on_a_full_disk(cli, verified, tmp_path, monkeypatch):
-    from scaffold import resources
+    from scaffold import machine as resources
 
     shutil.copytree(verified, tmp_path / "project", symlinks=True)
     monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
@@ -206,7 +206,7 @@ def test_clock_that_goes_backwards(cli, verified, tmp_path, monkeypatch):
             return datetime(1999, 1, 1, tzinfo=timezone.utc)
 
     monkeypatch.setattr("scaffold.running.launcher.datetime", Past)
-    monkeypatch.setattr("scaffold.verify.datetime", Past)
+    monkeypatch.setattr("scaffold.reproduce.verify.datetime", Past)
     records = cli("run", "--seeds", len(before) + 1, "--json", cwd=project).json["runs"]
     assert len(records) == len(before) + 1 and records[-1]["started"].startswith("1999")
     assert records[-1]["wall_time_s"] > 0

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from helpers import merged, toy_recipe, write_tree
 
+from scaffold.datasets.archives import unpack
 from scaffold.errors import FetchError, ScaffoldError
-from scaffold.inputs import file_digest
-from scaffold.report import plain
-from scaffold.template import render
-from scaffold.unpacking import unpack
+from scaffold.project.digests import file_digest
+from scaffold.scaffolding.templates import render
+from scaffold.views.report import plain
 
 # --- archives --------------------------------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ def test_archive_members_that_are_one_on_many_disks_or_both(tmp_path):
 
 
 def test_archive_that_would_fill_the_disk(tmp_path, monkeypatch):
-    from scaffold import resources
+    from scaffold import machine as resources
 
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("zeros", bytes(200 << 20))
@@ -145,7 +145,7 @@ def test_patch_that_writes_outside(cli, tmp_path, marker):
 
 def test_patch_that_writes_outside_when_a_run_is_made(tmp_path):
     from scaffold.errors import ProjectError
-    from scaffold.patches import apply_patch
+    from scaffold.references.patches import apply_patch
 
     write_tree(tmp_path, {"a.diff": WRITES_OUT.encode(), "runs/one/tree/train.py": "x\n"})
     with pytest.raises(ProjectError, match="invalid path"):
@@ -191,7 +191,7 @@ def test_recipe_files_that_are_links(cli, tmp_path):
 
 def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
     """The reference has a link within it; a patch of a recipe that was edited later makes it lead out."""
-    from scaffold.datasets import place
+    from scaffold.datasets.fetch import place
     from scaffold.errors import RunError
     from scaffold.records.program import FileDataset
 

@@ -9,9 +9,9 @@ import pytest
 from helpers import TOY, TOY_RECIPE, git, git_recipe, make_repository, toy_recipe, write_tree
 
 from scaffold.errors import FetchError
+from scaffold.git.repository import Repository, TreeEntry
 from scaffold.references import refuse_unsafe
 from scaffold.references.folder import content_id
-from scaffold.repository import Repository, TreeEntry
 
 
 @pytest.fixture

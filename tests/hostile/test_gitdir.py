@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from helpers import TOY, git, git_recipe, make_repository, write_tree
 
-from scaffold import gitdir
 from scaffold.errors import ProjectError
-from scaffold.repository import Repository
+from scaffold.git import gitdir
+from scaffold.git.repository import Repository
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_included_settings_are_not_looked_for(cli, project):
     with (project / ".git" / "config").open("a") as file:
         file.write(f"[include]\n\tpath = {project / 'waits'}\n")
     done = subprocess.run(
-        [sys.executable, "-c", f"from pathlib import Path; from scaffold.repository import Repository as R; "
+        [sys.executable, "-c", f"from pathlib import Path; from scaffold.git.repository import Repository as R; "
          f"print(R(Path({str(project)!r})).find_id('HEAD'))"], timeout=30, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert len(done.stdout.strip()) == 40

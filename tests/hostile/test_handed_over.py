@@ -10,7 +10,7 @@ import pytest
 from helpers import TOY, git, toy_recipe, write_tree
 
 from scaffold import sandbox
-from scaffold.environment import _lock_text
+from scaffold.environments.environment import _lock_text
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_links_in_the_place_of_our_own_files(cli, project, tmp_path, name):
 
 
 def test_the_lock_file_is_not_followed(project, tmp_path):
-    from scaffold.project import Project, only_one
+    from scaffold.project.project import Project, only_one
 
     (tmp_path / "file").write_text("whole")
     (project / ".scaffold").mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ def test_program_that_checks_signatures(cli, tmp_path, payload):
     """Named in the project's configuration, called for a commit that carries a signature."""
     from helpers import git_recipe, make_repository
 
-    from scaffold.project import Project, load_recipe
+    from scaffold.project.project import Project, load_recipe
     from scaffold.running.preparation import _commit_date
 
     revision = make_repository(tmp_path / "upstream", {"train.py": TOY})

@@ -122,7 +122,7 @@ def test_disk_of_the_run(project, refused):
 
 
 def test_disk_that_is_nearly_full(project, refused, monkeypatch):
-    from scaffold import resources
+    from scaffold import machine as resources
     from scaffold.running import launcher, recording
 
     free = resources.free_bytes(os.getcwd())
@@ -134,7 +134,7 @@ def test_disk_that_is_nearly_full(project, refused, monkeypatch):
 
 
 def test_disk_that_was_full_before(cli, project, monkeypatch):
-    from scaffold import resources
+    from scaffold import machine as resources
 
     monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
     error = cli("run", cwd=project("print('accuracy 0.9')\n"), code=4).err

@@ -13,9 +13,9 @@ import pytest
 from helpers import toy_recipe, write_tree
 
 from scaffold import sandbox as sandboxes
-from scaffold.person import sign
 from scaffold.sandbox import Policy, Sandbox, confine
 from scaffold.sandbox.seccomp import build_filter
+from scaffold.user_state import sign
 
 METRIC = {
     "name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",

@@ -5,14 +5,14 @@ import json
 import pytest
 from helpers import NETWORK, trace_program, write_tree
 
-from scaffold.construction import _compared
 from scaffold.errors import ProjectError, RunError
-from scaffold.golden import read_golden
-from scaffold.inputs import file_digest
-from scaffold.project import record_text
+from scaffold.project.digests import file_digest
+from scaffold.project.project import record_text
 from scaffold.records.tweak import GoldenAbout, GoldenTrace
 from scaffold.running import tracing
 from scaffold.running.tracing import read_traces
+from scaffold.tracing.compare import _compared
+from scaffold.tracing.golden import read_golden
 
 INDEX = '{"format": 1, "entries": []}'
 TENSORS = (2).to_bytes(8, "little") + b"{}"

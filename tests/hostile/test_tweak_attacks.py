@@ -8,9 +8,9 @@ import subprocess
 import pytest
 from helpers import BETTER, WORSE, approved, edit, git, write_tree
 
-from scaffold.ledger import read_change
-from scaffold.project import Project, read_record
+from scaffold.project.project import Project, read_record
 from scaffold.records.tweak import ChangeEvidence
+from scaffold.tweak.store import read_change
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[2Jb"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers import copy_recipe
 
-from scaffold.catalogue import data_dir
+from scaffold.recipes.catalogue import data_dir
 
 FAULTS = {
     "learning rate x10": ({}, {"hyperparameters": {"learning_rate": 0.1}}),

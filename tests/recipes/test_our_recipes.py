@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.catalogue import data_dir, find_recipe, recipe_ids
-from scaffold.check import check_recipe
-from scaffold.inputs import program_digest
+from scaffold.recipes.catalogue import data_dir, find_recipe, recipe_ids
+from scaffold.authoring.check import check_recipe
+from scaffold.project.digests import program_digest
 from scaffold.records.program import CALIBRATION_SEED
 from scaffold.records.recipe import PathReference, Recipe
 

@@ -11,7 +11,7 @@ from scaffold.records.evidence import EnvironmentUsed, JudgedRun, Machine, Metri
 from scaffold.records.judgement import ChangeJudgement, Word
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule
-from scaffold.rules.change import (
+from scaffold.rules.change.judge import (
     is_decided,
     judge_change,
     judge_differences,

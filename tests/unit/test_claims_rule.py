@@ -7,8 +7,8 @@ from statsmodels.stats.weightstats import ttost_ind
 
 from scaffold.records.claim import EventClaim, Margin, RangeClaim, Rule, StepsToTargetClaim, ValueClaim
 from scaffold.records.judgement import Word
-from scaffold.rules.claims import claim_text, judge_claim
-from scaffold.rules.sample import Law
+from scaffold.rules.reproduction.claims import claim_text, judge_claim
+from scaffold.rules.stats import Law
 
 RULE = Rule()
 COMMON = {"metric": "accuracy", "dataset": "d", "depth": "full", "source": {"url": "u", "words": "w"}}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from helpers import TOY, git, make_repository, toy_recipe
 
-from scaffold.catalogue import find_recipe
-from scaffold.datasets import fetch_datasets, place
+from scaffold.datasets.fetch import fetch_datasets, place
 from scaffold.errors import FetchError, RunError
+from scaffold.recipes.catalogue import find_recipe
 
 CONTENT = b"To be, or not to be\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -138,7 +138,7 @@ def test_hub(tmp_path, cache, server):
 
     program = (
         "import json, sys; from pathlib import Path\n"
-        "from scaffold.catalogue import find_recipe; from scaffold.datasets import fetch_datasets\n"
+        "from scaffold.recipes.catalogue import find_recipe; from scaffold.datasets.fetch import fetch_datasets\n"
         "found = find_recipe(sys.argv[1])\n"
         "print(json.dumps({k: str(v) for k, v in fetch_datasets(found.recipe, found.folder).items()}))\n"
     )

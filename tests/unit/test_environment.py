@@ -6,12 +6,12 @@ from datetime import date
 
 import pytest
 
-from scaffold import environment
-from scaffold.downloads import DownloadProgress
-from scaffold.environment import unmet_requirements
+from scaffold.environments import environment
+from scaffold.environments.downloads import DownloadProgress
+from scaffold.environments.environment import unmet_requirements
+from scaffold.environments.pip_config import read_pip_settings, translate
 from scaffold.errors import FetchError
-from scaffold.pip_configuration import read_pip_settings, translate
-from scaffold.project import Source
+from scaffold.project.project import Source
 from scaffold.records.program import Environment
 
 

@@ -4,10 +4,10 @@ import pytest
 from helpers import write_tree
 
 from scaffold.records.judgement import Word
-from scaffold.rules.entries import noise_of
-from scaffold.rules.functions import compare_functions
-from scaffold.rules.parity import judge_rewrite
-from scaffold.rules.rung import Trace
+from scaffold.rules.parity.checks import Trace
+from scaffold.rules.parity.entries import noise_of
+from scaffold.rules.parity.functions import compare_functions
+from scaffold.rules.parity.judge import judge_rewrite
 
 PROGRAM = """\
 import json

@@ -8,10 +8,10 @@ import pytest
 from helpers import trace_program
 
 from scaffold.records.judgement import Word
-from scaffold.rules.entries import noise_of
-from scaffold.rules.ladder import climb, climb_steps
-from scaffold.rules.parity import judge_rewrite, refusal_of
-from scaffold.rules.rung import RUNGS, Rung, Trace, first_difference
+from scaffold.rules.parity.checks import RUNGS, Rung, Trace, first_difference
+from scaffold.rules.parity.compare import climb, climb_steps
+from scaffold.rules.parity.entries import noise_of
+from scaffold.rules.parity.judge import judge_rewrite, refusal_of
 
 
 @pytest.fixture(scope="module")

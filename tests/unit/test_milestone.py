@@ -1,7 +1,7 @@
 """The way from the reference to the person's own system: states, and the next rung of the ladder."""
 
 from scaffold.records.recipe import SuggestedTweak
-from scaffold.rules.milestone import Milestone, State, derive_states, next_rung
+from scaffold.rules.milestones import Milestone, State, derive_states, next_rung
 
 STEPS = [
     Milestone(id="reproduce", phase="reproduce", title="it works"),

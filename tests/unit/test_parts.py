@@ -4,7 +4,7 @@ import pytest
 from helpers import TOY_RECIPE, merged
 
 from scaffold.records.system import System
-from scaffold.rules.parts import describe_groups, find_parts
+from scaffold.rules.change.differences import describe_groups, find_parts
 
 KEYS = ("datasets", "environment", "commands", "seeds", "metrics", "progress", "resources")
 

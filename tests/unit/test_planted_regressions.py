@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scaffold.records.judgement import Word
-from scaffold.rules.change import judge_differences
-from scaffold.rules.sample import Law
+from scaffold.rules.change.judge import judge_differences
+from scaffold.rules.stats import Law
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "digits-cnn-changes.json"
 VALUES = json.loads(RECORDS.read_text())["test_accuracy"]

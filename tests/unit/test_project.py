@@ -4,9 +4,9 @@ import pytest
 from helpers import git, write_tree
 
 from scaffold.errors import MachineError, ProjectError
-from scaffold.project import find_project, read_text, write_text
+from scaffold.project.project import find_project, read_text, write_text
 from scaffold.references.folder import content_id
-from scaffold.rules.milestone import Milestone, State, derive_states
+from scaffold.rules.milestones import Milestone, State, derive_states
 
 
 def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from scipy import stats
 
 from scaffold.records.claim import Margin, Rule
 from scaffold.records.judgement import Word
-from scaffold.rules.reproduction import decide, judge_reproduction, noncentral_t_ratio
-from scaffold.rules.sample import Law, rank_p
+from scaffold.rules.reproduction.sequential import decide, judge_reproduction, noncentral_t_ratio
+from scaffold.rules.stats import Law, rank_p
 
 RULE = Rule()
 CALIBRATION = Law(n=30, mean=0.9, sd=0.01)

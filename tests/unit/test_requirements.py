@@ -3,8 +3,8 @@
 import pytest
 from helpers import write_tree
 
+from scaffold.environments.requirements import read_requirements, renamed_hint
 from scaffold.errors import FetchError
-from scaffold.requirements import read_requirements, renamed_hint
 
 HASH = "--hash=sha256:82fee1fc78add43492d3a1898bfa6d8a904cc97d8427f683ed8e798d07761aa0"
 

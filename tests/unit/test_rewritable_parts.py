@@ -4,9 +4,9 @@ import pytest
 from helpers import write_tree
 
 from scaffold.errors import UsageError
-from scaffold.imports import import_path, imported_files
-from scaffold.parts import defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
 from scaffold.records.program import Command
+from scaffold.rewrite.imports import import_path, imported_files
+from scaffold.rewrite.parts import defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
 
 MODEL = """\
     import functools

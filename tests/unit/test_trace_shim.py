@@ -4,9 +4,9 @@ import pytest
 from helpers import NETWORK, trace_program
 
 from scaffold.records.judgement import Word
-from scaffold.rules.ladder import climb
-from scaffold.rules.rung import first_difference
-from scaffold.rules.weight_maps import parse_weights
+from scaffold.rules.parity.checks import first_difference
+from scaffold.rules.parity.compare import climb
+from scaffold.rules.parity.weight_maps import parse_weights
 
 
 @pytest.fixture(scope="module")

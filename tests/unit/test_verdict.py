@@ -6,7 +6,7 @@ from helpers import TOY_RECIPE, merged
 from scaffold.records.evidence import Calibration, EnvironmentUsed, JudgedRun, Machine
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.recipe import Recipe
-from scaffold.rules.verdict import is_decided, judge
+from scaffold.rules.reproduction.judge import is_decided, judge
 
 MACHINE = Machine(processor="p", cores=1, memory_gb=1, accelerator=None, system="s")
 ENVIRONMENT = EnvironmentUsed(python="3.11.7", lock="0", reused=True)

@@ -8,7 +8,7 @@ import pytest
 
 import scaffold.running.shim as shim
 from scaffold.errors import UsageError
-from scaffold.rules.weight_maps import parse_weights, suggest
+from scaffold.rules.parity.weight_maps import parse_weights, suggest
 
 sys.path.insert(0, shim.__path__[0])
 from _scaffold_trace.weights import Layout

@@ -1,0 +1,96 @@
+"""Records the law of a recipe's metrics: runs it many times and keeps every value, with the hardware."""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from scaffold.cache import cache_dir
+from scaffold.machine import describe_machine
+from scaffold.project.digests import program_digest
+from scaffold.project.project import Project, write_bytes, write_record
+from scaffold.recipes.catalogue import FoundRecipe
+from scaffold.records.evidence import Calibration, CalibrationRun
+from scaffold.records.program import CALIBRATION_SEED
+from scaffold.records.recipe import ShippedTrace
+from scaffold.running.engines.local import Watcher
+from scaffold.running.preparation import RunOptions, prepare
+from scaffold.running.seeds import make_runs
+from scaffold.scaffolding.create import create_project
+from scaffold.tracing.golden import record_golden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrated:
+    """What was recorded, and where."""
+
+    path: Path
+    calibration: Calibration
+
+
+def calibrate(
+    found: FoundRecipe,
+    runs: int,
+    watcher: Watcher,
+    options: RunOptions,
+) -> Calibrated:
+    """Run a recipe (from `catalogue.without_calibration`) with seeds of its own and write `calibration.json` beside it.
+
+    The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
+
+    Raises:
+        RunError: a run failed beyond what the recipe allows; nothing is written.
+    """
+    recipe = found.recipe
+    project = _project(found, options)
+    plan, room = prepare(project, recipe, options)
+    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
+    records = make_runs(project, plan, seeds, room, watcher, spare=CALIBRATION_SEED + runs)
+    first_of_seed = list({record.seed: record for record in reversed(records)}.values())
+    calibration = Calibration(
+        recipe=recipe.id,
+        reference=plan.inputs.reference,
+        program=plan.inputs.program,
+        data=plan.inputs.data,
+        reading=recipe.reading_digest(),
+        made=datetime.now(timezone.utc).date().isoformat(),
+        machine=describe_machine(),
+        threads=plan.threads,
+        packages=plan.environment.packages,
+        runs=tuple(
+            CalibrationRun(seed=record.seed, metrics=record.metrics, wall_time_s=round(record.wall_time_s, 2))
+            for record in reversed(first_of_seed)
+        ),
+    )
+    path = found.folder / "calibration.json"
+    write_record(calibration, path)
+    return Calibrated(path=path, calibration=calibration)
+
+
+def _project(found: FoundRecipe, options: RunOptions) -> Project:
+    """A project of the recipe in the cache, kept for the next time."""
+    recipe = found.recipe
+    digest = program_digest(recipe, found.folder)[:12]
+    project = Project(cache_dir("calibration") / f"{recipe.id}-{recipe.reference.tree[:12]}-{digest}")
+    if not project.root.exists():
+        create_project(found, project.root, name=recipe.id, settings={}, offline=options.offline)
+    return project
+
+
+def record_trace(found: FoundRecipe, watcher: Watcher, options: RunOptions) -> ShippedTrace:
+    """Record what a recipe's reference computes into `golden/` beside it.
+
+    Returns:
+        what recipe.yaml must say of it.
+
+    Raises:
+        RunError: the reference failed, or cannot be traced; nothing is written.
+    """
+    recipe = found.recipe
+    project = _project(found, options)
+    plan = prepare(project, recipe, options)[0]
+    smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+    golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+    for name, content in golden.files().items():
+        write_bytes(found.folder / "golden" / name, content)
+    files = ("about.json", *golden.about.files)
+    return ShippedTrace(**golden.record.model_dump(), files=files)

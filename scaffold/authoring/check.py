@@ -1,0 +1,75 @@
+"""Checks a recipe without running anything of it."""
+
+import shlex
+import tempfile
+from pathlib import Path
+
+from scaffold.errors import UsageError
+from scaffold.git.repository import Repository
+from scaffold.project.digests import data_digests, file_digest, program_digest
+from scaffold.project.project import read_text
+from scaffold.recipes.catalogue import FoundRecipe
+from scaffold.records.program import CALIBRATION_SEED, FileDataset
+from scaffold.records.recipe import reference_name
+from scaffold.references import check_patched, fetch_reference
+from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS
+
+
+def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
+    """What holds of a recipe, a line each.
+
+    Raises:
+        FetchError: the reference is not what the recipe pins, or a patch does not apply.
+        UsageError: the calibration is another recipe's, or was made from seeds that projects use.
+    """
+    recipe = found.recipe
+    with tempfile.TemporaryDirectory() as folder:
+        repository = Repository.create(Path(folder) / "check", bare=True)
+        tree = fetch_reference(recipe, found.folder, repository, offline=offline)
+        check_patched(recipe, found.folder, repository, tree)
+    _check_local(found)
+    notes = [
+        f"{found.origin}: the text is a valid recipe",
+        f"reference {reference_name(recipe)}: tree {tree} as pinned, {len(recipe.reference.patches)} patches apply",
+    ]
+    calibration = found.calibration()
+    if calibration is None:
+        notes.append(
+            "no calibration runs: a reproduction can be refuted, never confirmed "
+            f"(scaffold recipes calibrate {found.folder})"
+        )
+        return notes
+    if calibration.recipe != recipe.id or calibration.reference != tree:
+        raise UsageError(
+            f"calibration.json was made for {calibration.recipe} with the tree {calibration.reference}",
+            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
+        )
+    if calibration.program != program_digest(recipe, found.folder) or dict(calibration.data) != data_digests(recipe):
+        raise UsageError(
+            "calibration.json was made with other commands, hyperparameters, seeding, patches, drivers or data",
+            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
+        )
+    if any(run.seed < CALIBRATION_SEED for run in calibration.runs) and recipe.seeds.how != "none":
+        raise UsageError(f"calibration.json has seeds below {CALIBRATION_SEED}, which projects use for their own runs")
+    count = len(calibration.runs)
+    enough = "" if count >= MIN_CALIBRATION_RUNS else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
+    notes.append(f"calibration: {count} runs on {calibration.machine.processor}{enough}")
+    return notes
+
+
+def _check_local(found: FoundRecipe) -> None:
+    """What the recipe says of files that lie beside it: dataset digests, quoted words."""
+    for dataset in found.recipe.placed_datasets():
+        if isinstance(dataset, FileDataset):
+            sha256 = file_digest(found.folder / dataset.file)
+            if sha256 != dataset.sha256:
+                raise UsageError(f"{dataset.file} has the sha256 {sha256}, the recipe pins {dataset.sha256}")
+    for index, claim in enumerate(found.recipe.claims):
+        path, source = found.folder / claim.source.url, claim.source
+        if "://" in source.url or not path.is_file():
+            continue
+        lines = read_text(path).splitlines()
+        shown = lines[source.line - 1 : source.line] if source.line else ["\n".join(lines)]
+        if not any(source.words in text for text in shown):
+            where = f" line {source.line}" if source.line else ""
+            raise UsageError(f"claims[{index}].source: {source.url}{where} does not say {source.words!r}")

@@ -1,0 +1,1 @@
+"""Data by digest: fetched, unpacked, placed."""

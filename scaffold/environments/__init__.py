@@ -1,0 +1,1 @@
+"""Which packages a program runs with: resolved once, built once."""

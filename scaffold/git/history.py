@@ -1,0 +1,278 @@
+"""The history of a project: where it stands among its branches, and how states are kept, moved between and joined.
+
+Nothing here changes a reference or a file: `transaction` does.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold.errors import ProjectError
+from scaffold.git.gitdir import main_work_tree_on
+from scaffold.git.repository import Repository, TreeEntry, person
+
+_UNDER_WAY = {
+    "MERGE_HEAD": ("a merge", "git merge --continue, or git merge --abort"),
+    "rebase-merge": ("a rebase", "git rebase --continue, or git rebase --abort"),
+    "rebase-apply": ("a rebase", "git rebase --continue, or git rebase --abort"),
+    "CHERRY_PICK_HEAD": ("a cherry-pick", "git cherry-pick --continue, or git cherry-pick --abort"),
+    "REVERT_HEAD": ("a revert", "git revert --continue, or git revert --abort"),
+    "BISECT_LOG": ("a bisection by git", "git bisect reset"),
+}
+
+
+def project_repository(root: Path) -> Repository:
+    """The repository whose top is the project, in a state in which it can be worked on.
+
+    Raises:
+        ProjectError: it is none of its own, has no commit, or git is in the middle of something.
+    """
+    repository = Repository(root)
+    if repository.find_top() != root:
+        raise ProjectError(
+            f"{root} is not the top of a git repository of its own", hint="git init && git add --all && git commit"
+        )
+    if repository.find_id("HEAD") is None:
+        raise ProjectError("there is no commit yet", hint="git add --all && git commit")
+    for name, (what, remedy) in _UNDER_WAY.items():
+        if _git_path(repository, name).exists():
+            raise ProjectError(f"{what} is under way in {root}", hint=f"end it first: {remedy}")
+    return repository
+
+
+def _git_path(repository: Repository, name: str) -> Path:
+    return repository.folder / repository.call("rev-parse", "--git-path", name)
+
+
+def present_branch(repository: Repository) -> str:
+    """The branch that is checked out.
+
+    Raises:
+        ProjectError: none is.
+    """
+    name = find_branch(repository)
+    if name is None:
+        at = repository.call("rev-parse", "--short", "HEAD")
+        raise ProjectError(
+            f"HEAD is detached at {at}: what is committed here belongs to no branch",
+            hint="git switch main, or keep it: git switch -c NAME",
+        )
+    return name
+
+
+def find_branch(repository: Repository) -> str | None:
+    """The branch that is checked out, if one is."""
+    try:
+        return repository.call("symbolic-ref", "--quiet", "HEAD").removeprefix("refs/heads/")
+    except ProjectError:
+        return None
+
+
+def branches(repository: Repository) -> list[str]:
+    """Local branches."""
+    return repository.call("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
+
+
+def commits_made_here(repository: Repository) -> set[str]:
+    """Commits that git's own record of this work tree says were made in it; what came otherwise is not among them."""
+    moves = repository.call("log", "--walk-reflogs", "--format=%H %gs", "HEAD", "--").splitlines()
+    made = (line.partition(" ") for line in moves)
+    return {commit for commit, _, how in made if re.match(r"commit( \((amend|initial)\))?:", how)}
+
+
+def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
+    """Whether one commit is among another's ancestors, or is it."""
+    return repository.find_id(older) is not None and not repository.call(
+        "rev-list", "--max-count=1", older, f"^{newer}", "--"
+    )
+
+
+def common_ancestor(repository: Repository, first: str, second: str) -> str:
+    """The commit from which two parted."""
+    try:
+        return repository.call("merge-base", first, second)
+    except ProjectError as error:
+        raise ProjectError(f"{first} and {second} have no commit in common") from error
+
+
+def edited_paths(repository: Repository) -> list[str]:
+    """Tracked paths that differ from the last commit."""
+    listed = repository.call("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
+    return [line[3:] for line in listed.split("\0") if line]
+
+
+def ignored_paths(repository: Repository, folder: str) -> list[str]:
+    """Files in a folder that git ignores, so that no commit and no run has them."""
+    listed = repository.call(
+        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory",
+        "--", folder,
+    )  # fmt: skip
+    return [name for name in listed.split("\0") if name]
+
+
+@contextlib.contextmanager
+def _index(repository: Repository) -> Iterator[dict[str, str]]:
+    """A copy of the index, so that what is staged stays as it is; while conflicts stand in it, that of HEAD."""
+    real = _git_path(repository, "index")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"
+        env = {"GIT_INDEX_FILE": str(copy)}
+        if repository.call("ls-files", "--unmerged"):
+            repository.call("read-tree", "HEAD", env=env)
+        elif real.exists():
+            shutil.copy2(real, copy)  # with its time: git looks again into files that changed in the same moment
+        yield env
+
+
+def _has_files(repository: Repository, name: str) -> bool:
+    """Whether anything of a path is tracked, or could be: git refuses to add what is ignored as a whole."""
+    return bool(repository.call("ls-files", "--cached", "--others", "--exclude-standard", "--", name))
+
+
+def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
+    """Id of a tree of only these paths as they lie in the work tree now, new files too, ignored ones not."""
+    names = list(paths)
+    with _index(repository) as env:
+        _add(repository, names, env)
+        whole = repository.call("write-tree", env=env)
+    return tree_of_commit(repository, whole, names)
+
+
+def tree_with_edits(repository: Repository, paths: Iterable[str], tracked_only: Iterable[str] = ()) -> str:
+    """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not.
+
+    Args:
+        repository: of the work tree.
+        paths: files and folders.
+        tracked_only: those of them whose new files are left out.
+    """
+    with _index(repository) as env:
+        repository.call("read-tree", "-m", "HEAD", env=env)  # keeps what git knows of unchanged files
+        names = [path for path in paths if path not in tracked_only]
+        _add(repository, names, env)
+        tracked = [name for name in tracked_only if repository.call("ls-files", "--", name)]
+        if tracked:
+            repository.call("add", "--update", "--", *tracked, env=env)
+        return repository.call("write-tree", env=env)
+
+
+def _add(repository: Repository, names: Iterable[str], env: Mapping[str, str]) -> None:
+    there = [name for name in names if os.path.lexists(repository.folder / name)]
+    files = [name for name in there if not (repository.folder / name).is_dir()]
+    if files:  # they are part of it, whatever is ignored
+        repository.call("add", "--force", "--", *files, env=env)
+    folders = [name for name in there if name not in files and _has_files(repository, name)]
+    if folders:
+        repository.call("add", "--all", "--", *folders, env=env)
+    gone = [name for name in names if name not in there]
+    if gone:
+        repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+
+
+def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) -> str:
+    """Id of a tree of only these top-level paths of a commit or tree."""
+    listed = repository.call("ls-tree", "-z", "--full-tree", commit, "--", *paths)
+    return repository.call("mktree", "-z", stdin=listed.encode(errors="surrogateescape"))
+
+
+def tree_with_files(
+    repository: Repository, files: Mapping[str, str | bytes], trees: Mapping[str, str] | None = None,
+    without: Iterable[str] = (), base: str = "HEAD",
+) -> str:  # fmt: skip
+    """The tree of a commit with these files and whole folders put in, and others left out."""
+    gone = [*(trees or {}), *without]
+    with _index(repository) as env:
+        repository.call("read-tree", base, env=env)
+        if gone:
+            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+        for folder, tree in (trees or {}).items():
+            repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
+        for path, content in files.items():
+            given = content.encode() if isinstance(content, str) else content
+            blob = repository.call("hash-object", "-w", "--stdin", stdin=given)
+            line = f"100644 {blob}\t{path}\0"
+            repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
+        return repository.call("write-tree", env=env)
+
+
+def changed_entries(
+    repository: Repository, before: str, after: str
+) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
+    """Files that differ between two trees, by path."""
+    old, new = ({entry.path: entry for entry in repository.entries(tree)} for tree in (before, after))
+    return {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())
+            if old.get(path) != new.get(path)}  # fmt: skip
+
+
+def make_commit(repository: Repository, tree: str, message: str, parents: Iterable[str]) -> str:
+    """Return the id of a new commit that no branch has yet.
+
+    Raises:
+        ProjectError: git does not know who commits.
+    """
+    try:
+        return repository.commit_tree(tree, message, parents)
+    except ProjectError as error:
+        if person(repository.folder) is None:
+            error.hint = "git config --global user.name NAME; git config --global user.email MAIL"
+        raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What a merge gives, without touching a file.
+
+    Attributes:
+        tree: with both sides' changes; conflicting files with the marks of `git merge`.
+        stages: index entries of conflicting paths, as `git ls-files --stage` prints them; empty without conflicts.
+    """
+
+    tree: str
+    stages: tuple[str, ...]
+
+    @property
+    def conflicts(self) -> list[str]:
+        """Paths that both sides changed."""
+        return conflicting_paths(self.stages)
+
+
+def conflicting_paths(stages: Iterable[str]) -> list[str]:
+    """Return the paths of index entries, as `git ls-files --stage` prints them."""
+    return sorted({line.partition("\t")[2] for line in stages})
+
+
+def conflict_error(branch: str, conflicts: Iterable[str]) -> ProjectError:
+    """Return the error that says how a merge with conflicts is ended."""
+    return ProjectError(
+        f"merging {branch} conflicts in {', '.join(conflicts)}",
+        hint="correct the files that git marked, then git add them and git merge --continue; "
+        "or take it all back: git merge --abort",
+    )
+
+
+def require_not_elsewhere(repository: Repository, branch: str) -> None:
+    """Raise ProjectError if another work tree has this branch checked out."""
+    elsewhere = repository.call("for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}")
+    elsewhere = elsewhere or main_work_tree_on(repository.folder, branch)
+    if elsewhere and Path(elsewhere).resolve() != repository.folder.resolve():
+        raise ProjectError(
+            f"{branch} is checked out in {elsewhere}, whose files would no longer be those of its branch",
+            hint=f"git worktree remove {shlex.quote(elsewhere)}, or switch it to another branch",
+        )
+
+
+def merge_aside(repository: Repository, ours: str, theirs: str) -> Merged:
+    """Merge two commits in git's object store.
+
+    Raises:
+        ProjectError: they have no commit in common.
+        MachineError: git is older than 2.38.
+    """
+    tree, *stages = repository.merge_tree(ours, theirs)
+    return Merged(tree=tree, stages=tuple(stages))

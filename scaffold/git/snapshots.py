@@ -1,0 +1,89 @@
+"""States of the person's own system: `src/` and all that decides what it computes, as one git tree.
+
+The state before a change lies in a commit, the change in the work tree; both are taken as trees and unpacked under
+`.scaffold/states/`, so that runs of the one cannot see a file of the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaffold.errors import ProjectError
+from scaffold.git.history import changed_entries, tree_of_commit, tree_of_worktree
+from scaffold.git.repository import Repository
+from scaffold.project.project import Project, Source, load_yaml, remove
+from scaffold.records.system import System
+from scaffold.references import refuse_unsafe
+from scaffold.references.folder import content_id
+
+PATHS = ("src", "system.yaml", "system.lock", "data")
+"""All that makes a state. Data files that came with the recipe lie in data/."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One state, unpacked: `id` is the git id of all of it, `tree` that of `src/`."""
+
+    id: str
+    tree: str
+    source: Source
+    system: System
+
+
+def state_of_commit(project: Project, commit: str) -> State:
+    """The state that a commit holds.
+
+    Raises:
+        ProjectError: there is no such commit, or it has no system yet.
+        BrokenFileError: its system.yaml is broken.
+    """
+    repository = Repository(project.root)
+    if repository.find_id(f"{commit}^{{commit}}") is None:
+        raise ProjectError(
+            f"the commit {commit[:12]} is not in this repository",
+            hint="fetch the branch that it was made on; if its history was rewritten, start the tweak anew",
+        )
+    return unpack(project, repository, tree_of_commit(repository, commit, PATHS))
+
+
+def state_of_worktree(project: Project) -> State:
+    """The state as it lies in the work tree, committed or not; what git ignores is no part of it."""
+    repository = Repository(project.root)
+    return unpack(project, repository, tree_of_worktree(repository, PATHS))
+
+
+def worktree_id(project: Project) -> str:
+    """The id of the state in the work tree, without unpacking it."""
+    return tree_of_worktree(Repository(project.root), PATHS)
+
+
+def state_id(repository: Repository, commit: str) -> str:
+    """The id of the state that a commit holds, without unpacking it."""
+    return tree_of_commit(repository, commit, PATHS)
+
+
+def unpack(project: Project, repository: Repository, state: str) -> State:
+    """Unpack the state with this id."""
+    tree = repository.find_id(f"{state}:src")
+    if tree is None or repository.find_id(f"{state}:system.yaml") is None:
+        raise ProjectError(
+            "there is no src/ with a system.yaml here",
+            hint="bring them back: git checkout -- src system.yaml; the first scaffold tweak start NAME makes them",
+        )
+    folder = project.state / "states" / state
+    if not folder.is_dir() or content_id(folder) != state:  # not there, or not what its name says
+        remove(folder)
+        refuse_unsafe(repository, repository.entries(tree))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        repository.extract(state, folder, links=True)
+    source = Source(folder=folder, tree=folder / "src", lock=folder / "system.lock")
+    return State(id=state, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml"))
+
+
+def changed_files(project: Project, before: State, after: State) -> Mapping[str, tuple[bytes | None, bytes | None]]:
+    """Contents before and after of all files of `src/` and data/ that differ, by path."""
+    repository = Repository(project.root)
+    changed = changed_entries(repository, before.id, after.id)
+    listed = [(path, side) for path, sides in changed.items() for side in (0, 1) if sides[side] is not None]
+    ids = [entry.id for path, side in listed if (entry := changed[path][side]) is not None]
+    contents = dict(zip(listed, repository.read_blobs(ids), strict=True))
+    return {path: (contents.get((path, 0)), contents.get((path, 1))) for path in changed}

@@ -1,0 +1,365 @@
+"""Moves a project on to another commit: references, HEAD, files and index together, whatever interrupts it.
+
+First everything is prepared where nobody looks: objects in git's store, the files to come in `.scaffold/aside`, a copy
+of the index. Then the move is written to a journal, and from that moment on it is only ever completed: by this process,
+or by the next command when this one was killed. A full disk or a conflict with the user's files is noticed before the
+journal is written, so that nothing has changed then.
+
+Nothing that was not committed is overwritten: a file in the way refuses the move, and one that the user edited after
+an interruption stays as it is.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scaffold.errors import MachineError, ProjectError
+from scaffold.git.history import conflict_error, conflicting_paths, find_branch
+from scaffold.git.index import LOCK_WAIT_S, NextIndex
+from scaffold.git.repository import Repository
+from scaffold.git.worktree import (
+    ABSENT,
+    Sides,
+    differences,
+    entry_id,
+    file_ids,
+    move_into_place,
+    paths_in_the_way,
+    write_aside,
+)
+from scaffold.project.project import Project, make_durable, only_one, read_text, remove, remove_partial, write_text
+from scaffold.user_state import sign
+
+_COMPLETED_LATER = "mend that; the next scaffold command completes it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """A merge with conflicts, left for the user to resolve as `git merge` leaves it.
+
+    Attributes:
+        theirs: the commit that is merged in.
+        message: for the merge commit.
+        stages: index entries of conflicting paths, as `git ls-files --stage` prints them.
+    """
+
+    theirs: str
+    message: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What changes, all of it or nothing.
+
+    Attributes:
+        title: the command that moves, without `scaffold`.
+        refs: new value of each full reference name; None deletes it.
+        branch: short name of the branch that is checked out afterwards; None for the present one, or a detached HEAD.
+        present: tree that the work tree holds where it differs from HEAD's; None where it does not: edits that one of
+            the new commits has.
+        files: tree that the work tree holds afterwards; None for that of the commit.
+        merging: conflicts to leave for the user.
+    """
+
+    title: str
+    refs: Mapping[str, str | None]
+    branch: str | None = None
+    present: str | None = None
+    files: str | None = None
+    merging: Merging | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Journal:
+    """A move with all names resolved, as the next command must find it.
+
+    `commits` are those that HEAD may name meanwhile: the old one, that of the other branch, the new one.
+    """
+
+    title: str
+    refs: Mapping[str, tuple[str, str]]
+    head: str
+    old_head: str
+    commits: tuple[str, ...]
+    old_tree: str
+    new_tree: str
+    old_files: str
+    new_files: str
+    merging: Merging | None = None
+
+
+def move(project: Project, wanted: Move) -> None:
+    """Carry out a move.
+
+    Raises:
+        ProjectError: files of the user are in the way, a reference was moved by somebody else, or git is at work;
+            nothing has changed.
+        MachineError: the disk is full; nothing has changed, or the next command completes it.
+    """
+    repository = Repository(project.root)
+    with only_one(project):
+        remove(project.aside)
+        remove_partial(project)
+        journal = _resolved(repository, wanted)
+        differing = differences(repository, journal.old_files, journal.new_files)
+        index = NextIndex(repository)
+        index.require_free()
+        _refuse_in_the_way(repository, journal, differing)
+        _prepare(project, repository, journal, differing, index)
+        with _uninterrupted():
+            _write_journal(project, journal)
+            _carry_out(project, repository, journal, differing, index)
+
+
+def complete_interrupted(project: Project) -> str | None:
+    """Complete the move that a killed command left.
+
+    Returns:
+        the title of the command that was completed; None where nothing was left.
+
+    Raises:
+        ProjectError: the journal is not this user's, somebody moved a reference since, or what was completed is a merge
+            with conflicts.
+        MachineError: see `move`.
+    """
+    with only_one(project):
+        journal = _read_journal(project)
+        remove(project.aside)
+        remove_partial(project)
+        if journal is None:
+            return None
+        repository = Repository(project.root)
+        _clear_locks(repository, journal)
+        differing = differences(repository, journal.old_files, journal.new_files)
+        actual = file_ids(repository, differing)
+        # What is neither the old nor the new content was edited since: it stays.
+        differing = {path: sides for path, sides in differing.items() if actual[path] == entry_id(sides[0])}
+        index = NextIndex(repository)
+        _prepare(project, repository, journal, differing, index)
+        with _uninterrupted():
+            _carry_out(project, repository, journal, differing, index)
+        if journal.merging:
+            raise conflict_error(journal.merging.theirs[:12], conflicting_paths(journal.merging.stages))
+        return journal.title
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and requests to end: what follows takes milliseconds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# --- the journal -------------------------------------------------------------------------------------------------
+
+
+def _write_journal(project: Project, journal: _Journal) -> None:
+    text = json.dumps(asdict(journal))
+    write_text(project.journal_of_move, f"{_signature(project, text)}\n{text}\n")
+    make_durable(project.state)
+
+
+def _signature(project: Project, text: str) -> str:
+    return sign(f"move in {project.root}: {text}")
+
+
+def _read_journal(project: Project) -> _Journal | None:
+    path = project.journal_of_move
+    if not os.path.lexists(path):
+        return None
+    signature, _, text = read_text(path).rstrip("\n").partition("\n")
+    if path.is_symlink() or signature != _signature(project, text):
+        raise ProjectError(
+            f"{path} was not written by you in this folder: it is not carried out",
+            hint="rm .scaffold/move.json, then look at: git status",
+        )
+    document: dict[str, Any] = json.loads(text)
+    merging = document.pop("merging")
+    document["commits"] = tuple(document["commits"])
+    document["refs"] = {name: (old, new) for name, (old, new) in document["refs"].items()}
+    return _Journal(**document, merging=Merging(**{**merging, "stages": tuple(merging["stages"])}) if merging else None)
+
+
+def _resolved(repository: Repository, wanted: Move) -> _Journal:
+    present = find_branch(repository)
+    old_head = f"refs/heads/{present}" if present else "HEAD"
+    branch = f"refs/heads/{wanted.branch}" if wanted.branch else old_head
+    refs = {}
+    for name, new in wanted.refs.items():
+        old = repository.find_id(name) or ABSENT
+        new_id = repository.call("rev-parse", new) if new else ABSENT
+        if old != new_id:
+            refs[name] = (old, new_id)
+    commit = refs[branch][1] if branch in refs else repository.call("rev-parse", branch)
+    old_tree = repository.call("rev-parse", "HEAD^{tree}")
+    new_tree = repository.call("rev-parse", f"{commit}^{{tree}}")
+    if wanted.merging and wanted.files:  # what merged cleanly is staged
+        new_tree = wanted.files
+    return _Journal(
+        title=wanted.title, refs=refs, head=branch, old_head=old_head,
+        commits=(repository.call("rev-parse", "HEAD"), repository.find_id(branch) or commit, commit),
+        old_tree=old_tree, new_tree=new_tree, old_files=wanted.present or old_tree,
+        new_files=wanted.files or new_tree, merging=wanted.merging,
+    )  # fmt: skip
+
+
+# --- preparing: nothing of this is seen by anybody ---------------------------------------------------------------
+
+
+def _refuse_in_the_way(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> None:
+    """Raise ProjectError if a file would be overwritten that has edits, staged or not, or that git does not track."""
+    in_the_way = {*paths_in_the_way(repository, differing), *_staged(repository, journal, differing)}
+    if in_the_way:
+        raise ProjectError(
+            f"{', '.join(sorted(in_the_way)[:5])} would be overwritten, and has changes that are not committed",
+            hint="commit or stash what is in the way (move it away if git does not track it), then repeat",
+        )
+
+
+def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> Iterator[str]:
+    """Yield paths whose staged content is in none of the trees, so that it would be lost."""
+    changing = differences(repository, journal.old_tree, journal.new_tree)
+    listed = repository.call("ls-files", "--stage", "-z") if changing else ""
+    for line in listed.split("\0"):
+        head, _, path = line.partition("\t")
+        if path in changing and path in differing:
+            known = {entry_id(side) for side in (*changing[path], *differing[path])}
+            if head.split(" ")[1] not in known:
+                yield path
+    tracked = {line.partition("\t")[2] for line in listed.split("\0")}
+    yield from (path for path in changing if path in differing and changing[path][0] and path not in tracked)
+    if journal.merging:  # `git merge --abort` would throw it away
+        staged = repository.call("diff-index", "--cached", "--name-only", "-z", journal.old_tree).split("\0")
+        taken = differences(repository, journal.old_tree, journal.old_files)
+        yield from (path for path in staged if path and path not in taken)
+
+
+def _prepare(
+    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+) -> None:
+    try:
+        write_aside(repository, differing, project.aside)
+        index.prepare(_index_entries(repository, journal), journal.old_tree)
+    except (ProjectError, MachineError):
+        remove(project.aside)
+        raise
+
+
+def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
+    """Return what the move changes in the index, as `git update-index --index-info` reads it."""
+    changing = differences(repository, journal.old_tree, journal.new_tree)
+    stages = journal.merging.stages if journal.merging else ()
+    conflicting = conflicting_paths(stages)
+    lines = [
+        f"{entry.mode} {entry.id}\t{path}" if entry else f"0 {ABSENT}\t{path}"
+        for path, (_, entry) in changing.items()
+        if path not in conflicting
+    ]
+    return [*lines, *(f"0 {ABSENT}\t{path}" for path in conflicting), *stages]
+
+
+# --- moving: from here on it is only ever completed --------------------------------------------------------------
+
+
+def _carry_out(
+    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+) -> None:
+    try:
+        _refuse_moved(repository, journal)
+    except ProjectError:
+        _forget(project, index)
+        raise
+    try:
+        _move_refs(repository, journal)
+    except (ProjectError, MachineError) as error:
+        if not _is_begun(repository, journal):
+            _forget(project, index)
+            raise
+        raise MachineError(error.message, hint=_COMPLETED_LATER) from error
+    try:
+        if journal.head != "HEAD":
+            repository.call("symbolic-ref", "-m", f"scaffold {journal.title}", "HEAD", journal.head)
+        move_into_place(project.root, differing, project.aside)
+        _leave_merge(repository, journal.merging)
+        index.install(lambda: index.prepare(_index_entries(repository, journal), journal.old_tree))
+        _delete_refs(repository, journal)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MachineError(f"scaffold {journal.title} was cut off: {reason}", hint=_COMPLETED_LATER) from error
+    _forget(project, index)
+
+
+def _forget(project: Project, index: NextIndex) -> None:
+    """Remove what was prepared, and the journal last: whoever finds it looks after the rest."""
+    index.discard()
+    remove(project.aside)
+    project.journal_of_move.unlink(missing_ok=True)
+
+
+def _clear_locks(repository: Repository, journal: _Journal) -> None:
+    """Remove the reference locks that a killed git left; one that is in use ends by itself first."""
+    names = ["HEAD", journal.head, "packed-refs", "reftable/tables.list", *journal.refs]
+    placed = [repository.call("rev-parse", "--git-path", name) for name in dict.fromkeys(names)]
+    paths = [(repository.folder / place).resolve() for place in placed]
+    locks = [path.with_name(f"{path.name}.lock") for path in paths]
+    end = time.monotonic() + LOCK_WAIT_S
+    while any(lock.exists() for lock in locks) and time.monotonic() < end:
+        time.sleep(0.02)
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+
+
+def _is_begun(repository: Repository, journal: _Journal) -> bool:
+    kept = {name: new for name, (_, new) in journal.refs.items() if new != ABSENT}
+    return any(repository.find_id(name) == new for name, new in kept.items())
+
+
+def _refuse_moved(repository: Repository, journal: _Journal) -> None:
+    """Raise ProjectError if a reference has neither its old nor its new value: somebody else moved it meanwhile."""
+    branch = find_branch(repository)
+    head = f"refs/heads/{branch}" if branch else "HEAD"
+    expected = {"HEAD": journal.commits, **journal.refs}
+    for name, sides in expected.items():
+        actual = repository.find_id(name) or ABSENT
+        if actual not in sides or (name == "HEAD" and head not in (journal.old_head, journal.head)):
+            raise ProjectError(
+                f"{name} was moved to {actual[:12]} while scaffold {journal.title} was at work",
+                hint="look at it: git log --all --oneline --graph; then repeat the command",
+            )
+
+
+def _move_refs(repository: Repository, journal: _Journal) -> None:
+    """Set all references in one transaction of git's; what is deleted stays until HEAD has left it."""
+    lines = [
+        f"update {name} {new} {old}\n"
+        for name, (old, new) in journal.refs.items()
+        if new not in (ABSENT, repository.find_id(name))
+    ]
+    if lines:
+        message = f"commit: scaffold {journal.title}"
+        repository.call("update-ref", "-m", message, "--stdin", stdin=os.fsencode("".join(lines)))
+
+
+def _delete_refs(repository: Repository, journal: _Journal) -> None:
+    gone = [name for name, (_, new) in journal.refs.items() if new == ABSENT and repository.find_id(name)]
+    if gone:
+        lines = "".join(f"delete {name} {journal.refs[name][0]}\n" for name in gone)
+        repository.call("update-ref", "--stdin", stdin=os.fsencode(lines))
+
+
+def _leave_merge(repository: Repository, merging: Merging | None) -> None:
+    """Tell git that a merge is under way, so that `git merge --continue` and `--abort` work."""
+    if merging is None:
+        return
+    texts = {"MERGE_MSG": merging.message, "MERGE_MODE": "no-ff", "MERGE_HEAD": f"{merging.theirs}\n"}
+    for name, text in texts.items():
+        write_text(repository.folder / repository.call("rev-parse", "--git-path", name), text)

@@ -1,0 +1,1 @@
+"""Runs of a program in another way than its own, to learn something of it."""

@@ -1,0 +1,99 @@
+"""Makes the runs that tell whether a system learns anything on new data: simple models, zeroed inputs, one batch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scaffold.errors import UsageError
+from scaffold.git.snapshots import State
+from scaffold.project.project import Project
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.program import Command
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import Gates, System
+from scaffold.rules.change.baselines import SIMPLE_MODELS
+from scaffold.running.engines.local import Watcher
+from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.seeds import make_runs, planned_seeds
+from scaffold.running.store import judged_runs
+from scaffold.running.variables import SHIM
+
+_DRIVER = SHIM / "_scaffold_gate.py"
+
+
+def require_gates(system: System) -> Gates:
+    """How the simplest models are measured.
+
+    Raises:
+        UsageError: system.yaml does not say; shows what to write.
+    """
+    if system.gates is None:
+        raise UsageError(
+            "system.yaml does not say how the simplest models are measured on the new data",
+            hint="add to it, for example:\n"
+            "  gates:\n"
+            "    script: train.py        # the program that trains\n"
+            "    loader: load_data       # its function: (train inputs, targets), (test inputs, targets)\n"
+            "    measure: accuracy       # what the judged metric is: accuracy, error, mean_squared_error, ...\n"
+            "    memorised: 0.99         # value of the metric on one batch that counts as memorised",
+        )
+    return system.gates
+
+
+def simple_models(
+    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+) -> Mapping[str, float]:
+    """The judged measure of a constant and of a linear model on the new data."""
+    watcher.said("a constant and a linear model on the new data")
+    metrics = [
+        {"name": name, "split": "test", "direction": "higher", "unit": "value", "read": read}
+        for name in SIMPLE_MODELS
+        for read in [{"json": "gates.json", "key": name}]
+    ]
+    run = _probe(project, recipe, state, "simple", 1, watcher, options, {"metrics": metrics})[0]
+    return {name: value.value for name, value in run.metrics.items()}
+
+
+def zeroed_runs(
+    project: Project, recipe: Recipe, state: State, seeds: int, watcher: Watcher, options: RunOptions
+) -> list[JudgedRun]:
+    """Runs with all inputs 0."""
+    watcher.said("the same with all inputs 0")
+    return _probe(project, recipe, state, "zeroed", seeds, watcher, options, {})
+
+
+def memorising_run(project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions) -> JudgedRun:
+    """A run that trains on one batch, and is measured on it."""
+    watcher.said("one batch, to be memorised")
+    return _probe(project, recipe, state, "memorise", 1, watcher, options, {})[0]
+
+
+def _probe(
+    project: Project, recipe: Recipe, state: State, mode: str, seeds: int, watcher: Watcher, options: RunOptions,
+    changes: Mapping[str, Any],
+) -> list[JudgedRun]:  # fmt: skip
+    gates = require_gates(state.system)
+    document = state.system.model_dump(mode="json", by_alias=True, exclude_none=True)
+    steps = dict(document["commands"])
+    for name, command in steps.items():
+        document["commands"][name] = _wrapped(Command.model_validate(command), gates, mode)
+        if mode == "simple" and document["commands"][name] != command and name in ("train", "evaluate"):
+            # The driver ends this step where it has the data: what comes after it has nothing to work on.
+            document["commands"] = {
+                key: value for key, value in document["commands"].items() if key in ("prepare", name)
+            }
+            break
+    if document["commands"] == state.system.commands.model_dump(mode="json", by_alias=True, exclude_none=True):
+        raise UsageError(f"gates.script: no command of system.yaml runs `python {gates.script}`")
+    program = System.model_validate({**document, **changes})
+    plan, room = prepare_program(project, recipe, program, state.source, state.tree, options, title=f"the {mode} probe")
+    records = make_runs(project, plan, planned_seeds(program, seeds), room, watcher)
+    return judged_runs(records, plan.runs_dir, ())
+
+
+def _wrapped(command: Command, gates: Gates, mode: str) -> dict[str, Any]:
+    document: dict[str, Any] = command.model_dump(mode="json", exclude_none=True)
+    words = list(command.argv)
+    if words[0] in ("python", "python3") and gates.script in words[1:2]:
+        driver = [str(_DRIVER), mode, gates.loader, str(gates.batch), gates.measure]
+        document["run"] = [words[0], *driver, *words[1:]]
+    return document

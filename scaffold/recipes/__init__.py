@@ -1,0 +1,1 @@
+"""Recipes of ours and of others."""

@@ -1,0 +1,144 @@
+"""Where recipes are found: ours by id, a folder, a file, or a git URL. Reads them; runs nothing of them."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import scaffold
+from scaffold.errors import FetchError, InstallationError, UsageError
+from scaffold.project.project import read_record, read_text
+from scaffold.records.evidence import Calibration
+from scaffold.records.fields import check_git_url, check_relpath
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRecipe:
+    """A recipe that was read, with the folder its files lie in.
+
+    `origin` says where it came from: an id of ours, a path, or `URL@revision:path` with the full revision.
+    """
+
+    recipe: Recipe
+    text: str
+    folder: Path
+    origin: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it came with this installation, and so was reviewed."""
+        return self.folder == data_dir("recipes") / self.recipe.id
+
+    def calibration(self) -> Calibration | None:
+        """The calibration runs that came with it."""
+        name = self.recipe.calibration
+        return read_record(Calibration, self.folder / name) if name else None
+
+
+def data_dir(name: str) -> Path:
+    """`recipes` or `templates`: beside the package in a wheel, else in the checkout, nowhere else.
+
+    Raises:
+        InstallationError: neither is there.
+    """
+    package = Path(scaffold.__file__).parent
+    # The checkout first: an editable install leaves a stale copy of forced files in site-packages.
+    for folder in (package.parent / name, package / "_data" / name):
+        if folder.is_dir() and (folder.parent != package.parent or (package.parent / "pyproject.toml").is_file()):
+            return folder
+    raise InstallationError(f"this installation has no {name}: neither {package / '_data' / name} nor a checkout")
+
+
+def recipe_ids() -> list[str]:
+    """Ids of the recipes that come with this installation."""
+    return sorted(path.parent.name for path in data_dir("recipes").glob("*/recipe.yaml"))
+
+
+def without_calibration(source: str) -> FoundRecipe:
+    """The same recipe as if it shipped no calibration runs: what they are made from."""
+    if "://" in source:
+        raise UsageError(
+            "a recipe of a git URL cannot be calibrated where it lies", hint="clone it and name its folder"
+        )
+    path = Path(source) if Path(source).exists() else data_dir("recipes") / source
+    folder = (path.parent if path.is_file() else path).absolute()
+    if not (folder / "recipe.yaml").is_file():
+        return find_recipe(source)  # it says what is wrong with the name
+    text = re.sub(r"^calibration:.*\n", "", read_text(folder / "recipe.yaml"), flags=re.MULTILINE)
+    recipe = parse_record(Recipe, text, source=f"{folder.name}/recipe.yaml")
+    return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=str(folder))
+
+
+def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
+    """Read the recipe that `--from` names.
+
+    Raises:
+        UsageError: there is none of that name; the nearest ids are offered.
+        BrokenFileError: it has problems; all are listed.
+        FetchError: it lies in a git repository that does not give it.
+    """
+    if "://" in source:
+        return _from_git(source, offline=offline)
+    if source in recipe_ids():
+        return _read(data_dir("recipes") / source, origin=source, shown=f"recipes/{source}/recipe.yaml")
+    path = Path(source)
+    if path.is_dir() and (path / "recipe.yaml").is_file():
+        return _read(path.absolute(), origin=str(path.absolute()), shown=str(path / "recipe.yaml"))
+    if path.is_file() and path.name == "recipe.yaml":
+        return _read(path.parent.absolute(), origin=str(path.parent.absolute()), shown=str(path))
+    if source and path.exists():
+        raise UsageError(f"{source} is neither a recipe.yaml nor a folder with one", hint="scaffold recipes list")
+    near = difflib.get_close_matches(source, recipe_ids(), n=3, cutoff=0.4) or recipe_ids()
+    raise UsageError(f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)")
+
+
+def _read(folder: Path, *, origin: str, shown: str) -> FoundRecipe:
+    text = read_text(folder / "recipe.yaml")
+    recipe = parse_record(Recipe, text, source=shown)
+    missing = [name for name in recipe.recipe_files() if not (folder / name).is_file()]
+    if missing:
+        hint = f"make it: scaffold recipes calibrate {folder}" if missing == [recipe.calibration] else None
+        raise UsageError(f"{shown} names files that are not beside it: {', '.join(missing)}", hint=hint)
+    require_own_files(recipe, folder)
+    return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=origin)
+
+
+def require_own_files(recipe: Recipe, folder: Path) -> None:
+    """Raise UsageError if a file that a recipe names is a link out of its folder."""
+    outside = [name for name in recipe.recipe_files() if not (folder / name).resolve().is_relative_to(folder.resolve())]
+    if outside:
+        raise UsageError(f"recipe.yaml names files that are links out of its folder: {', '.join(outside)}")
+
+
+def _from_git(source: str, *, offline: bool) -> FoundRecipe:
+    from scaffold.cache import cache_dir
+    from scaffold.references import git
+
+    match = re.fullmatch(r"(?P<url>\w+://.+?)@(?P<revision>[^@:]+)(:(?P<path>[^@:]+))?", source)
+    if not match:
+        raise UsageError(f"{source} has no revision", hint="write URL@revision or URL@revision:path/to/recipe-folder")
+    url, revision, path = match["url"], match["revision"], (match["path"] or "").removesuffix("recipe.yaml").strip("/")
+    try:
+        check_git_url(url)
+        if path:
+            check_relpath(path)
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from error
+    if revision.startswith("-"):
+        raise UsageError(f"{revision!r} is not a revision")
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        if re.fullmatch(r"[0-9a-f]{4,39}", revision):
+            raise UsageError(f"{revision} is not a full revision", hint="write all 40 hex digits, or a branch or tag")
+        revision = git.resolve(url, revision)
+    cache = git.cached_commit(url, revision, offline=offline)
+    tree = cache.find_id(f"{revision}:{path}")
+    if tree is None:
+        raise FetchError(f"{url} at {revision} has no folder {path!r}")
+    folder = cache_dir("recipes") / tree
+    if not folder.exists():
+        cache.extract(tree, folder)
+    if not (folder / "recipe.yaml").is_file():
+        raise FetchError(f"{url} at {revision} has no {path + '/' if path else ''}recipe.yaml")
+    return _read(folder, origin=f"{url}@{revision}" + (f":{path}" if path else ""), shown=f"{path or '.'}/recipe.yaml")

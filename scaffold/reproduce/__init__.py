@@ -1,0 +1,1 @@
+"""Judges whether the reference gives its published result here."""

@@ -1,0 +1,1 @@
+"""Parts in the user's own code, each proven equal."""

@@ -1,0 +1,210 @@
+"""Opens rewrites: a part of the system in one's own code, on a branch of its own, beside the trace that it must equal.
+
+A rewrite is a change like a tweak, and goes the same way; what differs is how it is judged (`parity`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold.consent import require_states_consent
+from scaffold.errors import ProjectError, UsageError
+from scaffold.git.history import present_branch
+from scaffold.git.snapshots import State, state_of_commit, state_of_worktree
+from scaffold.project.project import Project, load_recipe, load_yaml
+from scaffold.records.program import Command, Program
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.records.tweak import ChangeEvidence, Tweak
+from scaffold.rewrite.imports import imported_files
+from scaffold.rewrite.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
+from scaffold.rewrite.verify import check_parity
+from scaffold.rules.parity.checks import Rung
+from scaffold.running.engines.local import Watcher
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, prepare, prepare_program
+from scaffold.tracing.golden import Golden, modules_of, record_golden, require_golden
+from scaffold.tweak.store import accepted, find_tweak, is_own_tweak
+from scaffold.tweak.tweak_verbs import Wish, ensure_src, open_tweak, refuse_start, rule_of
+from scaffold.tweak.verify import runnable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A rewrite that was opened.
+
+    Attributes:
+        tweak: its declaration.
+        part: what is replaced.
+        made_src: whether it is the first change.
+        replaced: files of `src/` that `--with` changed or brought.
+        carried: edits that were not committed yet, and came along.
+        left_out: what could not be recorded of the state before.
+    """
+
+    tweak: Tweak
+    part: Part
+    made_src: bool
+    replaced: tuple[str, ...]
+    carried: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def start_rewrite(
+    project: Project, name: str | None, wanted: str, own: str | None, expect: str, margin: float | None,
+    watcher: Watcher, options: RunOptions,
+) -> Opened:  # fmt: skip
+    """Record the golden trace of the state before, then open the rewrite on a branch `rewrite/NAME`.
+
+    Args:
+        project: whose system is rewritten.
+        name: of the rewrite; None for one made of the part's.
+        wanted: the part.
+        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits `src/`.
+        expect: for the record.
+        margin: smallest difference of the judged metric that matters; None for what is known of it.
+        watcher: is told of the runs.
+        options: how to run.
+
+    Raises:
+        UsageError: there is no such part, or the file does not define it.
+        ProjectError: another change is under way.
+        RunError: the state before cannot be traced.
+    """
+    name = name or rewrite_name(wanted)
+    repository = refuse_start(project, name)
+    recipe = load_recipe(project)
+    made_src = not project.system.exists()
+    program: Program = recipe if made_src else load_yaml(System, project.system)
+    rule = rule_of(project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics])
+    path, defined = _own_file(own)
+    # Mistakes are told before anything is made or run; what only a trace knows comes after it.
+    tree = project.reference if made_src else project.system_source.tree
+    known = [*defined_parts(tree), *stage_parts()]
+    if (not wanted.startswith("model") and "." not in wanted) or any(part.name == wanted for part in known):
+        _replaced(tree, program, find_part(wanted, known), path, defined)
+    before_commit = ensure_src(project, repository, recipe)
+    before = state_of_commit(project, before_commit)
+    golden, weights = _golden(project, recipe, before, watcher, options)
+    tree = project.system_source.tree  # the recipe's patches are in it
+    part = find_part(wanted, [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))])
+    contents = _replaced(tree, program, part, path, defined)
+    becomes = _own_name(part, path, defined)
+    tweak = Tweak(
+        name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
+        rule=rule, part=part.name, becomes=becomes, golden=golden.record, weights=weights,
+    )  # fmt: skip
+    files = {f"golden/{relative}": content for relative, content in golden.files().items()}
+    edits = {f"src/{relative}": content for relative, content in contents.items()}
+    carried = open_tweak(project, repository, tweak, files, edits)
+    return Opened(
+        tweak=tweak, part=part, made_src=made_src, replaced=tuple(edits),
+        carried=carried, left_out=golden.about.left_out,
+    )  # fmt: skip
+
+
+def _own_file(own: str | None) -> tuple[Path | None, str]:
+    if own is None:
+        return None, ""
+    text, _, defined = own.rpartition(":") if ":" in own and not Path(own).is_file() else (own, "", "")
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"--with {text}: there is no such file")
+    return path, defined
+
+
+def _own_name(part: Part, own: Path | None, defined: str) -> str:
+    """What a part's definition is called once it comes from a file of one's own; empty without one."""
+    if own is None:
+        return ""
+    module = (Path(part.file).parent / own.stem).as_posix().removeprefix("./").replace("/", ".")
+    return f"{module}.{defined or part.name.rpartition('.')[2]}"
+
+
+def _replaced(tree: Path, program: Program, part: Part, own: Path | None, defined: str) -> dict[str, bytes]:
+    """Contents of the files that change when a part comes from a file of one's own; none without one."""
+    if own is None:
+        return {}
+    roots = imported_files(tree, _commands(program)).roots or ("",)
+    return replace_part(tree, part, own, defined or part.name.rpartition(".")[2], roots)
+
+
+def _commands(program: Program) -> list[Command]:
+    return [*program.commands.steps(smoke=False).values(), *program.commands.steps(smoke=True).values()]
+
+
+def _golden(
+    project: Project, recipe: Recipe, before: State, watcher: Watcher, options: RunOptions
+) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
+    """The trace that the state before is proven equal to, if it was accepted as a rewrite; else one of its own.
+
+    A chain of rewrites is compared with its first state, so that small differences cannot add up.
+    """
+    for evidence in reversed(accepted(project)):
+        if evidence.tweak.kind == "rewrite" and evidence.accepted_state == before.id and not evidence.because:
+            return require_golden(project, evidence.tweak), dict(evidence.tweak.weights)
+    require_states_consent([runnable(before, "the state before")], options.trust)
+    return _recorded(project, recipe, before, watcher, options), {}
+
+
+def _recorded(project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions) -> Golden:
+    def plan(smoke: bool) -> Plan:
+        return prepare_program(
+            project, recipe, state.system, state.source, state.tree, options, title="the state before", smoke=smoke,
+            remedy="it must run before it can be rewritten",
+        )[0]  # fmt: skip
+
+    smoke = plan(True) if state.system.commands.smoke else None
+    return record_golden(project, plan(False), smoke, state.id, watcher)
+
+
+def list_parts(project: Project, recipe: Recipe) -> list[Part]:
+    """Classes and functions that the commands of the system import, or of the reference while there is none; stages.
+
+    From the files alone: nothing is run.
+    """
+    has_system = project.system.exists()
+    program: Program = load_yaml(System, project.system) if has_system else recipe
+    tree = project.system_source.tree if has_system else project.reference
+    files = imported_files(tree, _commands(program)).files
+    return [*defined_parts(tree, files), *stage_parts()]
+
+
+def traced_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions) -> list[Part]:
+    """The modules of the system's networks besides, from one golden trace of it.
+
+    Raises:
+        RunError, ConsentError: see `start_rewrite`.
+    """
+    if project.system.exists():
+        state = state_of_worktree(project)
+        tweak = find_tweak(project)
+        if tweak is None or not is_own_tweak(project, tweak):
+            require_states_consent([runnable(state, "src/")], options.trust)
+        golden = _recorded(project, recipe, state, watcher, options)
+    else:
+        plan = prepare(project, recipe, options)[0]
+        smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+        golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+    return [*module_parts(modules_of(golden.traces["own"])), *list_parts(project, recipe)]
+
+
+def recheck_parity(
+    project: Project, name: str | None, watcher: Watcher, options: RunOptions
+) -> tuple[ChangeEvidence, Sequence[Rung]]:
+    """Compare `src/` as it is now with the golden trace of an accepted rewrite, by default the last.
+
+    Raises:
+        ProjectError: there is none, or its golden trace was edited.
+    """
+    done = [evidence for evidence in accepted(project) if evidence.tweak.kind == "rewrite"]
+    found = [evidence for evidence in done if name in (None, evidence.tweak.name)]
+    if not found:
+        names = ", ".join(evidence.tweak.name for evidence in done)
+        raise ProjectError(
+            f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
+            hint=f"there are: {names}" if names else "scaffold rewrite start PART",
+        )
+    require_states_consent([runnable(state_of_worktree(project), "src/")], options.trust)
+    rungs = check_parity(project, load_recipe(project), found[-1], watcher, options)
+    return found[-1], rungs

@@ -1,0 +1,1 @@
+"""Judges a change by pairs of runs. Pure."""

@@ -1,0 +1,478 @@
+"""Compares which examples two programs train on and evaluate, in which order and with which values. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scaffold.rules.parity.checks import CALLS, PORTIONS, Rung, Trace, differs, equal
+
+_MARK = 1e-5
+"""Of marks of examples, relative to the largest: values that were preprocessed in float32."""
+
+_REPEATED = 0.35
+"""Share of distinct examples among all that were trained on, up to which they come again in later epochs: more than a
+half where every example is there once with noise of its own and once without."""
+
+_OTHER = 0.9
+"""Share of examples that are new, above which it is their values that differ, not which ones are taken."""
+
+_BEFORE = 2
+"""Steps before, from which an example may come that is given again: networks that are updated in turn share one."""
+
+COUNT = "series.train.count"
+"""Step, number of examples and number of the network of every training call."""
+
+EVALUATED = "series.evaluation.count"
+"""The same of every call in an evaluation."""
+
+TARGETS = "series.train.targets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """What differs between the examples of two programs, from which step on."""
+
+    rung: str
+    text: str
+    step: int
+    structural: str = ""
+
+
+def first_apart(expected: Any, found: Any, relative: float) -> int | None:
+    """Return the index of the first value, or row of values, that differs beyond rounding.
+
+    Where one ends first, it is the shared length. Both None, or equal: None.
+    """
+    import numpy as np
+
+    if expected is None or found is None:
+        return None if expected is found else 0
+    a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(found).astype(np.float64)
+    shared = min(len(a), len(b))
+    # Each column has a unit of its own: a step counts thousands, a learning rate is 1e-4.
+    scale = np.max(np.where(np.isfinite(a), np.abs(a), 0.0), axis=0, initial=1e-300)
+    with np.errstate(invalid="ignore"):
+        same = (a[:shared] == b[:shared]) | (np.abs(a[:shared] - b[:shared]) <= relative * scale)
+    same |= np.isnan(a[:shared]) & np.isnan(b[:shared])
+    same = same.reshape(shared, -1).all(axis=1)
+    if not same.all():
+        return int(np.argmin(same))
+    return None if len(a) == len(b) else shared
+
+
+def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK) -> int | None:
+    """Return where a series differs, of as many values as both have: how many is another rung's question."""
+    a, b = golden.arrays.get(name), found.arrays.get(name)
+    if a is None or b is None:
+        return None
+    shared = min(len(a), len(b))
+    return first_apart(a[:shared], b[:shared], relative)
+
+
+def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
+    """Compare the rungs data and batches: the same examples with the same labels, in the same batches.
+
+    Steps are compared as sets of examples: in how many calls, and in which order within a step, changes nothing.
+
+    Returns:
+        both rungs, and the step from which on batches are others only because an evaluation before drew otherwise: what
+        is made of them cannot be compared from there on.
+    """
+    names = _inputs(golden)
+    values = sum(len(golden.arrays[name]) for name in names)
+    left_out = [] if TARGETS in golden.arrays else ["labels: no loss of torch's own was called with them"]
+    if trains_in_evaluation(golden, found):
+        text = "what was trained in evaluation mode"
+        return equal("data", 0, [text]), equal("batches", 0, [text]), None
+    apart = _apart(golden, found, names)
+    lost = _lost(golden, found) if apart is None or apart.rung != "data" else None
+    if lost is not None:
+        return differs("data", lost.text, lost.step, compared=values), equal("batches", values), None
+    if apart is None:
+        return equal("data", values, left_out), equal("batches", values), None
+    before = _drawn_before(golden, found, apart.step)
+    if before:
+        left_out.append(f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they")
+        return equal("data", values, left_out), equal("batches", values, left_out), apart.step
+    rung = differs(apart.rung, apart.text, apart.step, compared=values, structural=apart.structural)
+    if apart.rung == "data":
+        return rung, equal("batches", values), None
+    return equal("data", values, left_out), rung, None
+
+
+def _inputs(trace: Trace) -> list[str]:
+    return [name for name in trace.arrays if name.startswith("series.train.model")]
+
+
+def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+    """Find the first step whose examples differ, and why."""
+    apart: list[tuple[int, int, str]] = []
+    for order, name in enumerate(names):
+        if name not in found.arrays:
+            called = name.removeprefix("series.train.").partition("[")[0]
+            if called.partition(".")[0] not in {network["name"] for network in found.index["networks"]}:
+                continue  # the whole network is gone, which is another rung's question
+            is_entered = called in found.index.get("entered", [called])
+            text = f"{name.removeprefix('series.train.')} is no input of the network any more"
+            return Apart(rung="data" if is_entered else "batches", text=text, step=0, structural=CALLS)
+        step = _first_step_apart(golden, found, name)
+        if step is not None:
+            apart.append((step, order, name))
+    if apart:
+        step, _, name = min(apart)
+        return _explained(golden, found, name, step)
+    return _labels_apart(golden, found, names)
+
+
+def _number_of(trace: Trace, name: str) -> int:
+    """Return the number by which the series of calls know the network, or its part, that a series is about."""
+    called = name.removeprefix("series.train.").removeprefix("series.evaluation.").partition("[")[0]
+    return int(trace.index.get("numbers", {}).get(called, 1))
+
+
+def _steps(trace: Trace, name: str) -> dict[int, Any]:
+    """Return the marks of all examples of a network's input in each step."""
+    import numpy as np
+
+    return {step: np.concatenate(calls) for step, calls in _calls(trace, name).items()}
+
+
+def _calls(trace: Trace, name: str) -> dict[int, list[Any]]:
+    """Return the marks of a network's input in each step, call by call; of a series that was cut, in whole steps."""
+    import numpy as np
+
+    if COUNT not in trace.arrays:
+        return {}
+    counts = trace.arrays[COUNT]
+    number = _number_of(trace, name)
+    mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
+    marks, begin = trace.arrays[name], 0
+    found: dict[int, list[Any]] = {}
+    rows = mine[:, 1].astype(int)
+    if rows.sum() != len(marks):  # an input that not every call has, or a series that was cut
+        whole = int(np.searchsorted(np.cumsum(rows), len(marks), side="right"))
+        mine = mine[mine[:, 0] < mine[min(whole, len(mine) - 1), 0]]
+        rows = mine[:, 1].astype(int)
+    for step, count in zip(mine[:, 0].astype(int), rows, strict=False):
+        found.setdefault(int(step), []).append(marks[begin : begin + count])
+        begin += count
+    return found
+
+
+def _is_cut(trace: Trace, name: str) -> bool:
+    return any(note["series"] == name.removeprefix("series.") for note in trace.index["said"])
+
+
+def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
+    """Return the first step whose examples are not the same set."""
+    return next((step for step, is_calls in _steps_apart(golden, found, name) if not is_calls), None)
+
+
+def calls_apart(golden: Trace, found: Trace) -> Apart | None:
+    """Find the first step in which a network is called more often, or less, and the other calls are the same."""
+    import numpy as np
+
+    apart = [
+        (step, name) for name in _inputs(golden) if name in found.arrays
+        for step, is_calls in _steps_apart(golden, found, name) if is_calls
+    ]  # fmt: skip
+    if not apart:
+        return None
+    step, name = min(apart)
+    calls = [_calls(trace, name)[step] for trace in (golden, found)]
+    examples = [np.concatenate(one) for one in calls]
+    is_again = not len(_without(examples[0], examples[1])) and not len(_without(examples[1], examples[0]))
+    called = name.removeprefix("series.train.").partition("[")[0]
+    text = f"step {step + 1} calls {called} {len(calls[1])} times instead of {len(calls[0])}"
+    return Apart(rung="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
+
+
+def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, bool]]:
+    """Yield steps whose examples are not the same set; whether it is only that calls are missing, or too many."""
+    import numpy as np
+
+    expected, actual = _calls(golden, name), _calls(found, name)
+    limit = max(expected, default=-1)
+    if _is_cut(golden, name) or _is_cut(found, name):
+        limit = min(limit, max(actual, default=-1))
+    scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
+    for step in sorted(step for step in set(expected) | set(actual) if step <= limit):
+        calls = expected.get(step, []), actual.get(step, [])
+        if not all(calls):
+            if golden.index["steps"] != found.index["steps"]:
+                return  # it is called in other steps, since there are others: the budget's question
+            yield step, False
+            continue
+        a, b = map(np.concatenate, calls)
+        if len(a) != len(b):
+            yield step, _contains(*calls, scale)
+        elif not _close(a, b, scale) and not _close(np.sort(a), np.sort(b), scale):
+            yield step, False
+
+
+def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
+    """Return whether one of two steps has all calls of the other, and more."""
+    import numpy as np
+
+    fewer, more = sorted(([np.sort(call) for call in calls] for calls in (first, second)), key=len)
+    for call in fewer:
+        same = next((at for at, own in enumerate(more) if len(own) == len(call) and _close(own, call, scale)), None)
+        if same is None:
+            return False
+        del more[same]
+    return bool(more)
+
+
+def _close(a: Any, b: Any, scale: float) -> bool:
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        return bool(((a == b) | (np.abs(a - b) <= _MARK * scale) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+    """Say why the examples of a step differ: the values before which ones, which ones before how many, then order."""
+    import numpy as np
+
+    a, b = _steps(golden, name).get(step), _steps(found, name).get(step)
+    is_count = a is None or b is None or len(a) != len(b)
+    expected, actual = golden.arrays[name], found.arrays[name]
+    distinct = np.unique(expected.round(9))
+    is_repeated = len(distinct) <= _REPEATED * len(expected)
+    evaluated = "series.evaluation." + name.removeprefix("series.train.")
+    if is_repeated:
+        missing, new = _without(distinct, actual), _without(np.unique(actual.round(9)), distinct)
+        tested = golden.arrays.get(evaluated)
+        if len(new):
+            leaked = len(np.intersect1d(new, tested.round(9))) if tested is not None else 0
+            if leaked:
+                text = f"{leaked} examples that the reference evaluates are among the training ones"
+                return Apart(rung="data", text=text, step=step)
+            if len(new) >= _OTHER * len(np.unique(actual.round(9))):
+                return _other_values(golden, found, name, step)
+            text = f"{len(new)} training examples are not the reference's, {len(missing)} of its are not there"
+            return Apart(rung="data", text=text, step=step)
+        largest = max((len(rows) for rows in _steps(golden, name).values()), default=0)
+        if len(missing) >= max(largest, 1) or (len(missing) and not is_count):
+            text = f"{len(missing)} of the reference's {len(distinct)} training examples are never trained on"
+            return Apart(rung="data", text=text, step=step)
+    elif not is_count:
+        return _other_values(golden, found, name, step)
+    if is_count:
+        numbers = [0 if rows is None else len(rows) for rows in (b, a)]
+        text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
+        return Apart(rung="batches", text=text, step=step, structural=_kind_of_count(golden, found, name, step, b))
+    return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
+
+
+def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: Any) -> str:
+    """Return whether two programs differ in how often they call a network, or in how many examples a call has.
+
+    Examples that the reference has not given before are no other calls of the same ones.
+    """
+    import numpy as np
+
+    near = [rows for at, rows in _steps(golden, name).items() if 0 <= step - at <= _BEFORE]
+    if examples is not None and (not near or len(_without(examples, np.concatenate(near)))):
+        return PORTIONS
+    sizes = [
+        {int(row[1]) for row in trace.arrays[COUNT] if len(row) < 3 or row[2] == _number_of(trace, name)}
+        for trace in (golden, found)
+    ]
+    return CALLS if sizes[0] == sizes[1] else PORTIONS
+
+
+def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+    """Say that an example has other values: of the data if the evaluated ones differ as well, else of a batch."""
+    numbers = [len(trace.arrays[name]) for trace in (found, golden)]
+    is_whole = not (_is_cut(golden, name) or _is_cut(found, name))
+    if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
+        text = f"{numbers[0]} examples are trained on in all epochs instead of {numbers[1]}"
+        return Apart(rung="data", text=text, step=step)
+    at = first_shared(golden, found, name) or 0
+    is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
+    is_batch = is_evaluated and evaluated_apart(golden, found) is None
+    if is_batch and _same_set(golden, found, name):
+        return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
+    return Apart(rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step)
+
+
+def _without(values: Any, others: Any) -> Any:
+    """Return the values that none of the others is equal to, but for rounding."""
+    import numpy as np
+
+    if not len(others):
+        return values
+    ordered = np.sort(np.asarray(others, dtype=np.float64))
+    scale = float(np.abs(ordered[np.isfinite(ordered)]).max(initial=1e-300))
+    places = np.searchsorted(ordered, values)
+    above, below = (ordered[np.clip(at, 0, len(ordered) - 1)] for at in (places, places - 1))
+    with np.errstate(invalid="ignore"):  # where both are infinite, and equal
+        near = np.minimum(np.abs(values - above), np.abs(values - below))
+    return values[(near > _MARK * scale) & (values != above) & (values != below)]
+
+
+def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+    """Compare labels where the inputs are the same: they are data if each example has one label of its own.
+
+    Targets that one example has several of, or that are the same for all, are what the loss is called with.
+    """
+    import numpy as np
+
+    expected, actual = golden.arrays.get(TARGETS), found.arrays.get(TARGETS)
+    if expected is None or actual is None or len(expected) != len(actual):
+        return None
+    at = first_shared(golden, found, TARGETS)
+    if at is None:
+        return None
+    if first_apart(np.sort(expected), np.sort(actual), _MARK) is None and _ordered_otherwise(golden, found, names):
+        return None  # rows of a step in another order, their labels with them
+    if len(np.unique(expected.round(9))) < 2 or not _is_function(found, names):
+        return None
+    return Apart(rung="data", text=f"example {at + 1} has another label", step=_step_of(golden, at))
+
+
+def _ordered_otherwise(golden: Trace, found: Trace, names: list[str]) -> bool:
+    return any(first_shared(golden, found, name) is not None for name in names)
+
+
+def _is_function(trace: Trace, names: list[str]) -> bool:
+    """Return whether each example has the same label wherever it comes again."""
+    targets = trace.arrays[TARGETS]
+    name = next((name for name in names if name in trace.arrays and len(trace.arrays[name]) == len(targets)), None)
+    if name is None:
+        return False
+    labels: dict[float, float] = {}
+    return all(
+        labels.setdefault(mark, label) == label
+        for mark, label in zip(trace.arrays[name].tolist(), targets.tolist(), strict=True)
+    )
+
+
+def _step_of(trace: Trace, target: int) -> int:
+    """Return the step in which the n-th target was."""
+    import numpy as np
+
+    counts = trace.arrays.get(f"{TARGETS}.count", trace.arrays.get(COUNT))
+    if counts is None:
+        return 0
+    ends = np.cumsum(counts[:, 1])
+    return int(counts[min(int(np.searchsorted(ends, target, side="right")), len(counts) - 1)][0])
+
+
+def _same_set(golden: Trace, found: Trace, name: str) -> bool:
+    import numpy as np
+
+    a, b = golden.arrays[name], found.arrays[name]
+    shared = min(len(a), len(b))
+    return first_apart(np.sort(a[:shared]), np.sort(b[:shared]), _MARK) is None
+
+
+def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
+    """Return whether a program trains in evaluation mode that should not: its batches were taken for evaluated ones."""
+    return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
+
+
+def _lost(golden: Trace, found: Trace) -> Apart | None:
+    """Find examples that are not evaluated any more, while others of their call are: those got lost before."""
+    import numpy as np
+
+    for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
+        if name not in found.arrays or _is_cut(golden, name) or _is_cut(found, name):
+            continue
+        # Whichever network evaluates them: another one may be called than before.
+        actual = np.concatenate([v for key, v in found.arrays.items() if key.startswith("series.evaluation.model")])
+        trained = golden.arrays.get(name.replace("evaluation", "train", 1))
+        new = _without(np.unique(actual), golden.arrays[name])
+        if len(new) and (trained is None or len(_without(new, trained))):
+            continue  # its values are others, which is another question
+        for step, calls in evaluated_steps(golden, name).items():
+            for call in calls:
+                missing = _without(call, actual)
+                if 0 < len(missing) < len(call):
+                    text = f"{len(missing)} examples that the reference evaluates are not there"
+                    return Apart(rung="data", text=text, step=step)
+    return None
+
+
+# --- evaluation ------------------------------------------------------------------------------------------------------
+
+
+def _drawn_before(golden: Trace, found: Trace, step: int) -> str:
+    """Say what may have drawn other random numbers before a step: calls that only one program makes, evaluations."""
+    calls = calls_apart(golden, found)
+    if calls is not None and calls.structural == PORTIONS and calls.step <= step:
+        return "the network's calls before"
+    return "the evaluation before" if _evaluation_came_first(golden, found, step) else ""
+
+
+def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
+    """Return whether evaluated inputs differ before the training batch of a step, or evaluations come otherwise."""
+    moved = evaluation_moved(golden, found)
+    if moved is not None:
+        return moved <= step
+    apart = evaluated_apart(golden, found)
+    counts = golden.arrays.get(EVALUATED)
+    return counts is not None and apart is not None and apart[1] <= step and step > 0
+
+
+def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
+    """Return what each evaluation had of an input, call by call, by the step that it comes after."""
+    counts = trace.arrays.get(EVALUATED)
+    if counts is None:
+        return {}
+    number = _number_of(trace, name) if name else 0
+    mine = counts if not name or counts.shape[1] < 3 else counts[counts[:, 2] == number]
+    marks, begin = trace.arrays.get(name), 0
+    found: dict[int, list[Any]] = {}
+    for step, rows in mine[:, :2].astype(int):
+        found.setdefault(int(step), []).append(None if marks is None else marks[begin : begin + rows])
+        begin += rows
+    return found
+
+
+def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+    """Say which evaluation has other examples, in whatever order and portions, and after which step."""
+    import numpy as np
+
+    for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
+        if name not in found.arrays:
+            continue
+        expected, actual = evaluated_steps(golden, name), evaluated_steps(found, name)
+        scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
+        for step in sorted(set(expected) & set(actual)):
+            a, b = np.sort(np.concatenate(expected[step])), np.sort(np.concatenate(actual[step]))
+            shared = min(len(a), len(b))
+            if len(a) == len(b) and not _close(a, b, scale):
+                return f"evaluated examples have other values after step {step}", step
+            if len(a) != len(b) and (len(_without(a, b)) or len(_without(b, a)) or not shared):
+                return f"{len(b)} examples are evaluated instead of {len(a)} after step {step}", step
+    return None
+
+
+def evaluates_others(golden: Trace, found: Trace) -> bool:
+    """Return whether as many labels are evaluated, but others."""
+    labels = [trace.arrays.get("series.evaluation.targets") for trace in (golden, found)]
+    if labels[0] is None or labels[1] is None or len(labels[0]) != len(labels[1]):
+        return False
+    return not _same_set(golden, found, "series.evaluation.targets")
+
+
+def evaluation_moved(golden: Trace, found: Trace) -> int | None:
+    """Return the first step after which only one of two programs evaluates."""
+    steps = [set(evaluated_steps(trace)) for trace in (golden, found)]
+    apart = steps[0] ^ steps[1]
+    return min(apart) if apart and all(steps) else None
+
+
+def evaluated_outputs(trace: Trace, name: str) -> Iterator[tuple[float, float]]:
+    """Yield mark and output of each example of the first evaluation, ordered by the marks."""
+    import numpy as np
+
+    examples = trace.arrays.get("series.evaluation.examples." + name.partition("[")[0])
+    outputs = trace.arrays["series.evaluation.outputs." + name]
+    if examples is None or len(examples) != len(outputs):
+        yield from enumerate(outputs)
+        return
+    for at in np.argsort(examples, kind="stable"):
+        yield float(examples[at]), float(outputs[at])

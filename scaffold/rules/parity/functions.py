@@ -1,0 +1,187 @@
+"""Compares the functions of two programs that are not torch, call by call. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from scaffold.records.judgement import Word
+from scaffold.rules.parity.batches import first_apart
+from scaffold.rules.parity.checks import CALLS, Address, Rung, Trace, differs, equal
+from scaffold.rules.parity.entries import Entry, Found, key_of, told
+from scaffold.rules.parity.tensors import Gap, compare
+
+_LATER = 1e-5
+"""Of one number for all that a call gives, relative to the largest: what may have been computed in float32."""
+
+_SAME = 1e-9
+"""The same of what a call is given, where other numbers of it are to be the call's own."""
+
+
+def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Rung:
+    """Compare the outputs of every function of the reference.
+
+    The address is the first function whose inputs are equal and whose outputs are not, or one that it calls and that
+    gives other outputs of equal inputs later on; else one that gets other inputs; else one that is called less often. A
+    function that is gone is compared by the outputs of those that called it; so is one that is called less often.
+
+    Args:
+        golden: the reference's trace.
+        found: the other program's.
+        part: the function that was rewritten: what of it was not compared is named first.
+    """
+    if found is None:
+        return differs("functions", "no function of the reference's was called")
+    answer, other_inputs = _compared(golden, found)
+    uncovered = _uncovered(golden, found)
+    said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
+    rung = equal("functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst)
+    if answer.first is None and uncovered["fewer"]:
+        name, counts = next(iter(uncovered["fewer"].items()))
+        text = f"{name} is called {counts[1]} times instead of {counts[0]}"
+        return replace(
+            rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=counts[1]), structural=CALLS,
+            uncompared=_uncompared(golden, found, part, uncovered),
+        )  # fmt: skip
+    answer.first = answer.first or next(iter(other_inputs.values()), None)
+    late = _late(golden, found, answer.first[0]["module"] if answer.first else "")
+    if late is not None:
+        name, call = late
+        text = f"{name} gives other numbers from call {call + 1} on"
+        return replace(rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=call))
+    if answer.first is None:
+        return replace(rung, uncompared=_uncompared(golden, found, part, uncovered))
+    entry, gap = answer.first
+    address = Address(module=entry["module"], call=entry["call"], what=entry["what"], dtype=entry["dtype"], gap=gap)
+    return replace(rung, word=Word.DIFFERS, reason=told(entry, gap), address=address)
+
+
+def _compared(golden: Trace, found: Trace) -> tuple[Found, dict[tuple[str, int], tuple[Entry, Gap]]]:
+    """Compare all outputs, up to the first that differs though its inputs are equal."""
+    theirs = {key_of(entry): entry for entry in found.index["entries"]}
+    kept = {name for name, _ in _calls(found)}
+    answer = Found()
+    other_inputs: dict[tuple[str, int], tuple[Entry, Gap]] = {}
+    for entry in golden.index["entries"]:
+        call = entry["module"], entry["call"]
+        other = theirs.get(key_of(entry))
+        if other is None:
+            if entry["module"] not in kept:
+                answer.left_out.append(f"{entry['module']} is not there any more")
+            elif not entry["what"].startswith("input"):
+                answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
+            continue
+        gap = compare(entry, other, (golden.arrays, found.arrays), noise=entry.get("noise", 0.0))
+        if entry["what"].startswith("input"):
+            if not gap.is_equal:
+                other_inputs.setdefault(call, (entry, gap))
+            continue
+        answer.compared += 1
+        if call not in other_inputs:
+            answer.worst = max(answer.worst, gap.excess)
+            if not gap.is_equal:
+                answer.first = (entry, gap)
+                break
+    return answer, other_inputs
+
+
+def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
+    """Return the function, and its call, whose later outputs differ; tensors are kept of the first calls only.
+
+    One whose later inputs are equal comes first, and of two of those the inner one. Where a function differs already
+    (`caller`), only what it calls and what has equal inputs says more.
+    """
+    own: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for key, values in golden.arrays.items():
+        if not key.startswith("series.later.") or key not in found.arrays:
+            continue
+        shared = min(len(values), len(found.arrays[key]))
+        mine, theirs = values[:shared], found.arrays[key][:shared]
+        at = first_apart(mine[:, -1], theirs[:, -1], _LATER)
+        if at is None:
+            continue
+        name, call = key.removeprefix("series.later."), int(values[at][0])
+        inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _SAME)
+        (others if inputs is not None else own)[name] = call
+    below = [name for name in own if not caller or _calls_below(golden, caller, name)]
+    inner = [name for name in below if not any(_calls_below(golden, name, other) for other in below if other != name)]
+    chosen = next(iter(inner or below), None)
+    if chosen is not None:
+        return chosen, own[chosen]
+    return None if caller else next(iter(others.items()), None)
+
+
+def _calls_below(trace: Trace, caller: str, name: str) -> bool:
+    """Return whether one function calls another, itself or by others."""
+    callers: Mapping[str, list[str]] = trace.index.get("callers", {})
+    waiting, seen = [name], {name}
+    while waiting:
+        for above in callers.get(waiting.pop(), []):
+            if above == caller:
+                return True
+            if above not in seen:
+                seen.add(above)
+                waiting.append(above)
+    return False
+
+
+def _calls(trace: Trace) -> list[tuple[str, int]]:
+    counts: Mapping[str, int] = trace.index.get("counts", {})
+    if not counts:
+        return [(entry["module"], entry["call"]) for entry in trace.index["entries"]]
+    return [(name, number) for name, number in counts.items()]
+
+
+def _uncovered(golden: Trace, found: Trace) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return functions that are called less often, or not any more, and that no compared caller speaks for."""
+    before, after = (dict(trace.index.get("counts", {})) for trace in (golden, found))
+    answered = _answered(golden, found)
+    result: dict[str, dict[str, tuple[int, int]]] = {"fewer": {}, "gone": {}}
+    for name, count in before.items():
+        now = after.get(name, 0)
+        if now < count and not _is_covered(golden, name, answered):
+            result["gone" if now == 0 else "fewer"][name] = (count, now)
+    return result
+
+
+def _answered(golden: Trace, found: Trace) -> set[str]:
+    """Return functions all of whose outputs are there in both programs, in all of their calls."""
+    theirs = {key_of(entry) for entry in found.index["entries"]}
+    whole: dict[str, bool] = {}
+    for entry in golden.index["entries"]:
+        if not entry["what"].startswith("input"):
+            whole[entry["module"]] = whole.get(entry["module"], True) and key_of(entry) in theirs
+    return {name for name, is_whole in whole.items() if is_whole}
+
+
+def _is_covered(golden: Trace, name: str, answered: set[str]) -> bool:
+    """Return whether all that called a function is compared itself, or by its own callers."""
+    callers: Mapping[str, list[str]] = golden.index.get("callers", {})
+    waiting, seen = [name], {name}
+    while waiting:
+        above = callers.get(waiting.pop(), [])
+        if not above or "" in above:
+            return False
+        for caller in above:
+            if caller not in answered and caller not in seen:
+                seen.add(caller)
+                waiting.append(caller)
+    return True
+
+
+def _uncompared(golden: Trace, found: Trace, part: str, uncovered: Mapping[str, Mapping[str, tuple[int, int]]]) -> str:
+    """Say what of the rewritten function was not compared; empty if all of it was."""
+    if not part:
+        return ""
+    called: Mapping[str, int] = golden.index.get("counts", {})
+    names = [name for name in called if name == part or name.startswith(f"{part}.")]
+    if part in ("data", "loss", "optimiser", "schedule", "evaluation", "program"):
+        return ""  # a stage is whatever functions it has; all of them are compared
+    if not names:
+        return f"{part} was not compared: the reference does not call it"
+    answered = _answered(golden, found)
+    missing = [name for name in names if name not in answered and not _is_covered(golden, name, answered)]
+    if not missing:
+        return ""
+    if missing[0] in uncovered["gone"]:
+        return f"{missing[0]} was not compared: it is not called any more, and not all that called it is compared"
+    return f"{missing[0]} was not compared: it gives no numbers, or not those of before"

@@ -1,0 +1,98 @@
+"""Compares how the parameters of two networks begin, by their law. Pure."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from scaffold.rules.parity.checks import Rung, Trace, differs, equal
+
+_Z = 5.0
+"""Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a thousand runs is."""
+
+_LEAST = 16
+"""Elements below which equal laws look different too often: of 4 in 3 of 100, of 2 in 21 of 100 pairs."""
+
+_SAME = 1e-6
+"""Relative difference of values that were drawn alike."""
+
+
+def compare_initial(golden: Trace, found: Trace) -> Rung:
+    """Rung initialisation: the same values where both draw alike, else the same law.
+
+    The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to about 1.3 sd/sqrt(n)
+    to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced Theory of Statistics 1, 10.10-10.12).
+    """
+    compared = 0
+    statistical = []
+    copied = _copied(golden, found)
+    if copied is not None:
+        return differs("initialisation", copied[1], module=copied[0])
+    for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
+        if mine.get("begun_at") or own.get("begun_at"):
+            continue  # it is called for the first time after an update: an average, or a copy
+        for name, law in mine["begun"].items():
+            other = own["begun"].get(name)
+            if other is None:
+                continue
+            compared += 1
+            if _is_same(law, other):
+                continue
+            told = _apart(law, other) if law["size"] >= _LEAST or _is_constant(law) or _is_constant(other) else None
+            if told:
+                return differs("initialisation", f"{name}: {told}", module=name, compared=compared)
+            statistical.append(name)
+    told = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
+    return equal("initialisation", compared, [told] if statistical else [])
+
+
+def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
+    """Find a drawn tensor that begins as a copy of an earlier one in one program only: each has the right law."""
+    copies = [_copies(trace) for trace in (golden, found)]
+    for name in copies[0]:
+        first, own = copies[0][name], copies[1].get(name)
+        if own is None or first == own:
+            continue
+        if own != name:
+            return name, f"{name} begins with the values of {own}, which the reference's does not"
+        return name, f"{name} begins with values of its own, the reference's with those of {first}"
+    return None
+
+
+def _copies(trace: Trace) -> dict[str, str]:
+    """Return for each drawn tensor the first one that has the same values."""
+    firsts: dict[tuple[Any, ...], str] = {}
+    found: dict[str, str] = {}
+    for network in trace.index["networks"]:
+        for name, law in () if network.get("begun_at") else network["begun"].items():
+            if law["sd"] and law["size"] >= _LEAST:
+                key = law["size"], law["mean"], law["sd"], *law["tenths"]
+                found[name] = firsts.setdefault(key, name)
+    return found
+
+
+def _is_constant(law: Mapping[str, Any]) -> bool:
+    """Whether it begins as zeros or ones, which nobody draws."""
+    return not law["sd"] and law["mean"] in (0.0, 1.0)
+
+
+def _is_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    scale = max((abs(value) for value in a["tenths"]), default=0.0)
+    return len(a["tenths"]) == len(b["tenths"]) and all(
+        abs(x - y) <= _SAME * scale for x, y in zip(a["tenths"], b["tenths"], strict=True)
+    )
+
+
+def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    if not a["sd"] or not b["sd"]:
+        if a["sd"] == b["sd"]:
+            return f"begins as {b['mean']:.6g} instead of {a['mean']:.6g}"
+        return f"spread {b['sd']:.6g} instead of {a['sd']:.6g}"
+    root = math.sqrt(a["size"])
+    if abs(math.log(b["sd"] / a["sd"])) * root > _Z:
+        return f"standard deviation {b['sd']:.6g} instead of {a['sd']:.6g}"
+    if abs(b["mean"] - a["mean"]) / a["sd"] * root / math.sqrt(2) > _Z:
+        return f"mean {b['mean']:.6g} instead of {a['mean']:.6g}"
+    tenths = [[(value - law["mean"]) / law["sd"] for value in law["tenths"][1:-1]] for law in (a, b)]
+    if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
+        return "another shape of its law, such as uniform instead of normal"
+    return None

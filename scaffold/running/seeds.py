@@ -1,0 +1,97 @@
+"""Makes runs of a project's reference: what is asked for and not there yet."""
+
+from collections.abc import Sequence
+
+from scaffold.errors import RunError
+from scaffold.project.project import Project, only_one
+from scaffold.records.evidence import Outcome, RunRecord
+from scaffold.records.program import Program
+from scaffold.running.engines.local import Watcher, run_seeds
+from scaffold.running.launcher import discard
+from scaffold.running.plan import Plan
+from scaffold.running.store import completed, find_runs
+from scaffold.running.workspace import Workspace
+
+
+def planned_seeds(program: Program, count: int) -> list[int]:
+    """The first seeds of a project; a deterministic reference has one."""
+    return list(range(program.seeds.first, program.seeds.first + (1 if program.seeds.how == "none" else count)))
+
+
+def used_seeds(
+    program: Program, records: Sequence[RunRecord], seeds: Sequence[int], spare: int | None = None
+) -> list[int]:
+    """The seeds that stand for these: a crashed one gives its place to a further one, from `spare` on.
+
+    Within the recipe's allowance only; beyond it, whoever asks again gets the same seeds again. Places are kept, since
+    the sequential test looks at the runs in this order.
+    """
+    crashed = {record.seed for record in records if record.outcome is Outcome.FAILED}
+    crashed -= {record.seed for record in completed(records)}
+    if not crashed or len(crashed) > program.seeds.retries:
+        return list(seeds)
+    spare = program.seeds.first + program.most_seeds if spare is None else spare
+    used = list(seeds)
+    for place, seed in enumerate(seeds):
+        if seed in crashed:
+            while spare in crashed or spare in used:
+                spare += 1
+            used[place] = spare
+    return used
+
+
+def make_runs(
+    project: Project,
+    plan: Plan,
+    seeds: Sequence[int],
+    slots: int,
+    watcher: Watcher,
+    *,
+    spare: int | None = None,
+    again: bool = False,
+) -> list[RunRecord]:
+    """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones in their order.
+
+    A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's `seeds.retries`
+    allows. A run that ended but diverged, or gave no metric, is a result: it is neither replaced nor made again.
+
+    Raises:
+        RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
+    """
+    with only_one(project):
+        for unfinished in project.runs.glob(".s*-*-*-*"):
+            discard(Workspace(unfinished))  # left by a scaffold that was killed
+        while True:
+            records = runs_of(plan)
+            used = used_seeds(plan.program, records, seeds, spare)
+            done = {record.seed for record in completed(records)}
+            unusable = [r for r in records if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done]
+            if unusable and not again:
+                raise failure(unusable, project, plan)
+            todo = [seed for seed in used if again or seed not in done]
+            made = run_seeds(plan, todo, slots, watcher)
+            failed = [record for record in made if record.outcome is not Outcome.COMPLETED]
+            if not failed:
+                order = {seed: place for place, seed in enumerate(used)}
+                kept = [record for record in completed(runs_of(plan)) if record.seed in order]
+                return sorted(kept, key=lambda record: order[record.seed])
+            crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
+            if any(r.outcome is not Outcome.FAILED for r in failed) or len(crashed) > plan.program.seeds.retries:
+                raise failure(failed, project, plan)
+            again = False
+
+
+def runs_of(plan: Plan) -> list[RunRecord]:
+    """All runs with a plan's inputs, well ended or not."""
+    return find_runs(plan.runs_dir, plan.inputs, plan.program, smoke=plan.smoke)
+
+
+def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunError:
+    """One error for all failed runs, with the reason of each."""
+    reasons = "".join(f"\n  seed {record.seed}: {record.outcome.value}: {record.reason}" for record in failed)
+    logs = (project.runs / failed[0].id / "logs").relative_to(project.root)
+    count = len(failed)
+    return RunError(
+        f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them counts{reasons}",
+        hint=f"its whole output lies in {logs}/; {plan.remedy}",
+    )

@@ -1,0 +1,66 @@
+"""The completed runs of a project. A folder whose name starts with a dot is a run that never was completed."""
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
+from scaffold.project.project import MOST_SERIES_BYTES, read_record, read_text
+from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
+from scaffold.records.program import Program
+from scaffold.running.recording import is_own, read_again
+
+
+def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False) -> list[RunRecord]:
+    """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and others' are not runs.
+
+    Where the recipe now reads its metrics in another way, they are read again from what the run left.
+    """
+    found = []
+    for folder in runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*"):
+        try:
+            record = read_record(RunRecord, folder / "run.json")
+        except (BrokenFileError, MachineError, ProjectError):
+            continue
+        if record.inputs != inputs or folder.name != record.id or not is_own(record, folder):
+            continue
+        ended_well = record.outcome in (Outcome.COMPLETED, Outcome.NO_METRIC) and not smoke
+        if ended_well and record.reading != program.reading_digest():
+            fresh = read_again(record, program, folder)
+            if fresh is None:
+                continue
+            record = fresh
+        found.append(record)
+    return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
+
+
+def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Those that ended well and gave every metric."""
+    return [record for record in records if record.outcome is Outcome.COMPLETED]
+
+
+def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]) -> list[JudgedRun]:
+    """What a judgement needs of these runs."""
+    wanted = set(with_series)
+    return [
+        JudgedRun(
+            id=record.id, seed=record.seed, metrics=record.metrics, wall_time_s=record.wall_time_s,
+            threads=record.threads, cpu_time_s=sum(step.cpu_time_s for step in record.steps),
+            machine=record.machine, environment=record.environment, confinement=record.confinement,
+            series=_series(runs_dir / record.id / "series.json", wanted) if wanted else {},
+        )
+        for record in records
+    ]  # fmt: skip
+
+
+def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
+    try:
+        content = json.loads(read_text(path, MOST_SERIES_BYTES))
+    except ValueError as error:
+        raise ProjectError(
+            f"{path} is damaged", hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again"
+        ) from error
+    return {
+        name: tuple((int(step), float(value)) for step, value in content[name]) for name in wanted if name in content
+    }

@@ -1,0 +1,301 @@
+"""Makes a new project from a recipe. Runs none of the reference's code; leaves nothing behind when it fails."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import scaffold
+from scaffold.consent import approve
+from scaffold.errors import BrokenFileError, MachineError, UsageError
+from scaffold.git.gitdir import ATTRIBUTES
+from scaffold.git.repository import Author, Repository, person
+from scaffold.project.project import Project
+from scaffold.recipes.catalogue import FoundRecipe, data_dir
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import GitReference, Recipe, reference_name
+from scaffold.references import check_patched, fetch_reference
+from scaffold.references.folder import find_lfs_pointers
+from scaffold.references.git import commit_date
+from scaffold.rewrite.parts import rewrite_name
+from scaffold.rules.milestones import Milestones
+from scaffold.rules.reproduction.claims import claim_text
+from scaffold.scaffolding.templates import render
+
+FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """What was put up.
+
+    Attributes:
+        project_dir: the project.
+        recipe: it was made from.
+        origin: of the recipe.
+        tree: git id of the reference.
+        is_ours: whether the recipe is one of ours.
+        lfs_pointers: files of the reference that only stand for ones in Git LFS.
+        has_identity: whether git knows who commits here.
+        outer_repository: top of the repository that the project lies in, if it lies in one.
+    """
+
+    project_dir: Path
+    recipe: Recipe
+    origin: str
+    tree: str
+    is_ours: bool
+    lfs_pointers: tuple[str, ...]
+    has_identity: bool
+    outer_repository: Path | None
+
+
+def create_project(
+    found: FoundRecipe, project_dir: Path, *, name: str, settings: Mapping[str, str], offline: bool = False
+) -> Created:
+    """Put a project up.
+
+    Args:
+        found: the recipe.
+        project_dir: must not exist, or be an empty folder.
+        name: of the project, for its texts.
+        settings: hyperparameters that shall differ from the published ones; each becomes a deviation.
+        offline: use only what is in the cache.
+
+    Raises:
+        UsageError: the folder is not empty, or a setting names no hyperparameter.
+        FetchError: the reference cannot be had or is not the pinned one.
+        MachineError: the folder cannot be written.
+    """
+    _check_target(project_dir, name)
+    recipe, recipe_text = found.recipe, found.text
+    if settings:
+        recipe_text = _with_settings(found, settings)
+        recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
+    found.calibration()  # a broken one is found before anything is made
+    try:
+        project_dir.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(project_dir)
+        aside = Path(tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}.", suffix=_ASIDE))
+        lock = _lock_folder(aside)
+    except OSError as error:
+        raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
+    try:
+        aside.chmod(0o755)
+        tree, has_identity = _fill(aside, found, recipe, recipe_text, name, offline)
+        if found.is_ours:
+            with contextlib.suppress(MachineError):  # found to be ours again when it runs
+                approve(recipe, aside)
+        if project_dir.exists():
+            project_dir.rmdir()
+        aside.replace(project_dir)
+    except OSError as error:
+        raise MachineError(f"could not make {project_dir}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        os.close(lock)
+    return Created(
+        project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
+        lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
+        has_identity=has_identity, outer_repository=_outer_repository(project_dir),
+    )  # fmt: skip
+
+
+_ASIDE = ".new"
+"""How the name of a project ends that is not whole yet."""
+
+
+def _lock_folder(folder: Path) -> int:
+    """Lock a folder until the returned handle is closed; the lock ends with its process.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _remove_abandoned(project_dir: Path) -> None:
+    """Remove what a killed process had made of this project; one that another process is making stays."""
+    pattern = re.compile(rf"\.{re.escape(project_dir.name)}\.[a-z0-9_]{{8}}{re.escape(_ASIDE)}")
+    for place in project_dir.parent.iterdir():
+        if pattern.fullmatch(place.name):
+            with contextlib.suppress(OSError):
+                lock = _lock_folder(place)
+                shutil.rmtree(place, ignore_errors=True)
+                os.close(lock)
+
+
+def _outer_repository(project_dir: Path) -> Path | None:
+    return next((folder for folder in project_dir.parents if os.path.lexists(folder / ".git")), None)
+
+
+def _check_target(project_dir: Path, name: str) -> None:
+    if not name.isprintable() or not 1 <= len(name) <= 100:
+        raise UsageError(f"{name!r} is no name for a project", hint="--name TEXT, 1 to 100 printable characters")
+    try:
+        if project_dir.exists() and not project_dir.is_dir():
+            raise UsageError(f"{project_dir} exists and is not a folder", hint="choose another name")
+        if project_dir.is_dir() and any(project_dir.iterdir()):
+            raise UsageError(f"{project_dir} exists and is not empty", hint="choose another folder")
+    except OSError as error:
+        raise MachineError(f"{project_dir} cannot be made: {error.strerror}", hint="choose another folder") from error
+
+
+def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
+    """The recipe's text with changed hyperparameters, its comments kept."""
+    published = {**found.recipe.hyperparameters, **found.recipe.published}
+    # What a recipe that was changed before keeps under `published` is written anew below.
+    block_pattern = r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)"
+    text = re.sub(block_pattern, "", found.text, flags=re.MULTILINE | re.DOTALL)
+    changes: dict[str, object] = dict(found.recipe.published)
+    for key, value in settings.items():
+        if key not in found.recipe.hyperparameters:
+            known = ", ".join(found.recipe.hyperparameters) or "none"
+            raise UsageError(f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}")
+        block = re.search(r"^hyperparameters:.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+        line = re.search(rf"^(\s+{re.escape(key)}:[ ]*)([^\s#]+)", block[0], re.MULTILINE) if block else None
+        if block is None or line is None or "\n" in value:
+            raise UsageError(f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead")
+        start = block.start() + line.start(2)
+        text = text[:start] + value + text[block.start() + line.end(2) :]
+    try:
+        parsed = parse_record(Recipe, text, source="recipe.yaml").hyperparameters
+    except BrokenFileError as error:
+        raise UsageError(f"--set: {error.message}") from error
+    for key in settings:
+        if type(parsed[key]) is not type(published[key]):
+            wanted = type(published[key]).__name__
+            raise UsageError(f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}")
+        changes.pop(key, None)
+        if parsed[key] != published[key]:
+            changes[key] = published[key]
+    if changes:
+        kept = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in changes.items())
+        note = "# Changed by --set when this project was made; these are the published values."
+        text = f"{text.rstrip()}\n\n{note}\npublished:\n{kept}"
+    return text
+
+
+def _fill(
+    aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool
+) -> tuple[str, bool]:
+    """Fill a folder; returns the id of the reference's tree, and whether git knows who commits."""
+    repository = Repository.create(aside)
+    tree = fetch_reference(recipe, found.folder, repository, offline=offline)
+    check_patched(recipe, found.folder, repository, tree)
+
+    render(data_dir("templates") / "project", aside, template_data(recipe, name) | {"is_ours": found.is_ours})
+    (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
+    for file in recipe.recipe_files():
+        (aside / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(found.folder / file, aside / file)
+    parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
+    author = person(repository.folder)
+    _commit(repository, recipe, tree, name, author or FALLBACK_AUTHOR)
+    return tree, author is not None
+
+
+def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author: Author) -> None:
+    """Vendor branches `template` and `reference`, and main, which merges both."""
+    git = repository.call
+    info = repository.folder / ".git" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "attributes").write_text(ATTRIBUTES)
+    git("add", "--all", "--force", "--", ".")
+    template_tree = git("write-tree")
+    template = repository.commit_tree(template_tree, template_message(recipe, name), [], author)
+    vendor = repository.commit_tree(
+        repository.make_tree({"reference": tree}), vendor_message(recipe, tree), [], vendor_author(recipe, author)
+    )
+    git("read-tree", "--prefix=reference/", tree)
+    main = repository.commit_tree(
+        git("write-tree"), f"Start from {reference_name(recipe)}\n\nRecipe: {recipe.id}\n",
+        [template, vendor], author,
+    )  # fmt: skip
+    refs = {"main": main, "template": template, "reference": vendor}
+    git("update-ref", "--stdin", stdin="".join(f"create refs/heads/{k} {v}\n" for k, v in refs.items()).encode())
+    git("checkout-index", "--all", "--force", "--quiet", "-u")
+
+
+def template_message(recipe: Recipe, name: str) -> str:
+    """Of a commit on the vendor branch `template`; the project's name is needed to render a newer one."""
+    return f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n\nProject: {name}\n"
+
+
+def vendor_author(recipe: Recipe, author: Author) -> Author:
+    """With the date of the upstream commit: an environment of its time is resolved by it."""
+    if not isinstance(recipe.reference, GitReference):
+        return author
+    return replace(author, date=commit_date(recipe.reference))
+
+
+def vendor_message(recipe: Recipe, tree: str) -> str:
+    """Of a commit on the vendor branch `reference`: where it came from, as trailers."""
+    reference = recipe.reference
+    trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
+    if isinstance(reference, GitReference):
+        trailers = [f"Upstream: {reference.git}", f"Upstream-Revision: {reference.revision}", *trailers]
+    return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
+
+
+def template_data(recipe: Recipe, name: str) -> dict[str, object]:
+    """What the template shows. A stranger's text is escaped for where it is shown: Markdown, or a YAML string."""
+    reference, title = recipe.reference, reference_name(recipe)
+    return {
+        "name": _markdown(name),
+        "version": scaffold.__version__,
+        "title": _markdown(recipe.title),
+        "reference_name": _markdown(title),
+        "reference_url": reference.git if isinstance(reference, GitReference) else "",
+        "revision": reference.revision if isinstance(reference, GitReference) else "",
+        "license": _markdown(reference.license),
+        "python": _python_version(recipe),
+        "has_smoke": recipe.commands.smoke is not None,
+        "claims": [
+            {"text": claim_text(claim), "metric": claim.metric, "dataset": claim.dataset,
+             "url": _markdown(claim.source.url), "line": claim.source.line}
+            for claim in recipe.claims
+        ],
+        "datasets": [{"name": dataset.name, "license": _markdown(dataset.license)} for dataset in recipe.datasets],
+        "deviations": [_markdown(deviation.text) for deviation in recipe.deviations()],
+        "reproduce_title": _yaml(f"{title} gives its published result here"),
+        "tweaks": [
+            {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}
+            for tweak in recipe.adaptation.tweaks
+        ],
+        "rewrites": [
+            {"name": rewrite_name(rewrite.part), "title": _yaml(f"your own {rewrite.part}")}
+            for rewrite in recipe.adaptation.rewrites
+        ],
+    }  # fmt: skip
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*\[\]<>|#!])", r"\\\1", text)
+
+
+def _yaml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _python_version(recipe: Recipe) -> str:
+    """For the generated workflow: the one that runs now if the recipe accepts it, else the oldest it does."""
+    from packaging.specifiers import SpecifierSet
+
+    accepted = SpecifierSet(recipe.environment.python)
+    here = f"3.{sys.version_info.minor}"
+    return next((v for v in (here, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")), here)

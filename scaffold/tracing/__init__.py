@@ -1,0 +1,1 @@
+"""What a program computes: recorded once, compared later."""

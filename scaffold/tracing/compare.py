@@ -1,0 +1,167 @@
+"""Compares what a program computes with a golden trace: runs it under the tracer, fed with the golden values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from scaffold.errors import RunError
+from scaffold.project.project import Project, only_one, remove
+from scaffold.records.judgement import Word
+from scaffold.rules.parity.checks import Rung, Trace
+from scaffold.rules.parity.compare import climb_steps
+from scaffold.rules.parity.weight_maps import parse_weights, suggest
+from scaffold.running.engines.local import Watcher
+from scaffold.running.plan import Plan
+from scaffold.tracing.golden import Asked, Golden, Mode, Traces, traced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What a rewrite replaces, and what it says of its own code.
+
+    Attributes:
+        part: as `scaffold rewrite start` was given it; empty where nothing in particular is replaced.
+        becomes: what the part's function is called in `src/`, if otherwise.
+        weights: what its tensors are made of.
+    """
+
+    part: str = ""
+    becomes: str = ""
+    weights: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+
+def climb(
+    project: Project, golden: Golden, plan: Plan, smoke: Plan | None, rewritten: Rewritten, watcher: Watcher
+) -> tuple[Rung, ...]:
+    """Trace a program, fed with the golden trace's values, and compare.
+
+    Raises:
+        UsageError: the declared `weights` are broken.
+        RunError: the program failed.
+    """
+    terms = parse_weights(rewritten.weights)
+    renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
+    work = _Climb(project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), watcher)
+    reference = golden.traces
+    with only_one(project):
+        found = work.all_traces(flip=False)
+        rungs = _compared(reference, found, plan.title, rewritten.part)
+        if _draws_otherwise(rungs, found):
+            # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
+            mirrored = work.all_traces(flip=True)
+            answers = _compared(reference, mirrored, plan.title, rewritten.part)
+            if _differences(answers) < _differences(rungs):
+                found, rungs = mirrored, answers
+            else:
+                work.asked = replace(work.asked, flip=False)
+        if "replay" in golden.about.kinds and not any(_is_settled(rung) for rung in rungs):
+            work.replay(found)
+            rungs = _compared(reference, found, plan.title, rewritten.part)
+    failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
+    return tuple(replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung for rung in rungs)
+
+
+def _differences(rungs: Sequence[Rung]) -> int:
+    return sum(rung.word is Word.DIFFERS for rung in rungs)
+
+
+def _is_settled(rung: Rung) -> bool:
+    """Whether a rung has refused the program already, so that a run of it can add nothing."""
+    return rung.word is Word.DIFFERS and not rung.structural
+
+
+def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[Rung, ...]:
+    """All rungs; a program can write into its own trace, so that anything may stand there."""
+    try:
+        return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found, part))
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise RunError(
+            f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}: {error}",
+            hint="does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts then",
+        ) from error
+
+
+def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:
+    """Whether training outputs differ, and masks were drawn that are no dropout of torch's own."""
+    if not any(rung.name == "forward_train" and rung.word is Word.DIFFERS for rung in rungs):
+        return False
+    masks = [trace.arrays.get("series.masks") for trace in found.get("own", {}).values()]
+    return any(values is not None and (values[:, 2] < 0).any() for values in masks)
+
+
+@dataclass(slots=True)
+class _Climb:
+    """What all traces of one comparison share."""
+
+    project: Project
+    golden: Golden
+    plan: Plan
+    short: Plan
+    asked: Asked
+    watcher: Watcher
+    mode: Mode = field(default_factory=Mode)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def all_traces(self, *, flip: bool) -> dict[str, Mapping[str, Trace]]:
+        """Of each kind but the replay; what fails beside the program's own dtype is left out."""
+        about = self.golden.about
+        self.mode = Mode(functions=about.functions, by_gradient=about.by_gradient, real=about.real,
+                         auxiliary=self.mode.auxiliary)  # fmt: skip
+        self.asked = replace(self.asked, flip=flip)
+        self.watcher.said(f"{self.plan.title}: its computation, fed with the golden trace")
+        found: dict[str, Mapping[str, Trace]] = {}
+        found["own"] = self.own_trace()
+        unmatched = any("unmatched" in trace.index for trace in found["own"].values())
+        if "float64" in about.kinds and not unmatched:
+            self.watcher.said("the same in float64")
+            self.try_trace(found, "float64", self.plan)
+        return found
+
+    def replay(self, found: dict[str, Mapping[str, Trace]]) -> None:
+        """Add a short run in float64, in which nothing is given but the first weights."""
+        if not any("unmatched" in trace.index for trace in found["own"].values()):
+            self.watcher.said("a short run in float64")
+            self.try_trace(found, "replay", self.short)
+
+    def own_trace(self) -> Mapping[str, Trace]:
+        """In the program's own dtype; in another way where its first trace shows that it must be."""
+        found = self.trace("own", self.plan)
+        wanted = self.mode.corrected(found).auxiliary if found else self.mode.auxiliary
+        if wanted != self.mode.auxiliary:
+            self.mode = replace(self.mode, auxiliary=wanted)
+            found = self.trace("own", self.plan)
+        return found
+
+    def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan) -> None:
+        try:
+            found[kind] = self.trace(kind, plan)
+        except RunError as error:
+            self.failed[kind] = error.cause
+
+    def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
+        place = self.project.state / "traces" / ".found"
+        asked = replace(self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay")
+        try:
+            traces, _ = traced(
+                self.project, plan, place, self.golden.folder / kind, self.watcher, asked, self.mode
+            )  # fmt: skip
+        finally:
+            remove(place)
+        return traces
+
+
+def _with_suggestion(rung: Rung, found: Traces) -> Rung:
+    """Where tensors are made of nothing that was declared, what they might be made of, to be declared by the person."""
+    for trace in found.get("own", {}).values():
+        unmatched = trace.index.get("unmatched")
+        if rung.name != "parameters" or unmatched is None:
+            continue
+        theirs = {name: shape for name, shape in unmatched["shapes"]["reference"] if name in unmatched["missing"]}
+        own = {name: shape for name, shape in unmatched["shapes"]["own"] if name in unmatched["extra"]}
+        lines = [f"{name}: {_yaml(text)}" for name, text in suggest(theirs, own).items()]
+        if lines:
+            return replace(rung, suggestions=tuple(lines))
+    return rung
+
+
+def _yaml(text: str | list[str]) -> str:
+    return f'"{text}"' if isinstance(text, str) else "[" + ", ".join(f'"{item}"' for item in text) + "]"

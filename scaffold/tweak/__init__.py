@@ -1,0 +1,1 @@
+"""One small change at a time, each judged against the state before."""

@@ -1,0 +1,272 @@
+"""Finds the step that lost a metric: by the evidence that is there, and by runs where it is missing."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scaffold.consent import require_states_consent
+from scaffold.errors import ProjectError, UsageError
+from scaffold.git.history import project_repository
+from scaffold.git.repository import Repository
+from scaffold.git.snapshots import State, state_id, unpack
+from scaffold.project.project import Project
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.judgement import ChangeJudgement, Word
+from scaffold.records.metric import Metric
+from scaffold.records.recipe import Recipe
+from scaffold.records.tweak import ChangeEvidence
+from scaffold.rules.change.judge import are_identical, judge_differences, next_look
+from scaffold.running.engines.local import Watcher
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.seeds import make_runs, planned_seeds
+from scaffold.running.store import judged_runs
+from scaffold.tweak.store import accepted, last_accepted
+from scaffold.tweak.tweak_verbs import default_margin
+from scaffold.tweak.verify import runnable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two steps of the history, and what the metric did between them. `runs_made` is 0 where evidence said it."""
+
+    older: str
+    newer: str
+    word: Word
+    effect: float
+    pairs: int
+    runs_made: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisected:
+    """The answer.
+
+    Attributes:
+        metric: what was looked for; `margin` is the smallest loss that counts.
+        step: the step that lost it, and its commit; None when nothing was lost.
+        certain: whether every comparison on the way was decided.
+        compared: in the order in which they were looked at; the last one is the step itself.
+    """
+
+    metric: str
+    margin: float
+    step: str | None
+    commit: str | None
+    certain: bool
+    compared: tuple[Compared, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    name: str
+    commit: str
+    state: str
+
+
+def bisect_metric(
+    project: Project, recipe: Recipe, metric_name: str, margin: float | None, watcher: Watcher, options: RunOptions
+) -> Bisected:
+    """Find the step of the present branch's own line that lost a metric.
+
+    Where one step's own evidence says that it moved the metric for the worse, that is the answer, and nothing is run.
+    Else steps are halved: each comparison uses the runs in evidence and makes those that are missing.
+
+    Raises:
+        ProjectError: there are no two states to compare.
+        UsageError: the present state has no such metric.
+        RunError: runs failed; what went well is kept.
+    """
+    repository = project_repository(project.root)
+    steps, note = _comparable(project, _history(project, repository))
+    states = {step.name: unpack(project, repository, step.state) for step in steps}
+    steps = _measured(steps, states, metric_name)
+    if len(steps) < 2:
+        raise ProjectError("there is only one state of the system: nothing can have been lost yet")
+    metric = _metric(states[steps[-1].name], metric_name)
+    limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
+    told = _by_evidence(project, steps, metric, limit)
+    if told is not None:
+        return Bisected(metric=metric_name, margin=limit, step=told.newer, commit=_commit_of(steps, told.newer),
+                        certain=True, compared=(told,), note=note)  # fmt: skip
+    states = {step.name: states[step.name] for step in steps}
+    require_states_consent([runnable(state, name) for name, state in states.items()], options.trust)
+    return _Search(project, recipe, metric, limit, states, watcher, options).halve(steps, note)
+
+
+def _history(project: Project, repository: Repository) -> list[_Step]:
+    """Every state on the branch's own line, oldest first, by the tweak that made it or else by its commit."""
+    by_state = {evidence.accepted_state: evidence.tweak.name for evidence in accepted(project)}
+    line = repository.call("log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD").splitlines()
+    steps: list[_Step] = []
+    for commit, _, subject in (entry.partition("\0") for entry in line):
+        if repository.find_id(f"{commit}:system.yaml") is None:
+            continue
+        state = state_id(repository, commit)
+        if not steps or steps[-1].state != state:
+            name = f"tweak {by_state[state]}" if state in by_state else f"{commit[:7]} {subject[:50]}"
+            steps.append(_Step(name if steps else "the first src/", commit, state))
+    return steps
+
+
+def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]:
+    """Since the last new dataset: values on other data say nothing."""
+    swaps = {evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"}
+    first = max((index for index, step in enumerate(steps) if step.state in swaps), default=0)
+    return steps[first:], f"looked at from {steps[first].name} on, which brought new data" if first else ""
+
+
+def _measured(steps: list[_Step], states: Mapping[str, State], name: str) -> list[_Step]:
+    """The last steps that all have the metric; all, where the present one has none, so that it is told."""
+    kept = list(itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps)))
+    return kept[::-1] or steps
+
+
+def _metric(state: State, name: str) -> Metric:
+    if name not in _names(state):
+        raise UsageError(f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(state))}")
+    return state.system.metric(name)
+
+
+def _names(state: State) -> list[str]:
+    return [metric.name for metric in state.system.metrics]
+
+
+def _commit_of(steps: list[_Step], name: str) -> str:
+    return next(step.commit for step in steps if step.name == name)
+
+
+def _by_evidence(project: Project, steps: list[_Step], metric: Metric, margin: float) -> Compared | None:
+    """The one step whose own evidence says that it lost the metric; None where none or several do, or one has none."""
+    by_state = {evidence.accepted_state: evidence for evidence in accepted(project)}
+    found = []
+    for before, step in itertools.pairwise(steps):
+        evidence = by_state.get(step.state)
+        if evidence is None or (evidence.before.state, evidence.change.state) != (before.state, step.state):
+            return None  # nobody has compared these two
+        compared = _of_evidence(evidence, before, step, metric, margin)
+        found += [compared] if compared else []
+    return found[0] if len(found) == 1 else None
+
+
+def _of_evidence(
+    evidence: ChangeEvidence, before: _Step, step: _Step, metric: Metric, margin: float
+) -> Compared | None:
+    judgement = ChangeJudgement.from_mapping(evidence.judgement)
+    finding = next((f for f in judgement.findings if f.metric == metric.name and f.interval), None)
+    if finding is None or finding.interval is None or finding.effect is None:
+        return None
+    sign = 1 if metric.direction == "higher" else -1
+    is_lost = max(sign * bound for bound in finding.interval) < 0 and sign * finding.effect <= -margin
+    if not is_lost:
+        return None
+    return Compared(
+        older=before.name, newer=step.name, word=Word.WORSE, effect=finding.effect, pairs=finding.n, runs_made=0
+    )
+
+
+def _shared(pairs: list[tuple[JudgedRun, JudgedRun]], metrics: Sequence[Metric]) -> list[Metric]:
+    return [metric for metric in metrics if all(metric.name in run.metrics for both in pairs for run in both)]
+
+
+class _Search:
+    """Compares states by the runs that evidence holds, and by new ones."""
+
+    def __init__(
+        self, project: Project, recipe: Recipe, metric: Metric, margin: float, states: Mapping[str, State],
+        watcher: Watcher, options: RunOptions,
+    ) -> None:  # fmt: skip
+        self.project, self.recipe, self.states = project, recipe, states
+        self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
+        last = last_accepted(project)
+        self.deterministic = all(state.system.seeds.how == "none" for state in states.values())
+        self.max_pairs = last.tweak.rule.max_pairs if last else 28
+        self.runs: dict[str, dict[int, JudgedRun]] = {}
+        self.plans: dict[str, tuple[Plan, int]] = {}
+        for evidence in accepted(project):
+            for side in (evidence.before, evidence.change):
+                known = self.runs.setdefault(side.state, {})
+                known |= {run.seed: run for run in side.runs if metric.name in run.metrics}
+
+    def halve(self, steps: list[_Step], note: str) -> Bisected:
+        compared = [self.compare(steps[0], steps[-1])]
+        total, certain = compared[0], compared[0].word is not Word.UNDECIDED
+        if total.word is not Word.WORSE:
+            return Bisected(metric=self.metric.name, margin=self.margin, step=None, commit=None, certain=certain,
+                            compared=tuple(compared), note=note)  # fmt: skip
+        low, high = 0, len(steps) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.compare(steps[0], steps[middle])
+            compared.append(found)
+            certain &= found.word is not Word.UNDECIDED
+            # Where it stays undecided, it lies with the side that its effect is nearer to.
+            is_lost = found.word is Word.WORSE
+            if found.word is Word.UNDECIDED:
+                is_lost = abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
+            low, high = (low, middle) if is_lost else (middle, high)
+        if len(compared) > 1:
+            compared.append(self.compare(steps[low], steps[high]))
+        return Bisected(
+            metric=self.metric.name, margin=self.margin, step=steps[high].name, commit=steps[high].commit,
+            certain=certain, compared=tuple(compared), note=note,
+        )  # fmt: skip
+
+    def compare(self, older: _Step, newer: _Step) -> Compared:
+        """Judge the metric between two steps, with as many pairs as that takes."""
+        made = 0
+        while True:
+            before, after = (self.runs.setdefault(step.state, {}) for step in (older, newer))
+            seeds = sorted(before.keys() & after.keys())
+            values = [[side[seed].metrics[self.metric.name].value for seed in seeds] for side in (before, after)]
+            if seeds:
+                word, used, _, more = judge_differences(
+                    values[0], values[1], higher_is_better=self.metric.direction == "higher", margin=self.margin,
+                    alpha=0.05, beta=0.05, max_pairs=self.max_pairs,
+                )  # fmt: skip
+                pairs = [(before[seed], after[seed]) for seed in seeds]
+                if are_identical(_shared(pairs, self.states[newer.name].system.metrics), pairs, self.deterministic):
+                    word, more = Word.NO_DIFFERENCE, None
+                if word is not Word.UNDECIDED or len(seeds) >= self.max_pairs or (used and more is None and made):
+                    effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
+                    return Compared(older=older.name, newer=newer.name, word=word, effect=effect, pairs=len(seeds),
+                                    runs_made=made)  # fmt: skip
+                if self.deterministic:
+                    word = self.of_one(values[0][0], values[1][0])
+                    return Compared(older=older.name, newer=newer.name, word=word, effect=values[1][0] - values[0][0],
+                                    pairs=1, runs_made=made)  # fmt: skip
+            count = 2 if not seeds else next_look(len(seeds), self.max_pairs)
+            made += sum(self.more(step, count) for step in (older, newer))
+            if len(before.keys() & after.keys()) == len(seeds):
+                raise ProjectError(
+                    f"{older.name} and {newer.name} have no further seed in common that ended well",
+                    hint="see the runs in .scaffold/runs",
+                )
+
+    def of_one(self, before: float, after: float) -> Word:
+        """Judge two values of a program without chance."""
+        if abs(after - before) < self.margin:
+            return Word.NO_DIFFERENCE
+        return Word.BETTER if (after > before) == (self.metric.direction == "higher") else Word.WORSE
+
+    def more(self, step: _Step, count: int) -> int:
+        """Have the first `count` seeds of a state; returns how many of them had to be run."""
+        known = self.runs[step.state]
+        plan, room = self.plan(step)
+        wanted = planned_seeds(plan.program, count)
+        missing = [seed for seed in wanted if seed not in known]
+        if missing:
+            self.watcher.said(f"{step.name}: {len(missing)} more seeds")
+            records = make_runs(self.project, plan, missing, room, self.watcher)
+            known |= {run.seed: run for run in judged_runs(records, plan.runs_dir, ())}
+        return len(missing)
+
+    def plan(self, step: _Step) -> tuple[Plan, int]:
+        """A state made ready to run."""
+        if step.state not in self.plans:
+            state = self.states[step.name]
+            self.plans[step.state] = prepare_program(
+                self.project, self.recipe, state.system, state.source, state.tree, self.options, title=step.name
+            )
+        return self.plans[step.state]

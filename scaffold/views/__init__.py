@@ -1,0 +1,1 @@
+"""Text for people, from the same objects that JSON is made of. Prints nothing."""

@@ -1,0 +1,233 @@
+"""Terminal text from the same objects that JSON is made of. Builds text; prints nothing; imports nothing heavy."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
+from scaffold.status.model import Status
+from scaffold.user_state import Origin
+
+if TYPE_CHECKING:
+    from scaffold.doctor import Checked
+    from scaffold.records.tweak import Part
+    from scaffold.tweak.store import Listed
+
+Paint = Callable[[str, str], str]
+"""Gives a text a colour by name, or leaves it as it is."""
+
+_COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
+_CHANGE_COLOURS = {
+    Word.BETTER: "green", Word.NO_DIFFERENCE: "cyan", Word.UNDECIDED: "yellow", Word.WORSE: "red",
+    Word.EXPECTED: "bright_black", Word.UNEXPECTED: "yellow", Word.EQUAL: "green", Word.DIFFERS: "red",
+    Word.LEFT_OUT: "yellow", Word.REPRODUCED: "green", Word.CONSISTENT: "green", Word.NOT_REPRODUCED: "red",
+    Word.INCONSISTENT: "red", Word.INCONCLUSIVE: "yellow", Word.EXCEEDS: "yellow", Word.UNTESTABLE: "yellow",
+}  # fmt: skip
+_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
+
+
+def plain(text: str) -> str:
+    """A stranger's text without what could move the cursor, hide words or show them in another order."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
+
+
+_COLUMNS: dict[str, Callable[[Finding], str]] = {
+    "question": lambda finding: finding.question.value,
+    "metric": lambda finding: plain(finding.metric),
+    "claim": lambda finding: finding.published or "",
+    "n": lambda finding: str(finding.n or ""),
+    "mean": lambda finding: _number(finding.mean),
+    "sd": lambda finding: _number(finding.sd),
+    "interval": lambda finding: _interval(finding),
+    "verdict": lambda finding: finding.word.value,
+}
+_SPARED_FIRST = ("interval", "claim")
+"""Columns that go into the text below the table when a terminal is too narrow for them."""
+
+
+def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
+    """The verdict's table, then each answer's reason and rule, then the overall word with its depth and deviations."""
+    findings = judgement.findings
+    colours = [_COLOURS[finding.word.overall] for finding in findings]
+    columns = dict(_COLUMNS)
+    rows = [[cell(finding) for cell in columns.values()] for finding in findings]
+    for spared in _SPARED_FIRST:
+        if _table_width([list(columns), *rows]) > width:
+            del columns[spared]
+            rows = [[cell(finding) for cell in columns.values()] for finding in findings]
+    lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    for finding in findings:
+        if finding.question in (Question.REPRODUCTION, Question.CLAIM) or finding.word.overall is not Word.REPRODUCED:
+            left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
+            details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
+            lines += wrap(
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width
+            )
+    watched = sorted({finding.rule for finding in findings if finding.question is Question.MONITORED})
+    if watched:
+        lines += wrap(f"watched by: {'; '.join(watched)}", width)
+    for deviation in judgement.deviations:
+        lines += wrap(f"deviation: {plain(deviation.text)}", width)
+    lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]
+    return "\n".join(lines)
+
+
+_CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
+    "question": lambda finding: finding.question.value,
+    "metric": lambda finding: plain(finding.metric),
+    "pairs": lambda finding: str(finding.n or ""),
+    "before": lambda finding: _number(finding.before),
+    "after": lambda finding: _number(finding.mean),
+    "effect": lambda finding: f"{finding.effect:+.3g}" if finding.effect is not None else "",
+    "interval": lambda finding: f"{finding.interval[0]:+.3g} .. {finding.interval[1]:+.3g}" if finding.interval else "",
+    "r": lambda finding: f"{finding.correlation:.2f}" if finding.correlation is not None else "",
+    "verdict": lambda finding: finding.word.value,
+}
+
+
+def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint) -> str:
+    """What was changed, the table of what it did, reasons and rules, the word and whether it is to be accepted."""
+    lines = ["  changed"]
+    for part in parts:
+        lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
+    findings = judgement.findings
+    rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
+    for row, finding in zip(rows, findings, strict=True):
+        if finding.question is Question.MONITORED and judgement.kind != "neutral":
+            row[-1] = "moved" if finding.has_moved else "no movement"  # whether it should have is not asked
+    colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
+    lines += ["", *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    for finding in findings:
+        if finding.question is not Question.MONITORED or finding.word is Word.UNEXPECTED:
+            lines += wrap(
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({finding.rule})", width
+            )
+    for remark in judgement.remarks:
+        lines += wrap(f"remark: {plain(remark)}", width)
+    end = (
+        f"not to be accepted: {judgement.refusal}"
+        if judgement.refusal
+        else f"as a tweak of kind {judgement.kind} must be"
+    )
+    lines += ["", f"  {paint(judgement.word.value, _CHANGE_COLOURS[judgement.word])}  {end}"]
+    return "\n".join(lines)
+
+
+def change_colour(word: Word) -> str:
+    """Name of the colour of a change's word."""
+    return _CHANGE_COLOURS[word]
+
+
+_TWEAK_COLOURS = {"accepted": "green", "dropped": "bright_black", "open": "yellow", "suggested": "cyan"}
+
+
+def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
+    """All tweaks, a line each."""
+    head = ("tweak", "kind", "verdict", "effect", "about", "state")
+    room = max(width - 60, 20)
+    cells = []
+    for row in rows:
+        note = f"({row.origin}) " if row.origin == Origin.OTHERS.value else ""
+        about = textwrap.shorten(note + plain(row.about), room, placeholder=" ...")
+        cells.append((row.name, row.kind, row.word, row.effect, about, row.state))
+    return "\n".join(table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state])))
+
+
+def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
+    """Lines of at most `width` columns, indented by two and, after the first, by `hanging`."""
+    return textwrap.wrap(
+        text.strip(), width - 2, initial_indent="  ", subsequent_indent=" " * hanging, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
+
+
+def _table_width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True))
+
+
+def format_status(status: Status, width: int, paint: Paint) -> str:
+    """Where a project stands, and the next command."""
+    lines = [f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})", ""]
+    for step in status.milestones:
+        lines.append(
+            f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[: width + 20]
+        )
+    evidence = {
+        "none": "none yet",
+        "current": f"{status.word} from {status.seeds} seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}",
+        "stale": "stale",
+    }
+    lines += ["", f"  Evidence   {evidence[status.evidence]}"]
+    notes = [*map(str, status.stale_because), *(f"deviation: {text}" for text in status.deviations)]
+    lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
+    if status.tweak is not None:
+        tweak = status.tweak
+        word = f"{tweak.word}{_judged_by(tweak.origin)}"
+        found = {"none": "not judged yet", "current": word, "stale": f"{word}, but stale"}
+        lines += wrap(f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13)
+    return "\n".join([*lines, format_next(status, width, paint)])
+
+
+def _judged_by(origin: str | None) -> str:
+    return f" ({origin})" if origin and origin != Origin.HERE.value else ""
+
+
+def format_next(status: Status, width: int, paint: Paint) -> str:
+    """The one next action: the command, how long it takes, why."""
+    action = status.next
+    about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
+    why = wrap(plain(action.why), width, hanging=13)
+    why[0] = " " * 11 + why[0]
+    return "\n".join([f"  Next       {paint(action.command, 'cyan')}{about}", *why])
+
+
+_STATE_COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
+
+
+def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
+    """What a machine offers, a line each, with what to do where something is lacking."""
+    lines = []
+    for checked in found:
+        first, *rest = wrap(f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25)
+        lines += [first.replace(checked.state, paint(checked.state, _STATE_COLOURS[checked.state]), 1), *rest]
+        if checked.remedy:
+            lines += wrap(f"{'':23}{checked.remedy}", width, hanging=25)
+    return "\n".join(lines)
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time as a person would say it."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], width: int, colour_last: Callable[[int, str], str]
+) -> list[str]:
+    """Aligned columns; where they do not fit, one block a row with a line a column."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    if _table_width([head, *rows]) > width:
+        label = max(map(len, head))
+        return [
+            line
+            for index, row in enumerate(rows)
+            for line in [
+                *([""] if index else []),
+                *(f"  {name:{label}}  {value}" for name, value in zip(head[:-1], row[:-1], strict=True) if value),
+                f"  {head[-1]:{label}}  {colour_last(index, row[-1])}",
+            ]
+        ]
+    lines = ["  " + "  ".join(f"{name:{size}}" for name, size in zip(head, widths, strict=True)).rstrip()]
+    for index, row in enumerate(rows):
+        cells = "  ".join(f"{value:{size}}" for value, size in zip(row[:-1], widths[:-1], strict=True))
+        lines.append(f"  {cells}  {colour_last(index, row[-1])}")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _interval(finding: Finding) -> str:
+    return f"{finding.interval[0]:.4g} .. {finding.interval[1]:.4g}" if finding.interval else ""
