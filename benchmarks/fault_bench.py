@@ -2,14 +2,17 @@
 
     python benchmarks/fault_bench.py                    the table, from what was recorded
     python benchmarks/fault_bench.py --record           run everything anew (an hour on two cores)
-    python benchmarks/fault_bench.py --record --ladder-only      the ladder alone (ten minutes), the rest as it was
+    python benchmarks/fault_bench.py --record --ladder-only      the ladder alone (ten minutes), the
+        rest as it was
     python benchmarks/fault_bench.py --record NAME ...  these variants only, shown and not kept
 
-Eight references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` of the first three was
-written before the ladder was finished, `variants_after.yaml` afterwards, by somebody who had not read its code.
+Eight references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` of the
+first three was written before the ladder was finished, `variants_after.yaml` afterwards, by
+somebody who had not read its code.
 
 - ladder: the golden trace of the reference against one trace in the program's own dtype and one in float64, as
-  `scaffold verify` makes them in a rewrite, and its replay. Seen: a rung DIFFERS. Address right: it is one of the
+  `scaffold verify` makes them in a rewrite, and its replay. Seen: a rung DIFFERS. Address right: it
+      is one of the
   rungs, and names the module, that the variant's author wrote down.
 - end metric: the sequential test of a reproduction over at most 2 seeds against 12 runs of the reference.
 - six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha 0.01 over all.
@@ -66,7 +69,14 @@ REFERENCES = (
 FILES = {"before": "variants.yaml", "after": "variants_after.yaml"}
 CALIBRATION = range(1000, 1012)
 SEEDS = range(2)
-METRICS = ("end_metric", "test_loss", "train_loss", "first_epoch_loss", "first_gradient_norm", "weight_norm")
+METRICS = (
+    "end_metric",
+    "test_loss",
+    "train_loss",
+    "first_epoch_loss",
+    "first_gradient_norm",
+    "weight_norm",
+)
 ALPHA = 0.01
 
 
@@ -93,7 +103,9 @@ def source_of(variant: Mapping[str, Any]) -> str:
     text = (FAULTS / variant["reference"] / "train.py").read_text()
     for edit in variant["edits"]:
         if text.count(edit["find"]) != 1:
-            raise SystemExit(f"{variant['name']}: {edit['find']!r} occurs {text.count(edit['find'])} times")
+            raise SystemExit(
+                f"{variant['name']}: {edit['find']!r} occurs {text.count(edit['find'])} times"
+            )
         text = text.replace(edit["find"], edit["replace"])
     return text
 
@@ -105,13 +117,24 @@ def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
     (folder / "src" / "train.py").write_text(text)
     shutil.copy(FAULTS / reference / "system.yaml", folder)
     project = Project(folder)
-    system, source = load_yaml(System, project.system), Source(folder, folder / "src", folder / "system.lock")
+    system, source = (
+        load_yaml(System, project.system),
+        Source(folder, folder / "src", folder / "system.lock"),
+    )
     environment = prepare_environment(source, system.environment, lambda: None)
     plan = Plan(
-        title=reference, remedy="", program=system, source=source, environment=environment, datasets={},
-        inputs=inputs_of(system, folder, content_id(folder / "src"), environment.lock), sandbox=NO_SANDBOX,
-        smoke=False, threads=1, runs_dir=project.runs,
-    )  # fmt: skip
+        title=reference,
+        remedy="",
+        program=system,
+        source=source,
+        environment=environment,
+        datasets={},
+        inputs=inputs_of(system, folder, content_id(folder / "src"), environment.lock),
+        sandbox=NO_SANDBOX,
+        smoke=False,
+        threads=1,
+        runs_dir=project.runs,
+    )
     return project, plan
 
 
@@ -126,13 +149,17 @@ def start_up_seconds(plan: Plan, text: str) -> float:
 
     Every process spends it before it computes anything, traced or not.
     """
-    tree = "import ast, sys; tree = ast.parse(sys.stdin.read()); " \
-        "tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]; " \
-        "exec(compile(tree, 'imports', 'exec')); torch = sys.modules.get('torch'); " \
-        "torch and torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)"  # fmt: skip
+    tree = (
+        "import ast, sys; tree = ast.parse(sys.stdin.read()); "
+        "tree.body = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]; "
+        "exec(compile(tree, 'imports', 'exec')); torch = sys.modules.get('torch'); "
+        "torch and torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)"
+    )
     before = child_seconds()
     for _ in range(3):
-        subprocess.run([str(plan.environment.python), "-c", tree], input=text, text=True, check=True)
+        subprocess.run(
+            [str(plan.environment.python), "-c", tree], input=text, text=True, check=True
+        )
     return (child_seconds() - before) / 3
 
 
@@ -156,9 +183,14 @@ def record_reference(work: Path, reference: str, seeds: range) -> dict[str, Any]
     run_cost = (child_seconds() - before) / len(seeds) - start_up
     size = sum(path.stat().st_size for path in golden.folder.rglob("*") if path.is_file())
     return {
-        "golden": str(golden.folder), "start_up_s": start_up, "starts": _starts(golden, False), "run_s": run_cost,
-        "golden_runs": golden_cost / run_cost, "golden_bytes": size, "calibration": runs,
-    }  # fmt: skip
+        "golden": str(golden.folder),
+        "start_up_s": start_up,
+        "starts": _starts(golden, False),
+        "run_s": run_cost,
+        "golden_runs": golden_cost / run_cost,
+        "golden_bytes": size,
+        "calibration": runs,
+    }
 
 
 def _starts(golden: Golden, is_recording: bool) -> int:
@@ -167,7 +199,9 @@ def _starts(golden: Golden, is_recording: bool) -> int:
     return (1 if golden.about.functions else 2) + kinds + (kinds - 1) if is_recording else kinds
 
 
-def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def record_ladder(
+    work: str, variant: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
     """What the ladder says of one variant, and what that costs."""
     from scaffold.tracing.golden import read_golden
 
@@ -175,15 +209,21 @@ def record_ladder(work: str, variant: Mapping[str, Any], known: Mapping[str, Any
     project, plan = make_ready(folder, variant["reference"], source_of(variant))
     golden: Golden = read_golden(Path(known["golden"]))
     before = child_seconds()
-    rungs = climb(project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent())
+    rungs = climb(
+        project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent()
+    )
     # A program that differs already is not replayed.
-    starts = known["starts"] - any(rung.name == "replay" and rung.word is Word.LEFT_OUT for rung in rungs)
+    starts = known["starts"] - any(
+        rung.name == "replay" and rung.word is Word.LEFT_OUT for rung in rungs
+    )
     cost = (child_seconds() - before - starts * known["start_up_s"]) / known["run_s"]
     shutil.rmtree(folder)
     return {
         **{key: variant.get(key) for key in ("reference", "written", "name", "kind", "area")},
-        **answer(variant, rungs), "cost": cost, "seen_by": {},
-    }  # fmt: skip
+        **answer(variant, rungs),
+        "cost": cost,
+        "seen_by": {},
+    }
 
 
 def record_runs(work: str, variant: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, bool]:
@@ -201,8 +241,15 @@ def answer(variant: Mapping[str, Any], rungs: tuple[Rung, ...]) -> dict[str, Any
     if first is None:
         return {"differs": None, "address_right": None}
     module = first.address.module if first.address else ""
-    is_right = first.name in variant.get("rung", ()) and variant.get("module", "") in f"{module} {first.reason}"
-    told = {"rung": first.name, "module": module, "step": first.address.step if first.address else 0}
+    is_right = (
+        first.name in variant.get("rung", ())
+        and variant.get("module", "") in f"{module} {first.reason}"
+    )
+    told = {
+        "rung": first.name,
+        "module": module,
+        "step": first.address.step if first.address else 0,
+    }
     return {"differs": {**told, "reason": first.reason}, "address_right": is_right}
 
 
@@ -212,7 +259,10 @@ def seen_by(calibration: list[dict[str, float]], runs: list[dict[str, float]]) -
         return {"end": True, "six": True}  # it crashed or diverged: anybody sees that
     law = Law.of([run["end_metric"] for run in calibration], half_digit=0.0)
     values = [run["end_metric"] for run in runs]
-    end = judge_reproduction("end_metric", values, 0.0, law, Rule(max_seeds=len(SEEDS))).word is Word.NOT_REPRODUCED
+    end = (
+        judge_reproduction("end_metric", values, 0.0, law, Rule(max_seeds=len(SEEDS))).word
+        is Word.NOT_REPRODUCED
+    )
     watched = False
     for name in METRICS[1:]:
         law = Law.of([run[name] for run in calibration], half_digit=0.0)
@@ -225,14 +275,27 @@ def seen_by(calibration: list[dict[str, float]], runs: list[dict[str, float]]) -
 def record(names: list[str], with_runs: bool) -> dict[str, Any]:
     """Run all variants, or those of these names."""
     chosen = [variant for variant in variants() if not names or variant["name"] in names]
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+    ):
         work = Path(folder).resolve()
         used = sorted({variant["reference"] for variant in chosen})
         seeds = CALIBRATION if with_runs else CALIBRATION[:3]
-        known = dict(zip(used, pool.map(record_reference, [work] * len(used), used, [seeds] * len(used)), strict=True))
+        known = dict(
+            zip(
+                used,
+                pool.map(record_reference, [work] * len(used), used, [seeds] * len(used)),
+                strict=True,
+            )
+        )
         ladders = [pool.submit(record_ladder, str(work), v, known[v["reference"]]) for v in chosen]
         results = list(watched(ladders, "ladder"))
-        records = {"machine": describe_machine().model_dump(mode="json"), "references": known, "variants": results}
+        records = {
+            "machine": describe_machine().model_dump(mode="json"),
+            "references": known,
+            "variants": results,
+        }
         if with_runs:
             runs = [pool.submit(record_runs, str(work), v, known[v["reference"]]) for v in chosen]
             for result, seen in zip(results, watched(runs, "runs"), strict=True):
@@ -246,8 +309,15 @@ def watched(futures: list[Any], what: str) -> Iterator[Any]:
     for count, future in enumerate(futures, 1):
         result = future.result()
         left = (time.monotonic() - begun) / count * (len(futures) - count)
-        told = {key: result.get(key) for key in ("kind", "name", "differs", "address_right", "cost", "end", "six")}
-        print(f"  {what} {count}/{len(futures)}, {left / 60:.0f} min left: {told}", file=sys.stderr, flush=True)
+        told = {
+            key: result.get(key)
+            for key in ("kind", "name", "differs", "address_right", "cost", "end", "six")
+        }
+        print(
+            f"  {what} {count}/{len(futures)}, {left / 60:.0f} min left: {told}",
+            file=sys.stderr,
+            flush=True,
+        )
         yield result
 
 
@@ -266,9 +336,16 @@ def show(records: Mapping[str, Any]) -> None:
     print(f"{'':34}{'ladder':>10}{'address':>10}{'six metrics':>13}{'end metric':>12}")
     for title, chosen in groups(found):
         if chosen:
-            cells = [sum(bool(v["differs"]) for v in chosen), sum(bool(v["address_right"]) for v in chosen)]
-            cells += [sum(bool(v["seen_by"].get(which)) for v in chosen) for which in ("six", "end")]
-            by_runs = sum(bool(v["seen_by"]) for v in chosen)  # of later references no whole runs were recorded
+            cells = [
+                sum(bool(v["differs"]) for v in chosen),
+                sum(bool(v["address_right"]) for v in chosen),
+            ]
+            cells += [
+                sum(bool(v["seen_by"].get(which)) for v in chosen) for which in ("six", "end")
+            ]
+            by_runs = sum(
+                bool(v["seen_by"]) for v in chosen
+            )  # of later references no whole runs were recorded
             counts = [len(chosen), len(chosen), by_runs, by_runs]
             shown = [f"{cell}/{count}" for cell, count in zip(cells, counts, strict=True)]
             if title.startswith("equal"):
@@ -279,10 +356,18 @@ def show(records: Mapping[str, Any]) -> None:
     print(f"{'cost in runs of the reference':34}{ladder:>20}{len(SEEDS):>13}{len(SEEDS):>12}")
     for name, entry in records["references"].items():
         told = f"run {entry['run_s']:.1f} s beyond {entry['start_up_s']:.1f} s of imports"
-        print(f"{name}: {told}, golden trace {entry['golden_runs']:.2f} runs, {entry['golden_bytes'] / 1e6:.1f} MB")
+        print(
+            f"{name}: {told}, golden trace {entry['golden_runs']:.2f} runs,"
+            f" {entry['golden_bytes'] / 1e6:.1f} MB"
+        )
     for v in found:
-        if (v["kind"] == "equal") == bool(v["differs"]) or (v["address_right"] is False and v["kind"] == "fault"):
-            print(f"not as it should be: {v['reference']} {v['name']} ({v['written']}): {v['differs']}")
+        if (v["kind"] == "equal") == bool(v["differs"]) or (
+            v["address_right"] is False and v["kind"] == "fault"
+        ):
+            print(
+                f"not as it should be: {v['reference']} {v['name']} ({v['written']}):"
+                f" {v['differs']}"
+            )
 
 
 def groups(found: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -300,7 +385,11 @@ def main() -> None:
     """Show what was recorded, or record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--record", nargs="*", metavar="NAME")
-    parser.add_argument("--ladder-only", action="store_true", help="keep the recorded runs that metrics are judged by")
+    parser.add_argument(
+        "--ladder-only",
+        action="store_true",
+        help="keep the recorded runs that metrics are judged by",
+    )
     args = parser.parse_args()
     if args.record is None:
         show(json.loads(RECORDS.read_text()))

@@ -1,14 +1,15 @@
 """Kills commands at random instants, and fills the disk, and counts what is lost.
 
-    python benchmarks/faults_survived.py [--kills 300] [--verifications-killed 200] [--random-seed 0]
+    python benchmarks/faults_survived.py [--kills 300] [--verifications-killed 200] [--random-seed
+        0]
 
-Every command that writes is killed, 300 times in all, on one disk and on two, and run on a full disk at ten sizes
-(`interrupted_commands.py`).
+Every command that writes is killed, 300 times in all, on one disk and on two, and run on a full
+disk at ten sizes (`interrupted_commands.py`).
 
-A verification of six seeds is killed besides, again and again, at instants drawn uniformly over the time that an
-undisturbed one takes: mostly the scaffold, sometimes the supervisor of a run, sometimes a training. It is started
-again until it ends, and its verdict is compared with that of an undisturbed one. Ends with status 1 if anything was
-lost, left running, half-made or different.
+A verification of six seeds is killed besides, again and again, at instants drawn uniformly over the
+time that an undisturbed one takes: mostly the scaffold, sometimes the supervisor of a run,
+sometimes a training. It is started again until it ends, and its verdict is compared with that of an
+undisturbed one. Ends with status 1 if anything was lost, left running, half-made or different.
 """
 
 import argparse
@@ -48,9 +49,12 @@ VICTIMS = {"scaffold": 0.7, "supervisor": 0.15, "training": 0.15}
 def scaffold(*arguments: str | Path, cwd: Path) -> "subprocess.Popen[str]":
     """Start a command."""
     return subprocess.Popen(
-        [sys.executable, "-m", "scaffold", *map(str, arguments)], cwd=cwd, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "scaffold", *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def call(*arguments: str | Path, cwd: Path) -> None:
@@ -64,9 +68,11 @@ def call(*arguments: str | Path, cwd: Path) -> None:
 def make_recipe(work: Path) -> Path:
     """A recipe whose verification takes six seeds of a third of a second, with its calibration and consent."""
     recipe = toy_recipe(
-        work / "recipe", {"train.py": TRAINING}, rule={"alpha": 0.001, "beta": 0.001, "max_seeds": SEEDS},
+        work / "recipe",
+        {"train.py": TRAINING},
+        rule={"alpha": 0.001, "beta": 0.001, "max_seeds": SEEDS},
         commands={"train": {"run": "python train.py {seed}", "timeout_s": 30}, "smoke": None},
-    )  # fmt: skip
+    )
     call("recipes", "calibrate", approved(recipe), "--runs", "20", cwd=work)
     with (recipe / "recipe.yaml").open("a") as file:
         file.write("calibration: calibration.json\n")
@@ -76,14 +82,20 @@ def make_recipe(work: Path) -> Path:
 def complete_runs(project: Path) -> set[str]:
     """Runs that are there by their final name."""
     runs = project / ".scaffold" / "runs"
-    return {path.name for path in runs.iterdir() if not path.name.startswith(".")} if runs.is_dir() else set()
+    return (
+        {path.name for path in runs.iterdir() if not path.name.startswith(".")}
+        if runs.is_dir()
+        else set()
+    )
 
 
 def verdict(project: Path) -> tuple[str, dict[int, float]]:
     """The word, and the accuracy of every seed judged."""
     evidence = read_evidence(Project(project))
     assert evidence is not None
-    return evidence.judgement["word"], {run.seed: run.metrics["accuracy"].value for run in evidence.runs}
+    return evidence.judgement["word"], {
+        run.seed: run.metrics["accuracy"].value for run in evidence.runs
+    }
 
 
 def is_half_made(project: Path) -> bool:
@@ -151,7 +163,9 @@ def interrupt_commands(kills: int) -> int:
         os.environ |= {"XDG_CACHE_HOME": str(work / "cache"), "XDG_STATE_HOME": str(work / "state")}
 
         def try_all(places: dict[str, Place]) -> int:
-            return try_kills(places, kills) + (try_full_disk(places["two disks"]) if "two disks" in places else 0)
+            return try_kills(places, kills) + (
+                try_full_disk(places["two disks"]) if "two disks" in places else 0
+            )
 
         return on_two_disks(work, try_all)
 
@@ -170,22 +184,38 @@ def interrupt_verifications(kills: int) -> bool:
         call("verify", "--jobs", "2", cwd=work / "undisturbed")
         whole_s = time.monotonic() - started
         expected = verdict(work / "undisturbed")
-        print(f"undisturbed: {expected[0]} from {len(expected[1])} seeds in {whole_s:.1f} s", flush=True)
+        print(
+            f"undisturbed: {expected[0]} from {len(expected[1])} seeds in {whole_s:.1f} s",
+            flush=True,
+        )
         while counts["kills"] < kills:
             verify_under_fire(work, recipe, whole_s, expected, counts, kills)
-    print(f"{counts['kills']} kills: " + ", ".join(f"{counts[kind]} of the {kind}" for kind in VICTIMS))
+    print(
+        f"{counts['kills']} kills: "
+        + ", ".join(f"{counts[kind]} of the {kind}" for kind in VICTIMS)
+    )
     print(
         f"  {counts['before']} before a run was complete, {counts['between']} between, {counts['after']} after the last"
     )
     print(f"  complete runs there at a kill  {counts['complete']}, lost {counts['lost']}")
     print(f"  processes left running         {counts['orphans']}")
     print(f"  half-made evidence             {counts['half-made']}")
-    print(f"  verifications ended            {counts['ended']}, with the same verdict {counts['same']}")
-    return not (counts["lost"] or counts["orphans"] or counts["half-made"]) and counts["ended"] == counts["same"]
+    print(
+        f"  verifications ended            {counts['ended']}, with the same verdict {counts['same']}"
+    )
+    return (
+        not (counts["lost"] or counts["orphans"] or counts["half-made"])
+        and counts["ended"] == counts["same"]
+    )
 
 
 def verify_under_fire(
-    work: Path, recipe: Path, whole_s: float, expected: tuple[str, dict[int, float]], counts: Counter[str], most: int
+    work: Path,
+    recipe: Path,
+    whole_s: float,
+    expected: tuple[str, dict[int, float]],
+    counts: Counter[str],
+    most: int,
 ) -> None:
     """One project, verified again and again until it ends, killed on the way."""
     project = work / f"project-{counts['ended']}"

@@ -1,8 +1,9 @@
 """Kills every command that writes, and runs each on a full disk; called by `faults_survived.py`.
 
-A project is prepared for each command, on the disk of the cache and on another one. The command is killed at an instant
-drawn uniformly over the time that an undisturbed one takes: the scaffold alone, or with all that it started. Then the
-repository must be sound, the repeated command must end as an undisturbed one, and nothing half-made may be left.
+A project is prepared for each command, on the disk of the cache and on another one. The command is
+killed at an instant drawn uniformly over the time that an undisturbed one takes: the scaffold
+alone, or with all that it started. Then the repository must be sound, the repeated command must end
+as an undisturbed one, and nothing half-made may be left.
 
 The other disk is a small one in memory, mounted in a mount name space of this program's own.
 """
@@ -38,7 +39,9 @@ FREE_KB = (4, 8, 12, 20, 32, 48, 64, 100, 160, 240)
 _DISK_MB = 700
 """No run starts with less than 500 MB free."""
 
-_LITTER = re.compile(r"\.(extract|unpack|making)-|\.partial$|scaffold-index|tmp_scaffold|^aside$|^move\.json$|\.new$")
+_LITTER = re.compile(
+    r"\.(extract|unpack|making)-|\.partial$|scaffold-index|tmp_scaffold|^aside$|^move\.json$|\.new$"
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,13 @@ class Place:
     def command(self, name: str) -> "subprocess.Popen[str]":
         """Start the command."""
         return subprocess.Popen(
-            [sys.executable, "-m", "scaffold", *COMMANDS[name].split()], cwd=self._directory(name), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "scaffold", *COMMANDS[name].split()],
+            cwd=self._directory(name),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def _directory(self, name: str) -> Path:
         return self.folder if name == "new" else self.project
@@ -99,9 +106,15 @@ def make_place(folder: Path, snapshots: Path) -> Place:
     git(upstream, "add", "--all")
     git(upstream, "commit", "--quiet", "-m", "more")
     git_recipe(
-        folder.parent / "recipe", upstream, revision, hyperparameters={"gain": 1, "work": 10},
-        commands={"train": {"run": "python train.py seed={seed} gain={gain} work={work}"}, "smoke": None},
-    )  # fmt: skip
+        folder.parent / "recipe",
+        upstream,
+        revision,
+        hyperparameters={"gain": 1, "work": 10},
+        commands={
+            "train": {"run": "python train.py seed={seed} gain={gain} work={work}"},
+            "smoke": None,
+        },
+    )
     trusted(folder, *COMMANDS["new"].split())
     trusted(place.project, "verify")
     keep(place, "reference update")
@@ -111,7 +124,9 @@ def make_place(folder: Path, snapshots: Path) -> Place:
     keep(place, "tweak accept", "tweak drop")
     trusted(place.project, "tweak", "accept")
     keep(place, "tweak start", "strike")
-    open_tweak(place.project, "rewrite", "measure-accuracy", (BETTER[0], "LEVEL + ", "0.0 + LEVEL + "))
+    open_tweak(
+        place.project, "rewrite", "measure-accuracy", (BETTER[0], "LEVEL + ", "0.0 + LEVEL + ")
+    )
     keep(place, "rewrite accept", "rewrite drop")
     return place
 
@@ -136,7 +151,14 @@ def older_template(project: Path) -> None:
     git(project, "worktree", "add", "--quiet", str(aside), "template")
     agents = aside / "AGENTS.md"
     agents.write_text("".join(agents.read_text().splitlines(keepends=True)[:-1]))
-    git(aside, "commit", "--quiet", "--all", "-m", "Template of mlloop-new 0.0.1\n\nProject: project")
+    git(
+        aside,
+        "commit",
+        "--quiet",
+        "--all",
+        "-m",
+        "Template of mlloop-new 0.0.1\n\nProject: project",
+    )
     git(project, "worktree", "remove", "--force", str(aside))
     git(project, "merge", "--quiet", "--no-edit", "template")
 
@@ -176,7 +198,10 @@ def faults(place: Place, name: str, expected: tuple[str, ...] | None) -> list[st
     repeated = place.command(name)
     out, err = repeated.communicate()
     if place.state() != expected:
-        found.append(f"repeated: {repeated.returncode} {(out + err).strip()[-200:]!r}, and the end is another")
+        found.append(
+            f"repeated: {repeated.returncode} {(out + err).strip()[-200:]!r}, and the end is"
+            " another"
+        )
     if "Traceback" in err or "defect" in err:
         found.append(err[-300:])
     litter = place.litter()
@@ -215,7 +240,10 @@ def try_kills(places: dict[str, Place], kills: int) -> int:
         bad += bool(found)
         for text in found:
             print(f"  kill {number} of {name} ({disk}): {text}", flush=True)
-    print(f"{kills} kills of {len(COMMANDS)} commands, {dict(counts)}: {bad} with something wrong", flush=True)
+    print(
+        f"{kills} kills of {len(COMMANDS)} commands, {dict(counts)}: {bad} with something wrong",
+        flush=True,
+    )
     return bad
 
 
@@ -240,7 +268,10 @@ def try_full_disk(place: Place) -> int:
             for text in found:
                 print(f"  {name} with {free_kb} kB free: {text}", flush=True)
     count = len(COMMANDS) * len(FREE_KB)
-    print(f"{count} commands on a full disk, {refused} of them refused: {bad} with something wrong", flush=True)
+    print(
+        f"{count} commands on a full disk, {refused} of them refused: {bad} with something wrong",
+        flush=True,
+    )
     return bad
 
 
@@ -255,7 +286,10 @@ def on_two_disks(work: Path, call_with: Callable[[dict[str, Place]], int]) -> in
         if has_other:
             places["two disks"] = make_place(other / "folder", work / "snapshots-two")
         else:
-            print("no second disk: mounting one is not allowed here (run as root, or with user name spaces)")
+            print(
+                "no second disk: mounting one is not allowed here (run as root, or with user name"
+                " spaces)"
+            )
         return call_with(places)
     finally:
         if has_other:

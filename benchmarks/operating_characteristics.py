@@ -2,11 +2,12 @@
 
     python benchmarks/operating_characteristics.py [--projects N]
 
-First the sequential test alone: each simulated project draws its own calibration runs from one distribution and judges
-up to n_max own runs that are worse by a shift. The distributions are normal, skewed (exponential, as losses are) and
-heavy-tailed (Student's t with 3 degrees of freedom), each with standard deviation 1. Then whole verdicts of the shipped
-recipes: own runs are drawn from normal laws with the means and deviations of the shipped calibration runs, and judged
-as `scaffold verify` does, two at a time, with claim, watched metrics and all.
+First the sequential test alone: each simulated project draws its own calibration runs from one
+distribution and judges up to n_max own runs that are worse by a shift. The distributions are
+normal, skewed (exponential, as losses are) and heavy-tailed (Student's t with 3 degrees of
+freedom), each with standard deviation 1. Then whole verdicts of the shipped recipes: own runs are
+drawn from normal laws with the means and deviations of the shipped calibration runs, and judged as
+`scaffold verify` does, two at a time, with claim, watched metrics and all.
 """
 
 import argparse
@@ -74,18 +75,28 @@ def whole(key: str, shift_sd: float, projects: int) -> str:
     draw = random.Random(f"{key} {shift_sd}")
     machine, environment = describe_machine(), EnvironmentUsed(python="3", lock="0", reused=True)
     laws = {
-        metric.name: Law.of([run.metrics[metric.name].value for run in calibration.runs]) for metric in recipe.metrics
+        metric.name: Law.of([run.metrics[metric.name].value for run in calibration.runs])
+        for metric in recipe.metrics
     }
     claimed = recipe.metric(recipe.claims[0].metric)
     worse = shift_sd if claimed.direction == "lower" else -shift_sd
 
     def run(seed: int) -> JudgedRun:
         values = {
-            name: MetricValue(value=draw.gauss(law.mean + (worse * law.sd if name == claimed.name else 0.0), law.sd))
+            name: MetricValue(
+                value=draw.gauss(
+                    law.mean + (worse * law.sd if name == claimed.name else 0.0), law.sd
+                )
+            )
             for name, law in laws.items()
         }
         return JudgedRun(
-            id=str(seed), seed=seed, metrics=values, wall_time_s=1, machine=machine, environment=environment
+            id=str(seed),
+            seed=seed,
+            metrics=values,
+            wall_time_s=1,
+            machine=machine,
+            environment=environment,
         )
 
     words: Counter[Word] = Counter()
@@ -120,18 +131,26 @@ def main() -> None:
             for shift in SHIFTS_SD
         }
         verdicts = {
-            (key, shift): pool.submit(whole, key, shift, projects // 2) for key in recipe_ids() for shift in SHIFTS_SD
+            (key, shift): pool.submit(whole, key, shift, projects // 2)
+            for key in recipe_ids()
+            for shift in SHIFTS_SD
         }
         for runs, seeds in SETTINGS:
             print(
-                f"| {runs}, {seeds} | " + " | ".join(tests[runs, seeds, shift].result() for shift in SHIFTS_SD) + " |"
+                f"| {runs}, {seeds} | "
+                + " | ".join(tests[runs, seeds, shift].result() for shift in SHIFTS_SD)
+                + " |"
             )
         for kind in list(DISTRIBUTIONS)[1:]:
             for runs, seeds in SKEWED:
                 cells = " | ".join(skewed[kind, runs, seeds, shift].result() for shift in SHIFTS_SD)
                 print(f"| {kind}: {runs}, {seeds} | {cells} |")
         for key in recipe_ids():
-            print(f"| `{key}` | " + " | ".join(verdicts[key, shift].result() for shift in SHIFTS_SD) + " |")
+            print(
+                f"| `{key}` | "
+                + " | ".join(verdicts[key, shift].result() for shift in SHIFTS_SD)
+                + " |"
+            )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """What pairing by seed saves on digits-cnn, and how often a planted regression is called what.
 
     python benchmarks/paired_changes.py            from the recorded runs
-    python benchmarks/paired_changes.py --record   make those runs anew (200 runs, a quarter of an hour on two cores)
+    python benchmarks/paired_changes.py --record   make those runs anew (200 runs, a quarter of an
+        hour on two cores)
 
-The records hold the test accuracy of the system and of four changes to it, each with the same 40 seeds, run as
-`scaffold verify` runs them: sandboxed, a random stream for each kind of draw.
+The records hold the test accuracy of the system and of four changes to it, each with the same 40
+seeds, run as `scaffold verify` runs them: sandboxed, a random stream for each kind of draw.
 
-Seeds for a power of 80 % follow from the noncentral t distribution with the recorded deviations: paired by that of the
-differences, unpaired by those of both sides. Planted regressions are recorded pairs, drawn with replacement, whose
-mean difference is replaced by the planted one.
+Seeds for a power of 80 % follow from the noncentral t distribution with the recorded deviations:
+paired by that of the differences, unpaired by those of both sides. Planted regressions are recorded
+pairs, drawn with replacement, whose mean difference is replaced by the planted one.
 """
 
 import argparse
@@ -58,7 +59,13 @@ def record() -> None:
         for name, value in {"before": None, **CHANGES}.items():
             program = state.system if value is None else with_values(state.system, {name: value})
             plan, room = prepare_program(
-                project, recipe, program, state.source, state.tree, RunOptions(), title=f"{name} {value}"
+                project,
+                recipe,
+                program,
+                state.source,
+                state.tree,
+                RunOptions(),
+                title=f"{name} {value}",
             )
             with RunProgress(program) as progress:
                 runs = make_runs(project, plan, SEEDS, room, progress)
@@ -68,7 +75,9 @@ def record() -> None:
     RECORDS.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def seeds_needed(effect: float, sd: float, *, two_samples: bool, alpha: float = 0.05, power: float = 0.8) -> int:
+def seeds_needed(
+    effect: float, sd: float, *, two_samples: bool, alpha: float = 0.05, power: float = 0.8
+) -> int:
     """The least n (a side) with which a two-sided t test sees an effect; sd of a difference, or of one side."""
     for n in range(2, 10_000):
         df = 2 * n - 2 if two_samples else n - 1
@@ -79,7 +88,9 @@ def seeds_needed(effect: float, sd: float, *, two_samples: bool, alpha: float = 
     raise ValueError("out of reach")
 
 
-def planted(pairs: list[tuple[float, float]], shift: float, margin: float, trials: int) -> Counter[Word]:
+def planted(
+    pairs: list[tuple[float, float]], shift: float, margin: float, trials: int
+) -> Counter[Word]:
     """Words given to a change whose true effect is `shift`."""
     draw = random.Random(f"{shift} {margin}")
     mean = Law.of([b - a for a, b in pairs]).mean
@@ -88,10 +99,15 @@ def planted(pairs: list[tuple[float, float]], shift: float, margin: float, trial
         drawn = draw.choices(pairs, k=MAX_PAIRS)
         words[
             judge_differences(
-                [a for a, _ in drawn], [b - mean + shift for _, b in drawn], higher_is_better=True, margin=margin,
-                alpha=0.05, beta=0.05, max_pairs=MAX_PAIRS,
+                [a for a, _ in drawn],
+                [b - mean + shift for _, b in drawn],
+                higher_is_better=True,
+                margin=margin,
+                alpha=0.05,
+                beta=0.05,
+                max_pairs=MAX_PAIRS,
             )[0]
-        ] += 1  # fmt: skip
+        ] += 1
     return words
 
 
@@ -105,8 +121,13 @@ def main() -> None:
         record()
     values = json.loads(RECORDS.read_text())["test_accuracy"]
     before = Law.of(list(values["before"].values()))
-    print(f"test accuracy before: mean {before.mean:.4f}, seed sd {before.sd:.4f}, {before.n} seeds\n")
-    print("seeds a side for 80 % power at alpha 0.05, to see an effect of one seed sd (and of half of one)")
+    print(
+        f"test accuracy before: mean {before.mean:.4f}, seed sd {before.sd:.4f}, {before.n} seeds\n"
+    )
+    print(
+        "seeds a side for 80 % power at alpha 0.05, to see an effect of one seed sd (and of half of"
+        " one)"
+    )
     print(f"{'change':22}{'r':>6}{'effect':>10}{'paired':>12}{'unpaired':>12}{'ratio':>8}")
     kept = {}
     for name in list(values)[1:]:
@@ -121,9 +142,14 @@ def main() -> None:
             counts.append((paired, seeds_needed(size * before.sd, pooled, two_samples=True)))
         (p1, u1), (p2, u2) = counts
         paired_text, unpaired_text = f"{p1} ({p2})", f"{u1} ({u2})"
-        print(f"{name:22}{r:6.2f}{difference.mean:+10.4f}{paired_text:>12}{unpaired_text:>12}{p2 / u2:8.2f}")
+        print(
+            f"{name:22}{r:6.2f}{difference.mean:+10.4f}{paired_text:>12}{unpaired_text:>12}{p2 / u2:8.2f}"
+        )
         kept[name] = pairs
-    print("\npercent NO_DIFFERENCE / WORSE / UNDECIDED / BETTER of planted regressions, margin half a seed sd")
+    print(
+        "\npercent NO_DIFFERENCE / WORSE / UNDECIDED / BETTER of planted regressions, margin half a"
+        " seed sd"
+    )
     print(f"{'change':22}" + "".join(f"{f'{size:g} sd':>16}" for size in PLANTED_SD))
     for name, pairs in kept.items():
         cells = []

@@ -2,8 +2,8 @@
 
     make bench
 
-Whole processes, wall time, medians; the first call of each is not counted. Peers live in .bench/peers. A ratio over
-its goal is marked; nothing fails, since the machine may be busy.
+Whole processes, wall time, medians; the first call of each is not counted. Peers live in
+.bench/peers. A ratio over its goal is marked; nothing fails, since the machine may be busy.
 """
 
 import os
@@ -25,14 +25,19 @@ PEERS = ROOT / ".bench" / "peers" / "bin"
 OURS = Path(sys.executable).parent
 QUICK = {"train.py": "import json\njson.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"}
 METRIC = {
-    "name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
+    "name": "accuracy",
+    "split": "t",
+    "direction": "higher",
+    "unit": "fraction",
     "read": {"json": "metrics.json", "key": "accuracy"},
-}  # fmt: skip
+}
 
 
 def call(arguments: list, cwd: Path, codes: tuple[int, ...] = (0,)) -> None:
     """Run one command, quietly."""
-    done = subprocess.run([str(a) for a in arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(a) for a in arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode not in codes:
         sys.exit(f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
@@ -55,7 +60,8 @@ def show(what: str, ours_s: float, peer: str, peer_s: float, goal: float) -> Non
     ratio = ours_s / peer_s
     mark = "" if ratio <= goal else "  OVER"
     print(
-        f"{what:44} {ours_s * 1000:9.0f} ms  {peer:28} {peer_s * 1000:9.0f} ms  {ratio:6.2f}  goal {goal}{mark}",
+        f"{what:44} {ours_s * 1000:9.0f} ms  {peer:28} {peer_s * 1000:9.0f} ms  {ratio:6.2f}  goal"
+        f" {goal}{mark}",
         flush=True,
     )
 
@@ -66,8 +72,9 @@ def start_up(work: Path, project: Path) -> None:
     for arguments in (["--help"], ["status"], ["next"], ["nonsense"]):
         ours, peer = pair(
             lambda arguments=arguments: call([OURS / "scaffold", *arguments], project, (0, 2)),
-            lambda: call([PEERS / "cookiecutter", "--help"], work), 9,
-        )  # fmt: skip
+            lambda: call([PEERS / "cookiecutter", "--help"], work),
+            9,
+        )
         show(f"start-up: scaffold {' '.join(arguments)}", ours, "cookiecutter --help", peer, 0.4)
 
 
@@ -76,7 +83,9 @@ def creation(work: Path) -> None:
     template = work / "template"
     for index in range(12):
         (template / f"folder{index % 3}").mkdir(parents=True, exist_ok=True)
-        (template / f"folder{index % 3}" / f"file{index}.md.jinja").write_text("# {{ name }}\n" * 20)
+        (template / f"folder{index % 3}" / f"file{index}.md.jinja").write_text(
+            "# {{ name }}\n" * 20
+        )
     (template / "copier.yml").write_text("name: x\n")
     made = work / "made"
 
@@ -88,7 +97,11 @@ def creation(work: Path) -> None:
         shutil.rmtree(made, ignore_errors=True)
         call([PEERS / "copier", "copy", "--defaults", "--quiet", template, made], work)
 
-    show("creation: mlloop-new --from digits-cnn", *_flat(pair(ours, peer, 7), "copier copy, 12 files"), 1.3)
+    show(
+        "creation: mlloop-new --from digits-cnn",
+        *_flat(pair(ours, peer, 7), "copier copy, 12 files"),
+        1.3,
+    )
 
 
 def _flat(both: tuple[float, float], peer: str) -> tuple[float, str, float]:
@@ -108,25 +121,25 @@ def pinned_commit(work: Path) -> None:
     revision = git(upstream, "rev-parse", "HEAD")
     url = f"file://{upstream}"
     program = (
-        "import sys, time; from pathlib import Path\n"
-        "from scaffold.records.recipe import GitReference\n"
-        "from scaffold.references import git; from scaffold.git.repository import Repository\n"
-        "into = Repository.create(Path(sys.argv[1]))\n"
-        "url, revision, *exclude = sys.argv[2:]\n"
-        "reference = GitReference(git=url, revision=revision, tree='0' * 40, license='x', exclude=exclude)\n"
-        "started = time.perf_counter()\n"
-        "tree = git.fetch(reference, into, offline=False)\n"
-        "fetched = time.perf_counter()\n"
-        "into.call('read-tree', '--prefix=reference/', tree); into.call('checkout-index', '--all')\n"
-        "print(fetched - started, time.perf_counter() - started)\n"
+        "import sys, time; from pathlib import Path\nfrom scaffold.records.recipe import"
+        " GitReference\nfrom scaffold.references import git; from scaffold.git.repository import"
+        " Repository\ninto = Repository.create(Path(sys.argv[1]))\nurl, revision, *exclude ="
+        " sys.argv[2:]\nreference = GitReference(git=url, revision=revision, tree='0' * 40,"
+        " license='x', exclude=exclude)\nstarted = time.perf_counter()\ntree = git.fetch(reference,"
+        " into, offline=False)\nfetched = time.perf_counter()\ninto.call('read-tree',"
+        " '--prefix=reference/', tree); into.call('checkout-index', '--all')\nprint(fetched -"
+        " started, time.perf_counter() - started)\n"
     )
 
     def ours(cache: Path, exclude: list[str]) -> tuple[float, float]:
         target = Path(tempfile.mkdtemp(dir=work))
         done = subprocess.run(
             [sys.executable, "-c", program, target / "project", url, revision, *exclude],
-            capture_output=True, text=True, check=True, env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+        )
         shutil.rmtree(target)
         fetch_s, with_checkout_s = map(float, done.stdout.split())
         return fetch_s, with_checkout_s
@@ -144,10 +157,19 @@ def pinned_commit(work: Path) -> None:
         cached.append(ours(work / f"cache{index}", [])[0])
     clone_s = statistics.median(clone[1:])
     show("pinned commit, cold", statistics.median(cold[1:]), "git clone + checkout", clone_s, 0.6)
-    show("pinned commit, paths excluded", statistics.median(sparse[1:]), "git clone + checkout", clone_s, 0.3)
+    show(
+        "pinned commit, paths excluded",
+        statistics.median(sparse[1:]),
+        "git clone + checkout",
+        clone_s,
+        0.3,
+    )
     show("pinned commit, cached, fetch step", statistics.median(cached[1:]), "100 ms", 0.1, 1.0)
     sizes = [_size(work / folder) for folder in ("cache1", "sparse1", "clone/.git")]
-    print(f"{'':4}bytes moved: {sizes[0]:.1f} MB, excluded {sizes[1]:.1f} MB, clone {sizes[2]:.1f} MB (goal: half)")
+    print(
+        f"{'':4}bytes moved: {sizes[0]:.1f} MB, excluded {sizes[1]:.1f} MB, clone {sizes[2]:.1f} MB"
+        " (goal: half)"
+    )
 
 
 def _size(folder: Path) -> float:
@@ -166,8 +188,9 @@ def verify_again(work: Path, project: Path) -> None:
     call([PEERS / "dvc", "repro", "--quiet"], peer_dir)
     ours, peer = pair(
         lambda: call([OURS / "scaffold", "verify"], project),
-        lambda: call([PEERS / "dvc", "repro", "--quiet"], peer_dir), 7,
-    )  # fmt: skip
+        lambda: call([PEERS / "dvc", "repro", "--quiet"], peer_dir),
+        7,
+    )
     show("verify, evidence current", ours, "dvc repro, nothing to do", peer, 0.25)
 
 
@@ -179,17 +202,21 @@ def run_overhead(work: Path) -> None:
     (work / "guild").mkdir()
     (work / "guild-home").mkdir()
     (work / "guild" / "train.py").write_text(QUICK["train.py"])
-    bare = statistics.median(timed(lambda: call([sys.executable, "train.py"], work / "guild")) for _ in range(9))
+    bare = statistics.median(
+        timed(lambda: call([sys.executable, "train.py"], work / "guild")) for _ in range(9)
+    )
     environment = ["env", f"GUILD_HOME={work / 'guild-home'}"]
     ours, peer = pair(
         lambda: call([OURS / "scaffold", "run", "--again"], work / "quick-project"),
-        lambda: call([*environment, PEERS / "guild", *guild], work / "guild"), 7,
-    )  # fmt: skip
+        lambda: call([*environment, PEERS / "guild", *guild], work / "guild"),
+        7,
+    )
     show("run overhead, sandboxed", ours - bare, "guild run", peer - bare, 0.3)
     confined, open_ = pair(
         lambda: call([OURS / "scaffold", "run", "--again"], work / "quick-project"),
-        lambda: call([OURS / "scaffold", "run", "--again", "--no-sandbox"], work / "quick-project"), 7,
-    )  # fmt: skip
+        lambda: call([OURS / "scaffold", "run", "--again", "--no-sandbox"], work / "quick-project"),
+        7,
+    )
     print(f"{'':4}of which the sandbox: {(confined - open_) * 1000:.0f} ms")
 
 
@@ -198,7 +225,9 @@ def two_slots(work: Path) -> None:
     sleeping = {"train.py": "import time\ntime.sleep(5)\n" + QUICK["train.py"]}
     recipe = approved(toy_recipe(work / "sleep", sleeping, metrics=[METRIC], progress=None))
     call([OURS / "mlloop-new", work / "sleep-project", "--from", recipe], work)
-    ours = timed(lambda: call([OURS / "scaffold", "run", "--seeds", 8, "--jobs", 2], work / "sleep-project"))
+    ours = timed(
+        lambda: call([OURS / "scaffold", "run", "--seeds", 8, "--jobs", 2], work / "sleep-project")
+    )
     show("8 runs of 5 s on 2 slots", ours, "floor", 20.0, 1.05)
 
 
@@ -206,13 +235,28 @@ def main() -> None:
     """Install the peers if needed, then measure each row."""
     if not (PEERS / "guild").exists():
         call([sys.executable, "-m", "uv", "venv", "--quiet", PEERS.parent], ROOT)
-        call([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", PEERS / "python", "-r",
-              ROOT / "benchmarks/peers.txt"], ROOT)  # fmt: skip
+        call(
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                PEERS / "python",
+                "-r",
+                ROOT / "benchmarks/peers.txt",
+            ],
+            ROOT,
+        )
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         os.environ["XDG_CACHE_HOME"] = str(work / "cache")
         os.environ["XDG_STATE_HOME"] = str(work / "state")
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # would have every start of ours and theirs compile anew
+        os.environ.pop(
+            "PYTHONDONTWRITEBYTECODE", None
+        )  # would have every start of ours and theirs compile anew
         recipe = approved(toy_recipe(work / "recipe"))
         call([OURS / "scaffold", "recipes", "calibrate", recipe, "--runs", 20], work)
         text = (recipe / "recipe.yaml").read_text()

@@ -1,4 +1,7 @@
-"""The cache shared by all projects: repositories, datasets by digest, environments by lock. Safe to delete."""
+"""The cache shared by all projects: repositories, datasets by digest, environments by lock.
+
+Safe to delete.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,7 +22,9 @@ def cache_dir(name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MachineError(f"cannot make the cache {folder}: {error.strerror}", hint="set XDG_CACHE_HOME") from error
+        raise MachineError(
+            f"cannot make the cache {folder}: {error.strerror}", hint="set XDG_CACHE_HOME"
+        ) from error
     return folder
 
 

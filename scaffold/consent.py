@@ -1,7 +1,8 @@
 """Consent: what a stranger's recipe would run is shown and approved, once for each content of it.
 
-Approvals lie with the person, not in the project, which may be a stranger's too. Our own recipes were reviewed and need
-none; nor does what a person changed of them by `--set` when making a project.
+Approvals lie with the person, not in the project, which may be a stranger's too. Our own recipes
+were reviewed and need none; nor does what a person changed of them by `--set` when making a
+project.
 """
 
 import contextlib
@@ -43,12 +44,16 @@ def consent_digest(program: Program, folder: Path, tree: str) -> str:
 
 def _lock_from_elsewhere(program: Program, folder: Path) -> str:
     """The text of the lock that would be installed from, if it was not resolved here; else empty."""
-    tree, name = ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
+    tree, name = (
+        ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
+    )
     source = Source(folder=folder, tree=folder / tree, lock=folder / name)
     try:
         if not source.lock.is_file() or not lock_fits(source, program.environment):
             return ""
-    except FetchError:  # its requirements cannot be read: told once it is prepared, before anything is installed
+    except (
+        FetchError
+    ):  # its requirements cannot be read: told once it is prepared, before anything is installed
         return ""
     text = read_text(source.lock)
     return "" if made_lock(text) else text
@@ -66,7 +71,9 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
     if _approval(wanted).exists():
         return
     if trust == wanted or _is_ours(recipe, wanted):
-        with contextlib.suppress(MachineError):  # a home that cannot be written: asked again next time
+        with contextlib.suppress(
+            MachineError
+        ):  # a home that cannot be written: asked again next time
             approve(recipe, recipe_dir)
         _remember_description(str(recipe_dir), describe_program(recipe, recipe_dir))
         return
@@ -81,7 +88,9 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
 
 def approve(recipe: Recipe, recipe_dir: Path) -> None:
     """Remember that the person approves of what this recipe runs."""
-    approve_program(recipe, recipe_dir, recipe.reference.tree, f"{recipe.id}: {reference_name(recipe)}")
+    approve_program(
+        recipe, recipe_dir, recipe.reference.tree, f"{recipe.id}: {reference_name(recipe)}"
+    )
 
 
 def approve_program(program: Program, folder: Path, tree: str, title: str) -> None:
@@ -143,7 +152,9 @@ def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = (
     if not _description(key).is_file():
         return lines
     before = read_text(_description(key)).split("\n")
-    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]  # without two file names
+    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[
+        2:
+    ]  # without two file names
     changed = [f"{line[:1]} {line[1:].strip()}" for line in found if line[:1] in "+-"]
     if not changed:  # what no line shows, such as a file that a patch or driver reads
         return lines
@@ -161,7 +172,9 @@ def require_states_consent(states: Sequence[Runnable], trust: str | None) -> Non
     Raises:
         ConsentError: some are somebody else's, and were not approved; says what would run.
     """
-    unknown = [state for state in states if not is_approved(state.program, state.folder, state.tree)]
+    unknown = [
+        state for state in states if not is_approved(state.program, state.folder, state.tree)
+    ]
     if not unknown:
         return
     wanted = digest([consent_digest(state.program, state.folder, state.tree) for state in unknown])
@@ -208,7 +221,11 @@ def _commands(program: Program) -> Iterator[tuple[str, Command]]:
 def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     """What would be installed and run, line by line, with whole patches and drivers."""
     reference = recipe.reference
-    where = f"{reference.git} at {reference.revision}" if isinstance(reference, GitReference) else "in the recipe"
+    where = (
+        f"{reference.git} at {reference.revision}"
+        if isinstance(reference, GitReference)
+        else "in the recipe"
+    )
     lines = [
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
         *([f"  device     {recipe.resources.device}"] if recipe.resources.device != "cpu" else []),
@@ -232,7 +249,11 @@ def _describe_packages(program: Program, tree: Path) -> list[str]:
     return [
         f"  packages   {packages}{more}",
         *(_text_lines(tree / requirements) if requirements else []),
-        *([f"  builds     {built}: their own build programs run OUTSIDE the sandbox"] if built else []),
+        *(
+            [f"  builds     {built}: their own build programs run OUTSIDE the sandbox"]
+            if built
+            else []
+        ),
     ]
 
 
@@ -252,12 +273,23 @@ def _describe_commands(program: Program) -> list[str]:
     for dataset in program.datasets:
         if not isinstance(dataset, (BundledDataset, GeneratedDataset)):
             lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
-    values = {**program.hyperparameters, "seed": "SEED", "reference": "REFERENCE", "drivers": "DRIVERS"}
+    values = {
+        **program.hyperparameters,
+        "seed": "SEED",
+        "reference": "REFERENCE",
+        "drivers": "DRIVERS",
+    }
     for name, command in _commands(program):
         words = " ".join(fill_slots(word, values) for word in command.argv)
         network = "   WITH THE NETWORK, and what listens on this machine" if command.network else ""
-        lines.append(f"  {name:9}  {words}{f'   in {command.directory}/' if command.directory else ''}{network}")
-        lines += [f"  {'':9}  {key}={fill_slots(value, values)}" for key, value in command.variables.items()]
+        lines.append(
+            f"  {name:9} "
+            f" {words}{f'   in {command.directory}/' if command.directory else ''}{network}"
+        )
+        lines += [
+            f"  {'':9}  {key}={fill_slots(value, values)}"
+            for key, value in command.variables.items()
+        ]
     return lines
 
 

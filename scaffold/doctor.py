@@ -34,19 +34,24 @@ def examine(folder: Path) -> list[Checked]:
 
 
 def _sandbox() -> Checked:
-    problems = f"bubblewrap: {bubblewrap_problem() or 'works'}; Landlock: {landlock_problem() or 'works'}"
+    problems = (
+        f"bubblewrap: {bubblewrap_problem() or 'works'}; Landlock: {landlock_problem() or 'works'}"
+    )
     try:
         sandbox = require_sandbox()
     except MachineError:
-        remedy = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); " + (
-            "where it is installed and still fails, the system forbids user namespaces: "
+        remedy = (
+            "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); "
+            + "where it is installed and still fails, the system forbids user namespaces: "
             "sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns"
         )
         return Checked(name="sandbox", state="missing", what=problems, remedy=remedy)
     if sandbox.kind == "bubblewrap":
         return Checked(name="sandbox", state="ok", what=problems)
     doors = f"stays open: {', '.join(sandbox.open_doors)}"
-    return Checked(name="sandbox", state="limited", what=f"{problems}; {doors}", remedy="install bubblewrap")
+    return Checked(
+        name="sandbox", state="limited", what=f"{problems}; {doors}", remedy="install bubblewrap"
+    )
 
 
 def _git() -> Iterator[Checked]:
@@ -62,10 +67,19 @@ def _git() -> Iterator[Checked]:
     yield Checked(name="git", state="ok" if is_new else "missing", what=version, remedy=remedy)
     author = person(Path.cwd())
     yield Checked(
-        name="identity", state="ok" if author else "limited",
-        what=f"{author.name} <{author.email}>" if author else "git knows no name and address: nothing is committed",
-        remedy=None if author else "git config --global user.name NAME && git config --global user.email ADDRESS",
-    )  # fmt: skip
+        name="identity",
+        state="ok" if author else "limited",
+        what=(
+            f"{author.name} <{author.email}>"
+            if author
+            else "git knows no name and address: nothing is committed"
+        ),
+        remedy=(
+            None
+            if author
+            else "git config --global user.name NAME && git config --global user.email ADDRESS"
+        ),
+    )
 
 
 def _environments() -> Iterator[Checked]:
@@ -75,12 +89,16 @@ def _environments() -> Iterator[Checked]:
     except ScaffoldError as error:
         yield Checked(name="uv", state="missing", what=error.message, remedy=error.hint)
         return
-    yield Checked(name="interpreters", state="ok", what=", ".join(found) or "only the one that runs this")
+    yield Checked(
+        name="interpreters", state="ok", what=", ".join(found) or "only the one that runs this"
+    )
 
 
 def _devices() -> Checked:
     machine = describe_machine()
-    what = f"{machine.cores} cores, {machine.memory_gb} GB, {machine.accelerator or 'no accelerator'}"
+    what = (
+        f"{machine.cores} cores, {machine.memory_gb} GB, {machine.accelerator or 'no accelerator'}"
+    )
     return Checked(name="devices", state="ok", what=f"{what} ({machine.processor})")
 
 

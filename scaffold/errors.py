@@ -13,7 +13,8 @@ class ScaffoldError(Exception):
     Args:
         message: what is wrong, with the actual value.
         hint: what to type or change next.
-        cause: the reason alone, as another program gave it; the whole message where there is no other.
+        cause: the reason alone, as another program gave it; the whole message where there is no
+            other.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, cause: str = "") -> None:

@@ -27,7 +27,8 @@ def runs_at_once(resources: Resources) -> int:
 def threads_of(resources: Resources) -> int:
     """How many threads a run is told to use: as many as the recipe has cores, since they change its values and cost.
 
-    What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it has.
+    What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it
+    has.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdigit() and int(asked) > 0:
@@ -58,14 +59,21 @@ def require_free(folder: Path) -> None:
     free = free_bytes(folder)
     if free < FREE_BYTES:
         raise MachineError(
-            f"the disk of {folder} has {free / 1e6:.0f} MB free, and {FREE_BYTES / 1e6:.0f} MB are left alone",
-            hint="free some space; runs that you no longer need lie in .scaffold/runs, and the cache may be deleted",
+            f"the disk of {folder} has {free / 1e6:.0f} MB free, and {FREE_BYTES / 1e6:.0f} MB are"
+            " left alone",
+            hint=(
+                "free some space; runs that you no longer need lie in .scaffold/runs, and the cache"
+                " may be deleted"
+            ),
         )
 
 
 @functools.cache
 def describe_machine() -> Machine:
-    """The hardware and system, for evidence. Imports no torch: the accelerator is asked of its driver."""
+    """The hardware and system, for evidence.
+
+    Imports no torch: the accelerator is asked of its driver.
+    """
     return Machine(
         processor=_processor(),
         cores=usable_cores(),
@@ -89,10 +97,16 @@ def _accelerator() -> str | None:
 
     query = shutil.which("nvidia-smi")
     if query is None:
-        return "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else None
+        return (
+            "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else None
+        )
     try:
         answer = subprocess.run(
-            [query, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
+            [query, "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,7 @@
-"""Fixtures for a project's tests: `reference_edits`, `reproduction`, `accepted_change`, `parity`. Inert elsewhere."""
+"""Fixtures for a project's tests.
+
+`reference_edits`, `reproduction`, `accepted_change`, `parity`. Inert elsewhere.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +32,10 @@ class Parity:
     because: str
 
     def difference(self, name: str) -> str | None:
-        """How a rung differs; None if it does not. Skips the test where nothing could be compared."""
+        """How a rung differs; None if it does not.
+
+        Skips the test where nothing could be compared.
+        """
         rung = self.rungs.get(name)
         if rung is None or rung.word.value == "LEFT_OUT":
             pytest.skip(rung.reason if rung else "not of this program")
@@ -56,13 +62,19 @@ def reference_edits(scaffold_project: "Project") -> list[str]:
     from scaffold.project.project import load_recipe
     from scaffold.references import find_edits
 
-    return find_edits(scaffold_project.root, scaffold_project.reference, load_recipe(scaffold_project).reference.tree)
+    return find_edits(
+        scaffold_project.root,
+        scaffold_project.reference,
+        load_recipe(scaffold_project).reference.tree,
+    )
 
 
 _BY_OTHERS = pytest.StashKey[str]()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say of evidence that others made that these tests only show that it is whole."""
     if _BY_OTHERS in config.stash:
         terminalreporter.write_line(config.stash[_BY_OTHERS])
@@ -84,12 +96,14 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
         stale = find_stale(scaffold_project, recipe, evidence)
         if origin_of(evidence.seal) is Origin.OTHERS:
             request.config.stash[_BY_OTHERS] = (
-                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgement follows from its runs, and whether "
-                "they were made is what `scaffold verify` checks"
+                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgement follows from its"
+                " runs, and whether they were made is what `scaffold verify` checks"
             )
         if stale:
             pytest.fail(
-                f"the evidence is stale: {'; '.join(map(str, stale))}; make it anew: scaffold verify", pytrace=False
+                f"the evidence is stale: {'; '.join(map(str, stale))}; make it anew: scaffold"
+                " verify",
+                pytrace=False,
             )
         return judge_again(scaffold_project, recipe, evidence)
     except ScaffoldError as error:
@@ -97,7 +111,9 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
 
 
 @pytest.fixture(scope="session")
-def accepted_change(scaffold_project: "Project", request: pytest.FixtureRequest) -> "AcceptedChange":
+def accepted_change(
+    scaffold_project: "Project", request: pytest.FixtureRequest
+) -> "AcceptedChange":
     """One accepted tweak, judged again from its stored runs; a test that asks for it runs once for each."""
     from scaffold.errors import ScaffoldError
     from scaffold.tweak.staleness import judge_change_again
@@ -144,6 +160,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             done = accepted(find_project(metafunc.config.rootpath))
         except ScaffoldError as error:
             pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
-        names = {"accepted_change": done, "parity": [evidence for evidence in done if evidence.rungs]}
+        names = {
+            "accepted_change": done,
+            "parity": [evidence for evidence in done if evidence.rungs],
+        }
         for fixture in wanted:
-            metafunc.parametrize(fixture, [evidence.tweak.name for evidence in names[fixture]], indirect=True)
+            metafunc.parametrize(
+                fixture, [evidence.tweak.name for evidence in names[fixture]], indirect=True
+            )

@@ -26,7 +26,14 @@ def isolated(tmp_path_factory):
         patch.setenv("NO_COLOR", "1")
         for name, value in kept.items():
             patch.setenv(name, value)
-        for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "COLUMNS"):
+        for name in (
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_AUTHOR_NAME",
+            "GIT_COMMITTER_NAME",
+            "COLUMNS",
+        ):
             patch.delenv(name, raising=False)
         yield home
 
@@ -58,12 +65,28 @@ def calibrated_recipe(tmp_path_factory):
 def tweakable_recipe(tmp_path_factory):
     """The same of a reference with hyperparameters: `gain` moves its accuracy, `work` its time."""
     folder = toy_recipe(
-        tmp_path_factory.mktemp("recipes") / "tweakable", {"train.py": TWEAKABLE},
-        id="tweakable", hyperparameters={"gain": 0.0, "work": 100_000},
-        commands={"train": {"run": "python train.py seed={seed} gain={gain} work={work}", "timeout_s": 20},
-                  "smoke": {"run": "python train.py seed={seed} gain=0 work=1", "timeout_s": 20}},
-        adaptation={"tweaks": [{"name": "less-work", "kind": "cheaper", "change": "work: 1000", "why": "it is slow"}]},
-    )  # fmt: skip
+        tmp_path_factory.mktemp("recipes") / "tweakable",
+        {"train.py": TWEAKABLE},
+        id="tweakable",
+        hyperparameters={"gain": 0.0, "work": 100_000},
+        commands={
+            "train": {
+                "run": "python train.py seed={seed} gain={gain} work={work}",
+                "timeout_s": 20,
+            },
+            "smoke": {"run": "python train.py seed={seed} gain=0 work=1", "timeout_s": 20},
+        },
+        adaptation={
+            "tweaks": [
+                {
+                    "name": "less-work",
+                    "kind": "cheaper",
+                    "change": "work: 1000",
+                    "why": "it is slow",
+                }
+            ]
+        },
+    )
     return _calibrated(folder)
 
 

@@ -68,18 +68,35 @@ TOY_RECIPE = {
     },
     "seeds": {"how": "argument"},
     "metrics": [
-        {"name": "accuracy", "split": "test", "direction": "higher", "unit": "fraction",
-         "read": {"json": "metrics.json", "key": "accuracy"}},
-        {"name": "loss", "split": "train", "direction": "lower", "unit": "nat", "watch": True,
-         "read": {"stdout": r"epoch (?P<step>\d+): loss (?P<value>\S+)"}},
+        {
+            "name": "accuracy",
+            "split": "test",
+            "direction": "higher",
+            "unit": "fraction",
+            "read": {"json": "metrics.json", "key": "accuracy"},
+        },
+        {
+            "name": "loss",
+            "split": "train",
+            "direction": "lower",
+            "unit": "nat",
+            "watch": True,
+            "read": {"stdout": r"epoch (?P<step>\d+): loss (?P<value>\S+)"},
+        },
     ],
     "progress": {"stdout": r"epoch (?P<step>\d+)", "total": 3},
     "resources": {"device": "cpu", "run_time_s": 0.1, "hardware": "any"},
     "claims": [
-        {"metric": "accuracy", "dataset": "nothing", "depth": "full", "value": 0.9, "selection": "one_run",
-         "source": {"url": "https://example.org/paper", "words": "0.9"}},
+        {
+            "metric": "accuracy",
+            "dataset": "nothing",
+            "depth": "full",
+            "value": 0.9,
+            "selection": "one_run",
+            "source": {"url": "https://example.org/paper", "words": "0.9"},
+        },
     ],
-}  # fmt: skip
+}
 
 
 def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
@@ -87,7 +104,9 @@ def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+        path.write_bytes(
+            content if isinstance(content, bytes) else textwrap.dedent(content).encode()
+        )
     return root
 
 
@@ -114,7 +133,9 @@ def toy_recipe(folder: Path, files: dict[str, str | bytes] | None = None, **chan
     return folder
 
 
-def copy_recipe(source: Path, target: Path, edit: dict[str, tuple[str, str]] | None = None, **changes) -> Path:
+def copy_recipe(
+    source: Path, target: Path, edit: dict[str, tuple[str, str]] | None = None, **changes
+) -> Path:
     """A copy of a recipe folder with text replaced in reference files, its tree id made right, calibration kept."""
     shutil.copytree(source, target)
     for name, (old, new) in (edit or {}).items():
@@ -130,7 +151,9 @@ def copy_recipe(source: Path, target: Path, edit: dict[str, tuple[str, str]] | N
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder."""
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -149,9 +172,13 @@ def git_recipe(folder: Path, repository: Path, revision: str, **changes) -> Path
     """A recipe whose reference is a commit of a local git repository."""
     tree = git(repository, "rev-parse", f"{revision}^{{tree}}")
     reference = {
-        "path": None, "git": f"file://{repository}", "revision": revision, "tree": tree, "license": "MIT",
+        "path": None,
+        "git": f"file://{repository}",
+        "revision": revision,
+        "tree": tree,
+        "license": "MIT",
         **changes.pop("reference", {}),
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True)
     recipe = merged(merged(TOY_RECIPE, {"reference": reference}), changes)
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
@@ -167,7 +194,12 @@ def edit(project: Path, path: str, old: str, new: str) -> None:
 
 
 def accepted(
-    cli, project: Path, name: str, *edits: tuple[str, str, str], kind: str = "neutral", because: str = ""
+    cli,
+    project: Path,
+    name: str,
+    *edits: tuple[str, str, str],
+    kind: str = "neutral",
+    because: str = "",
 ) -> None:
     """A whole tweak of a `tweakable_recipe` project: start, edit, verify, accept."""
     cli("tweak", "start", name, "--kind", kind, cwd=project)
@@ -202,9 +234,15 @@ def living_in(project: Path) -> list[int]:
     named, found = os.fsencode(f"{project}/.scaffold/runs/"), []
     for process in Path("/proc").iterdir():
         try:
-            if not process.name.isdigit() or "Z" in (process / "stat").read_text().rpartition(")")[2][:3]:
+            if (
+                not process.name.isdigit()
+                or "Z" in (process / "stat").read_text().rpartition(")")[2][:3]
+            ):
                 continue
-            if named in (process / "environ").read_bytes() or named in (process / "cmdline").read_bytes():
+            if (
+                named in (process / "environ").read_bytes()
+                or named in (process / "cmdline").read_bytes()
+            ):
                 found.append(int(process.name))
         except OSError:
             continue  # ended meanwhile
@@ -272,7 +310,7 @@ with open("metrics.json", "w") as file:
 
 def trace_program(
     folder: Path, program: str = NETWORK, golden: Path | None = None, dtype: str = "own", **asked
-) -> "Trace":  # fmt: skip
+) -> "Trace":
     """One traced run of a program, in a folder of its own."""
     import scaffold.running.shim as shim
     from scaffold.rules.parity.checks import Trace
@@ -281,20 +319,39 @@ def trace_program(
     (folder / "trace").mkdir(parents=True)
     (folder / "train.py").write_text(program)
     spec = {
-        "out": str(folder / "trace"), "golden": str(golden) if golden else None, "dtype": dtype, "replay": False,
-        "weights": {}, "flip": False, "by_gradient": False, "disturb": False, "functions": None, "real": False,
+        "out": str(folder / "trace"),
+        "golden": str(golden) if golden else None,
+        "dtype": dtype,
+        "replay": False,
+        "weights": {},
+        "flip": False,
+        "by_gradient": False,
+        "disturb": False,
+        "functions": None,
+        "real": False,
         **asked,
-    }  # fmt: skip
+    }
     (folder / "spec.json").write_text(json.dumps(spec))
     env = {
-        **os.environ, "PYTHONPATH": shim.__path__[0], "SCAFFOLD_SEED_HOW": "argument", "SCAFFOLD_STREAMS": "1",
-        "SCAFFOLD_SEED_REPORT": str(folder), "SCAFFOLD_TRACE": str(folder / "spec.json"), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    done = subprocess.run([sys.executable, "train.py"], cwd=folder, env=env, capture_output=True, text=True)
+        **os.environ,
+        "PYTHONPATH": shim.__path__[0],
+        "SCAFFOLD_SEED_HOW": "argument",
+        "SCAFFOLD_STREAMS": "1",
+        "SCAFFOLD_SEED_REPORT": str(folder),
+        "SCAFFOLD_TRACE": str(folder / "spec.json"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=folder, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     index, arrays = read_traces(folder / "trace")["train"]
     metrics = folder / "metrics.json"
-    return Trace(index=index, arrays=arrays, metrics=json.loads(metrics.read_text()) if metrics.exists() else {})
+    return Trace(
+        index=index,
+        arrays=arrays,
+        metrics=json.loads(metrics.read_text()) if metrics.exists() else {},
+    )
 
 
 class Person:
@@ -344,7 +401,10 @@ class Result:
 
 
 class Cli:
-    """Calls `scaffold ...` in this process and checks the exit status. Unless told otherwise it trusts any recipe."""
+    """Calls `scaffold ...` in this process and checks the exit status.
+
+    Unless told otherwise it trusts any recipe.
+    """
 
     def __init__(self, monkeypatch):
         self.monkeypatch = monkeypatch

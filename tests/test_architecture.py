@@ -8,7 +8,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "copier", "huggingface_hub", "pydantic", "git", "scipy", "numpy", "rich", "questionary", "yaml")
+HEAVY = (
+    "torch",
+    "copier",
+    "huggingface_hub",
+    "pydantic",
+    "git",
+    "scipy",
+    "numpy",
+    "rich",
+    "questionary",
+    "yaml",
+)
 
 
 def test_floors_hold():
@@ -25,11 +36,15 @@ def imported(arguments: list[str], cwd: Path) -> set[str]:
         "try: main()\nexcept SystemExit: pass\n"
         "print(*sys.modules, file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
+    )
     return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()} & set(HEAVY)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["nonsense"], ["verify", "--help"], ["status", "--wrong"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["nonsense"], ["verify", "--help"], ["status", "--wrong"]]
+)
 def test_help_and_mistakes_import_nothing_heavy(arguments, tmp_path):
     assert imported(arguments, tmp_path) == set()
 
@@ -45,7 +60,9 @@ def test_looking_at_a_project_imports_nothing_heavy(cli, calibrated_recipe):
 
 def test_pytest_plugin_costs_nothing_outside_a_project(tmp_path):
     code = "import sys, scaffold.pytest_plugin; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     ours = [name for name in done.stdout.split() if name.startswith("scaffold")]
     assert ours == ["scaffold", "scaffold.pytest_plugin"]
 
@@ -53,5 +70,9 @@ def test_pytest_plugin_costs_nothing_outside_a_project(tmp_path):
 def test_every_guard_stands_where_its_mutation_looks_for_it():
     """`make mutate-guards` takes a quarter of an hour; a guard that was reworded is noticed here at once."""
     guards = yaml.safe_load((ROOT / "tests/hostile/guards.yaml").read_text())
-    lost = [guard["name"] for guard in guards if guard["old"] not in (ROOT / "scaffold" / guard["file"]).read_text()]
+    lost = [
+        guard["name"]
+        for guard in guards
+        if guard["old"] not in (ROOT / "scaffold" / guard["file"]).read_text()
+    ]
     assert guards and lost == []

@@ -52,7 +52,10 @@ def test_transcript_in_the_readme_is_what_is_printed(cli):
     printed = cli("new", "digits", "--from", "digits-cnn", "--no-input").out
 
     def steady(text):
-        return [re.sub(r"about \d+ \w+", "about N s", line.rstrip()) for line in text.strip().splitlines()]
+        return [
+            re.sub(r"about \d+ \w+", "about N s", line.rstrip())
+            for line in text.strip().splitlines()
+        ]
 
     assert steady(printed) == steady(block)
 

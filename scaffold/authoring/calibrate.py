@@ -57,7 +57,9 @@ def calibrate(
         threads=plan.threads,
         packages=plan.environment.packages,
         runs=tuple(
-            CalibrationRun(seed=record.seed, metrics=record.metrics, wall_time_s=round(record.wall_time_s, 2))
+            CalibrationRun(
+                seed=record.seed, metrics=record.metrics, wall_time_s=round(record.wall_time_s, 2)
+            )
             for record in reversed(first_of_seed)
         ),
     )
@@ -70,7 +72,9 @@ def _project(found: FoundRecipe, options: RunOptions) -> Project:
     """A project of the recipe in the cache, kept for the next time."""
     recipe = found.recipe
     digest = program_digest(recipe, found.folder)[:12]
-    project = Project(cache_dir("calibration") / f"{recipe.id}-{recipe.reference.tree[:12]}-{digest}")
+    project = Project(
+        cache_dir("calibration") / f"{recipe.id}-{recipe.reference.tree[:12]}-{digest}"
+    )
     if not project.root.exists():
         create_project(found, project.root, name=recipe.id, settings={}, offline=options.offline)
     return project

@@ -30,7 +30,10 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
     _check_local(found)
     notes = [
         f"{found.origin}: the text is a valid recipe",
-        f"reference {reference_name(recipe)}: tree {tree} as pinned, {len(recipe.reference.patches)} patches apply",
+        (
+            f"reference {reference_name(recipe)}: tree {tree} as pinned,"
+            f" {len(recipe.reference.patches)} patches apply"
+        ),
     ]
     calibration = found.calibration()
     if calibration is None:
@@ -41,18 +44,29 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
         return notes
     if calibration.recipe != recipe.id or calibration.reference != tree:
         raise UsageError(
-            f"calibration.json was made for {calibration.recipe} with the tree {calibration.reference}",
+            f"calibration.json was made for {calibration.recipe} with the tree"
+            f" {calibration.reference}",
             hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
         )
-    if calibration.program != program_digest(recipe, found.folder) or dict(calibration.data) != data_digests(recipe):
+    if calibration.program != program_digest(recipe, found.folder) or dict(
+        calibration.data
+    ) != data_digests(recipe):
         raise UsageError(
-            "calibration.json was made with other commands, hyperparameters, seeding, patches, drivers or data",
+            "calibration.json was made with other commands, hyperparameters, seeding, patches,"
+            " drivers or data",
             hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
         )
     if any(run.seed < CALIBRATION_SEED for run in calibration.runs) and recipe.seeds.how != "none":
-        raise UsageError(f"calibration.json has seeds below {CALIBRATION_SEED}, which projects use for their own runs")
+        raise UsageError(
+            f"calibration.json has seeds below {CALIBRATION_SEED}, which projects use for their own"
+            " runs"
+        )
     count = len(calibration.runs)
-    enough = "" if count >= MIN_CALIBRATION_RUNS else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
+    enough = (
+        ""
+        if count >= MIN_CALIBRATION_RUNS
+        else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
+    )
     notes.append(f"calibration: {count} runs on {calibration.machine.processor}{enough}")
     return notes
 
@@ -63,7 +77,9 @@ def _check_local(found: FoundRecipe) -> None:
         if isinstance(dataset, FileDataset):
             sha256 = file_digest(found.folder / dataset.file)
             if sha256 != dataset.sha256:
-                raise UsageError(f"{dataset.file} has the sha256 {sha256}, the recipe pins {dataset.sha256}")
+                raise UsageError(
+                    f"{dataset.file} has the sha256 {sha256}, the recipe pins {dataset.sha256}"
+                )
     for index, claim in enumerate(found.recipe.claims):
         path, source = found.folder / claim.source.url, claim.source
         if "://" in source.url or not path.is_file():
@@ -72,4 +88,6 @@ def _check_local(found: FoundRecipe) -> None:
         shown = lines[source.line - 1 : source.line] if source.line else ["\n".join(lines)]
         if not any(source.words in text for text in shown):
             where = f" line {source.line}" if source.line else ""
-            raise UsageError(f"claims[{index}].source: {source.url}{where} does not say {source.words!r}")
+            raise UsageError(
+                f"claims[{index}].source: {source.url}{where} does not say {source.words!r}"
+            )

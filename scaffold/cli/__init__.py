@@ -1,6 +1,9 @@
-"""The command line: one thin file a command. The only place that prints, prompts and picks exit codes.
+"""The command line: one thin file a command.
 
-Nothing but click is imported until a command runs, so that `--help` and a wrong argument answer at once.
+The only place that prints, prompts and picks exit codes.
+
+Nothing but click is imported until a command runs, so that `--help` and a wrong argument answer at
+once.
 """
 
 import gc
@@ -8,7 +11,8 @@ import importlib
 
 import click
 
-# A command makes many classes and few cycles: looking for cycles took a twentieth of a short one's time.
+# A command makes many classes and few cycles: looking for cycles took a twentieth of a short one's
+# time.
 gc.set_threshold(100_000)
 
 COMMANDS = {
@@ -61,6 +65,6 @@ class _LazyGroup(click.Group):
 def main() -> None:
     """Work in a project: prove that its reference works here, and prove every step away from it.
 
-    Exit status: 0 done, verdict good; 1 verdict bad; 2 wrong usage or a broken file; 3 inconclusive;
-    4 something could not be fetched, run or read; 130 interrupted.
+    Exit status: 0 done, verdict good; 1 verdict bad; 2 wrong usage or a broken file; 3
+    inconclusive; 4 something could not be fetched, run or read; 130 interrupted.
     """

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import EXIT_UNDECIDED, open_project, paint_for, print_json, run_options, run_watched, width
+from scaffold.cli.terminal import (
+    EXIT_UNDECIDED,
+    open_project,
+    paint_for,
+    print_json,
+    run_options,
+    run_watched,
+    width,
+)
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
@@ -15,16 +23,23 @@ if TYPE_CHECKING:
 
 @make_command(
     "bisect",
-    "Find the accepted step that lost METRIC: by the evidence that is there, and by runs of the states before and "
-    "after where it is missing. Nothing is checked out.\n\nExit status 3 when a comparison stayed undecided.",
+    "Find the accepted step that lost METRIC: by the evidence that is there, and by runs of the"
+    " states before and after where it is missing. Nothing is checked out.\n\nExit status 3 when a"
+    " comparison stayed undecided.",
 )
 @click.argument("metric")
 @click.option("--margin", type=float, help="The smallest loss that counts, in the metric's unit.")
 @run_options
 def command(
-    *, metric: str, margin: float | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None,
+    *,
+    metric: str,
+    margin: float | None,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
     as_json: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Search, then say where."""
     from scaffold.errors import ProjectError, UsageError
     from scaffold.project.project import load_recipe, load_yaml
@@ -39,9 +54,14 @@ def command(
         raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")
     system = load_yaml(System, project.system)
     found = run_watched(
-        system, lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        system,
+        lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     if as_json:
         print_json(asdict(found))
     else:
@@ -55,7 +75,14 @@ def _print(found: "Bisected") -> None:
     paint = paint_for(sys.stdout)
     head = ("older", "newer", "pairs", "runs made", "effect", "verdict")
     rows = [
-        (plain(c.older)[:40], plain(c.newer)[:40], str(c.pairs), str(c.runs_made), f"{c.effect:+.3g}", c.word.value)
+        (
+            plain(c.older)[:40],
+            plain(c.newer)[:40],
+            str(c.pairs),
+            str(c.runs_made),
+            f"{c.effect:+.3g}",
+            c.word.value,
+        )
         for c in found.compared
     ]
     colours = [change_colour(compared.word) for compared in found.compared]
@@ -67,7 +94,10 @@ def _print(found: "Bisected") -> None:
         last = found.compared[-1]
         told = f"{found.metric} was lost by {plain(found.step)}: {last.effect:+.3g}"
         click.echo("\n".join(wrap(told, width())))
-        click.echo(f"  Next       {paint(f'git show -m --first-parent {(found.commit or str())[:10]}', 'cyan')}")
+        click.echo(
+            "  Next      "
+            f" {paint(f'git show -m --first-parent {(found.commit or str())[:10]}', 'cyan')}"
+        )
     if found.note:
         click.echo(f"  {found.note}")
     if not found.certain:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 _include_large = click.option(
-    "--include-large", is_flag=True, help="Commit new files also where they are binary, or above 50 MB together."
+    "--include-large",
+    is_flag=True,
+    help="Commit new files also where they are binary, or above 50 MB together.",
 )
 
 
@@ -23,10 +25,13 @@ def accept_command(what: str) -> click.Command:
 
     @make_command(
         "accept",
-        f"Merge the {what} into the branch that it came from, with its evidence and a page of the journal, and tag it."
-        "\n\nRefused when the evidence is stale or does not show what it must, unless you say --because.",
+        f"Merge the {what} into the branch that it came from, with its evidence and a page of the"
+        " journal, and tag it.\n\nRefused when the evidence is stale or does not show what it"
+        " must, unless you say --because.",
     )
-    @click.option("--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record.")
+    @click.option(
+        "--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record."
+    )
     @_include_large
     def accept(*, because: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
@@ -47,8 +52,8 @@ def drop_command(what: str) -> click.Command:
 
     @make_command(
         "drop",
-        f"End the {what} without merging it. The branch that it came from gets the record of what it showed, a tag "
-        "dropped/NAME keeps the code. New files of data/ stay where they are.",
+        f"End the {what} without merging it. The branch that it came from gets the record of what"
+        " it showed, a tag dropped/NAME keeps the code. New files of data/ stay where they are.",
     )
     @_include_large
     def drop(*, include_large: bool, as_json: bool) -> int:
@@ -74,12 +79,16 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "tweak": decided.tweak.name, "decision": what, "home": decided.home, "commit": decided.commit,
-                "word": judgement.word.value if judgement else None, "because": evidence.because if evidence else "",
+                "tweak": decided.tweak.name,
+                "decision": what,
+                "home": decided.home,
+                "commit": decided.commit,
+                "word": judgement.word.value if judgement else None,
+                "because": evidence.because if evidence else "",
                 "committed": [file.path for file in decided.committed],
                 "untracked": [file.path for file in decided.untracked],
             }
-        )  # fmt: skip
+        )
         return
     word = judgement.word.value if judgement else "before it was judged"
     where = f"merged into {decided.home}, tag milestone/{decided.tweak.milestone}"
@@ -91,9 +100,13 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
     if evidence and evidence.because:
         lines.append(f"Because    {plain(evidence.because)}")
     if decided.committed:
-        lines.append(f"Committed  files that git did not track: {plain(describe_files(decided.committed))}")
+        lines.append(
+            f"Committed  files that git did not track: {plain(describe_files(decided.committed))}"
+        )
     if decided.untracked:
-        lines.append(f"Left       where it is, not in git: {plain(describe_files(decided.untracked))}")
+        lines.append(
+            f"Left       where it is, not in git: {plain(describe_files(decided.untracked))}"
+        )
     for line in lines:
         click.echo("\n".join(wrap(line, width(), hanging=13)))
     click.echo(format_next(load_status(find_project(Path.cwd())), width(), paint_for(sys.stdout)))

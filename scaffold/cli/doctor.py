@@ -11,8 +11,8 @@ from scaffold.cli.terminal import command as make_command
 
 @make_command(
     "doctor",
-    "Show what this machine offers to runs, and what it lacks: sandbox, git, uv, interpreters, devices, disk.\n\n"
-    "Exit status 4 when something is missing that runs need.",
+    "Show what this machine offers to runs, and what it lacks: sandbox, git, uv, interpreters,"
+    " devices, disk.\n\nExit status 4 when something is missing that runs need.",
 )
 def command(*, as_json: bool) -> int:
     """Look at all, print it, say what is missing."""

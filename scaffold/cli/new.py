@@ -20,21 +20,35 @@ DEFAULT_RECIPE = "digits-cnn"
 
 @make_command(
     "mlloop-new",
-    "Make a project in DIR that first reproduces a published result, then adapts it in proven steps.\n\n"
-    "RECIPE is an id (scaffold recipes list), a recipe folder or file, or URL@revision[:path] of a git repository. "
-    "Nothing of the reference is run.",
+    "Make a project in DIR that first reproduces a published result, then adapts it in proven"
+    " steps.\n\nRECIPE is an id (scaffold recipes list), a recipe folder or file, or"
+    " URL@revision[:path] of a git repository. Nothing of the reference is run.",
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--from", "source", metavar="RECIPE", help=f"What to start from. Default: {DEFAULT_RECIPE}.")
+@click.option(
+    "--from", "source", metavar="RECIPE", help=f"What to start from. Default: {DEFAULT_RECIPE}."
+)
 @click.option("--name", help="Name of the project. Default: that of DIR.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="Change a hyperparameter; a deviation.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a hyperparameter; a deviation.",
+)
 @click.option("--no-input", is_flag=True, help="Never ask.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 @click.version_option(package_name="mlloop-new", prog_name="mlloop-new")
 def command(
-    *, directory: Path | None, source: str | None, name: str | None, settings: tuple[str, ...], no_input: bool,
-    offline: bool, as_json: bool,
-) -> int:  # fmt: skip
+    *,
+    directory: Path | None,
+    source: str | None,
+    name: str | None,
+    settings: tuple[str, ...],
+    no_input: bool,
+    offline: bool,
+    as_json: bool,
+) -> int:
     """Ask what was not said, find the recipe, put the project up, say what is next."""
     from scaffold.errors import UsageError
     from scaffold.recipes.catalogue import find_recipe
@@ -45,7 +59,9 @@ def command(
     if source is None:
         source = _ask_recipe() if may_ask else DEFAULT_RECIPE
     if directory is None and name is None and not may_ask:
-        raise UsageError("where shall the project go?", hint=f"mlloop-new my-project --from {source}")
+        raise UsageError(
+            "where shall the project go?", hint=f"mlloop-new my-project --from {source}"
+        )
     found = find_recipe(source, offline=offline)
     if directory is None:
         directory = Path(name or _ask_directory(found))
@@ -62,13 +78,20 @@ def command(
     if as_json:
         print_json(
             {
-                "project_dir": str(created.project_dir), "recipe": created.recipe.id, "origin": created.origin,
-                "reference_tree": created.tree, "deviations": [asdict(deviation) for deviation in created.recipe.deviations()],
-                "is_ours": created.is_ours, "lfs_pointers": list(created.lfs_pointers), "next": _next(directory),
+                "project_dir": str(created.project_dir),
+                "recipe": created.recipe.id,
+                "origin": created.origin,
+                "reference_tree": created.tree,
+                "deviations": [asdict(deviation) for deviation in created.recipe.deviations()],
+                "is_ours": created.is_ours,
+                "lfs_pointers": list(created.lfs_pointers),
+                "next": _next(directory),
                 "has_identity": created.has_identity,
-                "outer_repository": str(created.outer_repository) if created.outer_repository else None,
+                "outer_repository": (
+                    str(created.outer_repository) if created.outer_repository else None
+                ),
             }
-        )  # fmt: skip
+        )
     else:
         _print_created(created, directory)
     return 0
@@ -84,8 +107,13 @@ def _ask_recipe() -> str:
 
     from scaffold.recipes.catalogue import find_recipe, recipe_ids
 
-    titles = [questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key) for key in recipe_ids()]
-    answer = questionary.select("Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE)
+    titles = [
+        questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key)
+        for key in recipe_ids()
+    ]
+    answer = questionary.select(
+        "Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE
+    )
     return str(answer.unsafe_ask())
 
 
@@ -114,28 +142,38 @@ def _print_created(created: "Created", directory: Path) -> None:
     for claim in recipe.claims:
         line = f" line {claim.source.line}" if claim.source.line else ""
         where = claim.source.url.rstrip("/").rpartition("/")[2] or claim.source.url
-        lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}")
+        lines.append(
+            f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}"
+        )
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
     lines += [f"  Deviation  {deviation.text}" for deviation in recipe.deviations()]
     if created.lfs_pointers:
         shown = ", ".join(created.lfs_pointers[:3])
         more = f" and {len(created.lfs_pointers) - 3} more" if len(created.lfs_pointers) > 3 else ""
         lines.append(
-            f"  Git LFS    {shown}{more}: pointers, not the files; what a run needs of them belongs under `datasets`"
+            f"  Git LFS    {shown}{more}: pointers, not the files; what a run needs of them belongs"
+            " under `datasets`"
         )
     if not created.is_ours:
-        lines.append("  Consent    a stranger's recipe: what it runs is shown, and asked for, before the first run")
+        lines.append(
+            "  Consent    a stranger's recipe: what it runs is shown, and asked for, before the"
+            " first run"
+        )
     if created.outer_repository:
         lines.append(
-            f"  Nested     it lies inside the repository {created.outer_repository}, which takes no files of it: name "
-            f"{created.project_dir.name}/ in its .gitignore, or make the project elsewhere"
+            f"  Nested     it lies inside the repository {created.outer_repository}, which takes no"
+            f" files of it: name {created.project_dir.name}/ in its .gitignore, or make the project"
+            " elsewhere"
         )
     if not created.has_identity:
         lines.append(
-            "  Identity   git does not know who you are, and no step can be committed before it does: "
-            'git config --global user.name "NAME"; git config --global user.email "MAIL"'
+            "  Identity   git does not know who you are, and no step can be committed before it"
+            ' does: git config --global user.name "NAME"; git config --global user.email "MAIL"'
         )
-    lines.append(f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are locked")
+    lines.append(
+        f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are"
+        " locked"
+    )
     about = format_duration(expected_verify_s(recipe))
     for line in lines:
         click.echo("\n".join(wrap(plain(line), width(), hanging=13)))

@@ -15,7 +15,10 @@ from scaffold.views.report import format_duration, plain
 
 
 class RunProgress:
-    """A `slots.Watcher`, and what datasets call while they are fetched. Use as a context manager."""
+    """A `slots.Watcher`, and what datasets call while they are fetched.
+
+    Use as a context manager.
+    """
 
     def __init__(self, program: Program, *, quiet: bool = False) -> None:
         self._total = program.progress.total if program.progress else None
@@ -30,9 +33,12 @@ class RunProgress:
             from rich.progress import BarColumn, Progress, TextColumn
 
             self._live = Progress(
-                TextColumn("  {task.description:10}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"),
-                console=Console(stderr=True), transient=True,
-            )  # fmt: skip
+                TextColumn("  {task.description:10}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.fields[state]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
             # A stranger's text is shown as it is: no markup, no control characters.
             self._note = functools.partial(self._live.console.print, markup=False, highlight=False)
 
@@ -42,7 +48,10 @@ class RunProgress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -55,24 +64,37 @@ class RunProgress:
         """A run has begun."""
         if self._live:
             total = self._total or self._expected_s
-            self._rows[seed] = self._live.add_task("smoke run" if smoke else f"seed {seed}", total=total, state="")
+            self._rows[seed] = self._live.add_task(
+                "smoke run" if smoke else f"seed {seed}", total=total, state=""
+            )
         else:
-            self._note(f"  {'smoke run' if smoke else f'seed {seed}'} started at {time.strftime('%H:%M:%S')}")
+            self._note(
+                f"  {'smoke run' if smoke else f'seed {seed}'} started at"
+                f" {time.strftime('%H:%M:%S')}"
+            )
 
     def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
         """Move the bar, and say how long it will still take."""
         if not self._live or seed not in self._rows:
             return
         if self._total and not step:
-            self._live.update(self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far")
+            self._live.update(
+                self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far"
+            )
         elif self._total:
             left = elapsed_s / step * max(self._total - step, 0)
             state = f"step {step} of {self._total}, {format_duration(left)} left"
             self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
         else:
             left = self._expected_s - elapsed_s
-            state = f"about {format_duration(left)} left" if left > 0 else f"{format_duration(elapsed_s)} so far"
-            self._live.update(self._rows[seed], completed=min(elapsed_s, 0.99 * self._expected_s), state=state)
+            state = (
+                f"about {format_duration(left)} left"
+                if left > 0
+                else f"{format_duration(elapsed_s)} so far"
+            )
+            self._live.update(
+                self._rows[seed], completed=min(elapsed_s, 0.99 * self._expected_s), state=state
+            )
 
     def ended(self, record: RunRecord) -> None:
         """A run is complete: its bar gives way to a line."""
@@ -80,7 +102,11 @@ class RunProgress:
             self._live.remove_task(self._rows.pop(record.seed))
         name = "smoke run" if record.smoke else f"seed {record.seed}"
         values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
-        what = values if record.outcome is Outcome.COMPLETED else f"{record.outcome.value}: {record.reason}"
+        what = (
+            values
+            if record.outcome is Outcome.COMPLETED
+            else f"{record.outcome.value}: {record.reason}"
+        )
         self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(what)}")
         if record.confinement.denied:
             self._note(f"    the sandbox denied: {plain('; '.join(record.confinement.denied[:5]))}")
@@ -96,6 +122,8 @@ class RunProgress:
         if name not in self._downloads:
             self._downloads[name] = self._live.add_task(name, total=total_bytes, state="")
         of = f" of {total_bytes / 1e6:.1f}" if total_bytes else ""
-        self._live.update(self._downloads[name], completed=here_bytes, state=f"{here_bytes / 1e6:.1f}{of} MB")
+        self._live.update(
+            self._downloads[name], completed=here_bytes, state=f"{here_bytes / 1e6:.1f}{of} MB"
+        )
         if here_bytes == total_bytes:
             self._live.remove_task(self._downloads.pop(name))

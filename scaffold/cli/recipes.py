@@ -25,22 +25,28 @@ def list_recipes(*, as_json: bool) -> int:
         print_json(
             [
                 {
-                    "id": recipe.id, "title": recipe.title, "task": recipe.task, "reference": reference_name(recipe),
+                    "id": recipe.id,
+                    "title": recipe.title,
+                    "task": recipe.task,
+                    "reference": reference_name(recipe),
                     "published": {claim.metric: claim_text(claim) for claim in recipe.claims},
-                    "run_time_s": recipe.resources.run_time_s, "device": recipe.resources.device,
+                    "run_time_s": recipe.resources.run_time_s,
+                    "device": recipe.resources.device,
                 }
                 for recipe in recipes
             ]
-        )  # fmt: skip
+        )
         return 0
     rows = [
         (
-            recipe.id, recipe.task, reference_name(recipe),
+            recipe.id,
+            recipe.task,
+            reference_name(recipe),
             f"{recipe.claims[0].metric} {claim_text(recipe.claims[0])}",
             f"{format_duration(recipe.resources.run_time_s)} on {recipe.resources.device}",
         )
         for recipe in recipes
-    ]  # fmt: skip
+    ]
     head = ("recipe", "task", "reference", "published", "one run")
     click.echo("\n".join(table(head, rows, width(), lambda _, text: text)))
     return 0
@@ -64,8 +70,8 @@ def show(*, source: str, as_json: bool) -> int:
 @command.add_command
 @make_command(
     "check",
-    "Check a recipe: its text, that its reference is what it pins, that its patches apply, that its calibration "
-    "is its own. Runs nothing.",
+    "Check a recipe: its text, that its reference is what it pins, that its patches apply, that its"
+    " calibration is its own. Runs nothing.",
 )
 @click.argument("source", metavar="PATH")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
@@ -85,14 +91,27 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
 @command.add_command
 @make_command(
     "calibrate",
-    "Run a recipe many times and write calibration.json beside it: every value, with the hardware.\n\n"
-    "An interrupted calibration goes on where it stopped.",
+    "Run a recipe many times and write calibration.json beside it: every value, with the"
+    " hardware.\n\nAn interrupted calibration goes on where it stopped.",
 )
 @click.argument("source", metavar="RECIPE")
-@click.option("--runs", type=click.IntRange(2, 1000), default=30, show_default=True, help="How many runs to record.")
+@click.option(
+    "--runs",
+    type=click.IntRange(2, 1000),
+    default=30,
+    show_default=True,
+    help="How many runs to record.",
+)
 @run_options
 def calibrate(
-    *, source: str, runs: int, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
+    *,
+    source: str,
+    runs: int,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
 ) -> int:
     """Run, record, say where."""
     from scaffold.authoring import calibrate as calibration
@@ -104,17 +123,28 @@ def calibrate(
     needed = found.recipe.resources
     about = format_duration(runs * needed.run_time_s / (jobs or runs_at_once(needed)))
     if not as_json:
-        click.echo(f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped", err=True)
+        click.echo(
+            f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped",
+            err=True,
+        )
 
     done = run_watched(
-        found.recipe, lambda progress, options: calibration.calibrate(found, runs, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        found.recipe,
+        lambda progress, options: calibration.calibrate(found, runs, progress, options),
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     if as_json:
         print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
     else:
         click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
-        if found.recipe.calibration is None and "calibration:" not in (found.folder / "recipe.yaml").read_text():
+        if (
+            found.recipe.calibration is None
+            and "calibration:" not in (found.folder / "recipe.yaml").read_text()
+        ):
             click.echo("  Next       add `calibration: calibration.json` to recipe.yaml")
     return 0
 
@@ -127,16 +157,29 @@ def calibrate(
 )
 @click.argument("source", metavar="RECIPE")
 @run_options
-def trace(*, source: str, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool) -> int:
+def trace(
+    *,
+    source: str,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """Record, say what to add to recipe.yaml."""
     from scaffold.authoring.calibrate import record_trace
     from scaffold.recipes.catalogue import find_recipe
 
     found = find_recipe(source, offline=offline)
     shipped = run_watched(
-        found.recipe, lambda progress, options: record_trace(found, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        found.recipe,
+        lambda progress, options: record_trace(found, progress, options),
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     if as_json:
         print_json({"golden": shipped.model_dump(mode="json")})
         return 0

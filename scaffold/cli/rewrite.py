@@ -30,13 +30,25 @@ def command() -> None:
 
 @command.add_command
 @make_command(
-    "parts", "List what can be rewritten: classes and functions that the commands import, stages of the training."
+    "parts",
+    "List what can be rewritten: classes and functions that the commands import, stages of the"
+    " training.",
 )
-@click.option("--traced", is_flag=True, help="Run the program under the tracer too, and list its network's modules.")
+@click.option(
+    "--traced",
+    is_flag=True,
+    help="Run the program under the tracer too, and list its network's modules.",
+)
 @run_options
 def parts(
-    *, traced: bool, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
-) -> int:  # fmt: skip
+    *,
+    traced: bool,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """From the files; from one traced run where that is asked for."""
     from dataclasses import asdict
 
@@ -46,10 +58,19 @@ def parts(
 
     project = open_project("rewrite parts" if traced else None)
     recipe = load_recipe(project)
-    found: list[Part] = list_parts(project, recipe) if not traced else run_watched(
-        recipe, lambda progress, options: traced_parts(project, recipe, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+    found: list[Part] = (
+        list_parts(project, recipe)
+        if not traced
+        else run_watched(
+            recipe,
+            lambda progress, options: traced_parts(project, recipe, progress, options),
+            jobs=jobs,
+            offline=offline,
+            no_sandbox=no_sandbox,
+            trust=trust,
+            as_json=as_json,
+        )
+    )
     if as_json:
         print_json([asdict(part) for part in found])
     else:
@@ -60,24 +81,47 @@ def parts(
 @command.add_command
 @make_command(
     "start",
-    "Open a rewrite of PART on a branch rewrite/NAME, after recording what the state before computes (golden/).\n\n"
-    "PART is a module path, a class or function, or one of data, loss, optimiser, schedule, evaluation, program "
-    "(scaffold rewrite parts). Then edit src/, and `scaffold verify`.",
+    "Open a rewrite of PART on a branch rewrite/NAME, after recording what the state before"
+    " computes (golden/).\n\nPART is a module path, a class or function, or one of data, loss,"
+    " optimiser, schedule, evaluation, program (scaffold rewrite parts). Then edit src/, and"
+    " `scaffold verify`.",
 )
 @click.argument("part")
 @click.option(
-    "--with", "own", metavar="PATH[:NAME]",
-    help="Your file that defines the class or function: it is copied into src/, and imported where PART was defined.",
-)  # fmt: skip
+    "--with",
+    "own",
+    metavar="PATH[:NAME]",
+    help=(
+        "Your file that defines the class or function: it is copied into src/, and imported where"
+        " PART was defined."
+    ),
+)
 @click.option("--name", help="What the rewrite is called. Default: after the part.")
 @click.option("--expect", metavar="TEXT", default="", help="What you expect of it, for the record.")
-@click.option("--margin", type=float, help="The smallest difference of the judged metric that matters.")
-@click.option("--because", metavar="TEXT", default="", help="Start although nothing is reproduced yet; on record.")
+@click.option(
+    "--margin", type=float, help="The smallest difference of the judged metric that matters."
+)
+@click.option(
+    "--because",
+    metavar="TEXT",
+    default="",
+    help="Start although nothing is reproduced yet; on record.",
+)
 @run_options
 def start(
-    *, part: str, own: str | None, name: str | None, expect: str, margin: float | None, because: str, jobs: int | None,
-    offline: bool, no_sandbox: bool, trust: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    *,
+    part: str,
+    own: str | None,
+    name: str | None,
+    expect: str,
+    margin: float | None,
+    because: str,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """Record, open, say what to edit."""
     from scaffold.cli.terminal import require_one_line
     from scaffold.errors import UsageError
@@ -93,20 +137,31 @@ def start(
     project = open_project(f"rewrite start {name or rewrite_name(part)}")
     if not because:
         require_reproduced(project)
-    told = " ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip()
+    told = " ".join(
+        [expect, f"(begun without a reproduction: {because})" if because else ""]
+    ).strip()
     opened: Opened = run_watched(
         load_recipe(project),
-        lambda progress, options: start_rewrite(project, name, part, own, told, margin, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        lambda progress, options: start_rewrite(
+            project, name, part, own, told, margin, progress, options
+        ),
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     if as_json:
         print_json(
             {
-                "rewrite": opened.tweak.model_dump(mode="json"), "made_src": opened.made_src,
-                "replaced": list(opened.replaced), "carried": list(opened.carried), "left_out": list(opened.left_out),
+                "rewrite": opened.tweak.model_dump(mode="json"),
+                "made_src": opened.made_src,
+                "replaced": list(opened.replaced),
+                "carried": list(opened.carried),
+                "left_out": list(opened.left_out),
                 "next": "scaffold verify",
             }
-        )  # fmt: skip
+        )
     else:
         _print_opened(opened)
     return 0
@@ -119,11 +174,18 @@ def _print_opened(opened: "Opened") -> None:
     assert tweak.golden is not None, "a rewrite has one"
     lines = []
     if opened.made_src:
-        lines.append("Made       src/, a copy of the reference, and system.yaml, which says how it runs")
+        lines.append(
+            "Made       src/, a copy of the reference, and system.yaml, which says how it runs"
+        )
     lines += [
-        f"Rewrite    {tweak.name} of {plain(tweak.part)} ({opened.part.kind}, {plain(opened.part.about)}), "
-        f"branch {tweak.branch}",
-        f"Golden     golden/{tweak.golden.name}/: what the state before computes, and what it must equal",
+        (
+            f"Rewrite    {tweak.name} of {plain(tweak.part)} ({opened.part.kind},"
+            f" {plain(opened.part.about)}), branch {tweak.branch}"
+        ),
+        (
+            f"Golden     golden/{tweak.golden.name}/: what the state before computes, and what it"
+            " must equal"
+        ),
     ]
     lines += [f"Left out   {plain(text)}" for text in opened.left_out]
     lines += [f"Replaced   {', '.join(opened.replaced)}"] if opened.replaced else []
@@ -137,14 +199,20 @@ def _print_opened(opened: "Opened") -> None:
 @command.add_command
 @make_command(
     "check",
-    "Compare src/ as it is now with the golden trace of an accepted rewrite, by default the last. Writes nothing.\n\n"
-    "It needs no reference any more: parity stays testable after that is gone.",
+    "Compare src/ as it is now with the golden trace of an accepted rewrite, by default the last."
+    " Writes nothing.\n\nIt needs no reference any more: parity stays testable after that is gone.",
 )
 @click.argument("name", required=False)
 @run_options
 def check(
-    *, name: str | None, jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool
-) -> int:  # fmt: skip
+    *,
+    name: str | None,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """Climb the ladder again."""
     from scaffold.project.project import load_yaml
     from scaffold.records.system import System
@@ -157,8 +225,12 @@ def check(
     evidence, rungs = run_watched(
         load_yaml(System, project.system),
         lambda progress, options: recheck_parity(project, name, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     if as_json:
         print_json([rung.as_mapping() for rung in rungs])
     else:

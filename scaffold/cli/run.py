@@ -8,18 +8,35 @@ from scaffold.cli.terminal import open_project, print_json, run_options, run_wat
 
 @make_command(
     "run",
-    "Run the reference in a copy of its own and keep what it leaves as evidence; inside a tweak, run src/ as it is.\n\n"
-    "Runs that were already made with the same inputs are not made again. Judging them is `scaffold verify`.",
+    "Run the reference in a copy of its own and keep what it leaves as evidence; inside a tweak,"
+    " run src/ as it is.\n\nRuns that were already made with the same inputs are not made again."
+    " Judging them is `scaffold verify`.",
 )
-@click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many seeds to have.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="How many seeds to have.",
+)
 @click.option("--smoke", is_flag=True, help="One shortened run; it can never satisfy a claim.")
-@click.option("--reference", is_flag=True, help="Run the reference also while a tweak is under way.")
+@click.option(
+    "--reference", is_flag=True, help="Run the reference also while a tweak is under way."
+)
 @click.option("--again", is_flag=True, help="Run also what was already run.")
 @run_options
 def command(
-    *, seeds: int, smoke: bool, reference: bool, again: bool, jobs: int | None, offline: bool, no_sandbox: bool,
-    trust: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    *,
+    seeds: int,
+    smoke: bool,
+    reference: bool,
+    again: bool,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """Prepare, run what is missing, list all."""
     from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
@@ -43,7 +60,9 @@ def command(
     if smoke and program.commands.smoke is None:
         raise UsageError(f"{where} has no smoke command", hint="add commands.smoke to it")
     if program.seeds.first + seeds > CALIBRATION_SEED:
-        raise UsageError(f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds")
+        raise UsageError(
+            f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds"
+        )
 
     def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
         if tweak is not None:
@@ -56,7 +75,13 @@ def command(
         return make_runs(project, plan, wanted, room, progress, again=again)
 
     records = run_watched(
-        program, make, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
+        program,
+        make,
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
     )
     if as_json:
         print_json({"runs": [record.model_dump(mode="json") for record in records]})
@@ -64,5 +89,7 @@ def command(
     for record in records:
         values = "  ".join(f"{name} {value.value:.5g}" for name, value in record.metrics.items())
         click.echo(f"  {record.id}  {record.wall_time_s:.1f} s  {values}".rstrip())
-    click.echo("  a smoke run proves nothing of a claim" if smoke else "  Next       scaffold verify")
+    click.echo(
+        "  a smoke run proves nothing of a claim" if smoke else "  Next       scaffold verify"
+    )
     return 0

@@ -9,7 +9,9 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 from scaffold.status.cache import load_status
 
 
-@make_command("status", "Show where the project stands: its milestones, its evidence, the next action.")
+@make_command(
+    "status", "Show where the project stands: its milestones, its evidence, the next action."
+)
 def command(*, as_json: bool) -> int:
     """Show the status."""
     status = load_status(open_project())

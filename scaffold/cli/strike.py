@@ -10,8 +10,9 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 @make_command(
     "strike",
-    "Take the scaffold down, in one commit: tests become plain pytest with stored expectations, packages a "
-    "requirements.txt; nothing needs mlloop-new any more. `git revert HEAD` puts it up again.",
+    "Take the scaffold down, in one commit: tests become plain pytest with stored expectations,"
+    " packages a requirements.txt; nothing needs mlloop-new any more. `git revert HEAD` puts it up"
+    " again.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(*, yes: bool, as_json: bool) -> int:
@@ -22,15 +23,30 @@ def command(*, yes: bool, as_json: bool) -> int:
 
     project = open_project("strike")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
-        raise UsageError("nobody is here to ask whether the scaffold shall come down", hint="scaffold strike --yes")
+        raise UsageError(
+            "nobody is here to ask whether the scaffold shall come down",
+            hint="scaffold strike --yes",
+        )
     if not yes and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
         raise click.Abort
     struck = strike_scaffold(project)
     if as_json:
-        print_json({"removed": list(struck.removed), "written": list(struck.written), "commit": struck.commit})
+        print_json(
+            {
+                "removed": list(struck.removed),
+                "written": list(struck.written),
+                "commit": struck.commit,
+            }
+        )
         return 0
-    for line in (f"Removed    {', '.join(struck.removed)}", f"Written    {', '.join(struck.written)}"):
+    for line in (
+        f"Removed    {', '.join(struck.removed)}",
+        f"Written    {', '.join(struck.written)}",
+    ):
         click.echo("\n".join(wrap(line, width(), hanging=13)))
     paint = paint_for(sys.stdout)
-    click.echo(f"  Next       {paint('pytest', 'cyan')}   # rm -r .scaffold when its runs are no longer needed")
+    click.echo(
+        f"  Next       {paint('pytest', 'cyan')}   # rm -r .scaffold when its runs are no longer"
+        " needed"
+    )
     return 0

@@ -45,10 +45,16 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
     def decorate(function: Callable[..., int | None]) -> click.Command:
         @functools.wraps(function)
         def guarded(*, as_json: bool, debug: bool, **arguments: Any) -> None:
-            sys.exit(_guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug))
+            sys.exit(
+                _guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug)
+            )
 
-        made: Any = click.option("--debug", is_flag=True, help="Show a traceback when something goes wrong.")(guarded)
-        made = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(made)
+        made: Any = click.option(
+            "--debug", is_flag=True, help="Show a traceback when something goes wrong."
+        )(guarded)
+        made = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
+            made
+        )
         settings = {"help_option_names": ["-h", "--help"]}
         made = click.command(name, help=help_text, context_settings=settings)(made)
         result: click.Command = made
@@ -61,8 +67,8 @@ def open_project(writes: str | None = None) -> "Project":
     """Return the project here, after completing a command that was killed in the middle of a change.
 
     Args:
-        writes: the command that is about to change the project, without `scaffold`; it holds the project's lock until
-            it ends. None for one that only reads.
+        writes: the command that is about to change the project, without `scaffold`; it holds the
+            project's lock until it ends. None for one that only reads.
 
     Raises:
         BusyError: another command is changing the project.
@@ -84,7 +90,9 @@ def open_project(writes: str | None = None) -> "Project":
         completed = complete_interrupted(project)
         if completed is not None:
             click.echo(f"Completed `scaffold {completed}`, which was cut off", err=True)
-            if completed == writes and writes != "verify":  # which goes on: its exit status is that of the verdict
+            if (
+                completed == writes and writes != "verify"
+            ):  # which goes on: its exit status is that of the verdict
                 if context.params.get("as_json"):
                     print_json({"completed": completed})
                 raise click.exceptions.Exit(0)
@@ -95,19 +103,37 @@ def open_project(writes: str | None = None) -> "Project":
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of all commands that run something of a recipe."""
     for option in (
-        click.option("--trust", metavar="DIGEST", help="Approve what a recipe runs, by the digest that was shown."),
-        click.option("--no-sandbox", is_flag=True, help="Run what you trust unconfined; the evidence says so."),
+        click.option(
+            "--trust",
+            metavar="DIGEST",
+            help="Approve what a recipe runs, by the digest that was shown.",
+        ),
+        click.option(
+            "--no-sandbox",
+            is_flag=True,
+            help="Run what you trust unconfined; the evidence says so.",
+        ),
         click.option("--offline", is_flag=True, help="Use only what is in the cache."),
-        click.option("--jobs", type=click.IntRange(1), help="Runs at once. Default: as many as there are cores for."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            help="Runs at once. Default: as many as there are cores for.",
+        ),
     ):
         function = option(function)
     return function
 
 
 def run_watched(
-    program: "Program", call: Callable[["RunProgress", "RunOptions"], Result], *,
-    jobs: int | None, offline: bool, no_sandbox: bool, trust: str | None, as_json: bool,
-) -> Result:  # fmt: skip
+    program: "Program",
+    call: Callable[["RunProgress", "RunOptions"], Result],
+    *,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> Result:
     """Call what runs something of a recipe, with its progress shown and the options of `run_options`.
 
     Where consent is missing and a person is there, show what would run, ask, and call again.
@@ -138,7 +164,9 @@ def run_watched(
             click.echo(plain(error.message), err=True)
             if not click.confirm("Run this?", err=True):
                 raise click.Abort from None
-            trust = error.digest  # what was approved is remembered; a change may need it for both of its states
+            trust = (
+                error.digest
+            )  # what was approved is remembered; a change may need it for both of its states
 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
@@ -152,7 +180,11 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         if debug:
             traceback.print_exc()
         _print_error(error, as_json=as_json)
-        return _EXIT_USAGE if isinstance(error, (UsageError, BrokenFileError, ProjectError)) else EXIT_FAILED
+        return (
+            _EXIT_USAGE
+            if isinstance(error, (UsageError, BrokenFileError, ProjectError))
+            else EXIT_FAILED
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -161,14 +193,17 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
     except OSError as error:
         if debug:
             traceback.print_exc()
-        _print_error(MachineError(f"{error.filename or 'a file'}: {error.strerror or error}"), as_json=as_json)
+        _print_error(
+            MachineError(f"{error.filename or 'a file'}: {error.strerror or error}"),
+            as_json=as_json,
+        )
         return EXIT_FAILED
     except Exception as error:
         if debug:
             traceback.print_exc()
         click.echo(
-            f"Error: this is a defect of mlloop-new {__version__}, not yours: {type(error).__name__}: {error}\n"
-            "  please report it with what --debug prints",
+            f"Error: this is a defect of mlloop-new {__version__}, not yours:"
+            f" {type(error).__name__}: {error}\n  please report it with what --debug prints",
             err=True,
         )
         return EXIT_FAILED
@@ -176,7 +211,9 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
 
 def _prepare_process() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # asked to end, it cleans up as after Ctrl-C
+        signal.signal(
+            number, signal.default_int_handler
+        )  # asked to end, it cleans up as after Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot write
@@ -185,7 +222,9 @@ def _prepare_process() -> None:
 def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
     if as_json:
         told = {"trust": error.digest} if isinstance(error, ConsentError) else {}
-        print_json({"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told})
+        print_json(
+            {"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told}
+        )
         return
     from scaffold.views.report import plain
 

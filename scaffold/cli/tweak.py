@@ -22,31 +22,59 @@ def command() -> None:
 @command.add_command
 @make_command(
     "start",
-    "Open a tweak on a branch tweak/NAME; edits that are not committed yet come along.\n\n"
-    "The first one makes src/, a copy of the reference, and system.yaml, which says how it runs. Edit them, then "
-    "`scaffold verify`. NAME may be one that the recipe suggests (scaffold tweak list).",
+    "Open a tweak on a branch tweak/NAME; edits that are not committed yet come along.\n\nThe first"
+    " one makes src/, a copy of the reference, and system.yaml, which says how it runs. Edit them,"
+    " then `scaffold verify`. NAME may be one that the recipe suggests (scaffold tweak list).",
 )
 @click.argument("name")
 @click.option(
-    "--kind", type=click.Choice(["neutral", "improve", "cheaper", "data"]),
-    help="neutral: must change nothing. improve: must be better, or as good and cheaper. cheaper: a short mode whose "
-    "conclusions hold. data: a new dataset. Default: what the recipe suggests, else improve.",
-)  # fmt: skip
+    "--kind",
+    type=click.Choice(["neutral", "improve", "cheaper", "data"]),
+    help=(
+        "neutral: must change nothing. improve: must be better, or as good and cheaper. cheaper: a"
+        " short mode whose conclusions hold. data: a new dataset. Default: what the recipe"
+        " suggests, else improve."
+    ),
+)
 @click.option("--expect", metavar="TEXT", default="", help="What you expect of it, for the record.")
 @click.option("--metric", help="The metric it is judged by. Default: that of the step before.")
-@click.option("--margin", type=float, help="The smallest difference that matters. Default: half a seed deviation.")
-@click.option("--pairs", type=click.IntRange(4, 100), help="How many pairs of runs it may take. Default: 28.")
+@click.option(
+    "--margin",
+    type=float,
+    help="The smallest difference that matters. Default: half a seed deviation.",
+)
+@click.option(
+    "--pairs", type=click.IntRange(4, 100), help="How many pairs of runs it may take. Default: 28."
+)
 @click.option("--bound", metavar="VALUE", help="Kind data: the best value to hope for, or unknown.")
 @click.option("--bound-source", metavar="TEXT", default="", help="Where that bound is from.")
 @click.option(
-    "--probe", "probes", metavar="KEY=VALUE", multiple=True,
+    "--probe",
+    "probes",
+    metavar="KEY=VALUE",
+    multiple=True,
     help="Kind cheaper: a hyperparameter whose effect must be the same in the cheaper mode.",
-)  # fmt: skip
-@click.option("--because", metavar="TEXT", default="", help="Start although nothing is reproduced yet; on record.")
+)
+@click.option(
+    "--because",
+    metavar="TEXT",
+    default="",
+    help="Start although nothing is reproduced yet; on record.",
+)
 def start(
-    *, name: str, kind: Any, expect: str, metric: str | None, margin: float | None, pairs: int | None,
-    bound: str | None, bound_source: str, probes: tuple[str, ...], because: str, as_json: bool,
-) -> int:  # fmt: skip
+    *,
+    name: str,
+    kind: Any,
+    expect: str,
+    metric: str | None,
+    margin: float | None,
+    pairs: int | None,
+    bound: str | None,
+    bound_source: str,
+    probes: tuple[str, ...],
+    because: str,
+    as_json: bool,
+) -> int:
     """Open it, say what to edit."""
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
@@ -55,23 +83,49 @@ def start(
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
-    for option, text in (("--expect", expect), ("--because", because), ("--bound-source", bound_source)):
+    for option, text in (
+        ("--expect", expect),
+        ("--because", because),
+        ("--bound-source", bound_source),
+    ):
         require_one_line(option, text)
     project = open_project(f"tweak start {name}")
     if not because:
         require_reproduced(project)
-    if kind == "data" and bound is None and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
-        bound = click.prompt("The best value of the metric that one can hope for on this data, or unknown", err=True)
-        bound_source = bound_source or click.prompt("Where is that from", err=True, default="nobody knows yet")
+    if (
+        kind == "data"
+        and bound is None
+        and not as_json
+        and sys.stdin.isatty()
+        and sys.stderr.isatty()
+    ):
+        bound = click.prompt(
+            "The best value of the metric that one can hope for on this data, or unknown", err=True
+        )
+        bound_source = bound_source or click.prompt(
+            "Where is that from", err=True, default="nobody knows yet"
+        )
     wish = Wish(
-        kind=kind, expect=" ".join([expect, f"(begun without a reproduction: {because})" if because else ""]).strip(),
-        metric=metric, margin=margin, pairs=pairs, bound=_bound(bound, bound_source),
+        kind=kind,
+        expect=" ".join(
+            [expect, f"(begun without a reproduction: {because})" if because else ""]
+        ).strip(),
+        metric=metric,
+        margin=margin,
+        pairs=pairs,
+        bound=_bound(bound, bound_source),
         probes=parse_settings("--probe", probes),
-    )  # fmt: skip
+    )
     started = start_tweak(project, name, wish)
     if as_json:
-        print_json({"tweak": started.tweak.model_dump(mode="json"), "made_src": started.made_src,
-                    "carried": list(started.carried), "next": "scaffold verify"})  # fmt: skip
+        print_json(
+            {
+                "tweak": started.tweak.model_dump(mode="json"),
+                "made_src": started.made_src,
+                "carried": list(started.carried),
+                "next": "scaffold verify",
+            }
+        )
     else:
         _print_started(started)
     return 0
@@ -99,20 +153,35 @@ def _print_started(started: "Started") -> None:
     tweak, paint = started.tweak, paint_for(sys.stdout)
     lines = []
     if started.made_src:
-        lines.append("Made       src/, a copy of the reference, and system.yaml, which says how it runs")
-        told = "runs of src/ give each kind of random draw a stream of its own: other numbers at one seed, the same law"
+        lines.append(
+            "Made       src/, a copy of the reference, and system.yaml, which says how it runs"
+        )
+        told = (
+            "runs of src/ give each kind of random draw a stream of its own: other numbers at one"
+            " seed, the same law"
+        )
         lines.append(f"Streams    {told}")
     rule = tweak.rule
     lines += [
-        f"Tweak      {tweak.name} ({tweak.kind}), branch tweak/{tweak.name}, from {tweak.before[:7]} of {tweak.home}",
-        f"Judged by  {rule.metric}, margin {rule.margin:.3g} ({rule.margin_reason}), at most {rule.max_pairs} pairs",
+        (
+            f"Tweak      {tweak.name} ({tweak.kind}), branch tweak/{tweak.name}, from"
+            f" {tweak.before[:7]} of {tweak.home}"
+        ),
+        (
+            f"Judged by  {rule.metric}, margin {rule.margin:.3g} ({rule.margin_reason}), at most"
+            f" {rule.max_pairs} pairs"
+        ),
     ]
     if started.suggestion:
         lines.append(f"Change     {plain(started.suggestion.change)}")
     if tweak.probes:
-        lines.append(f"Probes     {', '.join(f'{name}={value}' for name, value in tweak.probes.items())}")
+        lines.append(
+            f"Probes     {', '.join(f'{name}={value}' for name, value in tweak.probes.items())}"
+        )
     if tweak.kind == "data":
-        lines.append("Gates      system.yaml must say under `gates:` how the simplest models are measured")
+        lines.append(
+            "Gates      system.yaml must say under `gates:` how the simplest models are measured"
+        )
     if started.carried:
         lines.append(f"Carried    your edits of {', '.join(started.carried[:5])}")
     for line in lines:
@@ -125,7 +194,9 @@ command.add_command(drop_command("tweak"))
 
 
 @command.add_command
-@make_command("list", "List all tweaks: accepted, dropped, open, and those that the recipe suggests.")
+@make_command(
+    "list", "List all tweaks: accepted, dropped, open, and those that the recipe suggests."
+)
 def list_all(*, as_json: bool) -> int:
     """One line a tweak."""
     from dataclasses import asdict

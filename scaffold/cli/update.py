@@ -8,8 +8,8 @@ from scaffold.cli.terminal import open_project, print_json
 
 @make_command(
     "update",
-    "Merge what this mlloop-new renders for a project (tests, workflow, AGENTS.md, README.md) into yours: a three-way "
-    "merge over the branch `template`. Conflicts are ordinary git conflicts.",
+    "Merge what this mlloop-new renders for a project (tests, workflow, AGENTS.md, README.md) into"
+    " yours: a three-way merge over the branch `template`. Conflicts are ordinary git conflicts.",
 )
 def command(*, as_json: bool) -> int:
     """Render, merge, say what changed."""
@@ -19,7 +19,10 @@ def command(*, as_json: bool) -> int:
     if as_json:
         print_json({"version": updated.version, "changed": list(updated.changed)})
     elif updated.changed:
-        click.echo(f"  Merged     the template of mlloop-new {updated.version}: {', '.join(updated.changed)}")
+        click.echo(
+            f"  Merged     the template of mlloop-new {updated.version}:"
+            f" {', '.join(updated.changed)}"
+        )
     else:
         click.echo(f"  The template of mlloop-new {updated.version} is what this project has")
     return 0

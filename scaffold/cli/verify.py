@@ -30,30 +30,52 @@ if TYPE_CHECKING:
 
 @make_command(
     "verify",
-    "Run what evidence is missing, then judge. Of a tweak that is under way: whether it does what a tweak of its kind "
-    "must, by pairs of runs with the state before. Else, or with --reproduction: whether the reference gives its "
-    "published result here; that evidence is committed.",
+    "Run what evidence is missing, then judge. Of a tweak that is under way: whether it does what a"
+    " tweak of its kind must, by pairs of runs with the state before. Else, or with --reproduction:"
+    " whether the reference gives its published result here; that evidence is committed.",
 )
-@click.option("--reproduction", is_flag=True, help="Judge the reference, also while a tweak is under way.")
 @click.option(
-    "--off", "switched_off", metavar="KEY=VALUE", multiple=True,
-    help="Of a tweak: hyperparameters that switch the change off; with them the state before must be given again.",
-)  # fmt: skip
+    "--reproduction", is_flag=True, help="Judge the reference, also while a tweak is under way."
+)
+@click.option(
+    "--off",
+    "switched_off",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help=(
+        "Of a tweak: hyperparameters that switch the change off; with them the state before must be"
+        " given again."
+    ),
+)
 @run_options
 def command(
-    *, reproduction: bool, switched_off: tuple[str, ...], jobs: int | None, offline: bool, no_sandbox: bool,
-    trust: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    *,
+    reproduction: bool,
+    switched_off: tuple[str, ...],
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     """Show the stored judgement if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
     project = open_project("verify")
     if not reproduction and is_tweak_under_way(project):
         return _verify_tweak(
-            project, switched_off, jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
+            project,
+            switched_off,
+            jobs=jobs,
+            offline=offline,
+            no_sandbox=no_sandbox,
+            trust=trust,
+            as_json=as_json,
         )
     if switched_off:
-        raise UsageError("--off is for a tweak, and none is under way", hint="scaffold tweak start NAME")
+        raise UsageError(
+            "--off is for a tweak, and none is under way", hint="scaffold tweak start NAME"
+        )
     judgement = current_judgement(project)
     if judgement is not None:
         _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
@@ -64,12 +86,20 @@ def command(
 
     recipe = load_recipe(project)
     verified = run_watched(
-        recipe, lambda progress, options: verify_reproduction(project, recipe, progress, options),
-        jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-    )  # fmt: skip
+        recipe,
+        lambda progress, options: verify_reproduction(project, recipe, progress, options),
+        jobs=jobs,
+        offline=offline,
+        no_sandbox=no_sandbox,
+        trust=trust,
+        as_json=as_json,
+    )
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.is_by_others:
-        note = "evidence/reproduce.json was made by others; one seed of it, run here, gives the same numbers"
+        note = (
+            "evidence/reproduce.json was made by others; one seed of it, run here, gives the same"
+            " numbers"
+        )
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
     _print(project, verified.judgement, as_json, note)
@@ -77,9 +107,15 @@ def command(
 
 
 def _verify_tweak(
-    project: Project, switched_off: tuple[str, ...], *, jobs: int | None, offline: bool, no_sandbox: bool,
-    trust: str | None, as_json: bool,
-) -> int:  # fmt: skip
+    project: Project,
+    switched_off: tuple[str, ...],
+    *,
+    jobs: int | None,
+    offline: bool,
+    no_sandbox: bool,
+    trust: str | None,
+    as_json: bool,
+) -> int:
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.system import System
@@ -103,9 +139,14 @@ def _verify_tweak(
             return verify_change(project, recipe, tweak, progress, options, off)
 
         evidence = run_watched(
-            system, judge,
-            jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json,
-        )  # fmt: skip
+            system,
+            judge,
+            jobs=jobs,
+            offline=offline,
+            no_sandbox=no_sandbox,
+            trust=trust,
+            as_json=as_json,
+        )
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
     judgement = ChangeJudgement.from_mapping(evidence.judgement)
     _print_change(project, evidence, judgement, as_json, note)
@@ -115,7 +156,11 @@ def _verify_tweak(
 
 
 def _print_change(
-    project: Project, evidence: "ChangeEvidence", judgement: ChangeJudgement, as_json: bool, note: str
+    project: Project,
+    evidence: "ChangeEvidence",
+    judgement: ChangeJudgement,
+    as_json: bool,
+    note: str,
 ) -> None:
     if as_json:
         parts = [part.model_dump(mode="json") for part in evidence.parts]

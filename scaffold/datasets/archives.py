@@ -48,10 +48,19 @@ def unpack(archive: Path, kind: ArchiveKind, into: Path) -> None:
                         require_free(aside)  # a small archive may hold a large file
         aside.chmod(0o755)
         aside.replace(into)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        NotImplementedError,
+    ) as error:
         raise FetchError(f"{archive.name} is no whole {kind} archive: {error}") from error
     except FileExistsError as error:
-        raise FetchError(f"{archive.name} has a file and a folder of one name: {error.filename}") from error
+        raise FetchError(
+            f"{archive.name} has a file and a folder of one name: {error.filename}"
+        ) from error
     except OSError as error:
         raise MachineError(f"cannot unpack {archive.name}: {error.strerror or error}") from error
     finally:

@@ -13,7 +13,14 @@ from scaffold.datasets.archives import unpack
 from scaffold.errors import FetchError, MachineError, RunError
 from scaffold.machine import require_free
 from scaffold.project.project import write_text
-from scaffold.records.program import FileDataset, GitDataset, HubDataset, PlacedDataset, Program, UrlDataset
+from scaffold.records.program import (
+    FileDataset,
+    GitDataset,
+    HubDataset,
+    PlacedDataset,
+    Program,
+    UrlDataset,
+)
 
 OnBytes = Callable[[str, int, int | None], None]
 """Called with a dataset's name, the bytes that are here, and how many there will be if known."""
@@ -50,13 +57,18 @@ def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnByte
         if found != dataset.sha256:
             raise FetchError(
                 f"dataset {dataset.name} has sha256 {found}, but the recipe pins {dataset.sha256}",
-                hint="the file changed where it is published, or the pin is wrong; nothing was placed",
+                hint=(
+                    "the file changed where it is published, or the pin is wrong; nothing was"
+                    " placed"
+                ),
             )
         aside.chmod(0o444)
         aside.replace(cached)
         _vouch(cached)
     except OSError as error:
-        raise MachineError(f"cannot store dataset {dataset.name}: {error.strerror or error}") from error
+        raise MachineError(
+            f"cannot store dataset {dataset.name}: {error.strerror or error}"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
     return cached
@@ -97,7 +109,9 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy_into(aside: Path, dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes) -> None:
+def _copy_into(
+    aside: Path, dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes
+) -> None:
     if isinstance(dataset, FileDataset):
         shutil.copyfile(folder / dataset.file, aside)
     elif isinstance(dataset, GitDataset):
@@ -105,7 +119,9 @@ def _copy_into(aside: Path, dataset: PlacedDataset, folder: Path, offline: bool,
 
         aside.write_bytes(cached_file(dataset.git, dataset.revision, dataset.path, offline=offline))
     elif offline:
-        raise FetchError(f"dataset {dataset.name} is not in the cache, and --offline forbids to fetch it")
+        raise FetchError(
+            f"dataset {dataset.name} is not in the cache, and --offline forbids to fetch it"
+        )
     elif isinstance(dataset, HubDataset):
         _from_hub(aside, dataset)
     else:
@@ -121,9 +137,13 @@ def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
     class SameSafety(urllib.request.HTTPRedirectHandler):
         """Follow a redirect only to https; within this machine also from http to http."""
 
-        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        def redirect_request(
+            self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+        ) -> Any:
             before, after = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
-            stays_here = before.scheme == after.scheme == "http" and after.hostname == before.hostname
+            stays_here = (
+                before.scheme == after.scheme == "http" and after.hostname == before.hostname
+            )
             if after.scheme != "https" and not stays_here:
                 raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https")
             return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -140,12 +160,20 @@ def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
                 if here % _LOOK_EVERY_BYTES < _CHUNK_BYTES:
                     require_free(aside.parent)  # an answer may have no end
             if total is not None and here < total:
-                raise FetchError(f"dataset {dataset.name}: {dataset.url} ended after {here} of {total} bytes")
+                raise FetchError(
+                    f"dataset {dataset.name}: {dataset.url} ended after {here} of {total} bytes"
+                )
     except urllib.error.URLError as error:
-        reason = f"{error.code} {error.reason}" if isinstance(error, urllib.error.HTTPError) else error.reason
+        reason = (
+            f"{error.code} {error.reason}"
+            if isinstance(error, urllib.error.HTTPError)
+            else error.reason
+        )
         raise FetchError(f"dataset {dataset.name}: {dataset.url}: {reason}") from error
     except (http.client.HTTPException, ValueError, TimeoutError, ConnectionError) as error:
-        raise FetchError(f"dataset {dataset.name}: {dataset.url}: {type(error).__name__}: {error}") from error
+        raise FetchError(
+            f"dataset {dataset.name}: {dataset.url}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _from_hub(aside: Path, dataset: HubDataset) -> None:
@@ -153,9 +181,13 @@ def _from_hub(aside: Path, dataset: HubDataset) -> None:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        path = hf_hub_download(dataset.hub, dataset.path, repo_type="dataset", revision=dataset.revision)
+        path = hf_hub_download(
+            dataset.hub, dataset.path, repo_type="dataset", revision=dataset.revision
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FetchError(f"dataset {dataset.name}: the Hub does not give {dataset.hub}: {error}") from error
+        raise FetchError(
+            f"dataset {dataset.name}: the Hub does not give {dataset.hub}: {error}"
+        ) from error
     shutil.copyfile(path, aside)
 
 

@@ -37,7 +37,11 @@ class Download:
 
     def describe(self, version: str) -> str:
         """Return one line for the user."""
-        size = f", up to {max(self.size / 1e6, 0.1):,.{0 if self.size > _TEN_MB else 1}f} MB" if self.size else ""
+        size = (
+            f", up to {max(self.size / 1e6, 0.1):,.{0 if self.size > _TEN_MB else 1}f} MB"
+            if self.size
+            else ""
+        )
         hosts = f" from {', '.join(self.hosts)}" if self.hosts else ""
         return f"environment: {self.packages} packages for Python {version}{size}{hosts}"
 
@@ -62,7 +66,9 @@ class DownloadProgress:
             here, total = sum(self._sizes[name] for name in self._here), sum(self._sizes.values())
             left_s = (time.monotonic() - self._start) * (total - here) / here
             left = f", about {max(left_s, 1):.0f} s left" if here < total else ""
-            self._announce(f"environment: {here / 1e6:,.0f} of {total / 1e6:,.0f} MB downloaded{left}")
+            self._announce(
+                f"environment: {here / 1e6:,.0f} of {total / 1e6:,.0f} MB downloaded{left}"
+            )
 
 
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
@@ -82,6 +88,8 @@ def read_download(pylock: str) -> Download:
             hosts.append(urlsplit(files[0].get("url", "")).hostname or "this machine")
     names = [package["name"] for package in packages]
     return Download(
-        packages=len(packages), size=size, hosts=tuple(sorted(set(hosts))),
+        packages=len(packages),
+        size=size,
+        hosts=tuple(sorted(set(hosts))),
         cuda=tuple(name for name in names if name.startswith(_CUDA)),
-    )  # fmt: skip
+    )

@@ -1,6 +1,7 @@
 """The environment that a reference runs in: resolved once into environment.lock, built by uv, cached by the lock.
 
-If the interpreter that runs the scaffold satisfies every requirement it is reused; the lock and the evidence say so.
+If the interpreter that runs the scaffold satisfies every requirement it is reused; the lock and the
+evidence say so.
 """
 
 import hashlib
@@ -62,15 +63,21 @@ _PARTS_OF_A_PREFIX = ("bin", "lib", "lib64", "include", "ssl", "pyvenv.cfg")
 
 
 def prepare_environment(
-    source: Source, environment: Environment, default_as_of: Callable[[], date | None], *, offline: bool = False,
-    device: str = "cpu", announce: Announce = lambda _: None,
-) -> ReadyEnvironment:  # fmt: skip
+    source: Source,
+    environment: Environment,
+    default_as_of: Callable[[], date | None],
+    *,
+    offline: bool = False,
+    device: str = "cpu",
+    announce: Announce = lambda _: None,
+) -> ReadyEnvironment:
     """Resolve what is not resolved yet, build what is not built yet.
 
     Args:
         source: where the lock lies.
         environment: what the program asks for.
-        default_as_of: tells the date of the reference's commit, asked only when the recipe names none.
+        default_as_of: tells the date of the reference's commit, asked only when the recipe names
+            none.
         offline: do not ask any package index.
         device: `cpu` takes the CPU build of torch, unless pip is configured to look elsewhere.
         announce: called with a line for the user before anything is fetched.
@@ -88,15 +95,23 @@ def prepare_environment(
     text = read_text(source.lock)
     lock = hashlib.sha256(text.encode()).hexdigest()
     version = _header(text, "python")
-    packages = tuple(line.split(" ")[0] for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line))
+    packages = tuple(
+        line.split(" ")[0] for line in text.splitlines() if re.match(r"[A-Za-z0-9]", line)
+    )
     if _runs_here(version, packages):
         return ReadyEnvironment(
-            python=Path(sys.executable), version=_version(), lock=lock, packages=packages, reused=True
+            python=Path(sys.executable),
+            version=_version(),
+            lock=lock,
+            packages=packages,
+            reused=True,
         )
     if not made_lock(text):
         _require_follows(source, environment, text, packages, version, offline)
     python = _build(text, version, lock, environment.build, offline, device, announce)
-    return ReadyEnvironment(python=python, version=version, lock=lock, packages=packages, reused=False)
+    return ReadyEnvironment(
+        python=python, version=version, lock=lock, packages=packages, reused=False
+    )
 
 
 def lock_fits(source: Source, environment: Environment) -> bool:
@@ -108,7 +123,8 @@ def lock_fits(source: Source, environment: Environment) -> bool:
 def _require_whole_lock(source: Source) -> None:
     """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
 
-    Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be obeyed.
+    Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be
+    obeyed.
     """
     text = read_text(source.lock)
     hint = f"git checkout -- {source.lock.name}; or delete it to resolve anew"
@@ -116,17 +132,28 @@ def _require_whole_lock(source: Source) -> None:
         raise ProjectError(f"{source.lock.name} was edited, or cut short", hint=hint)
     odd = _odd_line(text)
     if odd:
-        raise ProjectError(f"{source.lock.name} has the line {odd!r}, which is no package with its version", hint=hint)
-    if not re.search(r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE):  # uv would start whatever is named
+        raise ProjectError(
+            f"{source.lock.name} has the line {odd!r}, which is no package with its version",
+            hint=hint,
+        )
+    if not re.search(
+        r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE
+    ):  # uv would start whatever is named
         raise ProjectError(f"{source.lock.name} names no version of Python", hint=hint)
 
 
 def _require_follows(
-    source: Source, environment: Environment, text: str, packages: Sequence[str], version: str, offline: bool
+    source: Source,
+    environment: Environment,
+    text: str,
+    packages: Sequence[str],
+    version: str,
+    offline: bool,
 ) -> None:
     """Raise ProjectError if a lock from elsewhere installs what nothing that the recipe asks for needs.
 
-    The recipe's requirements are resolved with the lock's own versions, so that only names can differ.
+    The recipe's requirements are resolved with the lock's own versions, so that only names can
+    differ.
     """
     own, constraints = _own_lines(source, environment)
     pins = [package for package in packages if "==" in package]
@@ -141,8 +168,12 @@ def _require_follows(
     extra = [package for package in pins if _pinned_name(package) not in needed]
     if extra:
         raise ProjectError(
-            f"{source.lock.name} was made elsewhere and installs {', '.join(extra[:5])}, which nothing asked for needs",
-            hint=f"rm {source.lock.name}: it is resolved anew; or add what is missing to environment.packages",
+            f"{source.lock.name} was made elsewhere and installs {', '.join(extra[:5])}, which"
+            " nothing asked for needs",
+            hint=(
+                f"rm {source.lock.name}: it is resolved anew; or add what is missing to"
+                " environment.packages"
+            ),
         )
 
 
@@ -193,7 +224,9 @@ def _version() -> str:
 def _header(lock_text: str, key: str) -> str:
     match = re.search(rf"^# {key} (\S+)", lock_text, re.MULTILINE)
     if not match:
-        raise MachineError(f"environment.lock has no line `# {key} ...`", hint="delete it to resolve anew")
+        raise MachineError(
+            f"environment.lock has no line `# {key} ...`", hint="delete it to resolve anew"
+        )
     return match[1]
 
 
@@ -244,7 +277,11 @@ def _closure(requirements: Iterable[str]) -> list[str]:
             continue  # optional on this platform, or left out by whoever installed it
         name = canonicalize_name(requirement.name)
         found[name] = f"{name}=={distribution.version}"
-        waiting += [(needed, own) for needed in distribution.requires or () for own in (requirement.extras or {""})]
+        waiting += [
+            (needed, own)
+            for needed in distribution.requires or ()
+            for own in requirement.extras or {""}
+        ]
     return sorted(found.values())
 
 
@@ -270,7 +307,10 @@ def _resolve(
     accepted = SpecifierSet(environment.python)
     if accepted.contains(_version()) and not unmet_requirements(wanted):
         head = [f"# for {wanted_digest}", f"# python {_version()}"]
-        head.append("# reused: the interpreter that ran scaffold satisfied every requirement (hence no hashes)")
+        head.append(
+            "# reused: the interpreter that ran scaffold satisfied every requirement (hence no"
+            " hashes)"
+        )
         return _lock_text([*head, *_closure(wanted)])
     version = _find_python(environment.python, offline)
     as_of = environment.as_of or default_as_of()
@@ -284,7 +324,14 @@ def _resolve(
         file.write_text("\n".join(constraints) + "\n")
         if constraints:
             options += ["--constraint", str(file)]
-        command = ["pip", "compile", "-", *options, *_build_options(environment.build), *_index_options()]
+        command = [
+            "pip",
+            "compile",
+            "-",
+            *options,
+            *_build_options(environment.build),
+            *_index_options(),
+        ]
         stdin = "\n".join([*environment.packages, *own]) + "\n"
         compiled = _uv(command, offline, stdin=stdin)
         if device == "cpu" and _torch_is_from_default_index(compiled):
@@ -293,7 +340,9 @@ def _resolve(
     if odd:
         raise FetchError(
             f"{odd!r} is no package with a version that can be pinned",
-            hint="name it by version in environment.packages, and leave out environment.requirements",
+            hint=(
+                "name it by version in environment.packages, and leave out environment.requirements"
+            ),
         )
     head = [f"# for {wanted_digest}", f"# python {version}"]
     head += [f"# as of {as_of}"] if as_of else []
@@ -314,7 +363,9 @@ def _has_own_index() -> bool:
     return any(name in read_pip_settings() for name in places)
 
 
-def _with_cpu_torch(compiled: str, command: Sequence[str], stdin: str, offline: bool, announce: Announce) -> str:
+def _with_cpu_torch(
+    compiled: str, command: Sequence[str], stdin: str, offline: bool, announce: Announce
+) -> str:
     """Resolve again with the CPU builds of the same versions; the same where they cannot be had."""
     pins = dict(_TORCH.findall(compiled))
     # That index tells no dates. The versions are those that the date gave.
@@ -323,7 +374,10 @@ def _with_cpu_torch(compiled: str, command: Sequence[str], stdin: str, offline: 
     try:
         return _uv([*command, *_CPU_TORCH, *undated], offline, stdin=stdin + pinned)
     except FetchError:
-        announce("the CPU build of torch cannot be had here: the default build brings CUDA, which is several GB")
+        announce(
+            "the CPU build of torch cannot be had here: the default build brings CUDA, which is"
+            " several GB"
+        )
         return compiled
 
 
@@ -335,15 +389,23 @@ def _find_python(specifier: str, offline: bool) -> str:
     accepted = SpecifierSet(specifier)
     if accepted.contains(_version()):
         return _version()
-    admitted = [(here, version) for here, version in _list_pythons(offline) if accepted.contains(version)]
+    admitted = [
+        (here, version) for here, version in _list_pythons(offline) if accepted.contains(version)
+    ]
     if not admitted:
-        raise FetchError(f"there is no Python {specifier} on this machine", hint="install one, or: uv python install")
+        raise FetchError(
+            f"there is no Python {specifier} on this machine",
+            hint="install one, or: uv python install",
+        )
     return str(max(admitted)[1])
 
 
 def _list_pythons(offline: bool) -> list[tuple[bool, Version]]:
     """CPythons on this machine, and, unless offline, those that uv can bring: whether it is here, and its version."""
-    listed = _uv(["python", "list", "--output-format", "json", *(["--only-installed"] if offline else [])], offline)
+    listed = _uv(
+        ["python", "list", "--output-format", "json", *(["--only-installed"] if offline else [])],
+        offline,
+    )
     return [
         (python["path"] is not None, Version(python["version"]))
         for python in json.loads(listed)
@@ -353,7 +415,10 @@ def _list_pythons(offline: bool) -> list[tuple[bool, Version]]:
 
 def installed_pythons() -> list[str]:
     """Versions of the CPythons on this machine, newest first."""
-    return [str(version) for version in sorted({version for _, version in _list_pythons(True)}, reverse=True)]
+    return [
+        str(version)
+        for version in sorted({version for _, version in _list_pythons(True)}, reverse=True)
+    ]
 
 
 def uv_version() -> str:
@@ -362,7 +427,13 @@ def uv_version() -> str:
 
 
 def _build(
-    lock_text: str, version: str, lock: str, may_build: Sequence[str], offline: bool, device: str, announce: Announce
+    lock_text: str,
+    version: str,
+    lock: str,
+    may_build: Sequence[str],
+    offline: bool,
+    device: str,
+    announce: Announce,
 ) -> Path:
     folder = cache_dir("environments") / f"{lock[:24]}-{version}"
     python, marker = folder / "bin" / "python", folder / "complete"
@@ -381,13 +452,22 @@ def _build(
 
 
 def _announce_download(
-    lock_text: str, version: str, may_build: Sequence[str], offline: bool, device: str, announce: Announce
+    lock_text: str,
+    version: str,
+    may_build: Sequence[str],
+    offline: bool,
+    device: str,
+    announce: Announce,
 ) -> None:
     """Say what the build brings; nothing where the index does not tell, which the build itself says better."""
     from scaffold.environments.downloads import read_download
 
     options = ["--format", "pylock.toml", "--no-deps", "--no-header", "--python-version", version]
-    options += [*_build_options(may_build), *_index_options(constrained=False), *_torch_options(lock_text)]
+    options += [
+        *_build_options(may_build),
+        *_index_options(constrained=False),
+        *_torch_options(lock_text),
+    ]
     try:
         download = read_download(_uv(["pip", "compile", "-", *options], offline, stdin=lock_text))
     except FetchError:
@@ -395,8 +475,9 @@ def _announce_download(
     announce(download.describe(version))
     if device == "cpu" and download.cuda:
         announce(
-            f"{len(download.cuda)} of them are for GPUs, which this recipe does not use. Smaller is a CPU build: "
-            "pip config set global.extra-index-url https://download.pytorch.org/whl/cpu, then delete environment.lock"
+            f"{len(download.cuda)} of them are for GPUs, which this recipe does not use. Smaller is"
+            " a CPU build: pip config set global.extra-index-url"
+            " https://download.pytorch.org/whl/cpu, then delete environment.lock"
         )
 
 
@@ -407,9 +488,14 @@ def _torch_options(lock_text: str) -> tuple[str, ...]:
 
 
 def _fill(
-    folder: Path, python: Path, version: str, lock_text: str, may_build: Sequence[str], offline: bool,
+    folder: Path,
+    python: Path,
+    version: str,
+    lock_text: str,
+    may_build: Sequence[str],
+    offline: bool,
     announce: Announce,
-) -> None:  # fmt: skip
+) -> None:
     from scaffold.environments.downloads import DownloadProgress
 
     shutil.rmtree(folder, ignore_errors=True)  # begun by a scaffold that was killed
@@ -418,12 +504,22 @@ def _fill(
     requirements.write_text(lock_text)
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
     _uv(
-        ["pip", "install", "--no-deps", "--python", str(python), *hashes,
-         *_build_options(may_build), *_index_options(constrained=not hashes), *_torch_options(lock_text),
-         "-r", str(requirements)],
+        [
+            "pip",
+            "install",
+            "--no-deps",
+            "--python",
+            str(python),
+            *hashes,
+            *_build_options(may_build),
+            *_index_options(constrained=not hashes),
+            *_torch_options(lock_text),
+            "-r",
+            str(requirements),
+        ],
         offline,
         on_line=DownloadProgress(announce).read,
-    )  # fmt: skip
+    )
     _compile_bytecode(folder, python)
 
 
@@ -431,14 +527,20 @@ def _build_options(may_build: Sequence[str]) -> list[str]:
     """Wheels only: a source package runs its own code when it is built, outside the sandbox."""
     if not may_build:
         return ["--no-build"]
-    # uv takes --no-build and --no-binary for a contradiction; of these two the one with a name wins.
-    return ["--only-binary", ":all:", *(word for name in may_build for word in ("--no-binary", name))]
+    # uv takes --no-build and --no-binary for a contradiction; of these two the one with a name
+    # wins.
+    return [
+        "--only-binary",
+        ":all:",
+        *(word for name in may_build for word in ("--no-binary", name)),
+    ]
 
 
 def _index_options(*, constrained: bool = True) -> list[str]:
     """Where pip is configured to look, and what it is constrained to.
 
-    A lock with hashes was resolved under the constraints, and uv refuses constraints without hashes beside it.
+    A lock with hashes was resolved under the constraints, and uv refuses constraints without hashes
+    beside it.
     """
     configured = translate(read_pip_settings())
     return [*configured.options, *(configured.constraints if constrained else ())]
@@ -447,17 +549,38 @@ def _index_options(*, constrained: bool = True) -> list[str]:
 def _compile_bytecode(folder: Path, python: Path) -> None:
     """Compile once what no run may write to, by the interpreter that the environment was made from.
 
-    Not by the environment's own: that would run what its packages bring for every start (.pth files), unconfined.
+    Not by the environment's own: that would run what its packages bring for every start (.pth
+    files), unconfined.
     """
-    command = [str(python.resolve()), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
-    subprocess.run(command, capture_output=True, check=False, cwd=folder)  # what does not compile is told when it runs
+    command = [
+        str(python.resolve()),
+        "-I",
+        "-S",
+        "-m",
+        "compileall",
+        "-q",
+        "-j",
+        "0",
+        str(folder / "lib"),
+    ]
+    subprocess.run(
+        command, capture_output=True, check=False, cwd=folder
+    )  # what does not compile is told when it runs
 
 
 def _uv(
-    arguments: list[str], offline: bool, stdin: str | None = None, on_line: Callable[[str], None] = lambda _: None
+    arguments: list[str],
+    offline: bool,
+    stdin: str | None = None,
+    on_line: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Run uv and return what it prints; `on_line` is called with each line of its messages as it comes."""
-    environment = {**os.environ, **translate(read_pip_settings()).environment, "NO_COLOR": "1", "PATH": _search_path()}
+    environment = {
+        **os.environ,
+        **translate(read_pip_settings()).environment,
+        "NO_COLOR": "1",
+        "PATH": _search_path(),
+    }
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as printed:
@@ -465,10 +588,16 @@ def _uv(
         given.seek(0)
         messages = []
         with subprocess.Popen(
-            [_uv_program(), *arguments], stdin=given, stdout=printed, stderr=subprocess.PIPE, text=True,
+            [_uv_program(), *arguments],
+            stdin=given,
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            text=True,
             env=environment,
-            cwd=cache_dir("environments"),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
-        ) as process:  # fmt: skip
+            cwd=cache_dir(
+                "environments"
+            ),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
+        ) as process:
             for line in process.stderr or ():
                 on_line(line)
                 messages.append(line.rstrip())
@@ -479,9 +608,11 @@ def _uv(
         verb = " ".join(arguments[:2])
         raise FetchError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
-            hint=f"{renamed_hint(reason)}change environment.packages or environment.as_of in recipe.yaml (of src/: in "
-            "system.yaml); a package that there is only from source must be named in environment.build, since its "
-            "build runs its own code",
+            hint=(
+                f"{renamed_hint(reason)}change environment.packages or environment.as_of in"
+                " recipe.yaml (of src/: in system.yaml); a package that there is only from source"
+                " must be named in environment.build, since its build runs its own code"
+            ),
         )
     return output
 

@@ -32,7 +32,9 @@ def read_pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, st
             continue  # pip itself refuses to start with it; nothing to translate
         for section in ("global", "install"):
             if parser.has_section(section):
-                settings.update({key.replace("_", "-"): value for key, value in parser.items(section)})
+                settings.update(
+                    {key.replace("_", "-"): value for key, value in parser.items(section)}
+                )
     for name, value in variables.items():
         if name.startswith("PIP_") and name != "PIP_CONFIG_FILE":
             settings[name[4:].lower().replace("_", "-")] = value
@@ -48,18 +50,31 @@ def translate(settings: Mapping[str, str]) -> UvConfiguration:
     extra = settings.get("extra-index-url", "").split()
     options += [word for url in extra for word in ("--index", url)]
     if extra:
-        # pip takes the best version of all its indexes; uv by default only asks the first that has the package.
+        # pip takes the best version of all its indexes; uv by default only asks the first that has
+        # the package.
         options += ["--index-strategy", "unsafe-best-match"]
-    options += [word for place in settings.get("find-links", "").split() for word in ("--find-links", place)]
-    constraints = [word for path in settings.get("constraint", "").split() for word in ("--constraints", path)]
-    options += [word for host in settings.get("trusted-host", "").split() for word in ("--allow-insecure-host", host)]
+    options += [
+        word for place in settings.get("find-links", "").split() for word in ("--find-links", place)
+    ]
+    constraints = [
+        word for path in settings.get("constraint", "").split() for word in ("--constraints", path)
+    ]
+    options += [
+        word
+        for host in settings.get("trusted-host", "").split()
+        for word in ("--allow-insecure-host", host)
+    ]
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         options.append("--no-index")
     if "cert" in settings:
         environment["SSL_CERT_FILE"] = settings["cert"]
     if "timeout" in settings or "default-timeout" in settings:
-        environment["UV_HTTP_TIMEOUT"] = settings.get("timeout", settings.get("default-timeout", ""))
-    return UvConfiguration(options=tuple(options), constraints=tuple(constraints), environment=environment)
+        environment["UV_HTTP_TIMEOUT"] = settings.get(
+            "timeout", settings.get("default-timeout", "")
+        )
+    return UvConfiguration(
+        options=tuple(options), constraints=tuple(constraints), environment=environment
+    )
 
 
 def _files(variables: Mapping[str, str]) -> list[Path]:
@@ -68,9 +83,18 @@ def _files(variables: Mapping[str, str]) -> list[Path]:
         return []
     home = Path(variables.get("HOME", "~")).expanduser()
     config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
-    folders = [Path(folder) for folder in variables.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if folder]
+    folders = [
+        Path(folder) for folder in variables.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if folder
+    ]
     files = [folder / "pip" / "pip.conf" for folder in folders] + [Path("/etc/pip.conf")]
     if sys.platform == "darwin":
-        files += [Path("/Library/Application Support/pip/pip.conf"), home / "Library/Application Support/pip/pip.conf"]
-    files += [home / ".pip" / "pip.conf", config / "pip" / "pip.conf", Path(sys.prefix) / "pip.conf"]
+        files += [
+            Path("/Library/Application Support/pip/pip.conf"),
+            home / "Library/Application Support/pip/pip.conf",
+        ]
+    files += [
+        home / ".pip" / "pip.conf",
+        config / "pip" / "pip.conf",
+        Path(sys.prefix) / "pip.conf",
+    ]
     return files + ([Path(special)] if special else [])

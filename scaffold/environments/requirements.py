@@ -8,10 +8,18 @@ from typing import Any
 from scaffold.errors import FetchError
 
 _ADMITTED = {
-    "index_url", "extra_index_urls", "find_links", "no_index", "pre", "prefer_binary", "only_binary", "require_hashes",
+    "index_url",
+    "extra_index_urls",
+    "find_links",
+    "no_index",
+    "pre",
+    "prefer_binary",
+    "only_binary",
+    "require_hashes",
     "trusted_hosts",
-}  # fmt: skip
-"""Options about where packages are looked for; any other would have a file build, and so run, something."""
+}
+"""Options about where packages are looked for; any other would have a file build, and so run,
+something."""
 
 _HINT = "name what it needs in environment.packages, and leave out environment.requirements"
 
@@ -22,7 +30,8 @@ _RENAMED = {
     "yaml": "pyyaml",
     "skimage": "scikit-image",
 }
-"""Names that are imported, or that an index serves no package under any more, and the package that is meant."""
+"""Names that are imported, or that an index serves no package under any more, and the package that
+is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,9 @@ def read_requirements(file: Path, tree: Path) -> tuple[list[str], list[str]]:
         FetchError: a line is neither a package of an index, nor about where indexes are.
     """
     lines = list(_lines(file, tree.resolve(), False, frozenset()))
-    return [line.text for line in lines if not line.is_constraint], [line.text for line in lines if line.is_constraint]
+    return [line.text for line in lines if not line.is_constraint], [
+        line.text for line in lines if line.is_constraint
+    ]
 
 
 def _lines(file: Path, tree: Path, is_constraint: bool, seen: frozenset[Path]) -> Iterator[_Line]:
@@ -66,20 +77,29 @@ def _lines(file: Path, tree: Path, is_constraint: bool, seen: frozenset[Path]) -
         yield from _option(file, tree, option, is_constraint, seen | {file.resolve()})
     for requirement in parsed.requirements:
         if requirement.is_editable or requirement.req is None or requirement.link is not None:
-            raise _refused(file, requirement.requirement_line.line_number, requirement.requirement_line.line)
+            raise _refused(
+                file, requirement.requirement_line.line_number, requirement.requirement_line.line
+            )
         yield _Line(requirement.dumps(), is_constraint)
 
 
-def _option(file: Path, tree: Path, option: Any, is_constraint: bool, seen: frozenset[Path]) -> Iterator[_Line]:
+def _option(
+    file: Path, tree: Path, option: Any, is_constraint: bool, seen: frozenset[Path]
+) -> Iterator[_Line]:
     number, line = option.requirement_line.line_number, option.requirement_line.line
     for kind, value in option.options.items():
         if kind in ("requirements", "constraints"):
             for name in value:
                 further = (file.parent / name).resolve()
                 if not further.is_relative_to(tree):
-                    raise FetchError(f"{file.name}:{number}: {line!r} leads out of the reference", hint=_HINT)
+                    raise FetchError(
+                        f"{file.name}:{number}: {line!r} leads out of the reference", hint=_HINT
+                    )
                 if not further.is_file():
-                    raise FetchError(f"{file.name}:{number}: {line!r}, and the reference has no such file", hint=_HINT)
+                    raise FetchError(
+                        f"{file.name}:{number}: {line!r}, and the reference has no such file",
+                        hint=_HINT,
+                    )
                 if further not in seen:
                     yield from _lines(further, tree, is_constraint or kind == "constraints", seen)
         elif kind in _ADMITTED:
@@ -90,20 +110,28 @@ def _option(file: Path, tree: Path, option: Any, is_constraint: bool, seen: froz
 
 def _refused(file: Path, number: int, line: str) -> FetchError:
     text = line.strip()
-    place = f"the environment could not be made: {file.name}:{number} has {text!r}, which is no package of an index"
+    place = (
+        f"the environment could not be made: {file.name}:{number} has {text!r}, which is no package"
+        " of an index"
+    )
     if "file:///" in text:
         return FetchError(
-            f"{place}: it was written by pip freeze in an environment of conda, whose packages lie on another machine",
+            f"{place}: it was written by pip freeze in an environment of conda, whose packages lie"
+            " on another machine",
             hint=_HINT,
         )
     if text.count("=") == 2 and "==" not in text:
-        return FetchError(f"{place}: it was written by conda list, and names builds of conda", hint=_HINT)
+        return FetchError(
+            f"{place}: it was written by conda list, and names builds of conda", hint=_HINT
+        )
     return FetchError(place, hint=_HINT)
 
 
 def renamed_hint(reason: str) -> str:
     """Return what to write instead of a package's name that a resolver could not find; empty if that is not known."""
     meant = [
-        (name, package) for name, package in _RENAMED.items() if f" {name} " in f" {reason} " or f"`{name}`" in reason
+        (name, package)
+        for name, package in _RENAMED.items()
+        if f" {name} " in f" {reason} " or f"`{name}`" in reason
     ]
     return "".join(f"{name} is the package {package} now; " for name, package in meant)

@@ -1,11 +1,13 @@
 """Opens the git directory of a folder that may be a stranger's, so that git trusts nothing in it.
 
-Git always reads a repository's own configuration, which can name programs, servers and files in more ways than any
-list of exceptions holds. So git is given a common directory of ours, as `git-new-workdir` of git's contrib makes one:
-objects, references and logs lead to the real ones, `config` repeats what `_NEEDED` lists, and nothing else is there.
-Before that, what git would follow or wait for (links, pipes, devices) is refused.
+Git always reads a repository's own configuration, which can name programs, servers and files in
+more ways than any list of exceptions holds. So git is given a common directory of ours, as
+`git-new-workdir` of git's contrib makes one: objects, references and logs lead to the real ones,
+`config` repeats what `_NEEDED` lists, and nothing else is there. Before that, what git would follow
+or wait for (links, pipes, devices) is refused.
 
-Sources: https://git-scm.com/docs/gitrepository-layout (commondir), https://git-scm.com/docs/git-config (safe.directory)
+Sources: https://git-scm.com/docs/gitrepository-layout (commondir),
+https://git-scm.com/docs/git-config (safe.directory)
 """
 
 import functools
@@ -28,7 +30,8 @@ _NEEDED = re.compile(
     r"extensions\.(objectformat|refstorage|partialclone)|remote\..+\.(promisor|partialclonefilter)",
     re.IGNORECASE | re.DOTALL,
 )
-"""Settings of a repository without which git misreads it, and whose commits its owner makes there."""
+"""Settings of a repository without which git misreads it, and whose commits its owner makes
+there."""
 
 _SHARED = ("objects", "refs", "logs", "packed-refs", "reftable", "shallow", "worktrees")
 """What the common directory of ours has of the real one."""
@@ -52,10 +55,12 @@ def variables(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[s
 
     Args:
         folder: the top of a work tree, or any other.
-        trusted: gives the folders of other users that the user trusts (`safe.directory`); asked where it matters.
+        trusted: gives the folders of other users that the user trusts (`safe.directory`); asked
+            where it matters.
 
     Raises:
-        ProjectError: its git directory has links or other special files, lies elsewhere, or is another user's.
+        ProjectError: its git directory has links or other special files, lies elsewhere, or is
+            another user's.
     """
     place = folder / ".git"
     if not os.path.lexists(place):
@@ -72,23 +77,32 @@ def opened(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[str,
     if odd:
         shown = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
         raise ProjectError(
-            f"{shown} in the git directory of {folder}: links and special files could lead git anywhere",
-            hint=f"look at them, remove them, or clone it anew: git clone {shlex.quote(str(folder))} NEW",
+            f"{shown} in the git directory of {folder}: links and special files could lead git"
+            " anywhere",
+            hint=(
+                "look at them, remove them, or clone it anew: git clone"
+                f" {shlex.quote(str(folder))} NEW"
+            ),
         )
     return {
-        "GIT_DIR": str(own), "GIT_COMMON_DIR": str(_common_of_ours(common)), "GIT_WORK_TREE": str(folder),
-    }  # fmt: skip
+        "GIT_DIR": str(own),
+        "GIT_COMMON_DIR": str(_common_of_ours(common)),
+        "GIT_WORK_TREE": str(folder),
+    }
 
 
 def _places(folder: Path) -> tuple[Path, Path]:
     """Return a work tree's own git directory, and the one it has in common with linked work trees."""
     place = folder / ".git"
     if place.is_symlink() or not (place.is_dir() or place.is_file()):
-        raise ProjectError(f"{place} is a link or a special file", hint="a project has its git directory in itself")
+        raise ProjectError(
+            f"{place} is a link or a special file", hint="a project has its git directory in itself"
+        )
     if place.is_dir():
         if os.path.lexists(place / "commondir"):
             raise ProjectError(
-                f"{place / 'commondir'} leads to another repository", hint=f"rm {shlex.quote(str(place / 'commondir'))}"
+                f"{place / 'commondir'} leads to another repository",
+                hint=f"rm {shlex.quote(str(place / 'commondir'))}",
             )
         return place, place
     own = Path(_read_line(place).removeprefix("gitdir: "))
@@ -98,7 +112,10 @@ def _places(folder: Path) -> tuple[Path, Path]:
     if own.parent.name != "worktrees" or not back or (own / back).resolve() != place.resolve():
         raise ProjectError(
             f"{place} leads to {own}, which knows nothing of it",
-            hint="a linked work tree is made by `git worktree add`; mend one that was moved: git worktree repair",
+            hint=(
+                "a linked work tree is made by `git worktree add`; mend one that was moved: git"
+                " worktree repair"
+            ),
         )
     return own, own.parent.parent
 
@@ -121,7 +138,10 @@ def _read_line(file: Path) -> str:
 
 def _refuse_strangers(folder: Path, own: Path, trusted: Callable[[], tuple[str, ...]]) -> None:
     """Raise ProjectError, in git's words, where folders belong to another user: git asks this only when it searches."""
-    users = {os.geteuid(), int(os.environ.get("SUDO_UID", "-1") or -1) if os.geteuid() == 0 else os.geteuid()}
+    users = {
+        os.geteuid(),
+        int(os.environ.get("SUDO_UID", "-1") or -1) if os.geteuid() == 0 else os.geteuid(),
+    }
     if all(place.lstat().st_uid in users for place in (folder, folder / ".git", own)):
         return
     # An empty entry takes back those before it; one may end in /*.
@@ -129,7 +149,9 @@ def _refuse_strangers(folder: Path, own: Path, trusted: Callable[[], tuple[str, 
     for name in trusted():
         names = [*names, name.rstrip("/") or "/"] if name else []
     top = str(folder)
-    if "*" in names or any(top == name or (name.endswith("/*") and top.startswith(name[:-1])) for name in names):
+    if "*" in names or any(
+        top == name or (name.endswith("/*") and top.startswith(name[:-1])) for name in names
+    ):
         return
     raise ProjectError(
         f"detected dubious ownership in repository at '{folder}'",
@@ -153,7 +175,9 @@ def _special_files(place: Path) -> Iterator[str]:
 
 def _common_of_ours(common: Path) -> Path:
     """Return a common directory with the needed settings of a repository, made once and kept in the cache."""
-    settings = [(key, value) for key, value in _own_settings(common / "config") if _NEEDED.fullmatch(key)]
+    settings = [
+        (key, value) for key, value in _own_settings(common / "config") if _NEEDED.fullmatch(key)
+    ]
     name = hashlib.sha256(repr((str(common), settings, ATTRIBUTES)).encode()).hexdigest()[:24]
     target = cache_dir("gitdirs") / name
     if target.is_dir():
@@ -192,7 +216,12 @@ def _own_settings(file: Path) -> list[tuple[str, str]]:
 
 def _git_config(*arguments: str) -> str:
     """Run `git config` on a file, outside of every repository."""
-    env = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_DIR": os.devnull}
+    env = {
+        **os.environ,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_DIR": os.devnull,
+    }
     done = subprocess.run(["git", "config", *arguments], env=env, capture_output=True, cwd="/")
     if done.returncode:
         raise ProjectError(f"git config: {os.fsdecode(done.stderr).strip()}")

@@ -36,7 +36,8 @@ def project_repository(root: Path) -> Repository:
     repository = Repository(root)
     if repository.find_top() != root:
         raise ProjectError(
-            f"{root} is not the top of a git repository of its own", hint="git init && git add --all && git commit"
+            f"{root} is not the top of a git repository of its own",
+            hint="git init && git add --all && git commit",
         )
     if repository.find_id("HEAD") is None:
         raise ProjectError("there is no commit yet", hint="git add --all && git commit")
@@ -110,9 +111,16 @@ def edited_paths(repository: Repository) -> list[str]:
 def ignored_paths(repository: Repository, folder: str) -> list[str]:
     """Files in a folder that git ignores, so that no commit and no run has them."""
     listed = repository.call(
-        "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--no-empty-directory",
-        "--", folder,
-    )  # fmt: skip
+        "ls-files",
+        "-z",
+        "--others",
+        "--ignored",
+        "--exclude-standard",
+        "--directory",
+        "--no-empty-directory",
+        "--",
+        folder,
+    )
     return [name for name in listed.split("\0") if name]
 
 
@@ -126,13 +134,17 @@ def _index(repository: Repository) -> Iterator[dict[str, str]]:
         if repository.call("ls-files", "--unmerged"):
             repository.call("read-tree", "HEAD", env=env)
         elif real.exists():
-            shutil.copy2(real, copy)  # with its time: git looks again into files that changed in the same moment
+            shutil.copy2(
+                real, copy
+            )  # with its time: git looks again into files that changed in the same moment
         yield env
 
 
 def _has_files(repository: Repository, name: str) -> bool:
     """Whether anything of a path is tracked, or could be: git refuses to add what is ignored as a whole."""
-    return bool(repository.call("ls-files", "--cached", "--others", "--exclude-standard", "--", name))
+    return bool(
+        repository.call("ls-files", "--cached", "--others", "--exclude-standard", "--", name)
+    )
 
 
 def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
@@ -144,7 +156,9 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
     return tree_of_commit(repository, whole, names)
 
 
-def tree_with_edits(repository: Repository, paths: Iterable[str], tracked_only: Iterable[str] = ()) -> str:
+def tree_with_edits(
+    repository: Repository, paths: Iterable[str], tracked_only: Iterable[str] = ()
+) -> str:
     """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not.
 
     Args:
@@ -153,7 +167,9 @@ def tree_with_edits(repository: Repository, paths: Iterable[str], tracked_only: 
         tracked_only: those of them whose new files are left out.
     """
     with _index(repository) as env:
-        repository.call("read-tree", "-m", "HEAD", env=env)  # keeps what git knows of unchanged files
+        repository.call(
+            "read-tree", "-m", "HEAD", env=env
+        )  # keeps what git knows of unchanged files
         names = [path for path in paths if path not in tracked_only]
         _add(repository, names, env)
         tracked = [name for name in tracked_only if repository.call("ls-files", "--", name)]
@@ -182,15 +198,20 @@ def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) ->
 
 
 def tree_with_files(
-    repository: Repository, files: Mapping[str, str | bytes], trees: Mapping[str, str] | None = None,
-    without: Iterable[str] = (), base: str = "HEAD",
-) -> str:  # fmt: skip
+    repository: Repository,
+    files: Mapping[str, str | bytes],
+    trees: Mapping[str, str] | None = None,
+    without: Iterable[str] = (),
+    base: str = "HEAD",
+) -> str:
     """The tree of a commit with these files and whole folders put in, and others left out."""
     gone = [*(trees or {}), *without]
     with _index(repository) as env:
         repository.call("read-tree", base, env=env)
         if gone:
-            repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
+            repository.call(
+                "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env
+            )
         for folder, tree in (trees or {}).items():
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
         for path, content in files.items():
@@ -205,9 +226,14 @@ def changed_entries(
     repository: Repository, before: str, after: str
 ) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
     """Files that differ between two trees, by path."""
-    old, new = ({entry.path: entry for entry in repository.entries(tree)} for tree in (before, after))
-    return {path: (old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys())
-            if old.get(path) != new.get(path)}  # fmt: skip
+    old, new = (
+        {entry.path: entry for entry in repository.entries(tree)} for tree in (before, after)
+    )
+    return {
+        path: (old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    }
 
 
 def make_commit(repository: Repository, tree: str, message: str, parents: Iterable[str]) -> str:
@@ -230,7 +256,8 @@ class Merged:
 
     Attributes:
         tree: with both sides' changes; conflicting files with the marks of `git merge`.
-        stages: index entries of conflicting paths, as `git ls-files --stage` prints them; empty without conflicts.
+        stages: index entries of conflicting paths, as `git ls-files --stage` prints them; empty
+            without conflicts.
     """
 
     tree: str
@@ -251,8 +278,10 @@ def conflict_error(branch: str, conflicts: Iterable[str]) -> ProjectError:
     """Return the error that says how a merge with conflicts is ended."""
     return ProjectError(
         f"merging {branch} conflicts in {', '.join(conflicts)}",
-        hint="correct the files that git marked, then git add them and git merge --continue; "
-        "or take it all back: git merge --abort",
+        hint=(
+            "correct the files that git marked, then git add them and git merge --continue; "
+            "or take it all back: git merge --abort"
+        ),
     )
 
 
@@ -262,7 +291,8 @@ def require_not_elsewhere(repository: Repository, branch: str) -> None:
     elsewhere = elsewhere or main_work_tree_on(repository.folder, branch)
     if elsewhere and Path(elsewhere).resolve() != repository.folder.resolve():
         raise ProjectError(
-            f"{branch} is checked out in {elsewhere}, whose files would no longer be those of its branch",
+            f"{branch} is checked out in {elsewhere}, whose files would no longer be those of its"
+            " branch",
             hint=f"git worktree remove {shlex.quote(elsewhere)}, or switch it to another branch",
         )
 

@@ -1,6 +1,7 @@
 """Replaces the index of a work tree as a whole: the new one is prepared beside it, then renamed into place.
 
-Git's own lock, `index.lock`, is held only for the renaming, so that a killed command leaves none behind.
+Git's own lock, `index.lock`, is held only for the renaming, so that a killed command leaves none
+behind.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ from scaffold.errors import MachineError, ProjectError
 from scaffold.git.repository import Repository
 
 LOCK_WAIT_S = 2.0
-"""How long a git at work may take to end. It holds its locks for milliseconds, unless an editor is open."""
+"""How long a git at work may take to end. It holds its locks for milliseconds, unless an editor is
+open."""
 
 _LOCK_TEXT = b"held by mlloop-new\n"
 
@@ -33,7 +35,8 @@ class NextIndex:
         """Raise ProjectError if git is writing the index now."""
         if self.lock.exists() and not self._is_lock_ours():
             raise ProjectError(
-                f"git is at work here: {self.lock} exists", hint="end it; or remove that file if no git is running"
+                f"git is at work here: {self.lock} exists",
+                hint="end it; or remove that file if no git is running",
             )
 
     def prepare(self, entries: Iterable[str], tree: str) -> None:
@@ -51,12 +54,16 @@ class NextIndex:
         try:
             self.copied = _identity(self.index)
             if self.copied:
-                shutil.copy2(self.index, self.file)  # with its time, by which git knows what it must look into again
+                shutil.copy2(
+                    self.index, self.file
+                )  # with its time, by which git knows what it must look into again
             else:
                 self.repository.call("read-tree", tree, env=env)
             listed = "".join(f"{line}\0" for line in entries)
             if listed:
-                self.repository.call("update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env)
+                self.repository.call(
+                    "update-index", "-z", "--index-info", stdin=os.fsencode(listed), env=env
+                )
         except OSError as error:
             self.discard()
             raise MachineError(
@@ -73,8 +80,12 @@ class NextIndex:
             OSError: another git holds the lock, or the disk is full.
         """
         while True:
-            with contextlib.suppress(ProjectError, MachineError):  # it only saves git from reading each file again
-                self.repository.call("update-index", "-q", "--refresh", env={"GIT_INDEX_FILE": str(self.file)})
+            with contextlib.suppress(
+                ProjectError, MachineError
+            ):  # it only saves git from reading each file again
+                self.repository.call(
+                    "update-index", "-q", "--refresh", env={"GIT_INDEX_FILE": str(self.file)}
+                )
             with self._locked():
                 if _identity(self.index) == self.copied:
                     self.file.replace(self.index)

@@ -1,9 +1,9 @@
 """Git, called with explicit arguments. The only module that imports GitPython.
 
-A repository from elsewhere is a stranger's: of its git directory only what `gitdir` lets through is read (no hooks, no
-filters, no programs), of the person's own configuration what `_PERSONS` names, and only the transports in `_TRANSPORTS`
-are used. What objects hold is checked against their names. User text is never an option: it stands behind `--` or was
-checked by `fields`.
+A repository from elsewhere is a stranger's: of its git directory only what `gitdir` lets through is
+read (no hooks, no filters, no programs), of the person's own configuration what `_PERSONS` names,
+and only the transports in `_TRANSPORTS` are used. What objects hold is checked against their names.
+User text is never an option: it stands behind `--` or was checked by `fields`.
 """
 
 import atexit
@@ -25,36 +25,55 @@ from scaffold.git import gitdir
 from scaffold.records.fields import check_relpath
 
 _HARDENED = (
-    "-c", "core.attributesFile=/dev/null",  # read where nothing names it, too
-    "-c", "gc.auto=0",
-    "-c", "safe.bareRepository=explicit",
-)  # fmt: skip
+    "-c",
+    "core.attributesFile=/dev/null",  # read where nothing names it, too
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "safe.bareRepository=explicit",
+)
 _NETWORK = (
-    "-c", "fetch.fsckObjects=true",
-    "-c", "fetch.unpackLimit=1",
+    "-c",
+    "fetch.fsckObjects=true",
+    "-c",
+    "fetch.unpackLimit=1",
     # Harmless slips that old, well-known repositories carry; everything else fsck finds is refused.
-    "-c", "fetch.fsck.zeroPaddedFilemode=ignore",
-    "-c", "fetch.fsck.badTimezone=ignore",
-    "-c", "fetch.fsck.missingSpaceBeforeDate=ignore",
-)  # fmt: skip
+    "-c",
+    "fetch.fsck.zeroPaddedFilemode=ignore",
+    "-c",
+    "fetch.fsck.badTimezone=ignore",
+    "-c",
+    "fetch.fsck.missingSpaceBeforeDate=ignore",
+)
 _ENVIRONMENT = {
-    "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0",
-    # No object is fetched on the way to another: what is missing in the cache is asked for by `fetch` alone.
-    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LFS_SKIP_SMUDGE": "1",
+    "LC_ALL": "C",
+    "GIT_OPTIONAL_LOCKS": "0",
+    # No object is fetched on the way to another: what is missing in the cache is asked for by
+    # `fetch` alone.
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",  # no object stands for another
-}  # fmt: skip
+}
 _TRANSPORTS = {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
 _CLEARED = (
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX",
-    "GIT_EXTERNAL_DIFF", "GIT_TEMPLATE_DIR",
-)  # fmt: skip
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_TEMPLATE_DIR",
+)
 _PERSONS = re.compile(
     r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.(sshcommand|excludesfile|autocrlf|eol)|ssh\.variant",
     re.IGNORECASE | re.DOTALL,
 )
-"""Of the person's and the system's configuration: who they are, how to reach a server, where it is mirrored,
-what they ignore, and their line ends. Filters,
-aliases, editors, diff and merge programs are not needed, so they cannot be called."""
+"""Of the person's and the system's configuration: who they are, how to reach a server, where it is
+mirrored, what they ignore, and their line ends. Filters, aliases, editors, diff and merge programs
+are not needed, so they cannot be called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +100,9 @@ def object_id(kind: str, content: bytes, length: int = 40) -> str:
     Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
     name = "sha256" if length == 64 else "sha1"
-    return hashlib.new(name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
+    return hashlib.new(
+        name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False
+    ).hexdigest()
 
 
 def file_object_id(file: Path, length: int = 40) -> str:
@@ -119,12 +140,21 @@ def _tree_id(place: Mapping[str, Any], length: int) -> str:
         is_tree = isinstance(found, dict)
         mode, known = ("40000", _tree_id(found, length)) if is_tree else (found.mode, found.id)
         # Git sorts a tree's entries as if folders ended in a slash.
-        lines.append((os.fsencode(name) + b"/" * is_tree, mode.encode(), os.fsencode(name), bytes.fromhex(known)))
+        lines.append(
+            (
+                os.fsencode(name) + b"/" * is_tree,
+                mode.encode(),
+                os.fsencode(name),
+                bytes.fromhex(known),
+            )
+        )
     body = b"".join(mode + b" " + name + b"\0" + known for _, mode, name, known in sorted(lines))
     return object_id("tree", body, length)
 
 
-_FORGED = "is not what its name says: the repository is damaged, or somebody has put other content there"
+_FORGED = (
+    "is not what its name says: the repository is damaged, or somebody has put other content there"
+)
 _FORGED_HINT = "see more: git fsck; take it from where it came from once more"
 
 
@@ -142,14 +172,20 @@ class Repository:
         for name in _CLEARED:
             os.environ.pop(name, None)
 
-    def git(self, command: Iterable[str], *, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+    def git(
+        self, command: Iterable[str], *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> Any:
         """Run git with nothing but a command line; for what `call` cannot give.
 
         Raises:
             _GitError: git says no.
             ProjectError: its git directory is not to be trusted.
         """
-        place = {"GIT_DIR": str(self.folder)} if self.is_bare else gitdir.variables(self.folder, _trusted_folders)
+        place = (
+            {"GIT_DIR": str(self.folder)}
+            if self.is_bare
+            else gitdir.variables(self.folder, _trusted_folders)
+        )
         return _git(self.folder, command, place, env=env, **options)
 
     @classmethod
@@ -157,10 +193,14 @@ class Repository:
         """Make an empty repository with branch main and none of the person's template hooks."""
         folder.mkdir(parents=True, exist_ok=True)
         repository = cls(folder, bare=bare)
-        repository.call("init", "--quiet", "--template=", "--initial-branch=main", *(["--bare"] if bare else []))
+        repository.call(
+            "init", "--quiet", "--template=", "--initial-branch=main", *(["--bare"] if bare else [])
+        )
         return repository
 
-    def call(self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
+    def call(
+        self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
         """Run one git command and return what it prints, without the last newline.
 
         Raises:
@@ -176,7 +216,11 @@ class Repository:
             raise ProjectError(message, cause=str(error)) from error
 
     def _execute(
-        self, arguments: Iterable[str], stdin: bytes | None, env: Mapping[str, str] | None, options: Iterable[str]
+        self,
+        arguments: Iterable[str],
+        stdin: bytes | None,
+        env: Mapping[str, str] | None,
+        options: Iterable[str],
     ) -> str:
         command = [*_HARDENED, *options, *arguments]
         if stdin is None:
@@ -188,13 +232,22 @@ class Repository:
 
     def missing_below(self, revision: str) -> set[str]:
         """Ids that a commit needs and that are not here; asks no remote."""
-        listed = self.call("rev-list", "--objects", "--missing=print", "--no-object-names", "--max-count=1", revision)
+        listed = self.call(
+            "rev-list",
+            "--objects",
+            "--missing=print",
+            "--no-object-names",
+            "--max-count=1",
+            revision,
+        )
         return {line[1:] for line in listed.splitlines() if line.startswith("?")}
 
     def find_id(self, name: str) -> str | None:
         """The full id that a revision expression names, if it names any."""
         try:
-            return self._execute(("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ())
+            return self._execute(
+                ("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ()
+            )
         except _GitError:
             return None
 
@@ -212,7 +265,9 @@ class Repository:
                 mode, _, object_id = head.split(" ")
                 found.append(TreeEntry(mode=mode, id=object_id, path=path))
         named = self.find_id(tree if ":" in tree else f"{tree}^{{tree}}") or ""
-        if tree_id(found, len(named)) != named:  # old ones have modes that git shows otherwise than they are
+        if (
+            tree_id(found, len(named)) != named
+        ):  # old ones have modes that git shows otherwise than they are
             self._require_trees(named)
         return found
 
@@ -220,14 +275,18 @@ class Repository:
         """Raise ProjectError if a tree, or one below it, is not what its name says."""
         listed = self.call("ls-tree", "-r", "-d", "-z", "--full-tree", tree)
         below = [line.split("\t")[0].split(" ") for line in listed.split("\0") if line]
-        for _ in self._read_objects("tree", [tree, *(name for _, kind, name in below if kind == "tree")]):
+        for _ in self._read_objects(
+            "tree", [tree, *(name for _, kind, name in below if kind == "tree")]
+        ):
             pass
 
     def read_blob(self, object_id: str) -> bytes:
         """The bytes of one blob, whatever their encoding."""
         command = [*_HARDENED, "cat-file", "blob", object_id]
         try:
-            content = bytes(self.git(command, stdout_as_string=False, strip_newline_in_stdout=False))
+            content = bytes(
+                self.git(command, stdout_as_string=False, strip_newline_in_stdout=False)
+            )
         except _GitError as error:
             raise ProjectError(f"git cat-file failed in {self.folder}: {error}") from error
         _require_id("blob", content, self.find_id(object_id) or "")
@@ -256,36 +315,56 @@ class Repository:
         """Return the blob ids that files have as they are, in order; nothing is stored."""
         listed = b"".join(os.fsencode(file) + b"\n" for file in files)
         env = {"GIT_DEFAULT_HASH": "sha1"}
-        return self.call("hash-object", "--no-filters", "--stdin-paths", stdin=listed, env=env).split()
+        return self.call(
+            "hash-object", "--no-filters", "--stdin-paths", stdin=listed, env=env
+        ).split()
 
     def make_tree(self, folders: Mapping[str, str]) -> str:
         """A tree whose only entries are these sub-trees by name."""
         listed = "".join(f"040000 tree {tree}\t{name}\0" for name, tree in sorted(folders.items()))
         return self.call("mktree", "-z", stdin=listed.encode())
 
-    def commit_tree(self, tree: str, message: str, parents: Iterable[str], author: Author | None = None) -> str:
+    def commit_tree(
+        self, tree: str, message: str, parents: Iterable[str], author: Author | None = None
+    ) -> str:
         """A commit of a tree on no branch; by whom git says, unless an author is given."""
         options = [word for parent in parents for word in ("-p", parent)]
         arguments = ("commit-tree", tree, *options, "-F", "-")
         if author is None:
             return self.call(*arguments, stdin=message.encode())
-        dates = {"GIT_AUTHOR_DATE": author.date, "GIT_COMMITTER_DATE": author.date} if author.date else {}
+        dates = (
+            {"GIT_AUTHOR_DATE": author.date, "GIT_COMMITTER_DATE": author.date}
+            if author.date
+            else {}
+        )
         env = {
-            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_COMMITTER_NAME": author.name, "GIT_COMMITTER_EMAIL": author.email, **dates,
-        }  # fmt: skip
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_COMMITTER_NAME": author.name,
+            "GIT_COMMITTER_EMAIL": author.email,
+            **dates,
+        }
         return self.call(*arguments, stdin=message.encode(), env=env)
 
     def import_tree(self, source: "Repository", tree: str) -> None:
         """Copy a tree and all below it from another repository, without touching a byte."""
         with _file_of(f"{tree}\n".encode()) as wanted:
-            pack = [*_HARDENED, "pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"]
+            pack = [
+                *_HARDENED,
+                "pack-objects",
+                "--revs",
+                "--stdout",
+                "--quiet",
+                "--delta-base-offset",
+            ]
             packer = source.git(pack, istream=wanted, as_process=True)
         try:
             self.git([*_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
             packer.wait()
         except _GitError as error:
-            raise FetchError(f"the reference could not be copied from {source.folder}: {error}") from error
+            raise FetchError(
+                f"the reference could not be copied from {source.folder}: {error}"
+            ) from error
 
     def link_packs(self, source: "Repository") -> None:
         """Take over all objects of a bare repository whose objects are all in packs, as links where the disk can."""
@@ -316,7 +395,11 @@ class Repository:
 
         Submodules are left out, and links unless they are wanted: then they must have been checked.
         """
-        wanted = [e for e in self.entries(tree) if e.mode in ("100644", "100755") or (links and e.mode == "120000")]
+        wanted = [
+            e
+            for e in self.entries(tree)
+            if e.mode in ("100644", "100755") or (links and e.mode == "120000")
+        ]
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".extract-"))
         try:
             with self._objects([entry.id for entry in wanted]) as objects:
@@ -383,7 +466,8 @@ class Repository:
         """Merge two commits without touching a file or a reference.
 
         Returns:
-            the merged tree's id; after it the index entries of conflicting paths, as `git ls-files --stage` has them.
+            the merged tree's id; after it the index entries of conflicting paths, as `git ls-files
+                --stage` has them.
 
         Raises:
             ProjectError: they cannot be merged.
@@ -392,7 +476,9 @@ class Repository:
         command = [*_HARDENED, "merge-tree", "--write-tree", "--no-messages", "-z", ours, theirs]
         status, listed, reason = self.git(command, with_extended_output=True, with_exceptions=False)
         if status == _WRONG_USAGE:
-            raise MachineError(f"git {git_version()} is too old to merge", hint="install git 2.38 or newer")
+            raise MachineError(
+                f"git {git_version()} is too old to merge", hint="install git 2.38 or newer"
+            )
         if status not in (0, 1):
             raise ProjectError(f"git merge-tree failed in {self.folder}: {reason}")
         return [word for word in listed.split("\0") if word]
@@ -405,22 +491,36 @@ class Repository:
         Args:
             url: where from; must have passed `fields.check_git_url`.
             wanted: full ids.
-            options: `--depth=1` for commits without history, `--filter=blob:none` without file contents.
+            options: `--depth=1` for commits without history, `--filter=blob:none` without file
+                contents.
 
         Raises:
             FetchError: with git's own reason.
         """
         self.call("config", "remote.origin.url", url)
-        arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+        arguments = [
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+        ]
         arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
         try:
-            self._execute(arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK)
+            self._execute(
+                arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK
+            )
         except _GitError as error:
             hint = None
             if _OF_ANOTHER in str(error):
                 place = str(error).partition("'")[2].partition("'")[0]
-                hint = f"if it is yours to trust: git config --global --add safe.directory {shlex.quote(place)}"
-            raise FetchError(f"could not fetch from {url}: {error}", hint=hint, cause=str(error)) from error
+                hint = (
+                    "if it is yours to trust: git config --global --add safe.directory"
+                    f" {shlex.quote(place)}"
+                )
+            raise FetchError(
+                f"could not fetch from {url}: {error}", hint=hint, cause=str(error)
+            ) from error
 
     def remote_id(self, url: str, name: str) -> str | None:
         """The commit that a branch or tag of a remote names today.
@@ -430,11 +530,16 @@ class Repository:
         """
         try:
             listed = self._execute(
-                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"), None, _TRANSPORTS, _NETWORK
+                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"),
+                None,
+                _TRANSPORTS,
+                _NETWORK,
             )
         except _GitError as error:
             raise FetchError(f"could not ask {url} for {name!r}: {error}") from error
-        found = {line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line}
+        found = {
+            line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line
+        }
         for full in (f"refs/tags/{name}^{{}}", f"refs/tags/{name}", f"refs/heads/{name}", name):
             if full in found:
                 return found[full]
@@ -465,7 +570,8 @@ def _write_blob(stream: BinaryIO, size: int, name: str, file: Path) -> None:
 
 
 _PACK_ASIDE = "tmp_scaffold_"
-"""What a pack is called until it is whole; git takes no notice of it, and `git gc` removes one that was left."""
+"""What a pack is called until it is whole; git takes no notice of it, and `git gc` removes one that
+was left."""
 
 
 def _copy(file: Path, target: Path) -> None:
@@ -481,7 +587,9 @@ def _copy(file: Path, target: Path) -> None:
             os.fsync(copy.fileno())
     except OSError as error:
         target.unlink(missing_ok=True)
-        raise MachineError(f"could not write {target}: {error.strerror}", hint="nothing was changed") from error
+        raise MachineError(
+            f"could not write {target}: {error.strerror}", hint="nothing was changed"
+        ) from error
 
 
 def person(folder: Path) -> Author | None:
@@ -513,21 +621,32 @@ class _GitError(Exception):
 
 
 def _git(
-    folder: Path, command: Iterable[str], place: Mapping[str, str], *, env: Mapping[str, str] | None = None,
+    folder: Path,
+    command: Iterable[str],
+    place: Mapping[str, str],
+    *,
+    env: Mapping[str, str] | None = None,
     **options: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     """Run git through GitPython's runner; `place` says which repository it works in.
 
     Raises:
         _GitError: git says no.
         MachineError: there is no git.
     """
-    variables = {**_ENVIRONMENT, **_persons_configuration(folder, tuple(place.items())), **place, **(env or {})}
+    variables = {
+        **_ENVIRONMENT,
+        **_persons_configuration(folder, tuple(place.items())),
+        **place,
+        **(env or {}),
+    }
     return _execute(folder, command, env=variables, **options)
 
 
 def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # a missing git is told below, when it is needed
+    os.environ.setdefault(
+        "GIT_PYTHON_REFRESH", "quiet"
+    )  # a missing git is told below, when it is needed
     import git  # 30 ms: only when git is needed
 
     try:
@@ -536,7 +655,11 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
         raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
     except git.GitCommandError as error:
         text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
-        lines = [re.sub(r"^(fatal|error|remote): ", "", line.strip()) for line in text.splitlines() if line.strip()]
+        lines = [
+            re.sub(r"^(fatal|error|remote): ", "", line.strip())
+            for line in text.splitlines()
+            if line.strip()
+        ]
         said = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
         raise _GitError(said or f"exit status {error.status}") from error
 
@@ -551,14 +674,17 @@ def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> 
     words = str(_execute(folder, command, env={**_ENVIRONMENT, **dict(place)})).split("\0")
     settings = [
         (key, value)
-        for scope, (key, _, value) in zip(words[::2], (word.partition("\n") for word in words[1::2]), strict=False)
+        for scope, (key, _, value) in zip(
+            words[::2], (word.partition("\n") for word in words[1::2]), strict=False
+        )
         if scope in ("system", "global", "local", "command") and _PERSONS.fullmatch(key)
     ]
     trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
     given = {
-        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
         "GIT_CONFIG_COUNT": str(len(settings)),
-    }  # fmt: skip
+    }
     for index, (key, value) in enumerate(settings):
         given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     return given
@@ -568,7 +694,10 @@ def _trusted_folders() -> tuple[str, ...]:
     """Return folders of other users that the person trusts, in the order of their configuration."""
     settings = _persons_configuration(Path("/"), (("GIT_CEILING_DIRECTORIES", "/"),))
     count = int(settings["GIT_CONFIG_COUNT"])
-    pairs = ((settings[f"GIT_CONFIG_KEY_{at}"], settings[f"GIT_CONFIG_VALUE_{at}"]) for at in range(count))
+    pairs = (
+        (settings[f"GIT_CONFIG_KEY_{at}"], settings[f"GIT_CONFIG_VALUE_{at}"])
+        for at in range(count)
+    )
     return tuple(value for key, value in pairs if key.lower() == "safe.directory")
 
 
@@ -576,7 +705,8 @@ def _trusted_folders() -> tuple[str, ...]:
 def _file_of_trusted(folders: tuple[str, ...]) -> str:
     """Return a configuration file with the folders that the user trusts.
 
-    The program that serves a repository on this machine is started by git without the variables that say the same.
+    The program that serves a repository on this machine is started by git without the variables
+    that say the same.
     """
     if not folders:
         return os.devnull

@@ -1,7 +1,7 @@
 """States of the person's own system: `src/` and all that decides what it computes, as one git tree.
 
-The state before a change lies in a commit, the change in the work tree; both are taken as trees and unpacked under
-`.scaffold/states/`, so that runs of the one cannot see a file of the other.
+The state before a change lies in a commit, the change in the work tree; both are taken as trees and
+unpacked under `.scaffold/states/`, so that runs of the one cannot see a file of the other.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,10 @@ def state_of_commit(project: Project, commit: str) -> State:
     if repository.find_id(f"{commit}^{{commit}}") is None:
         raise ProjectError(
             f"the commit {commit[:12]} is not in this repository",
-            hint="fetch the branch that it was made on; if its history was rewritten, start the tweak anew",
+            hint=(
+                "fetch the branch that it was made on; if its history was rewritten, start the"
+                " tweak anew"
+            ),
         )
     return unpack(project, repository, tree_of_commit(repository, commit, PATHS))
 
@@ -67,7 +70,10 @@ def unpack(project: Project, repository: Repository, state: str) -> State:
     if tree is None or repository.find_id(f"{state}:system.yaml") is None:
         raise ProjectError(
             "there is no src/ with a system.yaml here",
-            hint="bring them back: git checkout -- src system.yaml; the first scaffold tweak start NAME makes them",
+            hint=(
+                "bring them back: git checkout -- src system.yaml; the first scaffold tweak start"
+                " NAME makes them"
+            ),
         )
     folder = project.state / "states" / state
     if not folder.is_dir() or content_id(folder) != state:  # not there, or not what its name says
@@ -76,14 +82,23 @@ def unpack(project: Project, repository: Repository, state: str) -> State:
         folder.parent.mkdir(parents=True, exist_ok=True)
         repository.extract(state, folder, links=True)
     source = Source(folder=folder, tree=folder / "src", lock=folder / "system.lock")
-    return State(id=state, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml"))
+    return State(
+        id=state, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml")
+    )
 
 
-def changed_files(project: Project, before: State, after: State) -> Mapping[str, tuple[bytes | None, bytes | None]]:
+def changed_files(
+    project: Project, before: State, after: State
+) -> Mapping[str, tuple[bytes | None, bytes | None]]:
     """Contents before and after of all files of `src/` and data/ that differ, by path."""
     repository = Repository(project.root)
     changed = changed_entries(repository, before.id, after.id)
-    listed = [(path, side) for path, sides in changed.items() for side in (0, 1) if sides[side] is not None]
+    listed = [
+        (path, side)
+        for path, sides in changed.items()
+        for side in (0, 1)
+        if sides[side] is not None
+    ]
     ids = [entry.id for path, side in listed if (entry := changed[path][side]) is not None]
     contents = dict(zip(listed, repository.read_blobs(ids), strict=True))
     return {path: (contents.get((path, 0)), contents.get((path, 1))) for path in changed}

@@ -1,12 +1,13 @@
 """Moves a project on to another commit: references, HEAD, files and index together, whatever interrupts it.
 
-First everything is prepared where nobody looks: objects in git's store, the files to come in `.scaffold/aside`, a copy
-of the index. Then the move is written to a journal, and from that moment on it is only ever completed: by this process,
-or by the next command when this one was killed. A full disk or a conflict with the user's files is noticed before the
-journal is written, so that nothing has changed then.
+First everything is prepared where nobody looks: objects in git's store, the files to come in
+`.scaffold/aside`, a copy of the index. Then the move is written to a journal, and from that moment
+on it is only ever completed: by this process, or by the next command when this one was killed. A
+full disk or a conflict with the user's files is noticed before the journal is written, so that
+nothing has changed then.
 
-Nothing that was not committed is overwritten: a file in the way refuses the move, and one that the user edited after
-an interruption stays as it is.
+Nothing that was not committed is overwritten: a file in the way refuses the move, and one that the
+user edited after an interruption stays as it is.
 """
 
 import contextlib
@@ -32,7 +33,15 @@ from scaffold.git.worktree import (
     paths_in_the_way,
     write_aside,
 )
-from scaffold.project.project import Project, make_durable, only_one, read_text, remove, remove_partial, write_text
+from scaffold.project.project import (
+    Project,
+    make_durable,
+    only_one,
+    read_text,
+    remove,
+    remove_partial,
+    write_text,
+)
 from scaffold.user_state import sign
 
 _COMPLETED_LATER = "mend that; the next scaffold command completes it"
@@ -60,9 +69,10 @@ class Move:
     Attributes:
         title: the command that moves, without `scaffold`.
         refs: new value of each full reference name; None deletes it.
-        branch: short name of the branch that is checked out afterwards; None for the present one, or a detached HEAD.
-        present: tree that the work tree holds where it differs from HEAD's; None where it does not: edits that one of
-            the new commits has.
+        branch: short name of the branch that is checked out afterwards; None for the present one,
+            or a detached HEAD.
+        present: tree that the work tree holds where it differs from HEAD's; None where it does not:
+            edits that one of the new commits has.
         files: tree that the work tree holds afterwards; None for that of the commit.
         merging: conflicts to leave for the user.
     """
@@ -79,7 +89,8 @@ class Move:
 class _Journal:
     """A move with all names resolved, as the next command must find it.
 
-    `commits` are those that HEAD may name meanwhile: the old one, that of the other branch, the new one.
+    `commits` are those that HEAD may name meanwhile: the old one, that of the other branch, the new
+    one.
     """
 
     title: str
@@ -98,8 +109,8 @@ def move(project: Project, wanted: Move) -> None:
     """Carry out a move.
 
     Raises:
-        ProjectError: files of the user are in the way, a reference was moved by somebody else, or git is at work;
-            nothing has changed.
+        ProjectError: files of the user are in the way, a reference was moved by somebody else, or
+            git is at work; nothing has changed.
         MachineError: the disk is full; nothing has changed, or the next command completes it.
     """
     repository = Repository(project.root)
@@ -124,8 +135,8 @@ def complete_interrupted(project: Project) -> str | None:
         the title of the command that was completed; None where nothing was left.
 
     Raises:
-        ProjectError: the journal is not this user's, somebody moved a reference since, or what was completed is a merge
-            with conflicts.
+        ProjectError: the journal is not this user's, somebody moved a reference since, or what was
+            completed is a merge with conflicts.
         MachineError: see `move`.
     """
     with only_one(project):
@@ -139,20 +150,26 @@ def complete_interrupted(project: Project) -> str | None:
         differing = differences(repository, journal.old_files, journal.new_files)
         actual = file_ids(repository, differing)
         # What is neither the old nor the new content was edited since: it stays.
-        differing = {path: sides for path, sides in differing.items() if actual[path] == entry_id(sides[0])}
+        differing = {
+            path: sides for path, sides in differing.items() if actual[path] == entry_id(sides[0])
+        }
         index = NextIndex(repository)
         _prepare(project, repository, journal, differing, index)
         with _uninterrupted():
             _carry_out(project, repository, journal, differing, index)
         if journal.merging:
-            raise conflict_error(journal.merging.theirs[:12], conflicting_paths(journal.merging.stages))
+            raise conflict_error(
+                journal.merging.theirs[:12], conflicting_paths(journal.merging.stages)
+            )
         return journal.title
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Hold back Ctrl-C and requests to end: what follows takes milliseconds."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    )
     try:
         yield
     finally:
@@ -186,7 +203,10 @@ def _read_journal(project: Project) -> _Journal | None:
     merging = document.pop("merging")
     document["commits"] = tuple(document["commits"])
     document["refs"] = {name: (old, new) for name, (old, new) in document["refs"].items()}
-    return _Journal(**document, merging=Merging(**{**merging, "stages": tuple(merging["stages"])}) if merging else None)
+    return _Journal(
+        **document,
+        merging=Merging(**{**merging, "stages": tuple(merging["stages"])}) if merging else None,
+    )
 
 
 def _resolved(repository: Repository, wanted: Move) -> _Journal:
@@ -205,27 +225,48 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
     if wanted.merging and wanted.files:  # what merged cleanly is staged
         new_tree = wanted.files
     return _Journal(
-        title=wanted.title, refs=refs, head=branch, old_head=old_head,
-        commits=(repository.call("rev-parse", "HEAD"), repository.find_id(branch) or commit, commit),
-        old_tree=old_tree, new_tree=new_tree, old_files=wanted.present or old_tree,
-        new_files=wanted.files or new_tree, merging=wanted.merging,
-    )  # fmt: skip
+        title=wanted.title,
+        refs=refs,
+        head=branch,
+        old_head=old_head,
+        commits=(
+            repository.call("rev-parse", "HEAD"),
+            repository.find_id(branch) or commit,
+            commit,
+        ),
+        old_tree=old_tree,
+        new_tree=new_tree,
+        old_files=wanted.present or old_tree,
+        new_files=wanted.files or new_tree,
+        merging=wanted.merging,
+    )
 
 
 # --- preparing: nothing of this is seen by anybody ---------------------------------------------------------------
 
 
-def _refuse_in_the_way(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> None:
+def _refuse_in_the_way(
+    repository: Repository, journal: _Journal, differing: Mapping[str, Sides]
+) -> None:
     """Raise ProjectError if a file would be overwritten that has edits, staged or not, or that git does not track."""
-    in_the_way = {*paths_in_the_way(repository, differing), *_staged(repository, journal, differing)}
+    in_the_way = {
+        *paths_in_the_way(repository, differing),
+        *_staged(repository, journal, differing),
+    }
     if in_the_way:
         raise ProjectError(
-            f"{', '.join(sorted(in_the_way)[:5])} would be overwritten, and has changes that are not committed",
-            hint="commit or stash what is in the way (move it away if git does not track it), then repeat",
+            f"{', '.join(sorted(in_the_way)[:5])} would be overwritten, and has changes that are"
+            " not committed",
+            hint=(
+                "commit or stash what is in the way (move it away if git does not track it), then"
+                " repeat"
+            ),
         )
 
 
-def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, Sides]) -> Iterator[str]:
+def _staged(
+    repository: Repository, journal: _Journal, differing: Mapping[str, Sides]
+) -> Iterator[str]:
     """Yield paths whose staged content is in none of the trees, so that it would be lost."""
     changing = differences(repository, journal.old_tree, journal.new_tree)
     listed = repository.call("ls-files", "--stage", "-z") if changing else ""
@@ -236,15 +277,23 @@ def _staged(repository: Repository, journal: _Journal, differing: Mapping[str, S
             if head.split(" ")[1] not in known:
                 yield path
     tracked = {line.partition("\t")[2] for line in listed.split("\0")}
-    yield from (path for path in changing if path in differing and changing[path][0] and path not in tracked)
+    yield from (
+        path for path in changing if path in differing and changing[path][0] and path not in tracked
+    )
     if journal.merging:  # `git merge --abort` would throw it away
-        staged = repository.call("diff-index", "--cached", "--name-only", "-z", journal.old_tree).split("\0")
+        staged = repository.call(
+            "diff-index", "--cached", "--name-only", "-z", journal.old_tree
+        ).split("\0")
         taken = differences(repository, journal.old_tree, journal.old_files)
         yield from (path for path in staged if path and path not in taken)
 
 
 def _prepare(
-    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+    project: Project,
+    repository: Repository,
+    journal: _Journal,
+    differing: Mapping[str, Sides],
+    index: NextIndex,
 ) -> None:
     try:
         write_aside(repository, differing, project.aside)
@@ -271,7 +320,11 @@ def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
 
 
 def _carry_out(
-    project: Project, repository: Repository, journal: _Journal, differing: Mapping[str, Sides], index: NextIndex
+    project: Project,
+    repository: Repository,
+    journal: _Journal,
+    differing: Mapping[str, Sides],
+    index: NextIndex,
 ) -> None:
     try:
         _refuse_moved(repository, journal)
@@ -294,7 +347,9 @@ def _carry_out(
         _delete_refs(repository, journal)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise MachineError(f"scaffold {journal.title} was cut off: {reason}", hint=_COMPLETED_LATER) from error
+        raise MachineError(
+            f"scaffold {journal.title} was cut off: {reason}", hint=_COMPLETED_LATER
+        ) from error
     _forget(project, index)
 
 
@@ -350,7 +405,11 @@ def _move_refs(repository: Repository, journal: _Journal) -> None:
 
 
 def _delete_refs(repository: Repository, journal: _Journal) -> None:
-    gone = [name for name, (_, new) in journal.refs.items() if new == ABSENT and repository.find_id(name)]
+    gone = [
+        name
+        for name, (_, new) in journal.refs.items()
+        if new == ABSENT and repository.find_id(name)
+    ]
     if gone:
         lines = "".join(f"delete {name} {journal.refs[name][0]}\n" for name in gone)
         repository.call("update-ref", "--stdin", stdin=os.fsencode(lines))
@@ -360,6 +419,10 @@ def _leave_merge(repository: Repository, merging: Merging | None) -> None:
     """Tell git that a merge is under way, so that `git merge --continue` and `--abort` work."""
     if merging is None:
         return
-    texts = {"MERGE_MSG": merging.message, "MERGE_MODE": "no-ff", "MERGE_HEAD": f"{merging.theirs}\n"}
+    texts = {
+        "MERGE_MSG": merging.message,
+        "MERGE_MODE": "no-ff",
+        "MERGE_HEAD": f"{merging.theirs}\n",
+    }
     for name, text in texts.items():
         write_text(repository.folder / repository.call("rev-parse", "--git-path", name), text)

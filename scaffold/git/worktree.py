@@ -1,7 +1,8 @@
 """Brings the files of a work tree from one git tree to another, and overwrites nothing that was not committed.
 
-New files are written aside first; putting them into place is renaming, which needs no space. A file is replaced only
-where it has the old content, so that repeating a bringing that was cut off completes it.
+New files are written aside first; putting them into place is renaming, which needs no space. A file
+is replaced only where it has the old content, so that repeating a bringing that was cut off
+completes it.
 """
 
 import contextlib
@@ -24,13 +25,18 @@ _FOLDER = "folder"
 
 def differences(repository: Repository, before: str, after: str) -> dict[str, Sides]:
     """Return the entry before and after of each path that differs between two trees."""
-    listed = repository.call("diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", before, after)
+    listed = repository.call(
+        "diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", before, after
+    )
     words = listed.split("\0")
     found: dict[str, Sides] = {}
     for head, path in zip(words[::2], words[1::2], strict=False):
         old_mode, new_mode, old_id, new_id, _ = head.lstrip(":").split(" ")
         sides = ((old_mode, old_id), (new_mode, new_id))
-        old, new = (TreeEntry(mode=mode, id=name, path=path) if int(mode, 8) else None for mode, name in sides)
+        old, new = (
+            TreeEntry(mode=mode, id=name, path=path) if int(mode, 8) else None
+            for mode, name in sides
+        )
         found[path] = (old, new)
     return found
 
@@ -77,10 +83,18 @@ def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> 
     """Return paths that would be overwritten and hold neither the old nor the new content, and links on the way."""
     files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
     actual = file_ids(repository, files)
-    found = [path for path, sides in files.items() if actual[path] not in (entry_id(sides[0]), entry_id(sides[1]))]
+    found = [
+        path
+        for path, sides in files.items()
+        if actual[path] not in (entry_id(sides[0]), entry_id(sides[1]))
+    ]
     found += [path for path in _with_changed_modes(repository, files) if path not in found]
     removed = {path for path, (_, new) in files.items() if new is None}
-    found = [path for path in found if actual[path] != _FOLDER or not _becomes_empty(repository.folder, path, removed)]
+    found = [
+        path
+        for path in found
+        if actual[path] != _FOLDER or not _becomes_empty(repository.folder, path, removed)
+    ]
     for path, (_, new) in files.items():
         if new is not None:
             found += _blocked_parents(repository.folder, path, removed)
@@ -89,12 +103,20 @@ def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> 
 
 def _with_changed_modes(repository: Repository, files: Mapping[str, Sides]) -> Iterator[str]:
     """Yield files whose executable bit is neither the old nor the new one, where git regards it."""
-    if repository.call("config", "--type=bool", "--default=true", "--get", "core.fileMode") != "true":
+    if (
+        repository.call("config", "--type=bool", "--default=true", "--get", "core.fileMode")
+        != "true"
+    ):
         return
     for path, sides in files.items():
         place = repository.folder / path
         modes = {entry.mode for entry in sides if entry is not None}
-        if sides[0] is None or not modes <= {"100644", "100755"} or place.is_symlink() or not place.is_file():
+        if (
+            sides[0] is None
+            or not modes <= {"100644", "100755"}
+            or place.is_symlink()
+            or not place.is_file()
+        ):
             continue
         if ("100755" if place.stat().st_mode & stat.S_IXUSR else "100644") not in modes:
             yield path
@@ -103,7 +125,9 @@ def _with_changed_modes(repository: Repository, files: Mapping[str, Sides]) -> I
 def _becomes_empty(root: Path, folder: str, removed: set[str]) -> bool:
     """Return whether a folder has nothing in it but what goes, so that a file can come in its place."""
     inside = [path for path in (root / folder).rglob("*") if path.is_symlink() or not path.is_dir()]
-    return (root / folder).is_dir() and all(path.relative_to(root).as_posix() in removed for path in inside)
+    return (root / folder).is_dir() and all(
+        path.relative_to(root).as_posix() in removed for path in inside
+    )
 
 
 def _is_submodule(sides: Sides) -> bool:
@@ -114,7 +138,11 @@ def _blocked_parents(root: Path, path: str, removed: set[str]) -> Iterator[str]:
     """Yield parents of a path that are no folders and stay; a link there would lead out of the project."""
     for parent in Path(path).parents:
         place, name = root / parent, parent.as_posix()
-        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()) and name not in removed:
+        if (
+            os.path.lexists(place)
+            and (place.is_symlink() or not place.is_dir())
+            and name not in removed
+        ):
             yield name
 
 
@@ -131,19 +159,25 @@ def write_aside(repository: Repository, differing: Mapping[str, Sides], folder: 
     try:
         (folder / "files").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MachineError(f"could not write {folder}: {error.strerror}", hint="free some space and repeat") from error
+        raise MachineError(
+            f"could not write {folder}: {error.strerror}", hint="free some space and repeat"
+        ) from error
     lines = "".join(f"{entry.mode} {entry.id}\t{entry.path}\0" for entry in new)
     env = {"GIT_INDEX_FILE": str(folder / "index")}
     try:
         repository.call("update-index", "-z", "--index-info", stdin=os.fsencode(lines), env=env)
         repository.call("checkout-index", "--all", f"--prefix={folder / 'files'}/", env=env)
     except ProjectError as error:
-        error.hint = "is the disk full? see also: git fsck"  # git does not say why it could not write a file
+        error.hint = (  # git does not say why it could not write a file
+            "is the disk full? see also: git fsck"
+        )
         raise
 
 
 def move_into_place(root: Path, differing: Mapping[str, Sides], folder: Path) -> None:
-    """Remove the files that go, then rename those that come. Never through a link; a folder with files in it stays.
+    """Remove the files that go, then rename those that come.
+
+    Never through a link; a folder with files in it stays.
 
     Raises:
         OSError: a file cannot be renamed.
@@ -156,7 +190,11 @@ def move_into_place(root: Path, differing: Mapping[str, Sides], folder: Path) ->
             _remove_empty(root, place.parent)
     for path, (_, new) in differing.items():
         source, place = folder / "files" / path, root / path
-        if new is not None and os.path.lexists(source) and not any(_blocked_parents(root, path, set())):
+        if (
+            new is not None
+            and os.path.lexists(source)
+            and not any(_blocked_parents(root, path, set()))
+        ):
             with contextlib.suppress(OSError):  # an empty folder where a file comes
                 place.rmdir()
             place.parent.mkdir(parents=True, exist_ok=True)

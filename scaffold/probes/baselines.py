@@ -29,12 +29,13 @@ def require_gates(system: System) -> Gates:
     if system.gates is None:
         raise UsageError(
             "system.yaml does not say how the simplest models are measured on the new data",
-            hint="add to it, for example:\n"
-            "  gates:\n"
-            "    script: train.py        # the program that trains\n"
-            "    loader: load_data       # its function: (train inputs, targets), (test inputs, targets)\n"
-            "    measure: accuracy       # what the judged metric is: accuracy, error, mean_squared_error, ...\n"
-            "    memorised: 0.99         # value of the metric on one batch that counts as memorised",
+            hint=(
+                "add to it, for example:\n  gates:\n    script: train.py        # the program that"
+                " trains\n    loader: load_data       # its function: (train inputs, targets),"
+                " (test inputs, targets)\n    measure: accuracy       # what the judged metric is:"
+                " accuracy, error, mean_squared_error, ...\n    memorised: 0.99         # value of"
+                " the metric on one batch that counts as memorised"
+            ),
         )
     return system.gates
 
@@ -54,38 +55,62 @@ def simple_models(
 
 
 def zeroed_runs(
-    project: Project, recipe: Recipe, state: State, seeds: int, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    state: State,
+    seeds: int,
+    watcher: Watcher,
+    options: RunOptions,
 ) -> list[JudgedRun]:
     """Runs with all inputs 0."""
     watcher.said("the same with all inputs 0")
     return _probe(project, recipe, state, "zeroed", seeds, watcher, options, {})
 
 
-def memorising_run(project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions) -> JudgedRun:
+def memorising_run(
+    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+) -> JudgedRun:
     """A run that trains on one batch, and is measured on it."""
     watcher.said("one batch, to be memorised")
     return _probe(project, recipe, state, "memorise", 1, watcher, options, {})[0]
 
 
 def _probe(
-    project: Project, recipe: Recipe, state: State, mode: str, seeds: int, watcher: Watcher, options: RunOptions,
+    project: Project,
+    recipe: Recipe,
+    state: State,
+    mode: str,
+    seeds: int,
+    watcher: Watcher,
+    options: RunOptions,
     changes: Mapping[str, Any],
-) -> list[JudgedRun]:  # fmt: skip
+) -> list[JudgedRun]:
     gates = require_gates(state.system)
     document = state.system.model_dump(mode="json", by_alias=True, exclude_none=True)
     steps = dict(document["commands"])
     for name, command in steps.items():
         document["commands"][name] = _wrapped(Command.model_validate(command), gates, mode)
-        if mode == "simple" and document["commands"][name] != command and name in ("train", "evaluate"):
-            # The driver ends this step where it has the data: what comes after it has nothing to work on.
+        if (
+            mode == "simple"
+            and document["commands"][name] != command
+            and name in ("train", "evaluate")
+        ):
+            # The driver ends this step where it has the data: what comes after it has nothing to
+            # work on.
             document["commands"] = {
-                key: value for key, value in document["commands"].items() if key in ("prepare", name)
+                key: value
+                for key, value in document["commands"].items()
+                if key in ("prepare", name)
             }
             break
-    if document["commands"] == state.system.commands.model_dump(mode="json", by_alias=True, exclude_none=True):
+    if document["commands"] == state.system.commands.model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    ):
         raise UsageError(f"gates.script: no command of system.yaml runs `python {gates.script}`")
     program = System.model_validate({**document, **changes})
-    plan, room = prepare_program(project, recipe, program, state.source, state.tree, options, title=f"the {mode} probe")
+    plan, room = prepare_program(
+        project, recipe, program, state.source, state.tree, options, title=f"the {mode} probe"
+    )
     records = make_runs(project, plan, planned_seeds(program, seeds), room, watcher)
     return judged_runs(records, plan.runs_dir, ())
 

@@ -24,7 +24,8 @@ def file_digest(path: Path) -> str:
 def program_digest(program: Program, folder: Path) -> str:
     """Changes when what a full run executes changes: commands, hyperparameters, seeding, patches, drivers.
 
-    Time limits, texts, metrics and the smoke command are left out: they do not change what a run computes.
+    Time limits, texts, metrics and the smoke command are left out: they do not change what a run
+    computes.
     """
     return digest(program_parts(program, folder, program.commands.steps(smoke=False)))
 
@@ -35,7 +36,12 @@ def program_parts(program: Program, folder: Path, steps: Mapping[str, Command]) 
     return {
         **({"streams": True} if program.has_streams else {}),
         "steps": {
-            name: [list(command.argv), command.directory, dict(command.variables), *["network"] * command.network]
+            name: [
+                list(command.argv),
+                command.directory,
+                dict(command.variables),
+                *["network"] * command.network,
+            ]
             for name, command in steps.items()
         },
         "hyperparameters": dict(program.hyperparameters),

@@ -154,8 +154,13 @@ def find_project(start: Path) -> Project:
             raise ProjectError(f"{folder / missing} is missing", hint=f"git checkout -- {missing}")
         head = folder / ".git" / "HEAD"
         for branch in ("reference", "template"):
-            if head.is_file() and head.read_text(errors="replace").strip() == f"ref: refs/heads/{branch}":
-                raise ProjectError(f"{folder} is on the vendor branch {branch}", hint="git switch main")
+            if (
+                head.is_file()
+                and head.read_text(errors="replace").strip() == f"ref: refs/heads/{branch}"
+            ):
+                raise ProjectError(
+                    f"{folder} is on the vendor branch {branch}", hint="git switch main"
+                )
     raise ProjectError(
         f"{start} is not in a project: no folder above it has recipe.yaml and milestones.yaml",
         hint="cd into a project, or make one: mlloop-new my-project",
@@ -165,13 +170,35 @@ def find_project(start: Path) -> Project:
 def _refuse_links(folder: Path) -> None:
     """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
     inside = (
-        "runs", "lock", "status.json", "uncommitted", "states", "own", "golden", "traces", "construction", "aside",
+        "runs",
+        "lock",
+        "status.json",
+        "uncommitted",
+        "states",
+        "own",
+        "golden",
+        "traces",
+        "construction",
+        "aside",
         "move.json",
-    )  # fmt: skip
+    )
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))
-    for name in (*state, "evidence", "reference", "drivers", "patches", "data", "src", "tweaks", "journal", "golden"):
+    for name in (
+        *state,
+        "evidence",
+        "reference",
+        "drivers",
+        "patches",
+        "data",
+        "src",
+        "tweaks",
+        "journal",
+        "golden",
+    ):
         if (folder / name).is_symlink():
-            raise ProjectError(f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}")
+            raise ProjectError(
+                f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}"
+            )
 
 
 def load_recipe(project: Project) -> "Recipe":
@@ -193,7 +220,9 @@ def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
         return parse_record(record, read_text(path), source=path.name)
     except BrokenFileError as error:
         shown = os.path.relpath(path)
-        error.hint = f"correct it, or restore what was committed: git checkout -- {shlex.quote(shown)}"
+        error.hint = (
+            f"correct it, or restore what was committed: git checkout -- {shlex.quote(shown)}"
+        )
         raise
 
 
@@ -208,20 +237,26 @@ def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
     """A UTF-8 file's text, of so many bytes at most.
 
     Raises:
-        ProjectError: it is not there, not text, no plain file, or too large: a stranger's may never end.
+        ProjectError: it is not there, not text, no plain file, or too large: a stranger's may never
+            end.
     """
     try:
         if path.exists() and not path.is_file():
             raise ProjectError(f"{path} is no file", hint="move it away")
         if path.stat().st_size > most:
             raise ProjectError(
-                f"{path} has {path.stat().st_size:,} bytes, more than the {most:,} that are read", hint="move it away"
+                f"{path} has {path.stat().st_size:,} bytes, more than the {most:,} that are read",
+                hint="move it away",
             )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ProjectError(f"{path} is missing", hint=f"git checkout -- {shlex.quote(str(path))}") from error
+        raise ProjectError(
+            f"{path} is missing", hint=f"git checkout -- {shlex.quote(str(path))}"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ProjectError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise ProjectError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        ) from error
     except OSError as error:
         raise MachineError(f"cannot read {path}: {error.strerror}") from error
 
@@ -236,12 +271,19 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
     from pydantic import ValidationError
 
     if path.is_symlink():
-        raise ProjectError(f"{path} is a link to {path.readlink()}", hint=f"rm {shlex.quote(str(path))}")
+        raise ProjectError(
+            f"{path} is a link to {path.readlink()}", hint=f"rm {shlex.quote(str(path))}"
+        )
     try:
         return record.model_validate_json(read_text(path))
     except ValidationError as error:
         problems = [
-            Problem(source=path.name, line=1, where=".".join(map(str, detail["loc"])), message=detail["msg"])
+            Problem(
+                source=path.name,
+                line=1,
+                where=".".join(map(str, detail["loc"])),
+                message=detail["msg"],
+            )
             for detail in error.errors(include_url=False)[:10]
         ]
         raise BrokenFileError(
@@ -251,7 +293,9 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
 
 def record_text(record: "Record") -> str:
     """A record as JSON."""
-    return json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
+    return (
+        json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
+    )
 
 
 def write_record(record: "Record", path: Path) -> None:
@@ -299,7 +343,10 @@ _PARTIAL = ".partial"
 
 
 def remove_partial(project: Project) -> None:
-    """Remove files that a killed command was writing. Called under the project's lock, which all writers hold."""
+    """Remove files that a killed command was writing.
+
+    Called under the project's lock, which all writers hold.
+    """
     for folder in (project.root, project.evidence, project.tweaks, project.journal, project.state):
         for path in folder.glob(f".*.????????{_PARTIAL}"):  # as `mkstemp` names them
             if path.is_file():
@@ -322,7 +369,9 @@ def make_ordinary(folder: Path) -> None:
     pending = [] if folder.is_symlink() else [folder]
     while pending:
         place = pending.pop()
-        with contextlib.suppress(OSError):  # gone meanwhile, or another owner's: told by whoever reads it
+        with contextlib.suppress(
+            OSError
+        ):  # gone meanwhile, or another owner's: told by whoever reads it
             place.chmod(0o700 | place.lstat().st_mode & 0o755)
             with os.scandir(place) as entries:
                 for entry in entries:
@@ -364,18 +413,23 @@ def only_one(project: Project) -> Iterator[None]:
         yield
         return
     project.state.mkdir(exist_ok=True)
-    handle = os.open(project.state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    handle = os.open(
+        project.state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+    )
     with os.fdopen(handle, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
             raise BusyError(
-                f"another scaffold (process {file.read().strip() or 'unknown'}) is at work in {project.root}",
+                f"another scaffold (process {file.read().strip() or 'unknown'}) is at work in"
+                f" {project.root}",
                 hint="wait for it to end, or stop it",
             ) from error
         file.truncate(0)
-        with contextlib.suppress(OSError):  # a full disk: only the message of another one would name this process
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: only the message of another one would name this process
             file.write(str(os.getpid()))
             file.flush()
         _LOCKED.add(project.root)

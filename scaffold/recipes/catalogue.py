@@ -1,4 +1,7 @@
-"""Where recipes are found: ours by id, a folder, a file, or a git URL. Reads them; runs nothing of them."""
+"""Where recipes are found: ours by id, a folder, a file, or a git URL.
+
+Reads them; runs nothing of them.
+"""
 
 import difflib
 import re
@@ -18,7 +21,8 @@ from scaffold.records.recipe import Recipe
 class FoundRecipe:
     """A recipe that was read, with the folder its files lie in.
 
-    `origin` says where it came from: an id of ours, a path, or `URL@revision:path` with the full revision.
+    `origin` says where it came from: an id of ours, a path, or `URL@revision:path` with the full
+    revision.
     """
 
     recipe: Recipe
@@ -46,9 +50,13 @@ def data_dir(name: str) -> Path:
     package = Path(scaffold.__file__).parent
     # The checkout first: an editable install leaves a stale copy of forced files in site-packages.
     for folder in (package.parent / name, package / "_data" / name):
-        if folder.is_dir() and (folder.parent != package.parent or (package.parent / "pyproject.toml").is_file()):
+        if folder.is_dir() and (
+            folder.parent != package.parent or (package.parent / "pyproject.toml").is_file()
+        ):
             return folder
-    raise InstallationError(f"this installation has no {name}: neither {package / '_data' / name} nor a checkout")
+    raise InstallationError(
+        f"this installation has no {name}: neither {package / '_data' / name} nor a checkout"
+    )
 
 
 def recipe_ids() -> list[str]:
@@ -60,7 +68,8 @@ def without_calibration(source: str) -> FoundRecipe:
     """The same recipe as if it shipped no calibration runs: what they are made from."""
     if "://" in source:
         raise UsageError(
-            "a recipe of a git URL cannot be calibrated where it lies", hint="clone it and name its folder"
+            "a recipe of a git URL cannot be calibrated where it lies",
+            hint="clone it and name its folder",
         )
     path = Path(source) if Path(source).exists() else data_dir("recipes") / source
     folder = (path.parent if path.is_file() else path).absolute()
@@ -82,16 +91,22 @@ def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
     if "://" in source:
         return _from_git(source, offline=offline)
     if source in recipe_ids():
-        return _read(data_dir("recipes") / source, origin=source, shown=f"recipes/{source}/recipe.yaml")
+        return _read(
+            data_dir("recipes") / source, origin=source, shown=f"recipes/{source}/recipe.yaml"
+        )
     path = Path(source)
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return _read(path.absolute(), origin=str(path.absolute()), shown=str(path / "recipe.yaml"))
     if path.is_file() and path.name == "recipe.yaml":
         return _read(path.parent.absolute(), origin=str(path.parent.absolute()), shown=str(path))
     if source and path.exists():
-        raise UsageError(f"{source} is neither a recipe.yaml nor a folder with one", hint="scaffold recipes list")
+        raise UsageError(
+            f"{source} is neither a recipe.yaml nor a folder with one", hint="scaffold recipes list"
+        )
     near = difflib.get_close_matches(source, recipe_ids(), n=3, cutoff=0.4) or recipe_ids()
-    raise UsageError(f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)")
+    raise UsageError(
+        f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)"
+    )
 
 
 def _read(folder: Path, *, origin: str, shown: str) -> FoundRecipe:
@@ -99,17 +114,29 @@ def _read(folder: Path, *, origin: str, shown: str) -> FoundRecipe:
     recipe = parse_record(Recipe, text, source=shown)
     missing = [name for name in recipe.recipe_files() if not (folder / name).is_file()]
     if missing:
-        hint = f"make it: scaffold recipes calibrate {folder}" if missing == [recipe.calibration] else None
-        raise UsageError(f"{shown} names files that are not beside it: {', '.join(missing)}", hint=hint)
+        hint = (
+            f"make it: scaffold recipes calibrate {folder}"
+            if missing == [recipe.calibration]
+            else None
+        )
+        raise UsageError(
+            f"{shown} names files that are not beside it: {', '.join(missing)}", hint=hint
+        )
     require_own_files(recipe, folder)
     return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=origin)
 
 
 def require_own_files(recipe: Recipe, folder: Path) -> None:
     """Raise UsageError if a file that a recipe names is a link out of its folder."""
-    outside = [name for name in recipe.recipe_files() if not (folder / name).resolve().is_relative_to(folder.resolve())]
+    outside = [
+        name
+        for name in recipe.recipe_files()
+        if not (folder / name).resolve().is_relative_to(folder.resolve())
+    ]
     if outside:
-        raise UsageError(f"recipe.yaml names files that are links out of its folder: {', '.join(outside)}")
+        raise UsageError(
+            f"recipe.yaml names files that are links out of its folder: {', '.join(outside)}"
+        )
 
 
 def _from_git(source: str, *, offline: bool) -> FoundRecipe:
@@ -118,8 +145,15 @@ def _from_git(source: str, *, offline: bool) -> FoundRecipe:
 
     match = re.fullmatch(r"(?P<url>\w+://.+?)@(?P<revision>[^@:]+)(:(?P<path>[^@:]+))?", source)
     if not match:
-        raise UsageError(f"{source} has no revision", hint="write URL@revision or URL@revision:path/to/recipe-folder")
-    url, revision, path = match["url"], match["revision"], (match["path"] or "").removesuffix("recipe.yaml").strip("/")
+        raise UsageError(
+            f"{source} has no revision",
+            hint="write URL@revision or URL@revision:path/to/recipe-folder",
+        )
+    url, revision, path = (
+        match["url"],
+        match["revision"],
+        (match["path"] or "").removesuffix("recipe.yaml").strip("/"),
+    )
     try:
         check_git_url(url)
         if path:
@@ -130,7 +164,10 @@ def _from_git(source: str, *, offline: bool) -> FoundRecipe:
         raise UsageError(f"{revision!r} is not a revision")
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         if re.fullmatch(r"[0-9a-f]{4,39}", revision):
-            raise UsageError(f"{revision} is not a full revision", hint="write all 40 hex digits, or a branch or tag")
+            raise UsageError(
+                f"{revision} is not a full revision",
+                hint="write all 40 hex digits, or a branch or tag",
+            )
         revision = git.resolve(url, revision)
     cache = git.cached_commit(url, revision, offline=offline)
     tree = cache.find_id(f"{revision}:{path}")
@@ -141,4 +178,8 @@ def _from_git(source: str, *, offline: bool) -> FoundRecipe:
         cache.extract(tree, folder)
     if not (folder / "recipe.yaml").is_file():
         raise FetchError(f"{url} at {revision} has no {path + '/' if path else ''}recipe.yaml")
-    return _read(folder, origin=f"{url}@{revision}" + (f":{path}" if path else ""), shown=f"{path or '.'}/recipe.yaml")
+    return _read(
+        folder,
+        origin=f"{url}@{revision}" + (f":{path}" if path else ""),
+        shown=f"{path or '.'}/recipe.yaml",
+    )

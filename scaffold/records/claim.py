@@ -1,4 +1,7 @@
-"""A claim: one published number, by kind, and the rule by which evidence is judged. Records only."""
+"""A claim: one published number, by kind, and the rule by which evidence is judged.
+
+Records only.
+"""
 
 import math
 from typing import Annotated, Literal
@@ -34,12 +37,21 @@ class ValueClaim(_Claim):
     """One published value, with its spread over n runs if stated."""
 
     value: float
-    decimals: Annotated[int, Field(ge=0)] | None = Field(default=None, description="digits printed; default: of value")
-    sd: Annotated[float, Field(ge=0)] | None = Field(default=None, description="standard deviation over n runs")
-    standard_error: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="of the mean over n runs; without n over test examples, which is no spread over seeds"
+    decimals: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="digits printed; default: of value"
     )
-    n: Annotated[int, Field(ge=1)] | None = Field(default=None, description="runs that the value is a mean of")
+    sd: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="standard deviation over n runs"
+    )
+    standard_error: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description=(
+            "of the mean over n runs; without n over test examples, which is no spread over seeds"
+        ),
+    )
+    n: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="runs that the value is a mean of"
+    )
     selection: Literal["one_run", "mean", "unknown"] | Selection = "unknown"
 
     @model_validator(mode="after")
@@ -117,7 +129,11 @@ Claim = Annotated[
     | Annotated[StepsToTargetClaim, Tag("<steps_to>")],
     Discriminator(
         lambda data: next(
-            (f"<{key}>" for key in ("value", "reaches", "steps_to", "at_least", "at_most") if key in keys_of(data)),
+            (
+                f"<{key}>"
+                for key in ("value", "reaches", "steps_to", "at_least", "at_most")
+                if key in keys_of(data)
+            ),
             None,
         ),
         custom_error_type="one_of",

@@ -27,7 +27,8 @@ class Outcome(str, Enum):
 class MetricValue(Record):
     """One number of one run, in the metric's unit.
 
-    `half_digit` is half a unit of the last digit printed, 0.0 where the program wrote full precision.
+    `half_digit` is half a unit of the last digit printed, 0.0 where the program wrote full
+    precision.
     """
 
     value: float
@@ -57,7 +58,10 @@ class Machine(Record):
 
 
 class EnvironmentUsed(Record):
-    """What the commands ran in. `reused` means the interpreter that runs the scaffold satisfied every pin."""
+    """What the commands ran in.
+
+    `reused` means the interpreter that runs the scaffold satisfied every pin.
+    """
 
     python: str
     lock: str = Field(description="sha256 of environment.lock")
@@ -69,9 +73,14 @@ class Confinement(Record):
 
     sandbox: Literal["bubblewrap", "landlock", "none"] = "none"
     open_doors: tuple[str, ...] = Field(default=(), description="what this sandbox cannot close")
-    network: tuple[str, ...] = Field(default=(), description="steps that had the network, as the recipe declares")
+    network: tuple[str, ...] = Field(
+        default=(), description="steps that had the network, as the recipe declares"
+    )
     denied: tuple[str, ...] = Field(
-        default=(), description="what its Python programs were seen to try and did not get; others are not watched"
+        default=(),
+        description=(
+            "what its Python programs were seen to try and did not get; others are not watched"
+        ),
     )
 
 
@@ -92,9 +101,13 @@ class Inputs(Record):
 class Seeding(Record):
     """How a run's random numbers were seeded, as its own processes reported it."""
 
-    calls: Mapping[str, tuple[str, ...]] = Field(default={}, description="library: seeding calls the program made")
+    calls: Mapping[str, tuple[str, ...]] = Field(
+        default={}, description="library: seeding calls the program made"
+    )
     missed: tuple[str, ...] = Field(default=(), description="generators that no seed reached")
-    streams: tuple[str, ...] = Field(default=(), description="draws that have a stream of their own")
+    streams: tuple[str, ...] = Field(
+        default=(), description="draws that have a stream of their own"
+    )
 
 
 class RunRecord(Record):
@@ -117,11 +130,16 @@ class RunRecord(Record):
     threads: int
     started: str = Field(description="UTC, ISO 8601")
     wall_time_s: float
-    kept: Mapping[str, int] = Field(default={}, description="bytes of each of its files: one cut short shows")
-    digests: Mapping[str, str] = Field(
-        default={}, description="sha256 of logs and of files that it wrote: only these are ever read again"
+    kept: Mapping[str, int] = Field(
+        default={}, description="bytes of each of its files: one cut short shows"
     )
-    signature: str = Field(default="", description="made with the person's own key over all the rest")
+    digests: Mapping[str, str] = Field(
+        default={},
+        description="sha256 of logs and of files that it wrote: only these are ever read again",
+    )
+    signature: str = Field(
+        default="", description="made with the person's own key over all the rest"
+    )
 
 
 class JudgedRun(Record):
@@ -131,10 +149,13 @@ class JudgedRun(Record):
     seed: int
     metrics: Mapping[str, MetricValue]
     series: Mapping[str, tuple[tuple[int, float], ...]] = Field(
-        default={}, description="(step, value) of metrics whose claim is about when something is reached"
+        default={},
+        description="(step, value) of metrics whose claim is about when something is reached",
     )
     wall_time_s: float
-    cpu_time_s: float = Field(default=0.0, description="of all its processes; 0 where nobody measured it")
+    cpu_time_s: float = Field(
+        default=0.0, description="of all its processes; 0 where nobody measured it"
+    )
     threads: int = Field(default=0, description="that it was told to use; 0 where nobody noted it")
     machine: Machine
     environment: EnvironmentUsed
@@ -155,7 +176,9 @@ class Calibration(Record):
     format: Literal[1] = 1
     recipe: str
     reference: str = Field(description="git tree id of the reference that was run")
-    program: str = Field(description="digest of commands, hyperparameters, seeding, patches and drivers")
+    program: str = Field(
+        description="digest of commands, hyperparameters, seeding, patches and drivers"
+    )
     data: Mapping[str, str] = Field(description="sha256 of each placed dataset")
     reading: str = Field(description="digest of how the metrics were read")
     made: str = Field(description="UTC date, ISO 8601")
@@ -191,7 +214,12 @@ class Evidence(Sealed):
     runs: tuple[JudgedRun, ...]
     failed_runs: int
     noise: Mapping[str, float] = Field(
-        default={}, description="how far each metric of a deterministic program was measured to differ from itself"
+        default={},
+        description=(
+            "how far each metric of a deterministic program was measured to differ from itself"
+        ),
     )
-    judgement: Mapping[str, Any] = Field(description="as `judgement.Judgement.as_mapping` writes it")
+    judgement: Mapping[str, Any] = Field(
+        description="as `judgement.Judgement.as_mapping` writes it"
+    )
     made: str = Field(description="UTC, ISO 8601")

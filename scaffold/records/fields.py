@@ -1,4 +1,7 @@
-"""Text that must have a form: paths, URLs, pins, patterns. Each check raises ValueError that says what to write."""
+"""Text that must have a form: paths, URLs, pins, patterns.
+
+Each check raises ValueError that says what to write.
+"""
 
 import math
 import re
@@ -10,7 +13,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, Discriminator, Field, WithJsonSchema
 
-_WINDOWS_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_WINDOWS_NAMES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
+}
 
 
 def check_relpath(text: str) -> str:
@@ -21,7 +30,9 @@ def check_relpath(text: str) -> str:
     if text.startswith("/") or any(part in ("", ".", "..") for part in parts):
         raise ValueError("must stay inside its folder: no leading /, no empty part, no . or ..")
     if any(
-        part.rstrip(". ").lower() in (".git", "git~1") or part.split(".")[0].lower() in _WINDOWS_NAMES for part in parts
+        part.rstrip(". ").lower() in (".git", "git~1")
+        or part.split(".")[0].lower() in _WINDOWS_NAMES
+        for part in parts
     ):
         raise ValueError("must not name .git or a reserved device name")
     return text
@@ -29,9 +40,13 @@ def check_relpath(text: str) -> str:
 
 def check_git_url(url: str) -> str:
     """Accept https, ssh and absolute file URLs without credentials; raise ValueError otherwise."""
-    allowed = re.fullmatch(r"(https://[^/@\s]+/\S+|ssh://(\w+@)?[^/\s:]+(:\d+)?/\S+|file:///\S+)", url)
+    allowed = re.fullmatch(
+        r"(https://[^/@\s]+/\S+|ssh://(\w+@)?[^/\s:]+(:\d+)?/\S+|file:///\S+)", url
+    )
     if not allowed or "%2e" in url.lower() or "/../" in url + "/" or "::" in url:
-        raise ValueError("must be an https://, ssh:// or file:/// URL without credentials, .. or options")
+        raise ValueError(
+            "must be an https://, ssh:// or file:/// URL without credentials, .. or options"
+        )
     return url
 
 
@@ -39,7 +54,9 @@ def _full_revision(text: str) -> str:
     if re.fullmatch(r"[0-9a-f]{40}", text):
         return text
     if re.fullmatch(r"[0-9a-fA-F]{4,40}", text):
-        raise ValueError(f"{len(text)} characters are not a full revision: write all 40 lower-case hex digits")
+        raise ValueError(
+            f"{len(text)} characters are not a full revision: write all 40 lower-case hex digits"
+        )
     raise ValueError("a branch or tag moves: write the full 40 hex digits that it names today")
 
 
@@ -68,7 +85,9 @@ def _pattern(text: str) -> str:
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from error
     if "value" not in groups:
-        raise ValueError("must have a group (?P<value>...) around the number (and may have (?P<step>...))")
+        raise ValueError(
+            "must have a group (?P<value>...) around the number (and may have (?P<step>...))"
+        )
     return text
 
 
@@ -130,7 +149,11 @@ Text = Annotated[str, Field(min_length=1), AfterValidator(check_one_line)]
 OneLine = Annotated[str, AfterValidator(check_one_line)]
 PackageRequirement = Annotated[str, AfterValidator(_requirement)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
-Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})]
+Scalar = Annotated[
+    Any,
+    AfterValidator(_scalar),
+    WithJsonSchema({"type": ["boolean", "integer", "number", "string"]}),
+]
 
 
 def keys_of(data: Any) -> Collection[str]:
@@ -148,7 +171,9 @@ def by_key(*keys: str) -> Discriminator:
         return f"<{given[0]}>" if len(given) == 1 else None
 
     wanted = ", ".join(keys)
-    return Discriminator(choose, custom_error_type="one_of", custom_error_message=f"Give exactly one of: {wanted}")
+    return Discriminator(
+        choose, custom_error_type="one_of", custom_error_message=f"Give exactly one of: {wanted}"
+    )
 
 
 def find_slots(text: str) -> list[str]:
@@ -157,7 +182,10 @@ def find_slots(text: str) -> list[str]:
 
 
 def fill_slots(text: str, values: Mapping[str, object]) -> str:
-    """Replace each `{name}` by its value; `{{` is a brace. Values are never looked into, as str.format would."""
+    """Replace each `{name}` by its value; `{{` is a brace.
+
+    Values are never looked into, as str.format would.
+    """
     return "".join(
         literal + ("" if field is None else str(values[field]))
         for literal, field, _, _ in string.Formatter().parse(text)

@@ -69,7 +69,8 @@ class Finding:
         metric: its name.
         published: the claim as printed by its source, for a claim.
         n: own runs used; `mean` and `sd` are theirs, in the metric's unit (sd is None for one run).
-        interval: what the rule allows, [low, high] in the metric's unit; of a change, where its effect lies.
+        interval: what the rule allows, [low, high] in the metric's unit; of a change, where its
+            effect lies.
         before, correlation: of a change, the mean before it, and how alike runs of one seed are.
         rule: the test in words, with its error rates.
         more_seeds: further seeds expected until the question is decided; None when it is.
@@ -92,7 +93,9 @@ class Finding:
     @property
     def effect(self) -> float | None:
         """Mean after a change less the mean before it, in the metric's unit."""
-        return self.mean - self.before if self.mean is not None and self.before is not None else None
+        return (
+            self.mean - self.before if self.mean is not None and self.before is not None else None
+        )
 
     @property
     def has_moved(self) -> bool:
@@ -131,7 +134,9 @@ class Judgement:
     def reason(self) -> str:
         """Why the overall word is what it is: the reasons of the findings that hold it there."""
         weakest = [finding for finding in self.findings if finding.word.overall is self.word]
-        return "; ".join(f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in weakest)
+        return "; ".join(
+            f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in weakest
+        )
 
     def as_mapping(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -156,7 +161,8 @@ class ChangeJudgement:
         word: BETTER, WORSE, NO_DIFFERENCE or UNDECIDED.
         refusal: why a change of its kind is not to be accepted with this; None when it is.
         remarks: what else is to be known.
-        more_pairs: further pairs of runs expected until it is decided; None when it is, or when none would do.
+        more_pairs: further pairs of runs expected until it is decided; None when it is, or when
+            none would do.
     """
 
     word: Word
@@ -175,8 +181,15 @@ class ChangeJudgement:
             equal = f"{sum(finding.word is Word.EQUAL for finding in rungs)} rungs are equal"
             return equal + (f", left out: {', '.join(left_out)}" if left_out else "")
         if self.kind == "rewrite":
-            return next((f"{f.metric}: {f.reason}" for f in rungs if f.word is Word.DIFFERS), self.refusal or "")
-        told = [f for f in self.findings if f.question is Question.CHANGE or f.word in (Word.UNEXPECTED, self.word)]
+            return next(
+                (f"{f.metric}: {f.reason}" for f in rungs if f.word is Word.DIFFERS),
+                self.refusal or "",
+            )
+        told = [
+            f
+            for f in self.findings
+            if f.question is Question.CHANGE or f.word in (Word.UNEXPECTED, self.word)
+        ]
         return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
 
     def as_mapping(self) -> dict[str, Any]:

@@ -13,14 +13,18 @@ class StdoutReader(Record):
     """Lines of standard output."""
 
     stdout: Pattern
-    phase: LinePattern | None = Field(default=None, description="of the line that begins a phase, such as a second fit")
+    phase: LinePattern | None = Field(
+        default=None, description="of the line that begins a phase, such as a second fit"
+    )
 
 
 class StderrReader(Record):
     """Lines of standard error."""
 
     stderr: Pattern
-    phase: LinePattern | None = Field(default=None, description="of the line that begins a phase, such as a second fit")
+    phase: LinePattern | None = Field(
+        default=None, description="of the line that begins a phase, such as a second fit"
+    )
 
 
 class JsonReader(Record):
@@ -91,16 +95,24 @@ class Metric(Record):
     name: Name
     split: Text
     direction: Literal["lower", "higher"] = Field(description="which way is better")
-    unit: Text = Field(description="'fraction' is 0..1, 'percent' 0..100; any other word has no range")
-    printed_in: Literal["fraction", "percent"] | None = Field(default=None, description="if other than unit")
+    unit: Text = Field(
+        description="'fraction' is 0..1, 'percent' 0..100; any other word has no range"
+    )
+    printed_in: Literal["fraction", "percent"] | None = Field(
+        default=None, description="if other than unit"
+    )
     read: Reader
     take: Take = "last"
-    watch: bool = Field(default=False, description="compared with its calibration law beside the claims")
+    watch: bool = Field(
+        default=False, description="compared with its calibration law beside the claims"
+    )
 
     @model_validator(mode="after")
     def _converts(self) -> "Metric":
         if self.printed_in is not None and self.unit not in ("fraction", "percent"):
-            raise ValueError("printed_in converts between fraction and percent: unit must be one of them")
+            raise ValueError(
+                "printed_in converts between fraction and percent: unit must be one of them"
+            )
         return self
 
     @property

@@ -34,7 +34,10 @@ class Record(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its traps: `on` stays text, `1e-3` is a number, a key given twice is an error, no aliases."""
+    """YAML 1.1 without its traps.
+
+    `on` stays text, `1e-3` is a number, a key given twice is an error, no aliases.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -43,7 +46,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here: write it out", problem_mark=mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not used here: write it out", problem_mark=mark
+            )
         return super().compose_node(parent, index)
 
     def locate(self, node: yaml.Node, path: Place) -> None:
@@ -54,10 +59,13 @@ class _Loader(yaml.SafeLoader):
             for key_node, value_node in node.value:
                 key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
                 if not isinstance(key, (str, int, float, bool)):
-                    raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
+                    raise yaml.MarkedYAMLError(
+                        problem="a key must be plain text", problem_mark=key_node.start_mark
+                    )
                 if key in seen:
                     raise yaml.MarkedYAMLError(
-                        problem=f"key {key!r} is given twice: keep one", problem_mark=key_node.start_mark
+                        problem=f"key {key!r} is given twice: keep one",
+                        problem_mark=key_node.start_mark,
                     )
                 seen.add(key)
                 place = (*path, str(key))
@@ -68,16 +76,25 @@ class _Loader(yaml.SafeLoader):
                 self.locate(item, (*path, index))
 
 
-# YAML 1.2 core schema (https://yaml.org/spec/1.2.2/#103-core-schema) instead of 1.1: 1e-3 is a number; 010, 1:30 and
-# `on` are text. Numbers are bounded so that a digest made of digits alone stays text.
+# YAML 1.2 core schema (https://yaml.org/spec/1.2.2/#103-core-schema) instead of 1.1: 1e-3 is a
+# number; 010, 1:30 and `on` are text. Numbers are bounded so that a digest made of digits alone
+# stays text.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float", ":int"))]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith((":bool", ":float", ":int"))
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 for _tag, _pattern, _first in (
     ("bool", r"^(?:true|false)$", "tf"),
     ("int", r"^[-+]?(?:0|[1-9][0-9]{0,17})$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]{1,18}\.[0-9]*|[0-9]{1,18}(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?$", "-+.0123456789"),
+    (
+        "float",
+        r"^[-+]?(?:\.[0-9]+|[0-9]{1,18}\.[0-9]*|[0-9]{1,18}(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?$",
+        "-+.0123456789",
+    ),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
@@ -101,28 +118,38 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"has the character {text[error.position]!r}, which no text file has: remove it"
-        raise BrokenFileError(source, [Problem(source=source, line=line, where="", message=message)]) from error
+        raise BrokenFileError(
+            source, [Problem(source=source, line=line, where="", message=message)]
+        ) from error
     try:
         node = loader.get_single_node()
         if node is None:
-            raise BrokenFileError(source, [Problem(source=source, line=1, where="", message="the file is empty")])
+            raise BrokenFileError(
+                source, [Problem(source=source, line=1, where="", message="the file is empty")]
+            )
         loader.locate(node, ())
         data = loader.construct_document(node)  # type: ignore[no-untyped-call]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = error.problem or str(error)
         line = mark.line + 1 if mark else 1
-        raise BrokenFileError(source, [Problem(source=source, line=line, where="", message=message)]) from error
+        raise BrokenFileError(
+            source, [Problem(source=source, line=line, where="", message=message)]
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         message = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=message)]) from error
+        raise BrokenFileError(
+            source, [Problem(source=source, line=1, where="", message=message)]
+        ) from error
     finally:
         loader.dispose()  # type: ignore[no-untyped-call]
     crossing = list(record.cross_problems(data)) if isinstance(data, Mapping) else []
     try:
         parsed = record.model_validate(data)
     except ValidationError as error:
-        crossing = [(_known(detail["loc"], loader.lines), _message(detail)) for detail in _details(error)] + crossing
+        crossing = [
+            (_known(detail["loc"], loader.lines), _message(detail)) for detail in _details(error)
+        ] + crossing
         raise BrokenFileError(source, _problems(crossing, loader.lines, source)) from error
     if crossing:
         raise BrokenFileError(source, _problems(crossing, loader.lines, source))
@@ -131,10 +158,14 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
 
 def _details(error: ValidationError) -> list[Any]:
     # A tuple whose items are wrong is also called too short, since none of them was accepted.
-    return [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+    return [
+        d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])
+    ]
 
 
-def _problems(found: Iterable[tuple[Place, str]], lines: dict[Place, int], source: str) -> list[Problem]:
+def _problems(
+    found: Iterable[tuple[Place, str]], lines: dict[Place, int], source: str
+) -> list[Problem]:
     problems: dict[tuple[str, str], Problem] = {}
     for path, message in found:
         line = next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
@@ -150,11 +181,18 @@ def _known(loc: tuple[str | int, ...], lines: dict[Place, int]) -> Place:
         if (*path, part) in lines:
             path = (*path, part)
     last = loc[-1:] if loc else ()
-    return path if (last and str(last[0]).endswith(")")) or _is_tag(last, path, lines) else path + last
+    return (
+        path if (last and str(last[0]).endswith(")")) or _is_tag(last, path, lines) else path + last
+    )
 
 
 def _is_tag(last: Place, path: Place, lines: dict[Place, int]) -> bool:
-    return bool(last) and isinstance(last[0], str) and last[0].startswith("<") and (*path, last[0]) not in lines
+    return (
+        bool(last)
+        and isinstance(last[0], str)
+        and last[0].startswith("<")
+        and (*path, last[0]) not in lines
+    )
 
 
 def _dotted(path: Place) -> str:
@@ -190,5 +228,7 @@ def digest(content: Any) -> str:
             return str(value)
         raise TypeError(type(value).__name__)
 
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=plain, allow_nan=False)
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), default=plain, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -30,7 +30,8 @@ from scaffold.records.metric import Metric, Progress
 from scaffold.records.parsing import Place, Record, digest
 
 CALIBRATION_SEED = 1000
-"""First seed of calibration runs; a project's own are below it, so that the two samples never share a seed."""
+"""First seed of calibration runs; a project's own are below it, so that the two samples never share
+a seed."""
 
 OWN_SLOTS = ("seed", "reference", "drivers")
 """What `{...}` in a command may name besides the recipe's hyperparameters."""
@@ -46,13 +47,19 @@ class Patch(Record):
 class _Dataset(Record):
     name: Name
     license: Text = Field(description="often not the code's; 'none stated' is a value")
-    splits: Mapping[str, Annotated[int, Field(gt=0)]] = Field(default={}, description="examples in each split")
+    splits: Mapping[str, Annotated[int, Field(gt=0)]] = Field(
+        default={}, description="examples in each split"
+    )
 
 
 class _PlacedDataset(_Dataset):
     sha256: Sha256
-    place: RelPath = Field(description="where the reference expects the file, or the folder that it unpacks to")
-    unpack: Literal["zip", "tar"] | None = Field(default=None, description="tar: packed by gzip, bzip2, xz or not")
+    place: RelPath = Field(
+        description="where the reference expects the file, or the folder that it unpacks to"
+    )
+    unpack: Literal["zip", "tar"] | None = Field(
+        default=None, description="tar: packed by gzip, bzip2, xz or not"
+    )
 
 
 class UrlDataset(_PlacedDataset):
@@ -63,7 +70,9 @@ class UrlDataset(_PlacedDataset):
     @field_validator("url")
     @classmethod
     def _is_web(cls, url: str) -> str:
-        if not re.fullmatch(r"https://[^/@\s]+/\S*|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/\S*", url):
+        if not re.fullmatch(
+            r"https://[^/@\s]+/\S*|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/\S*", url
+        ):
             raise ValueError("must be an https:// URL without credentials")
         return url
 
@@ -122,9 +131,14 @@ class Environment(Record):
     requirements: RelPath | None = Field(
         default=None, description="the reference's own requirements file, used as well"
     )
-    as_of: date | None = Field(default=None, description="newest upload admitted; default: the revision's commit date")
+    as_of: date | None = Field(
+        default=None, description="newest upload admitted; default: the revision's commit date"
+    )
     build: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")], ...] = Field(
-        default=(), description="packages that may be built from source; building runs their code outside the sandbox"
+        default=(),
+        description=(
+            "packages that may be built from source; building runs their code outside the sandbox"
+        ),
     )
 
 
@@ -132,10 +146,14 @@ class Command(Record):
     """One program call; no shell."""
 
     run: str | tuple[Text, ...]
-    directory: RelPath | None = Field(default=None, description="working directory inside the reference")
+    directory: RelPath | None = Field(
+        default=None, description="working directory inside the reference"
+    )
     variables: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], OneLine] = {}
     timeout_s: Annotated[float, Field(gt=0)]
-    network: bool = Field(default=False, description="whether prepare may use the network; no other step may")
+    network: bool = Field(
+        default=False, description="whether prepare may use the network; no other step may"
+    )
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -171,7 +189,9 @@ class Commands(Record):
         for name in ("train", "evaluate", "smoke"):
             command: Command | None = getattr(self, name)
             if command is not None and command.network:
-                raise ValueError(f"{name}.network: only prepare may use the network; download there")
+                raise ValueError(
+                    f"{name}.network: only prepare may use the network; download there"
+                )
         return self
 
     def steps(self, *, smoke: bool) -> dict[str, Command]:
@@ -183,25 +203,34 @@ class Commands(Record):
 class Seeds(Record):
     """How a seed reaches the reference.
 
-    argument: a `{seed}` slot in a command; variable: an environment variable; offset: every seeding call of the
-    reference is shifted; inject: the reference never seeds, so it is seeded at start; none: deterministic.
+    argument: a `{seed}` slot in a command; variable: an environment variable; offset: every seeding
+    call of the reference is shifted; inject: the reference never seeds, so it is seeded at start;
+    none: deterministic.
     """
 
     how: Literal["argument", "variable", "offset", "inject", "none"]
     variable: str | None = None
     first: Annotated[int, Field(ge=0, lt=CALIBRATION_SEED)] = 0
-    retries: Annotated[int, Field(ge=0)] = Field(default=0, description="further seeds tried in all when a run crashes")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="further seeds tried in all when a run crashes"
+    )
     unseeded: tuple[Literal["random", "numpy", "torch"], ...] = Field(
-        default=(), description="libraries that the program draws from and never seeds: they are seeded at its start"
+        default=(),
+        description=(
+            "libraries that the program draws from and never seeds: they are seeded at its start"
+        ),
     )
     draws_data: bool = Field(
-        default=False, description="a seed draws the data or the split too: another one is another test set"
+        default=False,
+        description="a seed draws the data or the split too: another one is another test set",
     )
 
     @model_validator(mode="after")
     def _has_variable(self) -> "Seeds":
         if (self.how == "variable") != (self.variable is not None):
-            raise ValueError("variable names the environment variable: give it with how: variable, and only then")
+            raise ValueError(
+                "variable names the environment variable: give it with how: variable, and only then"
+            )
         return self
 
 
@@ -211,7 +240,10 @@ class Resources(Record):
     device: Literal["cpu", "cuda", "mps"]
     cores: Annotated[int, Field(ge=1, le=4096)] = 1
     memory_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
-        default=None, description="of all its processes together, in 1e9 bytes; default: nine tenths of the machine's"
+        default=None,
+        description=(
+            "of all its processes together, in 1e9 bytes; default: nine tenths of the machine's"
+        ),
     )
     disk_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
         default=None, description="of its copy, in 1e9 bytes; default: what is free, less a floor"
@@ -262,7 +294,9 @@ class Program(Record):
     def program_files(self) -> list[str]:
         """Paths beside the copied folder that a run needs."""
         files = [patch.file for patch in self.patches] + list(self.drivers)
-        return files + [dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)]
+        return files + [
+            dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)
+        ]
 
     def placed_datasets(self) -> list[PlacedDataset]:
         """The datasets that are files to be put into the reference's copy."""
@@ -272,7 +306,10 @@ class Program(Record):
         """Changes when the number that is read of the same output changes."""
         metrics = [metric.model_dump(mode="json", by_alias=True) for metric in self.metrics]
         return digest(
-            [{key: metric[key] for key in ("name", "read", "take", "unit", "printed_in")} for metric in metrics]
+            [
+                {key: metric[key] for key in ("name", "read", "take", "unit", "printed_in")}
+                for metric in metrics
+            ]
         )
 
 

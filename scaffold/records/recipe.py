@@ -13,7 +13,14 @@ from pydantic import Field, Tag
 from scaffold.records.claim import Claim, Rule
 from scaffold.records.fields import GitUrl, Id, Name, RelPath, Revision, Scalar, Text, by_key
 from scaffold.records.parsing import Place, Record, digest
-from scaffold.records.program import CALIBRATION_SEED, Patch, Program, items_of, name_problems, slot_problems
+from scaffold.records.program import (
+    CALIBRATION_SEED,
+    Patch,
+    Program,
+    items_of,
+    name_problems,
+    slot_problems,
+)
 from scaffold.records.reason import Reason
 from scaffold.records.tweak import GoldenTrace, TweakKind
 
@@ -23,7 +30,8 @@ class _Reference(Record):
     license: Text
     patches: tuple[Patch, ...] = ()
     drivers: tuple[Annotated[RelPath, Field(pattern=r"^drivers/")], ...] = Field(
-        default=(), description="our own programs that call a reference that has none; they lie beside it"
+        default=(),
+        description="our own programs that call a reference that has none; they lie beside it",
     )
 
 
@@ -32,7 +40,9 @@ class GitReference(_Reference):
 
     git: GitUrl
     revision: Revision
-    exclude: tuple[RelPath, ...] = Field(default=(), description="paths left out; `tree` is then the id without them")
+    exclude: tuple[RelPath, ...] = Field(
+        default=(), description="paths left out; `tree` is then the id without them"
+    )
 
 
 class PathReference(_Reference):
@@ -42,7 +52,8 @@ class PathReference(_Reference):
 
 
 Reference = Annotated[
-    Annotated[GitReference, Tag("<git>")] | Annotated[PathReference, Tag("<path>")], by_key("git", "path")
+    Annotated[GitReference, Tag("<git>")] | Annotated[PathReference, Tag("<path>")],
+    by_key("git", "path"),
 ]
 
 
@@ -54,7 +65,10 @@ class SuggestedTweak(Record):
     change: Text
     why: Text
     probes: Mapping[Name, Scalar] = Field(
-        default={}, description="kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+        default={},
+        description=(
+            "kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+        ),
     )
 
 
@@ -87,7 +101,8 @@ class Recipe(Program):
     task: Text
     reference: Reference
     published: Mapping[Name, Scalar] = Field(
-        default={}, description="published values of hyperparameters that were changed by `--set`: deviations"
+        default={},
+        description="published values of hyperparameters that were changed by `--set`: deviations",
     )
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
     rule: Rule = Rule()
@@ -104,13 +119,19 @@ class Recipe(Program):
         metric_names = [metric.get("name") for metric in metrics]
         for index, margin in enumerate(items_of(data.get("rule"), "margins")):
             if margin.get("metric") not in metric_names:
-                yield ("rule", "margins", index), f"{margin.get('metric')!r} is none of the metrics {metric_names}"
+                yield (
+                    ("rule", "margins", index),
+                    f"{margin.get('metric')!r} is none of the metrics {metric_names}",
+                )
         yield from slot_problems(data)
         yield from _seed_problems(data)
         names = [tweak.get("name") for tweak in items_of(data.get("adaptation"), "tweaks")]
         for index, name in enumerate(names):
             if name in names[:index]:
-                yield ("adaptation", "tweaks", index, "name"), f"{name!r} is taken by an earlier one: rename it"
+                yield (
+                    ("adaptation", "tweaks", index, "name"),
+                    f"{name!r} is taken by an earlier one: rename it",
+                )
 
     @property
     def patches(self) -> tuple[Patch, ...]:
@@ -129,15 +150,24 @@ class Recipe(Program):
 
     def deviations(self) -> list[Reason]:
         """Return intended, recorded differences from what was published."""
-        patches = [Reason("patch", f"{patch.file}: {patch.reason}") for patch in self.reference.patches]
+        patches = [
+            Reason("patch", f"{patch.file}: {patch.reason}") for patch in self.reference.patches
+        ]
         return patches + [
-            Reason("hyperparameter", f"hyperparameter {name} is {self.hyperparameters.get(name)}, published {value}")
+            Reason(
+                "hyperparameter",
+                f"hyperparameter {name} is {self.hyperparameters.get(name)}, published {value}",
+            )
             for name, value in self.published.items()
         ]
 
     def recipe_files(self) -> list[str]:
         """Paths inside the recipe's folder that a project needs besides the reference itself."""
-        golden = [f"golden/{self.golden.name}/{file}" for file in self.golden.files] if self.golden else []
+        golden = (
+            [f"golden/{self.golden.name}/{file}" for file in self.golden.files]
+            if self.golden
+            else []
+        )
         return self.program_files() + ([self.calibration] if self.calibration else []) + golden
 
     def rule_digest(self) -> str:
@@ -146,7 +176,10 @@ class Recipe(Program):
 
 
 def reference_name(recipe: Recipe) -> str:
-    """What people call its reference: `owner/name` of a URL; a reference inside a recipe goes by the recipe's id."""
+    """What people call its reference.
+
+    `owner/name` of a URL; a reference inside a recipe goes by the recipe's id.
+    """
     reference = recipe.reference
     if isinstance(reference, PathReference):
         return recipe.id
@@ -160,15 +193,24 @@ def _claim_problems(
     units = {str(metric.get("name")): str(metric.get("unit")) for metric in metrics}
     for index, claim in enumerate(items_of(data, "claims")):
         if str(claim.get("metric")) not in units:
-            yield ("claims", index, "metric"), f"{claim.get('metric')!r} is none of the metrics {list(units)}"
+            yield (
+                ("claims", index, "metric"),
+                f"{claim.get('metric')!r} is none of the metrics {list(units)}",
+            )
         if claim.get("dataset") not in dataset_names:
-            yield ("claims", index, "dataset"), f"{claim.get('dataset')!r} is none of the datasets {dataset_names}"
+            yield (
+                ("claims", index, "dataset"),
+                f"{claim.get('dataset')!r} is none of the datasets {dataset_names}",
+            )
         unit = units.get(str(claim.get("metric")), "")
         limit = {"fraction": 1, "percent": 100}.get(unit)
         for key in ("value", "at_least", "at_most"):
             number = claim.get(key)
             if limit and isinstance(number, (int, float)) and not 0 <= number <= limit:
-                yield ("claims", index, key), f"{number} is outside 0 to {limit}, the range of its unit {unit}"
+                yield (
+                    ("claims", index, key),
+                    f"{number} is outside 0 to {limit}, the range of its unit {unit}",
+                )
 
 
 def _seed_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -177,6 +219,16 @@ def _seed_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         value = given.get(key, default) if isinstance(given, Mapping) else default
         return value if isinstance(value, int) else default
 
-    last = number("seeds", "first", 0) + number("rule", "max_seeds", 10) + number("seeds", "retries", 0)
+    last = (
+        number("seeds", "first", 0)
+        + number("rule", "max_seeds", 10)
+        + number("seeds", "retries", 0)
+    )
     if last > CALIBRATION_SEED:
-        yield ("seeds",), f"first + max_seeds + retries is {last}: seeds from {CALIBRATION_SEED} on are for calibration"
+        yield (
+            ("seeds",),
+            (
+                f"first + max_seeds + retries is {last}: seeds from {CALIBRATION_SEED} on are for"
+                " calibration"
+            ),
+        )

@@ -15,12 +15,18 @@ class Gates(Record):
 
     script: RelPath = Field(description="the program in src/ that a command runs, such as train.py")
     loader: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] = Field(
-        description="its function that returns (train inputs, train targets), (test inputs, test targets)"
+        description=(
+            "its function that returns (train inputs, train targets), (test inputs, test targets)"
+        )
     )
     measure: Literal["accuracy", "error", "mean_squared_error", "mean_absolute_error"] = Field(
-        description="what the judged metric is, so that constant and linear models are measured alike"
+        description=(
+            "what the judged metric is, so that constant and linear models are measured alike"
+        )
     )
-    memorised: float = Field(description="value of the metric on one batch that counts as memorised")
+    memorised: float = Field(
+        description="value of the metric on one batch that counts as memorised"
+    )
     batch: Annotated[int, Field(ge=2)] = 32
 
 
@@ -28,7 +34,9 @@ class System(Program):
     """The person's own system: what `src/` is run with."""
 
     format: Literal[1]
-    streams: bool = Field(default=True, description="a random stream of its own for each kind of draw")
+    streams: bool = Field(
+        default=True, description="a random stream of its own for each kind of draw"
+    )
     gates: Gates | None = None
     note: Text | None = None
 

@@ -12,18 +12,22 @@ from scaffold.records.parsing import Record
 
 TweakKind = Literal["neutral", "improve", "cheaper", "data"]
 Kind = Literal[TweakKind, "rewrite"]
-"""neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs less, and what it
-concludes of other changes holds. data: a new dataset, whose first result must beat the simplest models. rewrite: a part
-in the person's own code, which must compute the same."""
+"""neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs
+less, and what it concludes of other changes holds. data: a new dataset, whose first result must
+beat the simplest models. rewrite: a part in the person's own code, which must compute the same."""
 
 
 class ChangeRule(Record):
     """How a change is judged; see docs/verdicts.md for the operating characteristics."""
 
     metric: Name
-    margin: Annotated[float, Field(gt=0)] = Field(description="the smallest difference that matters, in its unit")
+    margin: Annotated[float, Field(gt=0)] = Field(
+        description="the smallest difference that matters, in its unit"
+    )
     margin_reason: Text
-    alpha: Annotated[float, Field(gt=0, le=0.1)] = Field(default=0.05, description="of BETTER or WORSE when neither is")
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        default=0.05, description="of BETTER or WORSE when neither is"
+    )
     beta: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.05, description="of NO_DIFFERENCE when the difference is the margin"
     )
@@ -51,15 +55,25 @@ class GoldenAbout(Record):
     format: Literal[1] = 1
     state: Revision
     kinds: tuple[Literal["own", "float64", "replay"], ...]
-    functions: bool = Field(default=False, description="no network was called: its functions were followed")
-    by_gradient: bool = Field(default=False, description="it trains in evaluation mode")
-    real: bool = Field(default=False, description="it cannot live with made-up outputs, and was followed as it runs")
-    auxiliary: tuple[str, ...] = Field(
-        default=(), description="calls without gradient that other networks train on, by network and place"
+    functions: bool = Field(
+        default=False, description="no network was called: its functions were followed"
     )
-    metrics: Mapping[str, float] = Field(description="of made-up outputs, weights that nobody looks at not updated")
+    by_gradient: bool = Field(default=False, description="it trains in evaluation mode")
+    real: bool = Field(
+        default=False,
+        description="it cannot live with made-up outputs, and was followed as it runs",
+    )
+    auxiliary: tuple[str, ...] = Field(
+        default=(),
+        description="calls without gradient that other networks train on, by network and place",
+    )
+    metrics: Mapping[str, float] = Field(
+        description="of made-up outputs, weights that nobody looks at not updated"
+    )
     full_metrics: Mapping[str, float] = Field(description="the same with all weights updated")
-    replayed_metrics: Mapping[str, float] = Field(default={}, description="at the end of the short run in float64")
+    replayed_metrics: Mapping[str, float] = Field(
+        default={}, description="at the end of the short run in float64"
+    )
     left_out: tuple[str, ...]
     packages: tuple[str, ...]
     files: Mapping[str, Sha256]
@@ -77,12 +91,19 @@ class Tweak(Record):
     rule: ChangeRule
     bound: Bound | None = None
     probes: Mapping[Name, Scalar] = Field(
-        default={}, description="kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+        default={},
+        description=(
+            "kind cheaper: hyperparameters whose effect must be the same in the cheaper mode"
+        ),
     )
 
     part: OneLine = Field(default="", description="kind rewrite: what is replaced")
-    becomes: OneLine = Field(default="", description="kind rewrite: what the part's function is called in src/")
-    golden: GoldenTrace | None = Field(default=None, description="kind rewrite: what it is compared with")
+    becomes: OneLine = Field(
+        default="", description="kind rewrite: what the part's function is called in src/"
+    )
+    golden: GoldenTrace | None = Field(
+        default=None, description="kind rewrite: what it is compared with"
+    )
     weights: Mapping[str, str | tuple[str, ...]] = Field(
         default={}, description="kind rewrite: what tensors of other names or shapes are made of"
     )
@@ -111,7 +132,9 @@ class Tweak(Record):
 class Part(Record):
     """One thing that differs between two states; parts of one `group` belong together."""
 
-    what: Literal["hyperparameter", "command", "data", "environment", "metric", "setting", "code", "file"]
+    what: Literal[
+        "hyperparameter", "command", "data", "environment", "metric", "setting", "code", "file"
+    ]
     name: Text
     text: Text = Field(description="one line: from what to what")
     group: int
@@ -134,7 +157,9 @@ class ChangeEvidence(Sealed):
     tweak: Tweak
     before: Side
     change: Side
-    metrics: tuple[Metric, ...] = Field(description="that both states measure, as the state before does")
+    metrics: tuple[Metric, ...] = Field(
+        description="that both states measure, as the state before does"
+    )
     device: str
     parts: tuple[Part, ...]
     probes: Mapping[str, tuple[Side, Side]] = Field(
@@ -143,8 +168,12 @@ class ChangeEvidence(Sealed):
     rungs: tuple[Mapping[str, Any], ...] = Field(
         default=(), description="kind rewrite: as `rules.ladder.Rung.as_mapping` writes them"
     )
-    gates: Mapping[str, Any] = Field(default={}, description="kind data: values of the simple models and their runs")
-    judgement: Mapping[str, Any] = Field(description="as `judgement.ChangeJudgement.as_mapping` writes it")
+    gates: Mapping[str, Any] = Field(
+        default={}, description="kind data: values of the simple models and their runs"
+    )
+    judgement: Mapping[str, Any] = Field(
+        description="as `judgement.ChangeJudgement.as_mapping` writes it"
+    )
     cost_s: float = Field(description="seconds of all runs that it rests on")
     decision: Literal["accepted", "dropped"] | None = None
     because: OneLine = Field(default="", description="why it was accepted against its verdict")

@@ -1,7 +1,9 @@
-"""Where a reference comes from. Each source puts the reference's tree into a repository and says its id.
+"""Where a reference comes from.
 
-A source is a module with one function, `fetch(reference, recipe_dir, into, offline) -> tree id`; which one serves a
-reference follows from the type of its record.
+Each source puts the reference's tree into a repository and says its id.
+
+A source is a module with one function, `fetch(reference, recipe_dir, into, offline) -> tree id`;
+which one serves a reference follows from the type of its record.
 """
 
 import re
@@ -14,11 +16,14 @@ from scaffold.references import folder, git
 from scaffold.references.patches import check_patches
 
 
-def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False) -> str:
+def fetch_reference(
+    recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False
+) -> str:
     """Put the tree of a recipe's reference into a repository and return its id, which equals the pin.
 
     Raises:
-        FetchError: it cannot be had, is not what the pin says, or has entries that cannot lie in a project.
+        FetchError: it cannot be had, is not what the pin says, or has entries that cannot lie in a
+            project.
     """
     reference = recipe.reference
     if isinstance(reference, GitReference):
@@ -28,8 +33,10 @@ def fetch_reference(recipe: Recipe, recipe_dir: Path, into: Repository, *, offli
     if tree != reference.tree:
         raise FetchError(
             f"{reference_name(recipe)} has the tree {tree}, but the recipe pins {reference.tree}",
-            hint="the reference is not the one that the recipe was written for; "
-            "if you trust it, write that id as `reference.tree`",
+            hint=(
+                "the reference is not the one that the recipe was written for; "
+                "if you trust it, write that id as `reference.tree`"
+            ),
         )
     refuse_unsafe(into, into.entries(tree))
     return tree
@@ -46,8 +53,9 @@ def check_patched(recipe: Recipe, recipe_dir: Path, repository: Repository, tree
 def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
     """How a project's `reference/` differs from its pinned tree, a line for each path; empty when it does not.
 
-    Mostly the folder's content id is the tree. Otherwise its entries are looked up in the project's own git objects, so
-    that what upstream tracks is compared with what it tracks, whatever its names and modes.
+    Mostly the folder's content id is the tree. Otherwise its entries are looked up in the project's
+    own git objects, so that what upstream tracks is compared with what it tracks, whatever its
+    names and modes.
     """
     found = folder.content_id(reference_dir) if reference_dir.is_dir() else "nothing"
     if found == tree:
@@ -70,7 +78,9 @@ def refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
             prefix = "/".join(parts[:end])
             other = seen.setdefault(prefix.casefold(), prefix)
             if other != prefix:
-                raise FetchError(f"the reference has {other!r} and {prefix!r}, one name on many disks")
+                raise FetchError(
+                    f"the reference has {other!r} and {prefix!r}, one name on many disks"
+                )
         if entry.mode == "160000":
             raise FetchError(
                 f"the reference has the submodule {entry.path!r}, which is not fetched",
@@ -86,14 +96,21 @@ def refuse_unsafe(repository: Repository, entries: list[TreeEntry]) -> None:
 
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-"""Characters that HFS+ leaves out of names (https://developer.apple.com/library/archive/technotes/tn/tn1150.html)."""
+"""Characters that HFS+ leaves out of names
+(https://developer.apple.com/library/archive/technotes/tn/tn1150.html)."""
 
 
 def _refuse_name(path: str, parts: list[str]) -> None:
     for part in parts:
         seen_by_disks = _INVISIBLE.sub("", part).casefold().rstrip(". ")
-        if part in ("", ".", "..") or seen_by_disks in (".git", "git~1") or seen_by_disks.startswith(".git:"):
-            raise FetchError(f"the reference has {path!r}, and no disk may hold {part!r} in a repository")
+        if (
+            part in ("", ".", "..")
+            or seen_by_disks in (".git", "git~1")
+            or seen_by_disks.startswith(".git:")
+        ):
+            raise FetchError(
+                f"the reference has {path!r}, and no disk may hold {part!r} in a repository"
+            )
         if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in part):
             raise FetchError(f"the reference has {path!r}, a name with control characters")
 

@@ -17,7 +17,8 @@ _LEFTOVERS = {"__pycache__", ".DS_Store", ".ipynb_checkpoints", ".pytest_cache"}
 
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins that stands for one in Git LFS (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+"""How a file begins that stands for one in Git LFS
+(https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
 
 _MOST_POINTER_BYTES = 1024
 
@@ -40,9 +41,13 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
         raise FetchError(f"the recipe's reference folder {root} does not exist")
     files = list(list_files(root))
     if any(not stat.S_ISREG(file.lstat().st_mode) or "\n" in file.name for file in files):
-        raise FetchError(f"{root} has links, pipes or odd names; a reference in a folder must be plain files")
+        raise FetchError(
+            f"{root} has links, pipes or odd names; a reference in a folder must be plain files"
+        )
     if any(".git" in file.relative_to(root).parts for file in files):
-        raise FetchError(f"{root} has a repository in it", hint="pin it as git + revision, or remove its .git")
+        raise FetchError(
+            f"{root} has a repository in it", hint="pin it as git + revision, or remove its .git"
+        )
     ids = into.write_blobs(files)
     entries = [
         TreeEntry(mode=_mode(file), id=blob, path=file.relative_to(root).as_posix())
@@ -54,7 +59,11 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
 def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:
     """How a folder differs from the entries of a git tree: a line for each path; leftovers of running it are none."""
     tracked = {entry.path: entry for entry in entries}
-    edits = [f"{path} is missing" for path in tracked if not (root / path).is_symlink() and not (root / path).is_file()]
+    edits = [
+        f"{path} is missing"
+        for path in tracked
+        if not (root / path).is_symlink() and not (root / path).is_file()
+    ]
     for path, entry in tracked.items():
         file = root / path
         if (file.is_symlink() or file.is_file()) and (
@@ -69,7 +78,11 @@ def blob_id(file: Path) -> str:
     """The git id of a file's bytes, or of where a link leads; empty for what git cannot hold."""
     if not (file.is_symlink() or file.is_file()):
         return ""  # a pipe would be waited for
-    return object_id("blob", os.fsencode(file.readlink())) if file.is_symlink() else file_object_id(file)
+    return (
+        object_id("blob", os.fsencode(file.readlink()))
+        if file.is_symlink()
+        else file_object_id(file)
+    )
 
 
 def list_files(root: Path) -> Iterator[Path]:
@@ -101,7 +114,11 @@ def content_id(root: Path, *, prune: bool = False) -> str:
         ids = _hash_at_once(plain)
     start = len(str(root)) + 1
     return tree_id(
-        TreeEntry(mode=_mode_of(mode), id=ids.get(path) or blob_id(Path(path)) or _NO_OBJECT, path=path[start:])
+        TreeEntry(
+            mode=_mode_of(mode),
+            id=ids.get(path) or blob_id(Path(path)) or _NO_OBJECT,
+            path=path[start:],
+        )
         for path, mode in modes.items()
     )
 
@@ -134,7 +151,8 @@ def _scan(root: str, prune: bool) -> Iterator[tuple[str, int]]:
 
 
 _MANY = 1000
-"""Files from which on it is faster to start git, which reads and hashes one in 6 microseconds instead of 25."""
+"""Files from which on it is faster to start git, which reads and hashes one in 6 microseconds
+instead of 25."""
 
 _NO_OBJECT = "0" * 40
 """Names nothing that git has."""

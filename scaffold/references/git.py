@@ -15,7 +15,8 @@ from scaffold.records.recipe import GitReference
 def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
     """Put the commit's tree, less what is excluded, into a repository and return the tree's id.
 
-    A cache that turns out to be damaged (a power cut, a full disk) is dropped and fetched anew, once.
+    A cache that turns out to be damaged (a power cut, a full disk) is dropped and fetched anew,
+    once.
     """
     blobless = bool(reference.exclude)
     cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=blobless)
@@ -24,14 +25,22 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
         entries = cache.entries(tree)
     except ProjectError as error:
         if offline:
-            raise FetchError(f"the cache is damaged: {error.message}", hint=f"rm -rf {cache.folder}") from error
+            raise FetchError(
+                f"the cache is damaged: {error.message}", hint=f"rm -rf {cache.folder}"
+            ) from error
         shutil.rmtree(cache.folder)
         cache = cached_commit(reference.git, reference.revision, offline=offline, blobless=blobless)
         tree = cache.call("rev-parse", f"{reference.revision}^{{tree}}")
         entries = cache.entries(tree)
     if reference.exclude:
         entries = _without(entries, reference.exclude)
-        fetch_blobs(cache, reference.git, reference.revision, {entry.id for entry in entries}, offline=offline)
+        fetch_blobs(
+            cache,
+            reference.git,
+            reference.revision,
+            {entry.id for entry in entries},
+            offline=offline,
+        )
         tree = cache.write_tree(entries)
         into.import_tree(cache, tree)
     else:
@@ -43,14 +52,20 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
     """The cache's repository for a URL, with one commit in it; asks the network only if it is not there.
 
     Raises:
-        FetchError: offline and not there, or the remote does not give it whole. Nothing half-fetched is kept.
+        FetchError: offline and not there, or the remote does not give it whole. Nothing
+            half-fetched is kept.
     """
-    folder = cache_dir("git") / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}{'.blobless' * blobless}.git"
+    folder = (
+        cache_dir("git")
+        / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}{'.blobless' * blobless}.git"
+    )
     marker = folder / "complete" / revision
     if marker.exists():
         return Repository(folder, bare=True)
     if offline:
-        raise FetchError(f"{url} at {revision} is not in the cache, and --offline forbids to fetch it")
+        raise FetchError(
+            f"{url} at {revision} is not in the cache, and --offline forbids to fetch it"
+        )
     with exclusive(folder):
         if marker.exists():
             return Repository(folder, bare=True)
@@ -86,15 +101,22 @@ def _what_to_do(reason: str, url: str) -> str | None:
 
 def commit_date(reference: GitReference) -> str:
     """When the pinned commit, which was fetched before, was made: ISO 8601."""
-    cache = cached_commit(reference.git, reference.revision, offline=True, blobless=bool(reference.exclude))
+    cache = cached_commit(
+        reference.git, reference.revision, offline=True, blobless=bool(reference.exclude)
+    )
     return cache.commit_date(reference.revision)
 
 
-def fetch_blobs(cache: Repository, url: str, revision: str, wanted: set[str], *, offline: bool) -> None:
+def fetch_blobs(
+    cache: Repository, url: str, revision: str, wanted: set[str], *, offline: bool
+) -> None:
     """Fetch the file contents that a blobless commit still lacks."""
     missing = sorted(cache.missing_below(revision) & wanted)
     if missing and offline:
-        raise FetchError(f"{len(missing)} files of {url} are not in the cache, and --offline forbids to fetch them")
+        raise FetchError(
+            f"{len(missing)} files of {url} are not in the cache, and --offline forbids to fetch"
+            " them"
+        )
     if missing:
         cache.fetch(url, missing, "--filter=blob:none")
 
@@ -119,7 +141,8 @@ def resolve(url: str, name: str) -> str:
     found = Repository(Path("/")).remote_id(url, name)  # not in whatever folder this is
     if found is None:
         raise FetchError(
-            f"{url} has no branch or tag {name!r}", hint=f"`git ls-remote {shlex.quote(url)}` lists what it has"
+            f"{url} has no branch or tag {name!r}",
+            hint=f"`git ls-remote {shlex.quote(url)}` lists what it has",
         )
     return found
 
@@ -131,7 +154,9 @@ def cached_file(url: str, revision: str, path: str, *, offline: bool) -> bytes:
         FetchError: it cannot be had, or the commit has no such file.
     """
     cache = cached_commit(url, revision, offline=offline, blobless=True)
-    entry = next((entry for entry in cache.entries(f"{revision}^{{tree}}") if entry.path == path), None)
+    entry = next(
+        (entry for entry in cache.entries(f"{revision}^{{tree}}") if entry.path == path), None
+    )
     if entry is None or not entry.mode.startswith("100"):
         raise FetchError(f"{url} at {revision} has no file {path!r}")
     fetch_blobs(cache, url, revision, {entry.id}, offline=offline)

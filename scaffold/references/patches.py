@@ -25,7 +25,9 @@ def check_patches(repository: Repository, tree: str, patches: Iterable[Path]) ->
         repository.call("read-tree", tree, env=env)
         for patch in patches:
             try:
-                repository.call("apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env)
+                repository.call(
+                    "apply", "--cached", "--whitespace=nowarn", "--", str(patch), env=env
+                )
             except ProjectError as error:
                 raise FetchError(
                     f"patch {patch.name} does not apply to the reference: {error.cause}",

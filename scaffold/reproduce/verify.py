@@ -14,9 +14,23 @@ from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
 from scaffold.machine import describe_machine
 from scaffold.project.digests import data_digests, file_digest, program_digest
-from scaffold.project.project import Project, read_record, read_text, remove, write_record, write_text
+from scaffold.project.project import (
+    Project,
+    read_record,
+    read_text,
+    remove,
+    write_record,
+    write_text,
+)
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
-from scaffold.records.evidence import Calibration, Evidence, JudgedRun, MetricValue, Outcome, RunRecord
+from scaffold.records.evidence import (
+    Calibration,
+    Evidence,
+    JudgedRun,
+    MetricValue,
+    Outcome,
+    RunRecord,
+)
 from scaffold.records.judgement import Judgement, Word
 from scaffold.records.program import Program
 from scaffold.records.reason import Reason
@@ -73,18 +87,26 @@ def verify_reproduction(
     checked = _checked_evidence(project, recipe, plan, room, deviations, watcher)
     if checked is not None:
         return checked
-    judgement, runs = run_until_decided(project, recipe, plan, room, calibration, deviations, watcher)
+    judgement, runs = run_until_decided(
+        project, recipe, plan, room, calibration, deviations, watcher
+    )
     noise: dict[str, float] = {}
     if recipe.seeds.how == "none" and any(finding.word in _APART for finding in judgement.findings):
         noise = _measured_noise(project, plan, runs, watcher)
         judgement = judge(recipe, runs, calibration, judgement.deviations, noise)
     unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
-        milestone="reproduce", inputs=plan.inputs, rule=recipe.rule_digest(),
+        milestone="reproduce",
+        inputs=plan.inputs,
+        rule=recipe.rule_digest(),
         calibration=file_digest(project.calibration) if recipe.calibration else None,
-        hyperparameters=recipe.hyperparameters, runs=tuple(runs), failed_runs=len(unwell), noise=noise,
-        judgement=judgement.as_mapping(), made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    ).sealed()  # fmt: skip
+        hyperparameters=recipe.hyperparameters,
+        runs=tuple(runs),
+        failed_runs=len(unwell),
+        noise=noise,
+        judgement=judgement.as_mapping(),
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    ).sealed()
     remember_origin(evidence.seal, Origin.HERE)
     write_record(evidence, project.reproduction)
     project.uncommitted.unlink(missing_ok=True)
@@ -95,24 +117,39 @@ def verify_reproduction(
 
 
 def _checked_evidence(
-    project: Project, recipe: Recipe, plan: Plan, room: int, deviations: Sequence[Reason], watcher: Watcher
+    project: Project,
+    recipe: Recipe,
+    plan: Plan,
+    room: int,
+    deviations: Sequence[Reason],
+    watcher: Watcher,
 ) -> Verified | None:
     """Check evidence that others made by one run, of a seed that they could not foresee.
 
     Returns:
-        the evidence, if that run gives the same numbers and nothing else in it need be believed; None where it must be
+        the evidence, if that run gives the same numbers and nothing else in it need be believed;
+            None where it must be
         made here.
     """
     try:
         evidence = read_evidence(project)
     except BrokenFileError:
         return None  # it is about to be replaced
-    if evidence is None or origin_of(evidence.seal) is not Origin.OTHERS or find_stale(project, recipe, evidence):
+    if (
+        evidence is None
+        or origin_of(evidence.seal) is not Origin.OTHERS
+        or find_stale(project, recipe, evidence)
+    ):
         return None
-    # Its runs, of the first seeds, must lead to its word under the deviations that are found here; what was measured
-    # there only (how far a program differs from itself) would have to be believed.
+    # Its runs, of the first seeds, must lead to its word under the deviations that are found here;
+    # what was measured there only (how far a program differs from itself) would have to be
+    # believed.
     seeds = [run.seed for run in evidence.runs]
-    judgement = judge(recipe, evidence.runs, load_calibration(project, recipe), deviations) if seeds else None
+    judgement = (
+        judge(recipe, evidence.runs, load_calibration(project, recipe), deviations)
+        if seeds
+        else None
+    )
     stored = Judgement.from_mapping(evidence.judgement)
     if (
         judgement is None
@@ -122,11 +159,21 @@ def _checked_evidence(
     ):
         return None
     theirs = secrets.choice(evidence.runs)
-    watcher.said(f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to check it")
+    watcher.said(
+        f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to"
+        " check it"
+    )
     mine = make_runs(project, plan, [theirs.seed], room, watcher)[0]
-    apart = [name for name, expected in theirs.metrics.items() if not _agrees(mine.metrics.get(name), expected)]
+    apart = [
+        name
+        for name, expected in theirs.metrics.items()
+        if not _agrees(mine.metrics.get(name), expected)
+    ]
     if mine.seed != theirs.seed or apart or set(mine.metrics) != set(theirs.metrics):
-        watcher.said(f"it does not agree here ({', '.join(apart) or 'other metrics'}): the evidence is made here")
+        watcher.said(
+            f"it does not agree here ({', '.join(apart) or 'other metrics'}): the evidence is made"
+            " here"
+        )
         return None
     remember_origin(evidence.seal, Origin.CHECKED)
     project.cached_status.unlink(missing_ok=True)
@@ -146,29 +193,39 @@ _APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)
 """Words of a deterministic program that may be due to rounding on another machine."""
 
 
-def _measured_noise(project: Project, plan: Plan, runs: Sequence[JudgedRun], watcher: Watcher) -> dict[str, float]:
+def _measured_noise(
+    project: Project, plan: Plan, runs: Sequence[JudgedRun], watcher: Watcher
+) -> dict[str, float]:
     """How far a deterministic program differs from itself, metric by metric.
 
-    One more run, with another number of threads, and each number that a function of the program gives off by one last
-    digit: that is what another machine, or another version of a library, does to it.
+    One more run, with another number of threads, and each number that a function of the program
+    gives off by one last digit: that is what another machine, or another version of a library, does
+    to it.
     """
-    watcher.said("it is not the published number: one more run, rounded otherwise, to see how exact this program is")
+    watcher.said(
+        "it is not the published number: one more run, rounded otherwise, to see how exact this"
+        " program is"
+    )
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
     place = project.state / "traces" / ".noise"
     try:
-        _, metrics = traced(project, other, place, None, watcher, Asked(disturb=True), Mode(functions=True))
+        _, metrics = traced(
+            project, other, place, None, watcher, Asked(disturb=True), Mode(functions=True)
+        )
     except RunError as error:
         watcher.said(f"its noise could not be measured: {error.message}")
         return {}
     finally:
         remove(place)
     first = runs[0].metrics
-    return {name: abs(value - first[name].value) for name, value in metrics.items() if name in first}
+    return {
+        name: abs(value - first[name].value) for name, value in metrics.items() if name in first
+    }
 
 
 def _other_construction(
     project: Project, recipe: Recipe, plan: Plan, options: RunOptions, watcher: Watcher
-) -> list[Reason]:  # fmt: skip
+) -> list[Reason]:
     """How what the reference computes here differs from the recipe's golden trace, before the first long run.
 
     Other versions, data or hardware show in seconds what whole runs may never show.
@@ -183,10 +240,13 @@ def _other_construction(
             told = _told_of(climb(project, golden, plan, smoke, Rewritten(), watcher))
         except RunError as error:
             told = (
-                f"what the reference computes here could not be compared with what the recipe recorded: {error.message}"
+                "what the reference computes here could not be compared with what the recipe"
+                f" recorded: {error.message}"
             )
         if not told:
-            watcher.said("what the reference computes here is what the recipe recorded: all rungs are equal")
+            watcher.said(
+                "what the reference computes here is what the recipe recorded: all rungs are equal"
+            )
         write_text(kept, told)
     told = read_text(kept)
     return [Reason("computes_otherwise", " ".join(told.split()))] if told else []
@@ -196,20 +256,31 @@ def _told_of(rungs: Sequence[Rung]) -> str:
     """How a reference computes otherwise than its recipe recorded; empty if it does not."""
     refusal, first = refusal_of(rungs), first_difference(rungs)
     reason = f": {first.reason}" if first else ""
-    return f"what the reference computes here is not what the recipe recorded: {refusal}{reason}" if refusal else ""
+    return (
+        f"what the reference computes here is not what the recipe recorded: {refusal}{reason}"
+        if refusal
+        else ""
+    )
 
 
 def run_until_decided(
-    project: Project, recipe: Recipe, plan: Plan, room: int, calibration: Calibration | None,
-    deviations: Sequence[Reason], watcher: Watcher,
-) -> tuple[Judgement, list[JudgedRun]]:  # fmt: skip
+    project: Project,
+    recipe: Recipe,
+    plan: Plan,
+    room: int,
+    calibration: Calibration | None,
+    deviations: Sequence[Reason],
+    watcher: Watcher,
+) -> tuple[Judgement, list[JudgedRun]]:
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
     while True:
         records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
-        judgement = judge(recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)])
+        judgement = judge(
+            recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)]
+        )
         distinct = len({run.seed for run in runs})
         if is_decided(judgement, recipe, distinct):
             return judgement, runs
@@ -230,10 +301,14 @@ def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[
     records = find_runs(project.runs, evidence.inputs, recipe)
     used = used_seeds(recipe, records, planned_seeds(recipe, usable_runs(recipe, records)))
     judged = [(run.id, dict(run.metrics)) for run in evidence.runs]
-    return [r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged]
+    return [
+        r for r in completed(records) if r.seed in used and (r.id, dict(r.metrics)) not in judged
+    ]
 
 
-def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[Reason]:
+def run_remarks(
+    program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
+) -> list[Reason]:
     """Return what the runs themselves show to be other than it should be."""
     found: list[Reason] = []
 
@@ -255,17 +330,23 @@ def run_remarks(program: Program, records: Sequence[RunRecord], unwell: Sequence
     if other and program.resources.device == "cpu":
         add(
             "threads",
-            f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}: that moves the last "
-            "digits, and the time",
+            f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}:"
+            " that moves the last digits, and the time",
         )
     if program.seeds.draws_data and len({record.seed for record in records}) > 1:
-        add("seed_draws_data", "a seed draws the data too: each of these runs is measured on another test set")
+        add(
+            "seed_draws_data",
+            "a seed draws the data too: each of these runs is measured on another test set",
+        )
     missed = list(dict.fromkeys(text for record in records for text in record.seeding.missed))
     if missed:
         add("unseeded", f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
     seeded = any(record.seeding.calls for record in records)
     if program.seeds.how in ("argument", "variable") and not seeded:
-        add("no_seeding_call", "no seeding call of random, numpy or torch was seen: one seed may give several results")
+        add(
+            "no_seeding_call",
+            "no seeding call of random, numpy or torch was seen: one seed may give several results",
+        )
     return found
 
 
@@ -275,7 +356,9 @@ _MOST_DENIED = 10
 REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
 """Among the reasons for stale evidence: the one that running again cannot mend."""
 
-_RULE_CHANGED = Reason("rule_changed", "metrics, claims or rule were changed after results were seen")
+_RULE_CHANGED = Reason(
+    "rule_changed", "metrics, claims or rule were changed after results were seen"
+)
 
 
 def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
@@ -306,7 +389,9 @@ def find_deviations(
     if calibration is None:
         return found
     if calibration.reference != recipe.reference.tree:
-        text = f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
+        text = (
+            f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
+        )
         found.append(Reason("calibration_reference", text))
     if calibration.program != program_digest(recipe, project.root):
         text = "the calibration runs were made with other commands or hyperparameters"
@@ -314,31 +399,50 @@ def find_deviations(
     if dict(calibration.data) != data_digests(recipe):
         found.append(Reason("calibration_data", "the calibration runs were made with other data"))
     if calibration.reading != recipe.reading_digest():
-        found.append(Reason("calibration_reading", "the metrics of the calibration runs were read in another way"))
+        found.append(
+            Reason(
+                "calibration_reading",
+                "the metrics of the calibration runs were read in another way",
+            )
+        )
     named = {_name(line) for line in recipe.environment.packages}
     shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
     for line in environment.packages:
         name, _, version = line.partition("==")
         if name in named and name in shipped and _public(shipped[name]) != _public(version):
-            found.append(Reason("package_version", f"{name} is {version}, in the calibration runs {shipped[name]}"))
+            found.append(
+                Reason(
+                    "package_version",
+                    f"{name} is {version}, in the calibration runs {shipped[name]}",
+                )
+            )
     return found
 
 
 def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
     """Return how a project of one of our recipes is judged otherwise than that recipe says.
 
-    What it runs is ours to the last byte, or there is consent to something else; this is by what it is judged.
+    What it runs is ours to the last byte, or there is consent to something else; this is by what it
+    is judged.
     """
     if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
         return []
     bundled = find_recipe(recipe.id)
     found = []
-    expected = file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
+    expected = (
+        file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
+    )
     if (file_digest(project.calibration) if recipe.calibration else None) != expected:
-        text = f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new {scaffold.__version__}"
+        text = (
+            f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new"
+            f" {scaffold.__version__}"
+        )
         found.append(Reason("bundled_calibration", text))
     if bundled.recipe.rule_digest() != recipe.rule_digest():
-        text = f"metrics, claims or rule are not those of {recipe.id} in mlloop-new {scaffold.__version__}"
+        text = (
+            f"metrics, claims or rule are not those of {recipe.id} in mlloop-new"
+            f" {scaffold.__version__}"
+        )
         found.append(Reason("bundled_rule", text))
     return found
 
@@ -347,7 +451,9 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Rea
     """Return why evidence no longer speaks of the project as it is; nothing when it does."""
     stale = []
     if evidence.seal != evidence.expected_seal():
-        stale.append(Reason("evidence_edited", "evidence/reproduce.json was edited after it was written"))
+        stale.append(
+            Reason("evidence_edited", "evidence/reproduce.json was edited after it was written")
+        )
     edited = bool(find_edits(project.root, project.reference, recipe.reference.tree))
     if edited:
         stale.append(REFERENCE_EDITED)
@@ -384,7 +490,9 @@ def read_evidence(project: Project) -> Evidence | None:
     except (ValueError, KeyError, TypeError) as error:
         name = project.reproduction.name
         problem = Problem(source=name, line=1, where="judgement", message=f"is none: {error}")
-        raise BrokenFileError(name, [problem], hint=f"restore it: git checkout -- evidence/{name}") from error
+        raise BrokenFileError(
+            name, [problem], hint=f"restore it: git checkout -- evidence/{name}"
+        ) from error
     return evidence
 
 
@@ -396,24 +504,41 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgeme
     """
     stored = Judgement.from_mapping(evidence.judgement)
     runs: tuple[JudgedRun, ...] = evidence.runs
-    fresh = judge(recipe, runs, load_calibration(project, recipe), stored.deviations, evidence.noise)
+    fresh = judge(
+        recipe, runs, load_calibration(project, recipe), stored.deviations, evidence.noise
+    )
     if fresh.word is not stored.word:
         message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
-        problem = Problem(source="evidence/reproduce.json", line=1, where="judgement", message=message)
+        problem = Problem(
+            source="evidence/reproduce.json", line=1, where="judgement", message=message
+        )
         raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")
     return stored
 
 
 def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | None:
-    """Commit the evidence and the lock; tag the commit when the milestone has passed. Returns why not, or None."""
+    """Commit the evidence and the lock; tag the commit when the milestone has passed.
+
+    Returns why not, or None.
+    """
     repository = Repository(project.root)
     if repository.find_top() != project.root:
         return "the project is not a git repository of its own (git init && git add --all)"
     changed = repository.changed_paths(["recipe.yaml", *recipe.recipe_files()])
     if changed:
-        return f"{' and '.join(changed)} changed since the last commit: commit that first, then scaffold verify"
-    lines = [f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in judgement.findings]
-    message = f"Verify: {judgement.word.value}\n\n" + "\n".join([*lines, *map(str, judgement.deviations)]) + "\n"
+        return (
+            f"{' and '.join(changed)} changed since the last commit: commit that first, then"
+            " scaffold verify"
+        )
+    lines = [
+        f"{finding.metric}: {finding.word.value}, {finding.reason}"
+        for finding in judgement.findings
+    ]
+    message = (
+        f"Verify: {judgement.word.value}\n\n"
+        + "\n".join([*lines, *map(str, judgement.deviations)])
+        + "\n"
+    )
     try:
         project_repository(project.root)
         present = tree_with_edits(repository, ("environment.lock", "evidence/reproduce.json"))
@@ -423,7 +548,10 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
         else:
             commit = make_commit(repository, present, message, ["HEAD"])
         tag = commit if judgement.word is Word.REPRODUCED else None
-        refs = {f"refs/heads/{branch}" if branch else "HEAD": commit, "refs/tags/milestone/reproduce": tag}
+        refs = {
+            f"refs/heads/{branch}" if branch else "HEAD": commit,
+            "refs/tags/milestone/reproduce": tag,
+        }
         move(project, Move(title="verify", refs=refs, present=present))
     except (ProjectError, MachineError) as error:
         return error.message

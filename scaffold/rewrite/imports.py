@@ -1,4 +1,7 @@
-"""Which files of a program its commands run, and where Python looks for its modules. Reads text; runs nothing."""
+"""Which files of a program its commands run, and where Python looks for its modules.
+
+Reads text; runs nothing.
+"""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +46,9 @@ def imported_files(tree: Path, commands: Iterable[Command]) -> Imported:
 def _begin(tree: Path, command: Command) -> Imported:
     """Return the files that a command names, and where it lets Python look."""
     folder = PurePosixPath(command.directory or ".")
-    roots = [_clean(folder / part) for part in command.variables.get("PYTHONPATH", "").split(":") if part]
+    roots = [
+        _clean(folder / part) for part in command.variables.get("PYTHONPATH", "").split(":") if part
+    ]
     files = []
     for index, word in enumerate(command.argv):
         if word.endswith(".py") and (tree / folder / word).is_file():

@@ -31,11 +31,13 @@ class Part:
     """One part.
 
     Attributes:
-        name: as `scaffold rewrite start` takes it: `model.block1`, `train.Block`, `train.get_lr`, `loss`.
+        name: as `scaffold rewrite start` takes it: `model.block1`, `train.Block`, `train.get_lr`,
+            `loss`.
         kind: module, class, function or stage.
         about: class of a module, place of a definition, meaning of a stage.
         size: parameters of a module.
-        file, first, last: where a class or function is defined, below the tree, with its decorators.
+        file, first, last: where a class or function is defined, below the tree, with its
+            decorators.
     """
 
     name: str
@@ -57,7 +59,9 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
         if files and relative not in files:
             continue
         try:
-            body = ast.parse(path.read_bytes()).body  # of bytes: it may say itself how it is encoded
+            body = ast.parse(
+                path.read_bytes()
+            ).body  # of bytes: it may say itself how it is encoded
         except (SyntaxError, ValueError, RecursionError, OSError):
             continue  # of another Python, or no program: nobody can say what it defines
         module = relative.removesuffix(".py").replace("/", ".")
@@ -66,9 +70,15 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
                 kind = "class" if isinstance(node, ast.ClassDef) else "function"
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 found.append(
-                    Part(name=f"{module}.{node.name}", kind=kind, about=f"{relative}:{node.lineno}", file=relative,
-                         first=first, last=node.end_lineno or node.lineno)
-                )  # fmt: skip
+                    Part(
+                        name=f"{module}.{node.name}",
+                        kind=kind,
+                        about=f"{relative}:{node.lineno}",
+                        file=relative,
+                        first=first,
+                        last=node.end_lineno or node.lineno,
+                    )
+                )
     return found
 
 
@@ -77,7 +87,7 @@ def module_parts(modules: Iterable[Mapping[str, Any]]) -> list[Part]:
     return [
         Part(name=module["path"], kind="module", about=module["class"], size=module["parameters"])
         for module in modules
-    ]  # fmt: skip
+    ]
 
 
 def stage_parts() -> list[Part]:
@@ -98,11 +108,18 @@ def find_part(name: str, parts: Sequence[Part]) -> Part:
     if len(ending) == 1:
         return ending[0]
     if ending:
-        raise UsageError(f"there are several parts {name!r}: {', '.join(part.name for part in ending[:8])}",
-                         hint=f"scaffold rewrite start {shlex.quote(ending[0].name)}")  # fmt: skip
-    near = difflib.get_close_matches(name, [text for part in parts for text in (part.name, _last(part.name))], n=3)
+        raise UsageError(
+            f"there are several parts {name!r}: {', '.join(part.name for part in ending[:8])}",
+            hint=f"scaffold rewrite start {shlex.quote(ending[0].name)}",
+        )
+    near = difflib.get_close_matches(
+        name, [text for part in parts for text in (part.name, _last(part.name))], n=3
+    )
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"there is no part {name!r} of this program", hint=f"{hint}scaffold rewrite parts lists them all")
+    raise UsageError(
+        f"there is no part {name!r} of this program",
+        hint=f"{hint}scaffold rewrite parts lists them all",
+    )
 
 
 def _last(name: str) -> str:
@@ -110,12 +127,19 @@ def _last(name: str) -> str:
 
 
 def rewrite_name(part: str) -> str:
-    """What a rewrite of a part is called: `train.CausalSelfAttention` becomes `causal-self-attention`."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", part if part.startswith("model.") else _last(part))
+    """What a rewrite of a part is called.
+
+    `train.CausalSelfAttention` becomes `causal-self-attention`.
+    """
+    words = re.sub(
+        r"(?<=[a-z0-9])(?=[A-Z])", "-", part if part.startswith("model.") else _last(part)
+    )
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60].strip("-") or "part"
 
 
-def replace_part(tree: Path, part: Part, own: Path, name: str, roots: Sequence[str] = ("",)) -> dict[str, bytes]:
+def replace_part(
+    tree: Path, part: Part, own: Path, name: str, roots: Sequence[str] = ("",)
+) -> dict[str, bytes]:
     """Contents of the files that change when a class or function comes from a file of one's own instead.
 
     Args:
@@ -137,13 +161,17 @@ def replace_part(tree: Path, part: Part, own: Path, name: str, roots: Sequence[s
     folder = (tree / part.file).parent
     copied = folder / own.name
     if copied.exists():
-        raise UsageError(f"src/{copied.relative_to(tree)} exists already", hint="give your file another name")
+        raise UsageError(
+            f"src/{copied.relative_to(tree)} exists already", hint="give your file another name"
+        )
     relative = copied.relative_to(tree).as_posix()
     alias = f" as {_last(part.name)}" if name != _last(part.name) else ""
     content = (tree / part.file).read_bytes()
     lines = _LINES.findall(content)
     end = _LINE_END.search(lines[part.last - 1]) if part.last <= len(lines) else None
-    line = f"from {import_path(relative, roots)} import {name}{alias}".encode() + (end[0] if end else b"")
+    line = f"from {import_path(relative, roots)} import {name}{alias}".encode() + (
+        end[0] if end else b""
+    )
     lines[part.first - 1 : part.last] = [line]
     return {part.file: b"".join(lines), relative: own.read_bytes()}
 
@@ -168,4 +196,7 @@ def _require_defined(own: Path, name: str) -> None:
         spelled = shlex.quote(f"{own}:{(defined or ['NAME'])[0]}")
         raise UsageError(f"{own} defines no {name}, but {there}", hint=f"--with {spelled}")
     if not re.fullmatch(r"[A-Za-z_]\w*", own.stem):
-        raise UsageError(f"{own.name} cannot be imported", hint="give it a name of letters, digits and underscores")
+        raise UsageError(
+            f"{own.name} cannot be imported",
+            hint="give it a name of letters, digits and underscores",
+        )

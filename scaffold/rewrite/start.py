@@ -1,6 +1,7 @@
 """Opens rewrites: a part of the system in one's own code, on a branch of its own, beside the trace that it must equal.
 
-A rewrite is a change like a tweak, and goes the same way; what differs is how it is judged (`parity`).
+A rewrite is a change like a tweak, and goes the same way; what differs is how it is judged
+(`parity`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,15 @@ from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.rewrite.imports import imported_files
-from scaffold.rewrite.parts import Part, defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
+from scaffold.rewrite.parts import (
+    Part,
+    defined_parts,
+    find_part,
+    module_parts,
+    replace_part,
+    rewrite_name,
+    stage_parts,
+)
 from scaffold.rewrite.verify import check_parity
 from scaffold.rules.parity.checks import Rung
 from scaffold.running.engines.local import Watcher
@@ -51,16 +60,23 @@ class Opened:
 
 
 def start_rewrite(
-    project: Project, name: str | None, wanted: str, own: str | None, expect: str, margin: float | None,
-    watcher: Watcher, options: RunOptions,
-) -> Opened:  # fmt: skip
+    project: Project,
+    name: str | None,
+    wanted: str,
+    own: str | None,
+    expect: str,
+    margin: float | None,
+    watcher: Watcher,
+    options: RunOptions,
+) -> Opened:
     """Record the golden trace of the state before, then open the rewrite on a branch `rewrite/NAME`.
 
     Args:
         project: whose system is rewritten.
         name: of the rewrite; None for one made of the part's.
         wanted: the part.
-        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits `src/`.
+        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits
+            `src/`.
         expect: for the record.
         margin: smallest difference of the judged metric that matters; None for what is known of it.
         watcher: is told of the runs.
@@ -76,37 +92,58 @@ def start_rewrite(
     recipe = load_recipe(project)
     made_src = not project.system.exists()
     program: Program = recipe if made_src else load_yaml(System, project.system)
-    rule = rule_of(project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics])
+    rule = rule_of(
+        project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics]
+    )
     path, defined = _own_file(own)
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
     tree = project.reference if made_src else project.system_source.tree
     known = [*defined_parts(tree), *stage_parts()]
-    if (not wanted.startswith("model") and "." not in wanted) or any(part.name == wanted for part in known):
+    if (not wanted.startswith("model") and "." not in wanted) or any(
+        part.name == wanted for part in known
+    ):
         _replaced(tree, program, find_part(wanted, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
     before = state_of_commit(project, before_commit)
     golden, weights = _golden(project, recipe, before, watcher, options)
     tree = project.system_source.tree  # the recipe's patches are in it
-    part = find_part(wanted, [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))])
+    part = find_part(
+        wanted,
+        [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))],
+    )
     contents = _replaced(tree, program, part, path, defined)
     becomes = _own_name(part, path, defined)
     tweak = Tweak(
-        name=name, kind="rewrite", expect=expect, home=present_branch(repository), before=before_commit,
-        rule=rule, part=part.name, becomes=becomes, golden=golden.record, weights=weights,
-    )  # fmt: skip
+        name=name,
+        kind="rewrite",
+        expect=expect,
+        home=present_branch(repository),
+        before=before_commit,
+        rule=rule,
+        part=part.name,
+        becomes=becomes,
+        golden=golden.record,
+        weights=weights,
+    )
     files = {f"golden/{relative}": content for relative, content in golden.files().items()}
     edits = {f"src/{relative}": content for relative, content in contents.items()}
     carried = open_tweak(project, repository, tweak, files, edits)
     return Opened(
-        tweak=tweak, part=part, made_src=made_src, replaced=tuple(edits),
-        carried=carried, left_out=golden.about.left_out,
-    )  # fmt: skip
+        tweak=tweak,
+        part=part,
+        made_src=made_src,
+        replaced=tuple(edits),
+        carried=carried,
+        left_out=golden.about.left_out,
+    )
 
 
 def _own_file(own: str | None) -> tuple[Path | None, str]:
     if own is None:
         return None, ""
-    text, _, defined = own.rpartition(":") if ":" in own and not Path(own).is_file() else (own, "", "")
+    text, _, defined = (
+        own.rpartition(":") if ":" in own and not Path(own).is_file() else (own, "", "")
+    )
     path = Path(text)
     if not path.is_file():
         raise UsageError(f"--with {text}: there is no such file")
@@ -121,7 +158,9 @@ def _own_name(part: Part, own: Path | None, defined: str) -> str:
     return f"{module}.{defined or part.name.rpartition('.')[2]}"
 
 
-def _replaced(tree: Path, program: Program, part: Part, own: Path | None, defined: str) -> dict[str, bytes]:
+def _replaced(
+    tree: Path, program: Program, part: Part, own: Path | None, defined: str
+) -> dict[str, bytes]:
     """Contents of the files that change when a part comes from a file of one's own; none without one."""
     if own is None:
         return {}
@@ -130,7 +169,10 @@ def _replaced(tree: Path, program: Program, part: Part, own: Path | None, define
 
 
 def _commands(program: Program) -> list[Command]:
-    return [*program.commands.steps(smoke=False).values(), *program.commands.steps(smoke=True).values()]
+    return [
+        *program.commands.steps(smoke=False).values(),
+        *program.commands.steps(smoke=True).values(),
+    ]
 
 
 def _golden(
@@ -141,18 +183,31 @@ def _golden(
     A chain of rewrites is compared with its first state, so that small differences cannot add up.
     """
     for evidence in reversed(accepted(project)):
-        if evidence.tweak.kind == "rewrite" and evidence.accepted_state == before.id and not evidence.because:
+        if (
+            evidence.tweak.kind == "rewrite"
+            and evidence.accepted_state == before.id
+            and not evidence.because
+        ):
             return require_golden(project, evidence.tweak), dict(evidence.tweak.weights)
     require_states_consent([runnable(before, "the state before")], options.trust)
     return _recorded(project, recipe, before, watcher, options), {}
 
 
-def _recorded(project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions) -> Golden:
+def _recorded(
+    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+) -> Golden:
     def plan(smoke: bool) -> Plan:
         return prepare_program(
-            project, recipe, state.system, state.source, state.tree, options, title="the state before", smoke=smoke,
+            project,
+            recipe,
+            state.system,
+            state.source,
+            state.tree,
+            options,
+            title="the state before",
+            smoke=smoke,
             remedy="it must run before it can be rewritten",
-        )[0]  # fmt: skip
+        )[0]
 
     smoke = plan(True) if state.system.commands.smoke else None
     return record_golden(project, plan(False), smoke, state.id, watcher)
@@ -170,7 +225,9 @@ def list_parts(project: Project, recipe: Recipe) -> list[Part]:
     return [*defined_parts(tree, files), *stage_parts()]
 
 
-def traced_parts(project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions) -> list[Part]:
+def traced_parts(
+    project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions
+) -> list[Part]:
     """The modules of the system's networks besides, from one golden trace of it.
 
     Raises:

@@ -34,8 +34,9 @@ def verify_rewrite(
 ) -> ChangeEvidence:
     """Climb the ladder; where all of it is equal, see that a few seeds give the published result; write the evidence.
 
-    Where accepted tweaks stand between the reference and the state before, its published result says nothing of the
-    system any more: then pairs of runs with the state before must show no difference.
+    Where accepted tweaks stand between the reference and the state before, its published result
+    says nothing of the system any more: then pairs of runs with the state before must show no
+    difference.
 
     Raises:
         ProjectError: nothing has changed, or the golden trace is gone or was edited.
@@ -46,7 +47,11 @@ def verify_rewrite(
     work, before, after = open_change(project, recipe, tweak, watcher, options)
     golden = require_golden(project, tweak)
     plan, room = work.plan(after, after.system, f"rewrite {tweak.name}")
-    smoke = work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)[0] if _has_smoke(after) else None
+    smoke = (
+        work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)[0]
+        if _has_smoke(after)
+        else None
+    )
     rungs = climb(project, golden, plan, smoke, rewritten_of(tweak), watcher)
     is_equal = refusal_of(rungs, tweak.part) is None
     tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
@@ -57,7 +62,9 @@ def verify_rewrite(
     if is_equal:
         watcher.said("all rungs are equal: a few seeds, to see that the published result holds")
         calibration = load_calibration(project, recipe)
-        reproduction, runs = run_until_decided(project, recipe, plan, room, calibration, (), watcher)
+        reproduction, runs = run_until_decided(
+            project, recipe, plan, room, calibration, (), watcher
+        )
     return _write(work, before, after, plan, rungs, reproduction, runs)
 
 
@@ -71,9 +78,14 @@ def _has_smoke(state: State) -> bool:
 
 
 def _write(
-    work: Work, before: State, after: State, plan: Plan, rungs: Sequence[Rung], reproduction: Judgement | None,
+    work: Work,
+    before: State,
+    after: State,
+    plan: Plan,
+    rungs: Sequence[Rung],
+    reproduction: Judgement | None,
     runs: Sequence[JudgedRun],
-) -> ChangeEvidence:  # fmt: skip
+) -> ChangeEvidence:
     parts = parts_of(work, before, after)
     more = declared_otherwise(work.project, work.tweak)
     remarks = remarks_of(work, parts, (plan,) if runs else ())
@@ -83,7 +95,11 @@ def _write(
 
 
 def check_parity(
-    project: Project, recipe: Recipe, evidence: ChangeEvidence, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    evidence: ChangeEvidence,
+    watcher: Watcher,
+    options: RunOptions,
 ) -> tuple[Rung, ...]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite; nothing is written.
 
@@ -96,9 +112,21 @@ def check_parity(
 
     def plan(smoke: bool) -> Plan:
         return prepare_program(
-            project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke
+            project,
+            recipe,
+            state.system,
+            state.source,
+            state.tree,
+            options,
+            title=title,
+            smoke=smoke,
         )[0]
 
     return climb(
-        project, golden, plan(False), plan(True) if _has_smoke(state) else None, rewritten_of(evidence.tweak), watcher
+        project,
+        golden,
+        plan(False),
+        plan(True) if _has_smoke(state) else None,
+        rewritten_of(evidence.tweak),
+        watcher,
     )

@@ -40,13 +40,19 @@ def derive_states(
 ) -> dict[str, State]:
     """State of each milestone by id, given the ids that evidence shows to have passed, and those that were dropped."""
     return {
-        milestone.id: State.PASSED
-        if milestone.id in passed
-        else State.DROPPED
-        if milestone.id in dropped
-        else State.OPEN
-        if all(before in passed for before in milestone.after)
-        else State.LOCKED
+        milestone.id: (
+            State.PASSED
+            if milestone.id in passed
+            else (
+                State.DROPPED
+                if milestone.id in dropped
+                else (
+                    State.OPEN
+                    if all(before in passed for before in milestone.after)
+                    else State.LOCKED
+                )
+            )
+        )
         for milestone in milestones
     }
 
@@ -61,18 +67,37 @@ class Rung:
 
 
 _LADDER = (
-    Rung(name="short-mode", kind="cheaper", why="a mode that takes a fraction of the time, for all rounds that follow"),
-    Rung(name="your-data", kind="data", why="your data through the reference's loader: what breaks then is the data"),
-    Rung(name="your-metric", kind="neutral", why="measure what you care about beside what the reference measures"),
+    Rung(
+        name="short-mode",
+        kind="cheaper",
+        why="a mode that takes a fraction of the time, for all rounds that follow",
+    ),
+    Rung(
+        name="your-data",
+        kind="data",
+        why="your data through the reference's loader: what breaks then is the data",
+    ),
+    Rung(
+        name="your-metric",
+        kind="neutral",
+        why="measure what you care about beside what the reference measures",
+    ),
     Rung(name="output-head", kind="neutral", why="outputs in the form that your task needs"),
-    Rung(name="learning-rate", kind="improve", why="the hyperparameter that most often no longer fits"),
-    Rung(name="size", kind="improve", why="the simplest remedy when it cannot fit the training data"),
-)  # fmt: skip
-"""Simplest first. Sources: A. Karpathy, A Recipe for Training Neural Networks (2019); Google, Deep Learning Tuning
-Playbook (2023), on the learning rate first."""
+    Rung(
+        name="learning-rate",
+        kind="improve",
+        why="the hyperparameter that most often no longer fits",
+    ),
+    Rung(
+        name="size", kind="improve", why="the simplest remedy when it cannot fit the training data"
+    ),
+)
+"""Simplest first. Sources: A. Karpathy, A Recipe for Training Neural Networks (2019); Google, Deep
+Learning Tuning Playbook (2023), on the learning rate first."""
 
 _PLACES = {"cheaper": 0, "data": 1, "neutral": 3, "improve": 5}
-"""Where on the ladder a recipe's own suggestion of a kind belongs; on the first two places it replaces ours."""
+"""Where on the ladder a recipe's own suggestion of a kind belongs; on the first two places it
+replaces ours."""
 
 
 def next_rung(suggested: Sequence[SuggestedTweak], decided: Collection[str]) -> Rung | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Law:
     """What is known of a metric over seeds: n values, their mean and sample standard deviation.
 
-    `half_digit` is half a unit of the last digit the program printed (0.0 when it wrote full precision).
+    `half_digit` is half a unit of the last digit the program printed (0.0 when it wrote full
+    precision).
     """
 
     n: int
@@ -61,9 +62,9 @@ def t_two_sided_p(t: float, df: int) -> float:
 def equality_tolerance(first: Law, second: Law) -> float:
     """How far apart two results of one deterministic program may lie.
 
-    The printed rounding of both, or 1.13e-5 of the value, since the last digits of a float differ between machines:
-    what torch.testing.assert_close allows float32 at values of order one (rtol 1.3e-6 and atol 1e-5), made relative so
-    that it means the same for small metrics.
+    The printed rounding of both, or 1.13e-5 of the value, since the last digits of a float differ
+    between machines: what torch.testing.assert_close allows float32 at values of order one (rtol
+    1.3e-6 and atol 1e-5), made relative so that it means the same for small metrics.
 
     Source: https://docs.pytorch.org/docs/stable/testing.html
     """
@@ -73,11 +74,12 @@ def equality_tolerance(first: Law, second: Law) -> float:
 def rank_p(first: Sequence[float], second: Sequence[float], *, larger_only: bool = False) -> float:
     """Exact permutation test of whether two samples are of one kind, by the sum of the first one's ranks.
 
-    Whatever the distribution is, a sound sample is refused as often as alpha says, no more: one value against ten can
-    never be. Two-sided; with `larger_only` the p of the first being larger. Equal values share their mean rank, and all
-    divisions of the values at hand are counted.
+    Whatever the distribution is, a sound sample is refused as often as alpha says, no more: one
+    value against ten can never be. Two-sided; with `larger_only` the p of the first being larger.
+    Equal values share their mean rank, and all divisions of the values at hand are counted.
 
-    Source: F. Wilcoxon, Biometrics Bulletin 1 (1945); for ties E. Lehmann, Nonparametrics (1975), section 1.4.
+    Source: F. Wilcoxon, Biometrics Bulletin 1 (1945); for ties E. Lehmann, Nonparametrics (1975),
+    section 1.4.
     """
     ranks = _doubled_ranks([*first, *second])
     counts: list[dict[int, int]] = [{0: 1}, *({} for _ in first)]

@@ -58,7 +58,8 @@ def start(plan: Plan, seed: int) -> Running:
         RunError: a command's program does not exist.
     """
     plan.runs_dir.mkdir(parents=True, exist_ok=True)
-    # A name of its own: the supervisor of a scaffold that was killed may still be writing into an earlier one.
+    # A name of its own: the supervisor of a scaffold that was killed may still be writing into an
+    # earlier one.
     workspace = Workspace(plan.runs_dir / f".{plan.run_id(seed)}-{os.urandom(4).hex()}")
     require_free(plan.runs_dir)
     try:
@@ -75,8 +76,11 @@ def start(plan: Plan, seed: int) -> Running:
         raise
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_SUPERVISOR), str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic())
 
 
@@ -84,25 +88,37 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
     steps = []
     resources = plan.program.resources
     limits = {
-        "memory_bytes": int(resources.memory_gb * 1e9 if resources.memory_gb else memory_bytes() * _USABLE_MEMORY),
+        "memory_bytes": int(
+            resources.memory_gb * 1e9 if resources.memory_gb else memory_bytes() * _USABLE_MEMORY
+        ),
         "folder_bytes": int(resources.disk_gb * 1e9) if resources.disk_gb else sys.maxsize,
         "free_bytes": FREE_BYTES,
         "output_bytes": int(resources.output_mb * 1e6),
     }
     for index, (name, command) in enumerate(plan.program.commands.steps(smoke=plan.smoke).items()):
         values = {
-            **plan.program.hyperparameters, "seed": seed,
-            "reference": str(workspace.tree), "drivers": str(workspace.drivers),
-        }  # fmt: skip
+            **plan.program.hyperparameters,
+            "seed": seed,
+            "reference": str(workspace.tree),
+            "drivers": str(workspace.drivers),
+        }
         policy = Policy(
-            writable=(workspace.tree, workspace.drivers, workspace.seeding, workspace.trace, workspace.home),
+            writable=(
+                workspace.tree,
+                workspace.drivers,
+                workspace.seeding,
+                workspace.trace,
+                workspace.home,
+            ),
             temporary=workspace.temporary,
             visible=(SHIM, *plan.environment.folders, *trace_inputs(plan, workspace)),
             network=command.network,
             accelerator=resources.device == "cuda",
             memory_bytes=limits["memory_bytes"],
         )
-        variables = run_variables(plan, seed, workspace, command, values) | trace_variables(plan, workspace, name)
+        variables = run_variables(plan, seed, workspace, command, values) | trace_variables(
+            plan, workspace, name
+        )
         watched = watch_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
         policy_file = workspace.folder / f"policy-{index}.json"
@@ -124,23 +140,35 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
             }
         )
     return {
-        "result": str(workspace.folder / "result.json"), "folder": str(workspace.folder), "limits": limits,
+        "result": str(workspace.folder / "result.json"),
+        "folder": str(workspace.folder),
+        "limits": limits,
         "steps": steps,
-    }  # fmt: skip
+    }
 
 
 def _argv(
-    plan: Plan, name: str, command: Command, values: Mapping[str, Any], environment: Mapping[str, str], directory: Path
+    plan: Plan,
+    name: str,
+    command: Command,
+    values: Mapping[str, Any],
+    environment: Mapping[str, str],
+    directory: Path,
 ) -> list[str]:
     argv = [fill_slots(word, values) for word in command.argv]
     if not directory.is_dir():
-        raise RunError(f"commands.{name}.directory: the reference has no folder {command.directory!r}")
+        raise RunError(
+            f"commands.{name}.directory: the reference has no folder {command.directory!r}"
+        )
     if argv[0] in ("python", "python3"):
         return [str(plan.environment.python), *argv[1:]]
-    program = shutil.which(str(directory / argv[0]) if "/" in argv[0] else argv[0], path=environment["PATH"])
+    program = shutil.which(
+        str(directory / argv[0]) if "/" in argv[0] else argv[0], path=environment["PATH"]
+    )
     if program is None:
         raise RunError(
-            f"commands.{name}: there is no program {argv[0]!r} in the environment, the reference or on PATH",
+            f"commands.{name}: there is no program {argv[0]!r} in the environment, the reference or"
+            " on PATH",
             hint="correct the command, or add the package that brings it to environment.packages",
         )
     return [program, *argv[1:]]
@@ -151,7 +179,9 @@ def follow(running: Running) -> int:
     progress = running.plan.program.progress
     if progress is None or running.is_unreadable:
         return running.step
-    suffix, pattern = (".out", progress.stdout) if progress.stdout else (".err", progress.stderr or "")
+    suffix, pattern = (
+        (".out", progress.stdout) if progress.stdout else (".err", progress.stderr or "")
+    )
     logs = sorted(running.workspace.logs.glob(f"*{suffix}"))
     if not logs:
         return 0

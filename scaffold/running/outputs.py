@@ -22,7 +22,8 @@ MAX_FILE_BYTES = 256 * 10**6
 def find_output(tree: Path, relpath: str) -> Path:
     """Where a file or folder that the run wrote lies, links inside the run's folder followed.
 
-    A path may be a pattern, such as `runs/*/metrics.json` where a program names folders after the date.
+    A path may be a pattern, such as `runs/*/metrics.json` where a program names folders after the
+    date.
 
     Raises:
         RunError: it is not there, is not the only one, or a link that leads out.
@@ -44,12 +45,16 @@ def _only_match(tree: Path, pattern: str) -> Path:
     exact = tree / pattern
     if exact.exists():
         return exact
-    found = sorted(islice(tree.glob(pattern), _MOST_MATCHES), key=lambda path: path.lstat().st_mtime_ns)
+    found = sorted(
+        islice(tree.glob(pattern), _MOST_MATCHES), key=lambda path: path.lstat().st_mtime_ns
+    )
     if not found:
         raise RunError(f"the run wrote nothing that {pattern} matches")
     if len(found) > 1:
         names = ", ".join(path.relative_to(tree).as_posix() for path in found[-3:])
-        raise RunError(f"{pattern} matches {len(found)} files, among them {names}: make the pattern narrower")
+        raise RunError(
+            f"{pattern} matches {len(found)} files, among them {names}: make the pattern narrower"
+        )
     return found[0]
 
 
@@ -68,7 +73,9 @@ def open_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode):
         problem = "is not a plain file"
     elif status.st_size > most_bytes:
-        problem = f"has {status.st_size / 1e6:.0f} MB; results have at most {most_bytes / 1e6:.0f} MB"
+        problem = (
+            f"has {status.st_size / 1e6:.0f} MB; results have at most {most_bytes / 1e6:.0f} MB"
+        )
     if problem:
         os.close(handle)
         raise RunError(f"{path.name} that the run left {problem}")
@@ -86,7 +93,8 @@ def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
     """Bound the memory that reading takes: a small file may be a large object.
 
     Args:
-        limit_bytes: on top of what this process has now; address space, which is at least what is used.
+        limit_bytes: on top of what this process has now; address space, which is at least what is
+            used.
         what: is read, for the message.
 
     Raises:
@@ -108,7 +116,8 @@ def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
         yield
     except MemoryError:
         raise RunError(
-            f"{what}: reading it took more than {limit_bytes / 1e9:g} GB of memory", hint="let the program write less"
+            f"{what}: reading it took more than {limit_bytes / 1e9:g} GB of memory",
+            hint="let the program write less",
         ) from None
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
@@ -123,7 +132,9 @@ def time_limit(limit_s: float, what: str) -> Iterator[None]:
     """
 
     def give_up(*_: object) -> None:
-        raise RunError(f"{what}: reading it took longer than {limit_s:g} s", hint="simplify its pattern")
+        raise RunError(
+            f"{what}: reading it took longer than {limit_s:g} s", hint="simplify its pattern"
+        )
 
     if threading.current_thread() is not threading.main_thread():
         yield  # no alarm reaches it

@@ -25,8 +25,9 @@ class Tracing:
 class Plan:
     """A program made ready to run: where its parts lie, how it is confined, what decides its results.
 
-    `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is recorded of them
-    besides metrics; `entries` lists the files of the tree that `inputs` names, where its id alone does not tell.
+    `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is
+    recorded of them besides metrics; `entries` lists the files of the tree that `inputs` names,
+    where its id alone does not tell.
     """
 
     title: str

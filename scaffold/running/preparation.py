@@ -40,7 +40,9 @@ class RunOptions:
     announce: Announce = lambda _: None
 
 
-def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False) -> tuple[Plan, int]:
+def prepare(
+    project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False
+) -> tuple[Plan, int]:
     """Check consent, sandbox and the reference, resolve and build its environment, fetch its datasets.
 
     Returns:
@@ -69,16 +71,30 @@ def prepare(project: Project, recipe: Recipe, options: RunOptions, *, smoke: boo
 
 
 def prepare_program(
-    project: Project, recipe: Recipe, program: Program, source: Source, tree: str, options: RunOptions, *,
-    title: str, smoke: bool = False, remedy: str = "correct src/ or system.yaml, then repeat",
-) -> tuple[Plan, int]:  # fmt: skip
+    project: Project,
+    recipe: Recipe,
+    program: Program,
+    source: Source,
+    tree: str,
+    options: RunOptions,
+    *,
+    title: str,
+    smoke: bool = False,
+    remedy: str = "correct src/ or system.yaml, then repeat",
+) -> tuple[Plan, int]:
     """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     environment = prepare_environment(
-        source, program.environment, commit_date_of(project, recipe), offline=options.offline,
-        device=program.resources.device, announce=options.announce,
-    )  # fmt: skip
-    datasets = fetch_datasets(program, source.folder, offline=options.offline, on_bytes=options.on_bytes)
+        source,
+        program.environment,
+        commit_date_of(project, recipe),
+        offline=options.offline,
+        device=program.resources.device,
+        announce=options.announce,
+    )
+    datasets = fetch_datasets(
+        program, source.folder, offline=options.offline, on_bytes=options.on_bytes
+    )
     room = options.slots or runs_at_once(program.resources)
     plan = Plan(
         title=title,
@@ -104,7 +120,10 @@ def require_untouched(project: Project, recipe: Recipe) -> None:
         shown = "; ".join(edits[:5]) + (f"; and {len(edits) - 5} more" if len(edits) > 5 else "")
         raise ProjectError(
             f"reference/ was edited: {shown}",
-            hint="see it: git status reference; undo it: git checkout -- reference && git clean -fd reference",
+            hint=(
+                "see it: git status reference; undo it: git checkout -- reference && git clean -fd"
+                " reference"
+            ),
         )
 
 
@@ -118,6 +137,10 @@ def _commit_date(project: Project, recipe: Recipe) -> date | None:
     if not isinstance(recipe.reference, GitReference):
         return None
     found = Repository(project.root).call(
-        "log", "--max-count=1", "--format=%cI", f"--grep=^Upstream-Revision: {recipe.reference.revision}$", "HEAD"
+        "log",
+        "--max-count=1",
+        "--format=%cI",
+        f"--grep=^Upstream-Revision: {recipe.reference.revision}$",
+        "HEAD",
     )
     return datetime.fromisoformat(found.replace("Z", "+00:00")).date() if found else None

@@ -1,6 +1,7 @@
 """Processes of a run that outlived their supervisor: found by where they come from, and ended.
 
-Needed only where a supervisor was killed. Inside bubblewrap everything ends with it; elsewhere it may live on.
+Needed only where a supervisor was killed. Inside bubblewrap everything ends with it; elsewhere it
+may live on.
 """
 
 import contextlib
@@ -49,7 +50,9 @@ def _end(find: Callable[[], list[int]]) -> None:
 
 def _children() -> list[int]:
     try:
-        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+        return [
+            int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        ]
     except OSError:
         return []  # no Linux
 

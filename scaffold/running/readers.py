@@ -1,7 +1,7 @@
 """Reads metrics from what a run left: streams, JSON, CSV, TensorBoard events, trainer_state.json.
 
-Each reader gives points in the order written; `select` takes the one that the recipe means. A number counts only if
-it is finite and within the range of its unit.
+Each reader gives points in the order written; `select` takes the one that the recipe means. A
+number counts only if it is finite and within the range of its unit.
 """
 
 import codecs
@@ -34,14 +34,18 @@ from scaffold.running import tensorboard_events
 from scaffold.running.outputs import find_output, read_output
 
 MAX_LINE_CHARACTERS = 65536
-"""Longer lines are no metric lines: a pattern is not tried on them, so that it cannot hang on a dump."""
+"""Longer lines are no metric lines: a pattern is not tried on them, so that it cannot hang on a
+dump."""
 
 _RANGES = {"fraction": 1.0, "percent": 100.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One number as it was printed. `half_digit` is half a unit of its last digit, 0.0 for full precision."""
+    """One number as it was printed.
+
+    `half_digit` is half a unit of its last digit, 0.0 for full precision.
+    """
 
     value: float
     half_digit: float = 0.0
@@ -54,7 +58,8 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
 
     Args:
         metric: what to read.
-        logs: folder with `NAME.out` and `NAME.err` for each step of the run, in order of their names' numbers.
+        logs: folder with `NAME.out` and `NAME.err` for each step of the run, in order of their
+            names' numbers.
         tree: the run's copy of the reference.
 
     Returns:
@@ -77,7 +82,8 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
     if limit is not None and not -1e-9 <= chosen.value <= limit * (1 + 1e-9):
         other = "percent" if metric.unit == "fraction" else "fraction"
         raise RunError(
-            f"metric {metric.name}: read {chosen.value / scale:g}, but its unit {metric.unit} ends at {limit:g}",
+            f"metric {metric.name}: read {chosen.value / scale:g}, but its unit {metric.unit} ends"
+            f" at {limit:g}",
             hint=f"if it is printed as a {other}, say `printed_in: {other}`",
         )
     return MetricValue(value=chosen.value, half_digit=chosen.half_digit, step=chosen.step), points
@@ -92,12 +98,16 @@ def select(metric: Metric, points: Sequence[Point]) -> Point:
         return points[-1]
     if isinstance(take, Nth):
         if take.nth > len(points):
-            raise RunError(f"metric {metric.name}: occurrence {take.nth} wanted, {len(points)} found")
+            raise RunError(
+                f"metric {metric.name}: occurrence {take.nth} wanted, {len(points)} found"
+            )
         return points[take.nth - 1]
     if isinstance(take, OfPhase):
         of_phase = [point for point in points if point.phase == take.phase]
         if not of_phase:
-            raise RunError(f"metric {metric.name}: phase {take.phase} wanted, {points[-1].phase} found")
+            raise RunError(
+                f"metric {metric.name}: phase {take.phase} wanted, {points[-1].phase} found"
+            )
         return of_phase[-1]
     if isinstance(take, AtStep):
         at_step = [point for point in points if point.step == take.step]
@@ -134,7 +144,9 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     """All points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):
-        suffix, pattern = (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
+        suffix, pattern = (
+            (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
+        )
         lines = (line for log in sorted(logs.glob(f"*{suffix}")) for line in read_lines(log))
         return list(_stream_points(lines, re.compile(pattern), reader.phase))
     if isinstance(reader, JsonReader):
@@ -144,13 +156,17 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     if isinstance(reader, TensorboardReader):
         return [
             Point(value=value, step=step)
-            for step, value in tensorboard_events.read_scalars(find_output(tree, reader.tensorboard), reader.tag)
+            for step, value in tensorboard_events.read_scalars(
+                find_output(tree, reader.tensorboard), reader.tag
+            )
         ]
     state = _load_json(find_output(tree, reader.trainer_state))
     history = state.get("log_history") if isinstance(state, dict) else None
     if not isinstance(history, list):
         raise RunError(f"{reader.trainer_state} has no list log_history")
-    entries = [(entry, _as_point(entry.get(reader.key))) for entry in history if isinstance(entry, dict)]
+    entries = [
+        (entry, _as_point(entry.get(reader.key))) for entry in history if isinstance(entry, dict)
+    ]
     return [
         Point(value=point.value, half_digit=point.half_digit, step=_integer(entry.get("step")))
         for entry, point in entries
@@ -158,7 +174,9 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     ]
 
 
-def _stream_points(lines: Iterator[str], pattern: re.Pattern[str], phase: str | None) -> Iterator[Point]:
+def _stream_points(
+    lines: Iterator[str], pattern: re.Pattern[str], phase: str | None
+) -> Iterator[Point]:
     """Yield all points; a line that `phase` matches begins the next phase, without it a step that goes back does."""
     begins = re.compile(phase) if phase else None
     number = 0 if begins else 1
@@ -186,7 +204,9 @@ def _with_phases(points: list[Point]) -> list[Point]:
 
 def read_lines(log: Path) -> Iterator[str]:
     """Lines of a log; a progress line that ends in a carriage return is a line too."""
-    with log.open(encoding="utf-8", errors="replace", newline=None) as file:  # newline=None: \n, \r\n and \r end lines
+    with log.open(
+        encoding="utf-8", errors="replace", newline=None
+    ) as file:  # newline=None: \n, \r\n and \r end lines
         while line := file.readline(MAX_LINE_CHARACTERS):
             if len(line) < MAX_LINE_CHARACTERS:
                 yield line.rstrip("\n")
@@ -197,12 +217,18 @@ def read_lines(log: Path) -> Iterator[str]:
 
 def parse_number(text: str) -> Point:
     """A printed number with the half unit of its last digit; raises ValueError if it is none."""
-    plain = text.strip().replace(",", "") if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text.strip()) else text
+    plain = (
+        text.strip().replace(",", "")
+        if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text.strip())
+        else text
+    )
     value = float(plain)
     mantissa, _, exponent = plain.strip().lower().partition("e")
     digits = mantissa.partition(".")[2]
     if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
-        return Point(value=value)  # twelve significant digits and more are full precision, not rounding
+        return Point(
+            value=value
+        )  # twelve significant digits and more are full precision, not rounding
     half_digit = float(f"5e{int(exponent or 0) - len(digits) - 1}")
     if not math.isfinite(half_digit):
         raise ValueError(f"{plain[:40]!r} is written in no sensible way")
@@ -215,8 +241,12 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
         try:
             number = parse_number(groups["value"] or "")
         except ValueError as error:
-            raise RunError(f"{groups['value']!r} in the line {line[:120]!r} is no number") from error
-        yield Point(value=number.value, half_digit=number.half_digit, step=_integer(groups.get("step")))
+            raise RunError(
+                f"{groups['value']!r} in the line {line[:120]!r} is no number"
+            ) from error
+        yield Point(
+            value=number.value, half_digit=number.half_digit, step=_integer(groups.get("step"))
+        )
 
 
 def _integer(text: Any) -> int | None:
@@ -227,7 +257,9 @@ def _integer(text: Any) -> int | None:
 
 
 def _json_float(text: str) -> Point:
-    return Point(value=float(text))  # full precision: a short number in JSON is one that happens to be round
+    return Point(
+        value=float(text)
+    )  # full precision: a short number in JSON is one that happens to be round
 
 
 def _load_json(path: Path) -> Any:
@@ -244,9 +276,14 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
     except RunError:
         lines = [line for line in _text(path).splitlines() if line.strip()]
         try:
-            documents = [json.loads(line, parse_float=_json_float, parse_constant=_json_float) for line in lines]
+            documents = [
+                json.loads(line, parse_float=_json_float, parse_constant=_json_float)
+                for line in lines
+            ]
         except (ValueError, RecursionError) as error:
-            raise RunError(f"{path.name} is neither JSON nor one JSON object a line: {error}") from error
+            raise RunError(
+                f"{path.name} is neither JSON nor one JSON object a line: {error}"
+            ) from error
     for document in documents:
         for item in document if isinstance(document, list) else [document]:
             found = _look_up(item, reader.key)
@@ -255,7 +292,9 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
                 step = _integer(_look_up(item, reader.step_key)) if reader.step_key else None
                 yield Point(value=value.value, half_digit=value.half_digit, step=step)
             elif found is not None:
-                raise RunError(f"{path.name} has {_shown(found)} under {reader.key!r}, which is no number")
+                raise RunError(
+                    f"{path.name} has {_shown(found)} under {reader.key!r}, which is no number"
+                )
 
 
 def _shown(value: Any) -> str:
@@ -276,7 +315,11 @@ def _look_up(document: Any, key: str) -> Any:
                     return found
         return None
     first, _, rest = key.partition(".")
-    if isinstance(document, list) and re.fullmatch(r"-?\d+", first) and -len(document) <= int(first) < len(document):
+    if (
+        isinstance(document, list)
+        and re.fullmatch(r"-?\d+", first)
+        and -len(document) <= int(first) < len(document)
+    ):
         return _look_up(document[int(first)], rest) if rest else document[int(first)]
     return None
 
@@ -284,7 +327,9 @@ def _look_up(document: Any, key: str) -> Any:
 def _as_point(value: Any) -> Point | None:
     """Return a number, or one that was written as text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return Point(value=float(str(value)))  # too large a number is infinite, not an OverflowError
+        return Point(
+            value=float(str(value))
+        )  # too large a number is infinite, not an OverflowError
     if isinstance(value, str):
         try:
             return parse_number(value)
@@ -312,8 +357,9 @@ _DELIMITERS = (",", ";", "\t", "|")
 def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
     """Yield the numbers of a column, in a file as loggers leave it.
 
-    A comment before the header, a byte order mark, tabs, semicolons with decimal commas, and a header again after a
-    resume, with its columns in another order, are read. A row that does not fit its header is refused.
+    A comment before the header, a byte order mark, tabs, semicolons with decimal commas, and a
+    header again after a resume, with its columns in another order, are read. A row that does not
+    fit its header is refused.
     """
     rows: _Rows | None = None
     wanted = [reader.column, *([reader.step_column] if reader.step_column else [])]
@@ -335,8 +381,12 @@ def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
             try:
                 point = parse_number(rows.with_point(row[reader.column]))
             except ValueError as error:
-                raise RunError(f"{path.name} line {number}: {row[reader.column]!r} is no number") from error
-            step = _integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
+                raise RunError(
+                    f"{path.name} line {number}: {row[reader.column]!r} is no number"
+                ) from error
+            step = (
+                _integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
+            )
             yield Point(value=point.value, half_digit=point.half_digit, step=step)
 
 
@@ -351,7 +401,10 @@ class _Rows:
     def of(cls, text: str, column: str) -> "_Rows":
         """Return what a header says: it is split by what makes the wanted column of it, else by commas."""
         found = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
-        return next((rows for rows in found if column in rows.header), max(found, key=lambda rows: len(rows.header)))
+        return next(
+            (rows for rows in found if column in rows.header),
+            max(found, key=lambda rows: len(rows.header)),
+        )
 
     def split(self, text: str) -> list[str]:
         """Return the cells of a row."""
@@ -370,7 +423,10 @@ class _Rows:
                 listed = ", ".join(self.header)
                 raise RunError(f"{name} has no column {column!r}, but {listed}")
             if count > 1:
-                raise RunError(f"{name} line {number} names the column {column!r} {count} times: which one is meant?")
+                raise RunError(
+                    f"{name} line {number} names the column {column!r} {count} times: which one is"
+                    " meant?"
+                )
 
 
 def _cells(text: str, delimiter: str) -> list[str]:

@@ -13,7 +13,14 @@ from scaffold.errors import RunError
 from scaffold.machine import FREE_BYTES, describe_machine
 from scaffold.project.digests import file_digest
 from scaffold.project.project import make_durable, make_ordinary, remove, write_json, write_record
-from scaffold.records.evidence import Confinement, EnvironmentUsed, MetricValue, Outcome, RunRecord, StepResult
+from scaffold.records.evidence import (
+    Confinement,
+    EnvironmentUsed,
+    MetricValue,
+    Outcome,
+    RunRecord,
+    StepResult,
+)
 from scaffold.records.parsing import digest
 from scaffold.records.program import Program
 from scaffold.running.launcher import Running
@@ -25,7 +32,9 @@ from scaffold.running.watching import Seen, read_reports
 from scaffold.running.workspace import Workspace, remove_short_name
 from scaffold.user_state import sign
 
-_NO_MEMORY = re.compile(r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc")
+_NO_MEMORY = re.compile(
+    r"MemoryError|OutOfMemoryError|out of memory|[Cc]an(no|')t allocate memory|std::bad_alloc"
+)
 _NO_DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _READING_LIMIT_S = 60.0
 _READING_LIMIT_BYTES = 2 * 10**9
@@ -47,7 +56,11 @@ def finish(running: Running) -> RunRecord:
         document = json.loads(result.read_text())
     except (OSError, ValueError):
         last = said.decode(errors="replace").strip().splitlines()[-1:]
-        ended = f"ended by signal {-running.process.returncode}" if running.process.returncode < 0 else "ended"
+        ended = (
+            f"ended by signal {-running.process.returncode}"
+            if running.process.returncode < 0
+            else "ended"
+        )
         raise RunError(f"seed {running.seed}: its supervisor {': '.join([ended, *last])}") from None
     make_ordinary(workspace.folder)
     steps = tuple(StepResult.model_validate(step) for step in document["steps"])
@@ -56,26 +69,45 @@ def finish(running: Running) -> RunRecord:
     series: dict[str, list[tuple[int, float]]] = {}
     if outcome is Outcome.COMPLETED:
         outcome, reason, metrics, series = _read_metrics(plan.program, workspace)
-        if plan.smoke and outcome is Outcome.NO_METRIC:  # it may end before any is written; what is there is told
+        if (
+            plan.smoke and outcome is Outcome.NO_METRIC
+        ):  # it may end before any is written; what is there is told
             outcome = Outcome.COMPLETED
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     seen = read_reports(workspace.seeding)
     record = RunRecord(
-        id=final.name, seed=running.seed, smoke=plan.smoke, outcome=outcome, reason=reason, inputs=plan.inputs,
+        id=final.name,
+        seed=running.seed,
+        smoke=plan.smoke,
+        outcome=outcome,
+        reason=reason,
+        inputs=plan.inputs,
         reading=plan.program.reading_digest(),
-        steps=steps, metrics=metrics, seeding=seen.seeding, confinement=_confinement(plan, workspace, seen),
+        steps=steps,
+        metrics=metrics,
+        seeding=seen.seeding,
+        confinement=_confinement(plan, workspace, seen),
         environment=EnvironmentUsed(
-            python=plan.environment.version, lock=plan.environment.lock, reused=plan.environment.reused
+            python=plan.environment.version,
+            lock=plan.environment.lock,
+            reused=plan.environment.reused,
         ),
-        machine=describe_machine(), threads=plan.threads, started=running.started.isoformat(timespec="seconds"),
-        wall_time_s=time.monotonic() - running.started_s, kept=_write_series(series, workspace),
+        machine=describe_machine(),
+        threads=plan.threads,
+        started=running.started.isoformat(timespec="seconds"),
+        wall_time_s=time.monotonic() - running.started_s,
+        kept=_write_series(series, workspace),
         digests=_digests(workspace, running.started.timestamp()),
-    )  # fmt: skip
+    )
     record = signed(record)
     write_record(record, workspace.folder / "run.json")
     if plan.tracing is None:
         remove(workspace.trace)
-    for leftover in (result, workspace.folder / "supervisor.json", *workspace.folder.glob("policy-*.json")):
+    for leftover in (
+        result,
+        workspace.folder / "supervisor.json",
+        *workspace.folder.glob("policy-*.json"),
+    ):
         leftover.unlink()
     remove_short_name(workspace)
     remove(workspace.temporary)
@@ -85,7 +117,9 @@ def finish(running: Running) -> RunRecord:
     return record
 
 
-def _write_series(series: dict[str, list[tuple[int, float]]], workspace: Workspace) -> dict[str, int]:
+def _write_series(
+    series: dict[str, list[tuple[int, float]]], workspace: Workspace
+) -> dict[str, int]:
     """Write all points beside the record; returns the size of that and of every log."""
     path = workspace.folder / _SERIES
     write_json(series, path)
@@ -97,7 +131,8 @@ _MOST_READ_AGAIN_BYTES = 32_000_000
 """Larger files are checkpoints and data, and hashing them would take longer than it is worth."""
 
 _CLOCK_S = 2.0
-"""How far the time of a file may lie before that of the run which wrote it: the coarsest file systems count in 2 s."""
+"""How far the time of a file may lie before that of the run which wrote it: the coarsest file
+systems count in 2 s."""
 
 
 def _digests(workspace: Workspace, since: float) -> dict[str, str]:
@@ -118,7 +153,11 @@ def _digests(workspace: Workspace, since: float) -> dict[str, str]:
 
 def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -> bool:
     """Return whether all files that the program's metrics are read from are as the run left them."""
-    files = [file for metric in program.metrics for file in files_read(metric.read, workspace.logs, workspace.tree)]
+    files = [
+        file
+        for metric in program.metrics
+        for file in files_read(metric.read, workspace.logs, workspace.tree)
+    ]
     folder = workspace.folder.resolve()
     for file in files:
         place = file.resolve()
@@ -130,14 +169,19 @@ def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -
 
 def signed(record: RunRecord) -> RunRecord:
     """The same with the person's signature."""
-    return record.model_copy(update={"signature": sign(digest(record.model_dump(mode="json", exclude={"signature"})))})
+    return record.model_copy(
+        update={"signature": sign(digest(record.model_dump(mode="json", exclude={"signature"})))}
+    )
 
 
 def is_own(record: RunRecord, folder: Path) -> bool:
     """Whether the person made this run, and every file that belongs to it has the size that it was left with."""
     if not hmac.compare_digest(signed(record).signature, record.signature):
         return False
-    sizes = {name: (folder / name).stat().st_size if (folder / name).is_file() else None for name in record.kept}
+    sizes = {
+        name: (folder / name).stat().st_size if (folder / name).is_file() else None
+        for name in record.kept
+    }
     return sizes == dict(record.kept)
 
 
@@ -148,9 +192,15 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     given = {name for command in steps.values() for name in command.variables}
     withheld = {name for name, value in os.environ.items() if not is_passed_on(name, value)} - given
     denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
-    denied += [f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)]
+    denied += [
+        f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)
+    ]
     # What is not there outside either was only looked for, as libraries do on every machine.
-    attempts = [f"{a.kind} {a.target}" for a in seen.attempts if a.kind != "read" or os.path.lexists(a.target)]
+    attempts = [
+        f"{a.kind} {a.target}"
+        for a in seen.attempts
+        if a.kind != "read" or os.path.lexists(a.target)
+    ]
     return Confinement(
         sandbox=plan.sandbox.kind,
         open_doors=plan.sandbox.open_doors,
@@ -161,7 +211,9 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
 
 def _written_home(workspace: Workspace) -> list[str]:
     """What a run put into the stand-in for the home directory; caches are there to be thrown away."""
-    names = sorted(path.name for path in workspace.home.iterdir() if path.name not in (".cache", ".config"))
+    names = sorted(
+        path.name for path in workspace.home.iterdir() if path.name not in (".cache", ".config")
+    )
     return [name.encode("unicode_escape").decode()[:100] for name in names[:20]]
 
 
@@ -172,32 +224,51 @@ def _free_name(runs_dir: Path, run_id: str) -> Path:
     return runs_dir / f"{run_id}{f'-{attempt}' if attempt > 1 else ''}"
 
 
-def _outcome(ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: Workspace) -> tuple[Outcome, str]:
+def _outcome(
+    ended: str, steps: tuple[StepResult, ...], plan: Plan, workspace: Workspace
+) -> tuple[Outcome, str]:
     if ended == "completed":
         return Outcome.COMPLETED, ""
     last, resources = steps[-1], plan.program.resources
     if ended == "timed_out":
         limit = plan.program.commands.steps(smoke=plan.smoke)[last.name].timeout_s
-        return Outcome.TIMED_OUT, (
-            f"{last.name} did not end by itself within its limit of {limit:g} s: "
-            f"raise commands.{last.name}.timeout_s, or give the program a number of steps"
+        return (
+            Outcome.TIMED_OUT,
+            (
+                f"{last.name} did not end by itself within its limit of {limit:g} s: "
+                f"raise commands.{last.name}.timeout_s, or give the program a number of steps"
+            ),
         )
     if ended == "out_of_memory":
-        limited = f"the limit of {resources.memory_gb:g} GB" if resources.memory_gb else "what this machine has"
-        return Outcome.OUT_OF_MEMORY, (
-            f"{last.name} took {last.peak_memory_bytes / 1e9:.2f} GB of memory, more than {limited}: "
-            "raise resources.memory_gb if there is more, or run fewer at once with --jobs"
+        limited = (
+            f"the limit of {resources.memory_gb:g} GB"
+            if resources.memory_gb
+            else "what this machine has"
+        )
+        return (
+            Outcome.OUT_OF_MEMORY,
+            (
+                f"{last.name} took {last.peak_memory_bytes / 1e9:.2f} GB of memory, more than"
+                f" {limited}: raise resources.memory_gb if there is more, or run fewer at once with"
+                " --jobs"
+            ),
         )
     if ended == "out_of_disk":
         limited = f"its folder passed {resources.disk_gb:g} GB, or " if resources.disk_gb else ""
-        return Outcome.OUT_OF_DISK, (
-            f"{last.name} filled the disk: {limited}less than {FREE_BYTES / 1e6:.0f} MB were left: "
-            "free some space, or raise resources.disk_gb"
+        return (
+            Outcome.OUT_OF_DISK,
+            (
+                f"{last.name} filled the disk: {limited}less than {FREE_BYTES / 1e6:.0f} MB were"
+                " left: free some space, or raise resources.disk_gb"
+            ),
         )
     if ended == "too_much_output":
-        return Outcome.TOO_MUCH_OUTPUT, (
-            f"{last.name} printed more than {resources.output_mb:g} MB, of which head and tail are kept: "
-            "raise resources.output_mb, or make it print less"
+        return (
+            Outcome.TOO_MUCH_OUTPUT,
+            (
+                f"{last.name} printed more than {resources.output_mb:g} MB, of which head and tail"
+                " are kept: raise resources.output_mb, or make it print less"
+            ),
         )
     if ended == "stopped":
         return Outcome.FAILED, f"{last.name} was stopped from outside"
@@ -220,13 +291,20 @@ def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord |
     """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read.
 
     Returns:
-        its new record; None where a file to read is not as the run left it, so that the run must be made again.
+        its new record; None where a file to read is not as the run left it, so that the run must be
+            made again.
     """
     if not _are_as_written(record, program, Workspace(folder)):
         return None
     outcome, reason, metrics, series = _read_metrics(program, Workspace(folder))
-    changed = {"outcome": outcome, "reason": reason, "metrics": metrics, "reading": program.reading_digest()}
-    # Until all is written, a record without its points that is still to be read again: a kill here loses nothing.
+    changed = {
+        "outcome": outcome,
+        "reason": reason,
+        "metrics": metrics,
+        "reading": program.reading_digest(),
+    }
+    # Until all is written, a record without its points that is still to be read again: a kill here
+    # loses nothing.
     without = {name: size for name, size in record.kept.items() if name != _SERIES}
     write_record(signed(record.model_copy(update={"kept": without})), folder / "run.json")
     fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})

@@ -15,7 +15,11 @@ from scaffold.running.workspace import Workspace
 
 def planned_seeds(program: Program, count: int) -> list[int]:
     """The first seeds of a project; a deterministic reference has one."""
-    return list(range(program.seeds.first, program.seeds.first + (1 if program.seeds.how == "none" else count)))
+    return list(
+        range(
+            program.seeds.first, program.seeds.first + (1 if program.seeds.how == "none" else count)
+        )
+    )
 
 
 def used_seeds(
@@ -23,8 +27,8 @@ def used_seeds(
 ) -> list[int]:
     """The seeds that stand for these: a crashed one gives its place to a further one, from `spare` on.
 
-    Within the recipe's allowance only; beyond it, whoever asks again gets the same seeds again. Places are kept, since
-    the sequential test looks at the runs in this order.
+    Within the recipe's allowance only; beyond it, whoever asks again gets the same seeds again.
+    Places are kept, since the sequential test looks at the runs in this order.
     """
     crashed = {record.seed for record in records if record.outcome is Outcome.FAILED}
     crashed -= {record.seed for record in completed(records)}
@@ -52,8 +56,9 @@ def make_runs(
 ) -> list[RunRecord]:
     """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones in their order.
 
-    A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's `seeds.retries`
-    allows. A run that ended but diverged, or gave no metric, is a result: it is neither replaced nor made again.
+    A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's
+    `seeds.retries` allows. A run that ended but diverged, or gave no metric, is a result: it is
+    neither replaced nor made again.
 
     Raises:
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
@@ -65,7 +70,11 @@ def make_runs(
             records = runs_of(plan)
             used = used_seeds(plan.program, records, seeds, spare)
             done = {record.seed for record in completed(records)}
-            unusable = [r for r in records if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done]
+            unusable = [
+                r
+                for r in records
+                if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done
+            ]
             if unusable and not again:
                 raise failure(unusable, project, plan)
             todo = [seed for seed in used if again or seed not in done]
@@ -76,7 +85,10 @@ def make_runs(
                 kept = [record for record in completed(runs_of(plan)) if record.seed in order]
                 return sorted(kept, key=lambda record: order[record.seed])
             crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
-            if any(r.outcome is not Outcome.FAILED for r in failed) or len(crashed) > plan.program.seeds.retries:
+            if (
+                any(r.outcome is not Outcome.FAILED for r in failed)
+                or len(crashed) > plan.program.seeds.retries
+            ):
                 raise failure(failed, project, plan)
             again = False
 
@@ -88,10 +100,13 @@ def runs_of(plan: Plan) -> list[RunRecord]:
 
 def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunError:
     """One error for all failed runs, with the reason of each."""
-    reasons = "".join(f"\n  seed {record.seed}: {record.outcome.value}: {record.reason}" for record in failed)
+    reasons = "".join(
+        f"\n  seed {record.seed}: {record.outcome.value}: {record.reason}" for record in failed
+    )
     logs = (project.runs / failed[0].id / "logs").relative_to(project.root)
     count = len(failed)
     return RunError(
-        f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them counts{reasons}",
+        f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them"
+        f" counts{reasons}",
         hint=f"its whole output lies in {logs}/; {plan.remedy}",
     )

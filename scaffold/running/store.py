@@ -1,4 +1,7 @@
-"""The completed runs of a project. A folder whose name starts with a dot is a run that never was completed."""
+"""The completed runs of a project.
+
+A folder whose name starts with a dot is a run that never was completed.
+"""
 
 import json
 import shlex
@@ -12,10 +15,13 @@ from scaffold.records.program import Program
 from scaffold.running.recording import is_own, read_again
 
 
-def find_runs(runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False) -> list[RunRecord]:
+def find_runs(
+    runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False
+) -> list[RunRecord]:
     """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and others' are not runs.
 
-    Where the recipe now reads its metrics in another way, they are read again from what the run left.
+    Where the recipe now reads its metrics in another way, they are read again from what the run
+    left.
     """
     found = []
     for folder in runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*"):
@@ -40,18 +46,26 @@ def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
     return [record for record in records if record.outcome is Outcome.COMPLETED]
 
 
-def judged_runs(records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]) -> list[JudgedRun]:
+def judged_runs(
+    records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]
+) -> list[JudgedRun]:
     """What a judgement needs of these runs."""
     wanted = set(with_series)
     return [
         JudgedRun(
-            id=record.id, seed=record.seed, metrics=record.metrics, wall_time_s=record.wall_time_s,
-            threads=record.threads, cpu_time_s=sum(step.cpu_time_s for step in record.steps),
-            machine=record.machine, environment=record.environment, confinement=record.confinement,
+            id=record.id,
+            seed=record.seed,
+            metrics=record.metrics,
+            wall_time_s=record.wall_time_s,
+            threads=record.threads,
+            cpu_time_s=sum(step.cpu_time_s for step in record.steps),
+            machine=record.machine,
+            environment=record.environment,
+            confinement=record.confinement,
             series=_series(runs_dir / record.id / "series.json", wanted) if wanted else {},
         )
         for record in records
-    ]  # fmt: skip
+    ]
 
 
 def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
@@ -59,8 +73,11 @@ def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], 
         content = json.loads(read_text(path, MOST_SERIES_BYTES))
     except ValueError as error:
         raise ProjectError(
-            f"{path} is damaged", hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again"
+            f"{path} is damaged",
+            hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again",
         ) from error
     return {
-        name: tuple((int(step), float(value)) for step, value in content[name]) for name in wanted if name in content
+        name: tuple((int(step), float(value)) for step, value in content[name])
+        for name in wanted
+        if name in content
     }

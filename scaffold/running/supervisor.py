@@ -1,13 +1,16 @@
-"""Runs the steps of one run, watches their limits, and leaves no process behind. A program of its own.
+"""Runs the steps of one run, watches their limits, and leaves no process behind.
 
-Started as `python -I -S supervisor.py SPEC`; standard library only, so that it starts fast.
-It ends with everything it started when its standard input closes, which happens when its parent dies in any way.
+A program of its own.
 
-SPEC is JSON: {"result": path, "folder": path, "limits": {"memory_bytes", "folder_bytes", "free_bytes",
-"output_bytes"}, "steps": [{"name", "argv", "wrapper", "filter", "filter_descriptor", "directory", "environment",
-"stdout", "stderr", "timeout_s"}]}.
-The result is JSON: {"ended": "completed" | "failed" | "timed_out" | "out_of_memory" | "out_of_disk" |
-"too_much_output" | "stopped", "steps": [...]}.
+Started as `python -I -S supervisor.py SPEC`; standard library only, so that it starts fast. It ends
+with everything it started when its standard input closes, which happens when its parent dies in any
+way.
+
+SPEC is JSON: {"result": path, "folder": path, "limits": {"memory_bytes", "folder_bytes",
+"free_bytes", "output_bytes"}, "steps": [{"name", "argv", "wrapper", "filter", "filter_descriptor",
+"directory", "environment", "stdout", "stderr", "timeout_s"}]}. The result is JSON: {"ended":
+"completed" | "failed" | "timed_out" | "out_of_memory" | "out_of_disk" | "too_much_output" |
+"stopped", "steps": [...]}.
 """
 
 import contextlib
@@ -76,11 +79,15 @@ def _run_step(
     wall_time_s = time.monotonic() - started
     if usage is None:
         # Whoever takes what the machine needs is not asked first.
-        status, usage = _end(process.pid, patience_s=_GRACE_S if ended in ("timed_out", "stopped") else 0.0)
+        status, usage = _end(
+            process.pid, patience_s=_GRACE_S if ended in ("timed_out", "stopped") else 0.0
+        )
     _kill_descendants()
     for copy in copies:
         copy.join(_GRACE_S)
-    process.returncode = status if status is not None else -signal.SIGKILL  # keep Popen from waiting for it
+    process.returncode = (
+        status if status is not None else -signal.SIGKILL
+    )  # keep Popen from waiting for it
     if ended == "completed" and status != 0:
         # bubblewrap ends with 128 + the signal that ended its program.
         was_killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -121,13 +128,20 @@ def _await(
 
 def _start(step: dict[str, Any]) -> "tuple[subprocess.Popen[bytes], list[threading.Thread]]":
     """Start a step; returns it, and what copies its output into the logs."""
-    # Through pipes: whoever holds a file can write it anew, and its log is what a run's metrics are read from.
+    # Through pipes: whoever holds a file can write it anew, and its log is what a run's metrics are
+    # read from.
     with _filter_file(step):
         process = subprocess.Popen(
-            [*step["wrapper"], *step["argv"]], cwd=step["directory"], env=step["environment"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=_before_program, pass_fds=(step["filter_descriptor"],) if step["filter"] else (),
-        )  # fmt: skip
+            [*step["wrapper"], *step["argv"]],
+            cwd=step["directory"],
+            env=step["environment"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_before_program,
+            pass_fds=(step["filter_descriptor"],) if step["filter"] else (),
+        )
     streams = ((process.stdout, step["stdout"]), (process.stderr, step["stderr"]))
     copies = [threading.Thread(target=_copy, args=stream, daemon=True) for stream in streams]
     for copy in copies:
@@ -139,7 +153,9 @@ def _copy(stream: Any, log: str) -> None:
     """Append what a program prints to its log, until nobody is left who could print."""
     with stream, Path(log).open("ab", buffering=0) as file:
         while chunk := os.read(stream.fileno(), _PIPE_BYTES):
-            with contextlib.suppress(OSError):  # a full disk ends the run; until then it must not wait for us
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk ends the run; until then it must not wait for us
                 file.write(chunk)
 
 
@@ -209,7 +225,10 @@ class _Limits:
                     file.seek(size - _KEPT_BYTES)
                     tail = file.read(_KEPT_BYTES)
                     file.seek(_KEPT_BYTES)
-                    file.write(b"\n[... %d bytes left out: it printed too much ...]\n" % (size - 2 * _KEPT_BYTES))
+                    file.write(
+                        b"\n[... %d bytes left out: it printed too much ...]\n"
+                        % (size - 2 * _KEPT_BYTES)
+                    )
                     file.write(tail)
                     file.truncate()
 
@@ -220,7 +239,9 @@ def _sizes(folder: str) -> Iterator[int]:
     while pending:
         place = pending.pop()
         with contextlib.suppress(OSError):
-            if not os.access(place, os.R_OK | os.X_OK):  # closed by the program, so that nobody counts
+            if not os.access(
+                place, os.R_OK | os.X_OK
+            ):  # closed by the program, so that nobody counts
                 os.chmod(place, 0o700)  # noqa: PTH101 - a text
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
@@ -240,7 +261,11 @@ def _unlinked_bytes(folder: str) -> int:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     status = os.stat(entry.path)  # noqa: PTH116 - a text
-                    if status.st_nlink == 0 and status.st_dev == disk and stat.S_ISREG(status.st_mode):
+                    if (
+                        status.st_nlink == 0
+                        and status.st_dev == disk
+                        and stat.S_ISREG(status.st_mode)
+                    ):
                         found[status.st_ino] = status.st_blocks * 512
     return sum(found.values())
 
@@ -248,12 +273,17 @@ def _unlinked_bytes(folder: str) -> int:
 def _memory_bytes(limit_bytes: int) -> int:
     """Memory of all processes below this one: daemons too, which have left their parents.
 
-    Resident sizes count shared pages once a process, so that the sum is too large where workers were forked; only when
-    it passes the limit are the pages counted by share (PSS), which takes milliseconds.
+    Resident sizes count shared pages once a process, so that the sum is too large where workers
+    were forked; only when it passes the limit are the pages counted by share (PSS), which takes
+    milliseconds.
     """
     processes = _below(os.getpid())
     resident = sum(_resident_bytes(process) for process in processes)
-    return resident if resident <= limit_bytes else sum(_shared_out_bytes(process) for process in processes)
+    return (
+        resident
+        if resident <= limit_bytes
+        else sum(_shared_out_bytes(process) for process in processes)
+    )
 
 
 def _resident_bytes(pid: int) -> int:

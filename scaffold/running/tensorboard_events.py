@@ -1,7 +1,8 @@
 """Scalars from TensorBoard event files, without TensorBoard (it would bring gRPC and protobuf for two message types).
 
-Source of the formats: TFRecord framing, https://www.tensorflow.org/tutorials/load_data/tfrecord; messages,
-tensorboard/compat/proto/{event,summary,tensor}.proto; wire format, https://protobuf.dev/programming-guides/encoding.
+Source of the formats: TFRecord framing, https://www.tensorflow.org/tutorials/load_data/tfrecord;
+messages, tensorboard/compat/proto/{event,summary,tensor}.proto; wire format,
+https://protobuf.dev/programming-guides/encoding.
 """
 
 import struct
@@ -41,7 +42,9 @@ def _records(content: bytes) -> Iterator[bytes]:
 
 def _scalars(event: bytes, tag: str) -> Iterator[tuple[int, float]]:
     fields = list(_fields(event))
-    step = next((value for number, value in fields if number == _EVENT_STEP and isinstance(value, int)), 0)
+    step = next(
+        (value for number, value in fields if number == _EVENT_STEP and isinstance(value, int)), 0
+    )
     for number, summary in fields:
         if number != _EVENT_SUMMARY or not isinstance(summary, bytes):
             continue

@@ -23,7 +23,12 @@ def ask(plan: Plan, workspace: Workspace) -> None:
         return
     golden = str(plan.tracing.golden) if plan.tracing.golden else None
     functions = str(workspace.tree) if plan.tracing.asked.get("functions") else None
-    asked = {**plan.tracing.asked, "out": str(workspace.trace), "golden": golden, "functions": functions}
+    asked = {
+        **plan.tracing.asked,
+        "out": str(workspace.trace),
+        "golden": golden,
+        "functions": functions,
+    }
     _asked(workspace).write_text(json.dumps(asked))
 
 
@@ -39,13 +44,18 @@ def trace_inputs(plan: Plan, workspace: Workspace) -> tuple[Path, ...]:
 
 
 def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, str]:
-    """What tells the shim of one step. Compiled functions would not be seen; draws must not depend on each other."""
+    """What tells the shim of one step.
+
+    Compiled functions would not be seen; draws must not depend on each other.
+    """
     if plan.tracing is None:
         return {}
     return {
-        "SCAFFOLD_TRACE": str(_asked(workspace)), "SCAFFOLD_TRACE_STEP": step, "SCAFFOLD_STREAMS": "1",
+        "SCAFFOLD_TRACE": str(_asked(workspace)),
+        "SCAFFOLD_TRACE_STEP": step,
+        "SCAFFOLD_STREAMS": "1",
         "TORCHDYNAMO_DISABLE": "1",
-    }  # fmt: skip
+    }
 
 
 def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -73,7 +83,9 @@ def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
                 raise RunError(f"{path}: is no trace, or larger than {MOST_BYTES >> 20} MB")
         index = json.loads((folder / INDEX).read_bytes())
-        if index["format"] != 1 or not all(isinstance(entry["rung"], str) for entry in index["entries"]):
+        if index["format"] != 1 or not all(
+            isinstance(entry["rung"], str) for entry in index["entries"]
+        ):
             raise RunError(f"{folder / INDEX}: is no trace")
         return index, _read_safetensors((folder / TENSORS).read_bytes())
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

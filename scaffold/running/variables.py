@@ -33,8 +33,9 @@ _PASSED_ON = frozenset(
         """,
     )
 )
-"""The person's variables that a run gets to see, in either case: language, devices, libraries, the way to the network.
-Any other may hold a token, whatever it is called; none is passed on for how its name begins."""
+"""The person's variables that a run gets to see, in either case: language, devices, libraries, the
+way to the network. Any other may hold a token, whatever it is called; none is passed on for how its
+name begins."""
 
 _PROXIES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"))
 """Those of them that only a command with the network gets."""
@@ -42,7 +43,12 @@ _PROXIES = frozenset(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"))
 _CREDENTIALS_IN_URL = re.compile(r"://[^\s]*@")
 """Values that are withheld even of those."""
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 def run_variables(
@@ -64,7 +70,7 @@ def run_variables(
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": str(seed % 2**32),
         "HOME": str(workspace.home),
-        "TMPDIR": "/tmp" if plan.sandbox.kind == "bubblewrap" else str(workspace.short_temporary),  # noqa: S108
+        "TMPDIR": ("/tmp" if plan.sandbox.kind == "bubblewrap" else str(workspace.short_temporary)),  # noqa: S108
         "MPLBACKEND": "Agg",
         "SCAFFOLD_SEED_HOW": seeds.how,
         "SCAFFOLD_SEED": str(seed),
@@ -75,11 +81,15 @@ def run_variables(
         **({seeds.variable: str(seed)} if seeds.variable else {}),
         **own,
     }
-    variables["PYTHONPATH"] = os.pathsep.join([str(SHIM), *([own["PYTHONPATH"]] if "PYTHONPATH" in own else [])])
+    variables["PYTHONPATH"] = os.pathsep.join(
+        [str(SHIM), *([own["PYTHONPATH"]] if "PYTHONPATH" in own else [])]
+    )
     return variables
 
 
 def is_passed_on(name: str, value: str) -> bool:
     """Whether a run gets to see this variable of the person's."""
-    has_credentials = "@" in value if name.upper() in _PROXIES else _CREDENTIALS_IN_URL.search(value)
+    has_credentials = (
+        "@" in value if name.upper() in _PROXIES else _CREDENTIALS_IN_URL.search(value)
+    )
     return name.upper() in _PASSED_ON and not has_credentials

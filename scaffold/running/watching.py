@@ -1,7 +1,7 @@
 """What a run's Python programs were seen to do: which seeding calls they made, and what they tried in vain.
 
-The shim writes it down from inside the run, so that it is a stranger's word: read with care, and never a guard. The
-sandbox denies whether or not anybody watches.
+The shim writes it down from inside the run, so that it is a stranger's word: read with care, and
+never a guard. The sandbox denies whether or not anybody watches.
 """
 
 import json
@@ -77,12 +77,18 @@ def read_reports(folder: Path) -> Seen:
         _add_all(attempts, report.get("attempts"))
     return Seen(
         seeding=Seeding(
-            calls={library: tuple(made) for library, made in list(calls.items())[:_MOST_ENTRIES] if made},
+            calls={
+                library: tuple(made)
+                for library, made in list(calls.items())[:_MOST_ENTRIES]
+                if made
+            },
             missed=tuple(missed),
             streams=tuple(streams),
         ),
         missing_variables=tuple(missing),
-        attempts=tuple(Attempt(kind, target) for kind, targets in attempts.items() for target in targets),
+        attempts=tuple(
+            Attempt(kind, target) for kind, targets in attempts.items() for target in targets
+        ),
     )
 
 

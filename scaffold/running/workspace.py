@@ -1,12 +1,11 @@
 """The folder of one run: a copy of the reference, patched, with drivers beside it and datasets in place.
 
-run.json, series.json   the record, and all metric points
-tree/                   the copy that the commands work in
-drivers/                our own programs that call the reference
-logs/                   0-prepare.out, 0-prepare.err, 1-train.out, ...
-seeding/                what the shim saw, one file a process
-trace/, trace.json      what the shim recorded of a run that is traced, and what it was asked to
-tmp/, home/             the run's temporary folder, and a stand-in for the home directory; gone when it has ended
+run.json, series.json   the record, and all metric points tree/                   the copy that the
+commands work in drivers/                our own programs that call the reference logs/
+0-prepare.out, 0-prepare.err, 1-train.out, ... seeding/                what the shim saw, one file a
+process trace/, trace.json      what the shim recorded of a run that is traced, and what it was
+asked to tmp/, home/             the run's temporary folder, and a stand-in for the home directory;
+gone when it has ended
 """
 
 import hashlib
@@ -24,7 +23,8 @@ from scaffold.references.patches import apply_patch
 from scaffold.running.plan import Plan
 
 _MOST_CHARACTERS = 70
-"""Of a temporary folder's path: a socket's has at most 107 (unix(7)), and Python's multiprocessing adds 33."""
+"""Of a temporary folder's path: a socket's has at most 107 (unix(7)), and Python's multiprocessing
+adds 33."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ class Workspace:
         """The same by a name that leaves room for a socket in it, as torch's loader workers make them."""
         if len(str(self.temporary)) <= _MOST_CHARACTERS:
             return self.temporary
-        return Path(tempfile.gettempdir()) / f"scaffold-{hashlib.sha256(bytes(self.folder)).hexdigest()[:12]}"
+        return (
+            Path(tempfile.gettempdir())
+            / f"scaffold-{hashlib.sha256(bytes(self.folder)).hexdigest()[:12]}"
+        )
 
     @property
     def home(self) -> Path:
@@ -82,7 +85,14 @@ def _copy_tree(source: Path, target: Path) -> None:
     Raises:
         OSError: the disk is full, or there is something that cannot be copied.
     """
-    words = ["cp", "--recursive", "--preserve=mode,timestamps", "--reflink=auto", "--no-target-directory", "--"]
+    words = [
+        "cp",
+        "--recursive",
+        "--preserve=mode,timestamps",
+        "--reflink=auto",
+        "--no-target-directory",
+        "--",
+    ]
     done = subprocess.run([*words, str(source), str(target)], capture_output=True, check=False)
     if done.returncode != 0:  # another cp, or a reason that Python tells better
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
@@ -102,8 +112,13 @@ def remove_short_name(workspace: Workspace) -> None:
 
 def _folders(workspace: Workspace) -> tuple[Path, ...]:
     return (
-        workspace.drivers, workspace.logs, workspace.seeding, workspace.trace, workspace.temporary, workspace.home
-    )  # fmt: skip
+        workspace.drivers,
+        workspace.logs,
+        workspace.seeding,
+        workspace.trace,
+        workspace.temporary,
+        workspace.home,
+    )
 
 
 def fill(workspace: Workspace, plan: Plan) -> None:
@@ -111,8 +126,8 @@ def fill(workspace: Workspace, plan: Plan) -> None:
 
     Raises:
         MachineError: the disk is full or may not be written.
-        ProjectError, RunError: a patch does not apply, a dataset cannot be placed, or what was copied is not what was
-            approved, since somebody edited it in between.
+        ProjectError, RunError: a patch does not apply, a dataset cannot be placed, or what was
+            copied is not what was approved, since somebody edited it in between.
     """
     program, source = plan.program, plan.source
     try:
@@ -124,7 +139,9 @@ def fill(workspace: Workspace, plan: Plan) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source.folder / driver, target)
     except OSError as error:
-        raise MachineError(f"could not make the run's folder {workspace.folder}: {error.strerror or error}") from error
+        raise MachineError(
+            f"could not make the run's folder {workspace.folder}: {error.strerror or error}"
+        ) from error
     _require_copied(workspace, plan)
     for patch in program.patches:
         apply_patch(source.folder / patch.file, workspace.tree)
@@ -136,7 +153,9 @@ def _require_copied(workspace: Workspace, plan: Plan) -> None:
     """Raise ProjectError unless a run's own copies are what its record will say that it ran."""
     edits: list[str] = []
     if content_id(workspace.tree, prune=True) != plan.inputs.reference:
-        kept = [entry for entry in plan.entries() if not any(map(is_leftover, entry.path.split("/")))]
+        kept = [
+            entry for entry in plan.entries() if not any(map(is_leftover, entry.path.split("/")))
+        ]
         edits = find_edits(workspace.tree, kept)
     if program_digest(plan.program, plan.source.folder) != plan.inputs.program:
         edits.append("drivers or patches differ")

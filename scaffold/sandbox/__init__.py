@@ -1,9 +1,10 @@
 """Confines the commands of a recipe: bubblewrap where it works, else Landlock, else nothing runs.
 
-What a confined command sees is a list: the system's programs and libraries, those settings of /etc that libraries
-read, its interpreter, and its own run's folders, which alone it may write; a network only where the recipe says so.
-Everything else is absent: homes, other people's data, sockets, keys. What Landlock cannot close of this is said by
-`Sandbox.open_doors`. Both kinds are a prefix of the command's words.
+What a confined command sees is a list: the system's programs and libraries, those settings of /etc
+that libraries read, its interpreter, and its own run's folders, which alone it may write; a network
+only where the recipe says so. Everything else is absent: homes, other people's data, sockets, keys.
+What Landlock cannot close of this is said by `Sandbox.open_doors`. Both kinds are a prefix of the
+command's words.
 """
 
 import contextlib
@@ -26,27 +27,84 @@ from scaffold.user_state import state_dir
 
 Kind = Literal["bubblewrap", "landlock", "none"]
 
-_NVIDIA_AND_AMD = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset", "nvidia-caps", "dri", "kfd")
+_NVIDIA_AND_AMD = (
+    "nvidiactl",
+    "nvidia-uvm",
+    "nvidia-uvm-tools",
+    "nvidia-modeset",
+    "nvidia-caps",
+    "dri",
+    "kfd",
+)
 _HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "shm")
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 """What a command in bubblewrap has of its own, empty and writable."""
 
 _SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/opt/cuda",
-    "/opt/intel", "/opt/nvidia", "/opt/rocm",
-)  # fmt: skip
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+    "/opt/cuda",
+    "/opt/intel",
+    "/opt/nvidia",
+    "/opt/rocm",
+)
 """Where a system keeps programs and libraries."""
 
 _SETTINGS = (
-    "OpenCL", "R", "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "fonts", "gai.conf",
-    "glvnd", "group", "host.conf", "hostname", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "libibverbs.d",
-    "locale.alias", "locale.conf", "localtime", "machine-id", "magic", "magic.mime", "mime.types", "networks",
-    "nsswitch.conf", "nvidia", "openmpi", "os-release", "passwd",
-    "pki/ca-trust/extracted", "pki/tls/cert.pem", "pki/tls/certs", "pki/tls/openssl.cnf", "protocols", "resolv.conf",
-    "rpc", "services",
-    "ssl/cert.pem", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone", "vulkan",
-)  # fmt: skip
-"""What libraries read in /etc. Nothing there is secret: what programs and users are told of the machine."""
+    "OpenCL",
+    "R",
+    "alternatives",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "fonts",
+    "gai.conf",
+    "glvnd",
+    "group",
+    "host.conf",
+    "hostname",
+    "hosts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "libibverbs.d",
+    "locale.alias",
+    "locale.conf",
+    "localtime",
+    "machine-id",
+    "magic",
+    "magic.mime",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "nvidia",
+    "openmpi",
+    "os-release",
+    "passwd",
+    "pki/ca-trust/extracted",
+    "pki/tls/cert.pem",
+    "pki/tls/certs",
+    "pki/tls/openssl.cnf",
+    "protocols",
+    "resolv.conf",
+    "rpc",
+    "services",
+    "ssl/cert.pem",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+    "vulkan",
+)
+"""What libraries read in /etc. Nothing there is secret: what programs and users are told of the
+machine."""
 
 _KERNEL = ("/proc", "/sys")
 
@@ -71,8 +129,10 @@ class Policy:
 
     Attributes:
         writable: the run's own folders.
-        temporary: the run's temporary folder; writable too, and /tmp where a command can have one of its own.
-        visible: what lies in a hidden place and must be read all the same: interpreter, environment, our shim.
+        temporary: the run's temporary folder; writable too, and /tmp where a command can have one
+            of its own.
+        visible: what lies in a hidden place and must be read all the same: interpreter,
+            environment, our shim.
         network: whether the network is open.
         accelerator: whether the devices of GPUs are there.
         memory_bytes: room in shared memory.
@@ -98,8 +158,12 @@ def require_sandbox() -> Sandbox:
             return _sandbox(kind)
         problems.append(f"{kind}: {problem}")
     raise MachineError(
-        f"no sandbox works on this machine, and the reference is somebody else's program\n  {'; '.join(problems)}",
-        hint="install bubblewrap (scaffold doctor says more), or, for code that you trust: --no-sandbox",
+        "no sandbox works on this machine, and the reference is somebody else's program\n "
+        f" {'; '.join(problems)}",
+        hint=(
+            "install bubblewrap (scaffold doctor says more), or, for code that you trust:"
+            " --no-sandbox"
+        ),
     )
 
 
@@ -120,7 +184,10 @@ def _sandbox(kind: str) -> Sandbox:
 
 
 def bubblewrap_problem() -> str | None:
-    """Why bubblewrap cannot be used here; None when it can. Tries it, since some systems forbid user namespaces."""
+    """Why bubblewrap cannot be used here; None when it can.
+
+    Tries it, since some systems forbid user namespaces.
+    """
     if sys.platform != "linux":
         return "needs Linux"
     if shutil.which("bwrap") is None:
@@ -132,8 +199,25 @@ def bubblewrap_problem() -> str | None:
 @functools.cache
 def _probe(size: tuple[str, ...]) -> str | None:
     """What bubblewrap says of all that confining needs; None when it works."""
-    mounts = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *size, "--tmpfs", "/dev/shm"]  # noqa: S108
-    words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *mounts, "--", shutil.which("true") or "true"]
+    mounts = [
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        *size,
+        "--tmpfs",
+        "/dev/shm",
+    ]  # noqa: S108
+    words = [
+        shutil.which("bwrap") or "bwrap",
+        *_ISOLATION,
+        *mounts,
+        "--",
+        shutil.which("true") or "true",
+    ]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.SubprocessError) as error:
@@ -166,8 +250,8 @@ class Wrapper:
     Attributes:
         words: to put before the command's own.
         policy: what the words' last one, a file, must hold; empty where there is none.
-        variables: to start them with. Those are not the command's: the recipe's LD_PRELOAD would be loaded into the
-            sandbox's own program, outside.
+        variables: to start them with. Those are not the command's: the recipe's LD_PRELOAD would be
+            loaded into the sandbox's own program, outside.
         socket_filter: what bubblewrap reads from FILTER_DESCRIPTOR.
     """
 
@@ -181,7 +265,11 @@ FILTER_DESCRIPTOR = 100
 
 
 def confine(
-    sandbox: Sandbox, policy: Policy, directory: Path, variables: Mapping[str, str], policy_file: Path
+    sandbox: Sandbox,
+    policy: Policy,
+    directory: Path,
+    variables: Mapping[str, str],
+    policy_file: Path,
 ) -> Wrapper:
     """Return how to start a command confined by a sandbox.
 
@@ -190,7 +278,8 @@ def confine(
         policy: what the command may do.
         directory: that it starts in.
         variables: of the command.
-        policy_file: where the caller puts `Wrapper.policy`; no argument of a program is long enough for every machine.
+        policy_file: where the caller puts `Wrapper.policy`; no argument of a program is long enough
+            for every machine.
     """
     if sandbox.kind == "bubblewrap":
         found = _socket_filter("bubblewrap", policy)
@@ -228,13 +317,17 @@ def _search_folders() -> list[Path]:
     return [
         folder
         for folder in folders
-        if folder != Path("/") and not any(folder.is_relative_to(place) for place in (*hidden, Path("/proc")))
+        if folder != Path("/")
+        and not any(folder.is_relative_to(place) for place in (*hidden, Path("/proc")))
     ]
 
 
 def hidden_places() -> list[Path]:
     """Return folders that no command sees, also where they lie in one that it sees: homes, sockets, our own key."""
-    places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {Path.home(), state_dir()}
+    places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {
+        Path.home(),
+        state_dir(),
+    }
     with contextlib.suppress(KeyError):  # a container's user that has no entry
         places.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
     found = {place.resolve() for place in places if place.is_dir()}
@@ -242,26 +335,56 @@ def hidden_places() -> list[Path]:
     return sorted(found)
 
 
-# Its own user, process, network, IPC and host name spaces; it ends with whoever started it. Without capabilities, since
-# a root that bubblewrap was called by keeps them otherwise.
+# Its own user, process, network, IPC and host name spaces; it ends with whoever started it. Without
+# capabilities, since a root that bubblewrap was called by keeps them otherwise.
 _ISOLATION = ("--unshare-all", "--die-with-parent", "--cap-drop", "ALL")
 
 
-_MACHINE_WIDE = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi")
-"""What a root may write in /proc although it has no capability, and which is the whole machine's."""
+_MACHINE_WIDE = (
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/acpi",
+    "/proc/scsi",
+)
+"""What a root may write in /proc although it has no capability, and which is the whole
+machine's."""
 
 
 def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -> list[str]:
     readable, hidden = readable_paths(policy), hidden_places()
     inside = [place for place in hidden if any(place.is_relative_to(path) for path in readable)]
-    again = [path for path in policy.visible if path.exists() and any(path.is_relative_to(place) for place in inside)]
+    again = [
+        path
+        for path in policy.visible
+        if path.exists() and any(path.is_relative_to(place) for place in inside)
+    ]
     devices = _accelerator_devices() if policy.accelerator else []
-    words = [shutil.which("bwrap") or "bwrap", *_ISOLATION, *(["--share-net"] if policy.network else [])]
+    words = [
+        shutil.which("bwrap") or "bwrap",
+        *_ISOLATION,
+        *(["--share-net"] if policy.network else []),
+    ]
     private, shared = TEMPORARY
-    words += ["--bind", str(policy.temporary), str(private), *_size(_EMPTY_FOLDER_BYTES), "--tmpfs", str(shared)]
+    words += [
+        "--bind",
+        str(policy.temporary),
+        str(private),
+        *_size(_EMPTY_FOLDER_BYTES),
+        "--tmpfs",
+        str(shared),
+    ]
     for path in readable:
-        is_alias = str(path) in _SYSTEM and path.is_symlink()  # /bin of most systems leads to /usr/bin
-        words += ["--symlink", str(path.readlink()), str(path)] if is_alias else ["--ro-bind", str(path), str(path)]
+        is_alias = (
+            str(path) in _SYSTEM and path.is_symlink()
+        )  # /bin of most systems leads to /usr/bin
+        words += (
+            ["--symlink", str(path.readlink()), str(path)]
+            if is_alias
+            else ["--ro-bind", str(path), str(path)]
+        )
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
     words += [word for place in _MACHINE_WIDE for word in ("--ro-bind-try", place, place)]
     words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
@@ -283,16 +406,27 @@ def _accelerator_devices() -> list[str]:
 def _landlock(policy: Policy, variables: Mapping[str, str]) -> str:
     """Return what `landlock.py` reads: paths, variables, and a filter of system calls."""
     hidden = hidden_places()
-    readable = [path for place in (*readable_paths(policy), *map(Path, _KERNEL)) for path in _all_but(place, hidden)]
-    writable = [*policy.writable, policy.temporary, *(Path("/dev") / name for name in _HARMLESS_DEVICES)]
+    readable = [
+        path
+        for place in (*readable_paths(policy), *map(Path, _KERNEL))
+        for path in _all_but(place, hidden)
+    ]
+    writable = [
+        *policy.writable,
+        policy.temporary,
+        *(Path("/dev") / name for name in _HARMLESS_DEVICES),
+    ]
     if policy.accelerator:
         writable += [Path(device) for device in _accelerator_devices()]
     return json.dumps(
         {
-            "readable": list(map(str, readable)), "writable": list(map(str, writable)), "network": policy.network,
-            "variables": dict(variables), "filter": _socket_filter("landlock", policy).hex(),
+            "readable": list(map(str, readable)),
+            "writable": list(map(str, writable)),
+            "network": policy.network,
+            "variables": dict(variables),
+            "filter": _socket_filter("landlock", policy).hex(),
         }
-    )  # fmt: skip
+    )
 
 
 def _all_but(folder: Path, hidden: Sequence[Path]) -> list[Path]:

@@ -1,9 +1,12 @@
-"""Confines a program by Landlock, then becomes it. A program of its own: `python -I -S landlock.py FILE PROGRAM ...`.
+"""Confines a program by Landlock, then becomes it.
 
-FILE is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name: value}, "filter": hex};
-everything not named is closed. Standard library only.
+A program of its own: `python -I -S landlock.py FILE PROGRAM ...`.
 
-Source of numbers and structures: linux/landlock.h; https://docs.kernel.org/userspace-api/landlock.html
+FILE is JSON: {"readable": [paths], "writable": [paths], "network": bool, "variables": {name:
+value}, "filter": hex}; everything not named is closed. Standard library only.
+
+Source of numbers and structures: linux/landlock.h;
+https://docs.kernel.org/userspace-api/landlock.html
 """
 
 import ctypes
@@ -36,7 +39,9 @@ def find_version() -> int:
 
 def _system_call(number: int, *arguments: object) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
-    passed = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
+    passed = [
+        ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments
+    ]
     return int(libc.syscall(ctypes.c_long(number), *passed))
 
 
@@ -59,13 +64,17 @@ def restrict(readable: list[str], writable: list[str], *, network: bool) -> None
     tcp = 0 if network else _BIND_TCP | _CONNECT_TCP
     scoped = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS if version >= 6 else 0
     attributes = struct.pack("=QQQ", all_rights, tcp, scoped)[: 24 if version >= 6 else 16]
-    ruleset = _require(_system_call(_CREATE_RULESET, attributes, len(attributes), 0), "create_ruleset")
+    ruleset = _require(
+        _system_call(_CREATE_RULESET, attributes, len(attributes), 0), "create_ruleset"
+    )
     for paths, rights in ((readable, _EXECUTE | _READ_FILE | _READ_DIR), (writable, all_rights)):
         for path in paths:
             _allow(ruleset, path, rights & all_rights)
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_MOST_CAPABILITIES):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # root's, gone with the next program; others have none
+        libc.prctl(
+            _PR_CAPBSET_DROP, capability, 0, 0, 0
+        )  # root's, gone with the next program; others have none
     _require(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _require(_system_call(_RESTRICT_SELF, ruleset, 0), "restrict_self")
     os.close(ruleset)

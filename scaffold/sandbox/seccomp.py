@@ -2,7 +2,8 @@
 
 A filter is a program for the kernel's packet filter, here as bytes, as bubblewrap takes it.
 
-Source: linux/seccomp.h, linux/filter.h, linux/bpf_common.h; https://docs.kernel.org/userspace-api/seccomp_filter.html
+Source: linux/seccomp.h, linux/filter.h, linux/bpf_common.h;
+https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
 import errno
@@ -24,7 +25,8 @@ class _Numbers(NamedTuple):
     refused: tuple[int, ...]
     """add_key, request_key, keyctl, io_uring_setup (which makes sockets too)"""
     shared: tuple[int, ...]
-    """shmget, msgget, semget, mq_open: what processes of this machine share, unless they have a name space"""
+    """shmget, msgget, semget, mq_open: what processes of this machine share, unless they have a
+    name space"""
     prlimit: int
     socket: int
 
@@ -41,8 +43,8 @@ def build_filter(domains: Collection[int], *, has_namespaces: bool = True) -> by
 
     Args:
         domains: of sockets.
-        has_namespaces: whether the command is alone with its processes; else it also gets no shared memory or queue by
-            key, and no limit of another process.
+        has_namespaces: whether the command is alone with its processes; else it also gets no shared
+            memory or queue by key, and no limit of another process.
 
     Returns:
         the filter; empty on a machine whose numbers are not known.
@@ -56,7 +58,13 @@ def build_filter(domains: Collection[int], *, has_namespaces: bool = True) -> by
     for number in refused if has_namespaces else (*refused, *shared):
         program += [(_IF_EQUAL, 0, 1, number), refuse]
     if not has_namespaces:  # prlimit of process 0 is of its own
-        program += [(_IF_EQUAL, 0, 4, prlimit), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_IF_EQUAL, 1, 0, 0), refuse, allow]
+        program += [
+            (_IF_EQUAL, 0, 4, prlimit),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT),
+            (_IF_EQUAL, 1, 0, 0),
+            refuse,
+            allow,
+        ]
     program += [(_IF_EQUAL, 1, 0, socket), allow, (_LOAD, 0, 0, _FIRST_ARGUMENT)]
     for domain in domains:
         program += [(_IF_EQUAL, 0, 1, domain), allow]

@@ -1,4 +1,7 @@
-"""Makes a new project from a recipe. Runs none of the reference's code; leaves nothing behind when it fails."""
+"""Makes a new project from a recipe.
+
+Runs none of the reference's code; leaves nothing behind when it fails.
+"""
 
 import contextlib
 import json
@@ -57,7 +60,12 @@ class Created:
 
 
 def create_project(
-    found: FoundRecipe, project_dir: Path, *, name: str, settings: Mapping[str, str], offline: bool = False
+    found: FoundRecipe,
+    project_dir: Path,
+    *,
+    name: str,
+    settings: Mapping[str, str],
+    offline: bool = False,
 ) -> Created:
     """Put a project up.
 
@@ -65,7 +73,8 @@ def create_project(
         found: the recipe.
         project_dir: must not exist, or be an empty folder.
         name: of the project, for its texts.
-        settings: hyperparameters that shall differ from the published ones; each becomes a deviation.
+        settings: hyperparameters that shall differ from the published ones; each becomes a
+            deviation.
         offline: use only what is in the cache.
 
     Raises:
@@ -82,7 +91,9 @@ def create_project(
     try:
         project_dir.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(project_dir)
-        aside = Path(tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}.", suffix=_ASIDE))
+        aside = Path(
+            tempfile.mkdtemp(dir=project_dir.parent, prefix=f".{project_dir.name}.", suffix=_ASIDE)
+        )
         lock = _lock_folder(aside)
     except OSError as error:
         raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
@@ -101,10 +112,15 @@ def create_project(
         shutil.rmtree(aside, ignore_errors=True)
         os.close(lock)
     return Created(
-        project_dir=project_dir, recipe=recipe, origin=found.origin, tree=tree, is_ours=found.is_ours,
+        project_dir=project_dir,
+        recipe=recipe,
+        origin=found.origin,
+        tree=tree,
+        is_ours=found.is_ours,
         lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
-        has_identity=has_identity, outer_repository=_outer_repository(project_dir),
-    )  # fmt: skip
+        has_identity=has_identity,
+        outer_repository=_outer_repository(project_dir),
+    )
 
 
 _ASIDE = ".new"
@@ -140,19 +156,27 @@ def _remove_abandoned(project_dir: Path) -> None:
 
 
 def _outer_repository(project_dir: Path) -> Path | None:
-    return next((folder for folder in project_dir.parents if os.path.lexists(folder / ".git")), None)
+    return next(
+        (folder for folder in project_dir.parents if os.path.lexists(folder / ".git")), None
+    )
 
 
 def _check_target(project_dir: Path, name: str) -> None:
     if not name.isprintable() or not 1 <= len(name) <= 100:
-        raise UsageError(f"{name!r} is no name for a project", hint="--name TEXT, 1 to 100 printable characters")
+        raise UsageError(
+            f"{name!r} is no name for a project", hint="--name TEXT, 1 to 100 printable characters"
+        )
     try:
         if project_dir.exists() and not project_dir.is_dir():
-            raise UsageError(f"{project_dir} exists and is not a folder", hint="choose another name")
+            raise UsageError(
+                f"{project_dir} exists and is not a folder", hint="choose another name"
+            )
         if project_dir.is_dir() and any(project_dir.iterdir()):
             raise UsageError(f"{project_dir} exists and is not empty", hint="choose another folder")
     except OSError as error:
-        raise MachineError(f"{project_dir} cannot be made: {error.strerror}", hint="choose another folder") from error
+        raise MachineError(
+            f"{project_dir} cannot be made: {error.strerror}", hint="choose another folder"
+        ) from error
 
 
 def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
@@ -165,11 +189,19 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     for key, value in settings.items():
         if key not in found.recipe.hyperparameters:
             known = ", ".join(found.recipe.hyperparameters) or "none"
-            raise UsageError(f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}")
+            raise UsageError(
+                f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}"
+            )
         block = re.search(r"^hyperparameters:.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
-        line = re.search(rf"^(\s+{re.escape(key)}:[ ]*)([^\s#]+)", block[0], re.MULTILINE) if block else None
+        line = (
+            re.search(rf"^(\s+{re.escape(key)}:[ ]*)([^\s#]+)", block[0], re.MULTILINE)
+            if block
+            else None
+        )
         if block is None or line is None or "\n" in value:
-            raise UsageError(f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead")
+            raise UsageError(
+                f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead"
+            )
         start = block.start() + line.start(2)
         text = text[:start] + value + text[block.start() + line.end(2) :]
     try:
@@ -179,7 +211,9 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
     for key in settings:
         if type(parsed[key]) is not type(published[key]):
             wanted = type(published[key]).__name__
-            raise UsageError(f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}")
+            raise UsageError(
+                f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}"
+            )
         changes.pop(key, None)
         if parsed[key] != published[key]:
             changes[key] = published[key]
@@ -198,12 +232,20 @@ def _fill(
     tree = fetch_reference(recipe, found.folder, repository, offline=offline)
     check_patched(recipe, found.folder, repository, tree)
 
-    render(data_dir("templates") / "project", aside, template_data(recipe, name) | {"is_ours": found.is_ours})
+    render(
+        data_dir("templates") / "project",
+        aside,
+        template_data(recipe, name) | {"is_ours": found.is_ours},
+    )
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(found.folder / file, aside / file)
-    parse_record(Milestones, (aside / "milestones.yaml").read_text(encoding="utf-8"), source="milestones.yaml")
+    parse_record(
+        Milestones,
+        (aside / "milestones.yaml").read_text(encoding="utf-8"),
+        source="milestones.yaml",
+    )
     author = person(repository.folder)
     _commit(repository, recipe, tree, name, author or FALLBACK_AUTHOR)
     return tree, author is not None
@@ -219,21 +261,33 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author
     template_tree = git("write-tree")
     template = repository.commit_tree(template_tree, template_message(recipe, name), [], author)
     vendor = repository.commit_tree(
-        repository.make_tree({"reference": tree}), vendor_message(recipe, tree), [], vendor_author(recipe, author)
+        repository.make_tree({"reference": tree}),
+        vendor_message(recipe, tree),
+        [],
+        vendor_author(recipe, author),
     )
     git("read-tree", "--prefix=reference/", tree)
     main = repository.commit_tree(
-        git("write-tree"), f"Start from {reference_name(recipe)}\n\nRecipe: {recipe.id}\n",
-        [template, vendor], author,
-    )  # fmt: skip
+        git("write-tree"),
+        f"Start from {reference_name(recipe)}\n\nRecipe: {recipe.id}\n",
+        [template, vendor],
+        author,
+    )
     refs = {"main": main, "template": template, "reference": vendor}
-    git("update-ref", "--stdin", stdin="".join(f"create refs/heads/{k} {v}\n" for k, v in refs.items()).encode())
+    git(
+        "update-ref",
+        "--stdin",
+        stdin="".join(f"create refs/heads/{k} {v}\n" for k, v in refs.items()).encode(),
+    )
     git("checkout-index", "--all", "--force", "--quiet", "-u")
 
 
 def template_message(recipe: Recipe, name: str) -> str:
     """Of a commit on the vendor branch `template`; the project's name is needed to render a newer one."""
-    return f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n\nProject: {name}\n"
+    return (
+        f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n\nProject:"
+        f" {name}\n"
+    )
 
 
 def vendor_author(recipe: Recipe, author: Author) -> Author:
@@ -248,12 +302,19 @@ def vendor_message(recipe: Recipe, tree: str) -> str:
     reference = recipe.reference
     trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
     if isinstance(reference, GitReference):
-        trailers = [f"Upstream: {reference.git}", f"Upstream-Revision: {reference.revision}", *trailers]
+        trailers = [
+            f"Upstream: {reference.git}",
+            f"Upstream-Revision: {reference.revision}",
+            *trailers,
+        ]
     return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
 
 
 def template_data(recipe: Recipe, name: str) -> dict[str, object]:
-    """What the template shows. A stranger's text is escaped for where it is shown: Markdown, or a YAML string."""
+    """What the template shows.
+
+    A stranger's text is escaped for where it is shown: Markdown, or a YAML string.
+    """
     reference, title = recipe.reference, reference_name(recipe)
     return {
         "name": _markdown(name),
@@ -266,11 +327,19 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
         "python": _python_version(recipe),
         "has_smoke": recipe.commands.smoke is not None,
         "claims": [
-            {"text": claim_text(claim), "metric": claim.metric, "dataset": claim.dataset,
-             "url": _markdown(claim.source.url), "line": claim.source.line}
+            {
+                "text": claim_text(claim),
+                "metric": claim.metric,
+                "dataset": claim.dataset,
+                "url": _markdown(claim.source.url),
+                "line": claim.source.line,
+            }
             for claim in recipe.claims
         ],
-        "datasets": [{"name": dataset.name, "license": _markdown(dataset.license)} for dataset in recipe.datasets],
+        "datasets": [
+            {"name": dataset.name, "license": _markdown(dataset.license)}
+            for dataset in recipe.datasets
+        ],
         "deviations": [_markdown(deviation.text) for deviation in recipe.deviations()],
         "reproduce_title": _yaml(f"{title} gives its published result here"),
         "tweaks": [
@@ -281,7 +350,7 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
             {"name": rewrite_name(rewrite.part), "title": _yaml(f"your own {rewrite.part}")}
             for rewrite in recipe.adaptation.rewrites
         ],
-    }  # fmt: skip
+    }
 
 
 def _markdown(text: str) -> str:
@@ -298,4 +367,7 @@ def _python_version(recipe: Recipe) -> str:
 
     accepted = SpecifierSet(recipe.environment.python)
     here = f"3.{sys.version_info.minor}"
-    return next((v for v in (here, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")), here)
+    return next(
+        (v for v in (here, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")),
+        here,
+    )

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import ProjectError
-from scaffold.git.history import edited_paths, make_commit, present_branch, project_repository, tree_with_files
+from scaffold.git.history import (
+    edited_paths,
+    make_commit,
+    present_branch,
+    project_repository,
+    tree_with_files,
+)
 from scaffold.git.transaction import Move, move
 from scaffold.project.digests import file_digest
 from scaffold.project.project import Project, load_recipe, load_yaml, read_text
@@ -22,15 +28,27 @@ from scaffold.scaffolding.templates import render
 from scaffold.tweak.store import accepted, find_tweak, refuse_vendor
 
 _REMOVED = (
-    "AGENTS.md", "milestones.yaml", "tweaks", "tests/test_reproduction.py", "tests/test_tweaks.py",
-    "tests/test_parity.py", "golden", "environment.lock", "system.lock", "recipe.yaml", "system.yaml",
+    "AGENTS.md",
+    "milestones.yaml",
+    "tweaks",
+    "tests/test_reproduction.py",
+    "tests/test_tweaks.py",
+    "tests/test_parity.py",
+    "golden",
+    "environment.lock",
+    "system.lock",
+    "recipe.yaml",
+    "system.yaml",
     ".github/workflows/reproduce.yml",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Struck:
-    """What was taken away and what was written, and the commit that did it: `git revert` puts it up again."""
+    """What was taken away and what was written, and the commit that did it.
+
+    `git revert` puts it up again.
+    """
 
     removed: tuple[str, ...]
     written: tuple[str, ...]
@@ -40,8 +58,9 @@ class Struck:
 def strike_scaffold(project: Project) -> Struck:
     """Replace everything that needs us by plain files, in one commit.
 
-    The recipe and how `src/` runs are kept as records in `evidence/`, packages become `requirements.txt`, verdicts
-    become expectations that `tests/test_expectations.py` checks with the standard library and pytest alone.
+    The recipe and how `src/` runs are kept as records in `evidence/`, packages become
+    `requirements.txt`, verdicts become expectations that `tests/test_expectations.py` checks with
+    the standard library and pytest alone.
 
     Raises:
         ProjectError: a tweak is under way, or what would be replaced was edited and not committed.
@@ -56,7 +75,9 @@ def strike_scaffold(project: Project) -> Struck:
         )
     edited = edited_paths(repository)
     if edited:
-        raise ProjectError(f"not committed: {', '.join(edited[:5])}", hint="commit or stash it first")
+        raise ProjectError(
+            f"not committed: {', '.join(edited[:5])}", hint="commit or stash it first"
+        )
     recipe = load_recipe(project)
     program: Program = load_yaml(System, project.system) if project.system.exists() else recipe
     data = {
@@ -75,10 +96,16 @@ def strike_scaffold(project: Project) -> Struck:
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder)
         render(data_dir("templates") / "struck", rendered, data)
-        files |= {file.relative_to(rendered).as_posix(): read_text(file) for file in list_files(rendered)}
-    removed = [name for name in _REMOVED if name not in files and repository.find_id(f"HEAD:{name}")]
+        files |= {
+            file.relative_to(rendered).as_posix(): read_text(file) for file in list_files(rendered)
+        }
+    removed = [
+        name for name in _REMOVED if name not in files and repository.find_id(f"HEAD:{name}")
+    ]
     tree = tree_with_files(repository, files, without=removed)
-    commit = make_commit(repository, tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"])
+    commit = make_commit(
+        repository, tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"]
+    )
     move(project, Move(title="strike", refs={f"refs/heads/{present_branch(repository)}": commit}))
     return Struck(removed=tuple(removed), written=tuple(files), commit=commit)
 
@@ -97,7 +124,9 @@ def _shown(program: Program) -> list[str]:
 
 
 def _data(program: Program) -> list[str]:
-    return [f"{data.name} at {data.place} (sha256 {data.sha256})" for data in program.placed_datasets()]
+    return [
+        f"{data.name} at {data.place} (sha256 {data.sha256})" for data in program.placed_datasets()
+    ]
 
 
 def _lock(project: Project) -> str:
@@ -114,8 +143,12 @@ def _python(project: Project) -> str:
 
 def _requirements(project: Project) -> str:
     """The packages by version, as any index has them: a build of a version (2.13.0+cpu) is that version."""
-    lines = [line.removesuffix(" \\").partition(" --hash")[0] for line in _lock(project).splitlines()]
-    return "".join(f"{re.sub(r'[+][A-Za-z0-9.]+', '', line)}\n" for line in lines if line[:1].isalnum())
+    lines = [
+        line.removesuffix(" \\").partition(" --hash")[0] for line in _lock(project).splitlines()
+    ]
+    return "".join(
+        f"{re.sub(r'[+][A-Za-z0-9.]+', '', line)}\n" for line in lines if line[:1].isalnum()
+    )
 
 
 def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[str, Any]:
@@ -126,7 +159,9 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
             "word": evidence.judgement["word"],
             "metrics": {
                 finding["metric"]: {
-                    "values": [run.metrics[finding["metric"]].value for run in evidence.runs][: finding["n"]],
+                    "values": [run.metrics[finding["metric"]].value for run in evidence.runs][
+                        : finding["n"]
+                    ],
                     "interval": finding["interval"],
                 }
                 for finding in evidence.judgement["findings"]
@@ -135,14 +170,17 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
         }
     for change in accepted(project):
         results[change.milestone] = {
-            "word": change.judgement["word"], "because": change.because,
+            "word": change.judgement["word"],
+            "because": change.because,
             "metrics": {
                 change.tweak.rule.metric: {
-                    "values": [run.metrics[change.tweak.rule.metric].value for run in change.change.runs],
+                    "values": [
+                        run.metrics[change.tweak.rule.metric].value for run in change.change.runs
+                    ],
                     "interval": None,
                 }
             },
-        }  # fmt: skip
+        }
     return {
         "reference": {
             path.relative_to(project.root).as_posix(): file_digest(path)
@@ -161,10 +199,14 @@ def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
         "tree": _tree(program),
         "patches": [patch.file for patch in program.patches],
         "drivers": list(program.drivers),
-        "steps": {name: _plain(command) for name, command in program.commands.steps(smoke=False).items()},
-        "smoke": {name: _plain(command) for name, command in program.commands.steps(smoke=True).items()}
-        if program.commands.smoke
-        else {},
+        "steps": {
+            name: _plain(command) for name, command in program.commands.steps(smoke=False).items()
+        },
+        "smoke": (
+            {name: _plain(command) for name, command in program.commands.steps(smoke=True).items()}
+            if program.commands.smoke
+            else {}
+        ),
         "values": dict(program.hyperparameters),
         "seed_variable": program.seeds.variable,
         "threads": program.resources.cores,
@@ -172,14 +214,20 @@ def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
             metric.name: {"read": raw["read"], "take": raw["take"], "scale": metric.scale}
             for metric, raw in zip(program.metrics, document["metrics"], strict=True)
         },
-        "data": {d.place: d.file for d in program.datasets if isinstance(d, FileDataset) and not d.unpack},
-        "missing_data": [d.place for d in program.placed_datasets() if not isinstance(d, FileDataset) or d.unpack],
+        "data": {
+            d.place: d.file for d in program.datasets if isinstance(d, FileDataset) and not d.unpack
+        },
+        "missing_data": [
+            d.place for d in program.placed_datasets() if not isinstance(d, FileDataset) or d.unpack
+        ],
         "recipe": recipe.id,
     }
 
 
 def _plain(command: Any) -> dict[str, Any]:
     return {
-        "argv": list(command.argv), "directory": command.directory, "variables": dict(command.variables),
+        "argv": list(command.argv),
+        "directory": command.directory,
+        "variables": dict(command.variables),
         "timeout_s": command.timeout_s,
-    }  # fmt: skip
+    }

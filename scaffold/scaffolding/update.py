@@ -30,7 +30,13 @@ from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import check_patched, git, refuse_unsafe
 from scaffold.references.folder import list_files
-from scaffold.scaffolding.create import FALLBACK_AUTHOR, template_data, template_message, vendor_author, vendor_message
+from scaffold.scaffolding.create import (
+    FALLBACK_AUTHOR,
+    template_data,
+    template_message,
+    vendor_author,
+    vendor_message,
+)
 from scaffold.scaffolding.templates import render
 from scaffold.tweak.store import find_tweak, refuse_vendor
 
@@ -47,19 +53,24 @@ def update_template(project: Project) -> Updated:
     """Render the template of this mlloop-new anew on the branch `template`, and merge that.
 
     Raises:
-        ProjectError: it conflicts, and the conflicts lie in the files as git marks them; or git is in no state to.
+        ProjectError: it conflicts, and the conflicts lie in the files as git marks them; or git is
+            in no state to.
     """
     repository = project_repository(project.root)
     refuse_vendor(present_branch(repository))
     recipe = load_recipe(project)
     tip = _vendor_tip(repository, "template", "^Template of mlloop-new")
-    name = repository.call("show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip).strip()
+    name = repository.call(
+        "show", "--no-patch", "--format=%(trailers:key=Project,valueonly)", tip
+    ).strip()
     tree = _rendered(project, repository, recipe, name or project.root.name, tip)
     changed = tuple(changed_entries(repository, f"{tip}^{{tree}}", tree))
     parted = common_ancestor(repository, tip, "HEAD")
     if changed:
         author = person(project.root) or FALLBACK_AUTHOR
-        tip = repository.commit_tree(tree, template_message(recipe, name or project.root.name), [tip], author)
+        tip = repository.commit_tree(
+            tree, template_message(recipe, name or project.root.name), [tip], author
+        )
     refs = {"refs/heads/template": tip}
     if is_ancestor(repository, tip, "HEAD"):
         move(project, Move(title="update", refs=refs))
@@ -73,7 +84,10 @@ def update_template(project: Project) -> Updated:
     commit = make_commit(repository, merged.tree, message, ["HEAD", tip])
     refs[f"refs/heads/{present_branch(repository)}"] = commit
     move(project, Move(title="update", refs=refs))
-    return Updated(version=scaffold.__version__, changed=tuple(changed_entries(repository, f"{parted}^{{tree}}", tree)))
+    return Updated(
+        version=scaffold.__version__,
+        changed=tuple(changed_entries(repository, f"{parted}^{{tree}}", tree)),
+    )
 
 
 def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
@@ -109,7 +123,9 @@ def _rendered(project: Project, repository: Repository, recipe: Recipe, name: st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advanced:
-    """A newer reference. `touching` are the files that changed upstream and that the person changed in `src/`.
+    """A newer reference.
+
+    `touching` are the files that changed upstream and that the person changed in `src/`.
 
     `older` and `newer` are commits of the branch `reference`.
     """
@@ -137,7 +153,9 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     recipe = load_recipe(project)
     reference = recipe.reference
     if not isinstance(reference, GitReference):
-        raise UsageError(f"the reference of {recipe.id} lies inside its recipe: it has no other revisions")
+        raise UsageError(
+            f"the reference of {recipe.id} lies inside its recipe: it has no other revisions"
+        )
     tweak = find_tweak(project)
     if tweak is not None:
         raise ProjectError(
@@ -148,14 +166,17 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     revision = name if is_full else git.resolve(reference.git, name)
     if revision == reference.revision:
         raise UsageError(f"the reference is at {revision} already")
-    tree = git.fetch(reference.model_copy(update={"revision": revision}), repository, offline=offline)
+    tree = git.fetch(
+        reference.model_copy(update={"revision": revision}), repository, offline=offline
+    )
     refuse_unsafe(repository, repository.entries(tree))
     text = _with_pin(read_text(project.recipe), reference, revision, tree)
     renewed = parse_record(Recipe, text, source="recipe.yaml")
     pinned = renewed.reference
     if not isinstance(pinned, GitReference) or (pinned.revision, pinned.tree) != (revision, tree):
         raise ProjectError(
-            "recipe.yaml is written in a way in which its pin cannot be changed", hint="write it by hand"
+            "recipe.yaml is written in a way in which its pin cannot be changed",
+            hint="write it by hand",
         )
     check_patched(renewed, project.root, repository, tree)
     older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
@@ -164,16 +185,27 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
         repository.make_tree({"reference": tree}), vendor_message(renewed, tree), [older], author
     )
     whole = tree_with_files(repository, {"recipe.yaml": text}, {"reference": tree})
-    message = f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be made again.\n"
+    message = (
+        f"Reference at {revision[:12]}, was {reference.revision[:12]}\n\nThe reproduction must be"
+        " made again.\n"
+    )
     commit = make_commit(repository, whole, message, ["HEAD", newer])
     refs = {f"refs/heads/{present_branch(repository)}": commit, "refs/heads/reference": newer}
     move(project, Move(title=f"reference update {name}", refs=refs))
     upstream = changed_entries(repository, reference.tree, tree)
-    own = changed_entries(repository, reference.tree, "HEAD:src") if repository.find_id("HEAD:src") else {}
+    own = (
+        changed_entries(repository, reference.tree, "HEAD:src")
+        if repository.find_id("HEAD:src")
+        else {}
+    )
     return Advanced(
-        old_revision=reference.revision, revision=revision, changed=tuple(upstream),
-        touching=tuple(path for path in upstream if path in own), older=older, newer=newer,
-    )  # fmt: skip
+        old_revision=reference.revision,
+        revision=revision,
+        changed=tuple(upstream),
+        touching=tuple(path for path in upstream if path in own),
+        older=older,
+        newer=newer,
+    )
 
 
 def _with_pin(text: str, reference: GitReference, revision: str, tree: str) -> str:

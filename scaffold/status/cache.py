@@ -1,7 +1,7 @@
 """Where a project stands, and the one next action.
 
-What was worked out is kept in `.scaffold/status.json` beside the size and time of every file it depends on, so that
-asking again costs a few file look-ups and imports nothing heavy.
+What was worked out is kept in `.scaffold/status.json` beside the size and time of every file it
+depends on, so that asking again costs a few file look-ups and imports nothing heavy.
 """
 
 import contextlib
@@ -43,7 +43,9 @@ def load_status(project: Project) -> Status:
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
         kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
         write_json({**kept, "signature": _signature(project, kept)}, cache)
-        for partial in cache.parent.glob(f".{cache.name}.*"):  # of a killed one; of one at work, which tries again
+        for partial in cache.parent.glob(
+            f".{cache.name}.*"
+        ):  # of a killed one; of one at work, which tries again
             partial.unlink(missing_ok=True)
     return status
 
@@ -59,7 +61,12 @@ def current_judgement(project: Project) -> Judgement | None:
         status = load_status(project)
     except BrokenFileError:
         return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
-    if status.evidence != "current" or status.can_change or status.uncommitted or is_by_others(status.origin):
+    if (
+        status.evidence != "current"
+        or status.can_change
+        or status.uncommitted
+        or is_by_others(status.origin)
+    ):
         return None
     return Judgement.from_mapping(json.loads(read_text(project.reproduction))["judgement"])
 
@@ -83,7 +90,11 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
         evidence = read_change(project, tweak.name)
     except BrokenFileError:
         return None  # it is about to be replaced
-    if evidence is None or find_stale_change(project, tweak, evidence) or origin_of(evidence.seal) is Origin.OTHERS:
+    if (
+        evidence is None
+        or find_stale_change(project, tweak, evidence)
+        or origin_of(evidence.seal) is Origin.OTHERS
+    ):
         return None
     return evidence
 
@@ -91,13 +102,24 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
 def require_reproduced(project: Project) -> None:
     """Raise ProjectError unless the reference's published result was reproduced here, by evidence that still holds."""
     status = load_status(project)
-    if status.word != Word.REPRODUCED.value or status.evidence != "current" or is_by_others(status.origin):
+    if (
+        status.word != Word.REPRODUCED.value
+        or status.evidence != "current"
+        or is_by_others(status.origin)
+    ):
         found = status.word or "nothing yet"
         found += f", {status.origin}" if is_by_others(status.origin) else ""
-        stale = f", and stale: {'; '.join(map(str, status.stale_because))}" if status.stale_because else ""
+        stale = (
+            f", and stale: {'; '.join(map(str, status.stale_because))}"
+            if status.stale_because
+            else ""
+        )
         raise ProjectError(
-            f"tweaks are locked until the reference gives its published result here; the evidence says {found}{stale}",
-            hint='scaffold verify --reproduction; or begin all the same, on record: --because "..."',
+            "tweaks are locked until the reference gives its published result here; the evidence"
+            f" says {found}{stale}",
+            hint=(
+                'scaffold verify --reproduction; or begin all the same, on record: --because "..."'
+            ),
         )
 
 
@@ -130,7 +152,9 @@ def _fingerprint(project: Project) -> list[Any]:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(entry.path)
             status = entry.stat(follow_symlinks=False)
-            stamps.append([entry.name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode])
+            stamps.append(
+                [entry.name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode]
+            )
     return stamps
 
 

@@ -17,7 +17,8 @@ from scaffold.tweak.store import all_evidence, find_tweak, read_change, state_be
 from scaffold.user_state import Origin, origin_of
 
 EXPECTED_SEEDS = 4
-"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to 4.7)."""
+"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to
+4.7)."""
 
 
 def derive_status(project: Project) -> Status:
@@ -39,8 +40,12 @@ def derive_status(project: Project) -> Status:
     passed |= {name for name, decision in decided.items() if decision == "accepted"}
     states = derive_states(milestones, passed, {name for name in decided if name not in passed})
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
-    can_change = judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
-    uncommitted = read_text(project.uncommitted) if judgement and project.uncommitted.exists() else None
+    can_change = (
+        judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
+    )
+    uncommitted = (
+        read_text(project.uncommitted) if judgement and project.uncommitted.exists() else None
+    )
     runs = sum(1 for _ in project.runs.glob("seed-*"))
     is_edited = any(reason.code == REFERENCE_EDITED.code for reason in stale)
     action: NextAction
@@ -48,28 +53,46 @@ def derive_status(project: Project) -> Status:
         action = next_of_tweak(tweak)
     else:
         runs_judged = evidence.runs if evidence else ()
-        mean_s = sum(run.wall_time_s for run in runs_judged) / len(runs_judged) if runs_judged else None
+        mean_s = (
+            sum(run.wall_time_s for run in runs_judged) / len(runs_judged) if runs_judged else None
+        )
         action = next_of_reproduction(
             project,
             recipe,
             Reproduction(
-                word=word, stale=tuple(stale), can_change=can_change, uncommitted=uncommitted, runs=runs,
-                unjudged=len(unjudged), is_trusted=is_trusted, verify_s=expected_verify_s(recipe, mean_s),
+                word=word,
+                stale=tuple(stale),
+                can_change=can_change,
+                uncommitted=uncommitted,
+                runs=runs,
+                unjudged=len(unjudged),
+                is_trusted=is_trusted,
+                verify_s=expected_verify_s(recipe, mean_s),
             ),
-        )  # fmt: skip
+        )
     return Status(
-        name=project.root.name, recipe=recipe.id, reference=reference_name(recipe),
-        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
+        name=project.root.name,
+        recipe=recipe.id,
+        reference=reference_name(recipe),
+        evidence="none" if evidence is None else "stale" if stale else "current",
+        stale_because=tuple(stale),
         origin=origin.value if origin else None,
         uncommitted=uncommitted,
-        deviations=judgement.deviations if judgement else tuple(recipe.deviations()), runs=runs,
-        word=word.value if word else None, reason=judgement.reason if judgement else None, seeds=seeds,
+        deviations=judgement.deviations if judgement else tuple(recipe.deviations()),
+        runs=runs,
+        word=word.value if word else None,
+        reason=judgement.reason if judgement else None,
+        seeds=seeds,
         tweak=tweak,
         milestones=tuple(
-            MilestoneStatus(id=step.id, phase=step.phase, state=states[step.id].value, title=step.title) for step in milestones
+            MilestoneStatus(
+                id=step.id, phase=step.phase, state=states[step.id].value, title=step.title
+            )
+            for step in milestones
         ),
-        next=action, can_change=can_change,
-    )  # fmt: skip
+        next=action,
+        can_change=can_change,
+    )
 
 
 def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
@@ -90,12 +113,18 @@ def _tweak_status(project: Project) -> TweakStatus | None:
     judgement = evidence.judgement if evidence else {}
     reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
     return TweakStatus(
-        name=tweak.name, phase=tweak.phase, kind=tweak.kind, expect=tweak.expect,
+        name=tweak.name,
+        phase=tweak.phase,
+        kind=tweak.kind,
+        expect=tweak.expect,
         changed=not known or state_id(repository, before) != worktree_id(project),
-        evidence="none" if evidence is None else "stale" if stale else "current", stale_because=tuple(stale),
-        word=judgement.get("word"), reason=reason, refusal=judgement.get("refusal"),
+        evidence="none" if evidence is None else "stale" if stale else "current",
+        stale_because=tuple(stale),
+        word=judgement.get("word"),
+        reason=reason,
+        refusal=judgement.get("refusal"),
         origin=origin_of(evidence.seal).value if evidence else None,
-    )  # fmt: skip
+    )
 
 
 def _with_tweaks(
@@ -108,14 +137,22 @@ def _with_tweaks(
         found.setdefault(f"{tweak.phase}-{tweak.name}", tweak.expect)
     more = [
         Milestone.model_validate(
-            {"id": name, "phase": name.partition("-")[0], "title": ": ".join(filter(None, [_title(name), expect])),
-             "after": ("reproduce",)}
+            {
+                "id": name,
+                "phase": name.partition("-")[0],
+                "title": ": ".join(filter(None, [_title(name), expect])),
+                "after": ("reproduce",),
+            }
         )
         for name, expect in found.items()
         if name not in known
-    ]  # fmt: skip
-    place = next((index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones))
-    tweaks, rewrites = ([step for step in more if step.phase == phase] for phase in ("tweak", "rewrite"))
+    ]
+    place = next(
+        (index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones)
+    )
+    tweaks, rewrites = (
+        [step for step in more if step.phase == phase] for phase in ("tweak", "rewrite")
+    )
     return (*milestones[:place], *tweaks, *milestones[place:], *rewrites)
 
 

@@ -60,7 +60,8 @@ class TweakStatus:
         phase: tweak, or rewrite.
         changed: whether anything differs from the state before.
         evidence: `none`, `current` or `stale`; `stale_because` says why.
-        word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be accepted.
+        word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be
+            accepted.
         origin: who judged it, as `person.Origin` says; None without evidence.
     """
 
@@ -122,7 +123,9 @@ class Status:
         return cls(
             **{
                 **data,
-                "milestones": tuple(MilestoneStatus(**milestone) for milestone in data["milestones"]),
+                "milestones": tuple(
+                    MilestoneStatus(**milestone) for milestone in data["milestones"]
+                ),
                 "tweak": tweak,
                 "next": NextAction(**{**action, "kind": ActionKind(action["kind"])}),
                 "stale_because": _reasons(data["stale_because"]),

@@ -50,9 +50,10 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     """Return the next action while no tweak is under way."""
     if any(reason.code == REFERENCE_EDITED.code for reason in known.stale):
         return NextAction(
-            kind=ActionKind.RESTORE_REFERENCE, command="git checkout -- reference && git clean -fd reference",
+            kind=ActionKind.RESTORE_REFERENCE,
+            command="git checkout -- reference && git clean -fd reference",
             why="reference/ was edited, and nothing holds of it",
-        )  # fmt: skip
+        )
     why = _why_verify(known)
     if why:
         return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
@@ -85,22 +86,35 @@ def _next_of_undecided(recipe: Recipe, word: Word | None) -> NextAction:
     if word is Word.NOT_REPRODUCED:
         return NextAction(
             kind=ActionKind.BUILD_ANYWAY,
-            command='scaffold tweak start NAME --because "the reference does not give its published result here"',
-            why="more seeds will not change that: read each finding's reason (scaffold verify), and, if you build on "
-            "it all the same, say so on record",
+            command=(
+                'scaffold tweak start NAME --because "the reference does not give its published'
+                ' result here"'
+            ),
+            why=(
+                "more seeds will not change that: read each finding's reason (scaffold verify),"
+                " and, if you build on it all the same, say so on record"
+            ),
         )
     if not recipe.calibration:
         return NextAction(
             kind=ActionKind.CALIBRATE,
             command=f"scaffold recipes calibrate . --runs {CALIBRATION_RUNS}",
-            why="more seeds here do not decide: what the published number may differ by over seeds is not known. Runs "
-            "of the recipe say it; then write `calibration: calibration.json` into recipe.yaml",
+            why=(
+                "more seeds here do not decide: what the published number may differ by over seeds"
+                " is not known. Runs of the recipe say it; then write `calibration:"
+                " calibration.json` into recipe.yaml"
+            ),
         )
     return NextAction(
         kind=ActionKind.BUILD_ANYWAY,
-        command='scaffold tweak start NAME --because "it is undecided whether the reference gives its published result"',
-        why="the seeds that the rule allows do not decide: read each finding's reason (scaffold verify), and, if you "
-        "build on it all the same, say so on record",
+        command=(
+            'scaffold tweak start NAME --because "it is undecided whether the reference gives its'
+            ' published result"'
+        ),
+        why=(
+            "the seeds that the rule allows do not decide: read each finding's reason (scaffold"
+            " verify), and, if you build on it all the same, say so on record"
+        ),
     )
 
 
@@ -113,18 +127,27 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
     under_way = tweak_branches(repository)
     if under_way:
         name = under_way[0]
-        command, why = f"git switch {shlex.quote(name)}", f"{name.replace('/', ' ')} is under way there"
+        command, why = (
+            f"git switch {shlex.quote(name)}",
+            f"{name.replace('/', ' ')} is under way there",
+        )
         return NextAction(kind=ActionKind.SWITCH, command=command, why=why)
     decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
     if judged and state_id(repository, judged) != worktree_id(project):
         name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         why = "src/ or system.yaml differ from all that was judged: take them along"
-        return NextAction(kind=ActionKind.START_TWEAK, command=f"scaffold tweak start {name}", why=why)
+        return NextAction(
+            kind=ActionKind.START_TWEAK, command=f"scaffold tweak start {name}", why=why
+        )
     # What a recipe suggests was found on its own data: of other data it says nothing.
     has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
     rung = next_rung(() if has_other_data else recipe.adaptation.tweaks, decided)
-    open_parts = [rewrite.part for rewrite in recipe.adaptation.rewrites if rewrite_name(rewrite.part) not in decided]
+    open_parts = [
+        rewrite.part
+        for rewrite in recipe.adaptation.rewrites
+        if rewrite_name(rewrite.part) not in decided
+    ]
     if rung is None and open_parts:
         command = f"scaffold rewrite start {open_parts[0]}"
         why = "all suggested tweaks are decided: now a part in your own code"
@@ -135,7 +158,10 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
     is_suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
     kind = "" if is_suggested else f" --kind {rung.kind}"
     bound = " --bound unknown" if rung.kind == "data" else ""
-    command, why = f"scaffold tweak start {rung.name}{kind}{bound}", f"the simplest next step: {rung.why}"
+    command, why = (
+        f"scaffold tweak start {rung.name}{kind}{bound}",
+        f"the simplest next step: {rung.why}",
+    )
     return NextAction(kind=ActionKind.START_TWEAK, command=command, why=why)
 
 
@@ -146,7 +172,11 @@ def next_of_tweak(tweak: TweakStatus) -> NextAction:
     if why:
         return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why)
     if tweak.refusal is None:
-        must = "as a rewrite must be" if tweak.phase == "rewrite" else f"as a tweak of kind {tweak.kind} must be"
+        must = (
+            "as a rewrite must be"
+            if tweak.phase == "rewrite"
+            else f"as a tweak of kind {tweak.kind} must be"
+        )
         command, why = f"scaffold {tweak.phase} accept", f"{which} is {tweak.word}, {must}"
         return NextAction(kind=ActionKind.ACCEPT, command=command, why=why)
     if tweak.phase == "rewrite":

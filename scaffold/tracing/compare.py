@@ -19,7 +19,8 @@ class Rewritten:
     """What a rewrite replaces, and what it says of its own code.
 
     Attributes:
-        part: as `scaffold rewrite start` was given it; empty where nothing in particular is replaced.
+        part: as `scaffold rewrite start` was given it; empty where nothing in particular is
+            replaced.
         becomes: what the part's function is called in `src/`, if otherwise.
         weights: what its tensors are made of.
     """
@@ -30,7 +31,12 @@ class Rewritten:
 
 
 def climb(
-    project: Project, golden: Golden, plan: Plan, smoke: Plan | None, rewritten: Rewritten, watcher: Watcher
+    project: Project,
+    golden: Golden,
+    plan: Plan,
+    smoke: Plan | None,
+    rewritten: Rewritten,
+    watcher: Watcher,
 ) -> tuple[Rung, ...]:
     """Trace a program, fed with the golden trace's values, and compare.
 
@@ -40,13 +46,16 @@ def climb(
     """
     terms = parse_weights(rewritten.weights)
     renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
-    work = _Climb(project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), watcher)
+    work = _Climb(
+        project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), watcher
+    )
     reference = golden.traces
     with only_one(project):
         found = work.all_traces(flip=False)
         rungs = _compared(reference, found, plan.title, rewritten.part)
         if _draws_otherwise(rungs, found):
-            # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same elements.
+            # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same
+            # elements.
             mirrored = work.all_traces(flip=True)
             answers = _compared(reference, mirrored, plan.title, rewritten.part)
             if _differences(answers) < _differences(rungs):
@@ -57,7 +66,10 @@ def climb(
             work.replay(found)
             rungs = _compared(reference, found, plan.title, rewritten.part)
     failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
-    return tuple(replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung for rung in rungs)
+    return tuple(
+        replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung
+        for rung in rungs
+    )
 
 
 def _differences(rungs: Sequence[Rung]) -> int:
@@ -75,8 +87,12 @@ def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[
         return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found, part))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
-            f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}: {error}",
-            hint="does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts then",
+            f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}:"
+            f" {error}",
+            hint=(
+                "does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts"
+                " then"
+            ),
         ) from error
 
 
@@ -104,8 +120,12 @@ class _Climb:
     def all_traces(self, *, flip: bool) -> dict[str, Mapping[str, Trace]]:
         """Of each kind but the replay; what fails beside the program's own dtype is left out."""
         about = self.golden.about
-        self.mode = Mode(functions=about.functions, by_gradient=about.by_gradient, real=about.real,
-                         auxiliary=self.mode.auxiliary)  # fmt: skip
+        self.mode = Mode(
+            functions=about.functions,
+            by_gradient=about.by_gradient,
+            real=about.real,
+            auxiliary=self.mode.auxiliary,
+        )
         self.asked = replace(self.asked, flip=flip)
         self.watcher.said(f"{self.plan.title}: its computation, fed with the golden trace")
         found: dict[str, Mapping[str, Trace]] = {}
@@ -139,11 +159,13 @@ class _Climb:
 
     def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
         place = self.project.state / "traces" / ".found"
-        asked = replace(self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay")
+        asked = replace(
+            self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay"
+        )
         try:
             traces, _ = traced(
                 self.project, plan, place, self.golden.folder / kind, self.watcher, asked, self.mode
-            )  # fmt: skip
+            )
         finally:
             remove(place)
         return traces
@@ -155,8 +177,14 @@ def _with_suggestion(rung: Rung, found: Traces) -> Rung:
         unmatched = trace.index.get("unmatched")
         if rung.name != "parameters" or unmatched is None:
             continue
-        theirs = {name: shape for name, shape in unmatched["shapes"]["reference"] if name in unmatched["missing"]}
-        own = {name: shape for name, shape in unmatched["shapes"]["own"] if name in unmatched["extra"]}
+        theirs = {
+            name: shape
+            for name, shape in unmatched["shapes"]["reference"]
+            if name in unmatched["missing"]
+        }
+        own = {
+            name: shape for name, shape in unmatched["shapes"]["own"] if name in unmatched["extra"]
+        }
         lines = [f"{name}: {_yaml(text)}" for name, text in suggest(theirs, own).items()]
         if lines:
             return replace(rung, suggestions=tuple(lines))
@@ -164,4 +192,8 @@ def _with_suggestion(rung: Rung, found: Traces) -> Rung:
 
 
 def _yaml(text: str | list[str]) -> str:
-    return f'"{text}"' if isinstance(text, str) else "[" + ", ".join(f'"{item}"' for item in text) + "]"
+    return (
+        f'"{text}"'
+        if isinstance(text, str)
+        else "[" + ", ".join(f'"{item}"' for item in text) + "]"
+    )

@@ -1,8 +1,9 @@
 """Golden traces: what a state of the program computes, recorded once and kept, so that parity stays testable.
 
-A trace is recorded by running the program itself under the shim (`running/shim/_scaffold_trace`): in its own dtype, in
-float64, once more to see by how much it differs from itself, and the smoke command in float64. `golden/NAME/` holds
-about.json, then a folder a kind, then one a command, each with index.json and tensors.safetensors.
+A trace is recorded by running the program itself under the shim (`running/shim/_scaffold_trace`):
+in its own dtype, in float64, once more to see by how much it differs from itself, and the smoke
+command in float64. `golden/NAME/` holds about.json, then a folder a kind, then one a command, each
+with index.json and tensors.safetensors.
 """
 
 import json
@@ -31,7 +32,8 @@ Traces = Mapping[str, Mapping[str, Trace]]
 _ABOUT = "about.json"
 
 _ENDED = ("done", "unmatched", "starved", "auxiliary")
-"""How a tracer ends a program itself: there is nothing more to see of it, or it must be traced in another way."""
+"""How a tracer ends a program itself: there is nothing more to see of it, or it must be traced in
+another way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,11 @@ class Golden:
         found: dict[str, dict[str, Trace]] = {}
         for kind in self.about.kinds:
             about = self.about
-            metrics = (about.metrics, about.full_metrics) if kind == "own" else (about.replayed_metrics, {})
+            metrics = (
+                (about.metrics, about.full_metrics)
+                if kind == "own"
+                else (about.replayed_metrics, {})
+            )
             found[kind] = {
                 step: Trace(index=index, arrays=arrays, metrics=metrics[0], full_metrics=metrics[1])
                 for step, (index, arrays) in read_traces(self.folder / kind).items()
@@ -75,7 +81,8 @@ class Mode:
         functions: by its functions, since it calls no network.
         by_gradient: it trains in evaluation mode.
         real: it cannot live with made-up outputs, and is followed as it runs.
-        auxiliary: calls without gradient that belong to training, since other networks train on what they give.
+        auxiliary: calls without gradient that belong to training, since other networks train on
+            what they give.
     """
 
     functions: bool = False
@@ -89,7 +96,8 @@ class Mode:
         more = {name for index in indexes for name in index.get("feeds_training", ())}
         return Mode(
             functions=self.functions or not traces,
-            by_gradient=self.by_gradient or any("trained_in_evaluation" in index for index in indexes),
+            by_gradient=self.by_gradient
+            or any("trained_in_evaluation" in index for index in indexes),
             real=self.real or any(_is_starved(index) for index in indexes),
             auxiliary=tuple(sorted(more | set(self.auxiliary))),
         )
@@ -122,12 +130,17 @@ def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
         raise ProjectError(f"{about} is not what the rewrite was started with", hint=restore)
     golden = Golden(folder=folder, about=read_record(GoldenAbout, about))
     there = {path.relative_to(folder).as_posix(): path for path in list_files(folder)}
-    edited = [name for name, digest in golden.about.files.items()
-              if name not in there or there[name].is_symlink() or file_digest(there[name]) != digest]  # fmt: skip
+    edited = [
+        name
+        for name, digest in golden.about.files.items()
+        if name not in there or there[name].is_symlink() or file_digest(there[name]) != digest
+    ]
     edited += sorted(there.keys() - golden.about.files.keys() - {_ABOUT})
     if edited:
-        raise ProjectError(f"golden/{folder.name} was edited after it was recorded: {', '.join(edited[:5])}",
-                           hint=restore)  # fmt: skip
+        raise ProjectError(
+            f"golden/{folder.name} was edited after it was recorded: {', '.join(edited[:5])}",
+            hint=restore,
+        )
     return golden
 
 
@@ -138,11 +151,16 @@ def require_golden(project: Project, tweak: Tweak) -> Golden:
         ProjectError: it is gone, or was edited.
     """
     if tweak.golden is None:
-        raise ProjectError(f"rewrite {tweak.name} names no golden trace", hint="scaffold rewrite drop, then start anew")
+        raise ProjectError(
+            f"rewrite {tweak.name} names no golden trace",
+            hint="scaffold rewrite drop, then start anew",
+        )
     return read_golden(project.golden / tweak.golden.name, tweak.golden)
 
 
-def record_golden(project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher) -> Golden:
+def record_golden(
+    project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher
+) -> Golden:
     """Record the golden trace of a program, aside, and keep it under `.scaffold/golden/`; an earlier one is used.
 
     Args:
@@ -177,7 +195,7 @@ def record_golden(project: Project, plan: Plan, smoke: Plan | None, state: str, 
 
 def _record(
     project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher, aside: Path
-) -> GoldenAbout:  # fmt: skip
+) -> GoldenAbout:
     watcher.said("the golden trace, in the program's own dtype")
     recorder = _Recorder(project, plan, smoke or plan, aside, watcher)
     metrics = recorder.own()
@@ -198,16 +216,25 @@ def _record(
         recorder.again("replay", smoke or plan, replace(asked, disturb=True))
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
-        state=state, kinds=tuple(recorder.kinds), metrics=metrics, full_metrics=full_metrics,
-        replayed_metrics=dict(replayed), left_out=tuple(recorder.left_out),
-        packages=tuple(plan.environment.packages), files=files, functions=mode.functions,
-        by_gradient=mode.by_gradient, real=mode.real, auxiliary=mode.auxiliary,
-    )  # fmt: skip
+        state=state,
+        kinds=tuple(recorder.kinds),
+        metrics=metrics,
+        full_metrics=full_metrics,
+        replayed_metrics=dict(replayed),
+        left_out=tuple(recorder.left_out),
+        packages=tuple(plan.environment.packages),
+        files=files,
+        functions=mode.functions,
+        by_gradient=mode.by_gradient,
+        real=mode.real,
+        auxiliary=mode.auxiliary,
+    )
 
 
 _REPLAY_SECONDS = 0.4
 _REPLAY_SHARE = 0.03
-"""Processor time after which a replay ends: so much, and this share of a run of the recipe (docs/performance.md)."""
+"""Processor time after which a replay ends: so much, and this share of a run of the recipe
+(docs/performance.md)."""
 
 _MOST_MODES = 4
 """Runs until a program is traced as it must be: each may show one thing more that it asks for."""
@@ -225,7 +252,8 @@ class Asked:
         seconds: of processor time after which a replay ends.
         weights: what own tensors are made of.
         renamed: functions that are called otherwise in the reference.
-        known: by command, the steps that are fed because they are among the last, and the number of evaluations.
+        known: by command, the steps that are fed because they are among the last, and the number of
+            evaluations.
     """
 
     dtype: str = "own"
@@ -254,36 +282,46 @@ class _Recorder:
     def own(self) -> dict[str, float]:
         """Record the trace in the program's own dtype, in the way that the program asks for; return its metrics.
 
-        A first run shows how many steps and evaluations there are, so that late ones can be looked at in the second.
+        A first run shows how many steps and evaluations there are, so that late ones can be looked
+        at in the second.
         """
         place = self.aside / "own"
         found, metrics = self.surveyed(place)
         if not self.mode.functions:
             known = {step: _late_steps(trace) for step, trace in found.items()}
-            _, metrics = traced(self.project, self.plan, place, None, self.watcher, Asked(known=known), self.mode)
+            _, metrics = traced(
+                self.project, self.plan, place, None, self.watcher, Asked(known=known), self.mode
+            )
         self.kinds.append("own")
         return metrics
 
     def surveyed(self, place: Path) -> tuple[dict[str, Trace], dict[str, float]]:
         for _ in range(_MOST_MODES):
             try:
-                found, metrics = traced(self.project, self.plan, place, None, self.watcher, Asked(), self.mode)
+                found, metrics = traced(
+                    self.project, self.plan, place, None, self.watcher, Asked(), self.mode
+                )
             except RunError as error:
                 if self.mode.real or self.mode.functions:
                     raise
                 self.mode = replace(self.mode, real=True)
-                self.left_out.append(f"it fails with made-up outputs, and was followed as it runs: {error.cause}")
+                self.left_out.append(
+                    f"it fails with made-up outputs, and was followed as it runs: {error.cause}"
+                )
                 continue
             mode = self.mode.corrected(found)
             if mode == self.mode:
                 break
             if mode.real and not self.mode.real:
-                self.left_out.append("it waits for a loss that made-up outputs never give, and was followed as it runs")
+                self.left_out.append(
+                    "it waits for a loss that made-up outputs never give, and was followed as it"
+                    " runs"
+                )
             self.mode = mode
         if not found:
             raise RunError(
-                f"nothing of {self.plan.title} could be traced: it calls no torch module, and no function of its own "
-                "files",
+                f"nothing of {self.plan.title} could be traced: it calls no torch module, and no"
+                " function of its own files",
                 hint="put what it computes into functions, and call them",
             )
         return found, metrics
@@ -291,7 +329,9 @@ class _Recorder:
     def record(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
         """One more kind; what fails of it is left out."""
         try:
-            found, metrics = traced(self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode)
+            found, metrics = traced(
+                self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode
+            )
         except RunError as error:
             self.left_out.append(f"{kind}: {error.cause}")
             return {}
@@ -304,7 +344,9 @@ class _Recorder:
             return {}
         place, golden = self.aside / "again", self.aside / kind
         try:
-            found, metrics = traced(self.project, plan, place, golden, self.watcher, asked, self.mode)
+            found, metrics = traced(
+                self.project, plan, place, golden, self.watcher, asked, self.mode
+            )
         except RunError as error:
             self.left_out.append(f"the noise of {kind}: {error.cause}")
             return {}
@@ -313,22 +355,43 @@ class _Recorder:
         for step, (index, arrays) in read_traces(golden).items():
             if step in found:
                 trace = Trace(index=index, arrays=arrays)
-                noisy = {**index, "entries": noise_of(trace, found[step]), "noise": noise_of_series(trace, found[step])}
-                write_text(golden / step / INDEX, json.dumps(noisy))  # a tensor may have something infinite
+                noisy = {
+                    **index,
+                    "entries": noise_of(trace, found[step]),
+                    "noise": noise_of_series(trace, found[step]),
+                }
+                write_text(
+                    golden / step / INDEX, json.dumps(noisy)
+                )  # a tensor may have something infinite
         return metrics
 
 
 def _late_steps(trace: Trace) -> dict[str, Any]:
     """Steps to be fed because something may act late: the last one, and some on the way there."""
     steps = int(trace.index.get("steps", 0))
-    late = {steps - 1, steps - 2, steps - 1 - steps // 20, steps // 2, steps // 2 + 1, 3 * steps // 4}
-    return {"planned": sorted(step for step in late if step >= 0), "bursts": trace.index.get("bursts", 0)}
+    late = {
+        steps - 1,
+        steps - 2,
+        steps - 1 - steps // 20,
+        steps // 2,
+        steps // 2 + 1,
+        3 * steps // 4,
+    }
+    return {
+        "planned": sorted(step for step in late if step >= 0),
+        "bursts": trace.index.get("bursts", 0),
+    }
 
 
 def traced(
-    project: Project, plan: Plan, destination: Path, golden: Path | None, watcher: Watcher, wanted: Asked,
+    project: Project,
+    plan: Plan,
+    destination: Path,
+    golden: Path | None,
+    watcher: Watcher,
+    wanted: Asked,
     mode: Mode = _USUAL,
-) -> tuple[dict[str, Trace], dict[str, float]]:  # fmt: skip
+) -> tuple[dict[str, Trace], dict[str, float]]:
     """Run a program once under the tracer; keep what it recorded in `destination`.
 
     Args:
@@ -347,7 +410,9 @@ def traced(
         RunError: the program failed before anything was recorded, or by itself.
     """
     asked = {**asdict(wanted), **asdict(mode)}
-    plan = replace(plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.state / "traces")
+    plan = replace(
+        plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.state / "traces"
+    )
     records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(watcher))
     record: RunRecord = records[0]
     folder = plan.runs_dir / record.id
@@ -366,12 +431,15 @@ def traced(
         for step in found:  # of all that a program may have put there, only what was read
             (destination / step).mkdir(parents=True)
             for name in (INDEX, TENSORS):
-                shutil.copyfile(folder / "trace" / step / name, destination / step / name, follow_symlinks=False)
+                shutil.copyfile(
+                    folder / "trace" / step / name, destination / step / name, follow_symlinks=False
+                )
     finally:
         remove(folder)
     metrics = {name: value.value for name, value in record.metrics.items()}
     return {
-        step: Trace(index=index, arrays=arrays, metrics=metrics) for step, (index, arrays) in found.items()
+        step: Trace(index=index, arrays=arrays, metrics=metrics)
+        for step, (index, arrays) in found.items()
     }, metrics
 
 
@@ -388,7 +456,9 @@ class _Quiet:
         self.watcher.advanced(seed, step, elapsed_s)
 
     def ended(self, record: RunRecord) -> None:
-        quiet = record.model_copy(update={"metrics": {}, "outcome": Outcome.COMPLETED, "reason": ""})
+        quiet = record.model_copy(
+            update={"metrics": {}, "outcome": Outcome.COMPLETED, "reason": ""}
+        )
         self.watcher.ended(quiet)
 
     def said(self, text: str) -> None:
@@ -397,4 +467,9 @@ class _Quiet:
 
 def modules_of(traces: Mapping[str, Trace]) -> Sequence[Mapping[str, Any]]:
     """All modules of all networks that were called, in the order of their definition."""
-    return [module for trace in traces.values() for network in trace.index["networks"] for module in network["modules"]]
+    return [
+        module
+        for trace in traces.values()
+        for network in trace.index["networks"]
+        for module in network["modules"]
+    ]

@@ -28,7 +28,10 @@ from scaffold.tweak.verify import runnable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """Two steps of the history, and what the metric did between them. `runs_made` is 0 where evidence said it."""
+    """Two steps of the history, and what the metric did between them.
+
+    `runs_made` is 0 where evidence said it.
+    """
 
     older: str
     newer: str
@@ -66,12 +69,18 @@ class _Step:
 
 
 def bisect_metric(
-    project: Project, recipe: Recipe, metric_name: str, margin: float | None, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    metric_name: str,
+    margin: float | None,
+    watcher: Watcher,
+    options: RunOptions,
 ) -> Bisected:
     """Find the step of the present branch's own line that lost a metric.
 
-    Where one step's own evidence says that it moved the metric for the worse, that is the answer, and nothing is run.
-    Else steps are halved: each comparison uses the runs in evidence and makes those that are missing.
+    Where one step's own evidence says that it moved the metric for the worse, that is the answer,
+    and nothing is run. Else steps are halved: each comparison uses the runs in evidence and makes
+    those that are missing.
 
     Raises:
         ProjectError: there are no two states to compare.
@@ -88,8 +97,15 @@ def bisect_metric(
     limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
     told = _by_evidence(project, steps, metric, limit)
     if told is not None:
-        return Bisected(metric=metric_name, margin=limit, step=told.newer, commit=_commit_of(steps, told.newer),
-                        certain=True, compared=(told,), note=note)  # fmt: skip
+        return Bisected(
+            metric=metric_name,
+            margin=limit,
+            step=told.newer,
+            commit=_commit_of(steps, told.newer),
+            certain=True,
+            compared=(told,),
+            note=note,
+        )
     states = {step.name: states[step.name] for step in steps}
     require_states_consent([runnable(state, name) for name, state in states.items()], options.trust)
     return _Search(project, recipe, metric, limit, states, watcher, options).halve(steps, note)
@@ -98,34 +114,46 @@ def bisect_metric(
 def _history(project: Project, repository: Repository) -> list[_Step]:
     """Every state on the branch's own line, oldest first, by the tweak that made it or else by its commit."""
     by_state = {evidence.accepted_state: evidence.tweak.name for evidence in accepted(project)}
-    line = repository.call("log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD").splitlines()
+    line = repository.call(
+        "log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD"
+    ).splitlines()
     steps: list[_Step] = []
     for commit, _, subject in (entry.partition("\0") for entry in line):
         if repository.find_id(f"{commit}:system.yaml") is None:
             continue
         state = state_id(repository, commit)
         if not steps or steps[-1].state != state:
-            name = f"tweak {by_state[state]}" if state in by_state else f"{commit[:7]} {subject[:50]}"
+            name = (
+                f"tweak {by_state[state]}" if state in by_state else f"{commit[:7]} {subject[:50]}"
+            )
             steps.append(_Step(name if steps else "the first src/", commit, state))
     return steps
 
 
 def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]:
     """Since the last new dataset: values on other data say nothing."""
-    swaps = {evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"}
+    swaps = {
+        evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"
+    }
     first = max((index for index, step in enumerate(steps) if step.state in swaps), default=0)
-    return steps[first:], f"looked at from {steps[first].name} on, which brought new data" if first else ""
+    return steps[first:], (
+        f"looked at from {steps[first].name} on, which brought new data" if first else ""
+    )
 
 
 def _measured(steps: list[_Step], states: Mapping[str, State], name: str) -> list[_Step]:
     """The last steps that all have the metric; all, where the present one has none, so that it is told."""
-    kept = list(itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps)))
+    kept = list(
+        itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps))
+    )
     return kept[::-1] or steps
 
 
 def _metric(state: State, name: str) -> Metric:
     if name not in _names(state):
-        raise UsageError(f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(state))}")
+        raise UsageError(
+            f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(state))}"
+        )
     return state.system.metric(name)
 
 
@@ -137,13 +165,18 @@ def _commit_of(steps: list[_Step], name: str) -> str:
     return next(step.commit for step in steps if step.name == name)
 
 
-def _by_evidence(project: Project, steps: list[_Step], metric: Metric, margin: float) -> Compared | None:
+def _by_evidence(
+    project: Project, steps: list[_Step], metric: Metric, margin: float
+) -> Compared | None:
     """The one step whose own evidence says that it lost the metric; None where none or several do, or one has none."""
     by_state = {evidence.accepted_state: evidence for evidence in accepted(project)}
     found = []
     for before, step in itertools.pairwise(steps):
         evidence = by_state.get(step.state)
-        if evidence is None or (evidence.before.state, evidence.change.state) != (before.state, step.state):
+        if evidence is None or (evidence.before.state, evidence.change.state) != (
+            before.state,
+            step.state,
+        ):
             return None  # nobody has compared these two
         compared = _of_evidence(evidence, before, step, metric, margin)
         found += [compared] if compared else []
@@ -158,25 +191,42 @@ def _of_evidence(
     if finding is None or finding.interval is None or finding.effect is None:
         return None
     sign = 1 if metric.direction == "higher" else -1
-    is_lost = max(sign * bound for bound in finding.interval) < 0 and sign * finding.effect <= -margin
+    is_lost = (
+        max(sign * bound for bound in finding.interval) < 0 and sign * finding.effect <= -margin
+    )
     if not is_lost:
         return None
     return Compared(
-        older=before.name, newer=step.name, word=Word.WORSE, effect=finding.effect, pairs=finding.n, runs_made=0
+        older=before.name,
+        newer=step.name,
+        word=Word.WORSE,
+        effect=finding.effect,
+        pairs=finding.n,
+        runs_made=0,
     )
 
 
 def _shared(pairs: list[tuple[JudgedRun, JudgedRun]], metrics: Sequence[Metric]) -> list[Metric]:
-    return [metric for metric in metrics if all(metric.name in run.metrics for both in pairs for run in both)]
+    return [
+        metric
+        for metric in metrics
+        if all(metric.name in run.metrics for both in pairs for run in both)
+    ]
 
 
 class _Search:
     """Compares states by the runs that evidence holds, and by new ones."""
 
     def __init__(
-        self, project: Project, recipe: Recipe, metric: Metric, margin: float, states: Mapping[str, State],
-        watcher: Watcher, options: RunOptions,
-    ) -> None:  # fmt: skip
+        self,
+        project: Project,
+        recipe: Recipe,
+        metric: Metric,
+        margin: float,
+        states: Mapping[str, State],
+        watcher: Watcher,
+        options: RunOptions,
+    ) -> None:
         self.project, self.recipe, self.states = project, recipe, states
         self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
         last = last_accepted(project)
@@ -193,8 +243,15 @@ class _Search:
         compared = [self.compare(steps[0], steps[-1])]
         total, certain = compared[0], compared[0].word is not Word.UNDECIDED
         if total.word is not Word.WORSE:
-            return Bisected(metric=self.metric.name, margin=self.margin, step=None, commit=None, certain=certain,
-                            compared=tuple(compared), note=note)  # fmt: skip
+            return Bisected(
+                metric=self.metric.name,
+                margin=self.margin,
+                step=None,
+                commit=None,
+                certain=certain,
+                compared=tuple(compared),
+                note=note,
+            )
         low, high = 0, len(steps) - 1
         while high - low > 1:
             middle = (low + high) // 2
@@ -204,14 +261,21 @@ class _Search:
             # Where it stays undecided, it lies with the side that its effect is nearer to.
             is_lost = found.word is Word.WORSE
             if found.word is Word.UNDECIDED:
-                is_lost = abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
+                is_lost = (
+                    abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
+                )
             low, high = (low, middle) if is_lost else (middle, high)
         if len(compared) > 1:
             compared.append(self.compare(steps[low], steps[high]))
         return Bisected(
-            metric=self.metric.name, margin=self.margin, step=steps[high].name, commit=steps[high].commit,
-            certain=certain, compared=tuple(compared), note=note,
-        )  # fmt: skip
+            metric=self.metric.name,
+            margin=self.margin,
+            step=steps[high].name,
+            commit=steps[high].commit,
+            certain=certain,
+            compared=tuple(compared),
+            note=note,
+        )
 
     def compare(self, older: _Step, newer: _Step) -> Compared:
         """Judge the metric between two steps, with as many pairs as that takes."""
@@ -219,23 +283,51 @@ class _Search:
         while True:
             before, after = (self.runs.setdefault(step.state, {}) for step in (older, newer))
             seeds = sorted(before.keys() & after.keys())
-            values = [[side[seed].metrics[self.metric.name].value for seed in seeds] for side in (before, after)]
+            values = [
+                [side[seed].metrics[self.metric.name].value for seed in seeds]
+                for side in (before, after)
+            ]
             if seeds:
                 word, used, _, more = judge_differences(
-                    values[0], values[1], higher_is_better=self.metric.direction == "higher", margin=self.margin,
-                    alpha=0.05, beta=0.05, max_pairs=self.max_pairs,
-                )  # fmt: skip
+                    values[0],
+                    values[1],
+                    higher_is_better=self.metric.direction == "higher",
+                    margin=self.margin,
+                    alpha=0.05,
+                    beta=0.05,
+                    max_pairs=self.max_pairs,
+                )
                 pairs = [(before[seed], after[seed]) for seed in seeds]
-                if are_identical(_shared(pairs, self.states[newer.name].system.metrics), pairs, self.deterministic):
+                if are_identical(
+                    _shared(pairs, self.states[newer.name].system.metrics),
+                    pairs,
+                    self.deterministic,
+                ):
                     word, more = Word.NO_DIFFERENCE, None
-                if word is not Word.UNDECIDED or len(seeds) >= self.max_pairs or (used and more is None and made):
+                if (
+                    word is not Word.UNDECIDED
+                    or len(seeds) >= self.max_pairs
+                    or (used and more is None and made)
+                ):
                     effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
-                    return Compared(older=older.name, newer=newer.name, word=word, effect=effect, pairs=len(seeds),
-                                    runs_made=made)  # fmt: skip
+                    return Compared(
+                        older=older.name,
+                        newer=newer.name,
+                        word=word,
+                        effect=effect,
+                        pairs=len(seeds),
+                        runs_made=made,
+                    )
                 if self.deterministic:
                     word = self.of_one(values[0][0], values[1][0])
-                    return Compared(older=older.name, newer=newer.name, word=word, effect=values[1][0] - values[0][0],
-                                    pairs=1, runs_made=made)  # fmt: skip
+                    return Compared(
+                        older=older.name,
+                        newer=newer.name,
+                        word=word,
+                        effect=values[1][0] - values[0][0],
+                        pairs=1,
+                        runs_made=made,
+                    )
             count = 2 if not seeds else next_look(len(seeds), self.max_pairs)
             made += sum(self.more(step, count) for step in (older, newer))
             if len(before.keys() & after.keys()) == len(seeds):
@@ -248,7 +340,9 @@ class _Search:
         """Judge two values of a program without chance."""
         if abs(after - before) < self.margin:
             return Word.NO_DIFFERENCE
-        return Word.BETTER if (after > before) == (self.metric.direction == "higher") else Word.WORSE
+        return (
+            Word.BETTER if (after > before) == (self.metric.direction == "higher") else Word.WORSE
+        )
 
     def more(self, step: _Step, count: int) -> int:
         """Have the first `count` seeds of a state; returns how many of them had to be run."""
@@ -267,6 +361,12 @@ class _Search:
         if step.state not in self.plans:
             state = self.states[step.name]
             self.plans[step.state] = prepare_program(
-                self.project, self.recipe, state.system, state.source, state.tree, self.options, title=step.name
+                self.project,
+                self.recipe,
+                state.system,
+                state.source,
+                state.tree,
+                self.options,
+                title=step.name,
             )
         return self.plans[step.state]

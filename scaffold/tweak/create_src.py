@@ -1,4 +1,7 @@
-"""Makes the person's own copy in one commit: `src/` of the reference, `system.yaml` that says how it runs, its lock."""
+"""Makes the person's own copy in one commit.
+
+`src/` of the reference, `system.yaml` that says how it runs, its lock.
+"""
 
 import re
 
@@ -15,15 +18,27 @@ from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.references.patches import check_patches
 
-_HEAD = "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
-_COPIED = ("datasets", "environment", "commands", "hyperparameters", "seeds", "metrics", "progress", "resources")
+_HEAD = (
+    "# How src/ runs. Change it one small step at a time: scaffold tweak start NAME\nformat: 1\n"
+)
+_COPIED = (
+    "datasets",
+    "environment",
+    "commands",
+    "hyperparameters",
+    "seeds",
+    "metrics",
+    "progress",
+    "resources",
+)
 
 
 def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     """Make `src/` of the reference with its patches, and the files that say how it runs, in one commit."""
     if (project.root / "src").exists():
         raise ProjectError(
-            f"{project.root / 'src'} exists, and is not ours: the person's copy of the reference goes there",
+            f"{project.root / 'src'} exists, and is not ours: the person's copy of the reference"
+            " goes there",
             hint="git mv it, or move it away",
         )
     tree = recipe.reference.tree
@@ -37,7 +52,9 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
         files["system.lock"] = read_text(project.lock)
     for driver in recipe.drivers:
         if repository.find_id(f"{tree}:{driver}"):
-            raise ProjectError(f"the reference has a file {driver} of its own: src/ cannot hold both")
+            raise ProjectError(
+                f"the reference has a file {driver} of its own: src/ cannot hold both"
+            )
         files[f"src/{driver}"] = read_text(project.root / driver)
     whole = tree_with_files(repository, files, {"src": tree})
     message = "Begin src/: the reference's copy, and how it runs\n"
@@ -46,7 +63,9 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     branch = present_branch(repository)
     move(project, Move(title="begin src/", refs={f"refs/heads/{branch}": commit}))
     if approved:  # what runs is the same program
-        approve_program(system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/")
+        approve_program(
+            system, project.root, repository.call("rev-parse", f"{whole}:src"), "the first src/"
+        )
 
 
 def system_text(recipe_text: str, recipe: Recipe) -> str:
@@ -54,7 +73,10 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
 
     A recipe in another layout than one key a line at the left is written anew.
     """
-    found = {key: re.search(rf"^{key}:.*?(?=^[A-Za-z#]|\Z)", recipe_text, re.MULTILINE | re.DOTALL) for key in _COPIED}
+    found = {
+        key: re.search(rf"^{key}:.*?(?=^[A-Za-z#]|\Z)", recipe_text, re.MULTILINE | re.DOTALL)
+        for key in _COPIED
+    }
     text = "\n".join([_HEAD, *(f"{block[0].rstrip()}\n" for block in found.values() if block)])
     try:
         parsed = parse_record(System, text, source="system.yaml")
@@ -62,6 +84,10 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
     except BrokenFileError:
         is_same = False
     if not is_same:
-        document = recipe.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(_COPIED))
-        text = f"{_HEAD}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
+        document = recipe.model_dump(
+            mode="json", by_alias=True, exclude_none=True, include=set(_COPIED)
+        )
+        text = (
+            f"{_HEAD}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
+        )
     return text.replace("{drivers}", "{reference}/drivers")

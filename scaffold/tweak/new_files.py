@@ -12,7 +12,8 @@ _MOST_BYTES = 50_000_000
 (https://docs.github.com/en/repositories/working-with-files/managing-large-files)."""
 
 _LOOKED_AT = 8000
-"""Bytes among which a zero makes a file binary, as for git (`buffer_is_binary` in its xdiff-interface.c)."""
+"""Bytes among which a zero makes a file binary, as for git (`buffer_is_binary` in its
+xdiff-interface.c)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,11 @@ def _describe(repository: Repository, path: str) -> NewFile:
     if place.is_symlink() or not place.is_file():
         return NewFile(path=path, size=0, is_binary=False)
     with place.open("rb") as file:
-        return NewFile(path=path, size=os.fstat(file.fileno()).st_size, is_binary=b"\0" in file.read(_LOOKED_AT))
+        return NewFile(
+            path=path,
+            size=os.fstat(file.fileno()).st_size,
+            is_binary=b"\0" in file.read(_LOOKED_AT),
+        )
 
 
 def require_small(files: Sequence[NewFile], command: str) -> None:
@@ -56,8 +61,10 @@ def require_small(files: Sequence[NewFile], command: str) -> None:
         reason = f"{total / 1e6:.0f} MB of new files, which git would keep for ever"
     raise ProjectError(
         f"{describe_files(shown)}: {reason}",
-        hint="move them out of src/ and data/, or name them in .gitignore (then no run has them); "
-        f"or commit them all the same: {command} --include-large",
+        hint=(
+            "move them out of src/ and data/, or name them in .gitignore (then no run has them); "
+            f"or commit them all the same: {command} --include-large"
+        ),
     )
 
 

@@ -21,9 +21,16 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
     """Return why a tweak's evidence no longer speaks of what lies in the work tree; nothing when it does."""
     stale = []
     if evidence.seal != evidence.expected_seal():
-        stale.append(Reason("evidence_edited", f"evidence/{evidence.milestone}.json was edited after it was written"))
+        stale.append(
+            Reason(
+                "evidence_edited",
+                f"evidence/{evidence.milestone}.json was edited after it was written",
+            )
+        )
     if evidence.tweak != tweak:
-        stale.append(Reason("declaration", f"tweaks/{tweak.name}.yaml changed after results were seen"))
+        stale.append(
+            Reason("declaration", f"tweaks/{tweak.name}.yaml changed after results were seen")
+        )
     if evidence.change.state != worktree_id(project):
         stale.append(Reason("program", "src/ or system.yaml changed"))
     return stale
@@ -38,9 +45,13 @@ def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
     stored = ChangeJudgement.from_mapping(evidence.judgement)
     source = f"evidence/{evidence.milestone}.json"
     if evidence.seal != evidence.expected_seal():
-        problem = Problem(source=source, line=1, where="seal", message="it was edited after it was written")
+        problem = Problem(
+            source=source, line=1, where="seal", message="it was edited after it was written"
+        )
         raise BrokenFileError(
-            source, [problem], hint=f"scaffold verify; or, once accepted, git checkout -- {shlex.quote(source)}"
+            source,
+            [problem],
+            hint=f"scaffold verify; or, once accepted, git checkout -- {shlex.quote(source)}",
         )
     fresh = _judge_stored(evidence, stored)
     if (fresh.word, fresh.refusal is None) != (stored.word, stored.refusal is None):
@@ -63,8 +74,14 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
     rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
     if evidence.tweak.kind == "rewrite" and not (evidence.before.runs and rungs):
         findings = stored.findings if evidence.change.runs else ()
-        kept = [finding for finding in findings if finding.question not in (Question.PARITY, Question.DECLARATION)]
-        reproduction = Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
+        kept = [
+            finding
+            for finding in findings
+            if finding.question not in (Question.PARITY, Question.DECLARATION)
+        ]
+        reproduction = (
+            Judgement(word=_weakest(kept), depth="full", findings=tuple(kept)) if kept else None
+        )
         more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
         return judge_rewrite(evidence.tweak.part, rungs, reproduction, stored.remarks, more)
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
@@ -75,15 +92,34 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgement) -> ChangeJu
         gates = Gates.model_validate(evidence.gates["asked"])
         more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
         return judge_data(
-            rule, metric, after, zeroed, evidence.gates["simple"], memorised, gates, evidence.tweak.bound, more=more,
+            rule,
+            metric,
+            after,
+            zeroed,
+            evidence.gates["simple"],
+            memorised,
+            gates,
+            evidence.tweak.bound,
+            more=more,
             deterministic=len(after) == 1,
-        )  # fmt: skip
-    more = [finding for finding in stored.findings if finding.question in (Question.ABLATION, Question.DECLARATION)]
+        )
+    more = [
+        finding
+        for finding in stored.findings
+        if finding.question in (Question.ABLATION, Question.DECLARATION)
+    ]
     more += construction_findings(rungs)
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))
-        more.append(judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1))
+        more.append(
+            judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1)
+        )
     return judge_change(
-        evidence.tweak.kind_of_pairs, rule, evidence.metrics, pair(before, after),
-        deterministic=len(before) == 1, device=evidence.device, more=more,
-    )  # fmt: skip
+        evidence.tweak.kind_of_pairs,
+        rule,
+        evidence.metrics,
+        pair(before, after),
+        deterministic=len(before) == 1,
+        device=evidence.device,
+        more=more,
+    )

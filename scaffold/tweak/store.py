@@ -8,7 +8,15 @@ from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.git.history import branches, commits_made_here, find_branch, is_ancestor
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import state_id
-from scaffold.project.project import Project, load_recipe, load_yaml, read_record, read_text, write_record, write_text
+from scaffold.project.project import (
+    Project,
+    load_recipe,
+    load_yaml,
+    read_record,
+    read_text,
+    write_record,
+    write_text,
+)
 from scaffold.records.judgement import ChangeJudgement
 from scaffold.records.parsing import parse_record
 from scaffold.records.tweak import ChangeEvidence, Tweak
@@ -29,7 +37,9 @@ VENDOR_BRANCHES = ("reference", "template")
 def refuse_vendor(branch: str) -> None:
     """Raise ProjectError if this is a branch that only brings in what others made."""
     if branch in VENDOR_BRANCHES:
-        raise ProjectError(f"{branch} is a vendor branch, nobody works on it", hint="git switch main")
+        raise ProjectError(
+            f"{branch} is a vendor branch, nobody works on it", hint="git switch main"
+        )
 
 
 def find_tweak(project: Project) -> Tweak | None:
@@ -45,7 +55,9 @@ def find_tweak(project: Project) -> Tweak | None:
         names = ", ".join(tweak.name for tweak in under_way)
         raise ProjectError(
             f"several tweaks are under way at once: {names}",
-            hint="one change at a time: scaffold tweak drop NAME, or take its branch out of this one",
+            hint=(
+                "one change at a time: scaffold tweak drop NAME, or take its branch out of this one"
+            ),
         )
     return under_way[0] if under_way else None
 
@@ -55,10 +67,13 @@ def _refuse_deleted(project: Project) -> None:
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         return
-    gone = repository.call("ls-files", "-z", "--deleted", "--", "tweaks", "evidence").split("\0")[:-1]
+    gone = repository.call("ls-files", "-z", "--deleted", "--", "tweaks", "evidence").split("\0")[
+        :-1
+    ]
     if gone:
         raise ProjectError(
-            f"{', '.join(gone[:5])} missing, though committed", hint=f"git checkout -- {shlex.join(gone[:5])}"
+            f"{', '.join(gone[:5])} missing, though committed",
+            hint=f"git checkout -- {shlex.join(gone[:5])}",
         )
 
 
@@ -96,9 +111,14 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
         raise BrokenFileError(path.name, [problem], hint="scaffold verify") from error
     if (evidence.tweak.name, evidence.milestone) != (name, path.stem):
         problem = Problem(
-            source=path.name, line=1, where="tweak.name", message=f"is {evidence.tweak.name!r}, not {name!r}"
+            source=path.name,
+            line=1,
+            where="tweak.name",
+            message=f"is {evidence.tweak.name!r}, not {name!r}",
         )
-        raise BrokenFileError(path.name, [problem], hint=f"restore it: git checkout -- {shlex.quote(str(path))}")
+        raise BrokenFileError(
+            path.name, [problem], hint=f"restore it: git checkout -- {shlex.quote(str(path))}"
+        )
     return evidence
 
 
@@ -149,7 +169,11 @@ def is_own_tweak(project: Project, tweak: Tweak) -> bool:
     if not start or mark != _own_mark(project, tweak, start):
         return False
     repository = Repository(project.root)
-    since = repository.call("rev-list", "HEAD", f"^{start}").split() if repository.find_id(start) else [start]
+    since = (
+        repository.call("rev-list", "HEAD", f"^{start}").split()
+        if repository.find_id(start)
+        else [start]
+    )
     return commits_made_here(repository).issuperset(since)
 
 
@@ -169,18 +193,29 @@ def tweak_branches(repository: Repository) -> list[str]:
 
 def find_judged(project: Project, repository: Repository, tip: str) -> str | None:
     """The newest commit on a branch's own line whose state was judged: the first `src/`, or one that was accepted."""
-    begun = repository.call("log", "--format=%H", "--diff-filter=A", tip, "--", "system.yaml").split()
+    begun = repository.call(
+        "log", "--format=%H", "--diff-filter=A", tip, "--", "system.yaml"
+    ).split()
     if not begun:
         return None
-    judged = {evidence.accepted_state for evidence in accepted(project)} | {state_id(repository, begun[-1])}
+    judged = {evidence.accepted_state for evidence in accepted(project)} | {
+        state_id(repository, begun[-1])
+    }
     line = repository.call("rev-list", "--first-parent", tip, f"^{begun[-1]}").split()
-    return next((commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged), begun[-1])
+    return next(
+        (commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged),
+        begun[-1],
+    )
 
 
 def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
     """The commit whose state a tweak is compared with: the newest judged one of its home that it contains."""
     home = find_home(repository, tweak)
-    if home is None or not is_ancestor(repository, f"refs/heads/{home}", "HEAD") or find_branch(repository) == home:
+    if (
+        home is None
+        or not is_ancestor(repository, f"refs/heads/{home}", "HEAD")
+        or find_branch(repository) == home
+    ):
         return tweak.before
     return find_judged(project, repository, f"refs/heads/{home}") or tweak.before
 
@@ -211,21 +246,37 @@ def require_home(repository: Repository, tweak: Tweak) -> str:
     if home is None:
         there = ", ".join(branches(repository))
         raise ProjectError(
-            f"there is no branch {tweak.home}, from which {tweak.phase} {tweak.name} was started; there are: {there}",
-            hint=f"bring it back: git branch {shlex.quote(tweak.home)} {shlex.quote('origin/' + tweak.home)}; "
-            f"or name the one to merge into: git branch {shlex.quote(tweak.home)} BRANCH",
+            f"there is no branch {tweak.home}, from which {tweak.phase} {tweak.name} was started;"
+            f" there are: {there}",
+            hint=(
+                f"bring it back: git branch {shlex.quote(tweak.home)}"
+                f" {shlex.quote('origin/' + tweak.home)}; or name the one to merge into: git branch"
+                f" {shlex.quote(tweak.home)} BRANCH"
+            ),
         )
     return home
 
 
 def record_paths(tweak: Tweak) -> tuple[str, str, str]:
     """Its declaration, evidence and page of the journal."""
-    return f"tweaks/{tweak.name}.yaml", f"evidence/{tweak.milestone}.json", f"journal/{tweak.name}.md"
+    return (
+        f"tweaks/{tweak.name}.yaml",
+        f"evidence/{tweak.milestone}.json",
+        f"journal/{tweak.name}.md",
+    )
 
 
 def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
-    """A page of the journal: what was tried, and what it showed. A file a tweak, so that clones never conflict."""
-    lines = [f"# {tweak.name}", "", f"- kind: {tweak.kind}", f"- expected: {tweak.expect or 'nothing was said'}"]
+    """A page of the journal: what was tried, and what it showed.
+
+    A file a tweak, so that clones never conflict.
+    """
+    lines = [
+        f"# {tweak.name}",
+        "",
+        f"- kind: {tweak.kind}",
+        f"- expected: {tweak.expect or 'nothing was said'}",
+    ]
     if evidence is None:
         lines.append("- dropped before it was judged")
     else:
@@ -234,7 +285,10 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
         lines += [f"- verdict: **{judgement.word.value}**", f"- measured: {judgement.reason}"]
         lines += [f"- remark: {remark}" for remark in judgement.remarks]
         lines += [f"- rewritten: {tweak.part}"] if tweak.part else []
-        lines += [f"- cost: {evidence.cost_s:.0f} s of runs", f"- decision: {evidence.decision} ({evidence.made[:10]})"]
+        lines += [
+            f"- cost: {evidence.cost_s:.0f} s of runs",
+            f"- decision: {evidence.decision} ({evidence.made[:10]})",
+        ]
         if evidence.because:
             lines.append(f"- because: {evidence.because}")
         lines += _page_of_rungs([Rung.from_mapping(rung) for rung in evidence.rungs])
@@ -245,13 +299,25 @@ def _page_of_rungs(rungs: list[Rung]) -> list[str]:
     """The ladder as a table, and the error along the network."""
     if not rungs:
         return []
-    rows = [f"| {rung.name} | {RUNGS[rung.name]} | {rung.compared} | {rung.word.value} |" for rung in rungs]
+    rows = [
+        f"| {rung.name} | {RUNGS[rung.name]} | {rung.compared} | {rung.word.value} |"
+        for rung in rungs
+    ]
     lines = ["", "| rung | what | compared | verdict |", "|---|---|---|---|", *rows]
     left_out = {text: rung.name for rung in rungs for text in rung.left_out}
-    lines += ["", *(f"- left out of {name}: {text}" for text, name in left_out.items())] if left_out else []
+    lines += (
+        ["", *(f"- left out of {name}: {text}" for text, name in left_out.items())]
+        if left_out
+        else []
+    )
     shown = next((rung for rung in rungs if rung.along), None)
     if shown:
-        lines += ["", f"Error along the network ({shown.name}), in powers of ten; | is what is allowed:", "", "```"]
+        lines += [
+            "",
+            f"Error along the network ({shown.name}), in powers of ten; | is what is allowed:",
+            "",
+            "```",
+        ]
         lines += [*error_page(shown.along), "```"]
     return lines
 
@@ -259,7 +325,9 @@ def _page_of_rungs(rungs: list[Rung]) -> list[str]:
 def decided_names(project: Project, repository: Repository) -> set[str]:
     """Tweaks that were accepted or dropped, also those that were dropped before anything was judged."""
     names = {evidence.tweak.name for evidence in all_evidence(project) if evidence.decision}
-    dropped = repository.call("for-each-ref", "--format=%(refname:lstrip=3)", "refs/tags/dropped").split()
+    dropped = repository.call(
+        "for-each-ref", "--format=%(refname:lstrip=3)", "refs/tags/dropped"
+    ).split()
     return names | set(dropped)
 
 
@@ -288,20 +356,41 @@ def list_tweaks(project: Project) -> list[Listed]:
         first = judgement.findings[0]
         rows.append(
             Listed(
-                name=evidence.tweak.name, kind=evidence.tweak.kind, state=evidence.decision or "open",
-                word=judgement.word.value, about=evidence.because or evidence.tweak.expect,
+                name=evidence.tweak.name,
+                kind=evidence.tweak.kind,
+                state=evidence.decision or "open",
+                word=judgement.word.value,
+                about=evidence.because or evidence.tweak.expect,
                 effect=f"{first.metric} {first.effect:+.3g}" if first.effect is not None else "",
                 origin=origin_of(evidence.seal).value,
             )
-        )  # fmt: skip
+        )
     known = {row.name for row in rows}
     for name in decided_names(project, repository) - known:
         known.add(name)
-        rows.append(Listed(name=name, kind="", state="dropped", word="", effect="", about="before it was judged"))
+        rows.append(
+            Listed(
+                name=name,
+                kind="",
+                state="dropped",
+                word="",
+                effect="",
+                about="before it was judged",
+            )
+        )
     for tweak in _open_tweaks(project, repository):
         if tweak.name not in known:
             known.add(tweak.name)
-            rows.append(Listed(name=tweak.name, kind=tweak.kind, state="open", word="", effect="", about=tweak.expect))
+            rows.append(
+                Listed(
+                    name=tweak.name,
+                    kind=tweak.kind,
+                    state="open",
+                    word="",
+                    effect="",
+                    about=tweak.expect,
+                )
+            )
     for suggested in load_recipe(project).adaptation.tweaks:
         if suggested.name not in known:
             about = f"{suggested.change}: {suggested.why}"
@@ -325,5 +414,9 @@ def _open_tweaks(project: Project, repository: Repository) -> list[Tweak]:
         path = f"tweaks/{tweak_of_branch(branch)}.yaml"
         blob = repository.find_id(f"refs/heads/{branch}:{path}")
         if blob:
-            found.append(parse_record(Tweak, repository.read_blob(blob).decode(errors="replace"), source=path))
+            found.append(
+                parse_record(
+                    Tweak, repository.read_blob(blob).decode(errors="replace"), source=path
+                )
+            )
     return found

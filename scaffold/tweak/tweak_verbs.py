@@ -64,14 +64,15 @@ from scaffold.user_state import Origin, origin_of
 
 _WHAT = {"tweak": "NAME", "rewrite": "PART"}
 _HEAD = """\
-# {what} {name}: what it is to do, and how it is judged. Declared before its runs, which a later edit makes stale.
+# {what} {name}: what it is to do, and how it is judged. Declared before its runs, which a later
+# edit makes stale.
 """
 _LEAST_VALUES = 3
 """Runs whose standard deviation says anything at all."""
 
 _MARGIN_SD = 0.5
-"""The default margin, in seed standard deviations: a loss that small hides in the noise of any one run, and ten of
-them are five standard deviations."""
+"""The default margin, in seed standard deviations: a loss that small hides in the noise of any one
+run, and ten of them are five standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,8 @@ class Started:
 def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     """Open a tweak on a branch `tweak/NAME` that starts from the present one; edits not yet committed come along.
 
-    The first one makes `src/`, `system.yaml` and `system.lock` and commits them on the present branch.
+    The first one makes `src/`, `system.yaml` and `system.lock` and commits them on the present
+    branch.
 
     Raises:
         UsageError: the name is taken, or something that only the person knows was not said.
@@ -113,8 +115,8 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     expect = wish.expect or (f"{suggestion.change}: {suggestion.why}" if suggestion else "")
     if kind == "data" and wish.bound is None:
         raise UsageError(
-            "a new dataset needs its bound: the best value of the metric that one can hope for (human, competitor or "
-            "published)",
+            "a new dataset needs its bound: the best value of the metric that one can hope for"
+            " (human, competitor or published)",
             hint="--bound 0.98 --bound-source 'two annotators agree'; or --bound unknown",
         )
     made_src = not project.system.exists()
@@ -126,12 +128,21 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     for key, text in (wish.probes or {}).items():
         if key not in program.hyperparameters:
             known = ", ".join(program.hyperparameters) or "none"
-            raise UsageError(f"--probe {key}: there is no hyperparameter {key!r}", hint=f"there are: {known}")
+            raise UsageError(
+                f"--probe {key}: there is no hyperparameter {key!r}", hint=f"there are: {known}"
+            )
         probes[key] = like(program.hyperparameters[key], text, f"--probe {key}={text}")
     before = ensure_src(project, repository, recipe)
     home = present_branch(repository)
     tweak = Tweak(
-        name=name, kind=kind, expect=expect, home=home, before=before, rule=rule, bound=wish.bound, probes=probes
+        name=name,
+        kind=kind,
+        expect=expect,
+        home=home,
+        before=before,
+        rule=rule,
+        bound=wish.bound,
+        probes=probes,
     )
     carried = open_tweak(project, repository, tweak)
     return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=carried)
@@ -145,9 +156,12 @@ def ensure_src(project: Project, repository: Repository, recipe: Recipe) -> str:
 
 
 def open_tweak(
-    project: Project, repository: Repository, tweak: Tweak, files: Mapping[str, bytes] | None = None,
+    project: Project,
+    repository: Repository,
+    tweak: Tweak,
+    files: Mapping[str, bytes] | None = None,
     edits: Mapping[str, bytes] | None = None,
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     """Commit a declaration on a new branch, and check that branch out.
 
     Args:
@@ -166,7 +180,10 @@ def open_tweak(
     text = head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     parse_record(Tweak, text, source=f"tweaks/{tweak.name}.yaml")
     tree = tree_with_files(repository, {f"tweaks/{tweak.name}.yaml": text, **(files or {})})
-    message = f"Start {tweak.phase} {tweak.name} ({tweak.part or tweak.kind})\n\n{tweak.expect}".strip() + "\n"
+    message = (
+        f"Start {tweak.phase} {tweak.name} ({tweak.part or tweak.kind})\n\n{tweak.expect}".strip()
+        + "\n"
+    )
     tip = make_commit(repository, tree, message, ["HEAD"])
     claim_tweak(project, tweak, tip)
     ref = f"refs/heads/{tweak.branch}"
@@ -186,24 +203,34 @@ def refuse_start(project: Project, name: str) -> Repository:
     repository = project_repository(project.root)
     home = present_branch(repository)
     if not re.fullmatch(TWEAK_NAME, name) or len(name) > 60:
-        raise UsageError(f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at most 60")
+        raise UsageError(
+            f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at"
+            " most 60"
+        )
     under_way = find_tweak(project)
     if under_way:
         raise ProjectError(
             f"{under_way.phase} {under_way.name} is under way here: one change at a time",
-            hint=f"scaffold {under_way.phase} accept, or scaffold {under_way.phase} drop; or git switch to where the "
-            "other is to start from",
+            hint=(
+                f"scaffold {under_way.phase} accept, or scaffold {under_way.phase} drop; or git"
+                " switch to where the other is to start from"
+            ),
         )
     refuse_vendor(home)
     taken = {tweak.name for tweak in declared_tweaks(project)}
     if name in taken or read_change(project, name):
         raise UsageError(
-            f"there was a tweak {name!r} already: see scaffold tweak list", hint=f"choose another: {name}-2"
+            f"there was a tweak {name!r} already: see scaffold tweak list",
+            hint=f"choose another: {name}-2",
         )
-    taken_branch = next((f"{prefix}{name}" for prefix in BRANCHES if f"{prefix}{name}" in branches(repository)), None)
+    taken_branch = next(
+        (f"{prefix}{name}" for prefix in BRANCHES if f"{prefix}{name}" in branches(repository)),
+        None,
+    )
     if taken_branch:
         raise UsageError(
-            f"there is a branch {taken_branch} already", hint=f"go on with it: git switch {shlex.quote(taken_branch)}"
+            f"there is a branch {taken_branch} already",
+            hint=f"go on with it: git switch {shlex.quote(taken_branch)}",
         )
     if repository.find_id(f"refs/tags/dropped/{name}"):
         raise UsageError(f"a tweak {name!r} was dropped before", hint=f"choose another: {name}-2")
@@ -215,7 +242,10 @@ def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) ->
     last = last_accepted(project)
     metric = wish.metric or (last.tweak.rule.metric if last else recipe.claims[0].metric)
     if metric not in metrics:
-        raise UsageError(f"--metric {metric}: there is none of that name", hint=f"there are: {', '.join(metrics)}")
+        raise UsageError(
+            f"--metric {metric}: there is none of that name",
+            hint=f"there are: {', '.join(metrics)}",
+        )
     if wish.margin is not None:
         margin, reason = wish.margin, "as was asked for"
     else:
@@ -237,13 +267,22 @@ def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float
     values, whose = _spread(project, recipe, metric)
     if len(values) < _LEAST_VALUES:
         raise UsageError(
-            f"nothing says how much {metric} varies from seed to seed, so what is a small difference is yours to say",
+            f"nothing says how much {metric} varies from seed to seed, so what is a small"
+            " difference is yours to say",
             hint="--margin VALUE, in the metric's unit",
         )
-    law = Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
+    law = Law.of(
+        [value.value for value in values], half_digit=min(value.half_digit for value in values)
+    )
     if not law.has_spread:
-        return max(equality_tolerance(law, law), 1e-12), f"what equal results may differ by, from {len(values)} {whose}"
-    return float(f"{_MARGIN_SD * law.sd:.3g}"), f"half a standard deviation of {len(values)} {whose}"
+        return (
+            max(equality_tolerance(law, law), 1e-12),
+            f"what equal results may differ by, from {len(values)} {whose}",
+        )
+    return (
+        float(f"{_MARGIN_SD * law.sd:.3g}"),
+        f"half a standard deviation of {len(values)} {whose}",
+    )
 
 
 def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricValue], str]:
@@ -251,7 +290,11 @@ def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricV
     done = accepted(project)
     newest = max((index for index, e in enumerate(done) if e.tweak.kind == "data"), default=None)
     calibration = load_calibration(project, recipe)
-    values = [run.metrics[metric] for run in calibration.runs if metric in run.metrics] if calibration else []
+    values = (
+        [run.metrics[metric] for run in calibration.runs if metric in run.metrics]
+        if calibration
+        else []
+    )
     if newest is None and values:
         return values, "calibration runs"
     for evidence in reversed(done[newest or 0 :]):
@@ -272,7 +315,11 @@ def _require_tweak(project: Project, repository: Repository, phase: str) -> Twea
         others = [name for name in tweak_branches(repository) if name != find_branch(repository)]
         raise ProjectError(
             f"no {phase} is under way here",
-            hint=f"git switch {shlex.quote(others[0])}" if others else f"scaffold {phase} start {_WHAT[phase]}",
+            hint=(
+                f"git switch {shlex.quote(others[0])}"
+                if others
+                else f"scaffold {phase} start {_WHAT[phase]}"
+            ),
         )
     return tweak
 
@@ -298,7 +345,9 @@ class Decided:
     untracked: tuple[NewFile, ...] = ()
 
 
-def accept_tweak(project: Project, because: str, phase: str, *, include_large: bool = False) -> Decided:
+def accept_tweak(
+    project: Project, because: str, phase: str, *, include_large: bool = False
+) -> Decided:
     """Merge the tweak that is under way into its home, with its evidence and a page of the journal, and tag it.
 
     Args:
@@ -308,8 +357,9 @@ def accept_tweak(project: Project, because: str, phase: str, *, include_large: b
         include_large: commit new files also where they are binary, or large together.
 
     Raises:
-        ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason was given; its home
-            has another system by now; merging conflicts; it has new files that git should not keep.
+        ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason
+            was given; its home has another system by now; merging conflicts; it has new files that
+            git should not keep.
     """
     with only_one(project):  # not while runs of it are being made
         return _accept(project, because, phase, include_large)
@@ -334,8 +384,14 @@ def _accept(project: Project, because: str, phase: str, include_large: bool) -> 
     parent, present = "HEAD", tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
     if branch != home and not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
         parent = _merge_home(project, repository, tweak, home, present)
-    state = unpack(project, repository, state_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present))
-    kept = with_decision(evidence, decision="accepted", because=because or evidence.because, accepted_state=state.id)
+    state = unpack(
+        project,
+        repository,
+        state_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present),
+    )
+    kept = with_decision(
+        evidence, decision="accepted", because=because or evidence.because, accepted_state=state.id
+    )
     _, record, page = record_paths(tweak)
     files = {record: record_text(kept), page: page_of(tweak, kept)}
     tree = tree_with_files(repository, files, base=present if parent == "HEAD" else parent)
@@ -349,17 +405,22 @@ def _accept(project: Project, because: str, phase: str, include_large: bool) -> 
         refs[f"refs/heads/{branch}"] = None
     refs |= {f"refs/heads/{home}": commit, f"refs/tags/milestone/{tweak.milestone}": commit}
     if is_own_tweak(project, tweak):
-        approve_program(state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}")
+        approve_program(
+            state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}"
+        )
     move(project, Move(title=f"{phase} accept", refs=refs, branch=home, present=present))
     forget_tweak(project, tweak)
     return Decided(tweak=tweak, evidence=kept, home=home, commit=commit, committed=tuple(new_files))
 
 
-def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence, because: str) -> ChangeJudgement:
+def _require_acceptable(
+    project: Project, tweak: Tweak, evidence: ChangeEvidence, because: str
+) -> ChangeJudgement:
     """Return the judgement of a change.
 
     Raises:
-        ProjectError: it is stale or speaks against the change, and nobody gave a reason to accept it all the same.
+        ProjectError: it is stale or speaks against the change, and nobody gave a reason to accept
+            it all the same.
     """
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(map(str, stale))}"] if stale else []
@@ -371,13 +432,18 @@ def _require_acceptable(project: Project, tweak: Tweak, evidence: ChangeEvidence
     if against and not (because or evidence.because):
         raise ProjectError(
             f"{tweak.phase} {tweak.name} is not to be accepted: {'; '.join(against)}",
-            hint=f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with your reason on "
-            f'record: scaffold {tweak.phase} accept --because "..."',
+            hint=(
+                f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with"
+                " your reason on "
+                f'record: scaffold {tweak.phase} accept --because "..."'
+            ),
         )
     return judgement
 
 
-def _merge_home(project: Project, repository: Repository, tweak: Tweak, home: str, present: str) -> str:
+def _merge_home(
+    project: Project, repository: Repository, tweak: Tweak, home: str, present: str
+) -> str:
     """Return a commit that merges the base branch, which went on meanwhile, into the tweak with its edits.
 
     Raises:
@@ -393,28 +459,41 @@ def _merge_home(project: Project, repository: Repository, tweak: Tweak, home: st
     move(
         project,
         Move(
-            title=f"{tweak.phase} accept", refs={branch: edited}, present=present, files=merged.tree,
+            title=f"{tweak.phase} accept",
+            refs={branch: edited},
+            present=present,
+            files=merged.tree,
             merging=Merging(theirs=theirs, message=message, stages=merged.stages),
         ),
-    )  # fmt: skip
+    )
     raise conflict_error(home, merged.conflicts)
 
 
 def _refuse_moved_home(
-    project: Project, repository: Repository, tweak: Tweak, home: str, evidence: ChangeEvidence, because: str
+    project: Project,
+    repository: Repository,
+    tweak: Tweak,
+    home: str,
+    evidence: ChangeEvidence,
+    because: str,
 ) -> None:
     """Raise ProjectError if what the tweak was compared with is no longer what it would be merged into."""
     parted = common_ancestor(repository, f"refs/heads/{home}", "HEAD")
     moved = state_id(repository, f"refs/heads/{home}") != state_id(repository, parted)
     if moved:
         raise ProjectError(
-            f"{home} has another system by now than the one that {tweak.phase} {tweak.name} started from",
-            hint=f"git merge {shlex.quote(home)}, then scaffold verify: the change is judged against what is there now",
+            f"{home} has another system by now than the one that {tweak.phase} {tweak.name} started"
+            " from",
+            hint=(
+                f"git merge {shlex.quote(home)}, then scaffold verify: the change is judged against"
+                " what is there now"
+            ),
         )
     against = state_id(repository, state_before(project, repository, tweak))
     if not because and evidence.before.state != against:
         raise ProjectError(
-            f"{tweak.phase} {tweak.name} was judged against another state than that of {home}", hint="scaffold verify"
+            f"{tweak.phase} {tweak.name} was judged against another state than that of {home}",
+            hint="scaffold verify",
         )
 
 
@@ -422,7 +501,9 @@ def _refuse_conflicts(repository: Repository) -> None:
     """Raise ProjectError for conflicts that no operation of git's is under way for, as after `git stash pop`."""
     unresolved = repository.call("diff", "--name-only", "--diff-filter=U")
     if unresolved:
-        raise ProjectError(f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status")
+        raise ProjectError(
+            f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status"
+        )
 
 
 def drop_tweak(project: Project, phase: str, *, include_large: bool = False) -> Decided:
@@ -436,8 +517,8 @@ def drop_tweak(project: Project, phase: str, *, include_large: bool = False) -> 
         include_large: let the tag keep new files also where they are binary, or large together.
 
     Raises:
-        ProjectError: what is not committed elsewhere in the project is in the way, or it has new files that git should
-            not keep.
+        ProjectError: what is not committed elsewhere in the project is in the way, or it has new
+            files that git should not keep.
     """
     with only_one(project):  # not while runs of it are being made
         return _drop(project, phase, include_large)
@@ -452,9 +533,12 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     evidence = read_change(project, tweak.name)
     if branch == home:
         raise ProjectError(
-            f"the edits of {tweak.phase} {tweak.name} lie on {home} itself, so that dropping it would take back "
-            "commits",
-            hint="take them back with git revert (of a merge: git revert -m 1 COMMIT), the declaration too",
+            f"the edits of {tweak.phase} {tweak.name} lie on {home} itself, so that dropping it"
+            " would take back commits",
+            hint=(
+                "take them back with git revert (of a merge: git revert -m 1 COMMIT), the"
+                " declaration too"
+            ),
         )
     new_files = find_new_files(repository, PATHS)
     untracked = [file for file in new_files if file.path.startswith("data/")]
@@ -474,11 +558,17 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     tree = tree_with_files(repository, files, base=f"refs/heads/{home}")
     commit = make_commit(repository, tree, told, [f"refs/heads/{home}"])
     refs = {
-        f"refs/tags/dropped/{tweak.name}": last, f"refs/heads/{home}": commit, f"refs/heads/{branch}": None,
-    }  # fmt: skip
+        f"refs/tags/dropped/{tweak.name}": last,
+        f"refs/heads/{home}": commit,
+        f"refs/heads/{branch}": None,
+    }
     move(project, Move(title=f"{phase} drop", refs=refs, branch=home, present=present))
     forget_tweak(project, tweak)
     return Decided(
-        tweak=tweak, evidence=evidence, home=home, commit=commit, committed=tuple(committed),
+        tweak=tweak,
+        evidence=evidence,
+        home=home,
+        commit=commit,
+        committed=tuple(committed),
         untracked=tuple(untracked),
-    )  # fmt: skip
+    )

@@ -25,7 +25,14 @@ from scaffold.reproduce.verify import run_remarks
 from scaffold.rules.change import judge as rule_of_changes
 from scaffold.rules.change.baselines import judge_data
 from scaffold.rules.change.differences import describe_groups, find_parts
-from scaffold.rules.change.judge import is_decided, judge_change, judge_probe, judge_switched_off, next_look, pair
+from scaffold.rules.change.judge import (
+    is_decided,
+    judge_change,
+    judge_probe,
+    judge_switched_off,
+    next_look,
+    pair,
+)
 from scaffold.rules.parity.checks import Rung
 from scaffold.rules.parity.judge import construction_findings
 from scaffold.running.engines.local import Watcher
@@ -46,10 +53,19 @@ class Work:
     watcher: Watcher
     options: RunOptions
 
-    def plan(self, state: State, system: System, title: str, *, smoke: bool = False) -> tuple[Plan, int]:
+    def plan(
+        self, state: State, system: System, title: str, *, smoke: bool = False
+    ) -> tuple[Plan, int]:
         """A state made ready to run, and how many runs of it fit at once."""
         return prepare_program(
-            self.project, self.recipe, system, state.source, state.tree, self.options, title=title, smoke=smoke
+            self.project,
+            self.recipe,
+            system,
+            state.source,
+            state.tree,
+            self.options,
+            title=title,
+            smoke=smoke,
         )
 
     def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
@@ -77,7 +93,8 @@ def verify_change(
         tweak: what the change is to do.
         watcher: is told of the runs.
         options: how to run.
-        switched_off: hyperparameters that switch the change off; with them the state before must be given again.
+        switched_off: hyperparameters that switch the change off; with them the state before must be
+            given again.
 
     Raises:
         ProjectError: nothing has changed, or the state before is gone.
@@ -101,10 +118,14 @@ def open_change(
         ProjectError, UsageError, ConsentError: see `verify_change`.
     """
     repository = project_repository(project.root)
-    before, after = state_of_commit(project, state_before(project, repository, tweak)), state_of_worktree(project)
+    before, after = (
+        state_of_commit(project, state_before(project, repository, tweak)),
+        state_of_worktree(project),
+    )
     if before.id == after.id:
         raise ProjectError(
-            f"nothing has changed yet: src/ and system.yaml are those of the state before {tweak.name}",
+            "nothing has changed yet: src/ and system.yaml are those of the state before"
+            f" {tweak.name}",
             hint="edit src/ or system.yaml, then scaffold verify",
         )
     states = [runnable(before, "the state before")]
@@ -121,9 +142,13 @@ def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Sta
     system = load_yaml(System, project.system)
     as_of = commit_date_of(project, recipe)
     prepare_environment(
-        project.system_source, system.environment, as_of, offline=options.offline,
-        device=system.resources.device, announce=options.announce,
-    )  # fmt: skip
+        project.system_source,
+        system.environment,
+        as_of,
+        offline=options.offline,
+        device=system.resources.device,
+        announce=options.announce,
+    )
     return state_of_worktree(project)
 
 
@@ -132,8 +157,8 @@ def _require_same_seeding(before: System, after: System) -> None:
     kinds = [(system.seeds.how == "none", system.seeds.first) for system in (before, after)]
     if kinds[0] != kinds[1]:
         raise UsageError(
-            f"seeds: the state before has {before.seeds.how} from {before.seeds.first}, the change {after.seeds.how} "
-            f"from {after.seeds.first}: their runs make no pairs",
+            f"seeds: the state before has {before.seeds.how} from {before.seeds.first}, the change"
+            f" {after.seeds.how} from {after.seeds.first}: their runs make no pairs",
             hint="keep seeds in system.yaml as it was",
         )
 
@@ -156,9 +181,13 @@ def prepare_change(
     repository = project_repository(project.root)
     title = f"{tweak.phase} {tweak.name}"
     before = state_of_commit(project, state_before(project, repository, tweak))
-    require_states_consent(_to_be_asked(project, tweak, before, state_of_worktree(project)), options.trust)
+    require_states_consent(
+        _to_be_asked(project, tweak, before, state_of_worktree(project)), options.trust
+    )
     state = _with_its_lock(project, recipe, options)
-    return prepare_program(project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke)
+    return prepare_program(
+        project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke
+    )
 
 
 def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) -> list[Runnable]:
@@ -181,7 +210,9 @@ def _off_values(system: System, switched_off: Mapping[str, str]) -> dict[str, Sc
     for name, text in switched_off.items():
         if name not in system.hyperparameters:
             known = ", ".join(system.hyperparameters) or "none"
-            raise UsageError(f"--off {name}: system.yaml has no hyperparameter {name!r}", hint=f"it has: {known}")
+            raise UsageError(
+                f"--off {name}: system.yaml has no hyperparameter {name!r}", hint=f"it has: {known}"
+            )
         values[name] = like(system.hyperparameters[name], text, f"--off {name}={text}")
     return values
 
@@ -228,12 +259,20 @@ def judge_pairs(
     device = after.system.resources.device
 
     def judge(
-        pairs: Sequence[rule_of_changes.Pair], more: Sequence[Finding] = (), remarks: Sequence[str] = ()
+        pairs: Sequence[rule_of_changes.Pair],
+        more: Sequence[Finding] = (),
+        remarks: Sequence[str] = (),
     ) -> ChangeJudgement:
         return judge_change(
-            tweak.kind_of_pairs, rule, metrics, pairs, deterministic=deterministic, device=device, more=more,
+            tweak.kind_of_pairs,
+            rule,
+            metrics,
+            pairs,
+            deterministic=deterministic,
+            device=device,
+            more=more,
             remarks=remarks,
-        )  # fmt: skip
+        )
 
     def is_enough(pairs: Sequence[rule_of_changes.Pair]) -> bool:
         return is_decided(judge(pairs), len(pairs), rule, has_probes=bool(tweak.probes))
@@ -243,7 +282,9 @@ def judge_pairs(
     if count > len(pairs):
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
     if off:
-        plan, _ = work.plan(after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off")
+        plan, _ = work.plan(
+            after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off"
+        )
         found.append(_switched_off(work, metrics, old, plan, room, off))
     parts = parts_of(work, before, after)
     more = [*found, *declared_otherwise(work.project, tweak), *construction_findings(rungs)]
@@ -252,24 +293,39 @@ def judge_pairs(
         side_of(before, old, [a for a, _ in pairs]),
         side_of(after, new, [b for _, b in pairs]),
     )
-    return write_judged(work, parts, metrics, sides, (old, new), judgement, probes=probes, rungs=rungs)
+    return write_judged(
+        work, parts, metrics, sides, (old, new), judgement, probes=probes, rungs=rungs
+    )
 
 
 def _switched_off(
-    work: Work, metrics: Sequence[Metric], old: Plan, plan: Plan, room: int, off: Mapping[str, Scalar]
+    work: Work,
+    metrics: Sequence[Metric],
+    old: Plan,
+    plan: Plan,
+    room: int,
+    off: Mapping[str, Scalar],
 ) -> Finding:
     """Whether the changed program with these values gives the state before; as many pairs as that takes."""
     what = ", ".join(f"{name}={value}" for name, value in off.items())
     deterministic = old.program.seeds.how == "none"
 
     def judge(pairs: Sequence[rule_of_changes.Pair]) -> Finding:
-        return judge_switched_off(metrics, pairs, work.tweak.rule, what, deterministic=deterministic)
+        return judge_switched_off(
+            metrics, pairs, work.tweak.rule, what, deterministic=deterministic
+        )
 
-    return judge(_pairs_until(work, old, plan, room, lambda pairs: judge(pairs).word is not Word.UNDECIDED))
+    return judge(
+        _pairs_until(work, old, plan, room, lambda pairs: judge(pairs).word is not Word.UNDECIDED)
+    )
 
 
 def _pairs_until(
-    work: Work, old: Plan, new: Plan, room: int, is_enough: Callable[[Sequence[rule_of_changes.Pair]], bool]
+    work: Work,
+    old: Plan,
+    new: Plan,
+    room: int,
+    is_enough: Callable[[Sequence[rule_of_changes.Pair]], bool],
 ) -> list[rule_of_changes.Pair]:
     rule = work.tweak.rule
     there = min(len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new))
@@ -278,7 +334,9 @@ def _pairs_until(
     while True:
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
         if not pairs:
-            raise ProjectError("no seed ended well on both sides", hint="see the runs in .scaffold/runs")
+            raise ProjectError(
+                "no seed ended well on both sides", hint="see the runs in .scaffold/runs"
+            )
         if old.program.seeds.how == "none" or count >= rule.max_pairs or is_enough(pairs):
             return pairs
         count = next_look(count, rule.max_pairs)
@@ -287,17 +345,28 @@ def _pairs_until(
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
     """Metrics that both states measure alike, by the state before; the judged one must be among them."""
     there = {metric.name: metric for metric in after.metrics}
-    shared = [m for m in before.metrics if m.name in there and (m.unit, m.direction) == _kind_of(there[m.name])]
+    shared = [
+        m
+        for m in before.metrics
+        if m.name in there and (m.unit, m.direction) == _kind_of(there[m.name])
+    ]
     same = [m.name for m in shared if _reading_of(m) == _reading_of(there[m.name])]
     if judged in [metric.name for metric in shared] and judged not in same:
         raise UsageError(
-            f"{judged} is read in another way than in the state before, so that its values cannot be compared",
-            hint="let the program write it where it did; a new metric is a tweak of its own, judged by the old one",
+            f"{judged} is read in another way than in the state before, so that its values cannot"
+            " be compared",
+            hint=(
+                "let the program write it where it did; a new metric is a tweak of its own, judged"
+                " by the old one"
+            ),
         )
     if judged not in [metric.name for metric in shared]:
         raise UsageError(
             f"{judged} is not measured in the same unit and direction by both states",
-            hint="let system.yaml measure it as before; a new metric is a tweak of its own, judged by the old one",
+            hint=(
+                "let system.yaml measure it as before; a new metric is a tweak of its own, judged"
+                " by the old one"
+            ),
         )
     return shared
 
@@ -311,7 +380,12 @@ def _kind_of(metric: Metric) -> tuple[str, str]:
 
 
 def _probe_runs(
-    work: Work, before: State, after: State, metrics: Sequence[Metric], count: int, judgement: ChangeJudgement
+    work: Work,
+    before: State,
+    after: State,
+    metrics: Sequence[Metric],
+    count: int,
+    judgement: ChangeJudgement,
 ) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
     """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do.
 
@@ -331,10 +405,14 @@ def _probe_runs(
             pairs, kept = [], []
             for state, mode in ((before, "the full mode"), (after, "the cheaper mode")):
                 plain, room = work.plan(state, state.system, mode)
-                probe, _ = work.plan(state, with_values(state.system, {name: value}), f"{title} in {mode}")
+                probe, _ = work.plan(
+                    state, with_values(state.system, {name: value}), f"{title} in {mode}"
+                )
                 pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
                 kept.append(side_of(state, probe, [run for _, run in pairs[-1]]))
-            finding = judge_probe(title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic)
+            finding = judge_probe(
+                title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic
+            )
             if finding.word is not Word.UNDECIDED or deterministic or count >= tweak.rule.max_pairs:
                 break
             count = next_look(count, tweak.rule.max_pairs)
@@ -359,11 +437,23 @@ def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
         runs = work.runs(plan, room, count)
         zeroed = zeroed_runs(*context, count, work.watcher, work.options)
         judgement = judge_data(
-            rule, metric, runs, zeroed, simple, memorised.metrics[metric.name].value, gates, tweak.bound,
-            remarks_of(work, parts, (plan,)), more=declared,
+            rule,
+            metric,
+            runs,
+            zeroed,
+            simple,
+            memorised.metrics[metric.name].value,
+            gates,
+            tweak.bound,
+            remarks_of(work, parts, (plan,)),
+            more=declared,
             deterministic=after.system.seeds.how == "none",
-        )  # fmt: skip
-        if judgement.more_pairs is None or count >= rule.max_pairs or after.system.seeds.how == "none":
+        )
+        if (
+            judgement.more_pairs is None
+            or count >= rule.max_pairs
+            or after.system.seeds.how == "none"
+        ):
             break
         count = next_look(count, rule.max_pairs)
     old, _ = work.plan(before, before.system, "the state before")
@@ -379,7 +469,12 @@ def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
 
 def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
     """A state with its runs, as evidence holds it."""
-    return Side(state=state.id, inputs=plan.inputs, hyperparameters=plan.program.hyperparameters, runs=tuple(runs))
+    return Side(
+        state=state.id,
+        inputs=plan.inputs,
+        hyperparameters=plan.program.hyperparameters,
+        runs=tuple(runs),
+    )
 
 
 def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
@@ -389,19 +484,28 @@ def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
     added = repository.call("log", "--format=%H", "--diff-filter=A", "HEAD", "--", path).split()
     blob = repository.find_id(f"{added[-1]}:{path}") if added else None
     try:
-        first = parse_record(Tweak, repository.read_blob(blob).decode(), source=path) if blob else tweak
+        first = (
+            parse_record(Tweak, repository.read_blob(blob).decode(), source=path) if blob else tweak
+        )
     except (BrokenFileError, UnicodeDecodeError):
         return []
     # What tensors are made of is found out on the way; all else is fixed.
-    fields = [name for name in Tweak.model_fields if name != "weights" and getattr(first, name) != getattr(tweak, name)]
+    fields = [
+        name
+        for name in Tweak.model_fields
+        if name != "weights" and getattr(first, name) != getattr(tweak, name)
+    ]
     if not fields:
         return []
     return [
         Finding(
-            question=Question.DECLARATION, metric=", ".join(fields), word=Word.UNEXPECTED, rule="fixed when a tweak starts",
+            question=Question.DECLARATION,
+            metric=", ".join(fields),
+            word=Word.UNEXPECTED,
+            rule="fixed when a tweak starts",
             reason="is not what the tweak was started with",
         )
-    ]  # fmt: skip
+    ]
 
 
 def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
@@ -411,10 +515,15 @@ def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list
     if several:
         told.append(several)
     if work.tweak.kind != "data" and any(part.what == "data" for part in parts):
-        told.append("the data differ: values can be compared only if both states are measured on the same examples")
+        told.append(
+            "the data differ: values can be compared only if both states are measured on the same"
+            " examples"
+        )
     ignored = ignored_paths(Repository(work.project.root), "src")
     if ignored:
-        told.append(f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}")
+        told.append(
+            f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}"
+        )
     for plan in plans:
         records = runs_of(plan)
         unwell = [record for record in records if record.outcome is not Outcome.COMPLETED]
@@ -427,7 +536,10 @@ def parts_of(work: Work, before: State, after: State) -> list[Part]:
     locks = [state.source.lock for state in (before, after)]
     packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(
-        before.system, after.system, changed_files(work.project, before, after), (packages[0], packages[1])
+        before.system,
+        after.system,
+        changed_files(work.project, before, after),
+        (packages[0], packages[1]),
     )
 
 
@@ -436,10 +548,17 @@ def _locked(text: str) -> list[str]:
 
 
 def write_judged(
-    work: Work, parts: Sequence[Part], metrics: Sequence[Metric], sides: tuple[Side, Side],
-    plans: Sequence[Plan], judgement: ChangeJudgement, *, probes: Mapping[str, tuple[Side, Side]] | None = None,
-    gates: Mapping[str, Any] | None = None, rungs: Sequence[Rung] = (),
-) -> ChangeEvidence:  # fmt: skip
+    work: Work,
+    parts: Sequence[Part],
+    metrics: Sequence[Metric],
+    sides: tuple[Side, Side],
+    plans: Sequence[Plan],
+    judgement: ChangeJudgement,
+    *,
+    probes: Mapping[str, tuple[Side, Side]] | None = None,
+    gates: Mapping[str, Any] | None = None,
+    rungs: Sequence[Rung] = (),
+) -> ChangeEvidence:
     """Write the evidence of the change that is under way."""
     evidence = ChangeEvidence(
         milestone=work.tweak.milestone,

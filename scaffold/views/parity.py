@@ -26,16 +26,25 @@ def format_rungs(rungs: Sequence[Rung], width: int, paint: Paint) -> str:
         lines += _picture(rung, width, paint)
         lines += wrap(f"DIFFERS at {address_text(rung)}", width)
         lines += wrap(f"  {plain(rung.reason)}", width, hanging=6)
-        lines += [line for cause in rung.causes for line in wrap(f"  usual cause: {plain(cause)}", width, hanging=17)]
+        lines += [
+            line
+            for cause in rung.causes
+            for line in wrap(f"  usual cause: {plain(cause)}", width, hanging=17)
+        ]
         if rung.suggestions:
             lines += wrap(
-                "a guess, by shape and order; where it is right, put it into the rewrite's tweaks/*.yaml:", width
+                "a guess, by shape and order; where it is right, put it into the rewrite's"
+                " tweaks/*.yaml:",
+                width,
             )
             lines += ["", "weights:", *(f"  {plain(line)}" for line in rung.suggestions), ""]
     if not differing:
         lines += _picture(next((r for r in rungs if r.along), None), width, paint)
     if len(differing) > 1:
-        lines += wrap(f"and, which may follow from it, at {', '.join(rung.name for rung in differing[1:])}", width)
+        lines += wrap(
+            f"and, which may follow from it, at {', '.join(rung.name for rung in differing[1:])}",
+            width,
+        )
     left_out: dict[str, list[str]] = {}
     for rung in rungs:
         for text in (*rung.left_out, *([rung.reason] if rung.word is Word.LEFT_OUT else [])):
@@ -53,10 +62,15 @@ def _picture(rung: Rung | None, width: int, paint: Paint) -> list[str]:
     if rung is None or not rung.along:
         return []
     room = min(max(len(name) for name, _ in rung.along), max(width - 40, 16))
-    lines = wrap(f"error along the network ({rung.name}), in powers of ten; | is what is allowed", width)
+    lines = wrap(
+        f"error along the network ({rung.name}), in powers of ten; | is what is allowed", width
+    )
     for name, error in rung.along[:_MOST_MODULES]:
         colour = "red" if error > 1 else "green"
-        lines.append(f"    {plain(name)[-room:]:{room}}  {paint(error_bar(error), colour)}  {error_text(error)}")
+        lines.append(
+            f"    {plain(name)[-room:]:{room}}  {paint(error_bar(error), colour)} "
+            f" {error_text(error)}"
+        )
     if len(rung.along) > _MOST_MODULES:
         lines.append(f"    and {len(rung.along) - _MOST_MODULES} more")
     return [*lines, ""]
@@ -65,20 +79,33 @@ def _picture(rung: Rung | None, width: int, paint: Paint) -> list[str]:
 def format_parts(parts: Sequence[Part], width: int, paint: Paint) -> str:
     """What can be rewritten, a line each."""
     head = ("part", "kind", "parameters", "what")
-    rows = [(plain(part.name), part.kind, str(part.size or ""), plain(part.about)) for part in parts]
+    rows = [
+        (plain(part.name), part.kind, str(part.size or ""), plain(part.about)) for part in parts
+    ]
     return "\n".join(table(head, rows, width, lambda _, text: paint(text, "bright_black")))
 
 
-def format_rewrite(rungs: Sequence[Rung], judgement: ChangeJudgement, width: int, paint: Paint) -> str:
+def format_rewrite(
+    rungs: Sequence[Rung], judgement: ChangeJudgement, width: int, paint: Paint
+) -> str:
     """The ladder, then the published result by the rewritten system, then the word."""
     lines = [format_rungs(rungs, width, paint), ""]
-    findings = [finding for finding in judgement.findings if finding.question is not Question.PARITY]
+    findings = [
+        finding for finding in judgement.findings if finding.question is not Question.PARITY
+    ]
     for finding in findings:
-        lines += wrap(f"{finding.question.value} of {plain(finding.metric)}: {finding.word.value}, {plain(finding.reason)}",
-                      width)  # fmt: skip
+        lines += wrap(
+            f"{finding.question.value} of {plain(finding.metric)}: {finding.word.value},"
+            f" {plain(finding.reason)}",
+            width,
+        )
     for remark in judgement.remarks:
         lines += wrap(f"remark: {plain(remark)}", width)
-    end = f"not to be accepted: {plain(judgement.refusal)}" if judgement.refusal else "as a rewrite must be"
+    end = (
+        f"not to be accepted: {plain(judgement.refusal)}"
+        if judgement.refusal
+        else "as a rewrite must be"
+    )
     lines += ["", *_last_word(judgement.word, end, width, paint)]
     return "\n".join(lines)
 

@@ -1,4 +1,7 @@
-"""Terminal text from the same objects that JSON is made of. Builds text; prints nothing; imports nothing heavy."""
+"""Terminal text from the same objects that JSON is made of.
+
+Builds text; prints nothing; imports nothing heavy.
+"""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -18,17 +21,31 @@ Paint = Callable[[str, str], str]
 
 _COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
 _CHANGE_COLOURS = {
-    Word.BETTER: "green", Word.NO_DIFFERENCE: "cyan", Word.UNDECIDED: "yellow", Word.WORSE: "red",
-    Word.EXPECTED: "bright_black", Word.UNEXPECTED: "yellow", Word.EQUAL: "green", Word.DIFFERS: "red",
-    Word.LEFT_OUT: "yellow", Word.REPRODUCED: "green", Word.CONSISTENT: "green", Word.NOT_REPRODUCED: "red",
-    Word.INCONSISTENT: "red", Word.INCONCLUSIVE: "yellow", Word.EXCEEDS: "yellow", Word.UNTESTABLE: "yellow",
-}  # fmt: skip
+    Word.BETTER: "green",
+    Word.NO_DIFFERENCE: "cyan",
+    Word.UNDECIDED: "yellow",
+    Word.WORSE: "red",
+    Word.EXPECTED: "bright_black",
+    Word.UNEXPECTED: "yellow",
+    Word.EQUAL: "green",
+    Word.DIFFERS: "red",
+    Word.LEFT_OUT: "yellow",
+    Word.REPRODUCED: "green",
+    Word.CONSISTENT: "green",
+    Word.NOT_REPRODUCED: "red",
+    Word.INCONSISTENT: "red",
+    Word.INCONCLUSIVE: "yellow",
+    Word.EXCEEDS: "yellow",
+    Word.UNTESTABLE: "yellow",
+}
 _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 
 
 def plain(text: str) -> str:
     """A stranger's text without what could move the cursor, hide words or show them in another order."""
-    return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else "?" for character in text
+    )
 
 
 _COLUMNS: dict[str, Callable[[Finding], str]] = {
@@ -57,18 +74,32 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
             rows = [[cell(finding) for cell in columns.values()] for finding in findings]
     lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colours[row])), ""]
     for finding in findings:
-        if finding.question in (Question.REPRODUCTION, Question.CLAIM) or finding.word.overall is not Word.REPRODUCED:
-            left_out = [(name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns]
-            details = "; ".join([finding.rule, *(f"{name} {text}" for name, text in left_out if text)])
-            lines += wrap(
-                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({details})", width
+        if (
+            finding.question in (Question.REPRODUCTION, Question.CLAIM)
+            or finding.word.overall is not Word.REPRODUCED
+        ):
+            left_out = [
+                (name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns
+            ]
+            details = "; ".join(
+                [finding.rule, *(f"{name} {text}" for name, text in left_out if text)]
             )
-    watched = sorted({finding.rule for finding in findings if finding.question is Question.MONITORED})
+            lines += wrap(
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+                f" ({details})",
+                width,
+            )
+    watched = sorted(
+        {finding.rule for finding in findings if finding.question is Question.MONITORED}
+    )
     if watched:
         lines += wrap(f"watched by: {'; '.join(watched)}", width)
     for deviation in judgement.deviations:
         lines += wrap(f"deviation: {plain(deviation.text)}", width)
-    lines += ["", f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}"]
+    lines += [
+        "",
+        f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}",
+    ]
     return "\n".join(lines)
 
 
@@ -79,13 +110,17 @@ _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
     "before": lambda finding: _number(finding.before),
     "after": lambda finding: _number(finding.mean),
     "effect": lambda finding: f"{finding.effect:+.3g}" if finding.effect is not None else "",
-    "interval": lambda finding: f"{finding.interval[0]:+.3g} .. {finding.interval[1]:+.3g}" if finding.interval else "",
+    "interval": lambda finding: (
+        f"{finding.interval[0]:+.3g} .. {finding.interval[1]:+.3g}" if finding.interval else ""
+    ),
     "r": lambda finding: f"{finding.correlation:.2f}" if finding.correlation is not None else "",
     "verdict": lambda finding: finding.word.value,
 }
 
 
-def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint) -> str:
+def format_change(
+    parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint
+) -> str:
     """What was changed, the table of what it did, reasons and rules, the word and whether it is to be accepted."""
     lines = ["  changed"]
     for part in parts:
@@ -94,13 +129,21 @@ def format_change(parts: Sequence["Part"], judgement: ChangeJudgement, width: in
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
         if finding.question is Question.MONITORED and judgement.kind != "neutral":
-            row[-1] = "moved" if finding.has_moved else "no movement"  # whether it should have is not asked
+            row[-1] = (
+                "moved" if finding.has_moved else "no movement"
+            )  # whether it should have is not asked
     colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
-    lines += ["", *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    lines += [
+        "",
+        *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])),
+        "",
+    ]
     for finding in findings:
         if finding.question is not Question.MONITORED or finding.word is Word.UNEXPECTED:
             lines += wrap(
-                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)} ({finding.rule})", width
+                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+                f" ({finding.rule})",
+                width,
             )
     for remark in judgement.remarks:
         lines += wrap(f"remark: {plain(remark)}", width)
@@ -118,7 +161,12 @@ def change_colour(word: Word) -> str:
     return _CHANGE_COLOURS[word]
 
 
-_TWEAK_COLOURS = {"accepted": "green", "dropped": "bright_black", "open": "yellow", "suggested": "cyan"}
+_TWEAK_COLOURS = {
+    "accepted": "green",
+    "dropped": "bright_black",
+    "open": "yellow",
+    "suggested": "cyan",
+}
 
 
 def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
@@ -130,15 +178,22 @@ def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
         note = f"({row.origin}) " if row.origin == Origin.OTHERS.value else ""
         about = textwrap.shorten(note + plain(row.about), room, placeholder=" ...")
         cells.append((row.name, row.kind, row.word, row.effect, about, row.state))
-    return "\n".join(table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state])))
+    return "\n".join(
+        table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state]))
+    )
 
 
 def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
     """Lines of at most `width` columns, indented by two and, after the first, by `hanging`."""
     return textwrap.wrap(
-        text.strip(), width - 2, initial_indent="  ", subsequent_indent=" " * hanging, break_on_hyphens=False,
-        drop_whitespace=True, replace_whitespace=False,
-    )  # fmt: skip
+        text.strip(),
+        width - 2,
+        initial_indent="  ",
+        subsequent_indent=" " * hanging,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
 
 
 def _table_width(rows: Sequence[Sequence[str]]) -> int:
@@ -147,24 +202,36 @@ def _table_width(rows: Sequence[Sequence[str]]) -> int:
 
 def format_status(status: Status, width: int, paint: Paint) -> str:
     """Where a project stands, and the next command."""
-    lines = [f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})", ""]
+    lines = [
+        f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})",
+        "",
+    ]
     for step in status.milestones:
         lines.append(
-            f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[: width + 20]
+            f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[
+                : width + 20
+            ]
         )
     evidence = {
         "none": "none yet",
-        "current": f"{status.word} from {status.seeds} seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}",
+        "current": (
+            f"{status.word} from {status.seeds}"
+            f" seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}"
+        ),
         "stale": "stale",
     }
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
     notes = [*map(str, status.stale_because), *(f"deviation: {text}" for text in status.deviations)]
-    lines += [line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)]
+    lines += [
+        line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)
+    ]
     if status.tweak is not None:
         tweak = status.tweak
         word = f"{tweak.word}{_judged_by(tweak.origin)}"
         found = {"none": "not judged yet", "current": word, "stale": f"{word}, but stale"}
-        lines += wrap(f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13)
+        lines += wrap(
+            f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13
+        )
     return "\n".join([*lines, format_next(status, width, paint)])
 
 
@@ -188,8 +255,13 @@ def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
     """What a machine offers, a line each, with what to do where something is lacking."""
     lines = []
     for checked in found:
-        first, *rest = wrap(f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25)
-        lines += [first.replace(checked.state, paint(checked.state, _STATE_COLOURS[checked.state]), 1), *rest]
+        first, *rest = wrap(
+            f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25
+        )
+        lines += [
+            first.replace(checked.state, paint(checked.state, _STATE_COLOURS[checked.state]), 1),
+            *rest,
+        ]
         if checked.remedy:
             lines += wrap(f"{'':23}{checked.remedy}", width, hanging=25)
     return "\n".join(lines)
@@ -203,7 +275,10 @@ def format_duration(seconds: float) -> str:
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], width: int, colour_last: Callable[[int, str], str]
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    colour_last: Callable[[int, str], str],
 ) -> list[str]:
     """Aligned columns; where they do not fit, one block a row with a line a column."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -214,13 +289,21 @@ def table(
             for index, row in enumerate(rows)
             for line in [
                 *([""] if index else []),
-                *(f"  {name:{label}}  {value}" for name, value in zip(head[:-1], row[:-1], strict=True) if value),
+                *(
+                    f"  {name:{label}}  {value}"
+                    for name, value in zip(head[:-1], row[:-1], strict=True)
+                    if value
+                ),
                 f"  {head[-1]:{label}}  {colour_last(index, row[-1])}",
             ]
         ]
-    lines = ["  " + "  ".join(f"{name:{size}}" for name, size in zip(head, widths, strict=True)).rstrip()]
+    lines = [
+        "  " + "  ".join(f"{name:{size}}" for name, size in zip(head, widths, strict=True)).rstrip()
+    ]
     for index, row in enumerate(rows):
-        cells = "  ".join(f"{value:{size}}" for value, size in zip(row[:-1], widths[:-1], strict=True))
+        cells = "  ".join(
+            f"{value:{size}}" for value, size in zip(row[:-1], widths[:-1], strict=True)
+        )
         lines.append(f"  {cells}  {colour_last(index, row[-1])}")
     return lines
 

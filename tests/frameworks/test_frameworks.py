@@ -1,4 +1,7 @@
-"""Programs of the frameworks that people train with: `make test-frameworks` brings what they need."""
+"""Programs of the frameworks that people train with.
+
+`make test-frameworks` brings what they need.
+"""
 
 import pytest
 from helpers import trace_program
@@ -181,17 +184,32 @@ for step in range(12):
 
 RATE = ("StepLR(optimizer, 2,", "StepLR(optimizer, 3,")
 ACTIVATION = ("F.gelu(self.first(x))", "F.relu(self.first(x))")
-OWN_LOSS = ("F.cross_entropy(model(x[:64]), y[:64])", "-model(x[:64]).log_softmax(1).gather(1, y[:64, None]).mean()")
-OWN_GELU = ("F.gelu(self.first(x))", "0.5 * self.first(x) * (1 + torch.erf(self.first(x) / 2**0.5))")
+OWN_LOSS = (
+    "F.cross_entropy(model(x[:64]), y[:64])",
+    "-model(x[:64]).log_softmax(1).gather(1, y[:64, None]).mean()",
+)
+OWN_GELU = (
+    "F.gelu(self.first(x))",
+    "0.5 * self.first(x) * (1 + torch.erf(self.first(x) / 2**0.5))",
+)
 
 CASES = {
     "lightning": ("lightning", LIGHTNING, PLAIN, [], PLAIN, [RATE], "schedule"),
     "accelerate": ("accelerate", ACCELERATE, PLAIN, [], PLAIN, [ACTIVATION], "forward_eval"),
     "distributed": ("torch", DISTRIBUTED, PLAIN, [], PLAIN, [RATE], "schedule"),
-    "trainer": ("transformers", TRAINER, TRAINER, [OWN_GELU], TRAINER, [ACTIVATION], "forward_eval"),
+    "trainer": (
+        "transformers",
+        TRAINER,
+        TRAINER,
+        [OWN_GELU],
+        TRAINER,
+        [ACTIVATION],
+        "forward_eval",
+    ),
     "lbfgs": ("torch", LBFGS, LBFGS, [OWN_LOSS], LBFGS, [ACTIVATION], "forward_eval"),
 }
-"""Package, reference, an equal rewrite as a program and edits, a fault likewise, and the rung that it differs at."""
+"""Package, reference, an equal rewrite as a program and edits, a fault likewise, and the rung that
+it differs at."""
 
 
 def edited(program, edits):
@@ -206,12 +224,16 @@ def test_a_framework_is_traced_compared_and_left(tmp_path, name):
     package, reference, equal, edits, broken, faults, rung = CASES[name]
     pytest.importorskip(package, reason=f"{package} is not installed: make test-frameworks")
     kinds = {"own": {}, "replay": {"dtype": "float64", "replay": True}}
-    golden = {kind: trace_program(tmp_path / kind, reference, **asked) for kind, asked in kinds.items()}
+    golden = {
+        kind: trace_program(tmp_path / kind, reference, **asked) for kind, asked in kinds.items()
+    }
     assert golden["own"].index["ended"] == "program ended" and golden["own"].index["steps"] >= 12
     answers = []
     for which, program in enumerate((edited(equal, edits), edited(broken, faults))):
         found = {
-            kind: trace_program(tmp_path / f"{which}-{kind}", program, tmp_path / kind / "trace", **asked)
+            kind: trace_program(
+                tmp_path / f"{which}-{kind}", program, tmp_path / kind / "trace", **asked
+            )
             for kind, asked in kinds.items()
         }
         answers.append(climb(golden, found))

@@ -7,9 +7,15 @@ from helpers import RENAME, WORSE, accepted, edit, git
 def chain(cli, project, planted: int, length: int = 10) -> None:
     """Tweaks that change nothing, and one that loses much and was accepted all the same."""
     for number in range(length):
-        harmless = ("src/train.py", "total += number", f"total += number  # {number}") if number else RENAME
+        harmless = (
+            ("src/train.py", "total += number", f"total += number  # {number}")
+            if number
+            else RENAME
+        )
         edits = [WORSE] if number == planted else [harmless]
-        accepted(cli, project, f"step-{number}", *edits, because="a test" if number == planted else "")
+        accepted(
+            cli, project, f"step-{number}", *edits, because="a test" if number == planted else ""
+        )
 
 
 def test_by_evidence_alone(cli, reproduced):
@@ -55,14 +61,25 @@ def test_nothing_was_lost(cli, reproduced):
 
 
 def test_a_gain_is_no_loss(cli, reproduced):
-    accepted(cli, reproduced, "level", ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.93"), kind="improve")
+    accepted(
+        cli, reproduced, "level", ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.93"), kind="improve"
+    )
     assert cli("bisect", "accuracy", "--json", cwd=reproduced).json["step"] is None
 
 
 def test_lower_can_be_better(cli, reproduced):
-    """The loss goes up: lost, although the number grows. Its evidence is that of a watched metric."""
+    """The loss goes up: lost, although the number grows.
+
+    Its evidence is that of a watched metric.
+    """
     accepted(cli, reproduced, "rename", RENAME)
-    accepted(cli, reproduced, "worse-loss", ("src/train.py", "2.0 / epoch", "2.5 / epoch"), because="a test")
+    accepted(
+        cli,
+        reproduced,
+        "worse-loss",
+        ("src/train.py", "2.0 / epoch", "2.5 / epoch"),
+        because="a test",
+    )
     found = cli("bisect", "loss", "--margin", "0.05", "--json", cwd=reproduced).json
     assert found["step"] == "tweak worse-loss"
     assert found["compared"][-1]["effect"] > 0
@@ -70,7 +87,10 @@ def test_lower_can_be_better(cli, reproduced):
 
 @pytest.mark.parametrize(
     "words, said",
-    [(("accurracy",), "it has: accuracy, loss"), (("accuracy", "--margin", "-1"), "must be above 0")],
+    [
+        (("accurracy",), "it has: accuracy, loss"),
+        (("accuracy", "--margin", "-1"), "must be above 0"),
+    ],
 )
 def test_wrong_words(cli, reproduced, words, said):
     accepted(cli, reproduced, "rename", RENAME)
@@ -101,6 +121,8 @@ def test_asks_first_for_what_was_not_judged_here(cli, reproduced):
     cli.is_trusting = False
     refused = cli("bisect", "accuracy", "--json", code=2, cwd=reproduced).json
     assert "step 2: src/ with the tree" in refused["error"]
-    assert "the first src/" not in refused["error"] and "tweak rename" not in refused["error"]  # made here
+    assert (
+        "the first src/" not in refused["error"] and "tweak rename" not in refused["error"]
+    )  # made here
     found = cli("bisect", "accuracy", "--trust", refused["trust"], "--json", cwd=reproduced).json
     assert found["step"].endswith("step 2")

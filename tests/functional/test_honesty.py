@@ -22,8 +22,13 @@ from helpers import (
 
 from scaffold.cache import cache_dir
 
-READ = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-        "read": {"stdout": r"^accuracy (?P<value>\S+)"}}  # fmt: skip
+READ = {
+    "name": "accuracy",
+    "split": "t",
+    "direction": "higher",
+    "unit": "fraction",
+    "read": {"stdout": r"^accuracy (?P<value>\S+)"},
+}
 ALONE = {"seeds": {"how": "none"}, "metrics": [READ], "progress": None}
 
 
@@ -32,11 +37,17 @@ def alone(run="python train.py", **more):
 
 
 def test_metric_that_is_read_in_another_way_is_read_again_not_run_again(cli, tmp_path):
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": "print('accuracy 0.9')\nprint('accuracy 0.5')\n"}, **alone())
+    recipe = toy_recipe(
+        tmp_path / "recipe",
+        {"train.py": "print('accuracy 0.9')\nprint('accuracy 0.5')\n"},
+        **alone(),
+    )
     project = cli.new(recipe)
     assert cli("run", "--json", cwd=project).json["runs"][0]["metrics"]["accuracy"]["value"] == 0.5
     text = (project / "recipe.yaml").read_text()
-    (project / "recipe.yaml").write_text(text.replace("  unit: fraction", "  unit: fraction\n  take: first"))
+    (project / "recipe.yaml").write_text(
+        text.replace("  unit: fraction", "  unit: fraction\n  take: first")
+    )
     again = cli("run", "--json", cwd=project).json["runs"]
     assert len(again) == 1 and again[0]["metrics"]["accuracy"]["value"] == 0.9
     assert len(list((project / ".scaffold/runs").iterdir())) == 1
@@ -62,26 +73,45 @@ def test_rule_changed_after_results_were_seen_stays_a_deviation(cli, tmp_path, c
 
 @pytest.mark.parametrize("edit", ["driver", "patch", "environment"])
 def test_edited_driver_patch_or_environment_makes_evidence_stale(cli, tmp_path, edit):
-    reference = {"drivers": ["drivers/go.py"], "patches": [{"file": "patches/a.diff", "reason": "r"}]}
+    reference = {
+        "drivers": ["drivers/go.py"],
+        "patches": [{"file": "patches/a.diff", "reason": "r"}],
+    }
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": "old\n"}, reference=reference,
+        tmp_path / "recipe",
+        {"train.py": "old\n"},
+        reference=reference,
         **alone("python {drivers}/go.py {reference}"),
-    )  # fmt: skip
-    write_tree(recipe, {
-        "drivers/go.py": "import sys\nprint('accuracy 0.9', open(sys.argv[1] + '/train.py').read())\n",
-        "patches/a.diff": "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-old\n+new\n",
-    })  # fmt: skip
+    )
+    write_tree(
+        recipe,
+        {
+            "drivers/go.py": (
+                "import sys\nprint('accuracy 0.9', open(sys.argv[1] + '/train.py').read())\n"
+            ),
+            "patches/a.diff": "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-old\n+new\n",
+        },
+    )
     project = cli.new(recipe)
     cli("verify", cwd=project)
     assert cli("status", "--json", cwd=project).json["evidence"] == "current"
-    path = project / {"driver": "drivers/go.py", "patch": "patches/a.diff", "environment": "recipe.yaml"}[edit]
-    old, new = {"driver": ("0.9", "0.7"), "patch": ("+new", "+newer"), "environment": (">=3.10", ">=3.9")}[edit]
+    path = (
+        project
+        / {"driver": "drivers/go.py", "patch": "patches/a.diff", "environment": "recipe.yaml"}[edit]
+    )
+    old, new = {
+        "driver": ("0.9", "0.7"),
+        "patch": ("+new", "+newer"),
+        "environment": (">=3.10", ">=3.9"),
+    }[edit]
     path.write_text(path.read_text().replace(old, new))
     assert cli("status", "--json", cwd=project).json["evidence"] == "stale"
     if edit == "driver":
         # A number that is no longer the published one takes the milestone's tag away.
         assert git(project, "tag") == "milestone/reproduce"
-        assert "drivers/go.py changed since the last commit" in cli("verify", cwd=project, code=1).out
+        assert (
+            "drivers/go.py changed since the last commit" in cli("verify", cwd=project, code=1).out
+        )
         git(project, "commit", "--quiet", "-am", "another driver")
         cli("verify", cwd=project, code=1)
         assert git(project, "tag") == ""
@@ -93,20 +123,29 @@ def test_missing_file_is_said(cli, tmp_path, calibrated_recipe):
     for name in ("calibration.json", "milestones.yaml", "recipe.yaml"):
         (project / name).unlink()
         result = cli.any_status("verify", cwd=project)
-        assert result.code == 2 and f"{name} is missing" in result.err and "git checkout -- " in result.err
+        assert (
+            result.code == 2
+            and f"{name} is missing" in result.err
+            and "git checkout -- " in result.err
+        )
         git(project, "checkout", "--", name)
 
 
 def test_own_seeds_and_calibration_seeds_never_meet(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", seeds={"how": "argument", "first": 995})
-    assert "seeds from 1000 on are for calibration" in cli("new", "project", "--from", recipe, code=2).err
+    assert (
+        "seeds from 1000 on are for calibration"
+        in cli("new", "project", "--from", recipe, code=2).err
+    )
     project = cli.new(toy_recipe(tmp_path / "good", seeds={"how": "argument", "first": 980}))
     assert "ask for fewer seeds" in cli("run", "--seeds", 21, cwd=project, code=2).err
 
 
 def test_crashed_calibration_seed_is_replaced_beyond_the_others(cli, tmp_path):
     crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 1001\n    random.seed")
-    folder = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
+    folder = toy_recipe(
+        tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1}
+    )
     cli("recipes", "calibrate", folder, "--runs", 3)
     text = (folder / "calibration.json").read_text()
     assert '"seed": 1003' in text and '"seed": 1001' not in text
@@ -117,17 +156,26 @@ def test_crashed_calibration_seed_is_replaced_beyond_the_others(cli, tmp_path):
 def test_diverged_run_is_never_replaced_by_a_lucky_one(cli, tmp_path):
     nan = "import sys\nprint('accuracy', 'nan' if sys.argv[1] == '0' else 0.9)\n"
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": nan}, metrics=[READ], progress=None,
-        seeds={"how": "argument", "retries": 3}, commands={"smoke": None},
-    )  # fmt: skip
+        tmp_path / "recipe",
+        {"train.py": nan},
+        metrics=[READ],
+        progress=None,
+        seeds={"how": "argument", "retries": 3},
+        commands={"smoke": None},
+    )
     project = cli.new(recipe)
     assert "accuracy is nan" in cli("run", "--seeds", 2, cwd=project, code=4).err
-    assert sorted(path.name[:6] for path in (project / ".scaffold/runs").iterdir()) == ["seed-0", "seed-1"]
+    assert sorted(path.name[:6] for path in (project / ".scaffold/runs").iterdir()) == [
+        "seed-0",
+        "seed-1",
+    ]
 
 
 def test_failed_runs_are_told_with_the_verdict(cli, tmp_path):
     crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 0\n    random.seed")
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1}
+    )
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
     assert {
         "code": "failed_runs",
@@ -138,20 +186,39 @@ def test_failed_runs_are_told_with_the_verdict(cli, tmp_path):
 def test_program_that_never_seeds_itself_is_told(cli, tmp_path):
     random = {"train.py": "import random\nprint('accuracy', 0.9 + random.random() / 100)\n"}
     recipe = toy_recipe(
-        tmp_path / "recipe", random, metrics=[READ], progress=None,
+        tmp_path / "recipe",
+        random,
+        metrics=[READ],
+        progress=None,
         commands={"train": {"run": "python train.py --seed {seed}"}, "smoke": None},
-    )  # fmt: skip
+    )
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
     assert any("no seeding call" in reason["text"] for reason in verdict["deviations"])
 
 
 def test_a_run_cannot_change_a_cached_dataset(cli, tmp_path):
     content = b"precious\n"
-    spoil = "import os\nos.chmod('in.txt', 0o644)\nopen('in.txt', 'a').write('spoilt')\nprint('accuracy 0.9')\n"
-    dataset = {"name": "d", "license": "x", "sha256": hashlib.sha256(content).hexdigest(), "file": "data/in.txt",
-               "place": "in.txt"}  # fmt: skip
-    claim = {"metric": "accuracy", "dataset": "d", "depth": "full", "value": 0.9, "source": {"url": "x", "words": "x"}}
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": spoil}, **alone(datasets=[dataset], claims=[claim]))
+    spoil = (
+        "import os\nos.chmod('in.txt', 0o644)\nopen('in.txt', 'a').write('spoilt')\nprint('accuracy"
+        " 0.9')\n"
+    )
+    dataset = {
+        "name": "d",
+        "license": "x",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "file": "data/in.txt",
+        "place": "in.txt",
+    }
+    claim = {
+        "metric": "accuracy",
+        "dataset": "d",
+        "depth": "full",
+        "value": 0.9,
+        "source": {"url": "x", "words": "x"},
+    }
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": spoil}, **alone(datasets=[dataset], claims=[claim])
+    )
     write_tree(recipe, {"data/in.txt": content})
     cli("verify", cwd=cli.new(recipe))
     assert (cache_dir("data") / dataset["sha256"]).read_bytes() == content
@@ -159,13 +226,25 @@ def test_a_run_cannot_change_a_cached_dataset(cli, tmp_path):
 
 def test_tracked_leftovers_and_odd_modes_are_part_of_the_reference(cli, tmp_path):
     repository = tmp_path / "upstream"
-    make_repository(repository, {"train.py": "print('accuracy 0.9')\n", ".DS_Store": "x", "__pycache__/old.pyc": b"y"})
+    make_repository(
+        repository,
+        {"train.py": "print('accuracy 0.9')\n", ".DS_Store": "x", "__pycache__/old.pyc": b"y"},
+    )
     blob = git(repository, "rev-parse", "HEAD:train.py")
-    listing = git(repository, "ls-tree", "HEAD").replace(f"100644 blob {blob}", f"100664 blob {blob}")
-    tree = subprocess.run(
-        ["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"], cwd=repository, capture_output=True,
-        input=raw_tree(listing), check=True,
-    ).stdout.decode().strip()  # fmt: skip
+    listing = git(repository, "ls-tree", "HEAD").replace(
+        f"100644 blob {blob}", f"100664 blob {blob}"
+    )
+    tree = (
+        subprocess.run(
+            ["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"],
+            cwd=repository,
+            capture_output=True,
+            input=raw_tree(listing),
+            check=True,
+        )
+        .stdout.decode()
+        .strip()
+    )
     revision = git(repository, "commit-tree", tree, "-m", "odd modes")
     git(repository, "update-ref", "refs/heads/main", revision)
     project = cli.new(git_recipe(tmp_path / "recipe", repository, revision, **alone()))
@@ -185,7 +264,9 @@ def raw_tree(listing: str) -> bytes:
 
 
 def test_runs_made_after_the_evidence_reopen_it(cli, tmp_path):
-    random = {"train.py": "import random\nrandom.seed()\nprint('accuracy', 0.9 + random.random() / 100)\n"}
+    random = {
+        "train.py": "import random\nrandom.seed()\nprint('accuracy', 0.9 + random.random() / 100)\n"
+    }
     recipe = toy_recipe(tmp_path / "recipe", random, **alone())
     project = cli.new(recipe)
     cli.any_status("verify", cwd=project)
@@ -199,10 +280,14 @@ def test_runs_made_after_the_evidence_reopen_it(cli, tmp_path):
 
 def test_replaced_seed_keeps_its_place_and_nothing_is_asked_twice(cli, tmp_path):
     crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) != 0\n    random.seed")
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1})
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 1}
+    )
     project = cli.new(recipe)
     cli("verify", cwd=project, code=3)
-    assert [run["seed"] for run in cli("run", "--seeds", 4, "--json", cwd=project).json["runs"]] == [10, 1, 2, 3]
+    assert [
+        run["seed"] for run in cli("run", "--seeds", 4, "--json", cwd=project).json["runs"]
+    ] == [10, 1, 2, 3]
     assert "newer than the evidence" in cli("next", cwd=project).out
     cli("verify", cwd=project, code=3)
     status = cli("status", "--json", cwd=project).json
@@ -253,7 +338,9 @@ def test_set_on_top_of_set_keeps_the_first_published_value(cli, tmp_path):
 
 def test_requirements_file_that_was_deleted_is_an_edit_of_the_reference(cli, tmp_path):
     files = {"train.py": TOY, "requirements.txt": "pytest  # which is here\n"}
-    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"})
+    )
     cli("verify", cwd=project, code=3)
     (project / "reference/requirements.txt").unlink()
     assert "git checkout -- reference" in cli("next", cwd=project).out
@@ -276,7 +363,9 @@ def test_packages_of_the_commits_date_by_default(cli, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_COMMITTER_DATE", "2020-02-02T12:00:00+00:00")
         git(repository, "commit", "--quiet", "--amend", "--no-edit")
-    project = Project(cli.new(git_recipe(tmp_path / "recipe", repository, git(repository, "rev-parse", "HEAD"))))
+    project = Project(
+        cli.new(git_recipe(tmp_path / "recipe", repository, git(repository, "rev-parse", "HEAD")))
+    )
     assert _commit_date(project, load_recipe(project)).isoformat() == "2020-02-02"
 
 
@@ -291,16 +380,29 @@ def test_killed_supervisor_takes_the_training_with_it(cli, tmp_path, options):
         """
     project = cli.new(
         toy_recipe(
-            tmp_path / "recipe", {"train.py": sleeper}, seeds={"how": "argument"},
-            **{key: value for key, value in alone("python train.py {seed}").items() if key != "seeds"},
+            tmp_path / "recipe",
+            {"train.py": sleeper},
+            seeds={"how": "argument"},
+            **{
+                key: value
+                for key, value in alone("python train.py {seed}").items()
+                if key != "seeds"
+            },
         )
-    )  # fmt: skip
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "scaffold", "run", "--seeds", "2", "--jobs", "2", *options],
-        cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for(lambda: list(project.glob(".scaffold/runs/seed-1-*")) and len(living_in(project)) >= 3)
-    supervisors = [pid for pid in living_in(project) if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    supervisors = [
+        pid
+        for pid in living_in(project)
+        if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
     os.kill(supervisors[0], signal.SIGKILL)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 4 and "seed 0: its supervisor ended by signal 9" in err
@@ -324,24 +426,38 @@ def test_strangers_text_stays_text(cli, tmp_path):
 @pytest.mark.parametrize("name", ["my proj", "$(touch pwn)", "-dash"])
 def test_next_command_can_be_pasted(cli, calibrated_recipe, name):
     said = cli("new", "--from", calibrated_recipe, "--json", "--", name).json
-    done = subprocess.run(["sh", "-c", said["next"].replace("scaffold verify", "pwd")], capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", said["next"].replace("scaffold verify", "pwd")], capture_output=True, text=True
+    )
     assert done.stdout.strip() == str(Path.cwd() / name), done
     assert not Path("pwn").exists()
 
 
 def test_names_that_no_disk_takes(cli, calibrated_recipe):
-    assert "File name too long" in cli("new", "a" * 300, "--from", calibrated_recipe, "--name", "x", code=4).err
-    assert "is no name for a project" in cli("new", "x", "--name", "a\nb", "--from", calibrated_recipe, code=2).err
+    assert (
+        "File name too long"
+        in cli("new", "a" * 300, "--from", calibrated_recipe, "--name", "x", code=4).err
+    )
+    assert (
+        "is no name for a project"
+        in cli("new", "x", "--name", "a\nb", "--from", calibrated_recipe, code=2).err
+    )
 
 
 def test_without_git_on_the_path(tmp_path):
     for name in ("python",):
         (tmp_path / name).symlink_to(sys.executable)
     done = subprocess.run(
-        [sys.executable, "-m", "scaffold", "new", "x", "--from", "digits-cnn"], cwd=tmp_path, capture_output=True,
-        text=True, check=False, env={**os.environ, "PATH": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 4 and "git is not on PATH" in done.stderr and "defect" not in done.stderr
+        [sys.executable, "-m", "scaffold", "new", "x", "--from", "digits-cnn"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": str(tmp_path)},
+    )
+    assert (
+        done.returncode == 4 and "git is not on PATH" in done.stderr and "defect" not in done.stderr
+    )
 
 
 def test_evidence_is_never_committed_into_another_repository(cli, tmp_path, calibrated_recipe):

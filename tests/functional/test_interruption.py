@@ -20,25 +20,39 @@ SLOW = """\
 
 def working(project: Path) -> list[int]:
     """The trainings and their workers: Python programs of the runs themselves."""
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in living_in(project)}
+    commands = {
+        pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in living_in(project)
+    }
     return [pid for pid, words in commands.items() if words[1:2] in ([b"train.py"], [b"-c"])]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
-    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
-    project = cli.new(toy_recipe(tmp_path / "recipe", {"train.py": SLOW}, metrics=[metric], progress=None))
+    metric = {
+        "name": "accuracy",
+        "split": "t",
+        "direction": "higher",
+        "unit": "fraction",
+        "read": {"json": "metrics.json", "key": "accuracy"},
+    }
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", {"train.py": SLOW}, metrics=[metric], progress=None)
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "scaffold", "run", "--seeds", "4", "--jobs", "3"], cwd=project,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible,
-    )  # fmt: skip
+        [sys.executable, "-m", "scaffold", "run", "--seeds", "4", "--jobs", "3"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=interruptible,
+    )
     runs = project / ".scaffold/runs"
     # Seed 0 is quick and complete; the three others are in the middle.
     wait_for(lambda: list(runs.glob("seed-0-*")) and len(working(project)) == 6)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGKILL: -9}[number], err
+    assert (
+        process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 130, signal.SIGKILL: -9}[number]
+    ), err
     assert b"Traceback" not in err
     wait_for(lambda: not living_in(project), 10)
     complete = [path.name for path in runs.iterdir() if not path.name.startswith(".")]
@@ -51,7 +65,9 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
         records = cli("run", "--seeds", 4, "--jobs", 3, "--json", cwd=project).json["runs"]
     assert [record["seed"] for record in records] == [0, 1, 2, 3]
     assert records[0]["id"] == complete[0]
-    assert sorted(path.name for path in runs.iterdir()) == sorted(record["id"] for record in records)
+    assert sorted(path.name for path in runs.iterdir()) == sorted(
+        record["id"] for record in records
+    )
 
 
 def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
@@ -59,11 +75,19 @@ def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
 
     project = cli.new(calibrated_recipe)
     holder = subprocess.Popen(
-        [sys.executable, "-c",
-         "import sys\nfrom pathlib import Path\nfrom scaffold.project.project import Project, only_one\n"
-         "with only_one(Project(Path.cwd())): print('held', flush=True); sys.stdin.read()"],
-        cwd=project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            (
+                "import sys\nfrom pathlib import Path\nfrom scaffold.project.project import"
+                " Project, only_one\nwith only_one(Project(Path.cwd())): print('held', flush=True);"
+                " sys.stdin.read()"
+            ),
+        ],
+        cwd=project,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     holder.stdout.readline()
     error = cli("run", cwd=project, code=2).err
     assert f"another scaffold (process {holder.pid}) is at work" in error

@@ -7,19 +7,39 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import TOY, copy_recipe, git, git_recipe, interruptible, make_repository, toy_recipe, write_tree
+from helpers import (
+    TOY,
+    copy_recipe,
+    git,
+    git_recipe,
+    interruptible,
+    make_repository,
+    toy_recipe,
+    write_tree,
+)
 
 from scaffold.references.folder import content_id
 
 
 def test_project_has_exactly_these_files(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
-    files = sorted(path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()
+    )
     assert [file for file in files if not file.startswith(".git/")] == [
-        ".github/workflows/reproduce.yml", ".gitignore", "AGENTS.md", "README.md", "calibration.json",
-        "milestones.yaml", "pytest.ini", "recipe.yaml", "reference/train.py", "tests/test_parity.py",
-        "tests/test_reproduction.py", "tests/test_tweaks.py",
-    ]  # fmt: skip
+        ".github/workflows/reproduce.yml",
+        ".gitignore",
+        "AGENTS.md",
+        "README.md",
+        "calibration.json",
+        "milestones.yaml",
+        "pytest.ini",
+        "recipe.yaml",
+        "reference/train.py",
+        "tests/test_parity.py",
+        "tests/test_reproduction.py",
+        "tests/test_tweaks.py",
+    ]
     for file in files:
         if not file.startswith(".git/"):
             text = (project / file).read_text()
@@ -29,11 +49,20 @@ def test_project_has_exactly_these_files(cli, calibrated_recipe):
 def test_history_is_two_vendor_branches_merged_into_main(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
     assert git(project, "status", "--porcelain") == ""
-    assert git(project, "branch", "--format=%(refname:short)").split() == ["main", "reference", "template"]
+    assert git(project, "branch", "--format=%(refname:short)").split() == [
+        "main",
+        "reference",
+        "template",
+    ]
     assert git(project, "rev-list", "--count", "--all") == "3"
     parents = git(project, "log", "-1", "--format=%P", "main", "--").split()
-    assert parents == [git(project, "rev-parse", "template"), git(project, "rev-parse", "reference")]
-    assert git(project, "rev-parse", "reference:reference") == git(project, "rev-parse", "main:reference")
+    assert parents == [
+        git(project, "rev-parse", "template"),
+        git(project, "rev-parse", "reference"),
+    ]
+    assert git(project, "rev-parse", "reference:reference") == git(
+        project, "rev-parse", "main:reference"
+    )
     message = git(project, "log", "-1", "--format=%B", "reference", "--")
     assert "License: MIT" in message and "Upstream-Tree:" in message
 
@@ -56,7 +85,9 @@ def test_reference_bytes_survive_attributes_and_filters(cli, tmp_path):
     git(repository, "commit", "--quiet", "-am", "executable")
     revision = git(repository, "rev-parse", "HEAD")
     project = cli.new(git_recipe(tmp_path / "recipe", repository, revision))
-    assert git(project, "rev-parse", "HEAD:reference") == git(repository, "rev-parse", "HEAD^{tree}")
+    assert git(project, "rev-parse", "HEAD:reference") == git(
+        repository, "rev-parse", "HEAD^{tree}"
+    )
     assert (project / "reference/a.txt").read_bytes() == b"one\ntwo\n"
     assert (project / "reference/b.id").read_bytes() == b"$Id$\n"
     assert os.access(project / "reference/run.sh", os.X_OK)
@@ -83,18 +114,28 @@ def test_only_one_commit_is_fetched(cli, tmp_path, isolated):
     git(repository, "commit", "--quiet", "-am", "second")
     revision = git(repository, "rev-parse", "HEAD")
     cli.new(git_recipe(tmp_path / "recipe", repository, revision))
-    cached = [p for p in (isolated / "cache/mlloop-new/git").glob("*.git") if (p / "complete" / revision).exists()]
+    cached = [
+        p
+        for p in (isolated / "cache/mlloop-new/git").glob("*.git")
+        if (p / "complete" / revision).exists()
+    ]
     assert git(cached[0], "rev-list", "--count", revision) == "1"
 
 
 def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
     repository = tmp_path / "recipes"
     files = {
-        p.relative_to(calibrated_recipe).as_posix(): p.read_bytes() for p in calibrated_recipe.rglob("*") if p.is_file()
+        p.relative_to(calibrated_recipe).as_posix(): p.read_bytes()
+        for p in calibrated_recipe.rglob("*")
+        if p.is_file()
     }
-    revision = make_repository(repository, {f"deep/toy/{name}": content for name, content in files.items()})
+    revision = make_repository(
+        repository, {f"deep/toy/{name}": content for name, content in files.items()}
+    )
     cli.new(f"file://{repository}@{revision}:deep/toy", "by-id")
-    by_branch = cli("new", "by-branch", "--from", f"file://{repository}@main:deep/toy", "--json").json
+    by_branch = cli(
+        "new", "by-branch", "--from", f"file://{repository}@main:deep/toy", "--json"
+    ).json
     assert f"@{revision}:deep/toy" in by_branch["origin"]
     short = cli("new", "x", "--from", f"file://{repository}@{revision[:7]}:deep/toy", code=2)
     assert "not a full revision" in short.err
@@ -106,11 +147,19 @@ def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
 def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "name": "a"})
     made = cli("new", "project", "--from", recipe, "--set", "rate=0.25", "--json").json
-    assert [reason["text"] for reason in made["deviations"]] == ["hyperparameter rate is 0.25, published 0.5"]
+    assert [reason["text"] for reason in made["deviations"]] == [
+        "hyperparameter rate is 0.25, published 0.5"
+    ]
     written = yaml.safe_load((Path("project") / "recipe.yaml").read_text())
     assert written["hyperparameters"]["rate"] == 0.25 and written["published"] == {"rate": 0.5}
-    assert "has no hyperparameter 'speed'" in cli("new", "x", "--from", recipe, "--set", "speed=1", code=2).err
-    assert "rate is of type float, such as 0.5" in cli("new", "x", "--from", recipe, "--set", "rate=fast", code=2).err
+    assert (
+        "has no hyperparameter 'speed'"
+        in cli("new", "x", "--from", recipe, "--set", "speed=1", code=2).err
+    )
+    assert (
+        "rate is of type float, such as 0.5"
+        in cli("new", "x", "--from", recipe, "--set", "rate=fast", code=2).err
+    )
     assert "write KEY=VALUE" in cli("new", "x", "--from", recipe, "--set", "rate", code=2).err
 
 
@@ -132,16 +181,20 @@ def test_unknown_recipe_offers_the_nearest(cli):
 def test_five_mistakes_are_told_at_once_with_their_lines(cli, tmp_path):
     folder = toy_recipe(tmp_path / "recipe", seeds={"how": "sometimes"}, colour="red")
     text = (folder / "recipe.yaml").read_text()
-    text = text.replace("timeout_s: 20", "timeout_s: -1", 1).replace("direction: higher", "direction: up")
+    text = text.replace("timeout_s: 20", "timeout_s: -1", 1).replace(
+        "direction: higher", "direction: up"
+    )
     text = text.replace("metric: accuracy", "metric: acuracy")
     (folder / "recipe.yaml").write_text(text)
     result = refused(cli, folder, 2, "has 5 problems")
     lines = text.splitlines()
     for key, start in [
-        ("commands.train.timeout_s", "    timeout_s: -1"), ("seeds.how", "  how: sometimes"),
-        ("metrics[0].direction", "  direction: up"), ("claims[0].metric", "- metric: acuracy"),
+        ("commands.train.timeout_s", "    timeout_s: -1"),
+        ("seeds.how", "  how: sometimes"),
+        ("metrics[0].direction", "  direction: up"),
+        ("claims[0].metric", "- metric: acuracy"),
         ("colour", "colour: red"),
-    ]:  # fmt: skip
+    ]:
         number = next(i for i, line in enumerate(lines, 1) if line.startswith(start))
         assert f"recipe.yaml:{number}: {key}: " in result.err, result
 
@@ -151,10 +204,17 @@ def test_revision_must_be_full(cli, tmp_path):
     revision = make_repository(repository, {"train.py": TOY})
     recipe = git_recipe(tmp_path / "recipe", repository, revision)
     original = (recipe / "recipe.yaml").read_text()
-    for given, words in [("main", "a branch or tag moves"), (revision[:7], "7 characters are not a full revision")]:
-        (recipe / "recipe.yaml").write_text(original.replace(f"revision: {revision}", f"revision: '{given}'"))
+    for given, words in [
+        ("main", "a branch or tag moves"),
+        (revision[:7], "7 characters are not a full revision"),
+    ]:
+        (recipe / "recipe.yaml").write_text(
+            original.replace(f"revision: {revision}", f"revision: '{given}'")
+        )
         refused(cli, recipe, 2, "reference.revision", words)
-    (recipe / "recipe.yaml").write_text(original.replace(f"revision: {revision}", f"revision: {'1' * 40}"))
+    (recipe / "recipe.yaml").write_text(
+        original.replace(f"revision: {revision}", f"revision: {'1' * 40}")
+    )
     refused(cli, recipe, 4, "the revision does not exist there", "not our ref")
 
 
@@ -205,7 +265,13 @@ def test_reference_may_not_reach_out(cli, tmp_path, entry):
         git(repository, "update-index", "--add", "--cacheinfo", f"160000,{revision},lib")
     git(repository, "commit", "--quiet", "-m", entry)
     recipe = git_recipe(tmp_path / "recipe", repository, git(repository, "rev-parse", "HEAD"))
-    refused(cli, recipe, 4, "leads outside" if entry == "link" else "has the submodule 'lib'", "reference.exclude")
+    refused(
+        cli,
+        recipe,
+        4,
+        "leads outside" if entry == "link" else "has the submodule 'lib'",
+        "reference.exclude",
+    )
 
 
 def test_non_empty_folder_is_refused_and_untouched(cli, tmp_path, calibrated_recipe):
@@ -228,8 +294,12 @@ def test_interrupt_leaves_nothing(tmp_path, calibrated_recipe):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "project", "--from", str(calibrated_recipe), "--no-input"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=interruptible,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=interruptible,
+    )
     assert done.returncode == 130, done
     assert "Interrupted" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -239,7 +309,8 @@ def test_creating_runs_nothing_of_the_reference(cli, tmp_path):
     marker = tmp_path / "ran"
     code = f"open({str(marker)!r}, 'w')\n"
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": TOY, "setup.py": code, "conftest.py": code, "__init__.py": code}
+        tmp_path / "recipe",
+        {"train.py": TOY, "setup.py": code, "conftest.py": code, "__init__.py": code},
     )
     cli.new(recipe)
     assert not marker.exists()
@@ -257,10 +328,18 @@ def test_a_project_inside_a_repository_says_so(cli, tmp_path, calibrated_recipe)
     assert "Nested" not in cli("new", tmp_path / "alone", "--from", calibrated_recipe).out
 
 
-def test_a_missing_identity_is_said_once_with_the_command(cli, tmp_path, calibrated_recipe, monkeypatch):
+def test_a_missing_identity_is_said_once_with_the_command(
+    cli, tmp_path, calibrated_recipe, monkeypatch
+):
     (tmp_path / "gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+    for name in (
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "EMAIL",
+    ):
         monkeypatch.delenv(name, raising=False)
     said = cli("new", "project", "--from", calibrated_recipe)
     assert "git config --global user.name" in said.out

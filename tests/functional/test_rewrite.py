@@ -45,10 +45,16 @@ OWN_FIT = """\
     """
 
 METRICS = [
-    {"name": name, "split": "test", "direction": "lower", "unit": "value", "watch": watch,
-     "read": {"json": "metrics.json", "key": name}}
+    {
+        "name": name,
+        "split": "test",
+        "direction": "lower",
+        "unit": "value",
+        "watch": watch,
+        "read": {"json": "metrics.json", "key": name},
+    }
     for name, watch in (("spread", False), ("slope", True))
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +64,24 @@ def numpy_project(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("numpy")
     recipe = toy_recipe(
-        folder / "recipe", {"train.py": PROGRAM}, id="line", metrics=METRICS, progress=None,
+        folder / "recipe",
+        {"train.py": PROGRAM},
+        id="line",
+        metrics=METRICS,
+        progress=None,
         environment={"python": ">=3.10", "packages": ["numpy"]},
-        claims=[{"metric": "spread", "dataset": "nothing", "depth": "full", "value": 0.1, "selection": "one_run",
-                 "source": {"url": "https://example.org/paper", "words": "0.1"}}],
+        claims=[
+            {
+                "metric": "spread",
+                "dataset": "nothing",
+                "depth": "full",
+                "value": 0.1,
+                "selection": "one_run",
+                "source": {"url": "https://example.org/paper", "words": "0.1"},
+            }
+        ],
         adaptation={"rewrites": [{"part": "fit", "why": "to have more than a line"}]},
-    )  # fmt: skip
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         cli = Cli(patch)
@@ -94,19 +112,25 @@ def test_a_rewrite_is_equal_accepted_and_stays_testable(cli, project, tmp_path):
     own = write_tree(tmp_path, {"least_squares.py": OWN_FIT}) / "least_squares.py"
     started = cli("rewrite", "start", "fit", "--with", f"{own}:least_squares", cwd=project).out
     assert "branch rewrite/fit" in started and "src/least_squares.py" in started
-    assert "from least_squares import least_squares as fit\n" in (project / "src/train.py").read_text()
+    assert (
+        "from least_squares import least_squares as fit\n" in (project / "src/train.py").read_text()
+    )
     assert "def fit" not in (project / "src/train.py").read_text()
 
     answer = verify(cli, project, 0)
     assert (answer["word"], answer["refusal"]) == ("EQUAL", None)
-    assert rungs(answer)["functions"]["word"] == "EQUAL" and rungs(answer)["functions"]["compared"] > 2
+    assert (
+        rungs(answer)["functions"]["word"] == "EQUAL" and rungs(answer)["functions"]["compared"] > 2
+    )
     assert {f["question"] for f in answer["findings"]} >= {"parity", "reproduction", "monitored"}
 
     cli("rewrite", "accept", cwd=project)
     assert git(project, "tag", "--list", "milestone/rewrite-fit")
     assert (project / "journal/fit.md").read_text().count("| EQUAL |") == 2
     cli("rewrite", "check", cwd=project)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=project, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"], cwd=project, capture_output=True, text=True
+    )
     assert "passed" in done.stdout and done.returncode == 0, done.stdout
     assert "rewrite" not in cli("next", "--json", cwd=project).json["command"]
 
@@ -121,11 +145,19 @@ def test_a_fault_is_named_by_its_function(cli, project):
     answer = verify(cli, project, 1)
     assert answer["word"] == "DIFFERS" and "functions, train.spread" in answer["refusal"]
     rung = rungs(answer)["functions"]
-    assert rung["address"]["module"] == "train.spread" and "another default, axis or ddof" in rung["causes"]
+    assert (
+        rung["address"]["module"] == "train.spread"
+        and "another default, axis or ddof" in rung["causes"]
+    )
     refused = cli("rewrite", "accept", cwd=project, code=2).err
     assert "is not to be accepted" in refused and "scaffold rewrite drop" in refused
 
-    edit(project, "src/train.py", "np.std(errors, ddof=1)", "np.sqrt(np.mean((errors - np.mean(errors)) ** 2))")
+    edit(
+        project,
+        "src/train.py",
+        "np.std(errors, ddof=1)",
+        "np.sqrt(np.mean((errors - np.mean(errors)) ** 2))",
+    )
     assert verify(cli, project, 0)["word"] == "EQUAL"
 
 
@@ -151,17 +183,31 @@ def test_reported_numbers_are_compared(cli, project):
         (["model.block1"], "there is no part 'model.block1'"),
         (["fit", "--with", "nowhere.py"], "there is no such file"),
         (["fit", "--with", "OWN:polynomial"], "defines no polynomial, but least_squares"),
-        (["loss", "--with", "OWN:least_squares"], "--with replaces a class or a function, loss is a stage"),
+        (
+            ["loss", "--with", "OWN:least_squares"],
+            "--with replaces a class or a function, loss is a stage",
+        ),
         (["fit", "--with", "BROKEN"], "is no Python"),
         (["fit", "--with", "train.py"], "exists already"),
         (["fit", "--name", "No Name"], "is no name"),
     ],
 )
 def test_wrong_words_change_nothing(cli, project, tmp_path, words, told):
-    write_tree(tmp_path, {"own.py": OWN_FIT, "broken.py": "def fit(:", "train.py": "def fit(x, y):\n    pass\n"})
+    write_tree(
+        tmp_path,
+        {"own.py": OWN_FIT, "broken.py": "def fit(:", "train.py": "def fit(x, y):\n    pass\n"},
+    )
     paths = {"OWN": "own.py", "BROKEN": "broken.py", "train.py": "train.py"}
-    words = [str(tmp_path / paths[word.partition(":")[0]]) + word.partition(":")[1] + word.partition(":")[2]
-             if word.partition(":")[0] in paths else word for word in words]  # fmt: skip
+    words = [
+        (
+            str(tmp_path / paths[word.partition(":")[0]])
+            + word.partition(":")[1]
+            + word.partition(":")[2]
+            if word.partition(":")[0] in paths
+            else word
+        )
+        for word in words
+    ]
     assert told in cli("rewrite", "start", *words, cwd=project, code=2).err
     assert git(project, "branch", "--list", "rewrite/*") == ""
     assert not (project / "golden").exists() and not (project / "tweaks").exists()
@@ -174,7 +220,10 @@ def test_an_edited_golden_trace_is_refused(cli, project):
     index = next((project / "golden").glob("*/own/train/index.json"))
     kept = index.read_text()
     index.write_text(kept.replace('"call": 0', '"call": 1', 1))
-    assert "was edited after it was recorded: own/train/index.json" in cli("verify", cwd=project, code=2).err
+    assert (
+        "was edited after it was recorded: own/train/index.json"
+        in cli("verify", cwd=project, code=2).err
+    )
     index.write_text(kept)
     about.write_text(about.read_text().replace('"functions": true', '"functions": false'))
     assert "is not what the rewrite was started with" in cli("verify", cwd=project, code=2).err
@@ -185,8 +234,13 @@ def test_an_edited_golden_trace_is_refused(cli, project):
 
 def test_a_rewrite_is_no_tweak(cli, project):
     cli("rewrite", "start", "fit", cwd=project)
-    assert "it is rewrite fit that is under way here, no tweak" in cli("tweak", "accept", cwd=project, code=2).err
-    assert "rewrite fit is under way here" in cli("tweak", "start", "other", cwd=project, code=2).err
+    assert (
+        "it is rewrite fit that is under way here, no tweak"
+        in cli("tweak", "accept", cwd=project, code=2).err
+    )
+    assert (
+        "rewrite fit is under way here" in cli("tweak", "start", "other", cwd=project, code=2).err
+    )
     assert "--off is for a tweak" in cli("verify", "--off", "a=1", cwd=project, code=2).err
     cli("rewrite", "drop", cwd=project)
     assert git(project, "tag", "--list", "dropped/fit")
@@ -239,7 +293,9 @@ def test_parts_are_listed(cli, project):
 
 def test_a_locked_rewrite_says_what_unlocks_it(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
-    assert "scaffold verify --reproduction" in cli("rewrite", "start", "fit", cwd=project, code=2).err
+    assert (
+        "scaffold verify --reproduction" in cli("rewrite", "start", "fit", cwd=project, code=2).err
+    )
 
 
 def test_strike_leaves_no_parity_behind(cli, project):
@@ -250,7 +306,10 @@ def test_strike_leaves_no_parity_behind(cli, project):
     cli("strike", "--yes", cwd=project)
     assert not (project / "golden").exists() and not (project / "tests/test_parity.py").exists()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"], cwd=project, capture_output=True, text=True
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"],
+        cwd=project,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
 
@@ -265,16 +324,24 @@ def test_a_recipes_golden_trace_is_compared_before_the_first_run(cli, numpy_proj
     project = cli.new(recipe)
     assert (project / "golden").is_dir()
     verified = cli("verify", cwd=project)
-    assert "all rungs are equal" in verified.err and "is not what the recipe recorded" not in verified.out
+    assert (
+        "all rungs are equal" in verified.err
+        and "is not what the recipe recorded" not in verified.out
+    )
     assert "rungs are equal" not in cli("verify", cwd=project).err
 
     edit(
-        recipe, "reference/train.py", "np.random.normal(0, 0.1, count)", "0.1 * np.random.standard_normal(count) + 1e-6"
+        recipe,
+        "reference/train.py",
+        "np.random.normal(0, 0.1, count)",
+        "0.1 * np.random.standard_normal(count) + 1e-6",
     )
     fix_tree(recipe)
     project = cli.new(recipe, "other")
     verified = cli.any_status("verify", cwd=project)
-    assert "is not what the recipe recorded: it differs at functions, train.make_data" in " ".join(verified.out.split())
+    assert "is not what the recipe recorded: it differs at functions, train.make_data" in " ".join(
+        verified.out.split()
+    )
 
 
 def fix_tree(recipe):
@@ -282,4 +349,6 @@ def fix_tree(recipe):
 
     text = (recipe / "recipe.yaml").read_text()
     old = next(line for line in text.splitlines() if line.strip().startswith("tree:"))
-    (recipe / "recipe.yaml").write_text(text.replace(old, f"  tree: {content_id(recipe / 'reference')}"))
+    (recipe / "recipe.yaml").write_text(
+        text.replace(old, f"  tree: {content_id(recipe / 'reference')}")
+    )

@@ -9,14 +9,26 @@ import time
 
 from helpers import toy_recipe
 
-SLOW = {"train.py": "import json, time\nfor i in range(1, 4): print('epoch', i, flush=True); time.sleep(0.4)\n"
-        "json.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"}  # fmt: skip
-METRIC = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-          "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+SLOW = {
+    "train.py": (
+        "import json, time\nfor i in range(1, 4): print('epoch', i, flush=True); time.sleep(0.4)\n"
+        "json.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"
+    )
+}
+METRIC = {
+    "name": "accuracy",
+    "split": "t",
+    "direction": "higher",
+    "unit": "fraction",
+    "read": {"json": "metrics.json", "key": "accuracy"},
+}
 
 
 def in_terminal(arguments, cwd, answers=(), **variables):
-    """Run a command in a pseudo-terminal; send each answer once its prompt has appeared. Returns status and screen."""
+    """Run a command in a pseudo-terminal; send each answer once its prompt has appeared.
+
+    Returns status and screen.
+    """
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **variables}
     if not variables.get("NO_COLOR"):
         environment.pop("NO_COLOR", None)
@@ -48,7 +60,10 @@ def in_terminal(arguments, cwd, answers=(), **variables):
 
 
 def test_asks_what_it_must(tmp_path):
-    answers = [("Which recipe is nearest to your task?", "\r"), ("Folder for the new project", "\r")]
+    answers = [
+        ("Which recipe is nearest to your task?", "\r"),
+        ("Folder for the new project", "\r"),
+    ]
     status, screen = in_terminal(["new"], tmp_path, answers)
     assert status == 0, screen
     assert "nanogpt-shakespeare" in screen and (tmp_path / "my-digits-cnn/recipe.yaml").exists()
@@ -61,7 +76,12 @@ def test_interrupting_a_question_makes_nothing(tmp_path):
 
 def test_progress_is_drawn_with_time_left(cli, tmp_path):
     project = cli.new(
-        toy_recipe(tmp_path / "recipe", SLOW, metrics=[METRIC], progress={"stdout": "epoch (?P<step>.)", "total": 3})
+        toy_recipe(
+            tmp_path / "recipe",
+            SLOW,
+            metrics=[METRIC],
+            progress={"stdout": "epoch (?P<step>.)", "total": 3},
+        )
     )
     status, screen = in_terminal(["run", "--seeds", "2"], project)
     assert status == 0, screen
@@ -81,7 +101,9 @@ def test_a_strangers_recipe_is_shown_and_asked_for(cli, tmp_path, monkeypatch):
     cli.is_trusting = False
     project = cli.new(toy_recipe(tmp_path / "recipe"))
     status, screen = in_terminal(["run"], project, [("Run this?", "n\r")])
-    assert status == 130 and "python train.py SEED" in screen and "not approved yet" in screen, screen
+    assert status == 130 and "python train.py SEED" in screen and "not approved yet" in screen, (
+        screen
+    )
     assert not (project / ".scaffold/runs").exists()
     status, screen = in_terminal(["run"], project, [("Run this?", "y\r")])
     assert status == 0 and "accuracy" in screen, screen

@@ -16,8 +16,20 @@ from scaffold.git.repository import Repository
 from scaffold.git.transaction import Merging, Move, complete_interrupted, move
 from scaffold.project.project import Project, only_one
 
-FILES = {"same.txt": "same\n", "edited.txt": "old\n", "gone/deep/a.txt": "a\n", "folder": "a file\n", "run.sh": "x\n"}
-NEW = {"same.txt": "same\n", "edited.txt": "new\n", "added/b.txt": "b\n", "folder/c.txt": "c\n", "run.sh": "y\n"}
+FILES = {
+    "same.txt": "same\n",
+    "edited.txt": "old\n",
+    "gone/deep/a.txt": "a\n",
+    "folder": "a file\n",
+    "run.sh": "x\n",
+}
+NEW = {
+    "same.txt": "same\n",
+    "edited.txt": "new\n",
+    "added/b.txt": "b\n",
+    "folder/c.txt": "c\n",
+    "run.sh": "y\n",
+}
 
 KILLED_AT = """\
 import os, signal, sys
@@ -52,7 +64,11 @@ def project(tmp_path):
     """A repository on a branch `work`; its tag `next` has other files, in a commit whose parent is HEAD's."""
     root = tmp_path / "project"
     make_repository(root, {**FILES, ".gitignore": ".scaffold/\n"})
-    git(root, "branch", "--move", "main") if git(root, "branch", "--show-current") != "main" else None
+    (
+        git(root, "branch", "--move", "main")
+        if git(root, "branch", "--show-current") != "main"
+        else None
+    )
     git(root, "switch", "--quiet", "-c", "work")
     for name in FILES:
         (root / name).unlink()
@@ -74,9 +90,13 @@ def state(project: Project) -> tuple[str, ...]:
     litter = [name for name in names if "scaffold" in name or name.endswith(".lock")]
     inside = sorted(path.name for path in project.state.iterdir()) if project.state.exists() else []
     return (
-        git(root, "for-each-ref"), git(root, "branch", "--show-current"), git(root, "status", "--porcelain"),
-        git(root, "fsck", "--no-dangling"), str(litter), str([name for name in inside if name != "lock"]),
-    )  # fmt: skip
+        git(root, "for-each-ref"),
+        git(root, "branch", "--show-current"),
+        git(root, "status", "--porcelain"),
+        git(root, "fsck", "--no-dangling"),
+        str(litter),
+        str([name for name in inside if name != "lock"]),
+    )
 
 
 def carry_out(project: Project) -> None:
@@ -101,8 +121,13 @@ def killed_once_journaled(project: Project, tmp_path: Path) -> None:
 def test_references_branch_files_and_index_move_together(project):
     carry_out(project)
     root = project.root
-    assert git(root, "branch", "--show-current") == "main" and git(root, "status", "--porcelain") == ""
-    assert git(root, "rev-parse", "HEAD", "done", "next").split() == [git(root, "rev-parse", "main")] * 3
+    assert (
+        git(root, "branch", "--show-current") == "main" and git(root, "status", "--porcelain") == ""
+    )
+    assert (
+        git(root, "rev-parse", "HEAD", "done", "next").split()
+        == [git(root, "rev-parse", "main")] * 3
+    )
     assert (root / "folder/c.txt").read_text() == "c\n" and not (root / "gone").exists()
     assert os.access(root / "run.sh", os.X_OK) and (root / "link").readlink() == Path("edited.txt")
 
@@ -138,10 +163,14 @@ def test_killed_before_each_of_its_writes(project, tmp_path):
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         told = complete_interrupted(project)
         completed += told == "test"
-        if told or state(project)[0] == after[0]:  # killed after its journal was written, or only before it was removed
+        if (
+            told or state(project)[0] == after[0]
+        ):  # killed after its journal was written, or only before it was removed
             assert state(project) == after, instant
             continue
-        assert state(project)[:4] == before[:4], instant  # what was only prepared goes with the next move
+        assert state(project)[:4] == before[:4], (
+            instant
+        )  # what was only prepared goes with the next move
         carry_out(project)
         assert state(project) == after, instant
     assert 50 < instant < 199 and completed > 5
@@ -156,7 +185,8 @@ def test_what_is_edited_after_the_interruption_stays(project, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "in_the_way", ["edited.txt", "run.sh staged", "added/b.txt", "added", "folder", "link", "gone/deep/a.txt"]
+    "in_the_way",
+    ["edited.txt", "run.sh staged", "added/b.txt", "added", "folder", "link", "gone/deep/a.txt"],
 )
 def test_what_is_not_committed_is_in_the_way(project, in_the_way):
     path, _, staged = in_the_way.partition(" ")
@@ -201,7 +231,10 @@ def test_git_at_work_and_a_branch_that_somebody_moved(project):
     assert (project.root / ".git/index.lock").exists() and not project.journal_of_move.exists()
     (project.root / ".git/index.lock").unlink()
     with only_one(project):
-        code = f"from scaffold.project.project import *; list(only_one(Project(Path({str(project.root)!r}))).gen)"
+        code = (
+            "from scaffold.project.project import *;"
+            f" list(only_one(Project(Path({str(project.root)!r}))).gen)"
+        )
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "BusyError" in second.stderr
     carry_out(project)
@@ -227,11 +260,17 @@ def test_conflicts_are_left_as_git_merge_leaves_them(project):
     merging = Merging(theirs=theirs, message="Merge next\n", stages=merged.stages)
     move(project, Move(title="test", refs={}, files=merged.tree, merging=merging))
     assert merged.conflicts == ["edited.txt"]
-    for question in (["status", "--porcelain"], ["ls-files", "--stage"], ["rev-parse", "MERGE_HEAD"]):
+    for question in (
+        ["status", "--porcelain"],
+        ["ls-files", "--stage"],
+        ["rev-parse", "MERGE_HEAD"],
+    ):
         assert git(root, *question) == git(expected, *question)
     assert "<<<<<<<" in (root / "edited.txt").read_text()
     git(root, "merge", "--abort")
-    assert git(root, "status", "--porcelain") == "" and (root / "edited.txt").read_text() == "ours\n"
+    assert (
+        git(root, "status", "--porcelain") == "" and (root / "edited.txt").read_text() == "ours\n"
+    )
 
 
 @pytest.fixture
@@ -239,32 +278,53 @@ def deadly_git(tmp_path, monkeypatch):
     """A git on PATH that kills whoever calls it, at the call that the file `countdown` says."""
     folder, countdown = tmp_path / "bin", tmp_path / "countdown"
     real = shutil.which("git")
-    write_tree(folder, {"git": f"""#!/bin/sh
+    write_tree(
+        folder,
+        {
+            "git": (
+                f"""#!/bin/sh
 left=$(cat {countdown}); echo $((left - 1)) > {countdown}
 [ "$left" = 1 ] && kill -9 $PPID && sleep 0.1
 exec {real} "$@"
-"""})  # fmt: skip
+"""
+            )
+        },
+    )
     (folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     countdown.write_text("0")
     return countdown
 
 
-@pytest.mark.parametrize("words", [("tweak", "accept"), ("tweak", "drop"), ("strike", "--yes")], ids=" ".join)
-def test_a_command_killed_at_some_call_of_git_is_completed_by_the_next(judged, tmp_path, deadly_git, words):
+@pytest.mark.parametrize(
+    "words", [("tweak", "accept"), ("tweak", "drop"), ("strike", "--yes")], ids=" ".join
+)
+def test_a_command_killed_at_some_call_of_git_is_completed_by_the_next(
+    judged, tmp_path, deadly_git, words
+):
     if words[0] == "strike":
-        subprocess.run([sys.executable, "-m", "scaffold", "tweak", "accept"], cwd=judged, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "scaffold", "tweak", "accept"], cwd=judged, check=True
+        )
     kept = shutil.copytree(judged, tmp_path / "kept", symlinks=True)
 
     def call(count: int) -> subprocess.CompletedProcess[str]:
         deadly_git.write_text(str(count))
         return subprocess.run(
-            [sys.executable, "-m", "scaffold", *words], cwd=judged, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "scaffold", *words],
+            cwd=judged,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def result() -> tuple[str, ...]:
         names = git(judged, "for-each-ref", "--format=%(refname)")
-        return names, git(judged, "ls-tree", "-r", "--name-only", "HEAD"), git(judged, "status", "--porcelain")
+        return (
+            names,
+            git(judged, "ls-tree", "-r", "--name-only", "HEAD"),
+            git(judged, "status", "--porcelain"),
+        )
 
     assert call(-1).returncode == 0
     calls, expected = -1 - int(deadly_git.read_text()), result()
@@ -279,7 +339,9 @@ def test_a_command_killed_at_some_call_of_git_is_completed_by_the_next(judged, t
         assert git(judged, "fsck", "--no-dangling") == ""
 
 
-def test_a_project_that_was_being_made_by_a_killed_process_is_removed(cli, tmp_path, tweakable_recipe):
+def test_a_project_that_was_being_made_by_a_killed_process_is_removed(
+    cli, tmp_path, tweakable_recipe
+):
     from scaffold.scaffolding.create import _lock_folder
 
     abandoned, used = tmp_path / ".project.abcdefgh.new", tmp_path / ".project.ijklmnop.new"
@@ -294,7 +356,13 @@ def test_a_project_that_was_being_made_by_a_killed_process_is_removed(cli, tmp_p
 def test_two_that_start_at_once_do_not_both_win(reproduced):
     words = [sys.executable, "-m", "scaffold", "tweak", "start"]
     both = [
-        subprocess.Popen([*words, name], cwd=reproduced, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*words, name],
+            cwd=reproduced,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for name in ("one", "two")
     ]
     errors = [process.communicate()[1] for process in both]
@@ -322,7 +390,9 @@ def test_what_is_staged_refuses_a_merge_with_conflicts(project):
     write_tree(project.root, {"plan.md": "a day of work\n"})
     git(project.root, "add", "plan.md")
     merged = merge_aside(Repository(project.root), "HEAD", "next")
-    merging = Merging(theirs=git(project.root, "rev-parse", "next"), message="Merge\n", stages=merged.stages)
+    merging = Merging(
+        theirs=git(project.root, "rev-parse", "next"), message="Merge\n", stages=merged.stages
+    )
     with pytest.raises(ProjectError, match=r"plan\.md would be overwritten"):
         move(project, Move(title="test", refs={}, files=merged.tree, merging=merging))
     assert git(project.root, "status", "--porcelain") == "A  plan.md"
@@ -353,4 +423,6 @@ def test_a_deletion_that_is_staged_is_not_undone(project):
 def test_files_of_the_user_that_are_called_partial_stay(project):
     write_tree(project.root, {".notes.partial": "mine\n", ".folder.abcdefgh.partial/a": "mine\n"})
     carry_out(project)
-    assert (project.root / ".notes.partial").exists() and (project.root / ".folder.abcdefgh.partial/a").exists()
+    assert (project.root / ".notes.partial").exists() and (
+        project.root / ".folder.abcdefgh.partial/a"
+    ).exists()

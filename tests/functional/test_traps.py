@@ -19,7 +19,8 @@ TRAPS = {
     "app/settings.txt": "0.9\n",
     "lib/helper.py": "",
     # --cuda is store_false, --seed is parsed and never used.
-    "liar.py": """\
+    "liar.py": (
+        """\
         import argparse, random
         parser = argparse.ArgumentParser()
         parser.add_argument("--seed", type=int)
@@ -27,34 +28,44 @@ TRAPS = {
         args = parser.parse_args()
         assert not args.cuda, "would want a GPU"
         print("accuracy", 0.9 + random.SystemRandom().random() / 100)
-        """,
-    "hardcoded.py": "import random\nrandom.seed(1337)\nprint('accuracy', 0.9 + random.random() / 100)\n",
+        """
+    ),
+    "hardcoded.py": (
+        "import random\nrandom.seed(1337)\nprint('accuracy', 0.9 + random.random() / 100)\n"
+    ),
     "never_seeds.py": "import random\nprint('accuracy', 0.9 + random.random() / 100)\n",
     "from_variable.py": "import os\nprint('accuracy', 0.9 + int(os.environ['MY_SEED']) / 10000)\n",
     "endless.py": "import time\nprint('accuracy 0.9')\nwhile True: time.sleep(1)\n",
     "crash_after.py": "print('accuracy 0.9')\nraise SystemExit('out of luck')\n",
     "flaky.py": "import sys\nassert int(sys.argv[1]) % 3, 'unlucky'\nprint('accuracy 0.9')\n",
-    "writes.py": """\
+    "writes.py": (
+        """\
         import pathlib
         pathlib.Path("train.py").write_text("# overwritten")
         pathlib.Path("checkpoints").mkdir()
         print("accuracy 0.9")
-        """,
-    "leaves_workers.py": """\
+        """
+    ),
+    "leaves_workers.py": (
+        """\
         import pathlib, subprocess, sys
         for start_new_session in (False, True):
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
                                       start_new_session=start_new_session, stdout=subprocess.DEVNULL)
         print("accuracy 0.9")
-        """,
+        """
+    ),
     "silent.py": "print('nothing to see')\n",
     "nan.py": "print('accuracy nan')\n",
     "percent.py": "print('accuracy 97.3')\n",
 }
 READ = {
-    "name": "accuracy", "split": "test", "direction": "higher", "unit": "fraction",
+    "name": "accuracy",
+    "split": "test",
+    "direction": "higher",
+    "unit": "fraction",
     "read": {"stdout": r"^accuracy (?P<value>\S+)"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +97,14 @@ def wheel(folder: Path, version: str, code: str) -> None:
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as file:
         file.writestr("drifty.py", code)
-        file.writestr(f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: drifty\nVersion: {version}\n")
-        file.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            f"{name}.dist-info/METADATA",
+            f"Metadata-Version: 2.1\nName: drifty\nVersion: {version}\n",
+        )
+        file.writestr(
+            f"{name}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         file.writestr(f"{name}.dist-info/RECORD", "")
 
 
@@ -96,7 +113,8 @@ def test_api_drift_is_cured_by_the_packages_of_its_time(cli, make, tmp_path, mon
     wheel(tmp_path / "wheels", "2.0", "inf = 1\n")
     # uv reads none of pip's settings: they must be translated.
     monkeypatch.setenv(
-        "PIP_CONFIG_FILE", str(write_tree(tmp_path, {"pip.conf": "[global]\nno-index = true\n"}) / "pip.conf")
+        "PIP_CONFIG_FILE",
+        str(write_tree(tmp_path, {"pip.conf": "[global]\nno-index = true\n"}) / "pip.conf"),
     )
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     newest = make("python drift.py", environment={"packages": ["drifty"]})
@@ -108,27 +126,43 @@ def test_api_drift_is_cured_by_the_packages_of_its_time(cli, make, tmp_path, mon
     assert "drifty==1.0" in lock and "--hash=sha256:" in lock
     impossible = make("python drift.py", "impossible", environment={"packages": ["drifty==3"]})
     error = cli("run", cwd=impossible, code=4).err
-    assert "the environment could not be made" in error and "drifty" in error and "environment.packages" in error
+    assert (
+        "the environment could not be made" in error
+        and "drifty" in error
+        and "environment.packages" in error
+    )
 
 
 def test_api_drift_is_cured_by_a_patch(cli, tmp_path):
-    patch = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-raise SystemExit(1)\n+print('accuracy 0.9')\n"
+    patch = (
+        "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-raise SystemExit(1)\n+print('accuracy"
+        " 0.9')\n"
+    )
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": "raise SystemExit(1)\n"}, metrics=[READ],
+        tmp_path / "recipe",
+        {"train.py": "raise SystemExit(1)\n"},
+        metrics=[READ],
         reference={"patches": [{"file": "patches/drift.diff", "reason": "np.Inf was removed"}]},
-        commands={"smoke": None, "train": {"run": "python train.py", "timeout_s": 20}}, seeds={"how": "none"},
-    )  # fmt: skip
+        commands={"smoke": None, "train": {"run": "python train.py", "timeout_s": 20}},
+        seeds={"how": "none"},
+    )
     write_tree(recipe, {"patches/drift.diff": patch})
     project = cli.new(recipe)
     verdict = cli("verify", "--json", cwd=project).json
-    assert verdict["deviations"] == [{"code": "patch", "text": "patches/drift.diff: np.Inf was removed"}]
+    assert verdict["deviations"] == [
+        {"code": "patch", "text": "patches/drift.diff: np.Inf was removed"}
+    ]
     assert (project / "reference/train.py").read_text() == "raise SystemExit(1)\n"
 
 
 def test_works_only_from_its_folder_and_with_pythonpath(cli, make):
     error = cli("run", cwd=make("python app/main.py"), code=4).err
     assert "No module named 'helper'" in error and "logs/" in error
-    cured = make("python main.py", "cured", train={"directory": "app", "variables": {"PYTHONPATH": "{reference}/lib"}})
+    cured = make(
+        "python main.py",
+        "cured",
+        train={"directory": "app", "variables": {"PYTHONPATH": "{reference}/lib"}},
+    )
     assert run_one(cli, cured)["metrics"]["accuracy"]["value"] == 0.9
     nowhere = make("python main.py", "nowhere", train={"directory": "apps"})
     assert "has no folder 'apps'" in cli("run", cwd=nowhere, code=4).err
@@ -143,14 +177,21 @@ def test_flags_that_lie(cli, make):
 
 
 def values(cli, project: Path) -> list[float]:
-    return [run["metrics"]["accuracy"]["value"] for run in cli("run", "--seeds", 3, "--json", cwd=project).json["runs"]]
+    return [
+        run["metrics"]["accuracy"]["value"]
+        for run in cli("run", "--seeds", 3, "--json", cwd=project).json["runs"]
+    ]
 
 
 def test_hard_coded_seed_is_shifted(cli, make):
     project = make("python hardcoded.py", seeds={"how": "offset"})
     found = values(cli, project)
     published = subprocess.run(
-        [sys.executable, "hardcoded.py"], cwd=project / "reference", capture_output=True, text=True, check=True
+        [sys.executable, "hardcoded.py"],
+        cwd=project / "reference",
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found[0] == float(published.stdout.split()[1])  # seed 0 is the published program
     assert len(set(found)) == 3
@@ -190,7 +231,13 @@ def test_metric_before_a_crash_does_not_count(cli, make):
     [
         ("silent.py", "metric accuracy: nothing found in stdout with"),
         ("nan.py", "metric accuracy is nan"),
-        ("percent.py", "read 97.3, but its unit fraction ends at 1 (if it is printed as a percent, say `printed_in"),
+        (
+            "percent.py",
+            (
+                "read 97.3, but its unit fraction ends at 1 (if it is printed as a percent, say"
+                " `printed_in"
+            ),
+        ),
     ],
 )
 def test_metric_that_cannot_be_used(cli, make, script, words):
@@ -206,7 +253,9 @@ def test_command_not_found(cli, make):
 
 
 def test_flaky_crash_is_retried_on_another_seed_as_often_as_allowed(cli, make):
-    allowed = make("python flaky.py {seed}", seeds={"how": "argument", "retries": 1}, rule={"max_seeds": 2})
+    allowed = make(
+        "python flaky.py {seed}", seeds={"how": "argument", "retries": 1}, rule={"max_seeds": 2}
+    )
     record = run_one(cli, allowed)
     assert record["seed"] == 2  # seed 0 crashed; 2 is the first beyond the rule's own
     attempts = sorted(path.name[:6] for path in (allowed / ".scaffold/runs").iterdir())
@@ -237,9 +286,13 @@ def test_secrets_do_not_reach_a_run(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "secret")
     show = "import os\nprint('accuracy 0.9')\nprint(sorted(os.environ))\n"
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": show}, metrics=[READ], seeds={"how": "none"}, progress=None,
+        tmp_path / "recipe",
+        {"train.py": show},
+        metrics=[READ],
+        seeds={"how": "none"},
+        progress=None,
         commands={"train": {"run": "python train.py"}, "smoke": None},
-    )  # fmt: skip
+    )
     project = cli.new(recipe)
     record = run_one(cli, project)
     seen = (project / ".scaffold/runs" / record["id"] / "logs/0-train.out").read_text()
@@ -250,7 +303,9 @@ def test_git_lfs_pointers_are_said_when_the_reference_comes_in(cli, tmp_path):
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9000000\n"
     recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY, "weights/net.bin": pointer})
     told = cli("new", "pointed", "--from", recipe, "--no-input").out
-    assert "Git LFS" in told and "weights/net.bin: pointers, not the files" in " ".join(told.split())
+    assert "Git LFS" in told and "weights/net.bin: pointers, not the files" in " ".join(
+        told.split()
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -259,4 +314,7 @@ def test_a_folder_of_another_user_is_told_with_what_git_says(cli, tmp_path):
     cli("verify", "--json", cwd=project, code=3)
     os.chown(project, 12345, -1)
     refused = cli("tweak", "start", "one", "--because", "a test", cwd=project, code=2).err
-    assert "dubious ownership" in refused and f"git config --global --add safe.directory {project}" in refused
+    assert (
+        "dubious ownership" in refused
+        and f"git config --global --add safe.directory {project}" in refused
+    )

@@ -12,9 +12,12 @@ from helpers import BETTER, RENAME, WORSE, accepted, edit, git, make_repository,
 
 def run_pytest(project: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project, capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=project,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_locked_until_reproduced(cli, tweakable_recipe):
@@ -31,13 +34,17 @@ def test_the_first_tweak_makes_a_copy_that_equals_the_reference(cli, reproduced)
     assert "Made       src/" in said.out
     assert git(reproduced, "branch", "--show-current") == "tweak/first"
     for branch in ("main", "tweak/first"):
-        assert git(reproduced, "rev-parse", f"{branch}:src") == git(reproduced, "rev-parse", "main:reference")
+        assert git(reproduced, "rev-parse", f"{branch}:src") == git(
+            reproduced, "rev-parse", "main:reference"
+        )
     system = (reproduced / "system.yaml").read_text()
     for key in ("commands:", "hyperparameters:", "metrics:"):
         assert f"\n{key}" in system
     for key in ("claims:", "calibration:", "reference:", "adaptation:"):
         assert key not in system
-    assert (reproduced / "system.lock").read_bytes() == (reproduced / "environment.lock").read_bytes()
+    assert (reproduced / "system.lock").read_bytes() == (
+        reproduced / "environment.lock"
+    ).read_bytes()
     assert git(reproduced, "status", "--porcelain") == ""
     again = cli("verify", code=2, cwd=reproduced)
     assert "nothing has changed yet" in again.err
@@ -60,9 +67,15 @@ def test_a_neutral_change_is_accepted(cli, reproduced):
     assert git(reproduced, "rev-parse", "milestone/tweak-rename") == decided["commit"]
     assert len(git(reproduced, "show", "--no-patch", "--format=%P", "HEAD").split()) == 2
     assert "tweak/rename" not in git(reproduced, "branch")
-    assert json.loads((reproduced / "evidence/tweak-rename.json").read_text())["decision"] == "accepted"
+    assert (
+        json.loads((reproduced / "evidence/tweak-rename.json").read_text())["decision"]
+        == "accepted"
+    )
     assert "**NO_DIFFERENCE**" in (reproduced / "journal/rename.md").read_text()
-    steps = {step["id"]: step["state"] for step in cli("status", "--json", cwd=reproduced).json["milestones"]}
+    steps = {
+        step["id"]: step["state"]
+        for step in cli("status", "--json", cwd=reproduced).json["milestones"]
+    }
     assert steps["tweak-rename"] == "passed"
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak start less-work"
     done = run_pytest(reproduced)
@@ -79,7 +92,10 @@ def test_a_worse_change_is_refused_and_a_reason_goes_on_record(cli, reproduced):
     assert "a neutral change must make NO_DIFFERENCE" in refused.err and "--because" in refused.err
     assert git(reproduced, "branch", "--show-current") == "tweak/level"
     cli("tweak", "accept", "--because", "the old level was a lie", cwd=reproduced)
-    assert json.loads((reproduced / "evidence/tweak-level.json").read_text())["because"] == "the old level was a lie"
+    assert (
+        json.loads((reproduced / "evidence/tweak-level.json").read_text())["because"]
+        == "the old level was a lie"
+    )
     assert "the old level was a lie" in (reproduced / "journal/level.md").read_text()
     assert "the old level was a lie" in git(reproduced, "log", "-1", "--format=%B")
     assert run_pytest(reproduced).returncode == 0
@@ -119,7 +135,9 @@ def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
     cli("verify", "--json", code=1, cwd=reproduced)
     path = Project(reproduced).evidence / "tweak-level.json"
     evidence = read_record(ChangeEvidence, path)
-    forged = evidence.model_copy(update={"judgement": {**evidence.judgement, "word": "NO_DIFFERENCE", "refusal": None}})
+    forged = evidence.model_copy(
+        update={"judgement": {**evidence.judgement, "word": "NO_DIFFERENCE", "refusal": None}}
+    )
     path.write_text(forged.sealed().model_dump_json(by_alias=True))
     refused = cli("tweak", "accept", code=2, cwd=reproduced)
     assert "says NO_DIFFERENCE, but its runs say WORSE" in refused.err
@@ -136,7 +154,10 @@ def test_drop_keeps_the_record_and_leaves_main_as_it_was(cli, reproduced):
     cli("tweak", "drop", "--json", cwd=reproduced)
     assert git(reproduced, "branch", "--show-current") == "main"
     added = set(git(reproduced, "ls-tree", "-r", "main").splitlines()) - set(before.splitlines())
-    assert {line.split("\t")[1] for line in added} == {"evidence/tweak-level.json", "journal/level.md"}
+    assert {line.split("\t")[1] for line in added} == {
+        "evidence/tweak-level.json",
+        "journal/level.md",
+    }
     assert "LEVEL = 0.87" in git(reproduced, "show", "dropped/level:src/train.py")
     assert git(reproduced, "show", "dropped/level:src/extra.py") == "x = 1"
     assert (reproduced / "notes.txt").read_text() == "mine\n"
@@ -152,7 +173,9 @@ def test_dropped_before_it_was_judged(cli, reproduced):
     cli("tweak", "start", "idea", cwd=reproduced)
     cli("tweak", "drop", cwd=reproduced)
     assert "before it was judged" in (reproduced / "journal/idea.md").read_text()
-    assert git(reproduced, "rev-parse", "main:src") == git(reproduced, "rev-parse", "main:reference")
+    assert git(reproduced, "rev-parse", "main:src") == git(
+        reproduced, "rev-parse", "main:reference"
+    )
     refused = cli("tweak", "start", "idea", code=2, cwd=reproduced)
     assert "was dropped before" in refused.err
 
@@ -181,22 +204,35 @@ def test_two_changes_at_once_are_pointed_out(cli, reproduced):
     edit(reproduced, "src/train.py", "2.0 / epoch", "3.0 / epoch")
     found = cli("verify", "--json", cwd=reproduced).json
     assert [(part["what"], part["name"], part["group"]) for part in found["parts"]] == [
-        ("hyperparameter", "gain", 1), ("code", "train.py:measure_loss", 2),
-    ]  # fmt: skip
-    assert any("2 changes at once" in remark and "git stash push --patch" in remark for remark in found["remarks"])
+        ("hyperparameter", "gain", 1),
+        ("code", "train.py:measure_loss", 2),
+    ]
+    assert any(
+        "2 changes at once" in remark and "git stash push --patch" in remark
+        for remark in found["remarks"]
+    )
 
 
 def test_a_flag_and_its_code_are_one_change(cli, reproduced):
     cli("tweak", "start", "bonus", cwd=reproduced)
     edit(reproduced, "system.yaml", "gain: 0.0", "gain: 0.0\n  bonus: 3.0")
     edit(reproduced, "system.yaml", "work={work}", "work={work} bonus={bonus}")
-    edit(reproduced, "src/train.py", 'float(args["gain"])', '(float(args["gain"]) + float(args["bonus"]))')
+    edit(
+        reproduced,
+        "src/train.py",
+        'float(args["gain"])',
+        '(float(args["gain"]) + float(args["bonus"]))',
+    )
     found = cli("verify", "--off", "bonus=0", "--json", cwd=reproduced).json
     assert {part["group"] for part in found["parts"]} == {1}
     assert found["refusal"] is None and found["remarks"] == []
     off = next(f for f in found["findings"] if f["question"] == "ablation")
     assert (off["word"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
-    for wrong, said in (("bonnus=0", "no hyperparameter"), ("bonus=no", "type float"), ("bonus", "KEY=VALUE")):
+    for wrong, said in (
+        ("bonnus=0", "no hyperparameter"),
+        ("bonus=no", "type float"),
+        ("bonus", "KEY=VALUE"),
+    ):
         assert said in cli("verify", "--off", wrong, code=2, cwd=reproduced).err
 
 
@@ -218,7 +254,12 @@ def test_a_cheaper_mode(cli, reproduced):
     found = cli("verify", "--json", cwd=reproduced).json
     assert (found["word"], found["refusal"]) == ("NO_DIFFERENCE", None)
     # It is worse by itself, and leads to the same conclusion of the probe.
-    edit(reproduced, "src/train.py", "LEVEL = 0.9", 'LEVEL = 0.9 if int(args["work"]) > 2000 else 0.8')
+    edit(
+        reproduced,
+        "src/train.py",
+        "LEVEL = 0.9",
+        'LEVEL = 0.9 if int(args["work"]) > 2000 else 0.8',
+    )
     found = cli("verify", "--json", cwd=reproduced).json
     assert found["refusal"] is None, found
     assert [f["metric"] for f in found["findings"] if f["question"] == "probe"] == ["gain=-5.0"]
@@ -257,13 +298,18 @@ def test_one_at_a_time(cli, reproduced):
     assert cli("next", "--json", cwd=reproduced).json["command"] == "git switch tweak/one"
     assert "no tweak is under way here" in cli("tweak", "accept", code=2, cwd=reproduced).err
     assert "git switch tweak/one" in cli("tweak", "drop", code=2, cwd=reproduced).err
-    assert "is a branch tweak/one already" in cli("tweak", "start", "one", code=2, cwd=reproduced).err
+    assert (
+        "is a branch tweak/one already" in cli("tweak", "start", "one", code=2, cwd=reproduced).err
+    )
 
 
 def test_accept_needs_a_verdict(cli, reproduced):
     cli("tweak", "start", "one", cwd=reproduced)
     edit(reproduced, *BETTER)
-    assert "was not judged yet" in cli("tweak", "accept", "--because", "I know", code=2, cwd=reproduced).err
+    assert (
+        "was not judged yet"
+        in cli("tweak", "accept", "--because", "I know", code=2, cwd=reproduced).err
+    )
 
 
 def test_another_metric_of_the_same_name_is_no_measure(cli, reproduced):
@@ -295,15 +341,30 @@ def test_a_reference_with_patches_and_drivers(cli, tmp_path, tweakable_recipe):
 
     upstream = tmp_path / "upstream"
     revision = make_repository(upstream, {"library.py": TWEAKABLE, ".gitignore": "*.log\n"})
-    (tmp_path / "new.py").write_text((upstream / "library.py").read_text().replace("LEVEL = 0.9", "LEVEL = 0.91"))
-    lines = [path.read_text().splitlines(keepends=True) for path in (upstream / "library.py", tmp_path / "new.py")]
+    (tmp_path / "new.py").write_text(
+        (upstream / "library.py").read_text().replace("LEVEL = 0.9", "LEVEL = 0.91")
+    )
+    lines = [
+        path.read_text().splitlines(keepends=True)
+        for path in (upstream / "library.py", tmp_path / "new.py")
+    ]
     patch = "".join(difflib.unified_diff(*lines, "a/library.py", "b/library.py"))
     recipe = git_recipe(
-        tmp_path / "recipe", upstream, revision,
-        reference={"patches": [{"file": "patches/level.patch", "reason": "to see it"}], "drivers": ["drivers/go.py"]},
-        commands={"train": {"run": "python {drivers}/go.py seed={seed} gain=0 work=1", "timeout_s": 20}, "smoke": None},
-    )  # fmt: skip
-    write_tree(recipe, {"patches/level.patch": patch, "drivers/go.py": "exec(open('library.py').read())\n"})
+        tmp_path / "recipe",
+        upstream,
+        revision,
+        reference={
+            "patches": [{"file": "patches/level.patch", "reason": "to see it"}],
+            "drivers": ["drivers/go.py"],
+        },
+        commands={
+            "train": {"run": "python {drivers}/go.py seed={seed} gain=0 work=1", "timeout_s": 20},
+            "smoke": None,
+        },
+    )
+    write_tree(
+        recipe, {"patches/level.patch": patch, "drivers/go.py": "exec(open('library.py').read())\n"}
+    )
     project = cli.new(recipe)
     cli("tweak", "start", "first", "--because", "no calibration", "--margin", "0.001", cwd=project)
     assert "LEVEL = 0.91" in (project / "src/library.py").read_text()

@@ -41,9 +41,10 @@ SUM, PRODUCT = "x[:, 0] + x[:, 1] > 0", "x[:, 0] * x[:, 1] > 0"
 @pytest.fixture(scope="module")
 def numpy_recipe(tmp_path_factory):
     return toy_recipe(
-        tmp_path_factory.mktemp("recipes") / "numpy", {"train.py": NUMPY},
+        tmp_path_factory.mktemp("recipes") / "numpy",
+        {"train.py": NUMPY},
         commands={"train": {"run": "python train.py seed={seed}", "timeout_s": 20}, "smoke": None},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -68,7 +69,9 @@ def test_a_system_that_learns_passes(cli, started):
     found = cli("verify", "--json", cwd=started).json
     assert (found["word"], found["refusal"]) == ("BETTER", None)
     gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
-    assert gates == dict.fromkeys(("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER")
+    assert gates == dict.fromkeys(
+        ("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER"
+    )
     assert any("away from the bound 0.99 (by design)" in remark for remark in found["remarks"])
     assert {part["group"] for part in found["parts"]} >= {1}
     cli("tweak", "accept", cwd=started)
@@ -83,7 +86,12 @@ def test_a_system_that_learns_passes(cli, started):
 def test_a_system_that_learns_nothing_is_refused(cli, started):
     with (started / "system.yaml").open("a") as file:
         file.write(GATES)
-    edit(started, "src/train.py", "np.c_[x, x[:, :1] * x[:, 1:2], np.ones(len(x))]", "np.c_[x, np.ones(len(x))]")
+    edit(
+        started,
+        "src/train.py",
+        "np.c_[x, x[:, :1] * x[:, 1:2], np.ones(len(x))]",
+        "np.c_[x, np.ones(len(x))]",
+    )
     found = cli.any_status("verify", "--json", cwd=started)
     assert found.code in (1, 3)
     assert "linear model" in found.json["refusal"]
@@ -96,11 +104,18 @@ def test_a_forged_gate_is_found(cli, started):
 
     with (started / "system.yaml").open("a") as file:
         file.write(GATES)
-    edit(started, "src/train.py", "np.c_[x, x[:, :1] * x[:, 1:2], np.ones(len(x))]", "np.c_[x, np.ones(len(x))]")
+    edit(
+        started,
+        "src/train.py",
+        "np.c_[x, x[:, :1] * x[:, 1:2], np.ones(len(x))]",
+        "np.c_[x, np.ones(len(x))]",
+    )
     cli.any_status("verify", "--json", cwd=started)
     path = Project(started).evidence / "tweak-product.json"
     evidence = read_record(ChangeEvidence, path)
-    forged = evidence.model_copy(update={"judgement": {**evidence.judgement, "word": "BETTER", "refusal": None}})
+    forged = evidence.model_copy(
+        update={"judgement": {**evidence.judgement, "word": "BETTER", "refusal": None}}
+    )
     path.write_text(forged.sealed().model_dump_json(by_alias=True))
     assert "but its runs say" in cli("tweak", "accept", code=2, cwd=started).err
 
@@ -108,8 +123,18 @@ def test_a_forged_gate_is_found(cli, started):
 @pytest.mark.parametrize(
     "old, new, code, said",
     [
-        ("script: train.py", "script: other.py", 2, "no command of system.yaml runs `python other.py`"),
-        ("loader: load_data", "loader: read_data", 4, "neither defines nor imports a function read_data"),
+        (
+            "script: train.py",
+            "script: other.py",
+            2,
+            "no command of system.yaml runs `python other.py`",
+        ),
+        (
+            "loader: load_data",
+            "loader: read_data",
+            4,
+            "neither defines nor imports a function read_data",
+        ),
         ("measure: accuracy", "measure: bleu", 2, "accuracy"),
         ("batch: 16", "batch: 1", 2, "batch"),
     ],

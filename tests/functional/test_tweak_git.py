@@ -112,7 +112,11 @@ def test_a_home_that_is_gone_or_ambiguous_is_asked_for(cli, judged):
     git(judged, "branch", "two", "main")
     git(judged, "branch", "-D", "main")
     refused = cli("tweak", "accept", code=2, cwd=judged)
-    assert "there is no branch main" in refused.err and "one" in refused.err and "git branch main" in refused.err
+    assert (
+        "there is no branch main" in refused.err
+        and "one" in refused.err
+        and "git branch main" in refused.err
+    )
     git(judged, "branch", "main", "two")
     cli("tweak", "accept", cwd=judged)
 
@@ -215,15 +219,22 @@ def test_evidence_of_two_clones_merges(cli, reproduced, tmp_path):
     assert git(other, "status", "--porcelain") == ""
     states = {row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=other).json}
     assert (states["rename"], states["level"], states["epochs"], states["idea"]) == (
-        "accepted", "accepted", "accepted", "dropped",
-    )  # fmt: skip
+        "accepted",
+        "accepted",
+        "accepted",
+        "dropped",
+    )
     # Nobody has judged both changes together.
     told = cli("next", "--json", cwd=other).json
     assert told["command"] == "scaffold tweak start edits-1"
     cli("tweak", "start", "edits-1", "--kind", "improve", cwd=other)
     assert cli("verify", "--json", cwd=other).json["word"] == "BETTER"
     cli("tweak", "accept", cwd=other)
-    assert cli("next", "--json", cwd=other).json["command"].startswith("scaffold tweak start less-work")
+    assert (
+        cli("next", "--json", cwd=other)
+        .json["command"]
+        .startswith("scaffold tweak start less-work")
+    )
 
 
 def test_a_clone_of_a_stranger_asks_before_it_runs(cli, reproduced, tmp_path, monkeypatch):
@@ -311,7 +322,11 @@ def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
 
     _persons_configuration.cache_clear()
     refused = cli("tweak", "start", "x", code=2, cwd=reproduced)
-    assert "identity" in refused.err.lower() or "user.name" in refused.err or "auto-detection" in refused.err
+    assert (
+        "identity" in refused.err.lower()
+        or "user.name" in refused.err
+        or "auto-detection" in refused.err
+    )
     _persons_configuration.cache_clear()
     assert not (reproduced / "tweaks").exists()
     assert os.environ["HOME"] == str(tmp_path)
@@ -329,7 +344,9 @@ def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     from scaffold.project.project import Project
 
     cli("tweak", "start", "x", cwd=reproduced)
-    git(reproduced, "config", "core.trustctime", "false")  # which would tell them apart on this machine
+    git(
+        reproduced, "config", "core.trustctime", "false"
+    )  # which would tell them apart on this machine
     moment = 1_700_000_000_000_000_000
     train, index = reproduced / "src/train.py", reproduced / ".git/index"
     os.utime(train, ns=(moment, moment))
@@ -351,13 +368,22 @@ def test_new_files_are_named_when_they_are_committed(cli, judged):
 @pytest.mark.parametrize("decision", ["accept", "drop"])
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
-    [("src/table.bin", b"\0\1", "binary"), ("src/table.csv", b"1,2\n" * 12_500_001, "50 MB of new files")],
+    [
+        ("src/table.bin", b"\0\1", "binary"),
+        ("src/table.csv", b"1,2\n" * 12_500_001, "50 MB of new files"),
+    ],
 )
-def test_binary_and_large_new_files_are_committed_only_when_asked_for(cli, judged, decision, name, content, reason):
+def test_binary_and_large_new_files_are_committed_only_when_asked_for(
+    cli, judged, decision, name, content, reason
+):
     write_tree(judged, {name: content})
     cli("verify", "--json", cwd=judged)
     refused = cli("tweak", decision, code=2, cwd=judged)
-    assert name in refused.err and reason in refused.err and f"scaffold tweak {decision} --include-large" in refused.err
+    assert (
+        name in refused.err
+        and reason in refused.err
+        and f"scaffold tweak {decision} --include-large" in refused.err
+    )
     assert git(judged, "branch", "--show-current") == "tweak/rename"
     committed = cli("tweak", decision, "--include-large", "--json", cwd=judged).json["committed"]
     assert committed == [name]

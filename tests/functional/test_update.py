@@ -8,7 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import BETTER, RENAME, TWEAKABLE, accepted, approved, edit, git, git_recipe, make_repository, write_tree
+from helpers import (
+    BETTER,
+    RENAME,
+    TWEAKABLE,
+    accepted,
+    approved,
+    edit,
+    git,
+    git_recipe,
+    make_repository,
+    write_tree,
+)
 
 import scaffold.scaffolding.update
 from scaffold.recipes.catalogue import data_dir
@@ -22,7 +33,9 @@ def newer_template(tmp_path, monkeypatch):
     monkeypatch.setattr(scaffold.update, "data_dir", lambda name: tmp_path / "later" / name)
     agents = templates / "project" / "AGENTS.md.jinja"
     agents.write_text(agents.read_text() + "- A new rule.\n")
-    (templates / "project" / "tests" / "test_more.py").write_text("def test_more():\n    assert True\n")
+    (templates / "project" / "tests" / "test_more.py").write_text(
+        "def test_more():\n    assert True\n"
+    )
     return templates / "project"
 
 
@@ -43,7 +56,9 @@ def test_a_newer_template_is_merged_with_what_was_changed(cli, reproduced, newer
     assert (reproduced / "README.md").read_text() == "# Mine now\n"
     assert git(reproduced, "rev-parse", "HEAD:src") == src
     assert git(reproduced, "status", "--porcelain") == ""
-    assert git(reproduced, "log", "-1", "--format=%s", "template").startswith("Template of mlloop-new")
+    assert git(reproduced, "log", "-1", "--format=%s", "template").startswith(
+        "Template of mlloop-new"
+    )
     assert cli("status", "--json", cwd=reproduced).json["evidence"] == "current"
     assert cli("update", "--json", cwd=reproduced).json["changed"] == []
 
@@ -65,13 +80,19 @@ def test_conflicts_are_ordinary_and_can_be_resolved_or_taken_back(cli, reproduce
     assert agents.read_text() == "both\n"
 
 
-def test_a_clone_has_no_template_branch_and_updates_all_the_same(cli, reproduced, newer_template, tmp_path):
-    subprocess.run(["git", "clone", "--quiet", str(reproduced), str(tmp_path / "clone")], check=True)
+def test_a_clone_has_no_template_branch_and_updates_all_the_same(
+    cli, reproduced, newer_template, tmp_path
+):
+    subprocess.run(
+        ["git", "clone", "--quiet", str(reproduced), str(tmp_path / "clone")], check=True
+    )
     clone = approved(tmp_path / "clone")
     git(clone, "remote", "remove", "origin")
     assert "AGENTS.md" in cli("update", "--json", cwd=clone).json["changed"]
     assert "my project" not in (clone / "README.md").read_text()
-    assert "# project" in (clone / "README.md").read_text(), "the name that the project was made with"
+    assert "# project" in (clone / "README.md").read_text(), (
+        "the name that the project was made with"
+    )
 
 
 def test_edits_in_the_way_stop_an_update_and_stay(cli, reproduced, newer_template):
@@ -87,15 +108,27 @@ def test_edits_in_the_way_stop_an_update_and_stay(cli, reproduced, newer_templat
 def upstream(cli, tmp_path):
     """A project whose reference is a commit of a repository that went on since."""
     repository = tmp_path / "upstream"
-    first = make_repository(repository, {"train.py": TWEAKABLE, "notes.md": "one\n", "other.py": "x = 1\n"})
+    first = make_repository(
+        repository, {"train.py": TWEAKABLE, "notes.md": "one\n", "other.py": "x = 1\n"}
+    )
     recipe = git_recipe(
-        tmp_path / "recipe", repository, first, hyperparameters={"gain": 0.0, "work": 10},
+        tmp_path / "recipe",
+        repository,
+        first,
+        hyperparameters={"gain": 0.0, "work": 10},
         commands={
-            "train": {"run": "python train.py seed={seed} gain={gain} work={work}", "timeout_s": 20}, "smoke": None,
+            "train": {
+                "run": "python train.py seed={seed} gain={gain} work={work}",
+                "timeout_s": 20,
+            },
+            "smoke": None,
         },
-    )  # fmt: skip
+    )
     project = cli.new(recipe, "advancing")
-    write_tree(repository, {"train.py": TWEAKABLE.replace("2.0 / epoch", "1.9 / epoch"), "notes.md": "two\n"})
+    write_tree(
+        repository,
+        {"train.py": TWEAKABLE.replace("2.0 / epoch", "1.9 / epoch"), "notes.md": "two\n"},
+    )
     git(repository, "commit", "--all", "--quiet", "-m", "newer")
     git(repository, "tag", "v2")
     return project, repository, first
@@ -111,26 +144,40 @@ def test_a_newer_reference(cli, upstream):
     cli("tweak", "accept", cwd=project)
     src = git(project, "rev-parse", "HEAD:src")
     found = cli("reference", "update", "v2", "--json", cwd=project).json
-    assert found["revision"] == git(repository, "rev-parse", "HEAD") and found["old_revision"] == first
+    assert (
+        found["revision"] == git(repository, "rev-parse", "HEAD") and found["old_revision"] == first
+    )
     assert (found["changed"], found["touching"]) == (["notes.md", "train.py"], ["train.py"])
-    assert git(project, "rev-parse", "HEAD:reference") == git(repository, "rev-parse", "HEAD^{tree}")
+    assert git(project, "rev-parse", "HEAD:reference") == git(
+        repository, "rev-parse", "HEAD^{tree}"
+    )
     assert git(project, "rev-parse", "HEAD:src") == src
     assert found["revision"] in (project / "recipe.yaml").read_text()
     assert first not in (project / "recipe.yaml").read_text()
     assert git(project, "status", "--porcelain") == ""
-    assert f"Upstream-Revision: {found['revision']}" in git(project, "log", "-1", "--format=%B", "refs/heads/reference")
+    assert f"Upstream-Revision: {found['revision']}" in git(
+        project, "log", "-1", "--format=%B", "refs/heads/reference"
+    )
     assert git(project, "show", "reference:reference/notes.md") == "two"
     status = cli("status", "--json", cwd=project).json
     assert "reference_pin" in [reason["code"] for reason in status["stale_because"]]
     # Its changes into src/, by the line that was printed.
     older, newer = git(project, "log", "-2", "--format=%H", "refs/heads/reference").split()[::-1]
-    diff = subprocess.run(["git", "diff", f"{older}:reference", f"{newer}:reference"], cwd=project, capture_output=True)
-    subprocess.run(["git", "apply", "--3way", "--directory=src"], cwd=project, input=diff.stdout, check=True)
+    diff = subprocess.run(
+        ["git", "diff", f"{older}:reference", f"{newer}:reference"],
+        cwd=project,
+        capture_output=True,
+    )
+    subprocess.run(
+        ["git", "apply", "--3way", "--directory=src"], cwd=project, input=diff.stdout, check=True
+    )
     text = (project / "src/train.py").read_text()
     assert "1.9 / epoch" in text and "LEVEL = 0.95" in text
 
 
-@pytest.mark.parametrize("name, code, said", [("no-such-tag", 4, "has no branch or tag"), ("f" * 40, 4, "not our ref")])
+@pytest.mark.parametrize(
+    "name, code, said", [("no-such-tag", 4, "has no branch or tag"), ("f" * 40, 4, "not our ref")]
+)
 def test_a_revision_that_is_not_there(cli, upstream, name, code, said):
     project, _, _ = upstream
     before = git(project, "for-each-ref")
@@ -141,7 +188,9 @@ def test_a_revision_that_is_not_there(cli, upstream, name, code, said):
 def test_the_same_revision_and_no_repository(cli, upstream, reproduced):
     project, _, first = upstream
     assert "already" in cli("reference", "update", first, code=2, cwd=project).err
-    assert "lies inside its recipe" in cli("reference", "update", "main", code=2, cwd=reproduced).err
+    assert (
+        "lies inside its recipe" in cli("reference", "update", "main", code=2, cwd=reproduced).err
+    )
 
 
 def test_an_edit_in_the_way_of_a_newer_reference(cli, upstream):
@@ -156,25 +205,53 @@ def test_an_edit_in_the_way_of_a_newer_reference(cli, upstream):
 
 def bare_pytest(project: Path, **variables: str) -> subprocess.CompletedProcess:
     """As if mlloop-new were not installed: its plugin off, and importing it fails."""
-    guard = "import sys; sys.modules['scaffold'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    guard = (
+        "import sys; sys.modules['scaffold'] = None; import pytest;"
+        " sys.exit(pytest.main(sys.argv[1:]))"
+    )
     return subprocess.run(
-        [sys.executable, "-c", guard, "-q", "-p", "no:scaffold", "-p", "no:cacheprovider"], cwd=project,
-        capture_output=True, text=True, env={**os.environ, **variables}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", guard, "-q", "-p", "no:scaffold", "-p", "no:cacheprovider"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+        check=False,
+    )
 
 
 def test_struck(cli, reproduced):
-    accepted(cli, reproduced, "level", ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.93"), kind="improve")
+    accepted(
+        cli, reproduced, "level", ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.93"), kind="improve"
+    )
     said = cli("strike", "--yes", "--json", cwd=reproduced).json
     assert "AGENTS.md" in said["removed"] and "tests/expectations.json" in said["written"]
     assert git(reproduced, "status", "--porcelain") == ""
-    left = {path for path in git(reproduced, "ls-files").splitlines() if not path.startswith(("reference/", "src/"))}
+    left = {
+        path
+        for path in git(reproduced, "ls-files").splitlines()
+        if not path.startswith(("reference/", "src/"))
+    }
     assert left == {
-        ".github/workflows/tests.yml", ".gitignore", "README.md", "calibration.json", "evidence/recipe.yaml",
-        "evidence/reproduce.json", "evidence/system.yaml", "evidence/tweak-level.json", "journal/level.md",
-        "pytest.ini", "requirements.txt", "tests/expectations.json", "tests/test_expectations.py",
-    }  # fmt: skip
-    for name in ("README.md", "tests/test_expectations.py", ".github/workflows/tests.yml", "requirements.txt"):
+        ".github/workflows/tests.yml",
+        ".gitignore",
+        "README.md",
+        "calibration.json",
+        "evidence/recipe.yaml",
+        "evidence/reproduce.json",
+        "evidence/system.yaml",
+        "evidence/tweak-level.json",
+        "journal/level.md",
+        "pytest.ini",
+        "requirements.txt",
+        "tests/expectations.json",
+        "tests/test_expectations.py",
+    }
+    for name in (
+        "README.md",
+        "tests/test_expectations.py",
+        ".github/workflows/tests.yml",
+        "requirements.txt",
+    ):
         text = (reproduced / name).read_text()
         assert "scaffold" not in text and "mlloop" not in text
     done = bare_pytest(reproduced, FULL_RUN="1")
@@ -195,7 +272,10 @@ def test_struck(cli, reproduced):
 
 def test_struck_before_any_tweak(cli, reproduced):
     cli("strike", "--yes", cwd=reproduced)
-    assert json.loads((reproduced / "tests/expectations.json").read_text())["program"]["tree"] == "reference"
+    assert (
+        json.loads((reproduced / "tests/expectations.json").read_text())["program"]["tree"]
+        == "reference"
+    )
     assert bare_pytest(reproduced).returncode == 0
 
 

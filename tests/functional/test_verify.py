@@ -11,9 +11,12 @@ from helpers import TOY, copy_recipe, git, toy_recipe
 
 def run_pytest(project: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=project, capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=project,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -60,10 +63,15 @@ def test_a_worse_reference_is_not_reproduced(cli, tmp_path, calibrated_recipe):
     verdict = cli("verify", "--json", cwd=project, code=1).json
     assert verdict["word"] == "NOT_REPRODUCED"
     assert any(
-        "calibration runs were made with the reference tree" in reason["text"] for reason in verdict["deviations"]
+        "calibration runs were made with the reference tree" in reason["text"]
+        for reason in verdict["deviations"]
     )
     failed = run_pytest(project)
-    assert failed.returncode == 1 and "NOT_REPRODUCED" in failed.stdout and "sd from the calibration" in failed.stdout
+    assert (
+        failed.returncode == 1
+        and "NOT_REPRODUCED" in failed.stdout
+        and "sd from the calibration" in failed.stdout
+    )
     assert git(project, "tag") == ""
     assert cli("status", "--json", cwd=project).json["milestones"][0]["state"] == "open"
 
@@ -86,7 +94,10 @@ def test_nothing_is_run_twice_unless_asked(cli, project):
 
 def test_smoke_runs_never_count(cli, project):
     smoke = cli("run", "--smoke", "--json", cwd=project).json["runs"]
-    assert smoke[0]["smoke"] and set(smoke[0]["metrics"]) == {"accuracy", "loss"}, "what it found is told"
+    assert smoke[0]["smoke"] and set(smoke[0]["metrics"]) == {
+        "accuracy",
+        "loss",
+    }, "what it found is told"
     assert "proves nothing" in cli("run", "--smoke", cwd=project).out
     status = cli("status", "--json", cwd=project).json
     assert status["evidence"] == "none" and status["runs"] == 0
@@ -106,12 +117,27 @@ def test_run_record_tells_what_happened(cli, project):
 @pytest.mark.parametrize(
     ("path", "old", "new", "reason"),
     [
-        ("recipe.yaml", "beta: 0.05", "beta: 0.2", "metrics, claims or rule changed after results were seen"),
-        ("recipe.yaml", "python train.py {seed}", "python train.py  {seed} more", "commands, hyperparameters"),
+        (
+            "recipe.yaml",
+            "beta: 0.05",
+            "beta: 0.2",
+            "metrics, claims or rule changed after results were seen",
+        ),
+        (
+            "recipe.yaml",
+            "python train.py {seed}",
+            "python train.py  {seed} more",
+            "commands, hyperparameters",
+        ),
         ("calibration.json", '"threads"', ' "threads"', "calibration.json changed"),
         ("environment.lock", "# python", "#  python", "environment.lock changed"),
         ("reference/train.py", "epoch", "epoche", "reference/ changed"),
-        ("evidence/reproduce.json", '"failed_runs": 0', '"failed_runs": 1', "edited after it was written"),
+        (
+            "evidence/reproduce.json",
+            '"failed_runs": 0',
+            '"failed_runs": 1',
+            "edited after it was written",
+        ),
     ],
 )
 def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, reason):
@@ -121,7 +147,9 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
     assert old in text
     (project / path).write_text(text.replace(old, new, 1))
     status = cli("status", "--json", cwd=project).json
-    assert status["evidence"] == "stale" and any(reason in stale["text"] for stale in status["stale_because"]), status
+    assert status["evidence"] == "stale" and any(
+        reason in stale["text"] for stale in status["stale_because"]
+    ), status
     assert "stale" in cli("status", cwd=project).out
     done = run_pytest(project)
     assert done.returncode == 1 and reason in done.stdout
@@ -179,7 +207,9 @@ def test_full_disk_while_writing_evidence_changes_nothing(cli, project):
         "def write(*a):\n    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); real(*a)\n"
         "v.write_record = write\nmain(['verify'])"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 4, done
     assert "could not write" in done.stderr and "nothing was changed" in done.stderr
     assert "Traceback" not in done.stderr
@@ -210,23 +240,38 @@ def test_without_calibration_nothing_is_confirmed(cli, tmp_path):
 def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
     print_result = {"train.py": "print('accuracy 97.3 %')\n"}
     metric = {
-        "name": "accuracy", "split": "test", "direction": "higher", "unit": "fraction", "printed_in": "percent",
+        "name": "accuracy",
+        "split": "test",
+        "direction": "higher",
+        "unit": "fraction",
+        "printed_in": "percent",
         "read": {"stdout": r"accuracy (?P<value>\S+) %"},
-    }  # fmt: skip
-    claim = {"metric": "accuracy", "dataset": "nothing", "depth": "full", "source": {"url": "x", "words": "97.26 %"}}
+    }
+    claim = {
+        "metric": "accuracy",
+        "dataset": "nothing",
+        "depth": "full",
+        "source": {"url": "x", "words": "97.26 %"},
+    }
     common = {
         "commands": {"train": {"run": "python train.py", "timeout_s": 20}, "smoke": None},
-        "seeds": {"how": "none"}, "metrics": [metric], "progress": None,
-    }  # fmt: skip
+        "seeds": {"how": "none"},
+        "metrics": [metric],
+        "progress": None,
+    }
     # 0.9726 was printed as 97.3 %: equal at the coarser rounding. 0.9716 was not.
     for value, code, word in ((0.9726, 0, "REPRODUCED"), (0.9716, 1, "NOT_REPRODUCED")):
         name = f"project{value}"
-        recipe = toy_recipe(tmp_path / name / "recipe", print_result, **common, claims=[{**claim, "value": value}])
+        recipe = toy_recipe(
+            tmp_path / name / "recipe", print_result, **common, claims=[{**claim, "value": value}]
+        )
         verdict = cli("verify", "--json", cwd=cli.new(recipe, name + "p"), code=code).json
         assert verdict["word"] == word
 
 
-def test_what_seeds_do_besides_and_more_threads_are_said_with_the_verdict(cli, tmp_path, monkeypatch):
+def test_what_seeds_do_besides_and_more_threads_are_said_with_the_verdict(
+    cli, tmp_path, monkeypatch
+):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     recipe = toy_recipe(tmp_path / "recipe", seeds={"how": "argument", "draws_data": True})
     told = " ".join(cli("verify", cwd=cli.new(recipe), code=3).out.split())
@@ -240,10 +285,22 @@ def test_a_run_has_the_recipes_cores_however_few_run_at_once(cli, project, monke
     assert record["threads"] == 1
 
 
-def test_where_no_seed_can_change_the_word_the_next_step_is_another_one(cli, tmp_path, calibrated_recipe):
+def test_where_no_seed_can_change_the_word_the_next_step_is_another_one(
+    cli, tmp_path, calibrated_recipe
+):
     uncalibrated = cli.new(toy_recipe(tmp_path / "recipe"))
     cli("verify", "--json", cwd=uncalibrated, code=3)
-    assert cli("next", "--json", cwd=uncalibrated).json["command"] == "scaffold recipes calibrate . --runs 20"
-    refuted = cli.new(copy_recipe(calibrated_recipe, tmp_path / "bad", {"train.py": ("0.9 +", "0.7 +")}), "refuted")
+    assert (
+        cli("next", "--json", cwd=uncalibrated).json["command"]
+        == "scaffold recipes calibrate . --runs 20"
+    )
+    refuted = cli.new(
+        copy_recipe(calibrated_recipe, tmp_path / "bad", {"train.py": ("0.9 +", "0.7 +")}),
+        "refuted",
+    )
     cli("verify", "--json", cwd=refuted, code=1)
-    assert cli("next", "--json", cwd=refuted).json["command"].startswith("scaffold tweak start NAME --because")
+    assert (
+        cli("next", "--json", cwd=refuted)
+        .json["command"]
+        .startswith("scaffold tweak start NAME --because")
+    )

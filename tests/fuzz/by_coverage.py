@@ -1,4 +1,6 @@
-"""Feeds one target with bytes that reach ever more of its code: `python tests/fuzz/by_coverage.py TARGET [options]`.
+"""Feeds one target with bytes that reach ever more of its code.
+
+`python tests/fuzz/by_coverage.py TARGET [options]`.
 
 Options are libFuzzer's, such as -max_total_time=60. Called by `make fuzz`, which installs atheris.
 """

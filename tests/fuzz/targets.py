@@ -1,4 +1,7 @@
-"""What is fed with arbitrary bytes: by hypothesis in the tests, by coverage in `make fuzz`. Each may only refuse."""
+"""What is fed with arbitrary bytes: by hypothesis in the tests, by coverage in `make fuzz`.
+
+Each may only refuse.
+"""
 
 import atexit
 import contextlib
@@ -21,7 +24,9 @@ from scaffold.running.watching import read_reports
 
 FOLDER = Path(tempfile.mkdtemp(prefix="scaffold-fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-RECIPE = yaml.safe_dump(merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}}), sort_keys=False).encode()
+RECIPE = yaml.safe_dump(
+    merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}}), sort_keys=False
+).encode()
 
 READS = {
     "stdout": ({"stdout": r"(step (?P<step>\S+))?.*loss[ =:]+(?P<value>\S+)"}, "0-train.out"),
@@ -44,7 +49,12 @@ def _reads(name: str, content: bytes) -> None:
             value, points = read_metric(metric, FOLDER, FOLDER)
         except RunError:
             continue
-        assert math.isfinite(value.value) and math.isfinite(value.half_digit) and value.half_digit >= 0 and points
+        assert (
+            math.isfinite(value.value)
+            and math.isfinite(value.half_digit)
+            and value.half_digit >= 0
+            and points
+        )
 
 
 def stdout(content: bytes) -> None:
@@ -96,7 +106,9 @@ def reports(content: bytes) -> None:
     (folder / "1.json").write_bytes(content)
     seen = read_reports(folder)
     targets = [attempt.target for attempt in seen.attempts]
-    assert all(text.isprintable() for texts in (*seen.seeding.calls.values(), targets) for text in texts)
+    assert all(
+        text.isprintable() for texts in (*seen.seeding.calls.values(), targets) for text in texts
+    )
 
 
 TARGETS = {

@@ -41,15 +41,17 @@ numbers = st.one_of(
 lines = st.lists(
     st.one_of(
         st.builds(lambda step, value: f"step {step} loss: {value}", numbers, numbers),
-        st.text(max_size=40), st.just("x" * 70000),
+        st.text(max_size=40),
+        st.just("x" * 70000),
     ),
     max_size=8,
-)  # fmt: skip
+)
 ends = st.sampled_from(["\n", "\r", "\r\n", "\x00", "\n\n"])
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "loss", "step", "x"]), inner)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "b", "loss", "step", "x"]), inner)
     ),
     max_leaves=12,
 )
@@ -68,13 +70,17 @@ def test_json_that_a_run_left(value, rest, cut):
     targets.json(text[: len(text) // 2] if cut else text)
     targets.trainer_state(json.dumps({"log_history": value}).encode())
     targets.trainer_state(json.dumps({"log_history": [{"loss": value, "step": value}]}).encode())
-    targets.reports(json.dumps({"calls": {"random": value}, "attempts": value, "variables": [value]}).encode())
+    targets.reports(
+        json.dumps({"calls": {"random": value}, "attempts": value, "variables": [value]}).encode()
+    )
     targets.reports(json.dumps(value).encode())
 
 
 @quick
 @given(
-    st.lists(st.tuples(numbers, numbers)), ends, st.sampled_from(["loss,step", "step,loss,loss", "loss", '"loss', "x"])
+    st.lists(st.tuples(numbers, numbers)),
+    ends,
+    st.sampled_from(["loss,step", "step,loss,loss", "loss", '"loss', "x"]),
 )
 def test_csv_that_a_run_left(rows, end, head):
     targets.csv(end.join([head, *(",".join(row) for row in rows)]).encode())
@@ -102,7 +108,9 @@ def test_any_value_anywhere_in_a_recipe(data):
     document = merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}})
     place = document
     while True:
-        key = data.draw(st.sampled_from(list(range(len(place))) if isinstance(place, list) else list(place)))
+        key = data.draw(
+            st.sampled_from(list(range(len(place))) if isinstance(place, list) else list(place))
+        )
         if not isinstance(place[key], (dict, list)) or not place[key] or data.draw(st.booleans()):
             break
         place = place[key]
@@ -122,36 +130,64 @@ def judged(seed: int, accuracy: float, loss: float = 0.7) -> JudgedRun:
         for name, value in (("accuracy", accuracy), ("loss", loss))
     }
     return JudgedRun.model_construct(
-        id=f"r{seed}", seed=seed, metrics=metrics, series={}, wall_time_s=1.0, machine=MACHINE, environment=USED
+        id=f"r{seed}",
+        seed=seed,
+        metrics=metrics,
+        series={},
+        wall_time_s=1.0,
+        machine=MACHINE,
+        environment=USED,
     )
 
 
 RECIPE = Recipe.model_validate(merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}}))
 CALIBRATION = Calibration(
-    recipe="toy", reference="0" * 40, program="0", data={}, reading="0", made="2026-01-01", machine=MACHINE, threads=1,
+    recipe="toy",
+    reference="0" * 40,
+    program="0",
+    data={},
+    reading="0",
+    made="2026-01-01",
+    machine=MACHINE,
+    threads=1,
     packages=(),
     runs=tuple(
         CalibrationRun(
-            seed=1000 + i, wall_time_s=1,
-            metrics={"accuracy": MetricValue(value=0.9 + 0.001 * (i % 7 - 3)), "loss": MetricValue(value=0.7)},
+            seed=1000 + i,
+            wall_time_s=1,
+            metrics={
+                "accuracy": MetricValue(value=0.9 + 0.001 * (i % 7 - 3)),
+                "loss": MetricValue(value=0.7),
+            },
         )
         for i in range(21)
     ),
-)  # fmt: skip
+)
 
 
 def whole_evidence() -> Evidence:
     runs = tuple(
         JudgedRun(
-            id=f"r{seed}", seed=seed, metrics={"accuracy": MetricValue(value=0.9)}, wall_time_s=1, machine=MACHINE,
+            id=f"r{seed}",
+            seed=seed,
+            metrics={"accuracy": MetricValue(value=0.9)},
+            wall_time_s=1,
+            machine=MACHINE,
             environment=USED,
         )
         for seed in range(3)
-    )  # fmt: skip
+    )
     return Evidence(
-        milestone="reproduce", inputs=Inputs(reference="0", program="0", lock="0", data={}), rule="0", calibration=None,
-        hyperparameters={}, runs=runs, failed_runs=0, judgement={"word": "REPRODUCED"}, made="2026",
-    ).sealed()  # fmt: skip
+        milestone="reproduce",
+        inputs=Inputs(reference="0", program="0", lock="0", data={}),
+        rule="0",
+        calibration=None,
+        hyperparameters={},
+        runs=runs,
+        failed_runs=0,
+        judgement={"word": "REPRODUCED"},
+        made="2026",
+    ).sealed()
 
 
 WHOLE = json.dumps(whole_evidence().model_dump(mode="json")).encode()
@@ -191,13 +227,15 @@ def test_no_evidence_holds_what_is_no_number(word):
 
 @quick
 @given(
-    st.lists(st.sampled_from([math.nan, math.inf, -math.inf, 0.9, 0.91]), min_size=1, max_size=5).filter(
-        lambda values: not all(map(math.isfinite, values))
-    ),
+    st.lists(
+        st.sampled_from([math.nan, math.inf, -math.inf, 0.9, 0.91]), min_size=1, max_size=5
+    ).filter(lambda values: not all(map(math.isfinite, values))),
     st.booleans(),
 )
 def test_what_is_no_number_is_never_judged(values, in_watched):
-    runs = [judged(i, 0.9, value) if in_watched else judged(i, value) for i, value in enumerate(values)]
+    runs = [
+        judged(i, 0.9, value) if in_watched else judged(i, value) for i, value in enumerate(values)
+    ]
     with pytest.raises(ValueError, match="finite"):
         judge(RECIPE, runs, CALIBRATION)
 
@@ -215,8 +253,13 @@ def test_further_away_is_never_better(offsets, spread, shifts):
     centred = [offset - sum(offsets) / len(offsets) for offset in offsets]
     for sign in (1, -1):
         words = [
-            decide(Law.of([law.mean + spread * (offset + sign * shift) for offset in centred]), law, 2.0, Rule())
+            decide(
+                Law.of([law.mean + spread * (offset + sign * shift) for offset in centred]),
+                law,
+                2.0,
+                Rule(),
+            )
             for shift in sorted(shifts)
-        ]  # fmt: skip
+        ]
         ranks = [order.index(word) for word in words]
         assert ranks == sorted(ranks)

@@ -35,7 +35,10 @@ class Guard:
 
 def load_guards() -> list[Guard]:
     """The table beside this program."""
-    return [Guard(**entry) for entry in yaml.safe_load(Path(__file__).with_name("guards.yaml").read_text())]
+    return [
+        Guard(**entry)
+        for entry in yaml.safe_load(Path(__file__).with_name("guards.yaml").read_text())
+    ]
 
 
 def verdict(guard: Guard) -> str:
@@ -53,14 +56,30 @@ def verdict(guard: Guard) -> str:
         victim.write_text(text.replace(guard.old, guard.new))
         file, _, selection = guard.tests.partition(" -k ")
         options = ["-k", selection] if selection else []
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "--no-header",
+            "-p",
+            "no:cacheprovider",
+            *options,
+        ]
         command += ["--basetemp", str(folder / "tmp")]
         done = subprocess.run(
-            [*TIMEOUT, *command, f"tests/hostile/{file}"], cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [*TIMEOUT, *command, f"tests/hostile/{file}"],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     finally:
-        subprocess.run(["rm", "-rf", str(folder)], check=False)  # Python's own does not get at what some attacks leave
+        subprocess.run(
+            ["rm", "-rf", str(folder)], check=False
+        )  # Python's own does not get at what some attacks leave
     if done.returncode == 0:
         return "SURVIVED"
     # Without some guards a test would wait for ever.

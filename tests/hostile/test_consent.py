@@ -20,16 +20,24 @@ CHANGES = {
     "smoke": {"commands": {"smoke": {"run": "python train.py {seed} --more"}}},
     "variable": {"commands": {"train": {"variables": {"X": "y"}}}},
     "directory": {"commands": {"train": {"directory": "lib"}}},
-    "network": {"commands": {"prepare": {"run": "python train.py 0", "timeout_s": 9, "network": True}}},
+    "network": {
+        "commands": {"prepare": {"run": "python train.py 0", "timeout_s": 9, "network": True}}
+    },
     "package": {"environment": {"packages": ["pyyaml>=1"]}},
     "build": {"environment": {"build": ["evil"]}},
     "requirements file": {"environment": {"requirements": "requirements.txt"}},
     "hyperparameter": {"hyperparameters": {"x": 1}},
     "device": {"resources": {"device": "cuda"}},
-    "seed": {"seeds": {"how": "variable", "variable": "SEED"}, "commands": {"train": {"run": "python train.py"},
-                                                                          "smoke": {"run": "python train.py"}}},
-    "data": {"datasets": [{"name": "nothing", "file": "data/x", "sha256": "0" * 64, "place": "x", "license": "x"}]},
-}  # fmt: skip
+    "seed": {
+        "seeds": {"how": "variable", "variable": "SEED"},
+        "commands": {"train": {"run": "python train.py"}, "smoke": {"run": "python train.py"}},
+    },
+    "data": {
+        "datasets": [
+            {"name": "nothing", "file": "data/x", "sha256": "0" * 64, "place": "x", "license": "x"}
+        ]
+    },
+}
 
 
 @pytest.fixture
@@ -42,7 +50,10 @@ def careful(cli, tmp_path, monkeypatch):
 
 @pytest.fixture
 def recipe(tmp_path):
-    reference = {"patches": [{"file": "patches/a.diff", "reason": "it drifted"}], "drivers": ["drivers/drive.py"]}
+    reference = {
+        "patches": [{"file": "patches/a.diff", "reason": "it drifted"}],
+        "drivers": ["drivers/drive.py"],
+    }
     folder = toy_recipe(
         tmp_path / "recipe",
         {"train.py": TOY, "lib/x.py": "x = 1\n", "requirements.txt": "odd==3\n"},
@@ -60,7 +71,13 @@ def test_nothing_runs_before_it_was_shown_and_approved(careful, recipe):
     for command in (["run"], ["run", "--smoke"], ["verify"]):
         error = careful(*command, cwd=project, code=2).err
         assert "toy is not a recipe of ours, and this of it was not approved yet" in error
-        for shown in ("python train.py SEED", "it drifted", "+x = 2", "print('the driver')", "packages   none"):
+        for shown in (
+            "python train.py SEED",
+            "it drifted",
+            "+x = 2",
+            "print('the driver')",
+            "packages   none",
+        ):
             assert shown in error
         assert re.search(r"repeat with --trust [0-9a-f]{64}", error)
     assert not (project / ".scaffold/runs").exists() and not (project / "environment.lock").exists()
@@ -74,14 +91,19 @@ def test_approval_is_asked_for_once(careful, recipe):
     assert f"--trust {'0' * 64} is not the digest of what would run" in wrong
     careful("run", "--smoke", "--trust", digest, cwd=project)
     careful("run", "--smoke", "--again", cwd=project)
-    careful("run", "--smoke", cwd=careful.new(recipe, "second"))  # the same program in another project
+    careful(
+        "run", "--smoke", cwd=careful.new(recipe, "second")
+    )  # the same program in another project
 
 
 def test_a_new_project_says_so_and_its_workflow_runs_nothing_of_it(careful, recipe, tmp_path):
     said = careful("new", "theirs", "--from", recipe, "--no-input").out
     assert "Consent    a stranger's recipe" in said
     assert "Consent" not in careful("new", "ours", "--no-input").out
-    workflow = {name: (tmp_path / name / ".github/workflows/reproduce.yml").read_text() for name in ("ours", "theirs")}
+    workflow = {
+        name: (tmp_path / name / ".github/workflows/reproduce.yml").read_text()
+        for name in ("ours", "theirs")
+    }
     assert "\n      - run: scaffold run --smoke\n" in workflow["ours"]
     assert "- run: scaffold" not in workflow["theirs"].replace("# - run", "")
 
@@ -105,8 +127,14 @@ PREPARE = {"run": "python train.py 0", "timeout_s": 9}
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({"commands": {"prepare": PREPARE}}, {"commands": {"prepare": {**PREPARE, "network": True}}}),
-        ({"datasets": [{**DATA, "sha256": "0" * 64}]}, {"datasets": [{**DATA, "sha256": "1" * 64}]}),
+        (
+            {"commands": {"prepare": PREPARE}},
+            {"commands": {"prepare": {**PREPARE, "network": True}}},
+        ),
+        (
+            {"datasets": [{**DATA, "sha256": "0" * 64}]},
+            {"datasets": [{**DATA, "sha256": "1" * 64}]},
+        ),
     ],
 )
 def test_a_change_of_one_word_is_asked_for_again(careful, tmp_path, before, after):
@@ -187,9 +215,12 @@ def source_package(folder, marker):
     folder.mkdir()
     builds = f"open({str(marker)!r}, 'w').write('built')\n"
     files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-        "backend.py": builds, "PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
-    }  # fmt: skip
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        ),
+        "backend.py": builds,
+        "PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+    }
     with tarfile.open(folder / "evil-1.0.tar.gz", "w:gz") as file:
         for name, text in files.items():
             info = tarfile.TarInfo(f"evil-1.0/{name}")
@@ -226,19 +257,29 @@ def test_a_package_that_the_recipe_names_is_built(cli, tmp_path, marker, monkeyp
     marker.unlink()
 
 
-@pytest.mark.parametrize("line", ["-e .", "-e ${PWD}/reference", "-r ../../x", "./local", "evil @ file:///tmp/evil"])
+@pytest.mark.parametrize(
+    "line", ["-e .", "-e ${PWD}/reference", "-r ../../x", "./local", "evil @ file:///tmp/evil"]
+)
 def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     builds = f"open({str(marker)!r}, 'w').write('built')\n"
     backend = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     files = {"train.py": TOY, "requirements.txt": f"{line}\n"}
-    files |= {f"{place}{name}": text for place in ("", "local/") for name, text in
-              (("pyproject.toml", backend), ("backend.py", builds))}  # fmt: skip
-    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    files |= {
+        f"{place}{name}": text
+        for place in ("", "local/")
+        for name, text in (("pyproject.toml", backend), ("backend.py", builds))
+    }
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"})
+    )
     monkeypatch.setenv("PWD", str(project))  # which uv puts in
     error = cli("run", cwd=project, code=4).err
     assert "which is no package of an index" in error or "leads out of the reference" in error
-    assert not os.path.exists(project / ".scaffold/runs") or os.listdir(project / ".scaffold/runs") == []
+    assert (
+        not os.path.exists(project / ".scaffold/runs")
+        or os.listdir(project / ".scaffold/runs") == []
+    )
 
 
 def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_recipe):
@@ -250,7 +291,9 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     (project / "environment.lock").write_text(_lock_text([*lines, "one-more==1.0"]))
     refused = cli("run", "--again", "--json", code=2, cwd=project).json["error"]
-    assert "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
+    assert (
+        "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
+    )
     (project / "environment.lock").unlink()
     cli("run", "--again", cwd=project)
 
@@ -261,8 +304,14 @@ def wheel(index: Path, name: str, needs: str = "") -> None:
     needs = f"Requires-Dist: {needs}\n" if needs else ""
     with zipfile.ZipFile(index / f"{name}-1.0-py3-none-any.whl", "w") as file:
         file.writestr(f"{name}.py", "x = 1\n")
-        file.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}")
-        file.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            f"{name}-1.0.dist-info/METADATA",
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}",
+        )
+        file.writestr(
+            f"{name}-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         file.writestr(f"{name}-1.0.dist-info/RECORD", "")
 
 
@@ -284,7 +333,10 @@ def test_a_lock_of_others_installs_only_what_the_recipe_needs(cli, tmp_path, mon
     lines += ["further==1.0 \\", f"    --hash=sha256:{digest}"]
     (project / "environment.lock").write_text(_lock_text(lines))
     error = cli("run", "--again", code=2, cwd=project).err
-    assert "environment.lock was made elsewhere and installs further==1.0, which nothing asked for needs" in error
+    assert (
+        "environment.lock was made elsewhere and installs further==1.0, which nothing asked for"
+        " needs" in error
+    )
 
 
 def test_after_an_edit_only_what_changed_is_shown(cli, tmp_path):
@@ -297,17 +349,24 @@ def test_after_an_edit_only_what_changed_is_shown(cli, tmp_path):
     edit(project, "recipe.yaml", "python train.py {seed}", "python train.py {seed} --more")
     second = cli("run", code=2, cwd=project).err
     assert "changed since you approved it" in second
-    assert "- train      python train.py SEED\n" in second and "+ train      python train.py SEED --more\n" in second
+    assert (
+        "- train      python train.py SEED\n" in second
+        and "+ train      python train.py SEED --more\n" in second
+    )
     assert "packages" not in second and "tree" not in second
 
 
 def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
     cli.is_trusting = False
-    recipe = toy_recipe(tmp_path / "recipe", reference={"drivers": ["drivers/long.py"]}, commands={"smoke": None})
+    recipe = toy_recipe(
+        tmp_path / "recipe", reference={"drivers": ["drivers/long.py"]}, commands={"smoke": None}
+    )
     write_tree(recipe, {"drivers/long.py": "x = 1\n" * 300})
     project = cli.new(recipe)
     first = cli("run", code=2, cwd=project).err
     cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
-    (project / "drivers/long.py").write_text("x = 1\n" * 299 + "x = 2\n")  # beyond what is shown of it
+    (project / "drivers/long.py").write_text(
+        "x = 1\n" * 299 + "x = 2\n"
+    )  # beyond what is shown of it
     second = cli("run", code=2, cwd=project).err
     assert "changed since" not in second and "packages" in second

@@ -37,7 +37,10 @@ def seeds_run_here(project) -> set[str]:
 
 def test_evidence_of_others_is_named_and_opens_nothing(cli, brought):
     status = cli("status", "--json", cwd=brought).json
-    assert status["origin"] == "by others, not checked here" and status["next"]["command"] == "scaffold verify"
+    assert (
+        status["origin"] == "by others, not checked here"
+        and status["next"]["command"] == "scaffold verify"
+    )
     assert status["milestones"][0]["state"] != "passed"
     assert "by others, not checked here" in cli("status", cwd=brought).out
     assert "by others, not checked here" in cli("tweak", "start", "x", code=2, cwd=brought).err
@@ -50,7 +53,10 @@ def test_one_seed_that_agrees_is_enough(cli, brought):
     assert "made by others" in said and "gives the same numbers" in said
     assert len(os.listdir(brought / ".scaffold/runs")) == there + 1
     assert read_evidence(Project(brought)) == before
-    assert cli("status", "--json", cwd=brought).json["origin"] == "by others, agrees with a run made here"
+    assert (
+        cli("status", "--json", cwd=brought).json["origin"]
+        == "by others, agrees with a run made here"
+    )
     cli("tweak", "start", "x", cwd=brought)
 
 
@@ -75,7 +81,9 @@ def test_evidence_that_need_be_believed_is_made_here(cli, brought, change):
     forge(brought, change)
     cli("verify", "--json", cwd=brought)
     mine = read_evidence(Project(brought))
-    assert [(run.seed, run.metrics) for run in mine.runs] == [(run.seed, run.metrics) for run in honest.runs]
+    assert [(run.seed, run.metrics) for run in mine.runs] == [
+        (run.seed, run.metrics) for run in honest.runs
+    ]
     assert mine.noise == {} and cli("status", "--json", cwd=brought).json["origin"] == "here"
 
 
@@ -92,10 +100,14 @@ def test_seeds_that_were_picked_are_made_here(cli, reproduced, tmp_path, monkeyp
     forge(reproduced, pick)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     cli("verify", "--json", cwd=reproduced)
-    assert [run.seed for run in read_evidence(Project(reproduced)).runs] == [run.seed for run in honest.runs]
+    assert [run.seed for run in read_evidence(Project(reproduced)).runs] == [
+        run.seed for run in honest.runs
+    ]
 
 
-def test_a_tweak_that_others_judged_is_judged_here_before_it_is_accepted(cli, judged, tmp_path, monkeypatch):
+def test_a_tweak_that_others_judged_is_judged_here_before_it_is_accepted(
+    cli, judged, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
     assert "by others, not checked here" in cli("tweak", "accept", code=2, cwd=judged).err
     assert cli("next", "--json", cwd=judged).json["command"] == "scaffold verify"
@@ -110,7 +122,10 @@ def test_an_edit_is_not_judged_here_by_dropping_it(cli, judged):
     document["change"]["runs"][0]["metrics"]["accuracy"]["value"] += 0.1
     path.write_text(json.dumps(document))
     cli("tweak", "drop", cwd=judged)
-    assert cli("tweak", "list", "--json", cwd=judged).json[0]["origin"] == "by others, not checked here"
+    assert (
+        cli("tweak", "list", "--json", cwd=judged).json[0]["origin"]
+        == "by others, not checked here"
+    )
 
 
 def test_evidence_without_runs_is_none(cli, brought):
@@ -138,15 +153,23 @@ def test_another_calibration_or_rule_of_a_recipe_of_ours_is_a_deviation(cli, tmp
     document["runs"] = document["runs"][:5]
     project.calibration.write_text(json.dumps(document))
     told = find_deviations(project, load_recipe(project), None, environment)
-    assert len(told) == 1 and "calibration.json is not the one of the recipe digits-cnn" in told[0].text
+    assert (
+        len(told) == 1
+        and "calibration.json is not the one of the recipe digits-cnn" in told[0].text
+    )
     project.recipe.write_text(f"{project.recipe.read_text()}\nrule:\n  max_seeds: 40\n")
     told = find_deviations(project, load_recipe(project), None, environment)
     assert len(told) == 2 and "metrics, claims or rule are not those of digits-cnn" in told[1].text
 
 
 def test_files_of_a_kept_run_that_were_edited_are_not_read_again(cli, tmp_path):
-    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+    metric = {
+        "name": "accuracy",
+        "split": "t",
+        "direction": "higher",
+        "unit": "fraction",
+        "read": {"json": "metrics.json", "key": "accuracy"},
+    }
     project = cli.new(toy_recipe(tmp_path / "recipe", metrics=[metric]))
     kept = cli("run", "--json", cwd=project).json["runs"][0]
     results = project / ".scaffold/runs" / kept["id"] / "tree/metrics.json"
@@ -169,6 +192,14 @@ def test_files_of_a_kept_run_that_were_edited_are_not_read_again(cli, tmp_path):
 
 
 def test_pytest_says_whose_evidence_it_looked_at(brought):
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_reproduction.py"]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/test_reproduction.py",
+    ]
     said = subprocess.run(words, cwd=brought, capture_output=True, text=True, check=False).stdout
     assert "is by others, not checked here" in said and "passed" in said

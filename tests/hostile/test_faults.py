@@ -20,7 +20,11 @@ from scaffold.sandbox import bubblewrap_problem
 
 
 def run_ids(project: Path) -> set[str]:
-    return {path.name for path in (project / ".scaffold/runs").iterdir() if not path.name.startswith(".")}
+    return {
+        path.name
+        for path in (project / ".scaffold/runs").iterdir()
+        if not path.name.startswith(".")
+    }
 
 
 def cut(path: Path) -> None:
@@ -65,9 +69,13 @@ def test_damaged_run_is_no_run_and_is_made_again(cli, tmp_path, verified, damage
 
 
 PROJECT_FILES = {
-    ".scaffold/status.json": 0, ".scaffold/lock": 0, "evidence/reproduce.json": 0, "environment.lock": 2,
-    "calibration.json": 2, "recipe.yaml": 2,
-}  # fmt: skip
+    ".scaffold/status.json": 0,
+    ".scaffold/lock": 0,
+    "evidence/reproduce.json": 0,
+    "environment.lock": 2,
+    "calibration.json": 2,
+    "recipe.yaml": 2,
+}
 
 
 @pytest.mark.parametrize("damage", [cut, empty])
@@ -92,17 +100,36 @@ def test_damaged_file_of_a_project(cli, tmp_path, verified, damage, name):
 def test_damaged_dataset_in_the_cache_is_fetched_anew(cli, tmp_path, isolated):
     from scaffold.project.digests import file_digest
 
-    reads = "import json\njson.dump({'accuracy': float(open('d.txt').read())}, open('metrics.json', 'w'))\n"
+    reads = (
+        "import json\njson.dump({'accuracy': float(open('d.txt').read())}, open('metrics.json',"
+        " 'w'))\n"
+    )
     (tmp_path / "recipe/data").mkdir(parents=True)
     (tmp_path / "recipe/data/d.txt").write_text("0.123456")
     sha256 = file_digest(tmp_path / "recipe/data/d.txt")
-    dataset = {"name": "nothing", "file": "data/d.txt", "sha256": sha256, "place": "d.txt", "license": "x"}
-    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+    dataset = {
+        "name": "nothing",
+        "file": "data/d.txt",
+        "sha256": sha256,
+        "place": "d.txt",
+        "license": "x",
+    }
+    metric = {
+        "name": "accuracy",
+        "split": "t",
+        "direction": "higher",
+        "unit": "fraction",
+        "read": {"json": "metrics.json", "key": "accuracy"},
+    }
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": reads}, datasets=[dataset], metrics=[metric], progress=None,
-        seeds={"how": "inject"}, commands={"train": {"run": "python train.py"}, "smoke": None},
-    )  # fmt: skip
+        tmp_path / "recipe",
+        {"train.py": reads},
+        datasets=[dataset],
+        metrics=[metric],
+        progress=None,
+        seeds={"how": "inject"},
+        commands={"train": {"run": "python train.py"}, "smoke": None},
+    )
     project = cli.new(recipe)
     cached = isolated / "cache/mlloop-new/data" / sha256
     for damage in (
@@ -138,13 +165,29 @@ def test_damaged_repository_in_the_cache_is_fetched_anew(cli, tmp_path, isolated
 
 # --- the machine -----------------------------------------------------------------------------------------------------
 
-needs_bubblewrap = pytest.mark.skipif(bubblewrap_problem() is not None, reason="needs bubblewrap to make such a disk")
+needs_bubblewrap = pytest.mark.skipif(
+    bubblewrap_problem() is not None, reason="needs bubblewrap to make such a disk"
+)
 
 
 def on_a_disk(project: Path, mount: list[str], *command: str) -> subprocess.CompletedProcess:
     """Call scaffold with something else mounted over a folder of the project."""
-    words = ["bwrap", "--dev-bind", "/", "/", *mount, "--chdir", str(project), "--", sys.executable, "-m", "scaffold"]
-    return subprocess.run([*words, *command], capture_output=True, text=True, timeout=60, check=False)
+    words = [
+        "bwrap",
+        "--dev-bind",
+        "/",
+        "/",
+        *mount,
+        "--chdir",
+        str(project),
+        "--",
+        sys.executable,
+        "-m",
+        "scaffold",
+    ]
+    return subprocess.run(
+        [*words, *command], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @needs_bubblewrap
@@ -156,7 +199,11 @@ def test_read_only_project(cli, verified, tmp_path):
     looked = on_a_disk(project, mount, "status")
     assert looked.returncode == 0 and "REPRODUCED" in looked.stdout
     made = on_a_disk(project, mount, "run", "--again")
-    assert made.returncode == 4 and "Read-only file system" in made.stderr and "defect" not in made.stderr
+    assert (
+        made.returncode == 4
+        and "Read-only file system" in made.stderr
+        and "defect" not in made.stderr
+    )
 
 
 @needs_bubblewrap
@@ -167,13 +214,28 @@ def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
     (project / ".scaffold").mkdir(exist_ok=True)
     launch = tmp_path / "launch.py"
     launch.write_text(
-        "from scaffold import resources\nresources.FREE_BYTES = 0\n"
-        "from scaffold.running import launcher\nlauncher.FREE_BYTES = 0\nfrom scaffold.cli import main\nmain()\n"
+        "from scaffold import resources\nresources.FREE_BYTES = 0\nfrom scaffold.running import"
+        " launcher\nlauncher.FREE_BYTES = 0\nfrom scaffold.cli import main\nmain()\n"
     )
     mount = ["--size", str(size_kb * 1000), "--tmpfs", str(project / ".scaffold")]
-    words = ["bwrap", "--dev-bind", "/", "/", *mount, "--chdir", str(project), "--", sys.executable, str(launch)]
+    words = [
+        "bwrap",
+        "--dev-bind",
+        "/",
+        "/",
+        *mount,
+        "--chdir",
+        str(project),
+        "--",
+        sys.executable,
+        str(launch),
+    ]
     done = subprocess.run(
-        [*words, "run", "--no-sandbox", "--seeds", "3"], capture_output=True, text=True, timeout=60, check=False
+        [*words, "run", "--no-sandbox", "--seeds", "3"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "Traceback" not in done.stderr and "defect" not in done.stderr
     assert done.returncode == 4 and ("No space left" in done.stderr or "OUT_OF_DISK" in done.stderr)
@@ -219,7 +281,11 @@ def test_environment_that_a_killed_scaffold_began(cli, tmp_path, monkeypatch, is
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel(tmp_path).parent))
     project = cli.new(
-        toy_recipe(tmp_path / "recipe", {"train.py": "import drifty\n"}, environment={"packages": ["drifty"]})
+        toy_recipe(
+            tmp_path / "recipe",
+            {"train.py": "import drifty\n"},
+            environment={"packages": ["drifty"]},
+        )
     )
     environments = isolated / "cache/mlloop-new/environments"
     before = set(environments.glob("*")) if environments.exists() else set()
@@ -239,8 +305,13 @@ def wheel(folder: Path) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("drifty.py", "Inf = 1\n")
         file.writestr("padding.bin", os.urandom(200_000))
-        file.writestr("drifty-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: drifty\nVersion: 1.0\n")
-        file.writestr("drifty-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            "drifty-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: drifty\nVersion: 1.0\n"
+        )
+        file.writestr(
+            "drifty-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         file.writestr("drifty-1.0.dist-info/RECORD", "")
     return path
 
@@ -254,7 +325,9 @@ def test_package_index_that_dies_half_way(cli, tmp_path, monkeypatch, isolated):
             page = b'<a href="/drifty-1.0-py3-none-any.whl">drifty-1.0-py3-none-any.whl</a>'
             body = content if self.path.endswith(".whl") else page
             self.send_response(200)
-            self.send_header("Content-Type", "application/octet-stream" if body is content else "text/html")
+            self.send_header(
+                "Content-Type", "application/octet-stream" if body is content else "text/html"
+            )
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: len(body) // 2] if state["dies"] and body is content else body)
@@ -271,16 +344,31 @@ def test_package_index_that_dies_half_way(cli, tmp_path, monkeypatch, isolated):
         monkeypatch.setenv("UV_HTTP_RETRIES", "0")
         program = {"train.py": "import drifty\nprint('accuracy 0.9')\n"}
         recipe = toy_recipe(
-            tmp_path / "recipe", program, environment={"packages": ["drifty"]}, progress=None,
-            metrics=[{"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-                      "read": {"stdout": r"^accuracy (?P<value>\S+)"}}],
-            seeds={"how": "inject"}, commands={"train": {"run": "python train.py"}, "smoke": None},
-        )  # fmt: skip
+            tmp_path / "recipe",
+            program,
+            environment={"packages": ["drifty"]},
+            progress=None,
+            metrics=[
+                {
+                    "name": "accuracy",
+                    "split": "t",
+                    "direction": "higher",
+                    "unit": "fraction",
+                    "read": {"stdout": r"^accuracy (?P<value>\S+)"},
+                }
+            ],
+            seeds={"how": "inject"},
+            commands={"train": {"run": "python train.py"}, "smoke": None},
+        )
         project = cli.new(recipe)
         error = cli("run", cwd=project, code=4).err
         assert "the environment could not be made" in error
         environments = isolated / "cache/mlloop-new/environments"
-        assert not [path for path in environments.glob("*") if (path / "complete").exists() and "drifty" in str(path)]
+        assert not [
+            path
+            for path in environments.glob("*")
+            if (path / "complete").exists() and "drifty" in str(path)
+        ]
         state["dies"] = False
         assert cli("run", "--json", cwd=project).json["runs"][0]["outcome"] == "COMPLETED"
         server.shutdown()

@@ -45,14 +45,25 @@ def member(name: str, **values) -> tarfile.TarInfo:
     return info
 
 
-NAMES = ["../MARKER", "/MARKER", "a/../../MARKER", "..\\MARKER", "C:/MARKER", ".git/hooks/post-checkout", "con", "a\nb"]
+NAMES = [
+    "../MARKER",
+    "/MARKER",
+    "a/../../MARKER",
+    "..\\MARKER",
+    "C:/MARKER",
+    ".git/hooks/post-checkout",
+    "con",
+    "a\nb",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_archive_members_that_leave_their_folder(tmp_path, name):
     into = tmp_path / "run" / "data"
     archives = [("zip", zip_of(tmp_path / "a.zip", {"fine": b"1", name: b"2"}))]
-    archives.append(("tar", tar_of(tmp_path / "a.tgz", member("fine", size=1), member(name, size=1))))
+    archives.append(
+        ("tar", tar_of(tmp_path / "a.tgz", member("fine", size=1), member(name, size=1)))
+    )
     for kind, archive in archives:
         with pytest.raises(FetchError, match="has the member"):
             unpack(archive, kind, into)
@@ -61,10 +72,13 @@ def test_archive_members_that_leave_their_folder(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"9"]
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"9"],
 )
 def test_tar_members_that_are_no_files(tmp_path, kind):
-    archive = tar_of(tmp_path / "a.tgz", member("link", type=kind, linkname="/etc", devmajor=1, devminor=3))
+    archive = tar_of(
+        tmp_path / "a.tgz", member("link", type=kind, linkname="/etc", devmajor=1, devminor=3)
+    )
     with pytest.raises(FetchError, match="'link', which is no plain file"):
         unpack(archive, "tar", tmp_path / "into")
 
@@ -72,7 +86,9 @@ def test_tar_members_that_are_no_files(tmp_path, kind):
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
 def test_zip_members_that_are_no_files(tmp_path, kind):
     with pytest.raises(FetchError, match="'link', which is no plain file"):
-        unpack(zip_of(tmp_path / "a.zip", {"link": b"/etc"}, kind | 0o777), "zip", tmp_path / "into")
+        unpack(
+            zip_of(tmp_path / "a.zip", {"link": b"/etc"}, kind | 0o777), "zip", tmp_path / "into"
+        )
 
 
 def test_archive_members_that_are_one_on_many_disks_or_both(tmp_path):
@@ -95,9 +111,11 @@ def test_archive_that_would_fill_the_disk(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_archive_that_is_cut_short(tmp_path, kind):
-    whole = zip_of(tmp_path / "a", {"x": os.urandom(5000)}) if kind == "zip" else tar_of(
-        tmp_path / "a", member("x", size=5000)
-    )  # fmt: skip
+    whole = (
+        zip_of(tmp_path / "a", {"x": os.urandom(5000)})
+        if kind == "zip"
+        else tar_of(tmp_path / "a", member("x", size=5000))
+    )
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(FetchError, match="is no whole"):
         unpack(whole, kind, tmp_path / "into")
@@ -113,9 +131,13 @@ def test_archive_as_dataset(cli, tmp_path):
     (recipe / "data").mkdir()
     zip_of(recipe / "data/set.zip", {"inner/value.txt": b"0.75", "inner/": b""})
     dataset = {
-        "name": "nothing", "file": "data/set.zip", "sha256": file_digest(recipe / "data/set.zip"), "place": "data",
-        "unpack": "zip", "license": "none",
-    }  # fmt: skip
+        "name": "nothing",
+        "file": "data/set.zip",
+        "sha256": file_digest(recipe / "data/set.zip"),
+        "place": "data",
+        "unpack": "zip",
+        "license": "none",
+    }
     text = yaml.safe_load((recipe / "recipe.yaml").read_text())
     text |= {"datasets": [dataset], "metrics": text["metrics"][:1]}
     (recipe / "recipe.yaml").write_text(yaml.safe_dump(text))
@@ -133,7 +155,9 @@ BRINGS_LINK = (
 
 
 def patched(folder, patch: str):
-    recipe = toy_recipe(folder, reference={"patches": [{"file": "patches/a.diff", "reason": "because"}]})
+    recipe = toy_recipe(
+        folder, reference={"patches": [{"file": "patches/a.diff", "reason": "because"}]}
+    )
     write_tree(recipe, {"patches/a.diff": patch.encode()})
     return recipe
 
@@ -168,9 +192,18 @@ PLACES = {
     "datasets.file": {"datasets": [{**PLACED, "file": f"data/{OUT}"}]},
     "environment.requirements": {"environment": {"requirements": OUT}},
     "commands.train.directory": {"commands": {"train": {"directory": OUT}}},
-    "metrics.read.json": {"metrics": [{"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-                                       "read": {"json": OUT, "key": "k"}}]},
-}  # fmt: skip
+    "metrics.read.json": {
+        "metrics": [
+            {
+                "name": "accuracy",
+                "split": "t",
+                "direction": "higher",
+                "unit": "fraction",
+                "read": {"json": OUT, "key": "k"},
+            }
+        ]
+    },
+}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -197,7 +230,9 @@ def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
 
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to(tmp_path)
-    dataset = FileDataset(name="d", license="x", sha256="0" * 64, place="link/MARKER", file="data/x")
+    dataset = FileDataset(
+        name="d", license="x", sha256="0" * 64, place="link/MARKER", file="data/x"
+    )
     with pytest.raises(RunError, match="leads out of the reference"):
         place(dataset, tmp_path / "x", tmp_path / "tree")
 
@@ -206,7 +241,13 @@ def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "file://127.0.0.1/etc/passwd", "http://example.org/x", "ftp://127.0.0.1/x"]
+    "target",
+    [
+        "file:///etc/passwd",
+        "file://127.0.0.1/etc/passwd",
+        "http://example.org/x",
+        "ftp://127.0.0.1/x",
+    ],
 )
 def test_dataset_url_that_redirects_elsewhere(cli, tmp_path, target):
     class Redirect(http.server.BaseHTTPRequestHandler):
@@ -221,13 +262,19 @@ def test_dataset_url_that_redirects_elsewhere(cli, tmp_path, target):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         dataset = {
-            "name": "nothing", "url": f"http://127.0.0.1:{server.server_port}/x", "sha256": "0" * 64, "place": "x",
+            "name": "nothing",
+            "url": f"http://127.0.0.1:{server.server_port}/x",
+            "sha256": "0" * 64,
+            "place": "x",
             "license": "x",
-        }  # fmt: skip
+        }
         project = cli.new(toy_recipe(tmp_path / "recipe", datasets=[dataset]))
         error = cli("run", cwd=project, code=4).err
         server.shutdown()
-    assert f"redirects to {target}, which is not https" in error or f"url '{target}' is not allowed" in error
+    assert (
+        f"redirects to {target}, which is not https" in error
+        or f"url '{target}' is not allowed" in error
+    )
 
 
 # --- templates -------------------------------------------------------------------------------------------------------
@@ -254,7 +301,10 @@ gives_up = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionW
     ],
 )
 def test_template_that_reaches_for_python(tmp_path, marker, text):
-    write_tree(tmp_path / "template", {"copier.yml": "", "file.txt.jinja": text.replace("MARKER", str(marker))})
+    write_tree(
+        tmp_path / "template",
+        {"copier.yml": "", "file.txt.jinja": text.replace("MARKER", str(marker))},
+    )
     with pytest.raises(ScaffoldError, match=r"access to attribute '__\w+__' .* is unsafe"):
         render(tmp_path / "template", tmp_path / "into", {})
 
@@ -262,7 +312,10 @@ def test_template_that_reaches_for_python(tmp_path, marker, text):
 @gives_up
 @pytest.mark.parametrize("key", ["_tasks: ['touch MARKER']", "_jinja_extensions: [os.path]"])
 def test_template_that_wants_more_than_rendering(tmp_path, marker, key):
-    write_tree(tmp_path / "template", {"copier.yml": key.replace("MARKER", str(marker)), "file.txt.jinja": "x"})
+    write_tree(
+        tmp_path / "template",
+        {"copier.yml": key.replace("MARKER", str(marker)), "file.txt.jinja": "x"},
+    )
     with pytest.raises(ScaffoldError, match="cannot be rendered"):
         render(tmp_path / "template", tmp_path / "into", {})
 
@@ -286,11 +339,19 @@ def test_escapes_in_what_a_run_prints(cli, tmp_path):
 
 @pytest.mark.parametrize("key", ["title", "task"])
 def test_escapes_in_a_recipes_texts(cli, tmp_path, key):
-    error = cli("new", "x", "--from", toy_recipe(tmp_path / "recipe", **{key: f"x{ESCAPES}"}), code=2).err
-    assert "must be one line without control characters" in error and re.fullmatch(r"[ -~\n]*", error)
+    error = cli(
+        "new", "x", "--from", toy_recipe(tmp_path / "recipe", **{key: f"x{ESCAPES}"}), code=2
+    ).err
+    assert "must be one line without control characters" in error and re.fullmatch(
+        r"[ -~\n]*", error
+    )
 
 
 def test_escapes_in_a_command(cli, tmp_path):
     commands = {"train": {"run": f"python train.py {{seed}} {ESCAPES}"}}
-    error = cli("new", "x", "--from", toy_recipe(tmp_path / "recipe", commands=commands), code=2).err
-    assert "must be one line without control characters" in error and re.fullmatch(r"[ -~\n]*", error)
+    error = cli(
+        "new", "x", "--from", toy_recipe(tmp_path / "recipe", commands=commands), code=2
+    ).err
+    assert "must be one line without control characters" in error and re.fullmatch(
+        r"[ -~\n]*", error
+    )

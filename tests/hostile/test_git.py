@@ -34,12 +34,16 @@ def person(isolated, tmp_path, monkeypatch):
 def raw_tree(repository: Path, entries: list[tuple[str, bytes, str]]) -> str:
     """A commit whose tree has entries that git itself would not make."""
     listed = b"".join(
-        mode.encode() + b" " + name + b"\0" + bytes.fromhex(object_id) for mode, name, object_id in entries
+        mode.encode() + b" " + name + b"\0" + bytes.fromhex(object_id)
+        for mode, name, object_id in entries
     )
     made = subprocess.run(
         ["git", "hash-object", "-t", "tree", "-w", "--stdin", "--literally"],
-        cwd=repository, input=listed, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=repository,
+        input=listed,
+        capture_output=True,
+        check=True,
+    )
     tree = made.stdout.decode().strip()
     commit = git(repository, "commit-tree", tree, "-m", "hostile")
     git(repository, "update-ref", "refs/heads/hostile", commit)
@@ -48,7 +52,11 @@ def raw_tree(repository: Path, entries: list[tuple[str, bytes, str]]) -> str:
 
 def blob(repository: Path, content: bytes) -> str:
     made = subprocess.run(
-        ["git", "hash-object", "-w", "--stdin"], cwd=repository, input=content, capture_output=True, check=True
+        ["git", "hash-object", "-w", "--stdin"],
+        cwd=repository,
+        input=content,
+        capture_output=True,
+        check=True,
     )
     return made.stdout.decode().strip()
 
@@ -56,7 +64,13 @@ def blob(repository: Path, content: bytes) -> str:
 def test_hooks_of_the_persons_template_folder(cli, upstream, person, payload, tmp_path):
     hooks = tmp_path / "template" / "hooks"
     hooks.mkdir(parents=True)
-    for name in ("post-checkout", "post-index-change", "reference-transaction", "pre-commit", "post-commit"):
+    for name in (
+        "post-checkout",
+        "post-index-change",
+        "reference-transaction",
+        "pre-commit",
+        "post-commit",
+    ):
         (hooks / name).symlink_to(payload)
     person(f"[init]\n\ttemplateDir = {hooks.parent}\n")
     project = cli.new(git_recipe(tmp_path / "recipe", *upstream))
@@ -67,7 +81,13 @@ def test_hooks_of_a_project_that_was_handed_over(cli, calibrated_recipe, payload
     project = cli.new(calibrated_recipe)
     hooks = project / ".git" / "hooks"
     hooks.mkdir()
-    for name in ("post-index-change", "reference-transaction", "pre-commit", "commit-msg", "post-commit"):
+    for name in (
+        "post-index-change",
+        "reference-transaction",
+        "pre-commit",
+        "commit-msg",
+        "post-commit",
+    ):
         (hooks / name).symlink_to(payload)
     cli("verify", cwd=project)
     assert git(project, "log", "-1", "--format=%s") == "Verify: REPRODUCED"
@@ -96,7 +116,10 @@ def test_fsmonitor_of_a_project_that_was_handed_over(cli, calibrated_recipe, pay
 )
 def test_urls_that_are_more_than_a_place(cli, tmp_path, url, upstream):
     recipe = git_recipe(tmp_path / "recipe", *upstream, reference={"git": url})
-    assert "must be an https://, ssh:// or file:/// URL" in cli("new", "x", "--from", recipe, code=2).err
+    assert (
+        "must be an https://, ssh:// or file:/// URL"
+        in cli("new", "x", "--from", recipe, code=2).err
+    )
     assert not (tmp_path / "x").exists()
 
 
@@ -123,17 +146,23 @@ def test_submodule(cli, tmp_path, payload):
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},m")
     git(repository, "commit", "--quiet", "-m", "module")
     recipe = git_recipe(tmp_path / "recipe", repository, git(repository, "rev-parse", "HEAD"))
-    assert "the submodule 'm', which is not fetched" in cli("new", "x", "--from", recipe, code=4).err
+    assert (
+        "the submodule 'm', which is not fetched" in cli("new", "x", "--from", recipe, code=4).err
+    )
 
 
-@pytest.mark.parametrize("target", ["../../outside", "/etc/passwd", "a/../../x", "inner/../../../x"])
+@pytest.mark.parametrize(
+    "target", ["../../outside", "/etc/passwd", "a/../../x", "inner/../../../x"]
+)
 def test_link_out_of_the_tree(cli, tmp_path, target):
     repository = tmp_path / "upstream"
     write_tree(repository, {"train.py": TOY})
     (repository / "link").symlink_to(target)
     (repository / "inner").symlink_to("deep/er")
     revision = make_repository(repository, {"deep/er/x": "x"})
-    error = cli("new", "x", "--from", git_recipe(tmp_path / "recipe", repository, revision), code=4).err
+    error = cli(
+        "new", "x", "--from", git_recipe(tmp_path / "recipe", repository, revision), code=4
+    ).err
     assert "leads outside it" in error
     assert not (tmp_path / "x").exists()
 
@@ -141,12 +170,18 @@ def test_link_out_of_the_tree(cli, tmp_path, target):
 def test_git_folder_inside_a_fetched_tree(upstream, tmp_path):
     config = blob(upstream[0], b"[core]\n\tfsmonitor = touch MARKER\n")
     inner = raw_tree(upstream[0], [("100644", b"config", config)])
-    commit = raw_tree(upstream[0], [("40000", b".git", git(upstream[0], "rev-parse", f"{inner}^{{tree}}"))])
+    commit = raw_tree(
+        upstream[0], [("40000", b".git", git(upstream[0], "rev-parse", f"{inner}^{{tree}}"))]
+    )
     with pytest.raises(FetchError, match=r"hasDotgit|contains"):
-        Repository.create(tmp_path / "cache", bare=True).fetch(f"file://{upstream[0]}", [commit], "--depth=1")
+        Repository.create(tmp_path / "cache", bare=True).fetch(
+            f"file://{upstream[0]}", [commit], "--depth=1"
+        )
 
 
-@pytest.mark.parametrize("name", [".git", ".GIT", "git~1", ".git ", ".g\u200cit", ".git:x", "..", ".", "a\x1b[2Jb"])
+@pytest.mark.parametrize(
+    "name", [".git", ".GIT", "git~1", ".git ", ".g\u200cit", ".git:x", "..", ".", "a\x1b[2Jb"]
+)
 def test_names_that_no_project_may_hold(upstream, name):
     entries = [TreeEntry(mode="100644", id="0" * 40, path=f"folder/{name}/config")]
     with pytest.raises(FetchError, match=r"no disk may hold|control characters"):
@@ -156,17 +191,27 @@ def test_names_that_no_project_may_hold(upstream, name):
 def test_names_that_are_one_on_many_disks(cli, tmp_path):
     repository = tmp_path / "upstream"
     revision = make_repository(repository, {"train.py": TOY, "Data/a": "1", "data/b": "2"})
-    error = cli("new", "x", "--from", git_recipe(tmp_path / "recipe", repository, revision), code=4).err
+    error = cli(
+        "new", "x", "--from", git_recipe(tmp_path / "recipe", repository, revision), code=4
+    ).err
     assert "one name on many disks" in error
 
 
 def test_filters_of_the_person_do_not_change_or_run(cli, tmp_path, person, payload):
     """As git-lfs is set up: a filter by name in the person's configuration, asked for by a stranger's attributes."""
-    person(f'[filter "lfs"]\n\tsmudge = {payload}\n\tclean = {payload}\n\tprocess = {payload}\n\trequired = true\n')
+    person(
+        f'[filter "lfs"]\n\tsmudge = {payload}\n\tclean = {payload}\n\tprocess ='
+        f" {payload}\n\trequired = true\n"
+    )
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     repository = tmp_path / "upstream"
     write_tree(
-        repository, {"train.py": TOY, "model.bin": pointer, ".gitattributes": "* filter=lfs text eol=crlf ident\n"}
+        repository,
+        {
+            "train.py": TOY,
+            "model.bin": pointer,
+            ".gitattributes": "* filter=lfs text eol=crlf ident\n",
+        },
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("GIT_CONFIG_GLOBAL")
@@ -180,20 +225,31 @@ def test_filters_of_the_person_by_attributes_in_a_recipe(cli, tmp_path, person, 
     person(f'[filter "lfs"]\n\tclean = {payload}\n\trequired = true\n')
     files = {"data/.gitattributes": "* filter=lfs\n", "data/x": "1"}
     datasets = [
-        {"name": f"d{index}", "file": name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "place": f"d{index}",
-         "license": "x"}
+        {
+            "name": f"d{index}",
+            "file": name,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "place": f"d{index}",
+            "license": "x",
+        }
         for index, (name, text) in enumerate(files.items())
-    ]  # fmt: skip
+    ]
     claims = [{**TOY_RECIPE["claims"][0], "dataset": "d0"}]
-    project = cli.new(write_tree(toy_recipe(tmp_path / "recipe", datasets=datasets, claims=claims), files))
+    project = cli.new(
+        write_tree(toy_recipe(tmp_path / "recipe", datasets=datasets, claims=claims), files)
+    )
     assert git(project, "show", "HEAD:data/x") == "1"
 
 
-def test_filters_are_off_in_reference_for_the_persons_own_git_too(cli, tmp_path, person, payload, upstream):
+def test_filters_are_off_in_reference_for_the_persons_own_git_too(
+    cli, tmp_path, person, payload, upstream
+):
     write_tree(upstream[0], {".gitattributes": "* filter=lfs\n"})
     git(upstream[0], "add", "--all")
     git(upstream[0], "commit", "--quiet", "-m", "attributes")
-    project = cli.new(git_recipe(tmp_path / "recipe", upstream[0], git(upstream[0], "rev-parse", "HEAD")))
+    project = cli.new(
+        git_recipe(tmp_path / "recipe", upstream[0], git(upstream[0], "rev-parse", "HEAD"))
+    )
     person(f'[filter "lfs"]\n\tsmudge = {payload}\n\tclean = {payload}\n')
     (project / "reference/train.py").unlink()
     git(project, "checkout", "--", "reference")
@@ -207,7 +263,9 @@ def test_commit_that_is_not_the_pin(cli, tmp_path, upstream):
     # A branch that is called as the pin is, and names another commit.
     git(folder, "update-ref", f"refs/heads/{revision}", "HEAD")
     assert "another" not in (cli.new(recipe) / "reference/train.py").read_text()
-    other = git_recipe(tmp_path / "other", folder, git(folder, "rev-parse", "HEAD"), reference={"tree": "1" * 40})
+    other = git_recipe(
+        tmp_path / "other", folder, git(folder, "rev-parse", "HEAD"), reference={"tree": "1" * 40}
+    )
     assert f"but the recipe pins {'1' * 40}" in cli("new", "y", "--from", other, code=4).err
 
 

@@ -35,7 +35,9 @@ def test_settings_of_a_project_are_not_read(cli, tmp_path, payload, name):
     make_repository(tmp_path / "elsewhere", {"train.py": "raise SystemExit('another place')"})
     (upstream / "train.py").write_text(TOY + "# newer")
     git(upstream, "commit", "--quiet", "-am", "newer")
-    text = SETTINGS[name].format(url=f"file://{upstream}", payload=payload, elsewhere=tmp_path / "elsewhere")
+    text = SETTINGS[name].format(
+        url=f"file://{upstream}", payload=payload, elsewhere=tmp_path / "elsewhere"
+    )
     with (project / ".git" / "config").open("a") as file:
         file.write(text)
     cli("reference", "update", "main", cwd=project)
@@ -47,9 +49,19 @@ def test_included_settings_are_not_looked_for(cli, project):
     with (project / ".git" / "config").open("a") as file:
         file.write(f"[include]\n\tpath = {project / 'waits'}\n")
     done = subprocess.run(
-        [sys.executable, "-c", f"from pathlib import Path; from scaffold.git.repository import Repository as R; "
-         f"print(R(Path({str(project)!r})).find_id('HEAD'))"], timeout=30, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            (
+                "from pathlib import Path; from scaffold.git.repository import Repository as R; "
+                f"print(R(Path({str(project)!r})).find_id('HEAD'))"
+            ),
+        ],
+        timeout=30,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert len(done.stdout.strip()) == 40
 
 
@@ -64,9 +76,18 @@ def test_who_commits_here_may_be_said_here(project):
 
 
 SPECIAL = [
-    "COMMIT_EDITMSG", "HEAD", "config", "index", "packed-refs", "logs/HEAD", "logs/refs/heads/main", "refs/tags",
-    "objects/aa", "info/attributes", "info/exclude",
-]  # fmt: skip
+    "COMMIT_EDITMSG",
+    "HEAD",
+    "config",
+    "index",
+    "packed-refs",
+    "logs/HEAD",
+    "logs/refs/heads/main",
+    "refs/tags",
+    "objects/aa",
+    "info/attributes",
+    "info/exclude",
+]
 
 
 @pytest.mark.parametrize("name", SPECIAL)
@@ -83,7 +104,10 @@ def test_special_files_are_refused_before_anything_is_written(cli, project, tmp_
     else:
         os.mkfifo(place)
     for command in ("verify", "tweak start x --because y"):
-        assert f"{name} in the git directory of {project}" in cli(*command.split(), cwd=project, code=2).err
+        assert (
+            f"{name} in the git directory of {project}"
+            in cli(*command.split(), cwd=project, code=2).err
+        )
     assert (victim / "file").read_text() == "whole" and os.listdir(victim / "folder") == ["file"]
 
 
@@ -116,7 +140,13 @@ def test_linked_work_trees_of_ones_own_work(cli, project, tmp_path):
 def test_git_directories_of_another_user(project, tmp_path):
     for place in (project, project / ".git"):
         os.chown(place, 12345, -1)
-    trusted = {"": False, str(project): True, f"{tmp_path}/*": True, "*": True, str(tmp_path): False}
+    trusted = {
+        "": False,
+        str(project): True,
+        f"{tmp_path}/*": True,
+        "*": True,
+        str(tmp_path): False,
+    }
     for name, is_trusted in trusted.items():
         gitdir.opened.cache_clear()
         try:
@@ -168,7 +198,10 @@ def test_a_forged_tree_is_noticed(tmp_path):
     repository = Repository(project)
     assert [entry.path for entry in repository.entries("HEAD")] == ["data/work.py", "train.py"]
     assert [entry.path for entry in repository.entries("HEAD:data")] == ["work.py"]
-    below, other = git(project, "rev-parse", "HEAD:data"), git(project, "rev-parse", "HEAD:train.py")
+    below, other = (
+        git(project, "rev-parse", "HEAD:data"),
+        git(project, "rev-parse", "HEAD:train.py"),
+    )
     forge(project, below, "tree", b"100644 work.py\0" + bytes.fromhex(other))
     assert other in git(project, "ls-tree", "-r", "HEAD:"), "git itself believes it"
     with pytest.raises(ProjectError, match="is not what its name says"):
@@ -192,7 +225,11 @@ def test_commits_that_stand_for_others(project):
 def test_attributes_of_a_project_change_no_byte(cli, reproduced):
     cli("tweak", "start", "x", "--because", "y", cwd=reproduced)
     write_tree(
-        reproduced, {".git/info/attributes": "* ident text eol=crlf\n", "src/.gitattributes": "* ident eol=crlf\n"}
+        reproduced,
+        {
+            ".git/info/attributes": "* ident text eol=crlf\n",
+            "src/.gitattributes": "* ident eol=crlf\n",
+        },
     )
     (reproduced / "src/odd.txt").write_bytes(b"$Id: mine $\r\nend\n")
     cli.any_status("verify", "--json", cwd=reproduced)
@@ -204,7 +241,12 @@ def test_nothing_is_imported_from_the_present_folder(project, marker):
     write_tree(project, {"click.py": f"open({str(marker)!r}, 'w').write('ran')\n"})
     env = {**os.environ, "PYTHONPATH": str(Path(gitdir.__file__).parent.parent)}
     done = subprocess.run(
-        [sys.executable, "-m", "scaffold", "--help"], cwd=project, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "scaffold", "--help"],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0 and not marker.exists(), done.stderr
 

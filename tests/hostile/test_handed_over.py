@@ -18,7 +18,9 @@ def project(cli, calibrated_recipe):
     return cli.new(calibrated_recipe)
 
 
-@pytest.mark.parametrize("name", [".scaffold", ".scaffold/runs", ".scaffold/lock", ".scaffold/status.json", "evidence"])
+@pytest.mark.parametrize(
+    "name", [".scaffold", ".scaffold/runs", ".scaffold/lock", ".scaffold/status.json", "evidence"]
+)
 def test_links_in_the_place_of_our_own_files(cli, project, tmp_path, name):
     victim = write_tree(tmp_path / "victim", {".ssh/key": "private", "file": "whole"})
     (project / ".scaffold").mkdir(exist_ok=True)
@@ -28,7 +30,9 @@ def test_links_in_the_place_of_our_own_files(cli, project, tmp_path, name):
     (project / name).symlink_to(victim / "file" if name.endswith(("lock", "json")) else victim)
     for command in ("verify", "run", "status"):
         assert f"{name} is a link to" in cli(command, cwd=project, code=2).err
-    assert (victim / ".ssh/key").read_text() == "private" and (victim / "file").read_text() == "whole"
+    assert (victim / ".ssh/key").read_text() == "private" and (
+        victim / "file"
+    ).read_text() == "whole"
     assert sorted(os.listdir(victim)) == [".ssh", "file"]
 
 
@@ -50,7 +54,9 @@ def test_only_our_own_unfinished_runs_are_removed(cli, project):
     assert left[0] == ".notes" and len(left) == 2
 
 
-@pytest.mark.parametrize("edited", ["reference/train.py", "reference/more.py", "drivers/evaluate.py"])
+@pytest.mark.parametrize(
+    "edited", ["reference/train.py", "reference/more.py", "drivers/evaluate.py"]
+)
 def test_programs_that_are_edited_while_their_runs_are_made(cli, tmp_path, monkeypatch, edited):
     """What was looked at once is copied again for each seed."""
     from scaffold.running import launcher
@@ -107,7 +113,14 @@ def test_runs_are_known_where_the_key_cannot_be_kept(cli, project, tmp_path, mon
 
 @pytest.mark.parametrize(
     "line",
-    ["evil @ file:///tmp/evil.whl", "--index-url http://127.0.0.1:1/", "-e .", "evil", "evil==1 @ https://x", "./evil"],
+    [
+        "evil @ file:///tmp/evil.whl",
+        "--index-url http://127.0.0.1:1/",
+        "-e .",
+        "evil",
+        "evil==1 @ https://x",
+        "./evil",
+    ],
 )
 def test_locks_that_hold_more_than_versions(cli, project, line):
     cli("run", cwd=project)
@@ -122,7 +135,10 @@ def test_lock_that_names_a_program_as_python(cli, project, payload):
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     named = [f"# python {payload}" if line.startswith("# python") else line for line in lines]
     (project / "environment.lock").write_text(_lock_text(named))
-    assert "environment.lock names no version of Python" in cli("run", "--again", cwd=project, code=2).err
+    assert (
+        "environment.lock names no version of Python"
+        in cli("run", "--again", cwd=project, code=2).err
+    )
 
 
 def test_link_in_the_place_of_an_unfinished_run(cli, project, tmp_path):
@@ -148,7 +164,9 @@ def test_program_that_checks_signatures(cli, tmp_path, payload):
     signature = "\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\n"
     text = git(project, "cat-file", "commit", "reference").replace("\n\n", signature, 1)
     command = ["git", "hash-object", "-t", "commit", "-w", "--stdin"]
-    made = subprocess.run(command, cwd=project, input=text, capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        command, cwd=project, input=text, capture_output=True, text=True, check=True
+    )
     git(project, "update-ref", "refs/heads/main", made.stdout.strip())
     git(project, "config", "log.showSignature", "true")
     git(project, "config", "gpg.program", str(payload))
@@ -156,7 +174,9 @@ def test_program_that_checks_signatures(cli, tmp_path, payload):
 
 
 def test_compiled_files_in_the_reference_are_not_run(cli, project):
-    write_tree(project, {"reference/random.pyc": "x", "reference/__pycache__/train.cpython-311.pyc": "x"})
+    write_tree(
+        project, {"reference/random.pyc": "x", "reference/__pycache__/train.cpython-311.pyc": "x"}
+    )
     record = cli("run", "--json", cwd=project).json["runs"][0]
     tree = project / ".scaffold/runs" / record["id"] / "tree"
     assert not (tree / "random.pyc").exists() and not (tree / "__pycache__").exists()
@@ -192,9 +212,12 @@ def test_filters_of_the_projects_own_configuration(cli, project, payload):
 def test_objects_that_are_to_be_fetched_on_the_way(cli, project, payload):
     """A promised object is fetched by whoever asks for it, through whatever transport the configuration names."""
     for key, value in {
-        "core.repositoryformatversion": "1", "extensions.partialClone": "evil", "remote.evil.promisor": "true",
-        "remote.evil.url": f"ext::{payload}", "protocol.ext.allow": "always",
-    }.items():  # fmt: skip
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "evil",
+        "remote.evil.promisor": "true",
+        "remote.evil.url": f"ext::{payload}",
+        "protocol.ext.allow": "always",
+    }.items():
         git(project, "config", key, value)
     for pack in (project / ".git/objects").rglob("*.*"):
         if pack.suffix in (".pack", ".idx"):
@@ -217,8 +240,13 @@ def test_wheel_that_runs_at_every_start_of_python(cli, tmp_path, marker, monkeyp
     with zipfile.ZipFile(index / "evil-1.0-py3-none-any.whl", "w") as file:
         file.writestr("evil.pth", f"import os; open({str(marker)!r}, 'w').write('ran')\n")
         file.writestr("evil.py", "x = 1\n")
-        file.writestr("evil-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
-        file.writestr("evil-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(
+            "evil-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n"
+        )
+        file.writestr(
+            "evil-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         file.writestr("evil-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
@@ -238,9 +266,13 @@ def test_wheel_that_runs_at_every_start_of_python(cli, tmp_path, marker, monkeyp
 )
 def test_files_of_the_reference_that_uv_would_obey(cli, tmp_path, payload, files, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    content = {name: payload.read_text() if text == "EVIL" else text for name, text in files.items()}
+    content = {
+        name: payload.read_text() if text == "EVIL" else text for name, text in files.items()
+    }
     content |= {"evil": payload.read_text(), "train.py": TOY, "requirements.txt": "six==1.99\n"}
-    project = cli.new(toy_recipe(tmp_path / "recipe", content, environment={"requirements": "requirements.txt"}))
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", content, environment={"requirements": "requirements.txt"})
+    )
     for name in ("evil", ".venv/bin/python"):
         if (project / "reference" / name).exists():
             (project / "reference" / name).chmod(0o755)
@@ -254,7 +286,9 @@ def test_settings_of_uv_in_the_reference_are_not_read(cli, tmp_path, monkeypatch
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel(tmp_path).parent))
     files = {"train.py": TOY, "requirements.txt": "drifty\n", "uv.toml": "these are no settings"}
-    project = cli.new(toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"}))
+    project = cli.new(
+        toy_recipe(tmp_path / "recipe", files, environment={"requirements": "requirements.txt"})
+    )
     cli("run", "--smoke", cwd=project)
 
 
@@ -262,7 +296,9 @@ def test_interpreter_that_is_gone(cli, tmp_path, monkeypatch, isolated):
     test_wheel_that_runs_at_every_start_of_python(cli, tmp_path, tmp_path / "inside", monkeypatch)
     (environment,) = [
         path.parents[3]
-        for path in (isolated / "cache/mlloop-new/environments").glob("*/lib/*/site-packages/evil.pth")
+        for path in (isolated / "cache/mlloop-new/environments").glob(
+            "*/lib/*/site-packages/evil.pth"
+        )
         if str(tmp_path) in path.read_text()
     ]
     (environment / "bin/python").unlink()
@@ -290,8 +326,13 @@ LEAVES = """\
 
 @pytest.fixture
 def alone(tmp_path):
-    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
+    metric = {
+        "name": "accuracy",
+        "split": "t",
+        "direction": "higher",
+        "unit": "fraction",
+        "read": {"json": "metrics.json", "key": "accuracy"},
+    }
 
     def make(program: str, **changes):
         changes = {"metrics": [metric], "progress": None, "seeds": {"how": "inject"}, **changes}
@@ -312,7 +353,9 @@ def test_modes_that_a_run_leaves(cli, alone):
 
 
 def test_name_that_no_disk_holds(cli, alone):
-    error = cli("run", cwd=cli.new(alone("import os\nos.symlink('x' * 300, 'metrics.json')\n")), code=4).err
+    error = cli(
+        "run", cwd=cli.new(alone("import os\nos.symlink('x' * 300, 'metrics.json')\n")), code=4
+    ).err
     assert "seed 0: NO_METRIC: metrics.json that the run left cannot be read" in error
 
 
@@ -344,13 +387,28 @@ def test_progress_that_is_none(cli, alone, pattern, printed):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"metrics": [{"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-                       "read": {"stdout": "(" * 500 + "?P<value>x" + ")" * 500}}]}, "is not a regular expression"),
-        ({"resources": {"memory_gb": 1e300}}, "resources.memory_gb: input should be less than or equal to 1000000"),
+        (
+            {
+                "metrics": [
+                    {
+                        "name": "accuracy",
+                        "split": "t",
+                        "direction": "higher",
+                        "unit": "fraction",
+                        "read": {"stdout": "(" * 500 + "?P<value>x" + ")" * 500},
+                    }
+                ]
+            },
+            "is not a regular expression",
+        ),
+        (
+            {"resources": {"memory_gb": 1e300}},
+            "resources.memory_gb: input should be less than or equal to 1000000",
+        ),
         ({"title": "x" * 1_100_000}, "characters; at most 1000000 are read"),
         ({"commands": {"train": {"timeout_s": -1}}}, "commands.train.timeout_s"),
     ],
-)  # fmt: skip
+)
 def test_recipes_that_are_too_much(cli, tmp_path, changes, words):
     error = cli("recipes", "check", toy_recipe(tmp_path / "recipe", **changes), code=2).err
     assert words in error and "seeds.how" not in error
@@ -402,13 +460,23 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
         time.sleep(60)
         """
     project = cli.new(alone(escapes))
-    launch = write_tree(
-        tmp_path,
-        {"launch.py": "from scaffold import sandbox\nsandbox.bubblewrap_problem = lambda: 'taken away'\n"
-                      "from scaffold.cli import main\nmain()\n"},
-    ) / "launch.py"  # fmt: skip
+    launch = (
+        write_tree(
+            tmp_path,
+            {
+                "launch.py": (
+                    "from scaffold import sandbox\nsandbox.bubblewrap_problem = lambda: 'taken"
+                    " away'\nfrom scaffold.cli import main\nmain()\n"
+                )
+            },
+        )
+        / "launch.py"
+    )
     process = subprocess.Popen(
-        [sys.executable, str(launch), "run"], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, str(launch), "run"],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
     def escaped() -> list[int]:
@@ -429,7 +497,9 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
     wait_for(lambda: not escaped())
 
 
-@pytest.mark.parametrize("name", ["evidence/reproduce.json", "recipe.yaml", "tweaks/a.yaml", ".scaffold/status.json"])
+@pytest.mark.parametrize(
+    "name", ["evidence/reproduce.json", "recipe.yaml", "tweaks/a.yaml", ".scaffold/status.json"]
+)
 def test_files_that_never_end(cli, project, name):
     place = project / name
     place.parent.mkdir(exist_ok=True)
@@ -439,7 +509,9 @@ def test_files_that_never_end(cli, project, name):
     if name == ".scaffold/status.json":
         assert "none yet" in cli("status", cwd=project).out
     else:
-        assert "100,000,000 bytes, more than the 32,000,000" in cli("status", cwd=project, code=2).err
+        assert (
+            "100,000,000 bytes, more than the 32,000,000" in cli("status", cwd=project, code=2).err
+        )
 
 
 def test_evidence_that_is_a_link(cli, project, tmp_path):

@@ -9,9 +9,12 @@ import pytest
 from helpers import living_in, toy_recipe
 
 METRIC = {
-    "name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
+    "name": "accuracy",
+    "split": "t",
+    "direction": "higher",
+    "unit": "fraction",
     "read": {"stdout": r"^accuracy (?P<value>\S+)"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -20,9 +23,14 @@ def project(cli, tmp_path):
 
     def make(program: str, timeout_s: float = 20, metric=METRIC, **resources):
         recipe = toy_recipe(
-            tmp_path / "recipe", {"train.py": program}, metrics=[metric], progress=None, seeds={"how": "inject"},
-            resources=resources, commands={"train": {"run": "python train.py", "timeout_s": timeout_s}, "smoke": None},
-        )  # fmt: skip
+            tmp_path / "recipe",
+            {"train.py": program},
+            metrics=[metric],
+            progress=None,
+            seeds={"how": "inject"},
+            resources=resources,
+            commands={"train": {"run": "python train.py", "timeout_s": timeout_s}, "smoke": None},
+        )
         return cli.new(recipe)
 
     return make
@@ -44,12 +52,18 @@ def refused(cli):
 def test_time(project, refused):
     """Asked to end, it stays: then it is made to."""
     stays = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)\n"
-    assert "TIMED_OUT: train did not end by itself within its limit of 1 s" in refused(project(stays, 1))
+    assert "TIMED_OUT: train did not end by itself within its limit of 1 s" in refused(
+        project(stays, 1)
+    )
 
 
 def test_memory_of_one_process(project, refused):
-    error = refused(project("import time\nx = bytearray(b'x') * 300_000_000\ntime.sleep(30)\n", memory_gb=0.2))
-    assert re.search(r"OUT_OF_MEMORY: train took 0\.\d\d GB of memory, more than the limit of 0.2 GB", error)
+    error = refused(
+        project("import time\nx = bytearray(b'x') * 300_000_000\ntime.sleep(30)\n", memory_gb=0.2)
+    )
+    assert re.search(
+        r"OUT_OF_MEMORY: train took 0\.\d\d GB of memory, more than the limit of 0.2 GB", error
+    )
     assert "resources.memory_gb" in error and "--jobs" in error
 
 
@@ -112,13 +126,20 @@ def test_memory_that_processes_share_counts_once(cli, project):
 
 
 def test_memory_error_of_the_program_itself(project, refused):
-    error = refused(project("import sys\nsys.exit('torch.OutOfMemoryError: CUDA out of memory. Tried to allocate')\n"))
+    error = refused(
+        project(
+            "import sys\nsys.exit('torch.OutOfMemoryError: CUDA out of memory. Tried to"
+            " allocate')\n"
+        )
+    )
     assert "OUT_OF_MEMORY: train exited with status 1: torch.OutOfMemoryError" in error
 
 
 def test_disk_of_the_run(project, refused):
     fills = "import time\nopen('big', 'wb').write(bytes(60_000_000))\ntime.sleep(30)\n"
-    assert "OUT_OF_DISK: train filled the disk: its folder passed 0.05 GB" in refused(project(fills, disk_gb=0.05))
+    assert "OUT_OF_DISK: train filled the disk: its folder passed 0.05 GB" in refused(
+        project(fills, disk_gb=0.05)
+    )
 
 
 def test_disk_that_is_nearly_full(project, refused, monkeypatch):
@@ -143,18 +164,25 @@ def test_disk_that_was_full_before(cli, project, monkeypatch):
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_output_without_end(project, refused, stream):
-    endless = f"import sys\nprint('head', file=sys.{stream})\nwhile True: sys.{stream}.write('x' * 99 + chr(10))\n"
+    endless = (
+        f"import sys\nprint('head', file=sys.{stream})\nwhile True: sys.{stream}.write('x' * 99 +"
+        " chr(10))\n"
+    )
     made = project(endless, output_mb=5)
     error = refused(made)
     assert "TOO_MUCH_OUTPUT: train printed more than 5 MB, of which head and tail are kept" in error
     (log,) = made.glob(f".scaffold/runs/*/logs/*.{'out' if stream == 'stdout' else 'err'}")
     text = log.read_bytes()
-    assert (len(text) < 2_100_000 and text.startswith(b"head\n") and text.endswith(b"x" * 50 + b"\n")) or text[-20:]
+    assert (
+        len(text) < 2_100_000 and text.startswith(b"head\n") and text.endswith(b"x" * 50 + b"\n")
+    ) or text[-20:]
     assert re.search(rb"\n\[\.\.\. \d+ bytes left out: it printed too much \.\.\.\]\n", text)
 
 
 def test_output_that_passes_its_limit_in_the_last_moment(project, refused):
-    assert "TOO_MUCH_OUTPUT" in refused(project("print('accuracy 0.9')\nprint('x' * 2_000_000)\n", output_mb=1))
+    assert "TOO_MUCH_OUTPUT" in refused(
+        project("print('accuracy 0.9')\nprint('x' * 2_000_000)\n", output_mb=1)
+    )
 
 
 def test_line_without_end(cli, project):
@@ -168,7 +196,10 @@ def test_pattern_without_end(project, refused, monkeypatch):
     monkeypatch.setattr(recording, "_READING_LIMIT_S", 1)
     metric = {**METRIC, "read": {"stdout": r"^(?P<value>(a+)+)$"}}
     error = refused(project("print('a' * 5000 + 'b')\n", metric=metric))
-    assert "NO_METRIC: metric accuracy: reading it took longer than 1 s (simplify its pattern)" in error
+    assert (
+        "NO_METRIC: metric accuracy: reading it took longer than 1 s (simplify its pattern)"
+        in error
+    )
 
 
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe\x00", b"accuracy 0.9\r\x00", b"\x1b[2J" * 1000])
@@ -181,10 +212,20 @@ def test_output_that_is_no_text(cli, project, text):
 def test_a_file_that_takes_more_memory_than_it_has_bytes(cli, tmp_path):
     """Sixty million empty lists are 180 MB on the disk and some four gigabytes in memory."""
     writes = 'open("metrics.json", "w").write("[" + "[]," * 60_000_000 + "[]]")\n'
-    metric = {"name": "accuracy", "split": "t", "direction": "higher", "unit": "fraction",
-              "read": {"json": "metrics.json", "key": "accuracy"}}  # fmt: skip
-    recipe = toy_recipe(tmp_path / "recipe", {"train.py": writes}, metrics=[metric], progress=None,
-                        commands={"train": {"timeout_s": 60}, "smoke": None})  # fmt: skip
+    metric = {
+        "name": "accuracy",
+        "split": "t",
+        "direction": "higher",
+        "unit": "fraction",
+        "read": {"json": "metrics.json", "key": "accuracy"},
+    }
+    recipe = toy_recipe(
+        tmp_path / "recipe",
+        {"train.py": writes},
+        metrics=[metric],
+        progress=None,
+        commands={"train": {"timeout_s": 60}, "smoke": None},
+    )
     error = cli("run", cwd=cli.new(recipe), code=4).err
     assert "reading it took more than 2 GB of memory" in error
 
@@ -209,9 +250,12 @@ HOLDS = """\
 @pytest.mark.parametrize("how", ["unlinked", "closed"])
 def test_files_that_nobody_sees_take_disk_too(cli, tmp_path, how):
     recipe = toy_recipe(
-        tmp_path / "recipe", {"train.py": HOLDS}, resources={"disk_gb": 0.1}, progress=None,
+        tmp_path / "recipe",
+        {"train.py": HOLDS},
+        resources={"disk_gb": 0.1},
+        progress=None,
         commands={"train": {"run": f"python train.py {how}", "timeout_s": 60}, "smoke": None},
         seeds={"how": "inject"},
-    )  # fmt: skip
+    )
     error = cli("run", cwd=cli.new(recipe), code=4).err
     assert "OUT_OF_DISK" in error

@@ -25,10 +25,18 @@ def a_trace(folder, index=INDEX, tensors=TENSORS):
 
 def a_golden_trace(folder):
     a_trace(folder / "own")
-    files = {f"own/train/{name}": file_digest(folder / "own/train" / name)
-             for name in ("index.json", "tensors.safetensors")}  # fmt: skip
+    files = {
+        f"own/train/{name}": file_digest(folder / "own/train" / name)
+        for name in ("index.json", "tensors.safetensors")
+    }
     about = GoldenAbout(
-        state="0" * 40, kinds=("own",), metrics={}, full_metrics={}, left_out=(), packages=(), files=files
+        state="0" * 40,
+        kinds=("own",),
+        metrics={},
+        full_metrics={},
+        left_out=(),
+        packages=(),
+        files=files,
     )
     (folder / "about.json").write_text(record_text(about))
     return GoldenTrace(name="0" * 12, sha256=file_digest(folder / "about.json"))
@@ -46,7 +54,9 @@ def test_another_golden_trace_is_not_the_one_of_the_start(tmp_path):
 def test_an_edited_golden_trace_is_refused(tmp_path):
     expected = a_golden_trace(tmp_path / "golden")
     (tmp_path / "golden/own/train/index.json").write_text(INDEX.replace("[]", '[{"rung": "data"}]'))
-    with pytest.raises(ProjectError, match=r"was edited after it was recorded: own/train/index\.json"):
+    with pytest.raises(
+        ProjectError, match=r"was edited after it was recorded: own/train/index\.json"
+    ):
         read_golden(tmp_path / "golden", expected)
 
 
@@ -66,19 +76,29 @@ def test_a_trace_that_is_too_large_is_not_read(tmp_path, monkeypatch):
 
 
 def header(**entry):
-    text = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **entry}}).encode()
+    text = json.dumps(
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **entry}}
+    ).encode()
     return len(text).to_bytes(8, "little") + text + b"\0" * 8
 
 
 @pytest.mark.parametrize(
     ("index", "tensors"),
     [
-        ("no json", TENSORS), ("[]", TENSORS), ('{"format": 2, "entries": []}', TENSORS), ("[" * 100000, TENSORS),
-        ('{"format": 1, "entries": [1]}', TENSORS), (INDEX, b""), (INDEX, (1 << 62).to_bytes(8, "little") + b"{}"),
-        (INDEX, header(dtype="pickle")), (INDEX, header(shape=[3])), (INDEX, header(data_offsets=[0])),
-        (INDEX, header(shape=[-1, -1])), (INDEX, header(data_offsets=[0, 7])),
+        ("no json", TENSORS),
+        ("[]", TENSORS),
+        ('{"format": 2, "entries": []}', TENSORS),
+        ("[" * 100000, TENSORS),
+        ('{"format": 1, "entries": [1]}', TENSORS),
+        (INDEX, b""),
+        (INDEX, (1 << 62).to_bytes(8, "little") + b"{}"),
+        (INDEX, header(dtype="pickle")),
+        (INDEX, header(shape=[3])),
+        (INDEX, header(data_offsets=[0])),
+        (INDEX, header(shape=[-1, -1])),
+        (INDEX, header(data_offsets=[0, 7])),
     ],
-)  # fmt: skip
+)
 def test_traces_that_are_none_are_refused(tmp_path, index, tensors):
     with pytest.raises(RunError, match="is no trace"):
         read_traces(a_trace(tmp_path / "trace", index, tensors))

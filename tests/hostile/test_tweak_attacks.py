@@ -15,18 +15,27 @@ from scaffold.tweak.store import read_change
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[2Jb"])
 def test_reasons_are_one_line(cli, judged, text):
-    assert "--because: must be one line" in cli("tweak", "accept", "--because", text, code=2, cwd=judged).err
+    assert (
+        "--because: must be one line"
+        in cli("tweak", "accept", "--because", text, code=2, cwd=judged).err
+    )
     assert read_change(Project(judged), "rename").decision is None
     cli("tweak", "accept", cwd=judged)
     for option in ("--expect", "--because"):
-        assert "must be one line" in cli("tweak", "start", "x", option, text, code=2, cwd=judged).err
+        assert (
+            "must be one line" in cli("tweak", "start", "x", option, text, code=2, cwd=judged).err
+        )
     assert cli("status", cwd=judged).code == 0
 
 
 def test_evidence_is_written_where_its_name_says(cli, judged, tmp_path):
     write_tree(tmp_path, {"victim/settings.json": "{}"})
     path = judged / "evidence/tweak-rename.json"
-    forged = read_record(ChangeEvidence, path).model_copy(update={"milestone": "../../victim/settings"}).sealed()
+    forged = (
+        read_record(ChangeEvidence, path)
+        .model_copy(update={"milestone": "../../victim/settings"})
+        .sealed()
+    )
     path.write_text(forged.model_dump_json(by_alias=True))
     assert "tweak.name" in cli("tweak", "drop", code=2, cwd=judged).err
     assert (tmp_path / "victim/settings.json").read_text() == "{}"
@@ -52,14 +61,25 @@ def test_next_names_no_branch_that_a_shell_would_run(cli, reproduced):
 
 def test_packages_are_shown_before_they_are_built(cli, reproduced, tmp_path, monkeypatch):
     cli("tweak", "start", "level", cwd=reproduced)
-    edit(reproduced, "system.yaml", "environment:", "environment:\n  packages: [no-such-package-of-anybody]")
+    edit(
+        reproduced,
+        "system.yaml",
+        "environment:",
+        "environment:\n  packages: [no-such-package-of-anybody]",
+    )
     git(reproduced, "commit", "--all", "--quiet", "-m", "level")
     other = tmp_path / "other"
-    subprocess.run(["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)], check=True)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)],
+        check=True,
+    )
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
     cli.is_trusting = False
     refused = cli("verify", "--json", code=2, cwd=other).json
-    assert "was not approved yet" in refused["error"] and "no-such-package-of-anybody" in refused["error"]
+    assert (
+        "was not approved yet" in refused["error"]
+        and "no-such-package-of-anybody" in refused["error"]
+    )
 
 
 def test_a_declaration_changed_after_the_start_is_on_record(cli, reproduced):
@@ -128,7 +148,9 @@ def test_strike_keeps_what_is_not_committed(cli, reproduced):
     (reproduced / "requirements.txt").write_text("mine\n")
     refused = cli("strike", "--yes", code=2, cwd=reproduced)
     assert "requirements.txt" in refused.err
-    assert (reproduced / "requirements.txt").read_text() == "mine\n" and (reproduced / "AGENTS.md").exists()
+    assert (reproduced / "requirements.txt").read_text() == "mine\n" and (
+        reproduced / "AGENTS.md"
+    ).exists()
 
 
 def test_dropped_before_it_was_judged_is_decided(cli, reproduced):
@@ -136,7 +158,9 @@ def test_dropped_before_it_was_judged_is_decided(cli, reproduced):
     cli("tweak", "start", "less-work", cwd=reproduced)
     cli("tweak", "drop", cwd=reproduced)
     assert cli("next", "--json", cwd=reproduced).json["command"] != suggested
-    rows = {row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=reproduced).json}
+    rows = {
+        row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=reproduced).json
+    }
     assert rows["less-work"] == "dropped"
 
 
@@ -186,7 +210,10 @@ def test_commits_of_a_tweak_of_mine_that_come_from_elsewhere(cli, reproduced, tm
     cli.is_trusting = False
     cli.any_status("verify", cwd=reproduced)
     other = tmp_path / "other"
-    subprocess.run(["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)], check=True)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)],
+        check=True,
+    )
     edit(other, "src/train.py", "LEVEL = 0.91", "LEVEL = 0.92")
     git(other, "commit", "--all", "--quiet", "-m", "theirs")
     git(reproduced, "fetch", "--quiet", str(other), "tweak/level")
@@ -200,7 +227,9 @@ def test_commits_of_a_tweak_of_mine_that_come_from_elsewhere(cli, reproduced, tm
         git(reproduced, way, "FETCH_HEAD")
     refused = cli("verify", "--json", code=2, cwd=reproduced).json["error"]
     assert "was not approved yet" in refused
-    assert "- src/train.py | LEVEL = 0.91\n" in refused and "+ src/train.py | LEVEL = 0.92" in refused
+    assert (
+        "- src/train.py | LEVEL = 0.91\n" in refused and "+ src/train.py | LEVEL = 0.92" in refused
+    )
 
 
 def test_build_programs_of_a_tweak_of_mine_are_asked_for(cli, reproduced):
@@ -224,4 +253,7 @@ def test_marks_of_own_tweaks_that_were_handed_over(cli, reproduced, tmp_path, mo
     git(reproduced, "commit", "--all", "--quiet", "-m", "theirs")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
     cli.is_trusting = False
-    assert "tweak level: src/ with the tree" in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+    assert (
+        "tweak level: src/ with the tree"
+        in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
+    )

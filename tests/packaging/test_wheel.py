@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def call(*arguments, cwd=ROOT, **options) -> str:
-    done = subprocess.run([str(a) for a in arguments], cwd=cwd, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(
+        [str(a) for a in arguments], cwd=cwd, capture_output=True, text=True, check=False, **options
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -38,33 +40,67 @@ def test_wheel_from_sdist_is_the_same(built):
     first, second = (sorted(zipfile.ZipFile(wheel).namelist()) for wheel in built)
     assert first == second
     for name in (
-        "scaffold/_data/recipes/digits-cnn/calibration.json", "scaffold/_data/templates/project/.gitignore",
+        "scaffold/_data/recipes/digits-cnn/calibration.json",
+        "scaffold/_data/templates/project/.gitignore",
         "scaffold/_data/templates/project/.github/workflows/reproduce.yml.jinja",
-        "scaffold/running/shim/sitecustomize.py", "scaffold/_data/recipes/recipe.schema.json",
-    ):  # fmt: skip
+        "scaffold/running/shim/sitecustomize.py",
+        "scaffold/_data/recipes/recipe.schema.json",
+    ):
         assert name in first
     assert not [
-        name for name in first if name.startswith(("tests/", "recipes/", "templates/")) or name.endswith(".pyc")
+        name
+        for name in first
+        if name.startswith(("tests/", "recipes/", "templates/")) or name.endswith(".pyc")
     ]
 
 
 @pytest.mark.parametrize("kind", ["wheel", "wheel from sdist", "editable"])
 def test_mlloop_new_works_from(kind, built, tmp_path):
-    call(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    call(
+        sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"
+    )
     python = tmp_path / "venv/bin/python"
-    # The dependencies of this environment, but not its editable install: .pth files found on such a path are not read.
-    site = Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    # The dependencies of this environment, but not its editable install: .pth files found on such a
+    # path are not read.
+    site = Path(
+        call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    )
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    what = ["--editable", ROOT, "--no-build-isolation"] if kind == "editable" else [built[kind != "wheel"]]
-    call(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python", python, *what)
+    what = (
+        ["--editable", ROOT, "--no-build-isolation"]
+        if kind == "editable"
+        else [built[kind != "wheel"]]
+    )
+    call(
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        python,
+        *what,
+    )
     environment = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
     where = call(python, "-c", "import scaffold; print(scaffold.__file__)", cwd=tmp_path).strip()
     assert (str(ROOT) in where) == (kind == "editable")
     said = call(
-        python.parent / "mlloop-new", "project", "--from", "digits-cnn", "--no-input", cwd=tmp_path, env=environment
+        python.parent / "mlloop-new",
+        "project",
+        "--from",
+        "digits-cnn",
+        "--no-input",
+        cwd=tmp_path,
+        env=environment,
     )
     assert "tree verified" in said
     project = tmp_path / "project"
     assert git(project, "status", "--porcelain") == ""
-    assert "scaffold verify" in call(python.parent / "scaffold", "next", cwd=project, env=environment)
-    assert "nanogpt-shakespeare" in call(python.parent / "scaffold", "recipes", "list", cwd=tmp_path, env=environment)
+    assert "scaffold verify" in call(
+        python.parent / "scaffold", "next", cwd=project, env=environment
+    )
+    assert "nanogpt-shakespeare" in call(
+        python.parent / "scaffold", "recipes", "list", cwd=tmp_path, env=environment
+    )

@@ -10,20 +10,23 @@ from scaffold.recipes.catalogue import data_dir
 FAULTS = {
     "learning rate x10": ({}, {"hyperparameters": {"learning_rate": 0.1}}),
     "normalisation dropped": (
-        {"train.py": ("self.normalisation(self.convolution(x))", "self.convolution(x)")}, {},
+        {"train.py": ("self.normalisation(self.convolution(x))", "self.convolution(x)")},
+        {},
     ),
     "a tenth of the labels shuffled": (
         {
             "train.py": (
                 "    model = DigitsCNN(",
-                "    tenth = torch.randperm(len(train_labels))[:134]\n"
-                "    train_labels[tenth] = train_labels[tenth.roll(1)]\n"
-                "    model = DigitsCNN(",
+                (
+                    "    tenth = torch.randperm(len(train_labels))[:134]\n"
+                    "    train_labels[tenth] = train_labels[tenth.roll(1)]\n"
+                    "    model = DigitsCNN("
+                ),
             )
         },
         {},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -35,8 +38,12 @@ def test_fault_is_not_reproduced(fault, cli, tmp_path):
     verdict = result.json
     assert verdict["word"] in ("NOT_REPRODUCED", "INCONCLUSIVE"), verdict
     assert result.code in (1, 3)
-    assert any(finding["word"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"])
-    assert verdict["deviations"], "that the reference or its program is not the calibrated one is said as well"
+    assert any(
+        finding["word"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"]
+    )
+    assert verdict[
+        "deviations"
+    ], "that the reference or its program is not the calibrated one is said as well"
 
 
 def test_smoke_command_of_the_default_recipe_runs(cli, tmp_path):

@@ -57,8 +57,16 @@ def test_check(cli, calibrated_recipe, tmp_path):
     ok = cli("recipes", "check", calibrated_recipe).out
     assert "is a valid recipe" in ok and "20 runs" in ok
     edited = copy_recipe(calibrated_recipe, tmp_path / "edited", {"train.py": ("0.9", "0.8")})
-    assert "calibration.json was made for toy with the tree" in cli("recipes", "check", edited, code=2).err
-    other = copy_recipe(calibrated_recipe, tmp_path / "other", commands={"train": {"run": "python train.py {seed} 1"}})
+    assert (
+        "calibration.json was made for toy with the tree" in cli(
+            "recipes", "check", edited, code=2
+        ).err
+    )
+    other = copy_recipe(
+        calibrated_recipe,
+        tmp_path / "other",
+        commands={"train": {"run": "python train.py {seed} 1"}},
+    )
     assert "other commands" in cli("recipes", "check", other, code=2).err
     bare = toy_recipe(tmp_path / "bare")
     assert "no calibration runs" in cli("recipes", "check", bare).out

@@ -1,4 +1,7 @@
-"""The whole way on digits-cnn, typed as a person would type it. One test: each chapter starts where the last ended."""
+"""The whole way on digits-cnn, typed as a person would type it.
+
+One test: each chapter starts where the last ended.
+"""
 
 import json
 import os
@@ -40,7 +43,9 @@ gates:
 def swap_data(person: Person) -> None:
     train = person.folder / "src" / "train.py"
     text = train.read_text()
-    text = re.sub(r"def load_data.*?(?=def augment)", lambda _: BREAST_CANCER, text, flags=re.DOTALL)
+    text = re.sub(
+        r"def load_data.*?(?=def augment)", lambda _: BREAST_CANCER, text, flags=re.DOTALL
+    )
     text = text.replace("import load_digits", "import load_breast_cancer")
     train.write_text(text.replace("TEST_EXAMPLES = 450", "TEST_EXAMPLES = 143"))
     system = person.folder / "system.yaml"
@@ -49,7 +54,9 @@ def swap_data(person: Person) -> None:
         .replace("- name: digits", "- name: breast_cancer")
         .replace("load_digits", "load_breast_cancer")
     )
-    system.write_text(text.replace("splits: {train: 1347, test: 450}", "splits: {train: 426, test: 143}") + GATES)
+    system.write_text(
+        text.replace("splits: {train: 1347, test: 450}", "splits: {train: 426, test: 143}") + GATES
+    )
 
 
 @pytest.fixture
@@ -66,7 +73,9 @@ def test_the_whole_way(person):
 
     # A neutral change: the same program, written in other words.
     person.types("scaffold", "tweak", "start", "rename", "--kind", "neutral")
-    assert git(person.folder, "rev-parse", "main:src") == git(person.folder, "rev-parse", "main:reference")
+    assert git(person.folder, "rev-parse", "main:src") == git(
+        person.folder, "rev-parse", "main:reference"
+    )
     person.types("scaffold", "verify", status=2)  # nothing has changed yet
     train = person.folder / "src" / "train.py"
     train.write_text(train.read_text().replace("padded", "bordered"))
@@ -75,7 +84,9 @@ def test_the_whole_way(person):
     assert [part["name"] for part in found["parts"]] == ["train.py:augment"]
     assert person.asks("scaffold", "next")["command"] == "scaffold tweak accept"
     person.types("scaffold", "tweak", "accept")
-    assert git(person.folder, "rev-parse", "milestone/tweak-rename") == git(person.folder, "rev-parse", "HEAD")
+    assert git(person.folder, "rev-parse", "milestone/tweak-rename") == git(
+        person.folder, "rev-parse", "HEAD"
+    )
 
     # A short mode, whose conclusions hold: a far too small learning rate is worse in both.
     person.types("scaffold", "tweak", "start", "short-mode", "--probe", "learning_rate=0.0003")
@@ -95,8 +106,13 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "accept", status=2)
     person.types("scaffold", "tweak", "drop")
     assert person.main_tree() == before
-    assert json.loads((person.folder / "evidence" / "tweak-faster-decay.json").read_text())["decision"] == "dropped"
-    assert "args.learning_rate / 8" in git(person.folder, "show", "dropped/faster-decay:src/train.py")
+    assert (
+        json.loads((person.folder / "evidence" / "tweak-faster-decay.json").read_text())["decision"]
+        == "dropped"
+    )
+    assert "args.learning_rate / 8" in git(
+        person.folder, "show", "dropped/faster-decay:src/train.py"
+    )
 
     # An improvement: back to the full length, whose runs are there since the short mode was judged.
     person.types("scaffold", "tweak", "start", "longer", "--margin", "0.005")
@@ -106,26 +122,39 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "accept")
 
     # New data: the published claim no longer applies, the simplest models must be beaten.
-    person.types("scaffold", "tweak", "start", "your-data", "--json", status=2)  # the bound is asked for
+    person.types(
+        "scaffold", "tweak", "start", "your-data", "--json", status=2
+    )  # the bound is asked for
     person.types("scaffold", "tweak", "start", "your-data", "--bound", "unknown")
     swap_data(person)
     found = person.asks("scaffold", "verify")
     gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
-    assert gates == dict.fromkeys(("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER")
+    assert gates == dict.fromkeys(
+        ("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER"
+    )
     person.types("scaffold", "tweak", "accept")
-    assert {row["state"] for row in person.asks("scaffold", "tweak", "list")} == {"accepted", "dropped", "suggested"}
+    assert {row["state"] for row in person.asks("scaffold", "tweak", "list")} == {
+        "accepted",
+        "dropped",
+        "suggested",
+    }
 
     # Ten commits past the scaffold, one of which loses much: found by halving, without a checkout.
     for number in range(1, 11):
         if number == 7:
-            person.edits("src/train.py", "labels = torch.tensor(data.target[order])",
-                         "labels = torch.tensor(np.where(order % 3, data.target[order], 0))")  # fmt: skip
+            person.edits(
+                "src/train.py",
+                "labels = torch.tensor(data.target[order])",
+                "labels = torch.tensor(np.where(order % 3, data.target[order], 0))",
+            )
         else:
             person.edits("src/train.py", "One file, no options", f"({number}) One file, no options")
         git(person.folder, "commit", "--all", "--quiet", "-m", f"step {number}")
     assert person.asks("scaffold", "next")["command"].startswith("scaffold tweak start")
     refused = person.asks("scaffold", "bisect", "test_accuracy", "--margin", "0.05", status=2)
-    found = person.asks("scaffold", "bisect", "test_accuracy", "--margin", "0.05", "--trust", refused["trust"])
+    found = person.asks(
+        "scaffold", "bisect", "test_accuracy", "--margin", "0.05", "--trust", refused["trust"]
+    )
     assert found["step"].endswith("step 7")
     assert found["certain"]
     git(person.folder, "revert", "--no-edit", found["commit"])
@@ -135,8 +164,11 @@ def test_the_whole_way(person):
     person.types("scaffold", "strike", "--yes")
     bare = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"], cwd=person.folder, capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"],
+        cwd=person.folder,
+        capture_output=True,
+        text=True,
         env=bare,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout
     assert "scaffold" not in (person.folder / "README.md").read_text()

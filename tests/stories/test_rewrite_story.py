@@ -85,15 +85,26 @@ NEW_LOOP = """            loss = own_loss(model(augment(train_images[batch], arg
 """
 
 FAULTS = {
-    "eps=1e-3": ("norm.py", "variance + 1e-5", "variance + 1e-3", ("forward_eval", "model.block1.normalisation")),
+    "eps=1e-3": (
+        "norm.py",
+        "variance + 1e-5",
+        "variance + 1e-3",
+        ("forward_eval", "model.block1.normalisation"),
+    ),
     "a missing zero_grad": ("train.py", "            p.grad = None\n", "", ("gradients", "")),
     "a schedule per epoch": (
-        "train.py", "warmup_cosine(own.steps,", "warmup_cosine(own.steps // steps_per_epoch,", ("schedule", "")
+        "train.py",
+        "warmup_cosine(own.steps,",
+        "warmup_cosine(own.steps // steps_per_epoch,",
+        ("schedule", ""),
     ),
     "a dropout left on in evaluation": (
-        "train.py", "    model.eval()\n", "    model.eval()\n    model.dropout.train()\n", ("evaluation", "")
+        "train.py",
+        "    model.eval()\n",
+        "    model.eval()\n    model.dropout.train()\n",
+        ("evaluation", ""),
     ),
-}  # fmt: skip
+}
 
 
 def replace(person, file, old, new):
@@ -115,11 +126,15 @@ def person(tmp_path_factory):
 def test_digits_in_ones_own_code(person):
     # A block, in another layout, with other names: from a file of one's own.
     own = person.folder.parent / "norm.py"
-    own.write_text("import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n" + OWN_BLOCK)
+    own.write_text(
+        "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n" + OWN_BLOCK
+    )
     person.types("scaffold", "rewrite", "start", "Block", "--with", f"{own}:OwnBlock")
     answer = person.asks("scaffold", "verify", status=1)
     (rung,) = answer["rungs"]
-    assert rung["name"] == "parameters" and any("norm.scale" in line for line in rung["suggestions"])
+    assert rung["name"] == "parameters" and any(
+        "norm.scale" in line for line in rung["suggestions"]
+    )
     lines = [line for line in rung["suggestions"] if "norm." in line]
     for number in (1, 2):
         weight = f"model.block{number}.convolution.weight"
@@ -137,15 +152,23 @@ def test_digits_in_ones_own_code(person):
     answer = person.asks("scaffold", "verify")
     assert answer["word"] == "EQUAL" and answer["refusal"] is None
     assert {rung["name"] for rung in answer["rungs"] if rung["word"] == "EQUAL"} >= {
-        "forward_eval", "forward_train", "buffers", "loss", "gradients", "optimiser", "loop"
-    }  # fmt: skip
+        "forward_eval",
+        "forward_train",
+        "buffers",
+        "loss",
+        "gradients",
+        "optimiser",
+        "loop",
+    }
     person.types("scaffold", "rewrite", "accept")
 
     # Optimiser, loss and loop.
     person.types("scaffold", "rewrite", "start", "program", "--name", "training")
     person.edits("src/train.py", "\ndef main():", OWN_TRAINING + "\n\ndef main():")
     made = "    own = Decoupled(model, args.learning_rate, args.weight_decay)\n"
-    person.edits("src/train.py", "    first_epoch_loss = first", made + "    first_epoch_loss = first")
+    person.edits(
+        "src/train.py", "    first_epoch_loss = first", made + "    first_epoch_loss = first"
+    )
     person.edits("src/train.py", OLD_LOOP, NEW_LOOP)
     for name, (file, old, new, address) in list(FAULTS.items())[1:]:
         replace(person, file, old, new)
@@ -155,7 +178,9 @@ def test_digits_in_ones_own_code(person):
         if new:
             replace(person, file, new, old)
         else:
-            replace(person, file, "        return norm.item()\n", old + "        return norm.item()\n")
+            replace(
+                person, file, "        return norm.item()\n", old + "        return norm.item()\n"
+            )
     answer = person.asks("scaffold", "verify")
     assert answer["word"] == "EQUAL" and answer["refusal"] is None, json.dumps(answer)
     person.types("scaffold", "rewrite", "accept")

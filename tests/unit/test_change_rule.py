@@ -25,8 +25,16 @@ from scaffold.rules.change.judge import (
 MACHINE = Machine(processor="any", cores=1, memory_gb=1, accelerator=None, system="any")
 USED = EnvironmentUsed(python="3.11", lock="0", reused=True)
 RULE = ChangeRule(metric="accuracy", margin=0.5, margin_reason="for this test")
-ACCURACY = Metric(name="accuracy", split="test", direction="higher", unit="points", read={"json": "m.json", "key": "a"})
-NORM = Metric(name="norm", split="train", direction="lower", unit="norm", read={"json": "m.json", "key": "n"})
+ACCURACY = Metric(
+    name="accuracy",
+    split="test",
+    direction="higher",
+    unit="points",
+    read={"json": "m.json", "key": "a"},
+)
+NORM = Metric(
+    name="norm", split="train", direction="lower", unit="norm", read={"json": "m.json", "key": "n"}
+)
 
 
 def run(seed, accuracy, cpu_s=10.0, norm=None, half_digit=0.0):
@@ -34,9 +42,14 @@ def run(seed, accuracy, cpu_s=10.0, norm=None, half_digit=0.0):
     if norm is not None:
         metrics["norm"] = MetricValue(value=norm)
     return JudgedRun(
-        id=f"seed-{seed}", seed=seed, metrics=metrics, wall_time_s=cpu_s, cpu_time_s=cpu_s, machine=MACHINE,
+        id=f"seed-{seed}",
+        seed=seed,
+        metrics=metrics,
+        wall_time_s=cpu_s,
+        cpu_time_s=cpu_s,
+        machine=MACHINE,
         environment=USED,
-    )  # fmt: skip
+    )
 
 
 def runs(values, **more):
@@ -73,9 +86,13 @@ def test_too_few_pairs_say_nothing():
 def test_pairs_are_of_one_seed_and_each_seed_counts_once():
     before = [run(3, 1.0), run(1, 2.0), run(1, 9.0), run(7, 3.0)]
     after = [run(1, 5.0), run(3, 6.0), run(1, 8.0)]
-    assert [(a.seed, a.metrics["accuracy"].value, b.metrics["accuracy"].value) for a, b in pair(before, after)] == [
-        (3, 1.0, 6.0), (1, 2.0, 5.0),
-    ]  # fmt: skip
+    assert [
+        (a.seed, a.metrics["accuracy"].value, b.metrics["accuracy"].value)
+        for a, b in pair(before, after)
+    ] == [
+        (3, 1.0, 6.0),
+        (1, 2.0, 5.0),
+    ]
 
 
 def test_first_decision_stands():
@@ -102,7 +119,13 @@ def test_one_look_is_the_t_test():
         after = before + generator.normal(0.5, 0.6, 4)
         margin = 1.2
         word, _, interval, _ = judge_differences(
-            list(before), list(after), higher_is_better=True, margin=margin, alpha=0.05, beta=0.05, max_pairs=4
+            list(before),
+            list(after),
+            higher_is_better=True,
+            margin=margin,
+            alpha=0.05,
+            beta=0.05,
+            max_pairs=4,
         )
         lower = stats.ttest_1samp(after - before, -margin, alternative="greater").pvalue
         upper = stats.ttest_1samp(after - before, margin, alternative="less").pvalue
@@ -110,7 +133,9 @@ def test_one_look_is_the_t_test():
         if expected is Word.UNDECIDED and stats.ttest_rel(after, before).pvalue < 0.05:
             expected = Word.BETTER if after.mean() > before.mean() else Word.WORSE
         assert word is expected
-        assert interval == pytest.approx(tuple(stats.ttest_1samp(after - before, 0).confidence_interval(0.95)))
+        assert interval == pytest.approx(
+            tuple(stats.ttest_1samp(after - before, 0).confidence_interval(0.95))
+        )
 
 
 def simulate(shift_sd, correlation, reps=1500):
@@ -118,10 +143,20 @@ def simulate(shift_sd, correlation, reps=1500):
     words = []
     for _ in range(reps):
         before = generator.normal(0, 1, 28)
-        after = correlation * before + math.sqrt(1 - correlation**2) * generator.normal(0, 1, 28) + shift_sd
+        after = (
+            correlation * before
+            + math.sqrt(1 - correlation**2) * generator.normal(0, 1, 28)
+            + shift_sd
+        )
         words.append(
             judge_differences(
-                list(before), list(after), higher_is_better=True, margin=0.5, alpha=0.05, beta=0.05, max_pairs=28
+                list(before),
+                list(after),
+                higher_is_better=True,
+                margin=0.5,
+                alpha=0.05,
+                beta=0.05,
+                max_pairs=28,
             )[0]
         )
     return {word: words.count(word) / reps for word in Word}
@@ -164,8 +199,14 @@ def test_all_metrics_must_be_equal():
 
 def test_a_program_without_chance_needs_one_pair():
     rule = RULE.model_copy(update={"margin": 1e-12})
-    assert judge("improve", runs([90.0]), runs([90.5]), rule=rule, deterministic=True).word is Word.BETTER
-    assert judge("improve", runs([90.0]), runs([89.5]), rule=rule, deterministic=True).word is Word.WORSE
+    assert (
+        judge("improve", runs([90.0]), runs([90.5]), rule=rule, deterministic=True).word
+        is Word.BETTER
+    )
+    assert (
+        judge("improve", runs([90.0]), runs([89.5]), rule=rule, deterministic=True).word
+        is Word.WORSE
+    )
     within = judge("neutral", runs([90.0]), runs([90.0001]), rule=rule, deterministic=True)
     assert within.word is Word.NO_DIFFERENCE
 
@@ -173,7 +214,10 @@ def test_a_program_without_chance_needs_one_pair():
 def test_another_metric_that_moved_makes_a_neutral_change_undecided():
     tiny = [0.01 * noise for noise in NOISE]
     before = [run(seed, base, norm=5 + 0.01 * seed) for seed, base in enumerate(BASE)]
-    after = [run(seed, b + t, norm=6 + 0.011 * seed) for (seed, b), t in zip(enumerate(BASE), tiny, strict=True)]
+    after = [
+        run(seed, b + t, norm=6 + 0.011 * seed)
+        for (seed, b), t in zip(enumerate(BASE), tiny, strict=True)
+    ]
     found = judge("neutral", before, after, (ACCURACY, NORM))
     assert found.word is Word.UNDECIDED
     assert "norm moved" in found.refusal
@@ -189,14 +233,28 @@ def same_but(cpu_s):
 @pytest.mark.parametrize(
     "kind, shift, cpu_s, is_met",
     [
-        ("neutral", 0, 10, True), ("neutral", 3, 10, False), ("neutral", -3, 10, False),
-        ("improve", 3, 10, True), ("improve", 0, 10, False), ("improve", 0, 8, True), ("improve", -3, 5, False),
-        ("cheaper", 0, 8, True), ("cheaper", 0, 10, False), ("cheaper", 3, 8, True), ("cheaper", -3, 5, False),
+        ("neutral", 0, 10, True),
+        ("neutral", 3, 10, False),
+        ("neutral", -3, 10, False),
+        ("improve", 3, 10, True),
+        ("improve", 0, 10, False),
+        ("improve", 0, 8, True),
+        ("improve", -3, 5, False),
+        ("cheaper", 0, 8, True),
+        ("cheaper", 0, 10, False),
+        ("cheaper", 3, 8, True),
+        ("cheaper", -3, 5, False),
     ],
-)  # fmt: skip
+)
 def test_what_each_kind_demands(kind, shift, cpu_s, is_met):
-    after = [run(r.seed, r.metrics["accuracy"].value + shift, cpu_s=r.cpu_time_s) for r in same_but(cpu_s)]
-    before = [run(r.seed, base, cpu_s=10 + 0.001 * r.seed) for r, base in zip(same_but(10), BASE, strict=True)]
+    after = [
+        run(r.seed, r.metrics["accuracy"].value + shift, cpu_s=r.cpu_time_s)
+        for r in same_but(cpu_s)
+    ]
+    before = [
+        run(r.seed, base, cpu_s=10 + 0.001 * r.seed)
+        for r, base in zip(same_but(10), BASE, strict=True)
+    ]
     assert (judge(kind, before, after).refusal is None) is is_met
 
 
@@ -204,7 +262,9 @@ def test_time_on_the_clock_counts_on_an_accelerator():
     before, after = runs(BASE, cpu_s=10.0), runs(BASE, cpu_s=10.0)
     slow = [r.model_copy(update={"wall_time_s": 20.0 + 0.001 * r.seed}) for r in before]
     for device, word in (("cpu", Word.NO_DIFFERENCE), ("cuda", Word.BETTER)):
-        cost = next(f for f in judge("neutral", slow, after, device=device).findings if f.question == "cost")
+        cost = next(
+            f for f in judge("neutral", slow, after, device=device).findings if f.question == "cost"
+        )
         assert cost.word is word, device
 
 
@@ -217,14 +277,24 @@ def test_probes_must_lead_to_the_same_word():
     assert judge_probe("width=2", metric, small[:2], RULE).word is Word.UNDECIDED
 
 
-@pytest.mark.parametrize("probe, is_met", [("NO_DIFFERENCE", True), ("WORSE", False), ("UNDECIDED", False)])
+@pytest.mark.parametrize(
+    "probe, is_met", [("NO_DIFFERENCE", True), ("WORSE", False), ("UNDECIDED", False)]
+)
 def test_a_cheaper_mode_that_is_worse_rests_on_its_probes(probe, is_met):
     clear = [(a, run(a.seed, a.metrics["accuracy"].value - 5 - 0.1 * a.seed)) for a in runs(BASE)]
-    other = {"NO_DIFFERENCE": clear, "UNDECIDED": clear[:2],
-             "WORSE": [(a, run(a.seed, a.metrics["accuracy"].value + 0.01 * a.seed)) for a in runs(BASE)]}  # fmt: skip
+    other = {
+        "NO_DIFFERENCE": clear,
+        "UNDECIDED": clear[:2],
+        "WORSE": [
+            (a, run(a.seed, a.metrics["accuracy"].value + 0.01 * a.seed)) for a in runs(BASE)
+        ],
+    }
     more = [judge_probe("width=2", (ACCURACY, clear), other[probe], RULE)]
     after = [run(r.seed, r.metrics["accuracy"].value - 3, cpu_s=r.cpu_time_s) for r in same_but(4)]
-    before = [run(r.seed, base, cpu_s=10 + 0.001 * r.seed) for r, base in zip(same_but(10), BASE, strict=True)]
+    before = [
+        run(r.seed, base, cpu_s=10 + 0.001 * r.seed)
+        for r, base in zip(same_but(10), BASE, strict=True)
+    ]
     found = judge("cheaper", before, after, more=more)
     assert (found.refusal is None) is is_met
 
@@ -255,4 +325,7 @@ def test_more_pairs_are_told_where_they_would_do():
     repeated = list(itertools.islice(itertools.cycle(zip(before, after, strict=True)), 28))
     if expected is not None:
         pairs = repeated[: 7 + expected]
-        assert judge("improve", runs([a for a, _ in pairs]), runs([b for _, b in pairs])).word is not Word.UNDECIDED
+        assert (
+            judge("improve", runs([a for a, _ in pairs]), runs([b for _, b in pairs])).word
+            is not Word.UNDECIDED
+        )

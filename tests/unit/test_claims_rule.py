@@ -5,13 +5,25 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_ind
 
-from scaffold.records.claim import EventClaim, Margin, RangeClaim, Rule, StepsToTargetClaim, ValueClaim
+from scaffold.records.claim import (
+    EventClaim,
+    Margin,
+    RangeClaim,
+    Rule,
+    StepsToTargetClaim,
+    ValueClaim,
+)
 from scaffold.records.judgement import Word
 from scaffold.rules.reproduction.claims import claim_text, judge_claim
 from scaffold.rules.stats import Law
 
 RULE = Rule()
-COMMON = {"metric": "accuracy", "dataset": "d", "depth": "full", "source": {"url": "u", "words": "w"}}
+COMMON = {
+    "metric": "accuracy",
+    "dataset": "d",
+    "depth": "full",
+    "source": {"url": "u", "words": "w"},
+}
 CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
 
 
@@ -54,8 +66,13 @@ def test_prediction_interval_holds_its_level_by_simulation():
     draw = np.random.default_rng(5)
     misses = 0
     for _ in range(2000):
-        calibration, own = Law.of(draw.normal(size=20).tolist()), Law.of(draw.normal(size=3).tolist())
-        finding = judge(value(float(draw.normal()), decimals=9, selection="one_run"), own, calibration)
+        calibration, own = (
+            Law.of(draw.normal(size=20).tolist()),
+            Law.of(draw.normal(size=3).tolist()),
+        )
+        finding = judge(
+            value(float(draw.normal()), decimals=9, selection="one_run"), own, calibration
+        )
         misses += finding.word is not Word.CONSISTENT
     assert 0.03 < misses / 2000 < 0.075
 
@@ -65,8 +82,13 @@ def test_best_of_k_is_expected_to_be_better():
     assert judge(value(0.927, selection="one_run"), own).word is Word.INCONSISTENT
     assert judge(value(0.927, selection={"best_of": 5}), own).word is Word.CONSISTENT
     # For a loss the best is the lowest.
-    assert judge(value(0.873, selection={"best_of": 5}), own, direction="lower").word is Word.CONSISTENT
-    assert judge(value(0.927, selection={"best_of": 5}), own, direction="lower").word is Word.EXCEEDS
+    assert (
+        judge(value(0.873, selection={"best_of": 5}), own, direction="lower").word
+        is Word.CONSISTENT
+    )
+    assert (
+        judge(value(0.927, selection={"best_of": 5}), own, direction="lower").word is Word.EXCEEDS
+    )
 
 
 def test_a_deterministic_program_is_compared_as_printed():
@@ -89,17 +111,24 @@ def test_noise_and_margins_hold_for_a_deterministic_program_too():
     claim = value(3.5950e-02, selection="one_run")
     assert judge(claim, own, None, deterministic=True).word is not Word.CONSISTENT
     assert judge(claim, own, None, deterministic=True, noise=1e-5).word is Word.CONSISTENT
-    margin = RULE.model_copy(update={"margins": (Margin(metric="accuracy", value=1e-4, reason="rounding"),)})
+    margin = RULE.model_copy(
+        update={"margins": (Margin(metric="accuracy", value=1e-4, reason="rounding"),)}
+    )
     assert judge(claim, own, None, deterministic=True, rule=margin).word is Word.CONSISTENT
     better = judge(value(3.5e-02, selection="one_run"), own, None, deterministic=True, noise=1e-4)
-    assert better.word is Word.CONSISTENT, "a difference in the better direction within the noise is no leak"
+    assert better.word is Word.CONSISTENT, (
+        "a difference in the better direction within the noise is no leak"
+    )
 
 
 def test_a_standard_error_over_test_examples_is_no_spread_over_seeds():
     claim = value(0.680, standard_error=0.01, selection="one_run")
     own = Law(n=1, mean=0.668, sd=0.0)
     assert judge(claim, own, None, deterministic=True).word is Word.CONSISTENT
-    assert judge(claim, Law(n=1, mean=0.64, sd=0.0), None, deterministic=True).word is Word.INCONSISTENT
+    assert (
+        judge(claim, Law(n=1, mean=0.64, sd=0.0), None, deterministic=True).word
+        is Word.INCONSISTENT
+    )
 
 
 def test_a_standard_error_of_a_mean_and_a_mean_without_its_spread():
@@ -131,7 +160,9 @@ def test_mean_and_spread_agrees_with_statsmodels_tost():
         assert (finding.word is Word.CONSISTENT) == bool(p <= 0.05), (shift, p)
 
 
-@pytest.mark.parametrize(("mean", "word"), [(0.9, Word.CONSISTENT), (0.93, Word.EXCEEDS), (0.87, Word.INCONSISTENT)])
+@pytest.mark.parametrize(
+    ("mean", "word"), [(0.9, Word.CONSISTENT), (0.93, Word.EXCEEDS), (0.87, Word.INCONSISTENT)]
+)
 def test_mean_and_spread_words(mean, word):
     claim = value(0.9, sd=0.005, n=30, selection="mean")
     assert judge(claim, Law(n=6, mean=mean, sd=0.005), None).word is word
@@ -145,11 +176,14 @@ def test_mean_and_spread_with_too_few_runs_says_so():
 @pytest.mark.parametrize(
     ("bounds", "word"),
     [
-        ({"at_least": 0.88}, Word.CONSISTENT), ({"at_least": 0.92}, Word.INCONSISTENT),
-        ({"at_most": 0.92}, Word.CONSISTENT), ({"at_most": 0.88}, Word.INCONSISTENT),
-        ({"at_least": 0.88, "at_most": 0.92}, Word.CONSISTENT), ({"at_least": 0.9}, Word.UNTESTABLE),
+        ({"at_least": 0.88}, Word.CONSISTENT),
+        ({"at_least": 0.92}, Word.INCONSISTENT),
+        ({"at_most": 0.92}, Word.CONSISTENT),
+        ({"at_most": 0.88}, Word.INCONSISTENT),
+        ({"at_least": 0.88, "at_most": 0.92}, Word.CONSISTENT),
+        ({"at_least": 0.9}, Word.UNTESTABLE),
     ],
-)  # fmt: skip
+)
 def test_range(bounds, word):
     finding = judge(RangeClaim(**COMMON, **bounds), Law(n=4, mean=0.9, sd=0.01))
     assert finding.word is word
@@ -162,10 +196,13 @@ def curve(first):
 @pytest.mark.parametrize(
     ("firsts", "word"),
     [
-        ([10] * 5, Word.CONSISTENT), ([10] * 4, Word.UNTESTABLE), ([60] * 5, Word.INCONSISTENT),
-        ([None] * 5, Word.INCONSISTENT), ([10, 60, 10, 60, 10], Word.UNTESTABLE),
+        ([10] * 5, Word.CONSISTENT),
+        ([10] * 4, Word.UNTESTABLE),
+        ([60] * 5, Word.INCONSISTENT),
+        ([None] * 5, Word.INCONSISTENT),
+        ([10, 60, 10, 60, 10], Word.UNTESTABLE),
     ],
-)  # fmt: skip
+)
 def test_event(firsts, word):
     claim = EventClaim(**COMMON, reaches={"threshold": 0.5, "within_steps": 50})
     own = Law(n=len(firsts), mean=1.0, sd=0.0)
@@ -175,10 +212,14 @@ def test_event(firsts, word):
 @pytest.mark.parametrize(
     ("steps", "firsts", "word"),
     [
-        (20, [18, 20, 23], Word.CONSISTENT), (5, [18, 20, 23], Word.INCONSISTENT), (90, [18, 20, 23], Word.EXCEEDS),
-        (20, [18, 20], Word.UNTESTABLE), (20, [18, None, 20], Word.UNTESTABLE), (20, [None] * 5, Word.INCONSISTENT),
+        (20, [18, 20, 23], Word.CONSISTENT),
+        (5, [18, 20, 23], Word.INCONSISTENT),
+        (90, [18, 20, 23], Word.EXCEEDS),
+        (20, [18, 20], Word.UNTESTABLE),
+        (20, [18, None, 20], Word.UNTESTABLE),
+        (20, [None] * 5, Word.INCONSISTENT),
     ],
-)  # fmt: skip
+)
 def test_steps_to_target(steps, firsts, word):
     claim = StepsToTargetClaim(**COMMON, steps_to={"threshold": 0.5, "steps": steps})
     own = Law(n=len(firsts), mean=1.0, sd=0.0)
@@ -190,4 +231,7 @@ def test_claim_texts():
     assert claim_text(value(1.88)) == "1.88"
     assert claim_text(value(25.0)) == "25"
     assert claim_text(RangeClaim(**COMMON, at_least=0.99)) == "at least 0.99"
-    assert claim_text(EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500})) == "195 within 500 steps"
+    assert (
+        claim_text(EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500}))
+        == "195 within 500 steps"
+    )

@@ -71,7 +71,13 @@ def cache(tmp_path, monkeypatch):
 
 
 def fetch(tmp_path, dataset, name="recipe", **options):
-    placed = {"name": "plays", "license": "none stated", "sha256": SHA256, "place": "data/input.txt", **dataset}
+    placed = {
+        "name": "plays",
+        "license": "none stated",
+        "sha256": SHA256,
+        "place": "data/input.txt",
+        **dataset,
+    }
     claims = [{**CLAIM, "dataset": "plays"}]
     folder = toy_recipe(tmp_path / name, {"train.py": TOY}, datasets=[placed], claims=claims)
     if "file" in dataset:
@@ -116,7 +122,10 @@ def test_url_with_progress_and_from_the_cache_afterwards(tmp_path, cache, server
         ({"url": "{server}/to-file"}, "is not allowed"),
         ({"url": "{server}/to-http"}, "which is not https"),
         ({"url": "{server}/text", "sha256": "0" * 64}, "has sha256"),
-        ({"hub": "ada/plays", "revision": REVISION, "path": "missing.txt"}, "the Hub does not give"),
+        (
+            {"hub": "ada/plays", "revision": REVISION, "path": "missing.txt"},
+            "the Hub does not give",
+        ),
     ],
 )
 def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch, dataset, words):
@@ -137,23 +146,38 @@ def test_hub(tmp_path, cache, server):
     import sys
 
     program = (
-        "import json, sys; from pathlib import Path\n"
-        "from scaffold.recipes.catalogue import find_recipe; from scaffold.datasets.fetch import fetch_datasets\n"
-        "found = find_recipe(sys.argv[1])\n"
-        "print(json.dumps({k: str(v) for k, v in fetch_datasets(found.recipe, found.folder).items()}))\n"
+        "import json, sys; from pathlib import Path\nfrom scaffold.recipes.catalogue import"
+        " find_recipe; from scaffold.datasets.fetch import fetch_datasets\nfound ="
+        " find_recipe(sys.argv[1])\nprint(json.dumps({k: str(v) for k, v in"
+        " fetch_datasets(found.recipe, found.folder).items()}))\n"
     )
     placed = {
-        "name": "plays", "license": "x", "sha256": SHA256, "place": "input.txt", "hub": "ada/plays",
-        "revision": REVISION, "path": "input.txt",
-    }  # fmt: skip
-    folder = toy_recipe(tmp_path / "recipe", datasets=[placed], claims=[{**CLAIM, "dataset": "plays"}])
+        "name": "plays",
+        "license": "x",
+        "sha256": SHA256,
+        "place": "input.txt",
+        "hub": "ada/plays",
+        "revision": REVISION,
+        "path": "input.txt",
+    }
+    folder = toy_recipe(
+        tmp_path / "recipe", datasets=[placed], claims=[{**CLAIM, "dataset": "plays"}]
+    )
     import os
 
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True,
-        env={**os.environ, "HF_ENDPOINT": server, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1",
-             "NO_PROXY": "127.0.0.1"},
-    )  # fmt: skip
+        [sys.executable, "-c", program, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            "HF_ENDPOINT": server,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1",
+        },
+    )
     assert Path(json.loads(done.stdout)["plays"]).read_bytes() == CONTENT
 
 
@@ -171,10 +195,20 @@ def test_file_of_another_git_revision_fetches_only_that_file(tmp_path, cache):
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("cut-short", "ended after 9 of 1000 bytes"), ("no-protocol", "BadStatusLine"), ("odd-length", "ValueError")],
+    [
+        ("cut-short", "ended after 9 of 1000 bytes"),
+        ("no-protocol", "BadStatusLine"),
+        ("odd-length", "ValueError"),
+    ],
 )
 def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, words):
-    dataset = {"name": "nothing", "url": f"{server}/{path}", "sha256": "0" * 64, "place": "x", "license": "x"}
+    dataset = {
+        "name": "nothing",
+        "url": f"{server}/{path}",
+        "sha256": "0" * 64,
+        "place": "x",
+        "license": "x",
+    }
     recipe = find_recipe(str(toy_recipe(tmp_path / "recipe", datasets=[dataset])))
     with pytest.raises(FetchError, match=words):
         fetch_datasets(recipe.recipe, recipe.folder)

@@ -18,10 +18,16 @@ from scaffold.records.program import Environment
 @pytest.mark.parametrize(
     ("requirement", "unmet"),
     [
-        ("pytest", False), ("pytest>=8", False), ("pytest<2", True), ("no-such-package-at-all", True),
-        ("pytest; python_version < '3'", False), ("-r other.txt", True), ("PyYAML", False), ("pyyaml[extra]", False),
+        ("pytest", False),
+        ("pytest>=8", False),
+        ("pytest<2", True),
+        ("no-such-package-at-all", True),
+        ("pytest; python_version < '3'", False),
+        ("-r other.txt", True),
+        ("PyYAML", False),
+        ("pyyaml[extra]", False),
     ],
-)  # fmt: skip
+)
 def test_unmet_requirements(requirement, unmet):
     assert unmet_requirements([requirement]) == ([requirement] if unmet else [])
 
@@ -29,33 +35,57 @@ def test_unmet_requirements(requirement, unmet):
 def test_pip_settings_are_read_as_pip_does(tmp_path):
     (tmp_path / ".config/pip").mkdir(parents=True)
     (tmp_path / ".config/pip/pip.conf").write_text(
-        "[global]\nindex-url = https://one.example/simple\nfind_links = /wheels\n[install]\nno-index = true\n"
-        "[list]\nformat = json\n"
+        "[global]\nindex-url = https://one.example/simple\nfind_links ="
+        " /wheels\n[install]\nno-index = true\n[list]\nformat = json\n"
     )
     special = tmp_path / "special.conf"
     special.write_text("[global]\ncert = /ca.pem\n")
     variables = {
-        "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(special), "PIP_INDEX_URL": "https://two.example/simple",
+        "HOME": str(tmp_path),
+        "PIP_CONFIG_FILE": str(special),
+        "PIP_INDEX_URL": "https://two.example/simple",
         "PIP_EXTRA_INDEX_URL": "https://three.example https://four.example",
-    }  # fmt: skip
+    }
     settings = read_pip_settings(variables)
     assert settings["index-url"] == "https://two.example/simple"  # a variable wins over a file
-    assert settings["find-links"] == "/wheels" and settings["cert"] == "/ca.pem" and "format" not in settings
+    assert (
+        settings["find-links"] == "/wheels"
+        and settings["cert"] == "/ca.pem"
+        and "format" not in settings
+    )
 
 
 def test_pip_settings_in_uvs_words():
     translated = translate(
         {
-            "index-url": "https://one", "extra-index-url": "https://two\nhttps://three", "find-links": "/a /b",
-            "constraint": "c.txt", "trusted-host": "one", "no-index": "true", "cert": "/ca.pem", "timeout": "180",
+            "index-url": "https://one",
+            "extra-index-url": "https://two\nhttps://three",
+            "find-links": "/a /b",
+            "constraint": "c.txt",
+            "trusted-host": "one",
+            "no-index": "true",
+            "cert": "/ca.pem",
+            "timeout": "180",
             "quiet": "1",
         }
-    )  # fmt: skip
+    )
     assert list(translated.options) == [
-        "--default-index", "https://one", "--index", "https://two", "--index", "https://three",
-        "--index-strategy", "unsafe-best-match", "--find-links", "/a", "--find-links", "/b",
-        "--allow-insecure-host", "one", "--no-index",
-    ]  # fmt: skip
+        "--default-index",
+        "https://one",
+        "--index",
+        "https://two",
+        "--index",
+        "https://three",
+        "--index-strategy",
+        "unsafe-best-match",
+        "--find-links",
+        "/a",
+        "--find-links",
+        "/b",
+        "--allow-insecure-host",
+        "one",
+        "--no-index",
+    ]
     assert translated.constraints == ("--constraints", "c.txt")
     assert translated.environment == {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "180"}
     assert translate({}).options == ()
@@ -110,7 +140,9 @@ def resolve(tmp_path, monkeypatch):
         wanted = Environment(python=">=3.10", packages=("torch",), as_of=date(2026, 8, 1))
         said: list[str] = []
         with pytest.raises(FetchError, match="cancelled"):
-            environment.prepare_environment(source, wanted, lambda: None, device=device, announce=said.append)
+            environment.prepare_environment(
+                source, wanted, lambda: None, device=device, announce=said.append
+            )
         left = list((tmp_path / "cache/mlloop-new/environments").glob("*-*"))
         assert [path for path in left if path.is_dir()] == []  # of what was cut off nothing stays
         return source.lock.read_text(), "\n".join(said), log.read_text()
@@ -122,12 +154,22 @@ def test_a_cpu_recipe_takes_the_cpu_build_of_torch(resolve):
     lock, _, calls = resolve()
     assert "torch==2.13.0+cpu" in lock and "nvidia" not in lock
     compiled = next(line for line in calls.splitlines() if "--torch-backend cpu" in line)
-    assert "--exclude-newer-package torch=false" in compiled and "--exclude-newer 2026-08-01" in compiled
-    assert "--torch-backend cpu" in next(line for line in calls.splitlines() if line.startswith("pip install"))
+    assert (
+        "--exclude-newer-package torch=false" in compiled
+        and "--exclude-newer 2026-08-01" in compiled
+    )
+    assert "--torch-backend cpu" in next(
+        line for line in calls.splitlines() if line.startswith("pip install")
+    )
 
 
 @pytest.mark.parametrize(
-    "changes", [{"device": "cuda"}, {"PIP_INDEX_URL": "https://mirror.example/simple"}, {"PIP_FIND_LINKS": "/wheels"}]
+    "changes",
+    [
+        {"device": "cuda"},
+        {"PIP_INDEX_URL": "https://mirror.example/simple"},
+        {"PIP_FIND_LINKS": "/wheels"},
+    ],
 )
 def test_another_device_or_index_keeps_what_was_resolved(resolve, changes):
     lock, _, calls = resolve(**changes)
@@ -138,14 +180,20 @@ def test_gigabytes_are_announced_before_they_come(resolve):
     lock, said, _ = resolve(fails=True)
     assert "torch==2.13.0\n" in lock
     assert "the CPU build of torch cannot be had here" in said
-    assert "environment: 2 packages for Python" in said and "up to 927 MB from files.example" in said
+    assert (
+        "environment: 2 packages for Python" in said and "up to 927 MB from files.example" in said
+    )
     assert "1 of them are for GPUs" in said
 
 
 def test_progress_of_a_download_with_the_time_left():
     said = []
     progress = DownloadProgress(said.append)
-    lines = ["Resolved 2 packages in 5ms", "Downloading torch (180.5MiB)", "Downloading numpy (512.0KiB)"]
+    lines = [
+        "Resolved 2 packages in 5ms",
+        "Downloading torch (180.5MiB)",
+        "Downloading numpy (512.0KiB)",
+    ]
     for line in [*lines, " Downloaded numpy", " Downloaded torch", " Downloaded unknown"]:
         progress.read(line)
     assert re.fullmatch(r"environment: 1 of 190 MB downloaded, about \d+ s left", said[0])

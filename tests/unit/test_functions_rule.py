@@ -61,7 +61,12 @@ def trace(tmp_path):
     return traced
 
 
-RENAME = [('def part(values):\n    return {"mean": float(values.mean())}\n', "from mine import own as part\n")]
+RENAME = [
+    (
+        'def part(values):\n    return {"mean": float(values.mean())}\n',
+        "from mine import own as part\n",
+    )
+]
 OWN = {"mine.py": "def own(values):\n    return {'mean': float(sum(values) / len(values))}\n"}
 
 
@@ -70,11 +75,17 @@ def test_what_was_rewritten_is_compared_under_its_own_name(trace):
     unknown = compare_functions(golden, trace(*RENAME, files=OWN), "train.part")
     assert unknown.word is Word.EQUAL and "train.part was not compared" in unknown.uncompared
     judgement = judge_rewrite("train.part", (unknown,), None)
-    assert judgement.word is Word.INCONCLUSIVE and "train.part was not compared" in judgement.refusal
-    known = compare_functions(golden, trace(*RENAME, files=OWN, renamed={"mine.own": "train.part"}), "train.part")
+    assert (
+        judgement.word is Word.INCONCLUSIVE and "train.part was not compared" in judgement.refusal
+    )
+    known = compare_functions(
+        golden, trace(*RENAME, files=OWN, renamed={"mine.own": "train.part"}), "train.part"
+    )
     assert known.word is Word.EQUAL and known.uncompared == ""
     wrong = {"mine.py": OWN["mine.py"].replace("len(values)", "(len(values) - 1)")}
-    faulty = compare_functions(golden, trace(*RENAME, files=wrong, renamed={"mine.own": "train.part"}), "train.part")
+    faulty = compare_functions(
+        golden, trace(*RENAME, files=wrong, renamed={"mine.own": "train.part"}), "train.part"
+    )
     assert faulty.word is Word.DIFFERS and faulty.address.module == "train.part"
 
 
@@ -98,9 +109,15 @@ def test_a_function_called_less_often_differs(trace):
 
 
 def test_values_of_float32_are_judged_by_the_noise_of_the_reference(trace):
-    single = ("np.random.RandomState(0).rand(40)", "np.random.RandomState(0).rand(40).astype(np.float32)")
+    single = (
+        "np.random.RandomState(0).rand(40)",
+        "np.random.RandomState(0).rand(40).astype(np.float32)",
+    )
     wide = ("float(values.mean())", "float(np.float64(values.mean()) * 100)")
-    own = ("float(values.mean())", "float(np.float64(np.add.reduce(values[::-1]) / np.float32(40)) * 100)")
+    own = (
+        "float(values.mean())",
+        "float(np.float64(np.add.reduce(values[::-1]) / np.float32(40)) * 100)",
+    )
     golden, again = trace(single, wide), trace(single, wide, disturb=True)
     found = trace(single, own)
     noisy = Trace(index={**golden.index, "entries": noise_of(golden, again)}, arrays=golden.arrays)
@@ -110,10 +127,16 @@ def test_values_of_float32_are_judged_by_the_noise_of_the_reference(trace):
 
 
 def test_late_calls_are_followed(trace):
-    many = ("def main():\n", "def main():\n    for number in range(30):\n        part(np.arange(3.0) + number)\n")
+    many = (
+        "def main():\n",
+        "def main():\n    for number in range(30):\n        part(np.arange(3.0) + number)\n",
+    )
     late = ("float(values.mean())", "float(values.mean()) + (values[0] > 25) * 0.1")
     rung = compare_functions(trace(many), trace(many, late))
-    assert rung.word is Word.DIFFERS and "train.part gives other numbers from call 27 on" in rung.reason
+    assert (
+        rung.word is Word.DIFFERS
+        and "train.part gives other numbers from call 27 on" in rung.reason
+    )
 
 
 DESCEND = (
@@ -151,8 +174,14 @@ def test_what_differs_later_inside_a_function_is_the_address(trace):
 def test_a_function_whose_inputs_differ_later_is_not_to_blame(trace):
     golden = trace(DESCEND)
     faults = {
-        "weight": ("    return weight\n", "        weight *= 1.0 + 0.01 * (epoch > 300)\n    return weight\n"),
-        "generator": ("        weight -=", "        rng.random(int(epoch == 300))\n        weight -="),
+        "weight": (
+            "    return weight\n",
+            "        weight *= 1.0 + 0.01 * (epoch > 300)\n    return weight\n",
+        ),
+        "generator": (
+            "        weight -=",
+            "        rng.random(int(epoch == 300))\n        weight -=",
+        ),
     }
     for fault in faults.values():
         rung = compare_functions(golden, trace(DESCEND, fault))
@@ -162,8 +191,12 @@ def test_a_function_whose_inputs_differ_later_is_not_to_blame(trace):
 def test_who_calls_a_function_is_known_of_all_its_calls(trace):
     often = (
         "def main():\n",
-        "def count(values):\n    for _ in range(500):\n        note(values)\n    return 500\n\n\n"
-        "def main():\n    count(np.zeros(3))\n",
+        (
+            "def count(values):\n    for _ in range(500):\n        note(values)\n    return"
+            " 500\n\n\ndef main():\n    count(np.zeros(3))\n"
+        ),
     )
     rung = compare_functions(trace(often), trace(often, ("range(3)", "range(2)")))
-    assert rung.word is Word.DIFFERS and rung.reason == "train.note is called 502 times instead of 503"
+    assert (
+        rung.word is Word.DIFFERS and rung.reason == "train.note is called 502 times instead of 503"
+    )

@@ -32,10 +32,14 @@ SCRIPT = """\
     """
 
 
-def drive(folder, mode, script=SCRIPT, loader="load_data", measure="accuracy", files=None, status=0):
+def drive(
+    folder, mode, script=SCRIPT, loader="load_data", measure="accuracy", files=None, status=0
+):
     write_tree(folder, {"train.py": script, **(files or {})})
     words = [mode, loader, "8", measure, "train.py", "--seed", "3"]
-    done = subprocess.run([sys.executable, DRIVER, *words], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, DRIVER, *words], cwd=folder, capture_output=True, text=True
+    )
     assert done.returncode == status, done.stderr
     return done
 
@@ -57,11 +61,15 @@ def test_simple_models_end_the_script(tmp_path):
     found = json.loads((tmp_path / "gates.json").read_text())
     assert found["constant"] == pytest.approx(0.58, abs=0.15)
     assert found["linear"] > 0.8 > found["constant"]
-    error = json.loads((drive(tmp_path, "simple", measure="error") and tmp_path / "gates.json").read_text())
+    error = json.loads(
+        (drive(tmp_path, "simple", measure="error") and tmp_path / "gates.json").read_text()
+    )
     assert error["linear"] == pytest.approx(1 - found["linear"])
 
 
-@pytest.mark.parametrize("measure, constant", [("mean_squared_error", 2.0), ("mean_absolute_error", 1.1)])
+@pytest.mark.parametrize(
+    "measure, constant", [("mean_squared_error", 2.0), ("mean_absolute_error", 1.1)]
+)
 def test_simple_models_of_numbers(tmp_path, measure, constant):
     script = SCRIPT.replace("(x.reshape(200, -1).sum(1) > 0.7).astype(int)", "x[:, 0, 0] * 2**0.5")
     drive(tmp_path, "simple", script, measure=measure)
@@ -81,7 +89,10 @@ def test_tensors_work_as_well(tmp_path):
 
 
 def test_an_imported_loader(tmp_path):
-    body = "import numpy as np\ndef load(): return (np.ones((4, 2)), np.ones(4)), (np.ones((2, 2)), np.ones(2))\n"
+    body = (
+        "import numpy as np\ndef load(): return (np.ones((4, 2)), np.ones(4)), (np.ones((2, 2)),"
+        " np.ones(2))\n"
+    )
     script = "from reader import load as load_data\n(x, _), _ = load_data()\nprint(x.sum())\n"
     assert drive(tmp_path, "zeroed", script, files={"reader.py": body}).stdout == "0.0\n"
 
@@ -90,7 +101,10 @@ def test_an_imported_loader(tmp_path):
     "script, said",
     [
         ("x = 1\n", "train.py neither defines nor imports a function load_data"),
-        ("def load_data(): return 1\nload_data()\n", "load_data does not return (inputs, targets), (inputs, targets)"),
+        (
+            "def load_data(): return 1\nload_data()\n",
+            "load_data does not return (inputs, targets), (inputs, targets)",
+        ),
         ("def load_data(): return 1, 2, 3\nload_data()\n", "does not return"),
     ],
 )

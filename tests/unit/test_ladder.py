@@ -25,15 +25,21 @@ def recorded(tmp_path_factory):
 def found(recorded):
     """A copy of them, as another program's; tests change it."""
     return {
-        kind: Trace(index=copy.deepcopy(dict(one.index)), arrays={k: v.copy() for k, v in one.arrays.items()},
-                    metrics=dict(one.metrics))
+        kind: Trace(
+            index=copy.deepcopy(dict(one.index)),
+            arrays={k: v.copy() for k, v in one.arrays.items()},
+            metrics=dict(one.metrics),
+        )
         for kind, one in recorded.items()
-    }  # fmt: skip
+    }
 
 
 def entry(trace, rung, module, what="output", step=0):
-    return next(e for e in trace.index["entries"] if (e["rung"], e["module"], e["what"], e["step"])
-                == (rung, module, what, step))  # fmt: skip
+    return next(
+        e
+        for e in trace.index["entries"]
+        if (e["rung"], e["module"], e["what"], e["step"]) == (rung, module, what, step)
+    )
 
 
 def move(trace, rung, module, by, what="output", step=0):
@@ -76,7 +82,11 @@ def test_the_address_is_the_first_module_that_differs(recorded, found):
 
 
 def test_where_inputs_differ_already_it_is_the_code_around(recorded, found):
-    for what, module in (("input[0][0]", "model.last"), ("output", "model.last"), ("output", "model")):
+    for what, module in (
+        ("input[0][0]", "model.last"),
+        ("output", "model.last"),
+        ("output", "model"),
+    ):
         move(found["float64"], "forward_eval", module, 1e-3, what)
     assert answer(recorded, found, "forward_eval").address.module == "model"
 
@@ -85,16 +95,21 @@ def test_a_difference_inside_an_equal_network_is_only_told(recorded, found):
     move(found["float64"], "forward_eval", "model.norm", 1e-3)
     rung = answer(recorded, found, "forward_eval")
     assert (
-        rung.word is Word.EQUAL and "other outputs, though those of the network are equal: model.norm" in rung.left_out
+        rung.word is Word.EQUAL
+        and "other outputs, though those of the network are equal: model.norm" in rung.left_out
     )
 
 
 def test_modules_may_go_and_what_a_network_gives_may_not(recorded, found):
     index = found["float64"].index
-    index["entries"] = [e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_eval", "model.norm")]
+    index["entries"] = [
+        e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_eval", "model.norm")
+    ]
     rung = answer(recorded, found, "forward_eval")
     assert rung.word is Word.EQUAL and "model.norm" in rung.left_out[0]
-    index["entries"] = [e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_train", "model")]
+    index["entries"] = [
+        e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_train", "model")
+    ]
     assert "there is no output" in answer(recorded, found, "forward_train").reason
 
 
@@ -109,11 +124,13 @@ def test_another_dtype_or_shape_differs_whatever_the_numbers(recorded, found):
 @pytest.mark.parametrize(
     ("rung", "module", "what"),
     [
-        ("buffers", "model.norm.running_var", "statistics"), ("loss", "", "value"),
-        ("gradients", "model.first.weight", "gradient"), ("optimiser", "model.last.bias", "change"),
+        ("buffers", "model.norm.running_var", "statistics"),
+        ("loss", "", "value"),
+        ("gradients", "model.first.weight", "gradient"),
+        ("optimiser", "model.last.bias", "change"),
         ("loop", "model.first.bias", "weights"),
     ],
-)  # fmt: skip
+)
 def test_each_rung_of_tensors_has_its_own_address(recorded, found, rung, module, what):
     move(found["float64"], rung, module, 1e-4, what, step=4 if rung == "loop" else 1)
     first = first_difference(climb(recorded, found))
@@ -125,12 +142,18 @@ def test_what_the_reference_differs_from_itself_is_allowed(recorded, found):
     assert answer(recorded, found, "forward_eval").word is Word.DIFFERS
     again = {**recorded, "own": copy.deepcopy(recorded["own"])}
     move(again["own"], "forward_eval", "model", 1e-3)
-    noisy = Trace(index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
-                  arrays=recorded["own"].arrays, metrics=recorded["own"].metrics)  # fmt: skip
+    noisy = Trace(
+        index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
+        arrays=recorded["own"].arrays,
+        metrics=recorded["own"].metrics,
+    )
     assert answer({**recorded, "own": noisy}, found, "forward_eval").word is Word.EQUAL
     move(again["own"], "forward_eval", "model", 1.0)
-    unsteady = Trace(index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
-                     arrays=recorded["own"].arrays, metrics=recorded["own"].metrics)  # fmt: skip
+    unsteady = Trace(
+        index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
+        arrays=recorded["own"].arrays,
+        metrics=recorded["own"].metrics,
+    )
     rung = answer({**recorded, "own": unsteady}, found, "forward_eval")
     assert "the reference differs from itself: model" in rung.left_out
 
@@ -165,10 +188,14 @@ SERIES = {
     "forward_train": lambda t: t.arrays["series.train.calls"].__setitem__((9, 2), 0.5),
     "loss": lambda t: t.arrays["series.loss"].__setitem__(2, 9.0),
     "optimiser": lambda t: t.arrays["series.moved.model"].__setitem__((5, 1), 9.0),
-    "initialisation": lambda t: t.index["networks"][0]["begun"]["model.first.weight"].update(
-        sd=9.0, tenths=[float(n) for n in range(11)]
+    "initialisation": (
+        lambda t: t.index["networks"][0]["begun"]["model.first.weight"].update(
+            sd=9.0, tenths=[float(n) for n in range(11)]
+        )
     ),
-    "parameters": lambda t: t.index["networks"][0]["parameters"][0]["group"].update(weight_decay=0.0),
+    "parameters": (
+        lambda t: t.index["networks"][0]["parameters"][0]["group"].update(weight_decay=0.0)
+    ),
     "reporting": lambda t: t.metrics.update(accuracy=0.5),
 }
 
@@ -229,12 +256,19 @@ def test_training_in_evaluation_mode_is_named(recorded, found):
     assert "trains in evaluation mode" in answer(recorded, found, "forward_train").reason
     found["own"].index["trained_in_evaluation"] = 4
     first = first_difference(climb(recorded, found))
-    assert first.name == "evaluation" and first.address.step == 4 and "missing train()" in first.causes[0]
+    assert (
+        first.name == "evaluation"
+        and first.address.step == 4
+        and "missing train()" in first.causes[0]
+    )
 
 
 def test_other_weights_in_an_evaluation_are_seen(recorded, found):
     found["own"].arrays["series.evaluation.weights"][-1, 1] += 1.0
-    assert "weights are evaluated that are others after step" in answer(recorded, found, "evaluation").reason
+    assert (
+        "weights are evaluated that are others after step"
+        in answer(recorded, found, "evaluation").reason
+    )
 
 
 def test_an_optimiser_of_ones_own_is_compared_by_its_effect(recorded, found):
@@ -242,15 +276,22 @@ def test_an_optimiser_of_ones_own_is_compared_by_its_effect(recorded, found):
     for one in found["own"].index["networks"][0]["parameters"]:
         one["group"] = None
     rungs = {rung.name: rung for rung in climb(recorded, found)}
-    assert rungs["schedule"].word is Word.EQUAL and "no torch optimiser" in rungs["schedule"].left_out[0]
+    assert (
+        rungs["schedule"].word is Word.EQUAL
+        and "no torch optimiser" in rungs["schedule"].left_out[0]
+    )
     assert "no torch optimiser" in rungs["parameters"].left_out[0]
     found["own"].arrays["series.moved.model"][9:, 1] += 0.5
     assert answer(recorded, found, "schedule").word is Word.DIFFERS
 
 
 def test_metrics_are_compared_with_those_of_the_same_updates(recorded, found):
-    golden = Trace(index=recorded["own"].index, arrays=recorded["own"].arrays, metrics=recorded["own"].metrics,
-                   full_metrics={"accuracy": 0.25, "loss": 1.0})  # fmt: skip
+    golden = Trace(
+        index=recorded["own"].index,
+        arrays=recorded["own"].arrays,
+        metrics=recorded["own"].metrics,
+        full_metrics={"accuracy": 0.25, "loss": 1.0},
+    )
     assert recorded["own"].index["hidden"]
     del found["own"].index["hidden"]
     found["own"].metrics.update(accuracy=0.25, loss=1.0)
@@ -258,7 +299,12 @@ def test_metrics_are_compared_with_those_of_the_same_updates(recorded, found):
 
 
 def test_unmatched_tensors_leave_nothing_to_compare(recorded, found):
-    unmatched = {"network": "model", "missing": ["model.a.weight"], "extra": ["model.b.scale"], "problems": ["no"]}
+    unmatched = {
+        "network": "model",
+        "missing": ["model.a.weight"],
+        "extra": ["model.b.scale"],
+        "problems": ["no"],
+    }
     found["own"].index["unmatched"] = unmatched
     (rung,) = climb(recorded, found)
     assert rung.name == "parameters" and rung.address.module == "model.a"
@@ -272,12 +318,17 @@ def test_a_program_that_calls_no_network_is_no_equal_one(recorded):
 
 def test_a_replay_is_compared_to_nine_digits(recorded, found):
     losses = np.linspace(2, 1, 8)
-    runs = [Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-12, 1e-7)]
+    runs = [
+        Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-12, 1e-7)
+    ]
     for run, word in zip(runs, (Word.EQUAL, Word.EQUAL, Word.DIFFERS), strict=True):
         rungs = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
         assert rungs[-1].name == "replay" and rungs[-1].word is word
     unmatched = Trace(index={"entries": [], "unmatched": {}}, arrays={})
-    assert "do not fit" in climb({**recorded, "replay": runs[0]}, {**found, "replay": unmatched})[-1].reason
+    assert (
+        "do not fit"
+        in climb({**recorded, "replay": runs[0]}, {**found, "replay": unmatched})[-1].reason
+    )
     short = Trace(index={"entries": []}, arrays={"series.loss": losses[:5]})
     assert "longer" in climb({**recorded, "replay": runs[0]}, {**found, "replay": short})[-1].reason
 
@@ -295,8 +346,11 @@ def test_rungs_survive_json(recorded, found):
     for rung in climb(recorded, found):
         again = Rung.from_mapping(json.loads(json.dumps(rung.as_mapping(), allow_nan=False)))
         assert (again.name, again.word, again.reason, again.left_out) == (
-            rung.name, rung.word, rung.reason, rung.left_out
-        )  # fmt: skip
+            rung.name,
+            rung.word,
+            rung.reason,
+            rung.left_out,
+        )
 
 
 def test_an_equal_ladder_alone_does_not_prove_what_nobody_compared():
@@ -325,10 +379,15 @@ def test_options_of_every_group_are_followed_and_paired_by_parameter(recorded, f
         for entry in trace.index["networks"][0]["parameters"]:
             entry["groups"] = [1 if "norm" in entry["name"] else 0]
     assert answer(recorded, found, "schedule").word is Word.EQUAL
-    late = (found["own"].arrays["series.options"][:, 1] == 1) & (found["own"].arrays["series.options"][:, 0] > 8)
+    late = (found["own"].arrays["series.options"][:, 1] == 1) & (
+        found["own"].arrays["series.options"][:, 0] > 8
+    )
     found["own"].arrays["series.options"][late, 3] = 0.5
     rung = answer(recorded, found, "schedule")
-    assert "weight_decay is 0.5 instead of 0.1 at step 10" in rung.reason and "norm" in rung.address.module
+    assert (
+        "weight_decay is 0.5 instead of 0.1 at step 10" in rung.reason
+        and "norm" in rung.address.module
+    )
 
 
 def test_an_optimizer_split_in_two_has_the_same_options(recorded, found):
@@ -357,7 +416,10 @@ def test_statistics_that_were_not_restored_are_evaluation(recorded, found):
     weights = found["own"].arrays["series.evaluation.weights"].copy()
     weights[-1, 3] += 1.0
     found["own"].arrays["series.evaluation.weights"] = weights
-    assert "statistics of batches are evaluated that are others" in answer(recorded, found, "evaluation").reason
+    assert (
+        "statistics of batches are evaluated that are others"
+        in answer(recorded, found, "evaluation").reason
+    )
 
 
 def test_other_portions_are_a_difference_only_if_a_whole_run_says_so(recorded, found):
@@ -369,9 +431,17 @@ def test_other_portions_are_a_difference_only_if_a_whole_run_says_so(recorded, f
     arrays = {"series.loss": losses, "series.weights.model": np.ones((20, 3))}
     run = Trace(index={"entries": [], "steps": 20}, arrays=arrays)
     rung = answer({**recorded, "replay": run}, {**found, "replay": run}, "batches")
-    assert rung.word is Word.LEFT_OUT and "the same after each of 20 updates in float64" in rung.reason
-    moved = Trace(index={"entries": [], "steps": 20}, arrays={**arrays, "series.weights.model": np.full((20, 3), 1.1)})
-    assert answer({**recorded, "replay": run}, {**found, "replay": moved}, "batches").word is Word.DIFFERS
+    assert (
+        rung.word is Word.LEFT_OUT and "the same after each of 20 updates in float64" in rung.reason
+    )
+    moved = Trace(
+        index={"entries": [], "steps": 20},
+        arrays={**arrays, "series.weights.model": np.full((20, 3), 1.1)},
+    )
+    assert (
+        answer({**recorded, "replay": run}, {**found, "replay": moved}, "batches").word
+        is Word.DIFFERS
+    )
     short = Trace(index={"entries": [], "steps": 3}, arrays=arrays)
     rung = answer({**recorded, "replay": short}, {**found, "replay": short}, "batches")
     assert rung.word is Word.DIFFERS, "it comes after the steps that were replayed"
@@ -381,13 +451,18 @@ def test_a_replay_is_not_judged_closer_than_the_reference_is_to_itself(recorded,
     losses = np.linspace(2, 1, 8)
     runs = [Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-7)]
     noisy = Trace(index={"entries": [], "noise": {"series.loss": 1e-7}}, arrays=runs[0].arrays)
-    assert climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].word is Word.DIFFERS
+    assert (
+        climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].word
+        is Word.DIFFERS
+    )
     assert climb({**recorded, "replay": noisy}, {**found, "replay": runs[1]})[-1].word is Word.EQUAL
 
 
 def test_a_replay_compares_what_was_reported(recorded, found):
     runs = [
-        Trace(index={"entries": []}, arrays={"series.loss": np.ones(4)}, metrics={"accuracy": value})
+        Trace(
+            index={"entries": []}, arrays={"series.loss": np.ones(4)}, metrics={"accuracy": value}
+        )
         for value in (0.9, 0.8)
     ]
     rung = climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1]
@@ -402,7 +477,9 @@ def test_evaluated_examples_may_come_in_another_order(recorded, found):
         if name.startswith("series.evaluation.outputs."):
             found["own"].arrays[name] = found["own"].arrays[name][order]
         if name.startswith("series.evaluation.model"):
-            found["own"].arrays[name] = np.concatenate([part[order] for part in np.split(found["own"].arrays[name], 5)])
+            found["own"].arrays[name] = np.concatenate(
+                [part[order] for part in np.split(found["own"].arrays[name], 5)]
+            )
     assert answer(recorded, found, "evaluation").word is Word.EQUAL
 
 
@@ -414,14 +491,17 @@ def test_lost_rows_are_data_and_not_the_size_of_a_step(recorded, found):
     counts[7, 1] -= 1
     rung = answer(recorded, found, "data")
     assert (
-        rung.word is Word.DIFFERS and "24 of the reference's 64 training examples are never trained on" in rung.reason
+        rung.word is Word.DIFFERS
+        and "24 of the reference's 64 training examples are never trained on" in rung.reason
     )
 
 
 def test_at_most_two_causes_and_none_that_cannot_be(recorded, found):
     move(found["float64"], "forward_eval", "model", 1e-3)
     causes = answer(recorded, found, "forward_eval").causes
-    assert 0 < len(causes) <= 2 and not any("attention" in cause or "mask" in cause for cause in causes)
+    assert 0 < len(causes) <= 2 and not any(
+        "attention" in cause or "mask" in cause for cause in causes
+    )
 
 
 @pytest.mark.parametrize(
@@ -437,12 +517,16 @@ def test_at_most_two_causes_and_none_that_cannot_be(recorded, found):
     ],
 )
 def test_what_was_rewritten_and_not_compared_is_no_proof(part, words, told):
-    rungs = [Rung(name=name, word=word, reason="not seen", compared=1) for name, word in words.items()]
+    rungs = [
+        Rung(name=name, word=word, reason="not seen", compared=1) for name, word in words.items()
+    ]
     assert told in refusal_of(rungs, part)
     assert judge_rewrite(part, rungs, None).word is Word.INCONCLUSIVE
     replayed = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9)]
     is_refused = refusal_of(replayed, part) is not None
-    assert is_refused == (part == "evaluation"), "a whole run speaks for what is trained, not for what is reported"
+    assert is_refused == (part == "evaluation"), (
+        "a whole run speaks for what is trained, not for what is reported"
+    )
     reported = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9, has_metrics=True)]
     assert refusal_of(reported, part) is None, "unless it ended by itself, and reported the same"
 
@@ -479,9 +563,15 @@ def test_a_tensor_that_begins_as_a_copy_of_another_differs(recorded, found):
     begun["model.last.weight"] = copy.deepcopy(begun["model.first.weight"])
     rung = answer(recorded, found, "initialisation")
     assert rung.address.module == "model.last.weight"
-    assert "begins with the values of model.first.weight, which the reference's does not" in rung.reason
+    assert (
+        "begins with the values of model.first.weight, which the reference's does not"
+        in rung.reason
+    )
     back = answer(found, recorded, "initialisation")
-    assert "begins with values of its own, the reference's with those of model.first.weight" in back.reason
+    assert (
+        "begins with values of its own, the reference's with those of model.first.weight"
+        in back.reason
+    )
 
 
 def test_masks_are_counted_by_call_and_not_by_step(recorded, found):
@@ -508,4 +598,7 @@ def test_more_examples_that_are_drawn_anew_are_data(recorded, found):
         traces = dict(traces, own=own)
         recorded, found = (traces, found) if count == 320 else (recorded, traces)
     rung = answer(recorded, found, "data")
-    assert rung.word is Word.DIFFERS and "336 examples are trained on in all epochs instead of 320" in rung.reason
+    assert (
+        rung.word is Word.DIFFERS
+        and "336 examples are trained on in all epochs instead of 320" in rung.reason
+    )

@@ -25,7 +25,14 @@ def climb(*suggested, decided=()):
 
 
 def test_the_ladder_is_simplest_first():
-    assert climb() == ["short-mode", "your-data", "your-metric", "output-head", "learning-rate", "size"]
+    assert climb() == [
+        "short-mode",
+        "your-data",
+        "your-metric",
+        "output-head",
+        "learning-rate",
+        "size",
+    ]
     assert climb(decided=["short-mode", "your-metric"])[0] == "your-data"
 
 
@@ -36,5 +43,11 @@ def test_what_the_recipe_suggests_takes_its_place():
         SuggestedTweak(name="my-images", kind="data", change="load_data()", why="d"),
     ]
     assert climb(*own) == [
-        "fewer-epochs", "my-images", "your-metric", "output-head", "learning-rate", "wider", "size",
-    ]  # fmt: skip
+        "fewer-epochs",
+        "my-images",
+        "your-metric",
+        "output-head",
+        "learning-rate",
+        "wider",
+        "size",
+    ]

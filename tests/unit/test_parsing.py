@@ -93,13 +93,16 @@ def test_each_mistake_has_its_message(old, new, words):
 
 
 def test_mistakes_between_parts_are_told_beside_mistakes_within():
-    text = GOOD.replace("direction: higher", "direction: up").replace("dataset: nothing", "dataset: anything")
+    text = GOOD.replace("direction: higher", "direction: up").replace(
+        "dataset: nothing", "dataset: anything"
+    )
     assert len(problems(text)) == 2
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
 def test_any_document_is_a_recipe_or_a_list_of_problems(document):
@@ -109,10 +112,16 @@ def test_any_document_is_a_recipe_or_a_list_of_problems(document):
         assert error.problems
 
 
-@given(st.sampled_from(["seeds", "metrics", "claims", "commands", "reference", "datasets", "rule"]), st.data())
+@given(
+    st.sampled_from(["seeds", "metrics", "claims", "commands", "reference", "datasets", "rule"]),
+    st.data(),
+)
 def test_any_part_may_be_anything(part, data):
     value = data.draw(
-        st.none() | st.integers() | st.text() | st.lists(st.none() | st.dictionaries(st.text(), st.none()))
+        st.none()
+        | st.integers()
+        | st.text()
+        | st.lists(st.none() | st.dictionaries(st.text(), st.none()))
     )
     try:
         parse_record(Recipe, yaml.safe_dump({**yaml.safe_load(GOOD), part: value}), source="f")
@@ -122,16 +131,25 @@ def test_any_part_may_be_anything(part, data):
 
 @pytest.mark.parametrize(
     "url",
-    ["https://user:secret@host/x", "ext::sh -c id", "-oProxyCommand=x", "http://host/x", "https://host/a/../b",
-     "file://relative", "https://host/%2e%2e/x", "git@host:x"],
-)  # fmt: skip
+    [
+        "https://user:secret@host/x",
+        "ext::sh -c id",
+        "-oProxyCommand=x",
+        "http://host/x",
+        "https://host/a/../b",
+        "file://relative",
+        "https://host/%2e%2e/x",
+        "git@host:x",
+    ],
+)
 def test_urls_that_are_refused(url):
     with pytest.raises(ValueError, match="must be an https"):
         check_git_url(url)
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/a", "a/../b", "a//b", "./a", "a\\b", "c:x", "a/.GIT/b", ".git", "aux.txt", "a\nb"]
+    "path",
+    ["", "/a", "a/../b", "a//b", "./a", "a\\b", "c:x", "a/.GIT/b", ".git", "aux.txt", "a\nb"],
 )
 def test_paths_that_are_refused(path):
     with pytest.raises(ValueError, match="must"):

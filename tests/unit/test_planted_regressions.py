@@ -1,4 +1,7 @@
-"""Regressions planted into recorded runs of digits-cnn: NO_DIFFERENCE is said of them no more often than beta."""
+"""Regressions planted into recorded runs of digits-cnn.
+
+NO_DIFFERENCE is said of them no more often than beta.
+"""
 
 import json
 import random
@@ -29,9 +32,14 @@ def test_never_called_neutral_more_often_than_beta(change, planted_sd):
     for _ in range(TRIALS):
         drawn = draw.choices(pairs, k=28)
         word, _, _, _ = judge_differences(
-            [before for before, _ in drawn], [after - mean - planted_sd * sd for _, after in drawn],
-            higher_is_better=True, margin=0.5 * sd, alpha=0.05, beta=BETA, max_pairs=28,
-        )  # fmt: skip
+            [before for before, _ in drawn],
+            [after - mean - planted_sd * sd for _, after in drawn],
+            higher_is_better=True,
+            margin=0.5 * sd,
+            alpha=0.05,
+            beta=BETA,
+            max_pairs=28,
+        )
         words.append(word)
     three_errors = 3 * (BETA * (1 - BETA) / TRIALS) ** 0.5
     assert words.count(Word.NO_DIFFERENCE) / TRIALS <= BETA + three_errors

@@ -41,7 +41,14 @@ def test_what_cannot_be_read_is_named(tmp_path):
 def test_content_id_is_gits(tmp_path):
     tree = write_tree(
         tmp_path / "tree",
-        {"b.txt": "b", "a/x.py": "x", "a.txt": "sorts before a/", "a-b": "and this", "deep/er/y": "", "ü.txt": "u"},
+        {
+            "b.txt": "b",
+            "a/x.py": "x",
+            "a.txt": "sorts before a/",
+            "a-b": "and this",
+            "deep/er/y": "",
+            "ü.txt": "u",
+        },
     )
     (tree / "run.sh").write_text("#!/bin/sh\n")
     (tree / "run.sh").chmod(0o755)
@@ -66,4 +73,8 @@ def test_milestones_open_after_what_they_need():
         Milestone(id="second", phase="tweak", title="t", after=("first",)),
     ]
     assert list(derive_states(steps, set()).values()) == [State.OPEN, State.LOCKED, State.LOCKED]
-    assert list(derive_states(steps, {"reproduce"}).values()) == [State.PASSED, State.OPEN, State.LOCKED]
+    assert list(derive_states(steps, {"reproduce"}).values()) == [
+        State.PASSED,
+        State.OPEN,
+        State.LOCKED,
+    ]

@@ -30,7 +30,9 @@ def read(tmp_path, definition, out="", err="", files=None):
 def test_the_right_nine_among_2001_noisy_lines(tmp_path):
     noise = [f"iter {i}: loss {5 - i / 1000:.4f}, time 1ms" for i in range(2001)]
     for step in range(0, 2001, 250):
-        noise.insert(step + step // 250, f"step {step}: train loss 2.0, val loss {4 - step / 1000:.4f}")
+        noise.insert(
+            step + step // 250, f"step {step}: train loss 2.0, val loss {4 - step / 1000:.4f}"
+        )
     pattern = {"stdout": r"^step (?P<step>\d+): train loss [\d.]+, val loss (?P<value>[\d.]+)"}
     value = read(tmp_path, metric(pattern), "\n".join(noise))
     assert (value.value, value.step, value.half_digit) == (2.0, 2000, pytest.approx(0.00005))
@@ -39,14 +41,22 @@ def test_the_right_nine_among_2001_noisy_lines(tmp_path):
 
 @pytest.mark.parametrize(
     ("take", "expected"),
-    [("last", 2.0), ("first", 3.0), ("max", 9.0), ("min", 1.0), ({"nth": 2}, 9.0), ({"nth": 4}, 2.0)],
+    [
+        ("last", 2.0),
+        ("first", 3.0),
+        ("max", 9.0),
+        ("min", 1.0),
+        ({"nth": 2}, 9.0),
+        ({"nth": 4}, 2.0),
+    ],
 )
 def test_selection(tmp_path, take, expected):
     assert read(tmp_path, metric(take=take), "loss 3\nloss 9\nloss 1\nloss 2\n").value == expected
 
 
 @pytest.mark.parametrize(
-    ("take", "words"), [({"nth": 5}, "occurrence 5 wanted, 4 found"), ({"step": 7}, "step 7 wanted, no steps found")]
+    ("take", "words"),
+    [({"nth": 5}, "occurrence 5 wanted, 4 found"), ({"step": 7}, "step 7 wanted, no steps found")],
 )
 def test_selection_that_is_not_there(tmp_path, take, words):
     with pytest.raises(RunError, match=words):
@@ -56,7 +66,9 @@ def test_selection_that_is_not_there(tmp_path, take, words):
 def test_step_that_is_not_there_names_those_that_are(tmp_path):
     with pytest.raises(RunError, match="step 7 wanted, steps 1 to 2 found"):
         read(
-            tmp_path, metric({"stdout": r"(?P<step>\d) loss (?P<value>\S+)"}, take={"step": 7}), "1 loss 3\n2 loss 4\n"
+            tmp_path,
+            metric({"stdout": r"(?P<step>\d) loss (?P<value>\S+)"}, take={"step": 7}),
+            "1 loss 3\n2 loss 4\n",
         )
 
 
@@ -68,10 +80,15 @@ def test_standard_error_and_progress_lines_with_carriage_returns(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value", "half_digit"),
     [
-        ("1.880", 1.88, 0.0005), ("97", 97.0, 0.5), ("1.2e-3", 0.0012, 0.00005), ("-0.5", -0.5, 0.05),
-        ("0.97333333333333", 0.97333333333333, 0.0), ("1,234.5", 1234.5, 0.05), ("1E2", 100.0, 50.0),
+        ("1.880", 1.88, 0.0005),
+        ("97", 97.0, 0.5),
+        ("1.2e-3", 0.0012, 0.00005),
+        ("-0.5", -0.5, 0.05),
+        ("0.97333333333333", 0.97333333333333, 0.0),
+        ("1,234.5", 1234.5, 0.05),
+        ("1E2", 100.0, 50.0),
     ],
-)  # fmt: skip
+)
 def test_numbers_and_their_rounding(text, value, half_digit):
     number = parse_number(text)
     assert (number.value, number.half_digit) == (pytest.approx(value), pytest.approx(half_digit))
@@ -88,7 +105,9 @@ def test_percent_and_fraction(tmp_path):
     assert (value.value, value.half_digit) == (pytest.approx(0.973), pytest.approx(0.0005))
     with pytest.raises(RunError, match=r"read 97.3, but its unit fraction ends at 1"):
         read(tmp_path, metric(unit="fraction"), "loss 97.3\n")
-    assert read(tmp_path, metric(unit="percent", printed_in="fraction"), "loss 0.973\n").value == pytest.approx(97.3)
+    assert read(
+        tmp_path, metric(unit="percent", printed_in="fraction"), "loss 0.973\n"
+    ).value == pytest.approx(97.3)
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
@@ -108,17 +127,24 @@ def test_what_is_no_number_is_shown(tmp_path):
 @pytest.mark.parametrize(
     ("content", "key", "expected"),
     [
-        ('{"test": {"acc": 0.5}}', "test.acc", 0.5), ('[{"acc": 0.1}, {"acc": 0.7}]', "acc", 0.7),
-        ('{"acc": 0.1}\n{"loss": 1}\n{"acc": 0.2}\n', "acc", 0.2), ('{"all": [1, 2, 3]}', "all.-1", 3.0),
+        ('{"test": {"acc": 0.5}}', "test.acc", 0.5),
+        ('[{"acc": 0.1}, {"acc": 0.7}]', "acc", 0.7),
+        ('{"acc": 0.1}\n{"loss": 1}\n{"acc": 0.2}\n', "acc", 0.2),
+        ('{"all": [1, 2, 3]}', "all.-1", 3.0),
         ('{"acc": 1}', "acc", 1.0),
     ],
-)  # fmt: skip
+)
 def test_json(tmp_path, content, key, expected):
-    assert read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value == expected
+    assert (
+        read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value
+        == expected
+    )
 
 
 def test_a_round_number_in_json_is_exact(tmp_path):
-    value = read(tmp_path, metric({"json": "out.json", "key": "a"}), files={"out.json": '{"a": 1.0}'})
+    value = read(
+        tmp_path, metric({"json": "out.json", "key": "a"}), files={"out.json": '{"a": 1.0}'}
+    )
     assert (value.value, value.half_digit) == (1.0, 0.0)
 
 
@@ -142,7 +168,9 @@ def test_json_that_is_not(tmp_path):
 
 def test_csv(tmp_path):
     files = {"log.csv": "epoch,loss,acc\n1,0.9,\n2,0.8,0.51\n3,0.7,\n"}
-    last = read(tmp_path, metric({"csv": "log.csv", "column": "acc", "step_column": "epoch"}), files=files)
+    last = read(
+        tmp_path, metric({"csv": "log.csv", "column": "acc", "step_column": "epoch"}), files=files
+    )
     assert (last.value, last.step) == (0.51, 2)
     with pytest.raises(RunError, match="has no column 'accuracy', but epoch, loss, acc"):
         read(tmp_path, metric({"csv": "log.csv", "column": "accuracy"}), files=files)
@@ -157,7 +185,10 @@ def test_csv_that_is_not(tmp_path):
 
 
 def test_trainer_state(tmp_path):
-    state = '{"log_history": [{"loss": 2.5, "step": 10}, {"eval_loss": 1.5, "step": 10}, {"eval_loss": 1, "step": 20}]}'
+    state = (
+        '{"log_history": [{"loss": 2.5, "step": 10}, {"eval_loss": 1.5, "step": 10}, {"eval_loss":'
+        ' 1, "step": 20}]}'
+    )
     definition = metric({"trainer_state": "out/trainer_state.json", "key": "eval_loss"})
     value = read(tmp_path, definition, files={"out/trainer_state.json": state})
     assert (value.value, value.step) == (1.0, 20)
@@ -186,8 +217,10 @@ def test_no_bytes_crash_a_reader(tmp_path_factory, content):
     list(read_lines(folder / "0-train.out"))
     list(read_scalars(folder, "loss"))
     for definition in (
-        metric(), metric({"json": "0-train.out", "key": "a"}), metric({"csv": "0-train.out", "column": "a"}),
-    ):  # fmt: skip
+        metric(),
+        metric({"json": "0-train.out", "key": "a"}),
+        metric({"csv": "0-train.out", "column": "a"}),
+    ):
         try:
             points = read_points(definition.read, folder, folder)
         except RunError:
@@ -211,12 +244,17 @@ CSV = {"csv": "log.csv", "column": "acc"}
     [
         ("epoch,loss,acc\n0,1.0,0.5\nepoch,loss,acc\n1,0.8,0.7\n", 0.7),
         ("epoch,loss,acc\n0,1.0,0.5\nepoch,acc,lr,loss\n1,0.7,0.001,0.8\n", 0.7),
-        ("acc,epoch\n0.7,1\n".encode("utf-8-sig"), 0.7), ("epoch,acc\n1,0.7\n".encode("utf-16"), 0.7),
-        ("epoch;acc\n0;0,5\n1;0,7\n", 0.7), ("epoch\tacc\n1\t0.7\n", 0.7), ("epoch | acc\n1 | 0.7\n", 0.7),
-        ("epoch , acc , loss\n0 , 0.7 , 1\n", 0.7), ("# run of today\n\nepoch,acc\n1,0.7\n", 0.7),
-        ('epoch,"acc"\n1,"0.7"\n', 0.7), ("epoch,acc\r\n1,0.7\r\n", 0.7),
+        ("acc,epoch\n0.7,1\n".encode("utf-8-sig"), 0.7),
+        ("epoch,acc\n1,0.7\n".encode("utf-16"), 0.7),
+        ("epoch;acc\n0;0,5\n1;0,7\n", 0.7),
+        ("epoch\tacc\n1\t0.7\n", 0.7),
+        ("epoch | acc\n1 | 0.7\n", 0.7),
+        ("epoch , acc , loss\n0 , 0.7 , 1\n", 0.7),
+        ("# run of today\n\nepoch,acc\n1,0.7\n", 0.7),
+        ('epoch,"acc"\n1,"0.7"\n', 0.7),
+        ("epoch,acc\r\n1,0.7\r\n", 0.7),
     ],
-)  # fmt: skip
+)
 def test_csv_as_loggers_leave_it(tmp_path, content, expected):
     assert read(tmp_path, metric(CSV), files={"log.csv": content}).value == expected
 
@@ -224,7 +262,10 @@ def test_csv_as_loggers_leave_it(tmp_path, content, expected):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("epoch,loss,acc\n0,1.0,0.5\n2,0.8,0.001,0.7\n", "line 3 has 4 cells, its header 3 columns"),
+        (
+            "epoch,loss,acc\n0,1.0,0.5\n2,0.8,0.001,0.7\n",
+            "line 3 has 4 cells, its header 3 columns",
+        ),
         ("epoch,loss,acc\n0,1.0\n", "line 2 has 2 cells"),
         ("epoch,acc,acc\n0,0.5,0.4\n", "line 1 names the column 'acc' 2 times"),
         ("epoch,acc\n0,tensor(0.5)\n", r"line 2: 'tensor\(0.5\)' is no number"),
@@ -239,12 +280,16 @@ def test_csv_that_could_be_read_wrongly_is_refused_with_its_line(tmp_path, conte
     ("content", "key", "expected"),
     [
         ('{"metrics/mAP_0.5": 0.93, "metrics/mAP_0": {"5": 1}}', "metrics/mAP_0.5", 0.93),
-        ('{"a": {"b.c": {"d": 0.4}}}', "a.b.c.d", 0.4), ('{"acc": "0.93"}', "acc", 0.93),
+        ('{"a": {"b.c": {"d": 0.4}}}', "a.b.c.d", 0.4),
+        ('{"acc": "0.93"}', "acc", 0.93),
         ('{"a.b": null, "a": {"b": 2}}', "a.b", 2.0),
     ],
-)  # fmt: skip
+)
 def test_json_keys_with_dots_and_numbers_kept_as_text(tmp_path, content, key, expected):
-    assert read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value == expected
+    assert (
+        read(tmp_path, metric({"json": "out.json", "key": key}), files={"out.json": content}).value
+        == expected
+    )
 
 
 def test_the_last_line_of_a_phase(tmp_path):

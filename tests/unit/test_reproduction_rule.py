@@ -83,7 +83,8 @@ def test_margin_in_metric_units_replaces_sd():
 
 
 @pytest.mark.parametrize(
-    ("value", "word"), [(0.9, Word.REPRODUCED), (0.900009, Word.REPRODUCED), (0.91, Word.NOT_REPRODUCED)]
+    ("value", "word"),
+    [(0.9, Word.REPRODUCED), (0.900009, Word.REPRODUCED), (0.91, Word.NOT_REPRODUCED)],
 )
 def test_zero_spread_is_equality_not_a_t_test(value, word):
     assert judged([value], Law(n=12, mean=0.9, sd=0.0)).word is word
@@ -91,8 +92,13 @@ def test_zero_spread_is_equality_not_a_t_test(value, word):
 
 def test_zero_spread_compares_at_the_printed_rounding():
     calibration = Law(n=12, mean=0.97, sd=0.0, half_digit=0.005)
-    assert judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).word is Word.REPRODUCED
-    assert judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).word is Word.NOT_REPRODUCED
+    assert (
+        judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).word is Word.REPRODUCED
+    )
+    assert (
+        judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).word
+        is Word.NOT_REPRODUCED
+    )
 
 
 def test_error_rates_by_simulation():
@@ -115,7 +121,9 @@ def test_error_rates_by_simulation():
 def test_few_equal_calibration_runs_decide_nothing_unless_deterministic():
     two = Law(n=2, mean=0.9, sd=0.0)
     assert judged([0.9], two).word is Word.INCONCLUSIVE
-    assert judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).word is Word.REPRODUCED
+    assert (
+        judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).word is Word.REPRODUCED
+    )
 
 
 def test_equality_means_the_same_for_small_metrics():
@@ -165,7 +173,9 @@ def test_a_deterministic_program_may_differ_by_its_noise_and_by_its_margin():
     law = Law(n=1, mean=3.5950e-02, sd=0.0)
 
     def equal(value, rule=RULE, **more):
-        return judge_reproduction("accuracy", [value], 0.0, law, rule, deterministic=True, **more).word
+        return judge_reproduction(
+            "accuracy", [value], 0.0, law, rule, deterministic=True, **more
+        ).word
 
     assert equal(3.5928e-02) is Word.NOT_REPRODUCED
     assert equal(3.5928e-02, noise=5e-6) is Word.REPRODUCED

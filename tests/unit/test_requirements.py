@@ -41,7 +41,10 @@ def test_files_that_include_each_other(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a\n-r gone.txt\n", "requirements.txt:2: '-r gone.txt', and the reference has no such file"),
+        (
+            b"a\n-r gone.txt\n",
+            "requirements.txt:2: '-r gone.txt', and the reference has no such file",
+        ),
         (b"-r ../../secret.txt\n", "leads out of the reference"),
         (b"idna @ file:///croot/idna_1/work\n", "pip freeze in an environment of conda"),
         (b"_libgcc_mutex=0.1=main\n", "conda list"),
@@ -58,5 +61,8 @@ def test_what_is_refused(tmp_path, content, words):
 
 
 def test_an_old_name_is_told():
-    assert renamed_hint("all versions of sklearn have no usable wheels") == "sklearn is the package scikit-learn now; "
+    assert (
+        renamed_hint("all versions of sklearn have no usable wheels")
+        == "sklearn is the package scikit-learn now; "
+    )
     assert renamed_hint("there is no numpy") == ""

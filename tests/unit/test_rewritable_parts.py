@@ -6,7 +6,14 @@ from helpers import write_tree
 from scaffold.errors import UsageError
 from scaffold.records.program import Command
 from scaffold.rewrite.imports import import_path, imported_files
-from scaffold.rewrite.parts import defined_parts, find_part, module_parts, replace_part, rewrite_name, stage_parts
+from scaffold.rewrite.parts import (
+    defined_parts,
+    find_part,
+    module_parts,
+    replace_part,
+    rewrite_name,
+    stage_parts,
+)
 
 MODEL = """\
     import functools
@@ -27,14 +34,19 @@ MODEL = """\
 
 
 def parts_of(tree):
-    modules = [{"path": path, "class": "Block", "parameters": 3} for path in ("model", "model.a.norm", "model.b.norm")]
+    modules = [
+        {"path": path, "class": "Block", "parameters": 3}
+        for path in ("model", "model.a.norm", "model.b.norm")
+    ]
     return [*module_parts(modules), *defined_parts(tree), *stage_parts()]
 
 
 @pytest.fixture
 def tree(tmp_path):
     broken = {"old.py": "print 'python 2'\n", "notes.txt": "class Nothing:\n"}
-    return write_tree(tmp_path / "src", {"model.py": MODEL, "lib/__init__.py": "", "lib/ops.py": MODEL, **broken})
+    return write_tree(
+        tmp_path / "src", {"model.py": MODEL, "lib/__init__.py": "", "lib/ops.py": MODEL, **broken}
+    )
 
 
 def test_definitions_are_found_and_what_is_no_program_is_left_out(tree):
@@ -47,7 +59,10 @@ def test_a_part_goes_by_its_name_or_its_end(tree):
     parts = parts_of(tree)
     assert find_part("model.a.norm", parts).kind == "module"
     assert find_part("loss", parts).kind == "stage"
-    for name, told in (("norm", "several parts 'norm': model.a.norm, model.b.norm"), ("Blok", "no part 'Blok'")):
+    for name, told in (
+        ("norm", "several parts 'norm': model.a.norm, model.b.norm"),
+        ("Blok", "no part 'Blok'"),
+    ):
         with pytest.raises(UsageError, match=told):
             find_part(name, parts)
     with pytest.raises(UsageError) as caught:
@@ -63,9 +78,14 @@ def test_a_definition_with_its_decorators_becomes_an_import(tree, tmp_path):
     assert b"from mine import my_rate as rate\n" in changed["model.py"]
     assert b"lru_cache\ndef" not in changed["model.py"] and b"class Block" in changed["model.py"]
     inside = replace_part(tree, find_part("lib.ops.rate", parts_of(tree)), own, "my_rate")
-    assert b"from lib.mine import my_rate as rate\n" in inside["lib/ops.py"] and "lib/mine.py" in inside
+    assert (
+        b"from lib.mine import my_rate as rate\n" in inside["lib/ops.py"]
+        and "lib/mine.py" in inside
+    )
     script = replace_part(tree, find_part("lib.ops.rate", parts_of(tree)), own, "my_rate", ("lib",))
-    assert b"from mine import my_rate as rate\n" in script["lib/ops.py"], "lib/ is where its script lies"
+    assert b"from mine import my_rate as rate\n" in script["lib/ops.py"], (
+        "lib/ is where its script lies"
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +93,9 @@ def test_a_definition_with_its_decorators_becomes_an_import(tree, tmp_path):
     [
         b"import os\r\n\r\n\r\ndef rate(step):\r\n    return step\r\n\r\n\r\nx = 1\r\n",
         b"import os\n\n\x0c\ndef rate(step):\n    return step\n\n\nx = 1\n",
-        "# -*- coding: gbk -*-\n# \u6570\u636e\n\n\ndef rate(step):\n    return step\n\n\nx = 1\n".encode("gbk"),
+        "# -*- coding: gbk -*-\n# \u6570\u636e\n\n\ndef rate(step):\n    return step\n\n\nx = 1\n".encode(
+            "gbk"
+        ),
         b"def rate(step):\n    return step",
     ],
 )
@@ -91,29 +113,52 @@ def test_only_what_the_commands_import_is_listed(tmp_path):
     tree = write_tree(
         tmp_path / "src",
         {
-            "train.py": "from models.net import Net\nimport data\n", "data.py": "def load():\n    pass\n",
-            "models/__init__.py": "", "models/net.py": "from . import layers\nclass Net:\n    pass\n",
-            "models/layers.py": "class Layer:\n    pass\n", "other.py": "def unused():\n    pass\n",
-            "tools/run.py": "import helper\n", "tools/helper.py": "def help():\n    pass\n",
+            "train.py": "from models.net import Net\nimport data\n",
+            "data.py": "def load():\n    pass\n",
+            "models/__init__.py": "",
+            "models/net.py": "from . import layers\nclass Net:\n    pass\n",
+            "models/layers.py": "class Layer:\n    pass\n",
+            "other.py": "def unused():\n    pass\n",
+            "tools/run.py": "import helper\n",
+            "tools/helper.py": "def help():\n    pass\n",
         },
-    )  # fmt: skip
+    )
     command = Command.model_validate({"run": "python train.py", "timeout_s": 1})
     found = imported_files(tree, [command])
-    assert found.files == {"train.py", "data.py", "models/__init__.py", "models/net.py", "models/layers.py"}
+    assert found.files == {
+        "train.py",
+        "data.py",
+        "models/__init__.py",
+        "models/net.py",
+        "models/layers.py",
+    }
     assert found.roots == ("",)
     names = [part.name for part in defined_parts(tree, found.files)]
     assert "models.layers.Layer" in names and "other.unused" not in names
-    inside = imported_files(tree, [Command.model_validate({"run": "python tools/run.py", "timeout_s": 1})])
+    inside = imported_files(
+        tree, [Command.model_validate({"run": "python tools/run.py", "timeout_s": 1})]
+    )
     assert inside.files == {"tools/run.py", "tools/helper.py"} and inside.roots == ("tools",)
     assert import_path("tools/mine.py", inside.roots) == "mine"
-    module = imported_files(tree, [Command.model_validate({"run": "python -m models.net", "timeout_s": 1})])
-    assert "models/layers.py" in module.files and import_path("models/mine.py", module.roots) == "models.mine"
+    module = imported_files(
+        tree, [Command.model_validate({"run": "python -m models.net", "timeout_s": 1})]
+    )
+    assert (
+        "models/layers.py" in module.files
+        and import_path("models/mine.py", module.roots) == "models.mine"
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [("model.CausalSelfAttention", "model-causal-self-attention"), ("train.get_lr", "get-lr"), ("Block", "block"),
-     ("loss", "loss"), ("model.h.0.attn", "model-h-0-attn"), ("___", "part")],
-)  # fmt: skip
+    [
+        ("model.CausalSelfAttention", "model-causal-self-attention"),
+        ("train.get_lr", "get-lr"),
+        ("Block", "block"),
+        ("loss", "loss"),
+        ("model.h.0.attn", "model-h-0-attn"),
+        ("___", "part"),
+    ],
+)
 def test_a_rewrite_is_called_after_its_part(part, name):
     assert rewrite_name(part) == name

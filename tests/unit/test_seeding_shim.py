@@ -14,15 +14,22 @@ import scaffold.running
 SHIM = Path(scaffold.running.__file__).parent / "shim"
 
 
-def run(code: str, how: str, seed: int, tmp_path: Path, python: str = sys.executable) -> tuple[str, dict]:
+def run(
+    code: str, how: str, seed: int, tmp_path: Path, python: str = sys.executable
+) -> tuple[str, dict]:
     report = tmp_path / "report"
     shutil.rmtree(report, ignore_errors=True)
     report.mkdir()
     environment = {
-        **os.environ, "PYTHONPATH": str(SHIM), "SCAFFOLD_SEED_HOW": how, "SCAFFOLD_SEED": str(seed),
+        **os.environ,
+        "PYTHONPATH": str(SHIM),
+        "SCAFFOLD_SEED_HOW": how,
+        "SCAFFOLD_SEED": str(seed),
         "SCAFFOLD_SEED_REPORT": str(report),
-    }  # fmt: skip
-    done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    }
+    done = subprocess.run(
+        [python, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
     return done.stdout, next(json.loads(path.read_text()) for path in report.glob("*.json"))
 
@@ -65,7 +72,9 @@ def test_offset_leaves_unseeded_calls_and_instance_checks_alone(tmp_path):
         "print(check_random_state(3).rand(), check_random_state(np.random.mtrand._rand) is np.random.mtrand._rand)\n"
     )
     out, report = run(code, "offset", 1, tmp_path)
-    reference, _ = run("import numpy as np; print(np.random.RandomState(4).rand(), True)", "watch", 0, tmp_path)
+    reference, _ = run(
+        "import numpy as np; print(np.random.RandomState(4).rand(), True)", "watch", 0, tmp_path
+    )
     assert out == reference
     assert not any("None" in call for calls in report["calls"].values() for call in calls)
 
@@ -73,10 +82,11 @@ def test_offset_leaves_unseeded_calls_and_instance_checks_alone(tmp_path):
 @pytest.mark.parametrize(
     "draw",
     [
-        "import random; print(random.random())", "import numpy as np; print(np.random.rand())",
+        "import random; print(random.random())",
+        "import numpy as np; print(np.random.rand())",
         "import torch; print(torch.rand(1).item())",
     ],
-)  # fmt: skip
+)
 def test_inject_seeds_a_program_that_never_does(draw, tmp_path):
     first, again, other = (run(draw, "inject", seed, tmp_path)[0] for seed in (3, 3, 4))
     assert first == again != other
@@ -89,14 +99,24 @@ def test_seed_that_is_no_integer_is_reported(tmp_path):
 
 def test_another_sitecustomize_still_runs(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('the other one')\n")
-    environment = {**os.environ, "PYTHONPATH": f"{SHIM}{os.pathsep}{tmp_path}", "SCAFFOLD_SEED_HOW": "watch"}
-    done = subprocess.run([sys.executable, "-c", ""], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{SHIM}{os.pathsep}{tmp_path}",
+        "SCAFFOLD_SEED_HOW": "watch",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ""], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "the other one\n"
 
 
 def old_interpreters() -> list[str]:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser())
-    return [str(path) for minor in (7, 8, 9) for path in sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python"))[:1]]
+    return [
+        str(path)
+        for minor in (7, 8, 9)
+        for path in sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python"))[:1]
+    ]
 
 
 @pytest.mark.parametrize("python", old_interpreters() or [None])
@@ -134,11 +154,12 @@ def test_offset_is_the_published_program_with_other_seeds_and_nothing_else(seed,
 @pytest.mark.parametrize(
     ("code", "library"),
     [
-        ("import numpy as np; np.random.default_rng(3)", "numpy"), ("import random; random.Random(3)", "random"),
+        ("import numpy as np; np.random.default_rng(3)", "numpy"),
+        ("import random; random.Random(3)", "random"),
         ("import numpy as np; np.random.RandomState(3)", "numpy"),
         ("import torch; torch.Generator().manual_seed(3)", "torch"),
     ],
-)  # fmt: skip
+)
 def test_generators_of_a_programs_own_count_as_seeding(code, library, tmp_path):
     _, report = run(code, "argument", 0, tmp_path)
     assert list(report["calls"]) == [library]

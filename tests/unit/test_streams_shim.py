@@ -14,12 +14,23 @@ import scaffold.running.shim as shim
 SHIM = shim.__path__[0]
 
 
-def run(program: str, *, streams: bool = True, how: str = "argument", seed: int = 0, report: Path | None = None):
+def run(
+    program: str,
+    *,
+    streams: bool = True,
+    how: str = "argument",
+    seed: int = 0,
+    report: Path | None = None,
+):
     env = {**os.environ, "PYTHONPATH": SHIM, "SCAFFOLD_SEED_HOW": how, "SCAFFOLD_SEED": str(seed)}
     env |= {"SCAFFOLD_STREAMS": "1"} if streams else {}
     env |= {"SCAFFOLD_SEED_REPORT": str(report)} if report else {}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -30,7 +41,11 @@ LIBRARIES = {
     "numpy": "import json, numpy\nnumpy.random.seed(3)\n{more}\nprint(json.dumps(numpy.random.choice(99, 9).tolist()))",
     "torch": "import json, torch\ntorch.manual_seed(3)\n{more}\nprint(json.dumps(torch.randperm(9).tolist()))",
 }
-MORE = {"random": "random.random()", "numpy": "numpy.random.normal()", "torch": "torch.nn.Linear(3, 4)"}
+MORE = {
+    "random": "random.random()",
+    "numpy": "numpy.random.normal()",
+    "torch": "torch.nn.Linear(3, 4)",
+}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -71,7 +86,9 @@ def test_dropout_masks_do_not_depend_on_the_order():
         {more}
         print(json.dumps(torch.nn.functional.dropout(torch.ones(2, 8), 0.5).tolist()))
     """
-    assert run(program.format(more="")) == run(program.format(more="torch.randperm(5); torch.rand(3)"))
+    assert run(program.format(more="")) == run(
+        program.format(more="torch.randperm(5); torch.rand(3)")
+    )
 
 
 def test_checkpointed_activations_draw_the_same_masks_again():
@@ -134,7 +151,9 @@ def test_streams_are_reported(tmp_path):
 
 
 def test_functions_can_be_pickled():
-    assert run("import json, pickle, torch\nprint(json.dumps(pickle.loads(pickle.dumps(torch.randn)) is torch.randn))")
+    assert run(
+        "import json, pickle, torch\nprint(json.dumps(pickle.loads(pickle.dumps(torch.randn)) is torch.randn))"
+    )
 
 
 def test_torchscript_compiles(tmp_path):

@@ -266,134 +266,277 @@ CASES = {
         GAN,
         [("(a + b).backward()", "a.backward(); b.backward()"), ("bce(D(fake), ", "bce(D(G(z)), ")],
         [("bce(D(fake), ", "bce(D(fake.detach()), ")],
-        ("gradients",), "model.0",
+        ("gradients",),
+        "model.0",
         also=[
-            [("a = bce(D(real), torch.ones(32, 1))", "both = D(torch.cat([real, fake.detach()]))"),
-             ("b = bce(D(fake.detach()), torch.zeros(32, 1))",
-              "a, b = bce(both[:32], torch.ones(32, 1)), bce(both[32:], torch.zeros(32, 1))")],
-            [("fake = G(z)", "with torch.no_grad():\n            fake = G(z)"), ("fake.detach()", "fake"),
-             ("bce(D(fake), torch.ones(32, 1)).backward()", "bce(D(G(z)), torch.ones(32, 1)).backward()")],
+            [
+                (
+                    "a = bce(D(real), torch.ones(32, 1))",
+                    "both = D(torch.cat([real, fake.detach()]))",
+                ),
+                (
+                    "b = bce(D(fake.detach()), torch.zeros(32, 1))",
+                    "a, b = bce(both[:32], torch.ones(32, 1)), bce(both[32:], torch.zeros(32, 1))",
+                ),
+            ],
+            [
+                ("fake = G(z)", "with torch.no_grad():\n            fake = G(z)"),
+                ("fake.detach()", "fake"),
+                (
+                    "bce(D(fake), torch.ones(32, 1)).backward()",
+                    "bce(D(G(z)), torch.ones(32, 1)).backward()",
+                ),
+            ],
         ],
     ),
     "vae": Case(
         VAE,
-        [("torch.randn_like(mean) * (0.5 * log).exp()", "torch.empty_like(mean).normal_() * log.exp().sqrt()")],
-        [("(0.5 * log).exp()", "log.exp()")], ("forward_train",),
+        [
+            (
+                "torch.randn_like(mean) * (0.5 * log).exp()",
+                "torch.empty_like(mean).normal_() * log.exp().sqrt()",
+            )
+        ],
+        [("(0.5 * log).exp()", "log.exp()")],
+        ("forward_train",),
     ),
     "checkpointed": Case(
         CHECKPOINTED,
         [("use_reentrant=False", "use_reentrant=True")],
-        [("checkpoint(self.block, x, use_reentrant=False) if self.training else self.block(x)", "self.block(x)"),
-         ("F.gelu", "F.relu")], ("forward_eval",), "model.block",
+        [
+            (
+                (
+                    "checkpoint(self.block, x, use_reentrant=False) if self.training else"
+                    " self.block(x)"
+                ),
+                "self.block(x)",
+            ),
+            ("F.gelu", "F.relu"),
+        ],
+        ("forward_eval",),
+        "model.block",
     ),
     "penalty": Case(
         PENALTY,
-        [("slope.norm(dim=1)", "slope.square().sum(1).sqrt()"), ("net(x[i : i + 16])", "net.forward(x[i : i + 16])")],
-        [("create_graph=True)[0]", "create_graph=True)[0].detach()")], ("gradients",),
+        [
+            ("slope.norm(dim=1)", "slope.square().sum(1).sqrt()"),
+            ("net(x[i : i + 16])", "net.forward(x[i : i + 16])"),
+        ],
+        [("create_graph=True)[0]", "create_graph=True)[0].detach()")],
+        ("gradients",),
     ),
     "masked": Case(
-        MASKED, [("/ 8**0.5 + mask", "/ 8**0.5"),
-                 ("scores.softmax(-1)", "scores.masked_fill(mask < 0, -1e9).softmax(-1)")],
-        [("/ 8**0.5", "/ 8")], ("forward_eval",), "model",
+        MASKED,
+        [
+            ("/ 8**0.5 + mask", "/ 8**0.5"),
+            ("scores.softmax(-1)", "scores.masked_fill(mask < 0, -1e9).softmax(-1)"),
+        ],
+        [("/ 8**0.5", "/ 8")],
+        ("forward_eval",),
+        "model",
     ),
     "restored": Case(
         RESTORED,
-        [("copy.deepcopy(net.state_dict())", "{k: v.clone() for k, v in net.state_dict().items()}")],
-        [("copy.deepcopy(net.state_dict())", "{k: v.detach().clone() for k, v in net.named_parameters()}"),
-         ("load_state_dict(kept)", "load_state_dict(kept, strict=False)")], ("evaluation",),
+        [
+            (
+                "copy.deepcopy(net.state_dict())",
+                "{k: v.clone() for k, v in net.state_dict().items()}",
+            )
+        ],
+        [
+            (
+                "copy.deepcopy(net.state_dict())",
+                "{k: v.detach().clone() for k, v in net.named_parameters()}",
+            ),
+            ("load_state_dict(kept)", "load_state_dict(kept, strict=False)"),
+        ],
+        ("evaluation",),
     ),
     "network": Case(
-        NETWORK, [("logits.argmax(1) == y", "logits.max(1).indices == y")],
-        [("0.25", "0.3")], ("dropout",), "model.dropout",
+        NETWORK,
+        [("logits.argmax(1) == y", "logits.max(1).indices == y")],
+        [("0.25", "0.3")],
+        ("dropout",),
+        "model.dropout",
     ),
     "clipped": Case(
         CLIPPED,
-        [("F.mse_loss(net(x[i : i + 16]), y[i : i + 16])", "(net(x[i : i + 16]) - y[i : i + 16]).square().mean()")],
-        [("clamp_(-0.2, 0.2)", "clamp_(-0.25, 0.25)")], ("optimiser",),
+        [
+            (
+                "F.mse_loss(net(x[i : i + 16]), y[i : i + 16])",
+                "(net(x[i : i + 16]) - y[i : i + 16]).square().mean()",
+            )
+        ],
+        [("clamp_(-0.2, 0.2)", "clamp_(-0.25, 0.25)")],
+        ("optimiser",),
     ),
     "closure": Case(
         CLOSURE,
-        [("    def closure():\n        optimizer.zero_grad()\n", "    optimizer.zero_grad()\n"),
-         ("        loss = F.mse_loss(net(x[rows]), y[rows])\n        loss.backward()\n        return loss\n",
-          "    F.mse_loss(net(x[rows]), y[rows]).backward()\n"), ("step(closure)", "step()")],
-        [("StepLR(optimizer, 5,", "StepLR(optimizer, 6,")], ("schedule",),
+        [
+            ("    def closure():\n        optimizer.zero_grad()\n", "    optimizer.zero_grad()\n"),
+            (
+                (
+                    "        loss = F.mse_loss(net(x[rows]), y[rows])\n        loss.backward()\n   "
+                    "     return loss\n"
+                ),
+                "    F.mse_loss(net(x[rows]), y[rows]).backward()\n",
+            ),
+            ("step(closure)", "step()"),
+        ],
+        [("StepLR(optimizer, 5,", "StepLR(optimizer, 6,")],
+        ("schedule",),
     ),
-}  # fmt: skip
+}
 
 
 NETWORK_ROW = "    test_loss, accuracy = evaluate(model, x[64:], y[64:])\n"
 
 FAULTS = {
     "noise shared by a batch": (
-        "vae", [("torch.randn_like(mean)", "torch.randn_like(mean[:1])")],
-        "forward_train", "noise 1 has 3 elements instead of 48 at step 1",
+        "vae",
+        [("torch.randn_like(mean)", "torch.randn_like(mean[:1])")],
+        "forward_train",
+        "noise 1 has 3 elements instead of 48 at step 1",
     ),
     "weights rounded after an evaluation": (
-        "network", [(NETWORK_ROW, NETWORK_ROW + "    if epoch == 3:\n        "
-                     "model.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})\n")],
-        "loop", "weights are given other values before step 17",
+        "network",
+        [
+            (
+                NETWORK_ROW,
+                NETWORK_ROW + "    if epoch == 3:\n        "
+                "model.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})\n",
+            )
+        ],
+        "loop",
+        "weights are given other values before step 17",
     ),
     "weights rounded after an update": (
-        "network", [("        schedule.step()\n", "        schedule.step()\n        if epoch == 2:\n            "
-                     "model.load_state_dict({k: v.bfloat16() for k, v in model.state_dict().items()})\n")],
-        "loop", "weights are given other values before step 10",
+        "network",
+        [
+            (
+                "        schedule.step()\n",
+                (
+                    "        schedule.step()\n        if epoch == 2:\n           "
+                    " model.load_state_dict({k: v.bfloat16() for k, v in"
+                    " model.state_dict().items()})\n"
+                ),
+            )
+        ],
+        "loop",
+        "weights are given other values before step 10",
     ),
     "a copy is evaluated": (
-        "vae", [("net = Net()\n", "net = Net()\nkept = copy.deepcopy(net).eval()\n"),
-                ("F.mse_loss(net(x[64:])[0]", "F.mse_loss(kept(x[64:])[0]")],
-        "evaluation", "2 networks are called instead of 1",
+        "vae",
+        [
+            ("net = Net()\n", "net = Net()\nkept = copy.deepcopy(net).eval()\n"),
+            ("F.mse_loss(net(x[64:])[0]", "F.mse_loss(kept(x[64:])[0]"),
+        ],
+        "evaluation",
+        "2 networks are called instead of 1",
     ),
     "the penalty is left out late": (
-        "penalty", [("create_graph=True)[0]", "create_graph=True)[0] if epoch < 2 else rows")],
-        "budget", "step 9 calls model 1 times instead of 2",
+        "penalty",
+        [("create_graph=True)[0]", "create_graph=True)[0] if epoch < 2 else rows")],
+        "budget",
+        "step 9 calls model 1 times instead of 2",
     ),
     "the penalty and its noise are left out late": (
-        "penalty", [("rows = (x[i : i + 16] + 0.1 * torch.randn(16, 6)).requires_grad_()",
-                     "rows = (x[i : i + 16] + (0.1 * torch.randn(16, 6) if epoch != 1 else 0)).requires_grad_()"),
-                    ("create_graph=True)[0]", "create_graph=True)[0] if epoch != 1 else rows")],
-        "budget", "step 5 calls model 1 times instead of 2",
+        "penalty",
+        [
+            (
+                "rows = (x[i : i + 16] + 0.1 * torch.randn(16, 6)).requires_grad_()",
+                (
+                    "rows = (x[i : i + 16] + (0.1 * torch.randn(16, 6) if epoch != 1 else"
+                    " 0)).requires_grad_()"
+                ),
+            ),
+            ("create_graph=True)[0]", "create_graph=True)[0] if epoch != 1 else rows"),
+        ],
+        "budget",
+        "step 5 calls model 1 times instead of 2",
     ),
     "a test row is lost": (
-        "vae", [("F.mse_loss(net(x[64:])[0], x[64:])", "F.mse_loss(net(x[65:])[0], x[65:])")],
-        "data", "1 examples that the reference evaluates are not there",
+        "vae",
+        [("F.mse_loss(net(x[64:])[0], x[64:])", "F.mse_loss(net(x[65:])[0], x[65:])")],
+        "data",
+        "1 examples that the reference evaluates are not there",
     ),
     "evaluated before the epoch": (
-        "network", [(NETWORK_ROW, ""), ("    order = torch", NETWORK_ROW + "    order = torch")],
-        "evaluation", "an evaluation comes after step 0, where the reference has none",
+        "network",
+        [(NETWORK_ROW, ""), ("    order = torch", NETWORK_ROW + "    order = torch")],
+        "evaluation",
+        "an evaluation comes after step 0, where the reference has none",
     ),
     "fresh noise for the generator": (
-        "gan", [("bce(D(fake), ", "bce(D(G(torch.randn(32, 4))), ")],
-        "batches", "step 2 has 32 examples instead of 0",
+        "gan",
+        [("bce(D(fake), ", "bce(D(G(torch.randn(32, 4))), ")],
+        "batches",
+        "step 2 has 32 examples instead of 0",
     ),
     "both networks updated at once": (
-        "gan", [("        od.step()\n", "        kept = [p.grad.clone() for p in D.parameters()]\n"),
-                ("        og.step()\n", "        og.step()\n        for p, g in zip(D.parameters(), kept):\n"
-                 "            p.grad = g\n        od.step()\n")],
-        "loop", "30 updates follow 15 backward passes instead of 30, in another order",
+        "gan",
+        [
+            ("        od.step()\n", "        kept = [p.grad.clone() for p in D.parameters()]\n"),
+            (
+                "        og.step()\n",
+                (
+                    "        og.step()\n        for p, g in zip(D.parameters(), kept):\n"
+                    "            p.grad = g\n        od.step()\n"
+                ),
+            ),
+        ],
+        "loop",
+        "30 updates follow 15 backward passes instead of 30, in another order",
     ),
-}  # fmt: skip
-"""A program of `CASES`, edits that make a fault of it, the rung that it belongs to, and what is said."""
+}
+"""A program of `CASES`, edits that make a fault of it, the rung that it belongs to, and what is
+said."""
 
 EQUAL = {
     "weights clipped by the optimiser itself": (
-        "clipped", [("optimizer = torch.optim.SGD(", "class Clipped(torch.optim.SGD):\n    def step(self):\n"
-                     "        super().step()\n        clip()\n\n\noptimizer = Clipped("),
-                    ("optimizer.step()\n        clip()", "optimizer.step()")],
+        "clipped",
+        [
+            (
+                "optimizer = torch.optim.SGD(",
+                (
+                    "class Clipped(torch.optim.SGD):\n    def step(self):\n"
+                    "        super().step()\n        clip()\n\n\noptimizer = Clipped("
+                ),
+            ),
+            ("optimizer.step()\n        clip()", "optimizer.step()"),
+        ],
     ),
     "evaluated weights are put in and taken out": (
-        "network", [(NETWORK_ROW, "    kept = {k: v.clone() for k, v in model.state_dict().items()}\n    "
-                     "model.load_state_dict(kept)\n" + NETWORK_ROW + "    model.load_state_dict(kept)\n")],
+        "network",
+        [
+            (
+                NETWORK_ROW,
+                "    kept = {k: v.clone() for k, v in model.state_dict().items()}\n    "
+                "model.load_state_dict(kept)\n" + NETWORK_ROW + "    model.load_state_dict(kept)\n",
+            )
+        ],
     ),
     "modules that are named otherwise": (
-        "gan", [("G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))",
-                 "G = nn.ModuleDict({'up': nn.Linear(4, 16), 'out': nn.Linear(16, 2)})\n"
-                 "class Chain(nn.Module):\n    def __init__(self, parts):\n        super().__init__()\n"
-                 "        self.parts = parts\n\n    def forward(self, z):\n"
-                 "        return self.parts['out'](F.relu(self.parts['up'](z)))\n\n\nG = Chain(G)")],
-        {f"model.parts.{own}.{kind}": f"model.{place}.{kind}"
-         for own, place in (("up", 0), ("out", 2)) for kind in ("weight", "bias")},
+        "gan",
+        [
+            (
+                "G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))",
+                (
+                    "G = nn.ModuleDict({'up': nn.Linear(4, 16), 'out': nn.Linear(16, 2)})\nclass"
+                    " Chain(nn.Module):\n    def __init__(self, parts):\n       "
+                    " super().__init__()\n        self.parts = parts\n\n    def forward(self, z):\n"
+                    "        return self.parts['out'](F.relu(self.parts['up'](z)))\n\n\nG ="
+                    " Chain(G)"
+                ),
+            )
+        ],
+        {
+            f"model.parts.{own}.{kind}": f"model.{place}.{kind}"
+            for own, place in (("up", 0), ("out", 2))
+            for kind in ("weight", "bias")
+        },
     ),
-}  # fmt: skip
+}
 
 
 def rewritten(program, edits):
@@ -413,14 +556,20 @@ def golden(tmp_path_factory):
             folder = tmp_path_factory.mktemp(name)
             kept[name] = (
                 folder,
-                {kind: trace_program(folder / kind, CASES[name].program, **asked) for kind, asked in KINDS.items()},
+                {
+                    kind: trace_program(folder / kind, CASES[name].program, **asked)
+                    for kind, asked in KINDS.items()
+                },
             )
         return kept[name]
 
     return of
 
 
-KINDS = {"own": {"known": {"train": {"planned": [13]}}}, "replay": {"dtype": "float64", "replay": True}}
+KINDS = {
+    "own": {"known": {"train": {"planned": [13]}}},
+    "replay": {"dtype": "float64", "replay": True},
+}
 
 
 @pytest.fixture
@@ -434,7 +583,9 @@ def compare(golden, tmp_path):
             trace = trace_program(tmp_path / kind, program, folder / kind / "trace", **asked)
             if trace.index.get("feeds_training"):
                 again = {**asked, "auxiliary": trace.index["feeds_training"]}
-                trace = trace_program(tmp_path / f"{kind}-again", program, folder / kind / "trace", **again)
+                trace = trace_program(
+                    tmp_path / f"{kind}-again", program, folder / kind / "trace", **again
+                )
             found[kind] = trace
         return climb(reference, found)
 

@@ -20,7 +20,13 @@ def recipe(**changes):
 def run(seed, accuracy, loss=0.7, **more):
     metrics = {"accuracy": {"value": accuracy}, "loss": {"value": loss}}
     return JudgedRun(
-        id=f"r{seed}", seed=seed, metrics=metrics, wall_time_s=1, machine=MACHINE, environment=ENVIRONMENT, **more
+        id=f"r{seed}",
+        seed=seed,
+        metrics=metrics,
+        wall_time_s=1,
+        machine=MACHINE,
+        environment=ENVIRONMENT,
+        **more,
     )
 
 
@@ -28,13 +34,24 @@ def calibration(accuracies=None, losses=None):
     accuracies = accuracies or [0.9 + offset for offset in SPREAD]
     losses = losses or [0.7 + offset for offset in reversed(SPREAD)]
     return Calibration(
-        recipe="toy", reference="0" * 40, program="0", data={}, reading="0", made="2026-01-01",
-        machine=MACHINE, threads=1, packages=(),
+        recipe="toy",
+        reference="0" * 40,
+        program="0",
+        data={},
+        reading="0",
+        made="2026-01-01",
+        machine=MACHINE,
+        threads=1,
+        packages=(),
         runs=[
-            {"seed": 1000 + i, "metrics": {"accuracy": {"value": a}, "loss": {"value": loss}}, "wall_time_s": 1}
+            {
+                "seed": 1000 + i,
+                "metrics": {"accuracy": {"value": a}, "loss": {"value": loss}},
+                "wall_time_s": 1,
+            }
             for i, (a, loss) in enumerate(zip(accuracies, losses, strict=True))
         ],
-    )  # fmt: skip
+    )
 
 
 GOOD = [run(0, 0.9, 0.7), run(1, 0.9005, 0.701), run(2, 0.8995, 0.699), run(3, 0.9002, 0.7)]
@@ -52,7 +69,8 @@ def test_all_good():
 
 
 def test_claim_contradicted_by_sound_runs_is_not_reproduced():
-    # 68 claimed, 65.1 stored, 64 measured: the program is the same, the published number is not its.
+    # 68 claimed, 65.1 stored, 64 measured: the program is the same, the published number is not
+    # its.
     claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
     judgement = judge(recipe(claims=[claim]), GOOD, calibration())
     assert words(judgement, "reproduction") == [Word.REPRODUCED]
@@ -102,15 +120,22 @@ def test_exceeding_is_a_warning():
 @pytest.mark.parametrize(("how", "word"), [("argument", Word.SEED_IGNORED), ("none", None)])
 def test_ignored_seed(how, word):
     same = [run(seed, 0.9) for seed in range(3)]
-    commands = {"train": {"run": "python train.py" + " {seed}" * (how == "argument")}, "smoke": None}
-    found = words(judge(recipe(seeds={"how": how}, commands=commands), same, calibration()), "seeds")
+    commands = {
+        "train": {"run": "python train.py" + " {seed}" * (how == "argument")},
+        "smoke": None,
+    }
+    found = words(
+        judge(recipe(seeds={"how": how}, commands=commands), same, calibration()), "seeds"
+    )
     assert found == ([word] if word else [])
 
 
 def test_two_results_of_one_seed():
     twice = [*GOOD, run(0, 0.9007, 0.7)]
     judgement = judge(recipe(), twice, calibration())
-    assert words(judgement, "seeds") == [Word.NONDETERMINISTIC] and judgement.word is Word.REPRODUCED
+    assert (
+        words(judgement, "seeds") == [Word.NONDETERMINISTIC] and judgement.word is Word.REPRODUCED
+    )
 
 
 def test_surplus_runs_do_not_reopen_the_decision_but_are_not_hidden():
@@ -121,7 +146,8 @@ def test_surplus_runs_do_not_reopen_the_decision_but_are_not_hidden():
 
 
 def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
-    # A fixed-level test of the claim, looked at after each seed, would refuse one sound reference in seven.
+    # A fixed-level test of the claim, looked at after each seed, would refuse one sound reference
+    # in seven.
     claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
     early = judge(recipe(claims=[claim]), GOOD[:1], calibration())
     assert early.word is Word.NOT_REPRODUCED and not is_decided(early, recipe(), 1)
@@ -131,7 +157,9 @@ def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
 
 def test_discrete_metric_that_never_varies_is_no_ignored_seed():
     constant = calibration([1.0] * 20, [0.5] * 20)
-    assert words(judge(recipe(), [run(seed, 1.0, 0.5) for seed in range(3)], constant), "seeds") == []
+    assert (
+        words(judge(recipe(), [run(seed, 1.0, 0.5) for seed in range(3)], constant), "seeds") == []
+    )
 
 
 def test_watched_metric_without_spread_is_compared_by_equality():
@@ -147,7 +175,9 @@ def test_when_to_stop():
     undecided = judge(recipe(), GOOD[:1], calibration())
     assert not is_decided(undecided, recipe(), 1)
     assert is_decided(undecided, recipe(), 10)
-    alone = recipe(seeds={"how": "none"}, commands={"train": {"run": "python train.py"}, "smoke": None})
+    alone = recipe(
+        seeds={"how": "none"}, commands={"train": {"run": "python train.py"}, "smoke": None}
+    )
     assert is_decided(undecided, alone, 1)
 
 
@@ -161,21 +191,32 @@ def test_reached_steps_come_from_the_series():
 def test_a_skewed_loss_is_flagged_only_where_ranks_flag_it_too():
     losses = [0.7 + 0.01 * 1.3**i for i in range(21)]  # a long tail upwards
     inside = [run(seed, 0.9, 0.7 + 0.01 * 1.3**19) for seed in range(3)]
-    assert words(judge(recipe(), inside, calibration(losses=losses)), "monitored")[0] is Word.EXPECTED
+    assert (
+        words(judge(recipe(), inside, calibration(losses=losses)), "monitored")[0] is Word.EXPECTED
+    )
     beyond = [run(seed, 0.9, 9.0 + 0.1 * seed) for seed in range(3)]
-    assert words(judge(recipe(), beyond, calibration(losses=losses)), "monitored")[0] is Word.UNEXPECTED
+    assert (
+        words(judge(recipe(), beyond, calibration(losses=losses)), "monitored")[0]
+        is Word.UNEXPECTED
+    )
 
 
 def test_too_few_seeds_to_flag_a_metric_ask_for_more():
     judgement = judge(recipe(), [run(0, 0.9, 5.0)], calibration())
-    finding = next(one for one in judgement.findings if one.question == "monitored" and one.metric == "loss")
+    finding = next(
+        one for one in judgement.findings if one.question == "monitored" and one.metric == "loss"
+    )
     assert finding.word is Word.INCONCLUSIVE and finding.more_seeds == 1
     assert not is_decided(judgement, recipe(), 1)
 
 
 def test_noise_of_a_deterministic_program_is_no_refusal():
     claim = {**TOY_RECIPE["claims"][0], "decimals": 4}
-    program = recipe(seeds={"how": "none"}, commands={"train": {"run": "python t.py"}, "smoke": None}, claims=[claim])
+    program = recipe(
+        seeds={"how": "none"},
+        commands={"train": {"run": "python t.py"}, "smoke": None},
+        claims=[claim],
+    )
     published = [run(0, 0.8995)]
     assert judge(program, published, None).word is Word.NOT_REPRODUCED
     assert judge(program, published, None, (), {"accuracy": 1e-4}).word is Word.REPRODUCED

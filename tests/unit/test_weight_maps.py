@@ -16,7 +16,10 @@ from _scaffold_trace.weights import Layout
 sys.path.remove(str(Path(shim.__path__[0])))
 
 REFERENCE = [("m.qkv.weight", [6, 2]), ("m.out.weight", [2, 3]), ("m.out.bias", [2])]
-NUMBERS = {name: np.arange(np.prod(shape)).reshape(shape) + 100.0 * i for i, (name, shape) in enumerate(REFERENCE)}
+NUMBERS = {
+    name: np.arange(np.prod(shape)).reshape(shape) + 100.0 * i
+    for i, (name, shape) in enumerate(REFERENCE)
+}
 
 
 def layout(own, declared):
@@ -25,9 +28,11 @@ def layout(own, declared):
 
 def test_parts_transposes_and_joins_go_there_and_back():
     declared = {
-        "m.q": "m.qkv.weight | part 1/3", "m.kv": ["m.qkv.weight | part 2/3", "m.qkv.weight | part 3/3"],
-        "m.o": "m.out.weight | transpose | reshape 6", "m.out.bias": "m.out.bias",
-    }  # fmt: skip
+        "m.q": "m.qkv.weight | part 1/3",
+        "m.kv": ["m.qkv.weight | part 2/3", "m.qkv.weight | part 3/3"],
+        "m.o": "m.out.weight | transpose | reshape 6",
+        "m.out.bias": "m.out.bias",
+    }
     made = layout({"m.q": (2, 2), "m.kv": (4, 2), "m.o": (6,), "m.out.bias": (2,)}, declared)
     assert not (made.missing or made.extra or made.problems)
     placed = made.place(NUMBERS)
@@ -67,18 +72,34 @@ def test_what_does_not_fit_is_said():
 
 
 def test_a_guess_is_by_shape_kind_and_order():
-    reference = {"r.a.weight": (4, 3), "r.a.bias": (4,), "r.b.weight": (5, 4), "r.qkv.weight": (6, 2)}
-    own = {"o.b.weight": (4, 5), "o.a.bias": (4,), "o.a.weight": (4, 3), "o.q.weight": (2, 2), "o.k.weight": (2, 2),
-           "o.v.weight": (2, 2)}  # fmt: skip
+    reference = {
+        "r.a.weight": (4, 3),
+        "r.a.bias": (4,),
+        "r.b.weight": (5, 4),
+        "r.qkv.weight": (6, 2),
+    }
+    own = {
+        "o.b.weight": (4, 5),
+        "o.a.bias": (4,),
+        "o.a.weight": (4, 3),
+        "o.q.weight": (2, 2),
+        "o.k.weight": (2, 2),
+        "o.v.weight": (2, 2),
+    }
     assert suggest(reference, own) == {
-        "o.a.bias": "r.a.bias", "o.a.weight": "r.a.weight", "o.b.weight": "r.b.weight | transpose",
-        "o.q.weight": "r.qkv.weight | part 1/3", "o.k.weight": "r.qkv.weight | part 2/3",
+        "o.a.bias": "r.a.bias",
+        "o.a.weight": "r.a.weight",
+        "o.b.weight": "r.b.weight | transpose",
+        "o.q.weight": "r.qkv.weight | part 1/3",
+        "o.k.weight": "r.qkv.weight | part 2/3",
         "o.v.weight": "r.qkv.weight | part 3/3",
-    }  # fmt: skip
+    }
     joined = suggest({"r.q.weight": (2, 2), "r.k.weight": (2, 2)}, {"o.qk.weight": (4, 2)})
     assert joined == {"o.qk.weight": ["r.q.weight", "r.k.weight"]}
-    assert suggest({"r.norm.weight": (7,)}, {"o.norm.scale": (7,)}) == {"o.norm.scale": "r.norm.weight"}
-    assert suggest({"r.a.weight": (4, 3)}, {"o.a.weight": (9, 9)}) == {}
-    assert suggest({"r.a.weight": (4,), "r.b.bias": ()}, {"o.a.weight": (), "o.c.weight": (0,)}) == {
-        "o.a.weight": "r.b.bias"
+    assert suggest({"r.norm.weight": (7,)}, {"o.norm.scale": (7,)}) == {
+        "o.norm.scale": "r.norm.weight"
     }
+    assert suggest({"r.a.weight": (4, 3)}, {"o.a.weight": (9, 9)}) == {}
+    assert suggest(
+        {"r.a.weight": (4,), "r.b.bias": ()}, {"o.a.weight": (), "o.c.weight": (0,)}
+    ) == {"o.a.weight": "r.b.bias"}

@@ -1,6 +1,9 @@
-"""Does a system on new data learn anything at all? Compared with the simplest models on the same data. Pure.
+"""Does a system on new data learn anything at all?
 
-Source of the gates: A. Karpathy, A Recipe for Training Neural Networks (2019); A. Ng, Machine Learning Yearning.
+Compared with the simplest models on the same data. Pure.
+
+Source of the gates: A. Karpathy, A Recipe for Training Neural Networks (2019); A. Ng, Machine
+Learning Yearning.
 """
 
 import math
@@ -51,7 +54,11 @@ def judge_data(
     law = Law.of(values)
     findings = []
     for name in SIMPLE_MODELS:
-        findings.append(_beats(rule, metric, f"{name} model", [simple[name]] * len(values), values, deterministic))
+        findings.append(
+            _beats(
+                rule, metric, f"{name} model", [simple[name]] * len(values), values, deterministic
+            )
+        )
     both = pair(zeroed, runs)
     before, after = ([run[side].metrics[metric.name].value for run in both] for side in (0, 1))
     findings.append(_beats(rule, metric, "zeroed inputs", before, after, deterministic))
@@ -59,42 +66,80 @@ def judge_data(
     is_memorised = memorised >= gates.memorised if higher else memorised <= gates.memorised
     findings.append(
         Finding(
-            question=Question.BASELINE, metric="one batch memorised", word=Word.BETTER if is_memorised else Word.WORSE, n=1,
-            mean=memorised, before=gates.memorised, rule=f"one run on {gates.batch} examples",
-            reason=f"{metric.name} {memorised:.4g} on the batch it was trained on, {gates.memorised:g} is asked for",
+            question=Question.BASELINE,
+            metric="one batch memorised",
+            word=Word.BETTER if is_memorised else Word.WORSE,
+            n=1,
+            mean=memorised,
+            before=gates.memorised,
+            rule=f"one run on {gates.batch} examples",
+            reason=(
+                f"{metric.name} {memorised:.4g} on the batch it was trained on, {gates.memorised:g}"
+                " is asked for"
+            ),
         )
-    )  # fmt: skip
+    )
     word = weakest([finding.word for finding in findings])
     told = [*remarks, _of_bound(metric, law, bound)]
     failed = [finding.metric for finding in findings if finding.word is not Word.BETTER]
-    refusal = f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
+    refusal = (
+        f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
+    )
     baseline = Finding(
-        question=Question.CHANGE, metric=metric.name, word=word, n=law.n, mean=law.mean, sd=law.sd if law.n > 1 else None,
-        reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds", rule="compared with the simplest models below",
-    )  # fmt: skip
+        question=Question.CHANGE,
+        metric=metric.name,
+        word=word,
+        n=law.n,
+        mean=law.mean,
+        sd=law.sd if law.n > 1 else None,
+        reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds",
+        rule="compared with the simplest models below",
+    )
     further = max((finding.more_seeds or 0 for finding in findings), default=0)
     return ChangeJudgement(
-        word=word, kind="data", refusal=refusal, findings=(baseline, *findings, *more), remarks=tuple(told),
+        word=word,
+        kind="data",
+        refusal=refusal,
+        findings=(baseline, *findings, *more),
+        remarks=tuple(told),
         more_pairs=further or None if word is Word.UNDECIDED else None,
-    )  # fmt: skip
+    )
 
 
 def _beats(
-    rule: ChangeRule, metric: Metric, name: str, before: Sequence[float], after: Sequence[float], deterministic: bool
+    rule: ChangeRule,
+    metric: Metric,
+    name: str,
+    before: Sequence[float],
+    after: Sequence[float],
+    deterministic: bool,
 ) -> Finding:
     word, used, interval, more = judge_differences(
-        before, after, higher_is_better=metric.direction == "higher", margin=math.ulp(0.0), alpha=rule.alpha,
-        beta=rule.beta, max_pairs=rule.max_pairs,
-    )  # fmt: skip
+        before,
+        after,
+        higher_is_better=metric.direction == "higher",
+        margin=math.ulp(0.0),
+        alpha=rule.alpha,
+        beta=rule.beta,
+        max_pairs=rule.max_pairs,
+    )
     law = Law.of([b - a for a, b in zip(before, after, strict=True)])
     if deterministic:
         is_better = law.mean > 0 if metric.direction == "higher" else law.mean < 0
         word, used, more = (Word.BETTER if is_better else Word.WORSE), 1, None
     return Finding(
-        question=Question.BASELINE, metric=name, word=word, n=used, before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after), sd=law.sd if law.n > 1 else None, interval=interval, more_seeds=more,
-        reason=f"{metric.name} {law.mean:+.3g} over the {name}", rule=f"sequential t, alpha {rule.alpha:g}",
-    )  # fmt: skip
+        question=Question.BASELINE,
+        metric=name,
+        word=word,
+        n=used,
+        before=math.fsum(before) / len(before),
+        mean=math.fsum(after) / len(after),
+        sd=law.sd if law.n > 1 else None,
+        interval=interval,
+        more_seeds=more,
+        reason=f"{metric.name} {law.mean:+.3g} over the {name}",
+        rule=f"sequential t, alpha {rule.alpha:g}",
+    )
 
 
 def _of_bound(metric: Metric, law: Law, bound: Bound | None) -> str:

@@ -1,8 +1,8 @@
 """What differs between two states of a system, thing by thing, and which of the things belong together. Pure.
 
-Two things belong together when one names the other (a hyperparameter and the code that reads it, a function and its
-caller) or when both use a name that the change brings in or does away with. What is left over in groups of its own is
-another change: it is pointed out, never forbidden.
+Two things belong together when one names the other (a hyperparameter and the code that reads it, a
+function and its caller) or when both use a name that the change brings in or does away with. What
+is left over in groups of its own is another change: it is pointed out, never forbidden.
 """
 
 import difflib
@@ -42,7 +42,10 @@ class _Thing:
 
 
 def find_parts(
-    before: Program, after: Program, files: Files, packages: tuple[Sequence[str], Sequence[str]] = ((), ())
+    before: Program,
+    after: Program,
+    files: Files,
+    packages: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> list[Part]:
     """Name all that differs, a line each, with a group number for what belongs together.
 
@@ -78,7 +81,13 @@ def _mapping(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Itera
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) or (name in old) != (name in new):
             last = name.rpartition(".")[2]
-            yield _Thing(what, name, _from_to(old.get(name), new.get(name), name in old, name in new), {last}, {last})
+            yield _Thing(
+                what,
+                name,
+                _from_to(old.get(name), new.get(name), name in old, name in new),
+                {last},
+                {last},
+            )
 
 
 def _from_to(old: Any, new: Any, was: bool = True, is_there: bool = True) -> str:
@@ -101,11 +110,17 @@ def _commands(before: Program, after: Program) -> Iterator[_Thing]:
         added = [word for word in words[1] if word not in words[0]]
         removed = [word for word in words[0] if word not in words[1]]
         told = [*(f"+ {word}" for word in added), *(f"- {word}" for word in removed)]
-        rest = [key for key in ("directory", "variables", "timeout_s", "network") if _of(old, key) != _of(new, key)]
+        rest = [
+            key
+            for key in ("directory", "variables", "timeout_s", "network")
+            if _of(old, key) != _of(new, key)
+        ]
         uses = {name for word in added + removed for name in _names(word)}
         if old and new and not told and set(rest) <= {"timeout_s"}:
             continue  # how long one waits changes no result
-        yield _Thing("command", name, _short(" ".join([*told, *rest]) or "other order of words"), uses)
+        yield _Thing(
+            "command", name, _short(" ".join([*told, *rest]) or "other order of words"), uses
+        )
 
 
 def _of(command: Any, key: str) -> Any:
@@ -114,19 +129,31 @@ def _of(command: Any, key: str) -> Any:
 
 def _names(text: str) -> set[str]:
     """Words of a text, and those of its flags as a program calls them: --batch-size is batch_size."""
-    return set(_WORD.findall(text)) | {flag.replace("-", "_") for flag in re.findall(r"--([A-Za-z][\w-]*)", text)}
+    return set(_WORD.findall(text)) | {
+        flag.replace("-", "_") for flag in re.findall(r"--([A-Za-z][\w-]*)", text)
+    }
 
 
 def _data(before: Program, after: Program) -> Iterator[_Thing]:
-    old, new = ({data.name: data.model_dump(mode="json") for data in p.datasets} for p in (before, after))
+    old, new = (
+        {data.name: data.model_dump(mode="json") for data in p.datasets} for p in (before, after)
+    )
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            text = "gone" if name not in new else "new" if name not in old else "other bytes or another place"
+            text = (
+                "gone"
+                if name not in new
+                else "new"
+                if name not in old
+                else "other bytes or another place"
+            )
             place = str((new.get(name) or old[name]).get("place", ""))
             yield _Thing("data", name, text, {name, *_names(place)}, {name})
 
 
-def _environment(before: Program, after: Program, packages: tuple[Sequence[str], Sequence[str]]) -> Iterator[_Thing]:
+def _environment(
+    before: Program, after: Program, packages: tuple[Sequence[str], Sequence[str]]
+) -> Iterator[_Thing]:
     old, new = (dict(line.split("==", 1) for line in side if "==" in line) for side in packages)
     changed = [
         f"{name} {_from_to(old.get(name), new.get(name), name in old, name in new)}"
@@ -141,11 +168,26 @@ def _environment(before: Program, after: Program, packages: tuple[Sequence[str],
 
 
 def _metrics(before: Program, after: Program) -> Iterator[_Thing]:
-    old, new = ({m.name: m.model_dump(mode="json", by_alias=True) for m in p.metrics} for p in (before, after))
+    old, new = (
+        {m.name: m.model_dump(mode="json", by_alias=True) for m in p.metrics}
+        for p in (before, after)
+    )
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            text = "gone" if name not in new else "new" if name not in old else "read or judged in another way"
-            yield _Thing("metric", name, text, {name, *_names(json.dumps(new.get(name) or old[name]))}, {name})
+            text = (
+                "gone"
+                if name not in new
+                else "new"
+                if name not in old
+                else "read or judged in another way"
+            )
+            yield _Thing(
+                "metric",
+                name,
+                text,
+                {name, *_names(json.dumps(new.get(name) or old[name]))},
+                {name},
+            )
 
 
 def _other_settings(before: Program, after: Program) -> Iterator[_Thing]:
@@ -166,7 +208,9 @@ def _file(path: str, old: bytes | None, new: bytes | None) -> list[_Thing]:
         return [_Thing("file", path, text, set(_WORD.findall(lines)), {stem, *_defined(lines)})]
     if None in texts:
         return [_Thing("file", path, "other bytes", {stem}, {stem})]
-    before, after = (_flat(text or "", path) if path.endswith(_SETTINGS) else None for text in texts)
+    before, after = (
+        _flat(text or "", path) if path.endswith(_SETTINGS) else None for text in texts
+    )
     if before is not None and after is not None:
         things = list(_mapping("setting", before, after))
         for thing in things:
@@ -184,7 +228,9 @@ def _text(content: bytes | None) -> str | None:
 def _flat(text: str, path: str) -> dict[str, Any] | None:
     """Every value of a settings file by its dotted key; None where it cannot be read."""
     try:
-        if not path.endswith(".json") and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        if not path.endswith(".json") and any(
+            isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)
+        ):
             return None  # a few lines of them stand for any number of values
         document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError):
@@ -194,7 +240,9 @@ def _flat(text: str, path: str) -> dict[str, Any] | None:
     while pending:
         key, value = pending.pop()
         if isinstance(value, Mapping) and value:
-            pending += [(f"{key}.{name}" if key else str(name), inner) for name, inner in value.items()]
+            pending += [
+                (f"{key}.{name}" if key else str(name), inner) for name, inner in value.items()
+            ]
         else:
             found[key] = value
     return found
@@ -215,7 +263,10 @@ def _hunks(path: str, old: str, new: str) -> list[_Thing]:
     for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        sides = [*((a, line, 1) for line in range(a1, a2)), *((b, line, 0) for line in range(b1, b2))]
+        sides = [
+            *((a, line, 1) for line in range(a1, a2)),
+            *((b, line, 0) for line in range(b1, b2)),
+        ]
         for lines, line, side in sides:
             if not lines[line].strip():
                 continue
@@ -262,7 +313,8 @@ def _passing_names(files: Files, before: Program, after: Program) -> set[str]:
 def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
     """A number for each thing; equal where they belong together, counted from 1 in order.
 
-    What only changed in words (comments, empty lines) belongs to whatever else changed; of very many nothing is said.
+    What only changed in words (comments, empty lines) belongs to whatever else changed; of very
+    many nothing is said.
     """
     if len(things) > _MOST_THINGS:
         return [1] * len(things)
@@ -272,7 +324,11 @@ def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
             if _belong(one, other, passing):
                 old, new = group[i], group[j]
                 group = [new if number == old else number for number in group]
-    telling = [number for number, thing in zip(group, things, strict=True) if thing.uses or thing.what != "code"]
+    telling = [
+        number
+        for number, thing in zip(group, things, strict=True)
+        if thing.uses or thing.what != "code"
+    ]
     group = [
         number if thing.uses or thing.what != "code" else next(iter(telling), number)
         for number, thing in zip(group, things, strict=True)
@@ -289,7 +345,9 @@ def _belong(one: _Thing, other: _Thing, passing: set[str]) -> bool:
     for data, rest in ((one, other), (other, one)):
         if data.what == "data" and any(data.name in word for word in rest.uses):
             return True  # load_digits reads digits
-    return bool(one.called & other.uses or other.called & one.uses or one.uses & other.uses & passing)
+    return bool(
+        one.called & other.uses or other.called & one.uses or one.uses & other.uses & passing
+    )
 
 
 def describe_groups(parts: Sequence[Part]) -> str | None:
@@ -298,10 +356,12 @@ def describe_groups(parts: Sequence[Part]) -> str | None:
     if count < 2:
         return None
     listed = "; ".join(
-        f"({number}) {', '.join(f'{part.what} {part.name}' for part in parts if part.group == number)}"
+        f"({number})"
+        f" {', '.join(f'{part.what} {part.name}' for part in parts if part.group == number)}"
         for number in range(1, count + 1)
     )
     return (
-        f"{count} changes at once, whose effects cannot be told apart: {listed}. To take them one at a time, put all "
-        "but one away (git stash push --patch), verify and accept it, start the next, and git stash pop"
+        f"{count} changes at once, whose effects cannot be told apart: {listed}. To take them one"
+        " at a time, put all but one away (git stash push --patch), verify and accept it, start"
+        " the next, and git stash pop"
     )

@@ -1,13 +1,16 @@
-"""Did a change matter? Runs of the state before and after it, paired by seed, looked at a few times. Pure.
+"""Did a change matter?
 
-Each look at n pairs asks two questions of the differences d = after - before, with mean m and deviation s: does m lie
-away from 0 (BETTER or WORSE), and does it lie inside the margin, that is, is it both above -margin and below +margin
-(NO_DIFFERENCE)? Both by one-sample t tests. Of the errors that the rule allows, each look spends the share of the pairs
-that are new at it, so that all looks together stay below them (Bonferroni): whatever the spread and the correlation.
+Runs of the state before and after it, paired by seed, looked at a few times. Pure.
 
-Sources: pairs, and two one-sided tests: D. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15 (1987) 657. Errors
-spent over looks: K. Lan and D. DeMets, Biometrika 70 (1983) 659. Operating characteristics:
-benchmarks/operating_characteristics.py.
+Each look at n pairs asks two questions of the differences d = after - before, with mean m and
+deviation s: does m lie away from 0 (BETTER or WORSE), and does it lie inside the margin, that is,
+is it both above -margin and below +margin (NO_DIFFERENCE)? Both by one-sample t tests. Of the
+errors that the rule allows, each look spends the share of the pairs that are new at it, so that all
+looks together stay below them (Bonferroni): whatever the spread and the correlation.
+
+Sources: pairs, and two one-sided tests: D. Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15
+(1987) 657. Errors spent over looks: K. Lan and D. DeMets, Biometrika 70 (1983) 659. Operating
+characteristics: benchmarks/operating_characteristics.py.
 """
 
 import itertools
@@ -22,7 +25,8 @@ from scaffold.records.tweak import ChangeRule, Kind
 from scaffold.rules.stats import Law, equality_tolerance, t_quantile
 
 _LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
-"""Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to speak of."""
+"""Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to
+speak of."""
 
 _COARSE = ("fraction", "percent")
 """Units whose values lie on a grid of one example."""
@@ -78,26 +82,43 @@ def judge_change(
     """
     judged = next(metric for metric in metrics if metric.name == rule.metric)
     identical = are_identical(metrics, pairs, deterministic)
-    change = _same(judged, pairs) if identical else _judge_metric(judged, pairs, rule, deterministic=deterministic)
+    change = (
+        _same(judged, pairs)
+        if identical
+        else _judge_metric(judged, pairs, rule, deterministic=deterministic)
+    )
     findings = [change]
     if not identical:
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
     findings += [_cost(pairs, rule, device), *more]
     word = _overall(kind, findings)
-    lost = change.correlation is not None and change.correlation < _LOST_CORRELATION and change.n >= _LOOKS[1]
+    lost = (
+        change.correlation is not None
+        and change.correlation < _LOST_CORRELATION
+        and change.n >= _LOOKS[1]
+    )
     if lost and word is Word.UNDECIDED:
         remarks = [
             *remarks,
-            f"runs of one seed have little in common (r {change.correlation:.2f}): pairs save nothing here",
+            (
+                f"runs of one seed have little in common (r {change.correlation:.2f}): pairs save"
+                " nothing here"
+            ),
         ]
     return ChangeJudgement(
-        word=word, kind=kind, refusal=_refusal(kind, word, findings), findings=tuple(findings),
-        remarks=tuple(remarks), more_pairs=change.more_seeds if word is Word.UNDECIDED else None,
-    )  # fmt: skip
+        word=word,
+        kind=kind,
+        refusal=_refusal(kind, word, findings),
+        findings=tuple(findings),
+        remarks=tuple(remarks),
+        more_pairs=change.more_seeds if word is Word.UNDECIDED else None,
+    )
 
 
-def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False) -> bool:
+def is_decided(
+    judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False
+) -> bool:
     """Whether more pairs are not allowed, or would not change the word; where probes decide, only the cost counts."""
     if pairs >= rule.max_pairs:
         return True
@@ -106,7 +127,9 @@ def is_decided(judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_
         return cost is not Word.UNDECIDED and (has_probes or judgement.word is not Word.UNDECIDED)
     if judgement.kind == "improve" and judgement.word is Word.NO_DIFFERENCE:
         return cost is not Word.UNDECIDED
-    has_moved = any(f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in judgement.findings)
+    has_moved = any(
+        f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in judgement.findings
+    )
     return judgement.word is not Word.UNDECIDED or has_moved
 
 
@@ -124,8 +147,10 @@ def judge_differences(
     """The sequential paired test.
 
     Returns:
-        the word, the pairs it was reached with, the interval of the effect there (None before the first look), and how
-        many further pairs are expected to decide it if they fall like those so far (None when decided, or never).
+        the word, the pairs it was reached with, the interval of the effect there (None before the
+            first look), and how
+        many further pairs are expected to decide it if they fall like those so far (None when
+            decided, or never).
     """
     differences = [b - a for a, b in zip(before, after, strict=True)]
     floor = _quantum([*before, *after], half_digit) / math.sqrt(6)
@@ -134,12 +159,19 @@ def judge_differences(
         if look > len(differences):
             break
         law = Law.of(differences[:look])
-        word, interval = _look(law.mean, max(law.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta)
+        word, interval = _look(
+            law.mean, max(law.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
+        )
         spent = look
         if word is not Word.UNDECIDED:
             return _directed(word, law.mean, higher_is_better), look, interval, None
     if spent == 0:
-        return Word.UNDECIDED, len(differences), None, next_look(len(differences), max_pairs) - len(differences)
+        return (
+            Word.UNDECIDED,
+            len(differences),
+            None,
+            next_look(len(differences), max_pairs) - len(differences),
+        )
     law = Law.of(differences)
     for look in looks(max_pairs):
         if look > len(differences):
@@ -172,8 +204,9 @@ def _directed(word: Word, mean: float, higher_is_better: bool) -> Word:
 def _quantum(values: Sequence[float], half_digit: float) -> float:
     """Width of the grid that values lie on, 0 where they lie on none.
 
-    A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of two values on a grid
-    of width q has a rounding error of variance q^2/6. It is a grid if all gaps are whole multiples of the smallest.
+    A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of
+    two values on a grid of width q has a rounding error of variance q^2/6. It is a grid if all gaps
+    are whole multiples of the smallest.
     """
     ordered = sorted(set(values))
     gaps = [high - low for low, high in itertools.pairwise(ordered)]
@@ -187,107 +220,174 @@ def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministi
 
     Shares of examples agree by chance; a loss or a norm that differs from seed to seed does not.
     """
-    same = all(a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics)
+    same = all(
+        a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics
+    )
     fine = [m for m in metrics if m.unit not in _COARSE]
     differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in fine)
     return same and (deterministic or (len(pairs) > 1 and differ))
 
 
 def _values(metric: Metric, pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
-    return [a.metrics[metric.name].value for a, _ in pairs], [b.metrics[metric.name].value for _, b in pairs]
+    return [a.metrics[metric.name].value for a, _ in pairs], [
+        b.metrics[metric.name].value for _, b in pairs
+    ]
 
 
 def _same(metric: Metric, pairs: Sequence[Pair]) -> Finding:
     before, _ = _values(metric, pairs)
     law = Law.of(before)
     return Finding(
-        question=Question.CHANGE, metric=metric.name, word=Word.NO_DIFFERENCE, n=len(pairs), mean=law.mean, before=law.mean,
-        sd=0.0, interval=(0.0, 0.0), correlation=1.0, rule="equality of all metrics",
+        question=Question.CHANGE,
+        metric=metric.name,
+        word=Word.NO_DIFFERENCE,
+        n=len(pairs),
+        mean=law.mean,
+        before=law.mean,
+        sd=0.0,
+        interval=(0.0, 0.0),
+        correlation=1.0,
+        rule="equality of all metrics",
         reason=f"all metrics are equal to the last digit in {_count(len(pairs), 'pair')}",
-    )  # fmt: skip
+    )
 
 
-def _judge_metric(metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, *, deterministic: bool) -> Finding:
+def _judge_metric(
+    metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, *, deterministic: bool
+) -> Finding:
     before, after = _values(metric, pairs)
     half_digit = min(run.metrics[metric.name].half_digit for both in pairs for run in both)
     higher = metric.direction == "higher"
     if deterministic:
         return _without_spread(metric, before[0], after[0], half_digit, rule)
     word, used, interval, more = judge_differences(
-        before, after, higher_is_better=higher, margin=rule.margin, alpha=rule.alpha, beta=rule.beta,
-        max_pairs=rule.max_pairs, half_digit=half_digit,
-    )  # fmt: skip
+        before,
+        after,
+        higher_is_better=higher,
+        margin=rule.margin,
+        alpha=rule.alpha,
+        beta=rule.beta,
+        max_pairs=rule.max_pairs,
+        half_digit=half_digit,
+    )
     law = Law.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
-    effect = f"{law.mean:+.3g}" + (f" ({interval[0]:+.3g} to {interval[1]:+.3g})" if interval else "")
+    effect = f"{law.mean:+.3g}" + (
+        f" ({interval[0]:+.3g} to {interval[1]:+.3g})" if interval else ""
+    )
     if word is not Word.UNDECIDED:
         reason = f"effect {effect} after {_count(used, 'pair')}"
     elif len(pairs) >= rule.max_pairs:
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
     else:
-        reason = f"effect {effect}, undecided after {_count(used, 'pair')}" + (f"; about {more} more" if more else "")
+        reason = f"effect {effect}, undecided after {_count(used, 'pair')}" + (
+            f"; about {more} more" if more else ""
+        )
     return Finding(
-        question=Question.CHANGE, metric=metric.name, word=word, reason=reason, n=used,
-        before=math.fsum(before[:used]) / used, mean=math.fsum(after[:used]) / used, sd=law.sd if used > 1 else None,
-        interval=interval, correlation=_correlation(before[:used], after[:used]), more_seeds=more,
-        rule=f"sequential paired t, margin {rule.margin:.3g} ({rule.margin_reason}), alpha {rule.alpha:g}, "
-        f"beta {rule.beta:g}, at most {rule.max_pairs} pairs",
-    )  # fmt: skip
+        question=Question.CHANGE,
+        metric=metric.name,
+        word=word,
+        reason=reason,
+        n=used,
+        before=math.fsum(before[:used]) / used,
+        mean=math.fsum(after[:used]) / used,
+        sd=law.sd if used > 1 else None,
+        interval=interval,
+        correlation=_correlation(before[:used], after[:used]),
+        more_seeds=more,
+        rule=(
+            f"sequential paired t, margin {rule.margin:.3g} ({rule.margin_reason}), alpha"
+            f" {rule.alpha:g}, beta {rule.beta:g}, at most {rule.max_pairs} pairs"
+        ),
+    )
 
 
-def _without_spread(metric: Metric, before: float, after: float, half_digit: float, rule: ChangeRule) -> Finding:
+def _without_spread(
+    metric: Metric, before: float, after: float, half_digit: float, rule: ChangeRule
+) -> Finding:
     tolerance = equality_tolerance(
-        Law(n=1, mean=after, sd=0.0, half_digit=half_digit), Law(n=1, mean=before, sd=0.0, half_digit=half_digit)
+        Law(n=1, mean=after, sd=0.0, half_digit=half_digit),
+        Law(n=1, mean=before, sd=0.0, half_digit=half_digit),
     )
     difference, allowed = after - before, max(rule.margin, tolerance)
     word = Word.NO_DIFFERENCE
     if abs(difference) >= allowed:
         word = _directed(Word.BETTER, difference, metric.direction == "higher")
     return Finding(
-        question=Question.CHANGE, metric=metric.name, word=word, n=1, before=before, mean=after,
+        question=Question.CHANGE,
+        metric=metric.name,
+        word=word,
+        n=1,
+        before=before,
+        mean=after,
         interval=(difference - tolerance, difference + tolerance),
         reason=f"effect {difference:+.3g} of a program without chance",
         rule=f"difference of one run each, margin {allowed:.3g} ({rule.margin_reason})",
-    )  # fmt: skip
+    )
 
 
-def _watch(metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, others: int, kind: Kind) -> Finding:
+def _watch(
+    metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, others: int, kind: Kind
+) -> Finding:
     """Whether another metric moved at all. Of a neutral change it must not; else it is shown."""
     before, after = _values(metric, pairs)
     alpha = rule.watch_alpha / others
     _, used, interval, _ = judge_differences(
-        before, after, higher_is_better=metric.direction == "higher", margin=math.ulp(0.0), alpha=alpha, beta=alpha,
+        before,
+        after,
+        higher_is_better=metric.direction == "higher",
+        margin=math.ulp(0.0),
+        alpha=alpha,
+        beta=alpha,
         max_pairs=rule.max_pairs,
-    )  # fmt: skip
+    )
     moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
     law = Law.of([b - a for a, b in zip(before, after, strict=True)])
     return Finding(
-        question=Question.MONITORED, metric=metric.name, n=used, before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after), sd=law.sd if len(pairs) > 1 else None, interval=interval,
+        question=Question.MONITORED,
+        metric=metric.name,
+        n=used,
+        before=math.fsum(before) / len(before),
+        mean=math.fsum(after) / len(after),
+        sd=law.sd if len(pairs) > 1 else None,
+        interval=interval,
         correlation=_correlation(before, after),
         word=Word.UNEXPECTED if moved and kind == "neutral" else Word.EXPECTED,
         reason=f"moved by {law.mean:+.3g}" if moved else "no movement seen",
         rule=f"sequential paired t, alpha {alpha:.2g}",
-    )  # fmt: skip
+    )
 
 
 def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     """Time of a run, as the ratio of after to before; BETTER if at least `_CHEAPER` of it is surely saved.
 
-    Runs with another number of threads take another processor time for the same work, and are left out.
+    Runs with another number of threads take another processor time for the same work, and are left
+    out.
     """
     name = "cpu_time_s" if device == "cpu" else "wall_time_s"
     alike = [(a, b) for a, b in pairs if a.threads == b.threads]
     if not alike:
-        return Finding(question=Question.COST, metric=name, word=Word.UNDECIDED, rule="pairs with as many threads",
-                       reason="all pairs ran with different numbers of threads")  # fmt: skip
-    before, after = ([math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1))
+        return Finding(
+            question=Question.COST,
+            metric=name,
+            word=Word.UNDECIDED,
+            rule="pairs with as many threads",
+            reason="all pairs ran with different numbers of threads",
+        )
+    before, after = (
+        [math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1)
+    )
     saved = -math.log1p(-_CHEAPER)
 
     def judge(shift: float) -> tuple[Word, int, tuple[float, float] | None, int | None]:
         return judge_differences(
-            [value - shift for value in before], after, higher_is_better=False, margin=saved, alpha=rule.alpha,
-            beta=rule.beta, max_pairs=rule.max_pairs,
-        )  # fmt: skip
+            [value - shift for value in before],
+            after,
+            higher_is_better=False,
+            margin=saved,
+            alpha=rule.alpha,
+            beta=rule.beta,
+            max_pairs=rule.max_pairs,
+        )
 
     word, used, interval, more = judge(0.0)
     if word is Word.BETTER:  # less time, but is it enough less?
@@ -299,20 +399,39 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     )
     kind = "the processor time" if device == "cpu" else "the time on the clock"
     return Finding(
-        question=Question.COST, metric=name, word=word, n=used, before=seconds, mean=seconds * math.exp(mean / len(before)),
-        more_seeds=more, reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
-        interval=(seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1])) if interval else None,
+        question=Question.COST,
+        metric=name,
+        word=word,
+        n=used,
+        before=seconds,
+        mean=seconds * math.exp(mean / len(before)),
+        more_seeds=more,
+        reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
+        interval=(
+            (seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1]))
+            if interval
+            else None
+        ),
         rule=f"sequential paired t of logarithms, at least {_CHEAPER:.0%} less",
-    )  # fmt: skip
+    )
 
 
 def judge_switched_off(
-    metrics: Sequence[Metric], pairs: Sequence[Pair], rule: ChangeRule, what: str, *, deterministic: bool = False
+    metrics: Sequence[Metric],
+    pairs: Sequence[Pair],
+    rule: ChangeRule,
+    what: str,
+    *,
+    deterministic: bool = False,
 ) -> Finding:
     """Whether the changed program, with `what` switched off, still gives the state before."""
     metric = next(metric for metric in metrics if metric.name == rule.metric)
     same = are_identical(metrics, pairs, deterministic)
-    found = _same(metric, pairs) if same else _judge_metric(metric, pairs, rule, deterministic=deterministic)
+    found = (
+        _same(metric, pairs)
+        if same
+        else _judge_metric(metric, pairs, rule, deterministic=deterministic)
+    )
     return replace(found, question=Question.ABLATION, metric=what, more_seeds=None)
 
 
@@ -334,17 +453,27 @@ def judge_probe(
         deterministic: whether one seed says all.
     """
     metric, pairs = full
-    words = [_judge_metric(metric, side, rule, deterministic=deterministic).word for side in (pairs, short)]
+    words = [
+        _judge_metric(metric, side, rule, deterministic=deterministic).word
+        for side in (pairs, short)
+    ]
     agrees = Word.NO_DIFFERENCE if words[0] is words[1] else Word.WORSE
     word = Word.UNDECIDED if Word.UNDECIDED in words else agrees
     return Finding(
-        question=Question.PROBE, metric=name, word=word, n=min(len(pairs), len(short)), rule="the same word in both modes",
+        question=Question.PROBE,
+        metric=name,
+        word=word,
+        n=min(len(pairs), len(short)),
+        rule="the same word in both modes",
         reason=f"{words[0].value} in the full mode, {words[1].value} in the cheaper one",
-    )  # fmt: skip
+    )
 
 
 def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
-    change, probes = findings[0].word, [finding.word for finding in findings if finding.question is Question.PROBE]
+    change, probes = (
+        findings[0].word,
+        [finding.word for finding in findings if finding.question is Question.PROBE],
+    )
     if kind == "cheaper" and probes and change is not Word.NO_DIFFERENCE:
         # The metric itself may be another one: it is what is concluded of other changes that holds.
         worst = weakest(probes)
@@ -365,11 +494,17 @@ def weakest(words: Sequence[Word]) -> Word:
 def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
     """Why a change of this kind is not to be accepted with this word; None when it is."""
     is_cheaper = any(f.question is Question.COST and f.word is Word.BETTER for f in findings)
-    unexpected = [f.metric for f in findings if f.question is Question.MONITORED and f.word is Word.UNEXPECTED]
+    unexpected = [
+        f.metric for f in findings if f.question is Question.MONITORED and f.word is Word.UNEXPECTED
+    ]
     if kind == "neutral" and word is not Word.NO_DIFFERENCE:
         moved = f" ({', '.join(unexpected)} moved)" if unexpected else ""
         return f"a neutral change must make NO_DIFFERENCE{moved}"
-    if kind == "improve" and word is not Word.BETTER and not (word is Word.NO_DIFFERENCE and is_cheaper):
+    if (
+        kind == "improve"
+        and word is not Word.BETTER
+        and not (word is Word.NO_DIFFERENCE and is_cheaper)
+    ):
         return "an improvement must be BETTER, or NO_DIFFERENCE and cheaper"
     if kind == "cheaper" and not is_cheaper:
         return "a cheaper mode must take at least 5 % less time"

@@ -1,4 +1,7 @@
-"""Compares which examples two programs train on and evaluate, in which order and with which values. Pure."""
+"""Compares which examples two programs train on and evaluate, in which order and with which values.
+
+Pure.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,14 +13,17 @@ _MARK = 1e-5
 """Of marks of examples, relative to the largest: values that were preprocessed in float32."""
 
 _REPEATED = 0.35
-"""Share of distinct examples among all that were trained on, up to which they come again in later epochs: more than a
-half where every example is there once with noise of its own and once without."""
+"""Share of distinct examples among all that were trained on, up to which they come again in later
+epochs: more than a half where every example is there once with noise of its own and once
+without."""
 
 _OTHER = 0.9
-"""Share of examples that are new, above which it is their values that differ, not which ones are taken."""
+"""Share of examples that are new, above which it is their values that differ, not which ones are
+taken."""
 
 _BEFORE = 2
-"""Steps before, from which an example may come that is given again: networks that are updated in turn share one."""
+"""Steps before, from which an example may come that is given again: networks that are updated in
+turn share one."""
 
 COUNT = "series.train.count"
 """Step, number of examples and number of the network of every training call."""
@@ -72,27 +78,37 @@ def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK
 def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
     """Compare the rungs data and batches: the same examples with the same labels, in the same batches.
 
-    Steps are compared as sets of examples: in how many calls, and in which order within a step, changes nothing.
+    Steps are compared as sets of examples: in how many calls, and in which order within a step,
+    changes nothing.
 
     Returns:
-        both rungs, and the step from which on batches are others only because an evaluation before drew otherwise: what
+        both rungs, and the step from which on batches are others only because an evaluation before
+            drew otherwise: what
         is made of them cannot be compared from there on.
     """
     names = _inputs(golden)
     values = sum(len(golden.arrays[name]) for name in names)
-    left_out = [] if TARGETS in golden.arrays else ["labels: no loss of torch's own was called with them"]
+    left_out = (
+        [] if TARGETS in golden.arrays else ["labels: no loss of torch's own was called with them"]
+    )
     if trains_in_evaluation(golden, found):
         text = "what was trained in evaluation mode"
         return equal("data", 0, [text]), equal("batches", 0, [text]), None
     apart = _apart(golden, found, names)
     lost = _lost(golden, found) if apart is None or apart.rung != "data" else None
     if lost is not None:
-        return differs("data", lost.text, lost.step, compared=values), equal("batches", values), None
+        return (
+            differs("data", lost.text, lost.step, compared=values),
+            equal("batches", values),
+            None,
+        )
     if apart is None:
         return equal("data", values, left_out), equal("batches", values), None
     before = _drawn_before(golden, found, apart.step)
     if before:
-        left_out.append(f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they")
+        left_out.append(
+            f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they"
+        )
         return equal("data", values, left_out), equal("batches", values, left_out), apart.step
     rung = differs(apart.rung, apart.text, apart.step, compared=values, structural=apart.structural)
     if apart.rung == "data":
@@ -110,11 +126,15 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
     for order, name in enumerate(names):
         if name not in found.arrays:
             called = name.removeprefix("series.train.").partition("[")[0]
-            if called.partition(".")[0] not in {network["name"] for network in found.index["networks"]}:
+            if called.partition(".")[0] not in {
+                network["name"] for network in found.index["networks"]
+            }:
                 continue  # the whole network is gone, which is another rung's question
             is_entered = called in found.index.get("entered", [called])
             text = f"{name.removeprefix('series.train.')} is no input of the network any more"
-            return Apart(rung="data" if is_entered else "batches", text=text, step=0, structural=CALLS)
+            return Apart(
+                rung="data" if is_entered else "batches", text=text, step=0, structural=CALLS
+            )
         step = _first_step_apart(golden, found, name)
         if step is not None:
             apart.append((step, order, name))
@@ -165,7 +185,9 @@ def _is_cut(trace: Trace, name: str) -> bool:
 
 def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
     """Return the first step whose examples are not the same set."""
-    return next((step for step, is_calls in _steps_apart(golden, found, name) if not is_calls), None)
+    return next(
+        (step for step, is_calls in _steps_apart(golden, found, name) if not is_calls), None
+    )
 
 
 def calls_apart(golden: Trace, found: Trace) -> Apart | None:
@@ -173,15 +195,20 @@ def calls_apart(golden: Trace, found: Trace) -> Apart | None:
     import numpy as np
 
     apart = [
-        (step, name) for name in _inputs(golden) if name in found.arrays
-        for step, is_calls in _steps_apart(golden, found, name) if is_calls
-    ]  # fmt: skip
+        (step, name)
+        for name in _inputs(golden)
+        if name in found.arrays
+        for step, is_calls in _steps_apart(golden, found, name)
+        if is_calls
+    ]
     if not apart:
         return None
     step, name = min(apart)
     calls = [_calls(trace, name)[step] for trace in (golden, found)]
     examples = [np.concatenate(one) for one in calls]
-    is_again = not len(_without(examples[0], examples[1])) and not len(_without(examples[1], examples[0]))
+    is_again = not len(_without(examples[0], examples[1])) and not len(
+        _without(examples[1], examples[0])
+    )
     called = name.removeprefix("series.train.").partition("[")[0]
     text = f"step {step + 1} calls {called} {len(calls[1])} times instead of {len(calls[0])}"
     return Apart(rung="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
@@ -216,7 +243,14 @@ def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
 
     fewer, more = sorted(([np.sort(call) for call in calls] for calls in (first, second)), key=len)
     for call in fewer:
-        same = next((at for at, own in enumerate(more) if len(own) == len(call) and _close(own, call, scale)), None)
+        same = next(
+            (
+                at
+                for at, own in enumerate(more)
+                if len(own) == len(call) and _close(own, call, scale)
+            ),
+            None,
+        )
         if same is None:
             return False
         del more[same]
@@ -227,7 +261,9 @@ def _close(a: Any, b: Any, scale: float) -> bool:
     import numpy as np
 
     with np.errstate(invalid="ignore"):
-        return bool(((a == b) | (np.abs(a - b) <= _MARK * scale) | (np.isnan(a) & np.isnan(b))).all())
+        return bool(
+            ((a == b) | (np.abs(a - b) <= _MARK * scale) | (np.isnan(a) & np.isnan(b))).all()
+        )
 
 
 def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
@@ -250,19 +286,32 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
                 return Apart(rung="data", text=text, step=step)
             if len(new) >= _OTHER * len(np.unique(actual.round(9))):
                 return _other_values(golden, found, name, step)
-            text = f"{len(new)} training examples are not the reference's, {len(missing)} of its are not there"
+            text = (
+                f"{len(new)} training examples are not the reference's, {len(missing)} of its are"
+                " not there"
+            )
             return Apart(rung="data", text=text, step=step)
         largest = max((len(rows) for rows in _steps(golden, name).values()), default=0)
         if len(missing) >= max(largest, 1) or (len(missing) and not is_count):
-            text = f"{len(missing)} of the reference's {len(distinct)} training examples are never trained on"
+            text = (
+                f"{len(missing)} of the reference's {len(distinct)} training examples are never"
+                " trained on"
+            )
             return Apart(rung="data", text=text, step=step)
     elif not is_count:
         return _other_values(golden, found, name, step)
     if is_count:
         numbers = [0 if rows is None else len(rows) for rows in (b, a)]
         text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
-        return Apart(rung="batches", text=text, step=step, structural=_kind_of_count(golden, found, name, step, b))
-    return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
+        return Apart(
+            rung="batches",
+            text=text,
+            step=step,
+            structural=_kind_of_count(golden, found, name, step, b),
+        )
+    return Apart(
+        rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step
+    )
 
 
 def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: Any) -> str:
@@ -276,7 +325,11 @@ def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: 
     if examples is not None and (not near or len(_without(examples, np.concatenate(near)))):
         return PORTIONS
     sizes = [
-        {int(row[1]) for row in trace.arrays[COUNT] if len(row) < 3 or row[2] == _number_of(trace, name)}
+        {
+            int(row[1])
+            for row in trace.arrays[COUNT]
+            if len(row) < 3 or row[2] == _number_of(trace, name)
+        }
         for trace in (golden, found)
     ]
     return CALLS if sizes[0] == sizes[1] else PORTIONS
@@ -293,8 +346,14 @@ def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
     is_batch = is_evaluated and evaluated_apart(golden, found) is None
     if is_batch and _same_set(golden, found, name):
-        return Apart(rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step)
-    return Apart(rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step)
+        return Apart(
+            rung="batches",
+            text=f"examples come in another order, from step {step + 1} on",
+            step=step,
+        )
+    return Apart(
+        rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step
+    )
 
 
 def _without(values: Any, others: Any) -> Any:
@@ -315,7 +374,8 @@ def _without(values: Any, others: Any) -> Any:
 def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
     """Compare labels where the inputs are the same: they are data if each example has one label of its own.
 
-    Targets that one example has several of, or that are the same for all, are what the loss is called with.
+    Targets that one example has several of, or that are the same for all, are what the loss is
+    called with.
     """
     import numpy as np
 
@@ -325,7 +385,9 @@ def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None
     at = first_shared(golden, found, TARGETS)
     if at is None:
         return None
-    if first_apart(np.sort(expected), np.sort(actual), _MARK) is None and _ordered_otherwise(golden, found, names):
+    if first_apart(np.sort(expected), np.sort(actual), _MARK) is None and _ordered_otherwise(
+        golden, found, names
+    ):
         return None  # rows of a step in another order, their labels with them
     if len(np.unique(expected.round(9))) < 2 or not _is_function(found, names):
         return None
@@ -339,7 +401,14 @@ def _ordered_otherwise(golden: Trace, found: Trace, names: list[str]) -> bool:
 def _is_function(trace: Trace, names: list[str]) -> bool:
     """Return whether each example has the same label wherever it comes again."""
     targets = trace.arrays[TARGETS]
-    name = next((name for name in names if name in trace.arrays and len(trace.arrays[name]) == len(targets)), None)
+    name = next(
+        (
+            name
+            for name in names
+            if name in trace.arrays and len(trace.arrays[name]) == len(targets)
+        ),
+        None,
+    )
     if name is None:
         return False
     labels: dict[float, float] = {}
@@ -381,7 +450,9 @@ def _lost(golden: Trace, found: Trace) -> Apart | None:
         if name not in found.arrays or _is_cut(golden, name) or _is_cut(found, name):
             continue
         # Whichever network evaluates them: another one may be called than before.
-        actual = np.concatenate([v for key, v in found.arrays.items() if key.startswith("series.evaluation.model")])
+        actual = np.concatenate(
+            [v for key, v in found.arrays.items() if key.startswith("series.evaluation.model")]
+        )
         trained = golden.arrays.get(name.replace("evaluation", "train", 1))
         new = _without(np.unique(actual), golden.arrays[name])
         if len(new) and (trained is None or len(_without(new, trained))):
@@ -426,7 +497,9 @@ def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
     marks, begin = trace.arrays.get(name), 0
     found: dict[int, list[Any]] = {}
     for step, rows in mine[:, :2].astype(int):
-        found.setdefault(int(step), []).append(None if marks is None else marks[begin : begin + rows])
+        found.setdefault(int(step), []).append(
+            None if marks is None else marks[begin : begin + rows]
+        )
         begin += rows
     return found
 
@@ -439,14 +512,19 @@ def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
         if name not in found.arrays:
             continue
         expected, actual = evaluated_steps(golden, name), evaluated_steps(found, name)
-        scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
+        scale = float(
+            np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300)
+        )
         for step in sorted(set(expected) & set(actual)):
             a, b = np.sort(np.concatenate(expected[step])), np.sort(np.concatenate(actual[step]))
             shared = min(len(a), len(b))
             if len(a) == len(b) and not _close(a, b, scale):
                 return f"evaluated examples have other values after step {step}", step
             if len(a) != len(b) and (len(_without(a, b)) or len(_without(b, a)) or not shared):
-                return f"{len(b)} examples are evaluated instead of {len(a)} after step {step}", step
+                return (
+                    f"{len(b)} examples are evaluated instead of {len(a)} after step {step}",
+                    step,
+                )
     return None
 
 

@@ -1,7 +1,7 @@
 """What a difference at a rung usually comes from. Pure.
 
-Source: the faults of benchmarks/faults, and the lists of A. Karpathy (A Recipe for Training Neural Networks, 2019) and
-of the issue trackers of reimplemented models.
+Source: the faults of benchmarks/faults, and the lists of A. Karpathy (A Recipe for Training Neural
+Networks, 2019) and of the issue trackers of reimplemented models.
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,9 @@ _BY_RUNG = {
         Cause("a sort or a seed"),
         Cause("fitted on other rows"),
     ),
-    "replay": (Cause("something that acts late: after an epoch, at the end, or by what was accumulated"),),
+    "replay": (
+        Cause("something that acts late: after an epoch, at the end, or by what was accumulated"),
+    ),
 }
 
 _LATE = 10
@@ -148,7 +150,11 @@ def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -
     gap = rung.address.gap if rung.address else None
     found = [text for holds, text in _by_what_was_seen(rung, kind, step) if holds]
     if gap is not None and gap.dtypes:
-        found.insert(0, f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a cast")
+        found.insert(
+            0,
+            f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a"
+            " cast",
+        )
     if gap is not None and gap.ratio is not None and gap.ratio > 0 and rung.name in _FACTORS:
         found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[rung.name]}")
     names = " ".join(classes).lower()
@@ -170,7 +176,13 @@ def _by_what_was_seen(rung: Rung, kind: str, step: int) -> list[tuple[bool, str]
         (name == "evaluation" and rung.code == TRAINING_MODE, "missing eval()"),
         (rung.code == LEFT_IN_EVALUATION, "missing train() after an evaluation"),
         (rung.code == GRADIENTS_LEFT, "missing zero_grad, or called at another place"),
-        (name.startswith("forward") and "Norm" in kind, "eps, affine parameters or axes of the normalisation"),
-        (name == "optimiser" and step in (0, 3), "gradient clipping: these gradients are 100 times as large"),
+        (
+            name.startswith("forward") and "Norm" in kind,
+            "eps, affine parameters or axes of the normalisation",
+        ),
+        (
+            name == "optimiser" and step in (0, 3),
+            "gradient clipping: these gradients are 100 times as large",
+        ),
         (step > _LATE, f"something that acts from step {step + 1} on only"),
     ]

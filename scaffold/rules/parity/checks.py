@@ -1,4 +1,7 @@
-"""The rungs of the ladder, what a trace of a program holds, and what comparing two of them answers. Pure."""
+"""The rungs of the ladder, what a trace of a program holds, and what comparing two of them answers.
+
+Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,16 +34,16 @@ RUNGS: Mapping[str, str] = {
 
 
 CALLS, PORTIONS, OPTIONS = "calls", "portions", "options"
-"""What a difference may be that is none of values: other calls of as many examples each, or of other numbers; options
-of an optimiser, of which only what it makes of gradients counts."""
+"""What a difference may be that is none of values: other calls of as many examples each, or of
+other numbers; options of an optimiser, of which only what it makes of gradients counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """What was captured of one run: index, arrays by name, metrics that the program reported.
 
-    `full_metrics` are those that it reported when every step updated all weights; torch's own optimisers are otherwise
-    kept from updating what nobody looks at.
+    `full_metrics` are those that it reported when every step updated all weights; torch's own
+    optimisers are otherwise kept from updating what nobody looks at.
     """
 
     index: Mapping[str, Any]
@@ -76,9 +79,11 @@ class Rung:
         causes: what such a difference usually comes from, likeliest first.
         left_out: what could not be compared, by name.
         suggestions: lines for `weights:`, where tensors have other names or shapes.
-        along: of a forward rung, the error of each module in the order of computation, in units of what is allowed.
-        structural: `calls` or `portions` where what differs is in how many of those something is computed, `options`
-            where it is what an optimiser was told: where a whole run is the same after each update, that is none.
+        along: of a forward rung, the error of each module in the order of computation, in units of
+            what is allowed.
+        structural: `calls` or `portions` where what differs is in how many of those something is
+            computed, `options` where it is what an optimiser was told: where a whole run is the
+            same after each update, that is none.
         has_metrics: of the replay, whether what it reported in the end was compared too.
         uncompared: what of the rewritten part nothing was compared with, in words.
     """
@@ -139,19 +144,37 @@ def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float =
     """Nothing differs; LEFT_OUT where nothing was compared."""
     if not compared:
         return Rung(
-            name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out), worst=worst
+            name=name,
+            word=Word.LEFT_OUT,
+            reason="not seen",
+            code=NOT_SEEN,
+            left_out=tuple(left_out),
+            worst=worst,
         )
-    return Rung(name=name, word=Word.EQUAL, compared=compared, left_out=tuple(left_out), worst=worst)
+    return Rung(
+        name=name, word=Word.EQUAL, compared=compared, left_out=tuple(left_out), worst=worst
+    )
 
 
 def differs(
-    name: str, reason: str, step: int = 0, module: str = "", compared: int = 0, *, structural: str = ""
+    name: str,
+    reason: str,
+    step: int = 0,
+    module: str = "",
+    compared: int = 0,
+    *,
+    structural: str = "",
 ) -> Rung:
     """It does, from a step on."""
     return Rung(
-        name=name, word=Word.DIFFERS, reason=reason, address=Address(module=module, step=step), compared=compared,
-        worst=float("inf"), structural=structural,
-    )  # fmt: skip
+        name=name,
+        word=Word.DIFFERS,
+        reason=reason,
+        address=Address(module=module, step=step),
+        compared=compared,
+        worst=float("inf"),
+        structural=structural,
+    )
 
 
 def left_out(name: str, reason: str) -> Rung:

@@ -1,7 +1,8 @@
 """Compares the trace of a program with that of its reference, rung by rung. Pure.
 
-Every rung was fed the reference's values, so that one difference neither hides nor fakes another: the first rung that
-differs, and on it the first module in the order of computation whose inputs are equal, is the address of the fault.
+Every rung was fed the reference's values, so that one difference neither hides nor fakes another:
+the first rung that differs, and on it the first module in the order of computation whose inputs are
+equal, is the address of the fault.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,33 @@ from scaffold.records.judgement import Word
 from scaffold.rules.parity import series
 from scaffold.rules.parity.batches import compare_batches, first_apart, first_shared
 from scaffold.rules.parity.causes import usual_causes
-from scaffold.rules.parity.checks import CALLS, OPTIONS, PORTIONS, RUNGS, Address, Rung, Trace, differs, equal, left_out
+from scaffold.rules.parity.checks import (
+    CALLS,
+    OPTIONS,
+    PORTIONS,
+    RUNGS,
+    Address,
+    Rung,
+    Trace,
+    differs,
+    equal,
+    left_out,
+)
 from scaffold.rules.parity.entries import compare_entries, compare_rung, told
 from scaffold.rules.parity.functions import compare_functions
 from scaffold.rules.parity.initial import compare_initial
 from scaffold.rules.parity.tensors import NOISE
 
-_TENSORS = ("forward_eval", "forward_train", "buffers", "loss", "gradients", "optimiser", "loop", "evaluation")
+_TENSORS = (
+    "forward_eval",
+    "forward_train",
+    "buffers",
+    "loss",
+    "gradients",
+    "optimiser",
+    "loop",
+    "evaluation",
+)
 """Rungs whose tensors are compared one by one."""
 
 _MODES_FIRST = ("evaluation", "forward_train", "gradients")
@@ -31,8 +52,9 @@ _AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradie
 """Rungs that differ as well where a program does something else between two updates."""
 
 _REPLAY = 1e-9
-"""Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13 (docs/verdicts.md). Where the
-reference differs from itself by more, once its first weights are off by one last digit, ten times that."""
+"""Of losses and weights of a run in float64: equal rewrites differ by at most 2e-13
+(docs/verdicts.md). Where the reference differs from itself by more, once its first weights are off
+by one last digit, ten times that."""
 
 _BY_REPLAY = (
     "data",
@@ -46,7 +68,8 @@ _BY_REPLAY = (
     "optimiser",
     "loop",
 )
-"""Rungs of what is trained: where a whole run is the same after each update, calls in other portions are no fault."""
+"""Rungs of what is trained: where a whole run is the same after each update, calls in other
+portions are no fault."""
 
 _BY_METRICS = ("evaluation", "reporting")
 """The same of what is reported, where that run ended by itself and reported the same."""
@@ -54,12 +77,22 @@ _BY_METRICS = ("evaluation", "reporting")
 _REPORTED = 1e-4
 """Of reported metrics: they are made of hundreds of float32 steps whose rounding may differ."""
 
-_OPTIONS_OF_HOW = {"lr", "initial_lr", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
+_OPTIONS_OF_HOW = {
+    "lr",
+    "initial_lr",
+    "foreach",
+    "fused",
+    "capturable",
+    "differentiable",
+    "decoupled_weight_decay",
+}
 """Options of an optimiser that say how it computes, not what; rates are another rung's question."""
 
 
 def climb_steps(
-    golden: Mapping[str, Mapping[str, Trace]], found: Mapping[str, Mapping[str, Trace]], part: str = ""
+    golden: Mapping[str, Mapping[str, Trace]],
+    found: Mapping[str, Mapping[str, Trace]],
+    part: str = "",
 ) -> tuple[Rung, ...]:
     """The ladder of a program of several commands, whose traces are given by kind and command.
 
@@ -77,11 +110,17 @@ def _merged(known: Rung, rung: Rung) -> Rung:
     """Two commands' answers of one rung: the worse word, all that was compared and left out."""
     order = (Word.DIFFERS, Word.EQUAL, Word.LEFT_OUT)
     kept = min(known, rung, key=lambda one: order.index(one.word))
-    reasons = [one.reason for one in (known, rung) if one.word is Word.LEFT_OUT and kept.word is not Word.LEFT_OUT]
+    reasons = [
+        one.reason
+        for one in (known, rung)
+        if one.word is Word.LEFT_OUT and kept.word is not Word.LEFT_OUT
+    ]
     return replace(
-        kept, compared=known.compared + rung.compared, worst=max(known.worst, rung.worst),
+        kept,
+        compared=known.compared + rung.compared,
+        worst=max(known.worst, rung.worst),
         left_out=tuple(dict.fromkeys([*known.left_out, *rung.left_out, *reasons])),
-    )  # fmt: skip
+    )
 
 
 def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, Trace]:
@@ -91,12 +130,15 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
     return {**kinds, **({"replay": replay} if replay is not None else {})}
 
 
-def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "") -> tuple[Rung, ...]:
+def climb(
+    golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = ""
+) -> tuple[Rung, ...]:
     """All rungs, in order.
 
     Args:
-        golden: traces of the reference by kind: `own` (in its own dtype), `float64`, `replay`; what is missing of them
-            is left out by name. Entries of `own` may have `noise`, the reference's difference from itself.
+        golden: traces of the reference by kind: `own` (in its own dtype), `float64`, `replay`; what
+            is missing of them is left out by name. Entries of `own` may have `noise`, the
+            reference's difference from itself.
         found: those of the other program.
         part: what was rewritten.
     """
@@ -109,7 +151,11 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "
         return (_unmatched(own),)
     data, batches, others_from = compare_batches(reference, own)
     rungs = {rung.name: rung for rung in (data, batches, *_followed(reference, own))}
-    wide = [("float64", golden["float64"], found["float64"])] if "float64" in golden and "float64" in found else []
+    wide = (
+        [("float64", golden["float64"], found["float64"])]
+        if "float64" in golden and "float64" in found
+        else []
+    )
     missing = [] if wide else ["float64: it cannot be had of this program"]
     for name in _TENSORS:
         pairs = wide if name == "loop" else [*wide, ("own dtype", reference, own)]
@@ -119,9 +165,14 @@ def climb(golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = "
         if apart is not None and (rungs[name].word is not Word.DIFFERS or name in _MODES_FIRST):
             address = Address(module="", step=apart.step)
             rungs[name] = replace(
-                rungs[name], word=Word.DIFFERS, reason=apart.text, code=apart.code, address=address,
-                worst=float("inf"), structural="",
-            )  # fmt: skip
+                rungs[name],
+                word=Word.DIFFERS,
+                reason=apart.text,
+                code=apart.code,
+                address=address,
+                worst=float("inf"),
+                structural="",
+            )
     rungs["reporting"] = _reporting(reference, own)
     _blame_loop(rungs, reference, own)
     if others_from is not None:
@@ -146,10 +197,15 @@ def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
         return
     reason, step, is_enough = between
     after = [
-        name for name in _AFTER_LOOP
-        if rungs[name].word is Word.DIFFERS and (address := rungs[name].address) and address.step >= step - 1
-    ]  # fmt: skip
-    rungs |= {name: left_out(name, f"it follows from the loop: {rungs[name].reason}") for name in after}
+        name
+        for name in _AFTER_LOOP
+        if rungs[name].word is Word.DIFFERS
+        and (address := rungs[name].address)
+        and address.step >= step - 1
+    ]
+    rungs |= {
+        name: left_out(name, f"it follows from the loop: {rungs[name].reason}") for name in after
+    }
     if after or is_enough:
         rungs["loop"] = differs("loop", reason, step)
 
@@ -157,34 +213,51 @@ def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
 def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung, Rung]:
     """The rungs of a program without torch.
 
-    That a function is called less often is no difference where all outputs that are there, and all that is reported,
-    are the same: somebody has regrouped what calls it. Of the part itself it stays one.
+    That a function is called less often is no difference where all outputs that are there, and all
+    that is reported, are the same: somebody has regrouped what calls it. Of the part itself it
+    stays one.
     """
     functions, reporting = compare_functions(reference, own, part), _reporting(reference, own)
-    if functions.structural == CALLS and reporting.word is Word.EQUAL and functions.address is not None:
+    if (
+        functions.structural == CALLS
+        and reporting.word is Word.EQUAL
+        and functions.address is not None
+    ):
         name = functions.address.module
         if not part or not (name == part or name.startswith(f"{part}.")):
             left = (*functions.left_out, functions.reason)
             word = Word.EQUAL if functions.compared else Word.LEFT_OUT
-            functions = replace(functions, word=word, reason="", address=None, structural="", left_out=left)
+            functions = replace(
+                functions, word=word, reason="", address=None, structural="", left_out=left
+            )
     return functions, reporting
 
 
-def _relax(rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace) -> None:
+def _relax(
+    rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace
+) -> None:
     """Let no difference stand that is only in how networks are called, where a whole run says it is none."""
     if any(_speaks(rung) for rung in rungs.values()):
         for name in ("batches", "budget"):
             if rungs[name].structural == CALLS:
-                rungs[name] = left_out(name, f"{rungs[name].reason}: follows from how the network is called")
+                rungs[name] = left_out(
+                    name, f"{rungs[name].reason}: follows from how the network is called"
+                )
     if _enters_otherwise(reference, own):
-        rungs |= {name: _as_calls(rungs[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in rungs}
+        rungs |= {
+            name: _as_calls(rungs[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in rungs
+        }
     if rungs["replay"].word is not Word.EQUAL:
         return
     if rungs["replay"].has_metrics or rungs["forward_eval"].word is Word.EQUAL:
         rungs |= {name: _unlike(rungs[name]) for name in _BY_METRICS}
-    rungs |= {name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs}
+    rungs |= {
+        name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs
+    }
     if rungs["parameters"].structural == OPTIONS and rungs["optimiser"].word is Word.EQUAL:
-        reason = f"{rungs['parameters'].reason}, and the optimiser makes the same of the same gradients"
+        reason = (
+            f"{rungs['parameters'].reason}, and the optimiser makes the same of the same gradients"
+        )
         rungs["parameters"] = left_out("parameters", reason)
 
 
@@ -192,14 +265,29 @@ def _unlike(rung: Rung) -> Rung:
     """A rung of evaluation that cannot be compared, since other modules are called in it."""
     if rung.word is not Word.DIFFERS or not rung.structural:
         return rung
-    return replace(rung, word=Word.LEFT_OUT, reason=f"other modules are called: {rung.reason}", address=None, worst=0.0)
+    return replace(
+        rung,
+        word=Word.LEFT_OUT,
+        reason=f"other modules are called: {rung.reason}",
+        address=None,
+        worst=0.0,
+    )
 
 
 def _enters_otherwise(golden: Trace, found: Trace) -> bool:
-    """Whether the programs call other modules of one network: `net(x)`, and parts of it one after the other."""
-    networks = [{network["name"] for network in trace.index["networks"]} for trace in (golden, found)]
+    """Whether the programs call other modules of one network.
+
+    `net(x)`, and parts of it one after the other.
+    """
+    networks = [
+        {network["name"] for network in trace.index["networks"]} for trace in (golden, found)
+    ]
     called = [
-        {name for name in trace.index.get("numbers", ()) if name.partition(".")[0] in networks[0] & networks[1]}
+        {
+            name
+            for name in trace.index.get("numbers", ())
+            if name.partition(".")[0] in networks[0] & networks[1]
+        }
         for trace in (golden, found)
     ]
     return called[0] != called[1]
@@ -212,15 +300,27 @@ def _as_calls(rung: Rung) -> Rung:
 
 def _speaks(rung: Rung) -> bool:
     """Whether a rung of what is trained differs in its values: that says more than in how many calls."""
-    return rung.word is Word.DIFFERS and not rung.structural and rung.name in (*_BY_REPLAY, "evaluation", "parameters")
+    return (
+        rung.word is Word.DIFFERS
+        and not rung.structural
+        and rung.name in (*_BY_REPLAY, "evaluation", "parameters")
+    )
 
 
 def _portioned(rung: Rung, replay: Trace) -> Rung:
     """A rung whose difference is only in how many calls something is computed, within the steps that were replayed."""
     steps = int(replay.index.get("steps", 0))
-    if rung.word is not Word.DIFFERS or not rung.structural or rung.address is None or rung.address.step >= steps:
+    if (
+        rung.word is not Word.DIFFERS
+        or not rung.structural
+        or rung.address is None
+        or rung.address.step >= steps
+    ):
         return rung
-    reason = f"in other calls or portions ({rung.reason}), and the same after each of {steps} updates in float64"
+    reason = (
+        f"in other calls or portions ({rung.reason}), and the same after each of {steps} updates in"
+        " float64"
+    )
     return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None, worst=0.0)
 
 
@@ -241,7 +341,9 @@ def _unmatched(found: Trace) -> Rung:
         text.append(f"the reference's {', '.join(unmatched['missing'][:6])} have no place")
     if unmatched["extra"]:
         text.append(f"{', '.join(unmatched['extra'][:6])} are made of nothing")
-    module = (unmatched["missing"] or unmatched["extra"] or [unmatched["network"]])[0].rpartition(".")[0]
+    module = (unmatched["missing"] or unmatched["extra"] or [unmatched["network"]])[0].rpartition(
+        "."
+    )[0]
     causes = (
         "parameters have other names or shapes: say under `weights` what they are made of",
         "a bias or a whole layer is missing, or too many",
@@ -255,18 +357,27 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
     compared, missing = 0, []
     counts = [series.networks_trained(trace) for trace in (golden, found)]
     if counts[0] != counts[1]:
-        return differs("parameters", f"{counts[1]} networks are trained instead of {counts[0]}", structural=PORTIONS)
+        return differs(
+            "parameters",
+            f"{counts[1]} networks are trained instead of {counts[0]}",
+            structural=PORTIONS,
+        )
     for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
         reference = {entry["name"]: entry for entry in mine["parameters"]}
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):
-            missing.append("the optimiser's groups: it is no torch optimiser; what it does is compared all the same")
+            missing.append(
+                "the optimiser's groups: it is no torch optimiser; what it does is compared all the"
+                " same"
+            )
         for entry in theirs["parameters"]:
             for name in theirs["sources"].get(entry["name"], ()):
                 compared += 1
                 apart = _treated_otherwise(reference[name], entry, has_groups=has_groups)
                 if apart is not None:
-                    return differs("parameters", apart[0], module=name, compared=compared, structural=apart[1])
+                    return differs(
+                        "parameters", apart[0], module=name, compared=compared, structural=apart[1]
+                    )
     late = series.settings_apart(golden, found)
     if late is not None and not late[2].endswith(series.OF_DROPOUT):
         return differs("parameters", late[0], late[1], late[2], compared)
@@ -286,7 +397,10 @@ def _treated_otherwise(
         return f"{entry['name']} is not given to the optimiser", ""
     for key in sorted(wanted["group"].keys() & entry["group"].keys() - _OPTIONS_OF_HOW):
         if not _same_option(wanted["group"][key], entry["group"][key]):
-            text = f"{key} of {entry['name']} is {entry['group'][key]} instead of {wanted['group'][key]}"
+            text = (
+                f"{key} of {entry['name']} is {entry['group'][key]} instead of"
+                f" {wanted['group'][key]}"
+            )
             return text, OPTIONS
     return None
 
@@ -314,7 +428,12 @@ def _reporting(golden: Trace, found: Trace | None) -> Rung:
         other = found.metrics[name]
         is_same = other == value or abs(other - value) <= _REPORTED * max(abs(value), abs(other))
         if not is_same and not (value != value and other != other):
-            return differs("reporting", f"{name} is {other:.7g} instead of {value:.7g} of the same outputs", step, name)
+            return differs(
+                "reporting",
+                f"{name} is {other:.7g} instead of {value:.7g} of the same outputs",
+                step,
+                name,
+            )
     return equal("reporting", len(metrics))
 
 
@@ -325,7 +444,9 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
     if found is None:
         return left_out("replay", "it was not run: it differs already, or fails in float64")
     if "unmatched" in found.index:
-        return left_out("replay", "the declared `weights` do not fit the sizes of the smoke command")
+        return left_out(
+            "replay", "the declared `weights` do not fit the sizes of the smoke command"
+        )
     is_cut = "done" in (golden.index.get("ended"), found.index.get("ended"))
     losses = _losses_apart(golden, found, is_cut)
     if losses.word is not Word.EQUAL:
@@ -335,13 +456,23 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
         if name.startswith("series.weights."):
             at = first_shared(golden, found, name, _allowed(golden, name))
             if at is not None:
-                return differs("replay", f"the weights are others after step {at + 1}", at, compared=compared)
+                return differs(
+                    "replay", f"the weights are others after step {at + 1}", at, compared=compared
+                )
             compared += len(golden.arrays[name])
     weights = compare_entries("replay", golden, found)
     if weights.first is not None:
         entry, gap = weights.first
-        return differs("replay", f"the last weights: {told(entry, gap)}", entry["step"], entry["module"], compared)
-    return _replayed_metrics(golden, found, equal("replay", compared + weights.compared, worst=weights.worst), is_cut)
+        return differs(
+            "replay",
+            f"the last weights: {told(entry, gap)}",
+            entry["step"],
+            entry["module"],
+            compared,
+        )
+    return _replayed_metrics(
+        golden, found, equal("replay", compared + weights.compared, worst=weights.worst), is_cut
+    )
 
 
 def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> Rung:
@@ -376,11 +507,22 @@ def _replayed_metrics(golden: Trace, found: Trace, rung: Rung, is_cut: bool) -> 
         if other != value and not abs(other - value) <= _REPORTED * max(abs(value), abs(other)):
             text = f"{name} is {other:.7g} instead of {value:.7g} at the end of a short run"
             return differs("replay", text, int(golden.index.get("steps", 0)), name, rung.compared)
-    return replace(rung, compared=rung.compared + len(golden.metrics), has_metrics=bool(golden.metrics))
+    return replace(
+        rung, compared=rung.compared + len(golden.metrics), has_metrics=bool(golden.metrics)
+    )
 
 
 def _with_causes(rung: Rung, golden: Trace) -> Rung:
     if rung.word is not Word.DIFFERS or rung.causes or rung.address is None:
         return rung
-    classes = {module["path"]: module["class"] for net in golden.index["networks"] for module in net["modules"]}
-    return replace(rung, causes=usual_causes(rung, classes.get(rung.address.module, ""), frozenset(classes.values())))
+    classes = {
+        module["path"]: module["class"]
+        for net in golden.index["networks"]
+        for module in net["modules"]
+    }
+    return replace(
+        rung,
+        causes=usual_causes(
+            rung, classes.get(rung.address.module, ""), frozenset(classes.values())
+        ),
+    )

@@ -12,11 +12,13 @@ Entry = Mapping[str, Any]
 """One tensor of a trace: rung, module, call, step, what, and the summary of its elements."""
 
 SLACK = {"gradients": 200.0}
-"""In the program's own dtype: a rectifier or a pooling whose input is within rounding of its threshold may turn the
-other way, which moved a gradient of the digits CNN by 5e-4 of its largest element. float64 allows none of it."""
+"""In the program's own dtype: a rectifier or a pooling whose input is within rounding of its
+threshold may turn the other way, which moved a gradient of the digits CNN by 5e-4 of its largest
+element. float64 allows none of it."""
 
 _UNSTEADY = 0.1
-"""Share of a tensor's largest element that the reference may differ from itself, before nothing can be compared."""
+"""Share of a tensor's largest element that the reference may differ from itself, before nothing can
+be compared."""
 
 _MOST_NAMED = 6
 """Modules that are named; there may be hundreds."""
@@ -30,7 +32,8 @@ _DRAWN = ("forward_train", "buffers", "gradients", "optimiser", "loop")
 """Rungs that follow from what is drawn inside a network in training."""
 
 _PORTIONED = ("forward_eval", "forward_train", "loss", "buffers")
-"""Rungs whose tensors are those of calls: another number of calls is no other computation by itself."""
+"""Rungs whose tensors are those of calls: another number of calls is no other computation by
+itself."""
 
 
 @dataclass(slots=True)
@@ -59,15 +62,17 @@ def key_of(entry: Entry) -> tuple[str, int, int, str]:
 def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
     """Compare all tensors of a rung in the order of computation.
 
-    A difference inside a network counts only if the network's own output differs too: a rewrite may move a step of the
-    computation from one module to the next. The address is then the first module that differs, or, where its inputs
-    differ already, the one around it.
+    A difference inside a network counts only if the network's own output differs too: a rewrite may
+    move a step of the computation from one module to the next. The address is then the first module
+    that differs, or, where its inputs differ already, the one around it.
     """
     theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["rung"] == name}
     mine = [entry for entry in golden.index["entries"] if entry["rung"] == name]
     outputs = [entry for entry in mine if not entry["what"].startswith("input")]
     inputs = [entry for entry in mine if entry["what"].startswith("input")]
-    other_inputs = {key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))}
+    other_inputs = {
+        key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))
+    }
     scale = _scales(outputs)
     inner: dict[tuple[str, int], tuple[Entry, Gap]] = {}
     entered = golden.index.get("entered", ())
@@ -77,9 +82,13 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
         if other is None or _is_unsteady(entry):
             continue
         gap = compare(
-            entry, other, (golden.arrays, found.arrays), scale=scale[_kind(entry)], noise=entry.get("noise", 0.0),
+            entry,
+            other,
+            (golden.arrays, found.arrays),
+            scale=scale[_kind(entry)],
+            noise=entry.get("noise", 0.0),
             slack=1.0 if entry["dtype"] == "float64" else SLACK.get(name, 1.0),
-        )  # fmt: skip
+        )
         answer.compared += 1
         if name in _FORWARD:
             answer.along[entry["module"]] = max(answer.along.get(entry["module"], 0.0), gap.excess)
@@ -90,7 +99,9 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
             continue
         answer.worst = max(answer.worst, gap.excess)
         if not gap.is_equal:
-            answer.first = answer.first or inner.get((entry["module"], entry["step"])) or (entry, gap)
+            answer.first = (
+                answer.first or inner.get((entry["module"], entry["step"])) or (entry, gap)
+            )
     if answer.first is None and inner:
         names = _listed(entry["module"] for entry, _ in inner.values())
         answer.left_out.append(f"other outputs, though those of the network are equal: {names}")
@@ -98,13 +109,17 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
 
 
 def _missing(
-    name: str, outputs: Sequence[Entry], theirs: Mapping[tuple[str, int, int, str], Entry], entered: Sequence[str]
+    name: str,
+    outputs: Sequence[Entry],
+    theirs: Mapping[tuple[str, int, int, str], Entry],
+    entered: Sequence[str],
 ) -> Found:
     """What cannot be compared: modules may go, what a network gives may not."""
     answer = Found()
     last_step = max((entry["step"] for entry in theirs.values()), default=-1)
     gone = [entry for entry in outputs if key_of(entry) not in theirs]
-    # A gradient that does not arrive at an output is missing at the parameters behind it, and counts there.
+    # A gradient that does not arrive at an output is missing at the parameters behind it, and
+    # counts there.
     must_be = [
         e
         for e in gone
@@ -142,7 +157,9 @@ def _is_unsteady(entry: Entry) -> bool:
 
 
 def _is_other_input(entry: Entry, other: Entry | None) -> bool:
-    return other is None or not compare(entry, other, ({}, {}), noise=entry.get("noise", 0.0)).is_equal
+    return (
+        other is None or not compare(entry, other, ({}, {}), noise=entry.get("noise", 0.0)).is_equal
+    )
 
 
 def _scales(entries: Sequence[Entry]) -> dict[str, float]:
@@ -166,30 +183,52 @@ def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
     return {**entry, "module": around, "what": f"{entry['what']} of its {name}"}
 
 
-def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()) -> Rung:
+def compare_rung(
+    name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()
+) -> Rung:
     """One rung of tensors in both dtypes; float64 speaks first, since rounding hides nothing there."""
-    answer = Rung(name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out))
+    answer = Rung(
+        name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out)
+    )
     for dtype, golden, found in pairs:
-        said = [n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name]
+        said = [
+            n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name
+        ]
         one = compare_entries(name, golden, found)
         random = _other_draws(golden, found) if name in _DRAWN and one.first is not None else None
         answer = replace(
-            answer, compared=answer.compared + one.compared, worst=max(answer.worst, one.worst),
-            left_out=tuple(dict.fromkeys([*answer.left_out, *said, *one.left_out, *([random] if random else [])])),
+            answer,
+            compared=answer.compared + one.compared,
+            worst=max(answer.worst, one.worst),
+            left_out=tuple(
+                dict.fromkeys(
+                    [*answer.left_out, *said, *one.left_out, *([random] if random else [])]
+                )
+            ),
             along=answer.along or tuple(one.along.items()),
-        )  # fmt: skip
+        )
         if random is not None and answer.word is not Word.DIFFERS:
             answer = replace(answer, word=Word.LEFT_OUT, reason=random, code="")
         elif one.first is not None and answer.word is not Word.DIFFERS:
             entry, gap = one.first
             address = Address(
-                module=entry["module"], call=entry["call"], step=entry["step"], what=entry["what"], dtype=dtype, gap=gap
+                module=entry["module"],
+                call=entry["call"],
+                step=entry["step"],
+                what=entry["what"],
+                dtype=dtype,
+                gap=gap,
             )
             along = tuple(one.along.items())
             answer = replace(
-                answer, word=Word.DIFFERS, reason=told(entry, gap), code="", address=address, along=along,
+                answer,
+                word=Word.DIFFERS,
+                reason=told(entry, gap),
+                code="",
+                address=address,
+                along=along,
                 structural=PORTIONS if name in _PORTIONED and _is_portion(gap) else "",
-            )  # fmt: skip
+            )
         elif answer.code == NOT_SEEN and one.compared:
             answer = replace(answer, word=Word.EQUAL, reason="", code="")
     return answer
@@ -198,18 +237,29 @@ def compare_rung(name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_o
 def _is_portion(gap: Gap) -> bool:
     """Whether a tensor is not there, or is one of more or fewer examples."""
     if gap.shapes is not None:
-        return gap.shapes[0][1:] == gap.shapes[1][1:] and len(gap.shapes[0]) == len(gap.shapes[1]) > 0
+        return (
+            gap.shapes[0][1:] == gap.shapes[1][1:] and len(gap.shapes[0]) == len(gap.shapes[1]) > 0
+        )
     return gap.allowed == 0.0 and gap.error == float("inf") and gap.dtypes is None
 
 
 def _other_draws(golden: Trace, found: Trace) -> str | None:
     """What both programs drew inside their networks that cannot be given to both alike."""
-    drawn = sorted({tuple(draw) for trace in (golden, found) for draw in trace.index.get("drawn", [])})
-    masks = [[mask[1] for mask in trace.index.get("masks", {}).values()] for trace in (golden, found)]
+    drawn = sorted(
+        {tuple(draw) for trace in (golden, found) for draw in trace.index.get("drawn", [])}
+    )
+    masks = [
+        [mask[1] for mask in trace.index.get("masks", {}).values()] for trace in (golden, found)
+    ]
     if drawn:
-        return f"randomness that cannot be given to both: {', '.join(f'{what} in {path}' for what, path in drawn)}"
+        return (
+            "randomness that cannot be given to both:"
+            f" {', '.join(f'{what} in {path}' for what, path in drawn)}"
+        )
     if masks[0] and masks[1] and masks[0] != masks[1]:
-        return "randomness that cannot be given to both: masks of another shape, or in another order"
+        return (
+            "randomness that cannot be given to both: masks of another shape, or in another order"
+        )
     return None
 
 
@@ -233,7 +283,8 @@ def told(entry: Entry, gap: Gap) -> str:
 def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
     """The entries of a trace, each with its noise: how far one of the same program differed, where that is finite.
 
-    Of calls that the other trace does not have, as much as of the same tensor elsewhere, relative to its largest one.
+    Of calls that the other trace does not have, as much as of the same tensor elsewhere, relative
+    to its largest one.
     """
     theirs = {(entry["rung"], *key_of(entry)): entry for entry in again.index["entries"]}
     relative: dict[tuple[str, str, str], float] = {}
@@ -245,7 +296,9 @@ def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
             relative[tensor] = max(relative.get(tensor, 0.0), gap.error / entry["largest"])
     entries = []
     for entry in trace.index["entries"]:
-        noise = relative.get((entry["rung"], entry["module"], entry["what"]), 0.0) * entry["largest"]
+        noise = (
+            relative.get((entry["rung"], entry["module"], entry["what"]), 0.0) * entry["largest"]
+        )
         entries.append({**entry, **({"noise": noise} if noise else {})})
     return entries
 

@@ -10,7 +10,8 @@ from scaffold.rules.parity.entries import Entry, Found, key_of, told
 from scaffold.rules.parity.tensors import Gap, compare
 
 _LATER = 1e-5
-"""Of one number for all that a call gives, relative to the largest: what may have been computed in float32."""
+"""Of one number for all that a call gives, relative to the largest: what may have been computed in
+float32."""
 
 _SAME = 1e-9
 """The same of what a call is given, where other numbers of it are to be the call's own."""
@@ -19,9 +20,10 @@ _SAME = 1e-9
 def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Rung:
     """Compare the outputs of every function of the reference.
 
-    The address is the first function whose inputs are equal and whose outputs are not, or one that it calls and that
-    gives other outputs of equal inputs later on; else one that gets other inputs; else one that is called less often. A
-    function that is gone is compared by the outputs of those that called it; so is one that is called less often.
+    The address is the first function whose inputs are equal and whose outputs are not, or one that
+    it calls and that gives other outputs of equal inputs later on; else one that gets other inputs;
+    else one that is called less often. A function that is gone is compared by the outputs of those
+    that called it; so is one that is called less often.
 
     Args:
         golden: the reference's trace.
@@ -33,28 +35,44 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
     answer, other_inputs = _compared(golden, found)
     uncovered = _uncovered(golden, found)
     said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
-    rung = equal("functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst)
+    rung = equal(
+        "functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst
+    )
     if answer.first is None and uncovered["fewer"]:
         name, counts = next(iter(uncovered["fewer"].items()))
         text = f"{name} is called {counts[1]} times instead of {counts[0]}"
         return replace(
-            rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=counts[1]), structural=CALLS,
+            rung,
+            word=Word.DIFFERS,
+            reason=text,
+            address=Address(module=name, call=counts[1]),
+            structural=CALLS,
             uncompared=_uncompared(golden, found, part, uncovered),
-        )  # fmt: skip
+        )
     answer.first = answer.first or next(iter(other_inputs.values()), None)
     late = _late(golden, found, answer.first[0]["module"] if answer.first else "")
     if late is not None:
         name, call = late
         text = f"{name} gives other numbers from call {call + 1} on"
-        return replace(rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=call))
+        return replace(
+            rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=call)
+        )
     if answer.first is None:
         return replace(rung, uncompared=_uncompared(golden, found, part, uncovered))
     entry, gap = answer.first
-    address = Address(module=entry["module"], call=entry["call"], what=entry["what"], dtype=entry["dtype"], gap=gap)
+    address = Address(
+        module=entry["module"],
+        call=entry["call"],
+        what=entry["what"],
+        dtype=entry["dtype"],
+        gap=gap,
+    )
     return replace(rung, word=Word.DIFFERS, reason=told(entry, gap), address=address)
 
 
-def _compared(golden: Trace, found: Trace) -> tuple[Found, dict[tuple[str, int], tuple[Entry, Gap]]]:
+def _compared(
+    golden: Trace, found: Trace
+) -> tuple[Found, dict[tuple[str, int], tuple[Entry, Gap]]]:
     """Compare all outputs, up to the first that differs though its inputs are equal."""
     theirs = {key_of(entry): entry for entry in found.index["entries"]}
     kept = {name for name, _ in _calls(found)}
@@ -86,8 +104,8 @@ def _compared(golden: Trace, found: Trace) -> tuple[Found, dict[tuple[str, int],
 def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
     """Return the function, and its call, whose later outputs differ; tensors are kept of the first calls only.
 
-    One whose later inputs are equal comes first, and of two of those the inner one. Where a function differs already
-    (`caller`), only what it calls and what has equal inputs says more.
+    One whose later inputs are equal comes first, and of two of those the inner one. Where a
+    function differs already (`caller`), only what it calls and what has equal inputs says more.
     """
     own: dict[str, int] = {}
     others: dict[str, int] = {}
@@ -103,7 +121,11 @@ def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
         inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _SAME)
         (others if inputs is not None else own)[name] = call
     below = [name for name in own if not caller or _calls_below(golden, caller, name)]
-    inner = [name for name in below if not any(_calls_below(golden, name, other) for other in below if other != name)]
+    inner = [
+        name
+        for name in below
+        if not any(_calls_below(golden, name, other) for other in below if other != name)
+    ]
     chosen = next(iter(inner or below), None)
     if chosen is not None:
         return chosen, own[chosen]
@@ -168,7 +190,9 @@ def _is_covered(golden: Trace, name: str, answered: set[str]) -> bool:
     return True
 
 
-def _uncompared(golden: Trace, found: Trace, part: str, uncovered: Mapping[str, Mapping[str, tuple[int, int]]]) -> str:
+def _uncompared(
+    golden: Trace, found: Trace, part: str, uncovered: Mapping[str, Mapping[str, tuple[int, int]]]
+) -> str:
     """Say what of the rewritten function was not compared; empty if all of it was."""
     if not part:
         return ""
@@ -179,9 +203,14 @@ def _uncompared(golden: Trace, found: Trace, part: str, uncovered: Mapping[str, 
     if not names:
         return f"{part} was not compared: the reference does not call it"
     answered = _answered(golden, found)
-    missing = [name for name in names if name not in answered and not _is_covered(golden, name, answered)]
+    missing = [
+        name for name in names if name not in answered and not _is_covered(golden, name, answered)
+    ]
     if not missing:
         return ""
     if missing[0] in uncovered["gone"]:
-        return f"{missing[0]} was not compared: it is not called any more, and not all that called it is compared"
+        return (
+            f"{missing[0]} was not compared: it is not called any more, and not all that called it"
+            " is compared"
+        )
     return f"{missing[0]} was not compared: it gives no numbers, or not those of before"

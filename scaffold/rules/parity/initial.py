@@ -7,10 +7,12 @@ from typing import Any
 from scaffold.rules.parity.checks import Rung, Trace, differs, equal
 
 _Z = 5.0
-"""Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a thousand runs is."""
+"""Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a
+thousand runs is."""
 
 _LEAST = 16
-"""Elements below which equal laws look different too often: of 4 in 3 of 100, of 2 in 21 of 100 pairs."""
+"""Elements below which equal laws look different too often: of 4 in 3 of 100, of 2 in 21 of 100
+pairs."""
 
 _SAME = 1e-6
 """Relative difference of values that were drawn alike."""
@@ -19,8 +21,9 @@ _SAME = 1e-6
 def compare_initial(golden: Trace, found: Trace) -> Rung:
     """Rung initialisation: the same values where both draw alike, else the same law.
 
-    The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to about 1.3 sd/sqrt(n)
-    to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced Theory of Statistics 1, 10.10-10.12).
+    The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
+    about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced
+    Theory of Statistics 1, 10.10-10.12).
     """
     compared = 0
     statistical = []
@@ -37,7 +40,11 @@ def compare_initial(golden: Trace, found: Trace) -> Rung:
             compared += 1
             if _is_same(law, other):
                 continue
-            told = _apart(law, other) if law["size"] >= _LEAST or _is_constant(law) or _is_constant(other) else None
+            told = (
+                _apart(law, other)
+                if law["size"] >= _LEAST or _is_constant(law) or _is_constant(other)
+                else None
+            )
             if told:
                 return differs("initialisation", f"{name}: {told}", module=name, compared=compared)
             statistical.append(name)
@@ -92,7 +99,9 @@ def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
         return f"standard deviation {b['sd']:.6g} instead of {a['sd']:.6g}"
     if abs(b["mean"] - a["mean"]) / a["sd"] * root / math.sqrt(2) > _Z:
         return f"mean {b['mean']:.6g} instead of {a['mean']:.6g}"
-    tenths = [[(value - law["mean"]) / law["sd"] for value in law["tenths"][1:-1]] for law in (a, b)]
+    tenths = [
+        [(value - law["mean"]) / law["sd"] for value in law["tenths"][1:-1]] for law in (a, b)
+    ]
     if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
         return "another shape of its law, such as uniform instead of normal"
     return None

@@ -6,19 +6,24 @@ from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Ques
 from scaffold.rules.parity.checks import RUNGS, Rung, first_difference
 
 _SHOWN = ("forward_eval", "forward_train", "functions", "replay")
-"""At least one of these rungs must have been compared: without it nothing is known of what the program computes."""
+"""At least one of these rungs must have been compared: without it nothing is known of what the
+program computes."""
 
 
 def construction_findings(rungs: Sequence[Rung]) -> list[Finding]:
     """A finding a rung."""
     return [
         Finding(
-            question=Question.PARITY, metric=rung.name, word=rung.word, n=rung.compared,
-            reason=rung.reason or f"{rung.compared} compared, largest error {rung.worst:.2g} of what is allowed",
+            question=Question.PARITY,
+            metric=rung.name,
+            word=rung.word,
+            n=rung.compared,
+            reason=rung.reason
+            or f"{rung.compared} compared, largest error {rung.worst:.2g} of what is allowed",
             rule=RUNGS[rung.name],
         )
         for rung in rungs
-    ]  # fmt: skip
+    ]
 
 
 def refusal_of(rungs: Sequence[Rung], part: str = "") -> str | None:
@@ -40,12 +45,19 @@ def uncompared(rungs: Sequence[Rung], part: str = "") -> str | None:
         return told
     if words.get("functions") is not None:
         return None
-    replay = next((rung for rung in rungs if rung.name == "replay" and rung.word is Word.EQUAL), None)
-    spoken_for = [*(_TRAINED if replay else ()), *(_REPORTED if replay and replay.has_metrics else ())]
+    replay = next(
+        (rung for rung in rungs if rung.name == "replay" and rung.word is Word.EQUAL), None
+    )
+    spoken_for = [
+        *(_TRAINED if replay else ()),
+        *(_REPORTED if replay and replay.has_metrics else ()),
+    ]
     missing = [
         rung
         for rung in rungs
-        if rung.name in _RUNGS_OF.get(part, ()) and rung.word is Word.LEFT_OUT and rung.name not in spoken_for
+        if rung.name in _RUNGS_OF.get(part, ())
+        and rung.word is Word.LEFT_OUT
+        and rung.name not in spoken_for
     ]
     if not missing:
         return None
@@ -82,7 +94,8 @@ def address_text(rung: Rung) -> str:
 
 
 _CALLS = 1000
-"""Calls of a module are counted on from here in the next call of its network, as the tracer does."""
+"""Calls of a module are counted on from here in the next call of its network, as the tracer
+does."""
 
 
 def _call_text(call: int) -> str:
@@ -91,9 +104,12 @@ def _call_text(call: int) -> str:
 
 
 def judge_rewrite(
-    part: str, rungs: Sequence[Rung], reproduction: Judgement | None, remarks: Sequence[str] = (),
+    part: str,
+    rungs: Sequence[Rung],
+    reproduction: Judgement | None,
+    remarks: Sequence[str] = (),
     more: Sequence[Finding] = (),
-) -> ChangeJudgement:  # fmt: skip
+) -> ChangeJudgement:
     """EQUAL, DIFFERS, or INCONCLUSIVE where the part was not compared: by the ladder alone.
 
     It is accepted only if the published result holds as well.
@@ -114,7 +130,11 @@ def judge_rewrite(
     if reproduction is not None:
         findings += reproduction.findings
         if refusal is None and reproduction.word is not Word.REPRODUCED:
-            refusal = f"the published result is {reproduction.word.value} by it: {reproduction.reason}"
+            refusal = (
+                f"the published result is {reproduction.word.value} by it: {reproduction.reason}"
+            )
     if refusal is None:
         refusal = next((f"{f.metric} {f.reason}" for f in more if f.word is Word.UNEXPECTED), None)
-    return ChangeJudgement(word=word, kind="rewrite", refusal=refusal, findings=tuple(findings), remarks=tuple(remarks))
+    return ChangeJudgement(
+        word=word, kind="rewrite", refusal=refusal, findings=tuple(findings), remarks=tuple(remarks)
+    )

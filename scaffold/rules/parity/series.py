@@ -1,4 +1,7 @@
-"""Compares what two traces followed over all steps: budget, schedule, masks, modes, losses. Pure."""
+"""Compares what two traces followed over all steps: budget, schedule, masks, modes, losses.
+
+Pure.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,9 +46,21 @@ _NOISE = ("randn", "randn_like", "normal", "normal_", "exponential_")
 """Draws of torch that no mask is made of."""
 
 _OPTIONS = (
-    "learning rate", "weight_decay", "momentum", "dampening", "beta1", "beta2", "eps", "alpha", "rho", "lambd",
-    "nesterov", "amsgrad", "maximize", "centered",
-)  # fmt: skip
+    "learning rate",
+    "weight_decay",
+    "momentum",
+    "dampening",
+    "beta1",
+    "beta2",
+    "eps",
+    "alpha",
+    "rho",
+    "lambd",
+    "nesterov",
+    "amsgrad",
+    "maximize",
+    "centered",
+)
 """Columns of the series of options, in the order in which the tracer writes them."""
 
 
@@ -88,15 +103,18 @@ def compare_schedule(golden: Trace, found: Trace) -> Rung:
         apart = [
             (*at, name)
             for (mine, own), name in pairs.items()
-            if mine in options[0] and own in options[1]
+            if mine in options[0]
+            and own in options[1]
             and (at := _option_apart(options[0][mine], options[1][own])) is not None
-        ]  # fmt: skip
+        ]
         if apart:
             step, text, name = min(apart)
             return differs("schedule", f"{text} at step {step + 1}, for {name}", step, name)
         return equal("schedule", sum(len(rows) for rows in options[0].values()))
     step_apart = _movement_apart(golden, found)
-    left_out = ["learning rates: one of both has no torch optimiser; compared by how far weights move"]
+    left_out = [
+        "learning rates: one of both has no torch optimiser; compared by how far weights move"
+    ]
     if step_apart is not None:
         text = f"the weights move by another amount at step {step_apart + 1}"
         return differs("schedule", text, step_apart)
@@ -125,10 +143,13 @@ def _paired_groups(golden: Trace, found: Trace) -> dict[tuple[int, int], str]:
     return pairs
 
 
-def _option_apart(expected: list[tuple[int, Any]], actual: list[tuple[int, Any]]) -> tuple[int, str] | None:
+def _option_apart(
+    expected: list[tuple[int, Any]], actual: list[tuple[int, Any]]
+) -> tuple[int, str] | None:
     """Return the first step at which an option of two groups differs, and how.
 
-    What it is at first is compared for the learning rate only: the rest is the question of the rung parameters.
+    What it is at first is compared for the learning rate only: the rest is the question of the rung
+    parameters.
     """
     import numpy as np
 
@@ -143,7 +164,9 @@ def _option_apart(expected: list[tuple[int, Any]], actual: list[tuple[int, Any]]
             known[side] = row
         a, b = known
         with np.errstate(invalid="ignore"):
-            apart = ~(np.isnan(a) | np.isnan(b)) & (np.abs(a - b) > _RATE * np.maximum(np.abs(a), np.abs(b)))
+            apart = ~(np.isnan(a) | np.isnan(b)) & (
+                np.abs(a - b) > _RATE * np.maximum(np.abs(a), np.abs(b))
+            )
         for column in np.flatnonzero(apart):
             is_first = a[column] == begins[0][column] and b[column] == begins[1][column]
             if column == 0 or not is_first:
@@ -171,7 +194,8 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
             continue
         shared = min(map(len, moved))
         change = [np.diff(values[:shared, 1:], axis=0) for values in moved]
-        # Between two rows that are further apart a step was fed: weights were given there, if the network was called.
+        # Between two rows that are further apart a step was fed: weights were given there, if the
+        # network was called.
         is_next = (np.diff(moved[0][:shared, 0]) == 1) & (np.diff(moved[1][:shared, 0]) == 1)
         largest = np.abs(change[0][is_next]).max(initial=0.0)
         allowed = _MOVED * np.abs(change[0]) + 1e-4 * largest
@@ -183,8 +207,8 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
 def compare_masks(golden: Trace, found: Trace) -> Rung:
     """Rung dropout: how many masks a call draws, of how many elements, and with which probability.
 
-    What keeps or drops by a mask that is no dropout of torch's own, only the outputs show. Noise that is no mask is a
-    question of the rung forward_train.
+    What keeps or drops by a mask that is no dropout of torch's own, only the outputs show. Noise
+    that is no mask is a question of the rung forward_train.
     """
     masks = [_masks_by_call(trace) for trace in (golden, found)]
     if not any(masks):
@@ -193,7 +217,11 @@ def compare_masks(golden: Trace, found: Trace) -> Rung:
     if again is not None:
         return again
     if not all(masks):
-        seen = "no mask is drawn in training" if masks[0] else "masks are drawn in training, and none in the reference"
+        seen = (
+            "no mask is drawn in training"
+            if masks[0]
+            else "masks are drawn in training, and none in the reference"
+        )
         return differs("dropout", seen)
     counts = [len(calls[0]) for calls in masks]
     if counts[0] != counts[1]:
@@ -256,9 +284,15 @@ def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
     if (first[0] is None) == (first[1] is None):
         return None
     step, seed = first[1] or first[0]  # type: ignore[misc]
-    text = f"torch is seeded with {seed} again before step {step + 1}: masks repeat those of an earlier step"
+    text = (
+        f"torch is seeded with {seed} again before step {step + 1}: masks repeat those of an"
+        " earlier step"
+    )
     if first[1] is None:
-        text = f"masks do not repeat; the reference seeds torch with {seed} again before step {step + 1}"
+        text = (
+            f"masks do not repeat; the reference seeds torch with {seed} again before step"
+            f" {step + 1}"
+        )
     return differs("dropout", text, step)
 
 
@@ -266,12 +300,19 @@ def with_evaluated(rung: Rung, golden: Trace) -> Rung:
     """Rung evaluation, with the outputs that were compared example by example counted."""
     if rung.name != "evaluation":
         return rung
-    count = sum(len(values) for name, values in golden.arrays.items() if name.startswith("series.evaluation.outputs."))
+    count = sum(
+        len(values)
+        for name, values in golden.arrays.items()
+        if name.startswith("series.evaluation.outputs.")
+    )
     is_seen = count > 0 and rung.word is Word.LEFT_OUT
     return replace(
-        rung, compared=rung.compared + count, word=Word.EQUAL if is_seen else rung.word,
-        reason="" if is_seen else rung.reason, code="" if is_seen else rung.code,
-    )  # fmt: skip
+        rung,
+        compared=rung.compared + count,
+        word=Word.EQUAL if is_seen else rung.word,
+        reason="" if is_seen else rung.reason,
+        code="" if is_seen else rung.code,
+    )
 
 
 class Followed(NamedTuple):
@@ -282,23 +323,34 @@ class Followed(NamedTuple):
     code: str = ""
 
 
-TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = "training_mode", "left_in_evaluation", "gradients_left"
+TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = (
+    "training_mode",
+    "left_in_evaluation",
+    "gradients_left",
+)
 """Codes of differences that have a usual cause of their own."""
 
 
 def compare_followed(rung: str, golden: Trace, found: Trace) -> Followed | None:
     """What a rung of tensors shows over the whole run besides: modes, losses, gradients left, movement."""
     compare: Callable[[Trace, Trace], tuple[str, int] | Followed | None] | None = {
-        "evaluation": _evaluation_apart, "forward_train": _training_apart, "loss": _loss_apart,
-        "gradients": _left_apart, "optimiser": _effect_apart,
-    }.get(rung)  # fmt: skip
+        "evaluation": _evaluation_apart,
+        "forward_train": _training_apart,
+        "loss": _loss_apart,
+        "gradients": _left_apart,
+        "optimiser": _effect_apart,
+    }.get(rung)
     apart = compare(golden, found) if compare else None
     return Followed(*apart) if apart else None
 
 
 def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] | None:
     if trains_in_evaluation(golden, found):
-        return ("the network trains in evaluation mode", 0) if not found.index["trained_in_evaluation"] else None
+        return (
+            ("the network trains in evaluation mode", 0)
+            if not found.index["trained_in_evaluation"]
+            else None
+        )
     calls = _both(golden, found, "series.train.calls")
     if calls is None:
         return None
@@ -313,17 +365,27 @@ def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] |
     for mine, own in zip(*calls, strict=False):
         step = int(own[0])
         if (mine[2] == calls[0][0][2]) != (own[2] == calls[1][0][2]):
-            return f"{own[2]:.0%} of its modules are in training mode at step {step + 1}, not as many as before", step
+            return (
+                (
+                    f"{own[2]:.0%} of its modules are in training mode at step {step + 1}, not as"
+                    " many as before"
+                ),
+                step,
+            )
     return None
 
 
 def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
     """A setting of a module, or whether a tensor is trained, that only one program changes on its way.
 
-    Only of modules of torch and tensors that both programs have: how, from which step on, and whose.
+    Only of modules of torch and tensors that both programs have: how, from which step on, and
+    whose.
     """
     changes = [
-        {(int(step), str(name)): (before, after) for step, name, before, after in trace.index.get("changed", [])}
+        {
+            (int(step), str(name)): (before, after)
+            for step, name, before, after in trace.index.get("changed", [])
+        }
         for trace in (golden, found)
     ]
     modules = [
@@ -382,7 +444,10 @@ def _networks_evaluated(golden: Trace, found: Trace) -> str:
     counts = [len(trace.index["networks"]) for trace in (golden, found)]
     if counts[0] == counts[1] or networks_trained(golden) != networks_trained(found):
         return ""
-    return f"{counts[1]} networks are called instead of {counts[0]}, as many of them as before in training"
+    return (
+        f"{counts[1]} networks are called instead of {counts[0]}, as many of them as before in"
+        " training"
+    )
 
 
 def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
@@ -408,14 +473,17 @@ def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
 def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
     """The step after which others are evaluated, such as the last instead of the best; whether it is statistics.
 
-    Of all calls after a step the first and the last are compared: one may evaluate in more batches than the other.
+    Of all calls after a step the first and the last are compared: one may evaluate in more batches
+    than the other.
     """
     import numpy as np
 
     weights = _both(golden, found, "series.evaluation.weights")
     if weights is None or _movement_apart(golden, found) is not None:
         return None
-    allowed = _MOVED * np.ptp(weights[0][:, 1:], axis=0) + 1e-6 * np.abs(weights[0][:, 1:]).max(axis=0)
+    allowed = _MOVED * np.ptp(weights[0][:, 1:], axis=0) + 1e-6 * np.abs(weights[0][:, 1:]).max(
+        axis=0
+    )
     for step in np.intersect1d(weights[0][:, 0], weights[1][:, 0]):
         mine, own = (rows[rows[:, 0] == step][:, 1:] for rows in weights)
         apart = (np.abs(mine[[0, -1]] - own[[0, -1]]) > allowed).any(axis=0)
@@ -433,7 +501,10 @@ def _mode_apart(calls: tuple[Any, Any], when: str) -> Followed | None:
             mode, code = ("training", TRAINING_MODE) if own[1] else ("evaluation", "")
             return Followed(f"the network is in {mode} mode {place}", step, code)
         if (mine[2] in (0.0, 1.0)) != (own[2] in (0.0, 1.0)):
-            text = f"{own[2]:.0%} of its modules are in training mode {place}, {mine[2]:.0%} of the reference's"
+            text = (
+                f"{own[2]:.0%} of its modules are in training mode {place}, {mine[2]:.0%} of the"
+                " reference's"
+            )
             return Followed(text, step, TRAINING_MODE)
     return None
 
@@ -454,7 +525,9 @@ def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
         return None
     steps = golden.arrays.get("series.loss.steps")
     step = int(steps[at]) if steps is not None and at < len(steps) else at
-    text = f"the loss of equal outputs is {_distinct(losses[1][at], losses[0][at])} at step {step + 1}"
+    text = (
+        f"the loss of equal outputs is {_distinct(losses[1][at], losses[0][at])} at step {step + 1}"
+    )
     return text, step
 
 
@@ -468,38 +541,51 @@ def _left_apart(golden: Trace, found: Trace) -> Followed | None:
         return None
     step = apart[0]
     if step in dirty[1]:
-        return Followed(f"gradients of the step before were left at step {step + 1}", step, GRADIENTS_LEFT)
+        return Followed(
+            f"gradients of the step before were left at step {step + 1}", step, GRADIENTS_LEFT
+        )
     return Followed(f"gradients were set to zero, not kept at step {step + 1}", step)
 
 
 def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None:
     """Say what only one program does between two updates, and before which step: other weights, another order.
 
-    The last is whether that is a difference by itself. Weights that are given other values right after an update are
-    none: somebody may clip them inside the optimiser. After an evaluation they are.
+    The last is whether that is a difference by itself. Weights that are given other values right
+    after an update are none: somebody may clip them inside the optimiser. After an evaluation they
+    are.
     """
     updates = [int(trace.index.get("updates", 0)) for trace in (golden, found)]
     steps = [int(trace.index["steps"]) for trace in (golden, found)]
     if updates[0] == updates[1] > 0 and steps[0] != steps[1]:
-        text = f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in another order"
+        text = (
+            f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in"
+            " another order"
+        )
         return text, 0, False
     if not all(updates):
         return None  # an optimiser that is not torch's: nobody sees where its update ends
     assigned = [
         {
             (int(step), bool(is_evaluated))
-            for name, rows in trace.arrays.items() if name.startswith("series.assigned.")
+            for name, rows in trace.arrays.items()
+            if name.startswith("series.assigned.")
             for step, is_evaluated in rows
         }
         for trace in (golden, found)
-    ]  # fmt: skip
+    ]
     apart = min(assigned[0] ^ assigned[1], default=None)
     if apart is None:
         return None
     step, is_evaluated = apart
     if apart in assigned[1]:
-        return f"weights are given other values before step {step + 1}, the reference's are not", step, is_evaluated
-    text = f"weights keep the values of the last update before step {step + 1}, the reference's do not"
+        return (
+            f"weights are given other values before step {step + 1}, the reference's are not",
+            step,
+            is_evaluated,
+        )
+    text = (
+        f"weights keep the values of the last update before step {step + 1}, the reference's do not"
+    )
     return text, step, is_evaluated
 
 

@@ -13,7 +13,8 @@ for one operation: it adds up over a network, and float64 is there for the rest.
 """
 
 NOISE = 10.0
-"""How many times what the reference differs from itself, with another number of threads, is still no difference."""
+"""How many times what the reference differs from itself, with another number of threads, is still
+no difference."""
 
 FLOOR = 4.0
 """How many last digits of the larger numbers a small difference of them may be off."""
@@ -23,8 +24,8 @@ FLOOR = 4.0
 class Gap:
     """How two tensors differ: largest error and what was allowed, in their unit; where first, and both values there.
 
-    `ratio` is found / expected where all of one is that multiple of the other; `shapes` and `dtypes` are given where
-    they differ.
+    `ratio` is found / expected where all of one is that multiple of the other; `shapes` and
+    `dtypes` are given where they differ.
     """
 
     error: float
@@ -44,13 +45,20 @@ class Gap:
     @property
     def excess(self) -> float:
         """The error in units of what was allowed."""
-        return float("inf") if self.shapes or self.dtypes else self.error / max(self.allowed, 1e-300)
+        return (
+            float("inf") if self.shapes or self.dtypes else self.error / max(self.allowed, 1e-300)
+        )
 
 
 def compare(
-    expected: Mapping[str, Any], found: Mapping[str, Any], arrays: tuple[Mapping[str, Any], Mapping[str, Any]],
-    *, scale: float = 0.0, noise: float = 0.0, slack: float = 1.0,
-) -> Gap:  # fmt: skip
+    expected: Mapping[str, Any],
+    found: Mapping[str, Any],
+    arrays: tuple[Mapping[str, Any], Mapping[str, Any]],
+    *,
+    scale: float = 0.0,
+    noise: float = 0.0,
+    slack: float = 1.0,
+) -> Gap:
     """Compare one entry of the reference's trace with one of another's.
 
     Args:
@@ -65,7 +73,9 @@ def compare(
     dtypes = expected["dtype"], found["dtype"]
     relative = max(RELATIVE.get(dtype, 0.0) for dtype in dtypes)
     floor = FLOOR * max(expected.get("floor", 0.0), found.get("floor", 0.0))
-    allowed = max(slack * relative * max(_finite(expected["largest"]), 0.01 * scale), NOISE * noise, floor)
+    allowed = max(
+        slack * relative * max(_finite(expected["largest"]), 0.01 * scale), NOISE * noise, floor
+    )
     if shapes[0] != shapes[1]:
         return Gap(error=float("inf"), allowed=allowed, shapes=shapes)
     if dtypes[0] != dtypes[1] and any(dtype in RELATIVE for dtype in dtypes):
@@ -75,12 +85,18 @@ def compare(
     errors.append(_apart(expected["norm"], found["norm"]) / size**0.5)
     index = values = None
     if "kept" in expected and "kept" in found:
-        index, values, error = _first_apart(arrays[0][expected["kept"]], arrays[1][found["kept"]], allowed, shapes[0])
+        index, values, error = _first_apart(
+            arrays[0][expected["kept"]], arrays[1][found["kept"]], allowed, shapes[0]
+        )
         errors.append(error)
     return Gap(
-        error=max(errors), allowed=allowed, index=index, expected=values[0] if values else None,
-        found=values[1] if values else None, ratio=_ratio(expected, found, relative),
-    )  # fmt: skip
+        error=max(errors),
+        allowed=allowed,
+        index=index,
+        expected=values[0] if values else None,
+        found=values[1] if values else None,
+        ratio=_ratio(expected, found, relative),
+    )
 
 
 def _first_apart(
@@ -99,19 +115,33 @@ def _first_apart(
     if not beyond.size:
         return None, None, float(apart.max())
     size = _size(shape)
-    place = int(beyond[0]) if len(a) == size else int(np.linspace(0, size - 1, len(a)).astype(np.int64)[beyond[0]])
+    place = (
+        int(beyond[0])
+        if len(a) == size
+        else int(np.linspace(0, size - 1, len(a)).astype(np.int64)[beyond[0]])
+    )
     index = tuple(int(number) for number in np.unravel_index(place, shape)) if shape else ()
     return index, (float(a[beyond[0]]), float(b[beyond[0]])), float(apart.max())
 
 
 def _ratio(expected: Mapping[str, Any], found: Mapping[str, Any], relative: float) -> float | None:
     """Found / expected, if all three summaries agree on it."""
-    pairs = list(zip([expected["norm"], *expected["products"]], [found["norm"], *found["products"]], strict=True))
+    pairs = list(
+        zip(
+            [expected["norm"], *expected["products"]],
+            [found["norm"], *found["products"]],
+            strict=True,
+        )
+    )
     if not all(abs(a) > 0 and _finite(a) and _finite(b) for a, b in pairs):
         return None
     ratios = [b / a for a, b in pairs]
     spread = max(ratios) - min(ratios)
-    return ratios[0] if spread <= max(100 * relative, 1e-6) * abs(ratios[0]) and abs(ratios[0] - 1) > 1e-6 else None
+    return (
+        ratios[0]
+        if spread <= max(100 * relative, 1e-6) * abs(ratios[0]) and abs(ratios[0] - 1) > 1e-6
+        else None
+    )
 
 
 def _apart(a: float, b: float) -> float:

@@ -1,8 +1,8 @@
 """How tensors of a rewritten network are made of the reference's: reads what was declared, suggests what was not. Pure.
 
-`model.q.weight: model.qkv.weight | part 1/3` takes the first of three equal parts along the first axis; `transpose`
-swaps the last two axes, `reshape 4x8` lays the elements out anew in the order of rows; a list is joined along the first
-axis. Nothing is transposed or cut that was not declared.
+`model.q.weight: model.qkv.weight | part 1/3` takes the first of three equal parts along the first
+axis; `transpose` swaps the last two axes, `reshape 4x8` lays the elements out anew in the order of
+rows; a list is joined along the first axis. Nothing is transposed or cut that was not declared.
 """
 
 import re
@@ -51,23 +51,36 @@ def _term(name: str, text: str, problems: list[str]) -> Term:
     return term
 
 
-def suggest(reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[int]]) -> dict[str, str | list[str]]:
+def suggest(
+    reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[int]]
+) -> dict[str, str | list[str]]:
     """Expressions for own tensors that no equally named one of the reference's fits, by shape and order of definition.
 
-    A guess for the person to declare, or not: squares fit transposed, and equal shapes in any order.
+    A guess for the person to declare, or not: squares fit transposed, and equal shapes in any
+    order.
 
     Args:
-        reference: shape by name, in the order of definition, of tensors that are still without a partner.
+        reference: shape by name, in the order of definition, of tensors that are still without a
+            partner.
         own: the same of the rewritten network's.
     """
     left = {name: tuple(shape) for name, shape in reference.items()}
     found: dict[str, str | list[str]] = {}
     waiting = {name: tuple(shape) for name, shape in own.items()}
-    _match(left, waiting, found, "", lambda name, shape, other, there: there == shape and _alike(name, other))
     _match(
-        left, waiting, found, " | transpose",
+        left,
+        waiting,
+        found,
+        "",
+        lambda name, shape, other, there: there == shape and _alike(name, other),
+    )
+    _match(
+        left,
+        waiting,
+        found,
+        " | transpose",
         lambda name, shape, other, there: _alike(name, other) and _swapped(there) == shape,
-    )  # fmt: skip
+    )
     _split(left, waiting, found)
     _join(left, waiting, found)
     _match(left, waiting, found, "", lambda _name, shape, _other, there: there == shape)
@@ -75,12 +88,17 @@ def suggest(reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[i
 
 
 def _match(
-    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]],
-    operation: str, fits: Callable[[str, tuple[int, ...], str, tuple[int, ...]], bool],
-) -> None:  # fmt: skip
+    left: dict[str, tuple[int, ...]],
+    waiting: dict[str, tuple[int, ...]],
+    found: dict[str, str | list[str]],
+    operation: str,
+    fits: Callable[[str, tuple[int, ...], str, tuple[int, ...]], bool],
+) -> None:
     """Pair off those that fit, in the order of definition."""
     for name, shape in list(waiting.items()):
-        match = next((other for other, there in left.items() if fits(name, shape, other, there)), None)
+        match = next(
+            (other for other, there in left.items() if fits(name, shape, other, there)), None
+        )
         if match:
             found[name] = f"{match}{operation}"
             del left[match], waiting[name]
@@ -97,18 +115,26 @@ def _swapped(shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def _is_part(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Whether a tensor is one of equal parts of another along the first axis."""
-    return len(part) == len(whole) > 0 and part[1:] == whole[1:] and part[0] > 0 and whole[0] % part[0] == 0
+    return (
+        len(part) == len(whole) > 0
+        and part[1:] == whole[1:]
+        and part[0] > 0
+        and whole[0] % part[0] == 0
+    )
 
 
 def _split(
-    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]]
+    left: dict[str, tuple[int, ...]],
+    waiting: dict[str, tuple[int, ...]],
+    found: dict[str, str | list[str]],
 ) -> None:
     """Tensors that are equal parts of one of the reference's, such as q, k and v of a fused projection."""
     for other, there in list(left.items()):
         parts = [
-            name for name, shape in waiting.items()
+            name
+            for name, shape in waiting.items()
             if _alike(name, other) and _is_part(shape, there)
-        ]  # fmt: skip
+        ]
         count = there[0] // waiting[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:
             for index, name in enumerate(parts[:count]):
@@ -118,14 +144,15 @@ def _split(
 
 
 def _join(
-    left: dict[str, tuple[int, ...]], waiting: dict[str, tuple[int, ...]], found: dict[str, str | list[str]]
+    left: dict[str, tuple[int, ...]],
+    waiting: dict[str, tuple[int, ...]],
+    found: dict[str, str | list[str]],
 ) -> None:
     """A tensor that several of the reference's are parts of."""
     for name, shape in list(waiting.items()):
         parts = [
-            other for other, there in left.items()
-            if _alike(name, other) and _is_part(there, shape)
-        ]  # fmt: skip
+            other for other, there in left.items() if _alike(name, other) and _is_part(there, shape)
+        ]
         count = shape[0] // left[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:
             found[name] = parts[:count]

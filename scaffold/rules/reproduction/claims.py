@@ -1,13 +1,22 @@
 """Does what runs here give agree with the published number? One rule for each kind of claim. Pure.
 
-A published number without spread can be refuted or found consistent, never more. None of the rules uses a fixed
-tolerance, the interval of the mean alone, or overlapping error bars: their false alarms are in docs/verdicts.md.
+A published number without spread can be refuted or found consistent, never more. None of the rules
+uses a fixed tolerance, the interval of the mean alone, or overlapping error bars: their false
+alarms are in docs/verdicts.md.
 """
 
 import math
 from collections.abc import Sequence
 
-from scaffold.records.claim import Claim, EventClaim, RangeClaim, Rule, Selection, StepsToTargetClaim, ValueClaim
+from scaffold.records.claim import (
+    Claim,
+    EventClaim,
+    RangeClaim,
+    Rule,
+    Selection,
+    StepsToTargetClaim,
+    ValueClaim,
+)
 from scaffold.records.judgement import Finding, Question, Word
 from scaffold.rules.reproduction.sequential import NOISE
 from scaffold.rules.stats import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
@@ -16,16 +25,24 @@ Series = Sequence[tuple[int, float]]
 
 
 def judge_claim(
-    claim: Claim, own: Law, calibration: Law | None, series: Sequence[Series], direction: str, rule: Rule,
-    *, deterministic: bool = False, noise: float = 0.0,
-) -> Finding:  # fmt: skip
+    claim: Claim,
+    own: Law,
+    calibration: Law | None,
+    series: Sequence[Series],
+    direction: str,
+    rule: Rule,
+    *,
+    deterministic: bool = False,
+    noise: float = 0.0,
+) -> Finding:
     """Judge one claim.
 
     Args:
         claim: the published number.
         own: law of this project's runs, at least one.
         calibration: law of the calibration runs, which give the spread when there are any.
-        series: (step, value) pairs of the metric for each own run, for claims about when something is reached.
+        series: (step, value) pairs of the metric for each own run, for claims about when something
+            is reached.
         direction: `lower` or `higher`, which way is better.
         rule: error rates.
         deterministic: whether one seed says all.
@@ -41,7 +58,9 @@ def judge_claim(
         return _test_mean(claim, claim.deviation, claim.n, own, direction, rule)
     if claim.standard_error is not None:
         return _test_over_examples(claim, claim.standard_error, own, calibration, direction)
-    return _test_value(claim, own, calibration, direction, rule, deterministic=deterministic, noise=noise)
+    return _test_value(
+        claim, own, calibration, direction, rule, deterministic=deterministic, noise=noise
+    )
 
 
 def claim_text(claim: Claim) -> str:
@@ -55,7 +74,13 @@ def claim_text(claim: Claim) -> str:
     if isinstance(claim, StepsToTargetClaim):
         return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
     decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = f"+-{claim.sd:g} n={claim.n}" if claim.sd is not None else f" n={claim.n}" if claim.n else ""
+    spread = (
+        f"+-{claim.sd:g} n={claim.n}"
+        if claim.sd is not None
+        else f" n={claim.n}"
+        if claim.n
+        else ""
+    )
     if claim.standard_error is not None:
         spread += f" s.e. {claim.standard_error:g}"
     return f"{claim.value:.{decimals}f}{spread}"
@@ -63,9 +88,17 @@ def claim_text(claim: Claim) -> str:
 
 def _finding(claim: Claim, own: Law, word: Word, reason: str, rule: str, **more: object) -> Finding:
     return Finding(
-        question=Question.CLAIM, metric=claim.metric, word=word, reason=reason, rule=rule, published=claim_text(claim),
-        n=own.n, mean=own.mean, sd=own.sd if own.n > 1 else None, **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+        question=Question.CLAIM,
+        metric=claim.metric,
+        word=word,
+        reason=reason,
+        rule=rule,
+        published=claim_text(claim),
+        n=own.n,
+        mean=own.mean,
+        sd=own.sd if own.n > 1 else None,
+        **more,  # type: ignore[arg-type]
+    )
 
 
 def _is_better(first: float, second: float, direction: str) -> bool:
@@ -75,55 +108,89 @@ def _is_better(first: float, second: float, direction: str) -> bool:
 def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
     """The word for a published value that lies outside what was found here."""
     if _is_better(own.mean, claim.value, direction):
-        return Word.EXCEEDS, "better than published beyond chance: look for a leaked test set or a changed evaluation"
+        return (
+            Word.EXCEEDS,
+            (
+                "better than published beyond chance: look for a leaked test set or a changed"
+                " evaluation"
+            ),
+        )
     if claim.selection == "unknown":
-        return Word.UNTESTABLE, (
-            "worse than published, but whether that was the best of several runs is not stated: declare `selection`"
+        return (
+            Word.UNTESTABLE,
+            (
+                "worse than published, but whether that was the best of several runs is not stated:"
+                " declare `selection`"
+            ),
         )
     return Word.INCONSISTENT, "worse than published beyond chance"
 
 
 def _test_value(
-    claim: ValueClaim, own: Law, calibration: Law | None, direction: str, rule: Rule, *, deterministic: bool,
+    claim: ValueClaim,
+    own: Law,
+    calibration: Law | None,
+    direction: str,
+    rule: Rule,
+    *,
+    deterministic: bool,
     noise: float,
-) -> Finding:  # fmt: skip
+) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
     if deterministic or (spread.n > 1 and not spread.has_spread):
-        margin = next((margin.value for margin in rule.margins if margin.metric == claim.metric), 0.0)
+        margin = next(
+            (margin.value for margin in rule.margins if margin.metric == claim.metric), 0.0
+        )
         return _test_rounding(claim, own, direction, max(NOISE * noise, margin))
     if spread.n < 2:
         return _finding(
-            claim, own, Word.UNTESTABLE,
-            "one run of a program with chance says nothing of a published number without the spread over seeds, which "
-            "more seeds here, or `scaffold recipes calibrate`, give",
-            "prediction interval", more_seeds=2,
-        )  # fmt: skip
+            claim,
+            own,
+            Word.UNTESTABLE,
+            "one run of a program with chance says nothing of a published number without the spread"
+            " over seeds, which more seeds here, or `scaffold recipes calibrate`, give",
+            "prediction interval",
+            more_seeds=2,
+        )
     df = spread.n - 1
     scale = spread.sd * math.sqrt(1 / (claim.n or 1) + 1 / own.n)
     if isinstance(claim.selection, Selection):
         k = claim.selection.best_of
-        # Order statistics: the best of k lies below x with probability F(x)^k; for the lowest, mirrored.
+        # Order statistics: the best of k lies below x with probability F(x)^k; for the lowest,
+        # mirrored.
         low, high = (t_quantile(p ** (1 / k), df) for p in (rule.alpha / 2, 1 - rule.alpha / 2))
         ends = (low, high) if direction == "higher" else (-high, -low)
-        text = f"prediction interval of the best of {k}, alpha {rule.alpha:g}, sd from {spread.n} runs"
+        text = (
+            f"prediction interval of the best of {k}, alpha {rule.alpha:g}, sd from {spread.n} runs"
+        )
     else:
         quantile = t_quantile(1 - rule.alpha / 2, df)
         ends = (-quantile, quantile)
         what = f"of the mean of {claim.n} runs, " if claim.n else ""
         text = f"prediction interval {what}alpha {rule.alpha:g}, sd from {spread.n} runs"
-    interval = (own.mean + ends[0] * scale - claim.half_digit, own.mean + ends[1] * scale + claim.half_digit)
+    interval = (
+        own.mean + ends[0] * scale - claim.half_digit,
+        own.mean + ends[1] * scale + claim.half_digit,
+    )
     if interval[0] <= claim.value <= interval[1]:
-        reason = f"inside what {'as many further runs' if claim.n else 'one further run'} would give"
+        reason = (
+            f"inside what {'as many further runs' if claim.n else 'one further run'} would give"
+        )
         return _finding(
-            claim, own, Word.CONSISTENT, f"{reason}; {_width(interval, spread, rule)}", text, interval=interval
+            claim,
+            own,
+            Word.CONSISTENT,
+            f"{reason}; {_width(interval, spread, rule)}",
+            text,
+            interval=interval,
         )
     word, reason = _outside(claim, own, direction)
     return _finding(claim, own, word, reason, text, interval=interval)
 
 
 _WIDE = 3.0
-"""Standard deviations of a seed that half of an interval may be, before it excludes too little to be called a test: of
-twenty runs it is 2.1, of three 5."""
+"""Standard deviations of a seed that half of an interval may be, before it excludes too little to
+be called a test: of twenty runs it is 2.1, of three 5."""
 
 _ENOUGH = 20
 """Runs whose spread is known well enough (docs/verdicts.md)."""
@@ -135,7 +202,10 @@ def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
     if interval[1] - interval[0] <= 2 * _WIDE * spread.sd:
         return text
     half = t_quantile(1 - rule.alpha / 2, _ENOUGH - 1) * spread.sd * math.sqrt(1 + 1 / _ENOUGH)
-    return f"{text}, which excludes little: the spread of {_ENOUGH} runs would leave about +-{half:.2g}"
+    return (
+        f"{text}, which excludes little: the spread of {_ENOUGH} runs would leave about"
+        f" +-{half:.2g}"
+    )
 
 
 def _test_over_examples(
@@ -143,14 +213,19 @@ def _test_over_examples(
 ) -> Finding:
     """A published standard error over test examples: how well the number itself is known, whatever the seed.
 
-    Own runs see the same test examples, so that it is what the published one leaves open; chance over seeds adds up
-    where it is known.
+    Own runs see the same test examples, so that it is what the published one leaves open; chance
+    over seeds adds up where it is known.
     """
     spread = calibration if calibration is not None and calibration.n > 1 else own
     seeds = spread.sd**2 * (1 + 1 / own.n) if spread.n > 1 else 0.0
-    half = NORMAL_QUANTILE * math.sqrt(standard_error**2 + seeds) + claim.half_digit + own.half_digit
+    half = (
+        NORMAL_QUANTILE * math.sqrt(standard_error**2 + seeds) + claim.half_digit + own.half_digit
+    )
     interval = (own.mean - half, own.mean + half)
-    text = f"published standard error over test examples{', and the spread over seeds' if seeds else ''}, alpha 0.05"
+    text = (
+        "published standard error over test"
+        f" examples{', and the spread over seeds' if seeds else ''}, alpha 0.05"
+    )
     if interval[0] <= claim.value <= interval[1]:
         reason = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
         return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
@@ -172,14 +247,26 @@ def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float =
         reason = "equal as printed" if not allowed else "equal but for rounding"
         return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
     word, reason = _outside(claim, own, direction)
-    return _finding(claim, own, word, reason.replace("beyond chance", "beyond rounding"), text, interval=interval)
+    return _finding(
+        claim,
+        own,
+        word,
+        reason.replace("beyond chance", "beyond rounding"),
+        text,
+        interval=interval,
+    )
 
 
-def _test_mean(claim: ValueClaim, claim_sd: float, claim_n: int, own: Law, direction: str, rule: Rule) -> Finding:
+def _test_mean(
+    claim: ValueClaim, claim_sd: float, claim_n: int, own: Law, direction: str, rule: Rule
+) -> Finding:
     """Pooled t refutes, two one-sided tests (TOST, Schuirmann 1987) confirm."""
     published = Law(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)
-    margin = next((margin.value for margin in rule.margins if margin.metric == claim.metric), rule.delta_sd * claim_sd)
+    margin = next(
+        (margin.value for margin in rule.margins if margin.metric == claim.metric),
+        rule.delta_sd * claim_sd,
+    )
     if sd == 0.0 or margin == 0.0:
         return _test_rounding(claim, own, direction)
     error = sd * math.sqrt(1 / own.n + 1 / claim_n)
@@ -194,7 +281,13 @@ def _test_mean(claim: ValueClaim, claim_sd: float, claim_n: int, own: Law, direc
         word, reason = _outside(claim, own, direction)
         return _finding(claim, own, word, reason, text, interval=interval)
     return _finding(
-        claim, own, Word.UNTESTABLE, f"{own.n} runs neither confirm nor refute", text, interval=interval, more_seeds=1
+        claim,
+        own,
+        Word.UNTESTABLE,
+        f"{own.n} runs neither confirm nor refute",
+        text,
+        interval=interval,
+        more_seeds=1,
     )
 
 
@@ -209,19 +302,30 @@ def _test_range(claim: RangeClaim, own: Law, calibration: Law | None, rule: Rule
     least = -math.inf if claim.at_least is None else claim.at_least
     most = math.inf if claim.at_most is None else claim.at_most
     if high < least or low > most:
-        return _finding(claim, own, Word.INCONSISTENT, "the mean lies outside", text, interval=(low, high))
+        return _finding(
+            claim, own, Word.INCONSISTENT, "the mean lies outside", text, interval=(low, high)
+        )
     if low >= least and high <= most:
-        return _finding(claim, own, Word.CONSISTENT, "the mean lies inside", text, interval=(low, high))
+        return _finding(
+            claim, own, Word.CONSISTENT, "the mean lies inside", text, interval=(low, high)
+        )
     reason = f"{own.n} runs do not say on which side of the bound the mean lies"
     return _finding(claim, own, Word.UNTESTABLE, reason, text, interval=(low, high), more_seeds=1)
 
 
 def _first_step(series: Series, threshold: float, direction: str) -> int | None:
-    return next((step for step, value in series if not _is_better(threshold, value, direction)), None)
+    return next(
+        (step for step, value in series if not _is_better(threshold, value, direction)), None
+    )
 
 
-def _test_event(claim: EventClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule) -> Finding:
-    """More likely than not? Exact (Clopper-Pearson) bounds of the share of runs that reach the threshold in time."""
+def _test_event(
+    claim: EventClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
+) -> Finding:
+    """More likely than not?
+
+    Exact (Clopper-Pearson) bounds of the share of runs that reach the threshold in time.
+    """
     firsts = [_first_step(one, claim.reaches.threshold, direction) for one in series]
     reached = sum(step is not None and step <= claim.reaches.within_steps for step in firsts)
     n = len(series)
@@ -239,17 +343,23 @@ def _binomial_tail(successes: int, n: int) -> float:
     return sum(math.comb(n, k) for k in range(successes, n + 1)) / 2.0**n
 
 
-def _test_steps(claim: StepsToTargetClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule) -> Finding:
+def _test_steps(
+    claim: StepsToTargetClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
+) -> Finding:
     """Prediction interval of the logarithm of the steps: times to a target are skewed and positive."""
     firsts = [_first_step(one, claim.steps_to.threshold, direction) for one in series]
     steps = [max(step, 1) for step in firsts if step is not None]
     missed = len(firsts) - len(steps)
     text = f"prediction interval of log steps, alpha {rule.alpha:g}"
     if missed and _binomial_tail(missed, len(firsts)) <= rule.alpha:
-        return _finding(claim, own, Word.INCONSISTENT, f"{missed} of {len(firsts)} runs never reached it", text)
+        return _finding(
+            claim, own, Word.INCONSISTENT, f"{missed} of {len(firsts)} runs never reached it", text
+        )
     if missed or len(steps) < 3:
         reason = f"{len(steps)} of {len(firsts)} runs reached it; at least 3, and all, are needed"
-        return _finding(claim, own, Word.UNTESTABLE, reason, text, more_seeds=max(3 - len(firsts), 1))
+        return _finding(
+            claim, own, Word.UNTESTABLE, reason, text, more_seeds=max(3 - len(firsts), 1)
+        )
     logs = Law.of([math.log(step) for step in steps])
     half = t_quantile(1 - rule.alpha / 2, logs.n - 1) * logs.sd * math.sqrt(1 + 1 / logs.n)
     interval = (math.exp(logs.mean - half), math.exp(logs.mean + half))

@@ -1,4 +1,7 @@
-"""Puts the tests together: what the runs of a project say of its reference. Pure: no disk, clock, network, torch."""
+"""Puts the tests together: what the runs of a project say of its reference.
+
+Pure: no disk, clock, network, torch.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,58 +25,88 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def judge(
-    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, deviations: Sequence[Reason] = (),
+    recipe: Recipe,
+    runs: Sequence[JudgedRun],
+    calibration: Calibration | None,
+    deviations: Sequence[Reason] = (),
     noise: Mapping[str, float] = _NONE,
-) -> Judgement:  # fmt: skip
+) -> Judgement:
     """Judge at least one completed full run, in the order in which their seeds were used.
 
-    The overall word is the weakest of all findings. A claim of depth `early` can refute but never confirm. `noise` is
-    how far each metric of a deterministic program was measured to differ from itself.
+    The overall word is the weakest of all findings. A claim of depth `early` can refute but never
+    confirm. `noise` is how far each metric of a deterministic program was measured to differ from
+    itself.
     """
-    distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]  # the first run of each seed
+    distinct = list({run.seed: run for run in reversed(runs)}.values())[
+        ::-1
+    ]  # the first run of each seed
     claimed = {claim.metric: claim for claim in recipe.claims}
     deterministic = recipe.seeds.how == "none"
-    findings = [_reproduction(recipe, claim, distinct, calibration, noise) for claim in claimed.values()]
+    findings = [
+        _reproduction(recipe, claim, distinct, calibration, noise) for claim in claimed.values()
+    ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
         law, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
         findings.append(
             judge_claim(
-                claim, law, shipped, series, metric.direction, recipe.rule, deterministic=deterministic,
+                claim,
+                law,
+                shipped,
+                series,
+                metric.direction,
+                recipe.rule,
+                deterministic=deterministic,
                 noise=noise.get(metric.name, 0.0),
             )
-        )  # fmt: skip
+        )
     findings += _watched(recipe, distinct, calibration, claimed)
     findings += _seeds(recipe, runs, distinct, calibration)
     depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
     words = [finding.word.overall for finding in findings]
-    overall = next((w for w in (Word.NOT_REPRODUCED, Word.INCONCLUSIVE) if w in words), Word.REPRODUCED)
+    overall = next(
+        (w for w in (Word.NOT_REPRODUCED, Word.INCONCLUSIVE) if w in words), Word.REPRODUCED
+    )
     if depth == "early" and overall is Word.REPRODUCED:
         overall = Word.INCONCLUSIVE
         findings.append(
             Finding(
-                question=Question.CLAIM, metric=recipe.claims[0].metric, word=Word.UNTESTABLE, n=len(distinct),
+                question=Question.CLAIM,
+                metric=recipe.claims[0].metric,
+                word=Word.UNTESTABLE,
+                n=len(distinct),
                 rule="depth early",
-                reason="the first part of a training curve can refute a final number, never confirm it",
+                reason=(
+                    "the first part of a training curve can refute a final number, never confirm it"
+                ),
             )
-        )  # fmt: skip
-    return Judgement(word=overall, depth=depth, findings=tuple(findings), deviations=tuple(deviations))
+        )
+    return Judgement(
+        word=overall, depth=depth, findings=tuple(findings), deviations=tuple(deviations)
+    )
 
 
 def needs_series(recipe: Recipe) -> set[str]:
     """Metrics of which a judgement needs every step, since a claim is about when something is reached."""
-    return {claim.metric for claim in recipe.claims if isinstance(claim, (EventClaim, StepsToTargetClaim))}
+    return {
+        claim.metric
+        for claim in recipe.claims
+        if isinstance(claim, (EventClaim, StepsToTargetClaim))
+    }
 
 
 def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
     """Whether the rule allows no further seeds or none are needed.
 
-    Only the sequential test may end it early with a bad word: the other tests have fixed error rates, and would refuse
-    more sound references the more often they are looked at.
+    Only the sequential test may end it early with a bad word: the other tests have fixed error
+    rates, and would refuse more sound references the more often they are looked at.
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
-    refused = any(f.question is Question.REPRODUCTION and f.word is Word.NOT_REPRODUCED for f in judgement.findings)
+    refused = any(
+        f.question is Question.REPRODUCTION and f.word is Word.NOT_REPRODUCED
+        for f in judgement.findings
+    )
     if seeds_run >= limit or refused:
         return True
     return not any(finding.more_seeds for finding in judgement.findings)
@@ -84,18 +117,27 @@ def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> Law:
 
 
 def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | None:
-    values = [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics] if calibration else []
+    values = (
+        [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics]
+        if calibration
+        else []
+    )
     return _law(values) if values else None
 
 
 def _law(values: Sequence[MetricValue]) -> Law:
-    return Law.of([value.value for value in values], half_digit=min(value.half_digit for value in values))
+    return Law.of(
+        [value.value for value in values], half_digit=min(value.half_digit for value in values)
+    )
 
 
 def _reproduction(
-    recipe: Recipe, claim: Claim, runs: Sequence[JudgedRun], calibration: Calibration | None,
+    recipe: Recipe,
+    claim: Claim,
+    runs: Sequence[JudgedRun],
+    calibration: Calibration | None,
     noise: Mapping[str, float],
-) -> Finding:  # fmt: skip
+) -> Finding:
     metric = recipe.metric(claim.metric)
     law = _calibration_law(metric, calibration)
     own = _own_law(metric, runs)
@@ -103,22 +145,44 @@ def _reproduction(
     if law is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
             law = Law(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
-        elif claim.deviation is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
+        elif (
+            claim.deviation is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS
+        ):
             law = Law(n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit)
     if law is None:
         return Finding(
-            question=Question.REPRODUCTION, metric=metric.name, word=Word.INCONCLUSIVE, rule="sequential t", n=own.n,
-            mean=own.mean, sd=own.sd if own.n > 1 else None,
-            reason="the recipe ships no calibration runs: make them with `scaffold recipes calibrate`",
-        )  # fmt: skip
+            question=Question.REPRODUCTION,
+            metric=metric.name,
+            word=Word.INCONCLUSIVE,
+            rule="sequential t",
+            n=own.n,
+            mean=own.mean,
+            sd=own.sd if own.n > 1 else None,
+            reason=(
+                "the recipe ships no calibration runs: make them with `scaffold recipes calibrate`"
+            ),
+        )
     deterministic = recipe.seeds.how == "none"
     allowed = noise.get(metric.name, 0.0)
-    if isinstance(claim, ValueClaim) and claim.standard_error is not None and claim.n is None and deterministic:
-        allowed = max(allowed, claim.standard_error / NOISE)  # its own question is judged as a claim
+    if (
+        isinstance(claim, ValueClaim)
+        and claim.standard_error is not None
+        and claim.n is None
+        and deterministic
+    ):
+        allowed = max(
+            allowed, claim.standard_error / NOISE
+        )  # its own question is judged as a claim
     return judge_reproduction(
-        metric.name, values, own.half_digit, law, recipe.rule, deterministic=deterministic,
-        shipped=_shipped(metric, calibration), noise=allowed,
-    )  # fmt: skip
+        metric.name,
+        values,
+        own.half_digit,
+        law,
+        recipe.rule,
+        deterministic=deterministic,
+        shipped=_shipped(metric, calibration),
+        noise=allowed,
+    )
 
 
 def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
@@ -128,31 +192,51 @@ def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
 
 
 def _watched(
-    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None, claimed: dict[str, Claim]
+    recipe: Recipe,
+    runs: Sequence[JudgedRun],
+    calibration: Calibration | None,
+    claimed: dict[str, Claim],
 ) -> list[Finding]:
     """Each watched metric, and the spread of the claimed ones, against calibration; Bonferroni over all of them."""
     laws = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
-    shipped = [(metric, law) for metric, law in laws if law is not None and law.n >= MIN_CALIBRATION_RUNS]
-    means = [(metric, law) for metric, law in shipped if metric.watch and metric.name not in claimed]
-    spreads = [(metric, law) for metric, law in shipped if metric.name in claimed and len(runs) > 1 and law.has_spread]
+    shipped = [
+        (metric, law) for metric, law in laws if law is not None and law.n >= MIN_CALIBRATION_RUNS
+    ]
+    means = [
+        (metric, law) for metric, law in shipped if metric.watch and metric.name not in claimed
+    ]
+    spreads = [
+        (metric, law)
+        for metric, law in shipped
+        if metric.name in claimed and len(runs) > 1 and law.has_spread
+    ]
     if not means and not spreads:
         return []
     alpha = recipe.rule.watch_alpha / (len(means) + len(spreads))
-    values = {metric.name: [run.metrics[metric.name].value for run in runs] for metric, _ in [*means, *spreads]}
-    shipped_values = {metric.name: _shipped(metric, calibration) for metric, _ in [*means, *spreads]}
+    values = {
+        metric.name: [run.metrics[metric.name].value for run in runs]
+        for metric, _ in [*means, *spreads]
+    }
+    shipped_values = {
+        metric.name: _shipped(metric, calibration) for metric, _ in [*means, *spreads]
+    }
     return [
         _by_ranks(
             _watch_mean(metric, law, _own_law(metric, runs), alpha),
-            rank_p(values[metric.name], shipped_values[metric.name]), alpha, law.n,
+            rank_p(values[metric.name], shipped_values[metric.name]),
+            alpha,
+            law.n,
         )
         for metric, law in means
     ] + [
         _by_ranks(
             _watch_spread(metric, law, _own_law(metric, runs), alpha),
-            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]), alpha, law.n,
+            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]),
+            alpha,
+            law.n,
         )
         for metric, law in spreads
-    ]  # fmt: skip
+    ]
 
 
 def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
@@ -166,7 +250,10 @@ def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding
         return finding
     missing = _seeds_until_ranks_can_speak(finding.n, shipped, alpha)
     if missing:
-        reason = f"{finding.reason}; {finding.n} seeds are too few to say so of any distribution, {missing} more can"
+        reason = (
+            f"{finding.reason}; {finding.n} seeds are too few to say so of any distribution,"
+            f" {missing} more can"
+        )
         return replace(finding, word=Word.INCONCLUSIVE, reason=reason, more_seeds=missing)
     reason = f"{finding.reason}; by ranks, whatever the distribution, p {p:.2g}"
     return replace(finding, word=Word.EXPECTED, reason=reason)
@@ -181,16 +268,26 @@ def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> floa
 def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     difference = max(abs(own.mean - law.mean) - own.half_digit, 0.0)
     if law.has_spread:
-        # The calibration's sd alone: one own run has none, and a faulty program's own spread must not excuse it.
+        # The calibration's sd alone: one own run has none, and a faulty program's own spread must
+        # not excuse it.
         p = t_two_sided_p(difference / (law.sd * (1 / own.n + 1 / law.n) ** 0.5), law.n - 1)
     else:
         p = float(difference <= equality_tolerance(own, law))
-    shift = f"{(own.mean - law.mean) / law.sd:+.2f} sd" if law.has_spread else f"{own.mean - law.mean:+.3g}"
+    shift = (
+        f"{(own.mean - law.mean) / law.sd:+.2f} sd"
+        if law.has_spread
+        else f"{own.mean - law.mean:+.3g}"
+    )
     return Finding(
-        question=Question.MONITORED, metric=metric.name, word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
-        reason=f"{shift} from calibration, p {p:.2g}", rule=f"t against calibration, alpha {alpha:.2g}",
-        n=own.n, mean=own.mean, sd=own.sd if own.n > 1 else None,
-    )  # fmt: skip
+        question=Question.MONITORED,
+        metric=metric.name,
+        word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        reason=f"{shift} from calibration, p {p:.2g}",
+        rule=f"t against calibration, alpha {alpha:.2g}",
+        n=own.n,
+        mean=own.mean,
+        sd=own.sd if own.n > 1 else None,
+    )
 
 
 def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
@@ -199,14 +296,21 @@ def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     ratio = (own.sd / law.sd) ** 2
     p = float(fdtrc(own.n - 1, law.n - 1, ratio))
     return Finding(
-        question=Question.MONITORED, metric=f"sd of {metric.name}", word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
-        reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}", rule=f"F, larger only, alpha {alpha:.2g}",
-        n=own.n, sd=own.sd,
-    )  # fmt: skip
+        question=Question.MONITORED,
+        metric=f"sd of {metric.name}",
+        word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}",
+        rule=f"F, larger only, alpha {alpha:.2g}",
+        n=own.n,
+        sd=own.sd,
+    )
 
 
 def _seeds(
-    recipe: Recipe, runs: Sequence[JudgedRun], distinct: Sequence[JudgedRun], calibration: Calibration | None
+    recipe: Recipe,
+    runs: Sequence[JudgedRun],
+    distinct: Sequence[JudgedRun],
+    calibration: Calibration | None,
 ) -> list[Finding]:
     """Whether seeds reach the reference, and whether one seed gives one result."""
     found = []
@@ -214,19 +318,35 @@ def _seeds(
         results = [run.metrics for run in runs if run.seed == seed]
         if any(metrics != results[0] for metrics in results):
             word = Word.INCONCLUSIVE if recipe.seeds.how == "none" else Word.NONDETERMINISTIC
-            reason = f"{len(results)} runs of seed {seed} with the same inputs gave different results"
+            reason = (
+                f"{len(results)} runs of seed {seed} with the same inputs gave different results"
+            )
             found.append(
                 Finding(
-                    question=Question.SEEDS, metric="all", word=word, reason=reason, rule="equality", n=len(results)
+                    question=Question.SEEDS,
+                    metric="all",
+                    word=word,
+                    reason=reason,
+                    rule="equality",
+                    n=len(results),
                 )
             )
     shipped = [run.metrics for run in calibration.runs] if calibration else []
     always_same = len(shipped) > 1 and all(metrics == shipped[0] for metrics in shipped)
     same = len(distinct) > 1 and all(run.metrics == distinct[0].metrics for run in distinct)
     if recipe.seeds.how != "none" and same and not always_same:
-        reason = f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not reach the reference"
+        reason = (
+            f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not"
+            " reach the reference"
+        )
         found.append(
-            Finding(question=Question.SEEDS, metric="all", word=Word.SEED_IGNORED, reason=reason, rule="equality",
-                    n=len(distinct))
-        )  # fmt: skip
+            Finding(
+                question=Question.SEEDS,
+                metric="all",
+                word=Word.SEED_IGNORED,
+                reason=reason,
+                rule="equality",
+                n=len(distinct),
+            )
+        )
     return found

@@ -1,8 +1,10 @@
-"""Is this project's result the one that the calibration runs gave? A sequential test, valid however often one looks.
+"""Is this project's result the one that the calibration runs gave?
 
-Source of the test: likelihood ratios of the pooled two-sample t under a shift of +-delta against none, with Wald's
-bounds (A. Wald, Sequential Analysis, 1947; S. Rushton, Biometrika 37, 1950, for t). Operating characteristics:
-benchmarks/operating_characteristics.py.
+A sequential test, valid however often one looks.
+
+Source of the test: likelihood ratios of the pooled two-sample t under a shift of +-delta against
+none, with Wald's bounds (A. Wald, Sequential Analysis, 1947; S. Rushton, Biometrika 37, 1950, for
+t). Operating characteristics: benchmarks/operating_characteristics.py.
 """
 
 import math
@@ -13,40 +15,51 @@ from scaffold.records.judgement import Finding, Question, Word
 from scaffold.rules.stats import Law, equality_tolerance, pooled_sd, rank_p
 
 NOISE = 10.0
-"""How many times what a deterministic program was measured to differ from itself is still no difference: one
-measurement of a spread is off by that much in one of ten (folded normal law)."""
+"""How many times what a deterministic program was measured to differ from itself is still no
+difference: one measurement of a spread is off by that much in one of ten (folded normal law)."""
 
 MIN_CALIBRATION_RUNS = 10
-"""Fewer shipped runs do not say what spread to expect. Source: measured, 10 usable and 3 not (docs/verdicts.md)."""
+"""Fewer shipped runs do not say what spread to expect. Source: measured, 10 usable and 3 not
+(docs/verdicts.md)."""
 
 
 def noncentral_t_ratio(t: float, df: int, noncentrality: float) -> float:
     """f(t; df, noncentrality) / f(t; df, 0), densities of noncentral and central Student's t.
 
-    Written as the ratio of two integrals that stay in range for every t, where the densities themselves underflow:
-    exp(-d^2/2 * df/(df+t^2)) * I(d*t/sqrt(df+t^2)) / I(0), I(y) = integral over u > 0 of u^df exp(-(u-y)^2/2).
+    Written as the ratio of two integrals that stay in range for every t, where the densities
+    themselves underflow: exp(-d^2/2 * df/(df+t^2)) * I(d*t/sqrt(df+t^2)) / I(0), I(y) = integral
+    over u > 0 of u^df exp(-(u-y)^2/2).
 
-    Source: Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 31, eq. 31.13 and
-    the Hh function of Fisher. Agreement with scipy's nct to 1e-9: tests/unit/test_reproduction_rule.py.
+    Source: Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 31,
+    eq. 31.13 and the Hh function of Fisher. Agreement with scipy's nct to 1e-9:
+    tests/unit/test_reproduction_rule.py.
     """
     squared = t * t
     shift = noncentrality * (t / math.sqrt(df + squared))
     exponent = -0.5 * noncentrality**2 * df / (df + squared)
-    return math.exp(min(exponent + _log_integral(shift, df) - _log_integral(0.0, df), 700.0))  # 1e304 is enough
+    return math.exp(
+        min(exponent + _log_integral(shift, df) - _log_integral(0.0, df), 700.0)
+    )  # 1e304 is enough
 
 
 def _log_integral(shift: float, df: int) -> float:
-    # The integrand has one mode. On the scale of its curvature there it is between a normal and a gamma density of
-    # shape df + 1 >= 9, so that the trapezoid rule from 12 below to 24 above the mode leaves out less than 1e-16.
+    # The integrand has one mode. On the scale of its curvature there it is between a normal and a
+    # gamma density of shape df + 1 >= 9, so that the trapezoid rule from 12 below to 24 above the
+    # mode leaves out less than 1e-16.
     root = math.sqrt(shift * shift + 4.0 * df)
-    mode = 0.5 * (shift + root) if shift >= 0 else 2.0 * df / (root - shift)  # the same, without cancellation
+    mode = (
+        0.5 * (shift + root) if shift >= 0 else 2.0 * df / (root - shift)
+    )  # the same, without cancellation
     scale = 1.0 / math.sqrt(1.0 + df / (mode * mode))
     peak = df * math.log(mode) - 0.5 * (mode - shift) ** 2
     step = scale / 16
     low = max(mode - 12.0 * scale, 0.0)
     points = (low + step * index for index in range(1, int((mode + 24.0 * scale - low) / step)))
     # (u - shift)^2 - (mode - shift)^2 without the difference of two large squares.
-    total = math.fsum(math.exp(df * math.log(u / mode) - 0.5 * (u - mode) * (u + mode - 2.0 * shift)) for u in points)
+    total = math.fsum(
+        math.exp(df * math.log(u / mode) - 0.5 * (u - mode) * (u + mode - 2.0 * shift))
+        for u in points
+    )
     return peak + math.log(step * total)
 
 
@@ -80,8 +93,9 @@ def judge_reproduction(
 ) -> Finding:
     """Judge own values, in seed order, against the calibration runs.
 
-    The first n at which the test decides stands; later values are not looked at, as a sequential test requires. It
-    refuses only where an exact permutation test of the same runs does as well: real metrics have heavy tails.
+    The first n at which the test decides stands; later values are not looked at, as a sequential
+    test requires. It refuses only where an exact permutation test of the same runs does as well:
+    real metrics have heavy tails.
 
     Args:
         metric: its name.
@@ -99,19 +113,32 @@ def judge_reproduction(
     delta_sd = rule.delta_sd if margin is None else margin / max(calibration.sd, 1e-300)
     width = delta_sd * calibration.sd
     interval = (calibration.mean - width, calibration.mean + width)
-    text = f"sequential t, {calibration.n} calibration runs, alpha {rule.alpha:g}, beta {rule.beta:g}, " + (
-        f"margin {margin:g}" if margin is not None else f"margin {rule.delta_sd:g} sd"
+    text = (
+        f"sequential t, {calibration.n} calibration runs, alpha {rule.alpha:g}, beta"
+        f" {rule.beta:g}, "
+        + (f"margin {margin:g}" if margin is not None else f"margin {rule.delta_sd:g} sd")
     )
 
     def finding(word: Word, own: Law, reason: str, more_seeds: int | None = None) -> Finding:
         return Finding(
-            question=Question.REPRODUCTION, metric=metric, word=word, reason=reason, rule=text, n=own.n, mean=own.mean,
-            sd=own.sd if own.n > 1 else None, interval=interval, more_seeds=more_seeds,
-        )  # fmt: skip
+            question=Question.REPRODUCTION,
+            metric=metric,
+            word=word,
+            reason=reason,
+            rule=text,
+            n=own.n,
+            mean=own.mean,
+            sd=own.sd if own.n > 1 else None,
+            interval=interval,
+            more_seeds=more_seeds,
+        )
 
     own = Law.of(values[:1], half_digit=half_digit)
     if calibration.n < MIN_CALIBRATION_RUNS:
-        reason = f"{calibration.n} calibration runs do not show the spread; at least {MIN_CALIBRATION_RUNS} are needed"
+        reason = (
+            f"{calibration.n} calibration runs do not show the spread; at least"
+            f" {MIN_CALIBRATION_RUNS} are needed"
+        )
         return finding(Word.INCONCLUSIVE, Law.of(values), reason)
     for n in range(1, min(len(values), rule.max_seeds) + 1):
         own = Law.of(values[:n], half_digit=half_digit)
@@ -120,10 +147,18 @@ def judge_reproduction(
             continue  # one far value of a heavy tail; more seeds will tell
         if word is not Word.INCONCLUSIVE:
             shift = (own.mean - calibration.mean) / calibration.sd
-            return finding(word, own, f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}")
+            return finding(
+                word,
+                own,
+                f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}",
+            )
     more = expected_further_seeds(own, calibration, delta_sd, rule)
     if own.n >= rule.max_seeds:
-        return finding(Word.INCONCLUSIVE, own, f"undecided after the {rule.max_seeds} seeds that the rule allows")
+        return finding(
+            Word.INCONCLUSIVE,
+            own,
+            f"undecided after the {rule.max_seeds} seeds that the rule allows",
+        )
     return finding(Word.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
 
 
@@ -142,17 +177,25 @@ def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Ru
     return room
 
 
-def _equal(metric: str, values: Sequence[float], half_digit: float, calibration: Law, allowed: float) -> Finding:
+def _equal(
+    metric: str, values: Sequence[float], half_digit: float, calibration: Law, allowed: float
+) -> Finding:
     own = Law.of(values, half_digit=half_digit)
     tolerance = max(equality_tolerance(own, calibration), allowed)
     worst = max(values, key=lambda value: abs(value - calibration.mean))
     difference = abs(worst - calibration.mean)
     word = Word.REPRODUCED if difference <= tolerance else Word.NOT_REPRODUCED
     return Finding(
-        question=Question.REPRODUCTION, metric=metric, word=word,
-        reason=f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs",
-        rule="equality, since the calibration runs have no spread" + (
-            f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""
-        ), n=own.n, mean=own.mean,
-        sd=own.sd if own.n > 1 else None, interval=(calibration.mean - tolerance, calibration.mean + tolerance),
-    )  # fmt: skip
+        question=Question.REPRODUCTION,
+        metric=metric,
+        word=word,
+        reason=(
+            f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs"
+        ),
+        rule="equality, since the calibration runs have no spread"
+        + (f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""),
+        n=own.n,
+        mean=own.mean,
+        sd=own.sd if own.n > 1 else None,
+        interval=(calibration.mean - tolerance, calibration.mean + tolerance),
+    )

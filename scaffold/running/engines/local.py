@@ -35,10 +35,12 @@ class Watcher(Protocol):
 def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) -> list[RunRecord]:
     """Run these seeds and return their records in order of ending.
 
-    On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves nothing.
+    On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
+    nothing.
 
     Raises:
-        RunError: nothing is left of a run, as when its supervisor was killed; raised when the others have ended.
+        RunError: nothing is left of a run, as when its supervisor was killed; raised when the
+            others have ended.
     """
     foreign = adopt_orphans()
     waiting = deque(seeds)
@@ -60,17 +62,24 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
                 try:
                     records.append(finish(running))
                 except (ScaffoldError, OSError) as error:
-                    lost.append(error.message if isinstance(error, ScaffoldError) else f"seed {running.seed}: {error}")
+                    lost.append(
+                        error.message
+                        if isinstance(error, ScaffoldError)
+                        else f"seed {running.seed}: {error}"
+                    )
                     end_orphans({*foreign, *(other.process.pid for other in active.values())})
                     discard(running.workspace)
                     continue
                 watcher.ended(records[-1])
             for running in active.values():
-                watcher.advanced(running.seed, follow(running), time.monotonic() - running.started_s)
+                watcher.advanced(
+                    running.seed, follow(running), time.monotonic() - running.started_s
+                )
     finally:
         stop(list(active.values()))
     if lost:
         raise RunError(
-            "nothing is left of\n  " + "\n  ".join(lost), hint="what was complete is kept; the same command goes on"
+            "nothing is left of\n  " + "\n  ".join(lost),
+            hint="what was complete is kept; the same command goes on",
         )
     return records

@@ -4,10 +4,12 @@
 
     zeroed     every input is 0
     memorise   all training examples are the first BATCH, and so are the test examples
-    simple     nothing is trained: writes gates.json with the MEASURE of a constant and a linear model, and ends
+    simple     nothing is trained: writes gates.json with the MEASURE of a constant and a linear
+        model, and ends
 
-LOADER is a function of SCRIPT, defined or imported there, that returns (train inputs, train targets), (test inputs,
-test targets): arrays or tensors with one row an example. Needs numpy, Python 3.7 syntax.
+LOADER is a function of SCRIPT, defined or imported there, that returns (train inputs, train
+targets), (test inputs, test targets): arrays or tensors with one row an example. Needs numpy,
+Python 3.7 syntax.
 """
 
 import ast
@@ -58,7 +60,9 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
 
     def score(outputs, truth):
         if is_class:
-            right = float(np.mean(classes[outputs.argmax(1)] == truth.reshape(len(truth), -1)[:, 0]))
+            right = float(
+                np.mean(classes[outputs.argmax(1)] == truth.reshape(len(truth), -1)[:, 0])
+            )
             return right if measure == "accuracy" else 1.0 - right
         gap = outputs - truth.reshape(len(truth), -1)
         return float(np.mean(gap**2) if measure == "mean_squared_error" else np.mean(np.abs(gap)))
@@ -82,7 +86,9 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     sign = -1.0 if measure == "accuracy" else 1.0
     penalty = min(
         (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
-        key=lambda size: sign * score(inputs[held] @ fit(inputs[~held], targets[~held], size), y[held]),
+        key=lambda size: (
+            sign * score(inputs[held] @ fit(inputs[~held], targets[~held], size), y[held])
+        ),
     )
     linear = features(test_x) @ fit(inputs, targets, penalty)
     return {"constant": score(constant, test_y), "linear": score(linear, test_y)}
@@ -96,7 +102,9 @@ def with_wrapped_loader(source, script, loader):
         if isinstance(node, ast.FunctionDef) and node.name == loader:
             node.decorator_list.insert(0, wrapped)
             break
-        if isinstance(node, ast.ImportFrom) and loader in [name.asname or name.name for name in node.names]:
+        if isinstance(node, ast.ImportFrom) and loader in [
+            name.asname or name.name for name in node.names
+        ]:
             call = ast.Call(wrapped, [ast.Name(loader, ast.Load())], [])
             tree.body.insert(index + 1, ast.Assign([ast.Name(loader, ast.Store())], call))
             break
@@ -113,7 +121,10 @@ def main():
     sys.argv = sys.argv[5:]
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     names = sys.modules["__main__"].__dict__
-    names.update(__file__=script, __scaffold_wrap__=lambda function: wrap(function, mode, int(batch), measure))
+    names.update(
+        __file__=script,
+        __scaffold_wrap__=lambda function: wrap(function, mode, int(batch), measure),
+    )
     exec(code, names)  # noqa: S102 - the program itself
 
 

@@ -1,12 +1,14 @@
 """Gives each kind of random draw a stream of its own, without editing the program.
 
-A program that draws initial weights, batch order, augmentation and dropout from one generator gets other values of all
-of them as soon as a change makes one of them draw more; its runs before and after then share nothing but their seed.
-With a stream for each kind (and for each shape of initial weights and dropout) the rest stays as it was, and two runs
-of one seed can be compared as a pair. Draws from a generator that the program made itself, on an accelerator, or inside
-a compiled function are left alone.
+A program that draws initial weights, batch order, augmentation and dropout from one generator gets
+other values of all of them as soon as a change makes one of them draw more; its runs before and
+after then share nothing but their seed. With a stream for each kind (and for each shape of initial
+weights and dropout) the rest stays as it was, and two runs of one seed can be compared as a pair.
+Draws from a generator that the program made itself, on an accelerator, or inside a compiled
+function are left alone.
 
-Loaded by `sitecustomize` in whatever interpreter the program needs: no dependencies, Python 3.7 syntax.
+Loaded by `sitecustomize` in whatever interpreter the program needs: no dependencies, Python 3.7
+syntax.
 """
 
 import functools
@@ -19,24 +21,77 @@ observers = []
 
 _inside = threading.local()
 
-_TENSOR_METHODS = ("uniform_", "normal_", "random_", "bernoulli_", "exponential_", "log_normal_", "cauchy_")
+_TENSOR_METHODS = (
+    "uniform_",
+    "normal_",
+    "random_",
+    "bernoulli_",
+    "exponential_",
+    "log_normal_",
+    "cauchy_",
+)
 _TORCH_FUNCTIONS = (
-    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "bernoulli",
-    "multinomial", "poisson",
-)  # fmt: skip
-_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "poisson",
+)
+_DROPOUTS = (
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+)
 _NUMPY_FUNCTIONS = (
-    "rand", "randn", "randint", "random", "random_sample", "choice", "permutation", "shuffle", "normal",
-    "standard_normal", "uniform", "binomial", "beta", "gamma", "exponential", "poisson", "multinomial", "dirichlet",
-)  # fmt: skip
+    "rand",
+    "randn",
+    "randint",
+    "random",
+    "random_sample",
+    "choice",
+    "permutation",
+    "shuffle",
+    "normal",
+    "standard_normal",
+    "uniform",
+    "binomial",
+    "beta",
+    "gamma",
+    "exponential",
+    "poisson",
+    "multinomial",
+    "dirichlet",
+)
 _RANDOM_FUNCTIONS = (
-    "random", "uniform", "randint", "randrange", "choice", "choices", "sample", "shuffle", "gauss", "normalvariate",
-    "betavariate", "expovariate", "getrandbits",
-)  # fmt: skip
+    "random",
+    "uniform",
+    "randint",
+    "randrange",
+    "choice",
+    "choices",
+    "sample",
+    "shuffle",
+    "gauss",
+    "normalvariate",
+    "betavariate",
+    "expovariate",
+    "getrandbits",
+)
 
 
 def _derived(seed, name):
-    return int.from_bytes(hashlib.sha256(("%s %s" % (seed, name)).encode()).digest()[:8], "big") >> 1
+    return (
+        int.from_bytes(hashlib.sha256(("%s %s" % (seed, name)).encode()).digest()[:8], "big") >> 1
+    )
 
 
 def patch_random(random):
@@ -114,7 +169,11 @@ class _TorchStreams:
     def streamed(self, function, key_of):
         @functools.wraps(function)
         def draw(*args, **kwargs):
-            if getattr(_inside, "active", False) or self.is_compiling() or kwargs.get("generator") is not None:
+            if (
+                getattr(_inside, "active", False)
+                or self.is_compiling()
+                or kwargs.get("generator") is not None
+            ):
                 return function(*args, **kwargs)
             try:
                 key = key_of(args, kwargs)
@@ -190,7 +249,11 @@ class _TorchStreams:
             return seed_all(seed)
 
         for module in (torch, torch.random):
-            module.get_rng_state, module.set_rng_state, module.manual_seed = get_rng_state, set_rng_state, manual_seed
+            module.get_rng_state, module.set_rng_state, module.manual_seed = (
+                get_rng_state,
+                set_rng_state,
+                manual_seed,
+            )
 
 
 def patch_torch(torch):

@@ -1,6 +1,7 @@
 """Notes what a program tries and the sandbox denies. It watches; the sandbox is what denies.
 
-Like sitecustomize beside it: no dependencies, Python 3.7 syntax, never the reason that a program fails.
+Like sitecustomize beside it: no dependencies, Python 3.7 syntax, never the reason that a program
+fails.
 """
 
 import os
@@ -60,7 +61,10 @@ def _hook(event, arguments):
 
 
 def _look_at_open(path, mode, flags):
-    _look_at_path(path, bool(flags & _WRITING) or (isinstance(mode, str) and any(sign in mode for sign in "wax+")))
+    _look_at_path(
+        path,
+        bool(flags & _WRITING) or (isinstance(mode, str) and any(sign in mode for sign in "wax+")),
+    )
 
 
 def _look_at_path(path, writes):
@@ -88,7 +92,9 @@ def _is_visible(path, is_hidden):
 
 
 def _look_at_socket(event, arguments):
-    if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(arguments[1], tuple):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(
+        arguments[1], tuple
+    ):
         host, port = arguments[1][:2]
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
         host, port = arguments[0], arguments[1] if event == "socket.getaddrinfo" else None

@@ -1,12 +1,14 @@
 """Seeds a program, or shifts its own seeds, without editing it. First on PYTHONPATH of every run.
 
-Runs inside whatever interpreter the reference needs: no dependencies, Python 3.7 syntax. It must never be the reason
-that a program fails, so each patch that does not fit a library is left out and said in the report.
+Runs inside whatever interpreter the reference needs: no dependencies, Python 3.7 syntax. It must
+never be the reason that a program fails, so each patch that does not fit a library is left out and
+said in the report.
 
-    SCAFFOLD_SEED_HOW     offset (shift every seeding call), inject (seed at start), anything else: only watch
+    SCAFFOLD_SEED_HOW     offset (shift every seeding call), inject (seed at start), anything else:
+        only watch
     SCAFFOLD_SEED         the seed, or how far to shift
-    SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself made, and what
-                          it tried that the sandbox denies
+    SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself
+        made, and what it tried that the sandbox denies
     SCAFFOLD_WATCH        what the sandbox denies, as JSON
     SCAFFOLD_STREAMS      if set: each kind of draw has a stream of its own
     SCAFFOLD_TRACE        if set: what is to be recorded of the program, see `_scaffold_trace`
@@ -33,7 +35,9 @@ _missed = []
 _HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_scaffold")
 _drawn = set()
 _LEAST_DRAWN, _MOST_DRAWN = 1000, 100000  # smaller ones are seeds that people write
-_ALSO = set(filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(",")))  # libraries that it leaves unseeded
+_ALSO = set(
+    filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(","))
+)  # libraries that it leaves unseeded
 _inside = threading.local()
 
 
@@ -53,7 +57,8 @@ def _shifted(library, value):
         return value
     if number in _drawn:
         return value  # drawn from a generator whose seed was shifted already
-    # 32 bits are the narrowest seed that a library takes (numpy); one that is wider, or negative, keeps its width.
+    # 32 bits are the narrowest seed that a library takes (numpy); one that is wider, or negative,
+    # keeps its width.
     return (number + _SEED) % 2**32 if 0 <= number < 2**32 else number + _SEED
 
 
@@ -67,11 +72,16 @@ def _is_library(frame):
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     path = frame.f_code.co_filename if frame is not None else ""
-    return path.startswith(_HERE) or any(os.sep + name + os.sep in path for name in ("torch", "numpy"))
+    return path.startswith(_HERE) or any(
+        os.sep + name + os.sep in path for name in ("torch", "numpy")
+    )
 
 
 def _wrap(library, name, function, position=0, keyword="seed"):
-    """A seeding function that shifts its seed. A seeding call made by another one is not shifted again."""
+    """A seeding function that shifts its seed.
+
+    A seeding call made by another one is not shifted again.
+    """
 
     def seeding(*args, **kwargs):
         if getattr(_inside, "active", False) or _is_library(sys._getframe(1)):
@@ -264,7 +274,11 @@ def _write_report():
         # A step in a name space of its own has the process ids of the step before.
         name = _names.setdefault(os.getpid(), "%d-%s.json" % (os.getpid(), os.urandom(4).hex()))
         path = os.path.join(_REPORT, name)
-        report = {"calls": _calls, "missed": _missed, "streams": sorted(_streams.used) if _streams else []}
+        report = {
+            "calls": _calls,
+            "missed": _missed,
+            "streams": sorted(_streams.used) if _streams else [],
+        }
         if _watch is not None:
             report.update(variables=_watch.variables, attempts=_watch.attempts)
         with open(path + ".part", "w") as file:

@@ -1,8 +1,9 @@
 """Made-up outputs of networks: what a program gets where nothing is computed.
 
-What an example is answered with follows from the example itself and from how often its network was updated, never from
-which call it came in. Two programs that ask for the same examples in other portions, in another order, or twice, are
-answered alike. The answers are smooth in the inputs, so that rounding in those stays rounding in these.
+What an example is answered with follows from the example itself and from how often its network was
+updated, never from which call it came in. Two programs that ask for the same examples in other
+portions, in another order, or twice, are answered alike. The answers are smooth in the inputs, so
+that rounding in those stays rounding in these.
 """
 
 import numpy as np
@@ -15,11 +16,12 @@ PATTERNS = 6
 """Fixed patterns that each example's answer is a mixture of."""
 
 MOST_MIXED = 100000
-"""Elements of an example's answer above which it is one pattern, scaled: a mixture would take seconds."""
+"""Elements of an example's answer above which it is one pattern, scaled: a mixture would take
+seconds."""
 
 LEAST_FACTOR = 0.15
-"""Of the range of real outputs, what the calmest example's answer spans. Examples differ by up to 1 / 0.15, so that
-a mean of means over unequal batches shows."""
+"""Of the range of real outputs, what the calmest example's answer spans. Examples differ by up to 1
+/ 0.15, so that a mean of means over unequal batches shows."""
 
 
 def span(tensor):
@@ -68,7 +70,9 @@ class Answers:
             marks = np.where(np.isfinite(rows[place]), rows[place], 0.0)
             if not len(marks) or (total is not None and len(marks) != len(total)):
                 continue
-            about = self.fact("marks %s%s" % (name, place), [float(marks.mean()), float(marks.std())])
+            about = self.fact(
+                "marks %s%s" % (name, place), [float(marks.mean()), float(marks.std())]
+            )
             scaled = (marks - about[0]) / (about[1] or 1.0) / (1.0 + 0.7 * index)
             total = scaled if total is None else total + scaled
         return total
@@ -124,15 +128,25 @@ class Answers:
     def mixture(self, stem, salt, shape, marks):
         """Return numbers in -1..1: an example's own mixture of fixed patterns, weakened by a factor of its own."""
         by_row = marks is not None and len(shape) > 0 and shape[0] == len(marks)
-        rows = marks if by_row else np.zeros((1, 2)) if marks is None else marks.mean(axis=0, keepdims=True)
+        rows = (
+            marks
+            if by_row
+            else np.zeros((1, 2))
+            if marks is None
+            else marks.mean(axis=0, keepdims=True)
+        )
         size = int(np.prod(shape[1:] if by_row else shape, dtype=np.int64))
         count = PATTERNS if size <= MOST_MIXED else 1
         key = stem, size, count
         if key not in self.patterns:
             numbers = generator("patterns of " + stem).random_sample(count * size)
             self.patterns[key] = (2.0 * numbers - 1.0).reshape(count, size)
-        made = np.clip(waves(salt, rows, count) @ self.patterns[key] * (2.0 / count**0.5), -1.0, 1.0)
-        factor = LEAST_FACTOR + (1.0 - LEAST_FACTOR) * (0.5 + 0.5 * waves(salt, rows, 1, "factor")) ** 3
+        made = np.clip(
+            waves(salt, rows, count) @ self.patterns[key] * (2.0 / count**0.5), -1.0, 1.0
+        )
+        factor = (
+            LEAST_FACTOR + (1.0 - LEAST_FACTOR) * (0.5 + 0.5 * waves(salt, rows, 1, "factor")) ** 3
+        )
         return (made * factor).reshape(shape).astype(np.float32)
 
 
@@ -140,7 +154,9 @@ def waves(salt, rows, count, which=""):
     """Return [B, count] numbers in -1..1, smooth in the rows' marks, [B, 2]."""
     if isinstance(salt, tuple):
         first, second, share = salt
-        return (1.0 - share) * waves(first, rows, count, which) + share * waves(second, rows, count, which)
+        return (1.0 - share) * waves(first, rows, count, which) + share * waves(
+            second, rows, count, which
+        )
     rates = (0.5 + 2.5 * uniforms("rates " + which, 0, 2 * count)).reshape(2, count)
     begins = 2.0 * np.pi * uniforms("begins %s %s" % (salt, which), 0, count)
     # Where all examples have one mark, answers still differ from step to step.
@@ -168,7 +184,8 @@ def _functions(torch, answers):
         @staticmethod
         def backward(ctx, gradient):  # noqa: ARG004 - nothing is computed: any gradient of this shape will do
             made = [
-                to_tensor(torch, answers.mixture("gradient of input", "0", tuple(t.shape), None), t) for t in ctx.shapes
+                to_tensor(torch, answers.mixture("gradient of input", "0", tuple(t.shape), None), t)
+                for t in ctx.shapes
             ]
             return (None, *[t.requires_grad_(torch.is_grad_enabled()) for t in made])
 

@@ -1,10 +1,10 @@
 """Gives a rewritten network the reference's random masks, whichever way it draws them.
 
-`dropout`, `rand(x.shape) > p`, `bernoulli` and their like all begin with uniform numbers of the mask's shape. Normal
-and exponential ones are made of such numbers too. Inside a
-network's training call they come from one stream for each number of elements, in the order of rows, so that two
-programs drop the same elements, also where one has merged two axes. Those that keep what is *below* 1 - p instead of
-what is above p get the numbers mirrored (`flip`).
+`dropout`, `rand(x.shape) > p`, `bernoulli` and their like all begin with uniform numbers of the
+mask's shape. Normal and exponential ones are made of such numbers too. Inside a network's training
+call they come from one stream for each number of elements, in the order of rows, so that two
+programs drop the same elements, also where one has merged two axes. Those that keep what is *below*
+1 - p instead of what is above p get the numbers mirrored (`flip`).
 """
 
 import functools
@@ -134,7 +134,9 @@ class Masks:
         dropout.__name__ = name
         return dropout
 
-    def _attend(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **more):
+    def _attend(
+        self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **more
+    ):
         given = dict(more, scale=scale) if scale is not None else dict(more)
         if dropout_p == 0 or not self.is_active():
             return self.attention(query, key, value, attn_mask, dropout_p, is_causal, **given)
@@ -142,17 +144,25 @@ class Masks:
         if more.get("enable_gqa"):
             times = query.shape[-3] // key.shape[-3]
             key, value = (tensor.repeat_interleave(times, -3) for tensor in (key, value))
-        scores = query @ key.transpose(-2, -1) * (scale if scale is not None else query.shape[-1] ** -0.5)
+        scores = (
+            query
+            @ key.transpose(-2, -1)
+            * (scale if scale is not None else query.shape[-1] ** -0.5)
+        )
         if is_causal:
             allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
             scores = scores.masked_fill(~allowed, float("-inf"))
         if attn_mask is not None:
             is_truth = attn_mask.dtype == torch.bool
-            scores = scores.masked_fill(~attn_mask, float("-inf")) if is_truth else scores + attn_mask
+            scores = (
+                scores.masked_fill(~attn_mask, float("-inf")) if is_truth else scores + attn_mask
+            )
         return torch.nn.functional.dropout(scores.softmax(-1), dropout_p, True) @ value
 
     def _typed(self, numbers, like=None, **kwargs):
-        dtype = kwargs.get("dtype") or (like.dtype if like is not None else self.torch.get_default_dtype())
+        dtype = kwargs.get("dtype") or (
+            like.dtype if like is not None else self.torch.get_default_dtype()
+        )
         device = kwargs.get("device") or (like.device if like is not None else None)
         return numbers.to(dtype=dtype, device=device)
 
@@ -174,7 +184,9 @@ class Masks:
 
     def _normal(self, mean, std=1.0, size=None, **kwargs):
         if size is None:
-            size = self.torch.broadcast_shapes(getattr(mean, "shape", ()), getattr(std, "shape", ()))
+            size = self.torch.broadcast_shapes(
+                getattr(mean, "shape", ()), getattr(std, "shape", ())
+            )
         like = next((one for one in (mean, std) if hasattr(one, "dtype")), None)
         return self._typed(mean + std * self._typed(self.normal(size), like), like, **kwargs)
 

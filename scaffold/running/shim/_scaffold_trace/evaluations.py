@@ -1,4 +1,7 @@
-"""What a tracer does where a program evaluates: calls a network without a gradient. Mixed into `Tracer`."""
+"""What a tracer does where a program evaluates: calls a network without a gradient.
+
+Mixed into `Tracer`.
+"""
 
 import numpy as np
 
@@ -10,11 +13,12 @@ MOST_EVALUATED = 64
 """Calls of the first evaluation that are computed."""
 
 MIXES = (0.0, 0.5, 1.0, 0.25)
-"""How evaluations mix two sets of answers, in turn; the last one of all is the last of these, which lies between the
-others: what reports the best one, or the first, reports another."""
+"""How evaluations mix two sets of answers, in turn; the last one of all is the last of these, which
+lies between the others: what reports the best one, or the first, reports another."""
 
 SHARED = 0.5
-"""Share of a network's outputs that another trains on, from which on that is what they were made for."""
+"""Share of a network's outputs that another trains on, from which on that is what they were made
+for."""
 
 
 class Evaluations:
@@ -32,7 +36,9 @@ class Evaluations:
         was_training, self.is_training = self.is_training, False
         try:
             with torch.no_grad():
-                copies = with_tensors(inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone())
+                copies = with_tensors(
+                    inputs, self.answers.is_tensor, lambda _, tensor: tensor.clone()
+                )
                 output = original(module, *copies[0], **copies[1])
             self.recording = None
             self.record("forward_eval", "output", output, entry.name, 0, 0)
@@ -57,7 +63,9 @@ class Evaluations:
             self.in_burst, self.burst_calls = True, 0
             self.bursts += 1
             self.notice_assigned(self.step, False)
-            self.record_updates(self.step)  # an evaluation between two steps must not hide what the optimizer did
+            self.record_updates(
+                self.step
+            )  # an evaluation between two steps must not hide what the optimizer did
             self.placed = set()
         number, first = self.burst_calls, self.bursts == 1
         if not first or number == 0:  # the first evaluation is given weights
@@ -84,7 +92,9 @@ class Evaluations:
             self.learn_shape(key, original, entry.module, args, kwargs)
         needs_gradient = self.torch.is_grad_enabled()
         salt = self.salt_of_burst()
-        answer = self.answers.give(key, entry.name + " evaluation", salt, marks, (args, kwargs), needs_gradient)
+        answer = self.answers.give(
+            key, entry.name + " evaluation", salt, marks, (args, kwargs), needs_gradient
+        )
         return self.give_away(answer)
 
     def salt_of_burst(self):
@@ -103,7 +113,9 @@ class Evaluations:
                 self.store.follow("evaluation.outputs.%s%s" % (name, place), found)
             else:
                 dtype = dtype_of(tensor)
-                self.store.add("evaluation", "output" + place, to_array(tensor), name, number, 0, dtype)
+                self.store.add(
+                    "evaluation", "output" + place, to_array(tensor), name, number, 0, dtype
+                )
         if marks is not None:
             self.store.follow("evaluation.examples." + name, np.asarray(marks)[:, 0])
 
@@ -123,7 +135,12 @@ class Evaluations:
 
     def noted_targets(self, target):
         """Follow targets that reach one of torch's own losses, example by example; return what it gets."""
-        if not self.networks or self.outer is not None or self.in_backward or not self.answers.is_tensor(target):
+        if (
+            not self.networks
+            or self.outer is not None
+            or self.in_backward
+            or not self.answers.is_tensor(target)
+        ):
             return target
         if not self.is_replay:
             kind = "evaluation" if self.in_burst and self.arrived < self.step else "train"

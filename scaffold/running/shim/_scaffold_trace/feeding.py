@@ -1,4 +1,7 @@
-"""What a tracer gives to a step that is fed: inputs, and numbers in the place of outputs. Mixed into `Tracer`."""
+"""What a tracer gives to a step that is fed: inputs, and numbers in the place of outputs.
+
+Mixed into `Tracer`.
+"""
 
 import numpy as np
 
@@ -8,7 +11,8 @@ from _scaffold_trace.store import generator, row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 CALLS = 1000
-"""Calls of a module inside one call of its network; its calls inside the next one count on from there."""
+"""Calls of a module inside one call of its network; its calls inside the next one count on from
+there."""
 
 NEAR = 1e-3
 """Relative difference of the marks of inputs that are taken for the same ones."""
@@ -27,7 +31,8 @@ class Feeding:
         self.counts, self.begins_at = {}, label * CALLS
         self.masks.drawn = []
         self.summed = {}
-        # Modules inside are seen at the first step; later ones only need them where something acts late.
+        # Modules inside are seen at the first step; later ones only need them where something acts
+        # late.
         self.recording = ("forward_train", k) if k == 0 or k >= FED else None
         try:
             output = original(entry.module, *inputs[0], **inputs[1])
@@ -54,17 +59,25 @@ class Feeding:
 
     def gradient_arrived(self, gradient, key, label, fact):
         """Record the loss's gradient at the outputs; return how large the one is that is given instead."""
-        what = "gradient at the outputs" + (" by the inputs" if self.torch.is_grad_enabled() else "")
+        what = "gradient at the outputs" + (
+            " by the inputs" if self.torch.is_grad_enabled() else ""
+        )
         array, dtype = to_array(gradient), dtype_of(gradient)
         self.store.add("loss", what, array, "output " + key, label, self.step, dtype)
-        return self.fact("gradient " + fact, float(gradient.detach().double().square().mean().sqrt()))
+        return self.fact(
+            "gradient " + fact, float(gradient.detach().double().square().mean().sqrt())
+        )
 
     def matching_call(self, entry, inputs, k):
         """Return the number of the reference's call of this step that had these inputs; without one, its own."""
         if self.golden is None:
             return entry.calls
         stem = "input.%s.%d." % (entry.name, k)
-        kept = {key[len(stem) :]: array for key, array in self.golden.arrays.items() if key.startswith(stem)}
+        kept = {
+            key[len(stem) :]: array
+            for key, array in self.golden.arrays.items()
+            if key.startswith(stem)
+        }
         first = next(iter(tensors_in(inputs, self.answers.is_tensor)), None)
         if first is None or not kept:
             return entry.calls
@@ -75,7 +88,9 @@ class Feeding:
             array = kept.get("%d%s" % (call, place))
             if array is not None and list(array.shape) == list(tensor.shape):
                 wanted = row_marks(array.astype(np.float64))
-                if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(initial=1e-12):
+                if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(
+                    initial=1e-12
+                ):
                     return call
         return entry.calls
 
@@ -90,7 +105,9 @@ class Feeding:
                 return tensor if kept is None else self.given(kept, tensor)
             kept = self.golden.arrays.get(key)
             if kept is None or list(kept.shape) != list(tensor.shape):
-                self.store.say("forward_train", "input%s of step %d is the program's own" % (place, k + 1))
+                self.store.say(
+                    "forward_train", "input%s of step %d is the program's own" % (place, k + 1)
+                )
                 return tensor
             fed = self.given(kept, tensor)
             if self.spec["disturb"] and self.is_wide:
@@ -109,19 +126,33 @@ class Feeding:
     def disturbed(self, key, tensor):
         """Return a tensor in another memory format, each number off by one last digit: what rounding makes of it."""
         if tensor.is_floating_point():
-            signs = generator("rounding of " + key).choice([-1.0, 1.0], tensor.numel()).reshape(tuple(tensor.shape))
-            tensor = tensor * (1 + rounding(dtype_of(tensor)) * to_tensor(self.torch, signs, tensor))
-        return tensor.contiguous(memory_format=self.torch.channels_last) if tensor.dim() == 4 else tensor
+            signs = (
+                generator("rounding of " + key)
+                .choice([-1.0, 1.0], tensor.numel())
+                .reshape(tuple(tensor.shape))
+            )
+            tensor = tensor * (
+                1 + rounding(dtype_of(tensor)) * to_tensor(self.torch, signs, tensor)
+            )
+        return (
+            tensor.contiguous(memory_format=self.torch.channels_last)
+            if tensor.dim() == 4
+            else tensor
+        )
 
     def rounded(self, place, tensor):
         """Return a tensor of numbers with each off by one last digit of the type that they were computed in."""
         if not tensor.is_floating_point() or not tensor.numel():
             return tensor
         values = to_array(tensor)
-        was_narrow = np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
+        was_narrow = np.array_equal(
+            values.astype(np.float32).astype(np.float64), values, equal_nan=True
+        )
         is_whole = was_narrow and np.array_equal(values, np.round(values))
         digit = 0.0 if is_whole else rounding("float32" if was_narrow else "float64")
-        signs = generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
+        signs = (
+            generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
+        )
         return tensor * (1 + digit * to_tensor(self.torch, signs, tensor))
 
 

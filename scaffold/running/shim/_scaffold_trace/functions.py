@@ -1,7 +1,8 @@
 """Follows the functions of a program that is not torch: what each call takes and gives, without editing it.
 
-A function is known by its module and name, a call by its number. Arrays, numbers, and what estimators have learned
-(attributes that end in an underscore, as scikit-learn names them) are kept; of anything else only that it was there.
+A function is known by its module and name, a call by its number. Arrays, numbers, and what
+estimators have learned (attributes that end in an underscore, as scikit-learn names them) are kept;
+of anything else only that it was there.
 """
 
 import inspect
@@ -19,7 +20,8 @@ MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
 EACH_FOLLOWED = 100
-"""Calls of one function of which one number each is kept; then every second up to twice as many, and so on."""
+"""Calls of one function of which one number each is kept; then every second up to twice as many,
+and so on."""
 
 MOST_DEPTH = 4
 MOST_ITEMS = 50
@@ -32,7 +34,8 @@ class Functions:
     Args:
         tree: that folder.
         renamed: what functions are called here, and in the reference.
-        disturb: each array that a function gives is off by one last digit: what does that make of the rest?
+        disturb: each array that a function gives is off by one last digit: what does that make of
+            the rest?
     """
 
     def __init__(self, tree, renamed, disturb):
@@ -72,7 +75,9 @@ class Functions:
         is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
         if not is_file or not path.startswith(self.tree) or "site-packages" in path:
             return None
-        if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        if code.co_flags & (
+            inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+        ):
             return None  # they begin and end many times
         module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
         found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
@@ -110,7 +115,10 @@ class Functions:
             self.keep(name, number, "input", dict(frame.f_locals))
         else:
             if number == MOST_CALLS:
-                self.store.say("functions", "%s: of its calls after the first %d one number each" % (name, MOST_CALLS))
+                self.store.say(
+                    "functions",
+                    "%s: of its calls after the first %d one number each" % (name, MOST_CALLS),
+                )
             given = dict(frame.f_locals)
             taken = [mark_of(given), sum(state_of(value) for value in given.values())]
         self.open[id(frame)] = name, number, taken
@@ -132,7 +140,9 @@ class Functions:
         if pair not in self.pairs:
             self.callers.setdefault(name, set()).add(self.caller(frame))
             if back is None or self.name_of(back.f_code) is not None:
-                self.pairs.add(pair)  # what is called by a library, or in a comprehension, has another caller behind
+                self.pairs.add(
+                    pair
+                )  # what is called by a library, or in a comprehension, has another caller behind
 
     def caller(self, frame):
         """Return the innermost function of the program that a call came from; empty at a file's outermost level."""
@@ -170,7 +180,11 @@ def mark_of(value):
 
 def state_of(value):
     """Return a number for where a generator of random numbers stands; 0 for anything else."""
-    kinds = random.Random, np.random.RandomState, getattr(np.random, "Generator", random.Random)  # numpy before 1.17
+    kinds = (
+        random.Random,
+        np.random.RandomState,
+        getattr(np.random, "Generator", random.Random),
+    )  # numpy before 1.17
     return float(zlib.crc32(pickle.dumps(value))) if isinstance(value, kinds) else 0.0
 
 
@@ -178,7 +192,11 @@ def disturb(value, name, depth=0):
     """Move each number of the arrays inside a value by one last digit of its type, in place."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and value.flags.writeable and value.size:
-            signs = generator("rounding of " + name).choice([-1.0, 1.0], value.size).reshape(value.shape)
+            signs = (
+                generator("rounding of " + name)
+                .choice([-1.0, 1.0], value.size)
+                .reshape(value.shape)
+            )
             value *= (1 + np.finfo(value.dtype).eps * signs).astype(value.dtype)
     elif hasattr(value, "is_floating_point") and hasattr(value, "mul_"):
         if value.is_floating_point() and not value.requires_grad and value.numel():
@@ -205,7 +223,11 @@ def as_array(value):
         return np.asarray(value)
     if isinstance(value, np.ndarray):
         return value if value.dtype.kind in "biuf" else None
-    if isinstance(value, (list, tuple)) and value and all(type(item) in (int, float, bool) for item in value):
+    if (
+        isinstance(value, (list, tuple))
+        and value
+        and all(type(item) in (int, float, bool) for item in value)
+    ):
         return np.asarray(value)
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         return value.detach().cpu().double().numpy()
@@ -221,6 +243,8 @@ def parts_of(value):
     if isinstance(value, (list, tuple)):
         return [("[%d]" % index, item) for index, item in enumerate(value[:MOST_ITEMS])]
     if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        learned = [key for key in sorted(vars(value)) if key.endswith("_") and not key.startswith("_")]
+        learned = [
+            key for key in sorted(vars(value)) if key.endswith("_") and not key.startswith("_")
+        ]
         return [(".%s" % key, vars(value)[key]) for key in learned]
     return []

@@ -6,9 +6,15 @@ import weakref
 from _scaffold_trace.late import SETTINGS
 
 LOSSES = (
-    "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
+    "cross_entropy",
+    "nll_loss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
-)  # fmt: skip
+)
 
 
 def patch(torch, tracer):

@@ -1,9 +1,22 @@
-"""What a tracer notices of changes that come late: settings of modules, seeds given again. Mixed into `Tracer`."""
+"""What a tracer notices of changes that come late: settings of modules, seeds given again.
+
+Mixed into `Tracer`.
+"""
 
 MOST_NOTED = 200
 """Changes that are noted."""
 
-SETTINGS = ("p", "momentum", "eps", "negative_slope", "alpha", "inplace", "track_running_stats", "affine", "num_heads")
+SETTINGS = (
+    "p",
+    "momentum",
+    "eps",
+    "negative_slope",
+    "alpha",
+    "inplace",
+    "track_running_stats",
+    "affine",
+    "num_heads",
+)
 """Attributes of torch's own modules that say what they compute."""
 
 
@@ -24,7 +37,9 @@ class Late:
         """Note that a setting of one of torch's modules is another one from now on."""
         if self.is_busy or self.step == 0 or before == after:
             return
-        path = next((n.paths[id(module)] for n in self.networks.values() if id(module) in n.paths), None)
+        path = next(
+            (n.paths[id(module)] for n in self.networks.values() if id(module) in n.paths), None
+        )
         if path is None:
             return
         self.note_change("%s.%s" % (path, name), before, after)

@@ -34,7 +34,9 @@ def made_up(name, k, about):
 
 def to_tensor(torch, array, like):
     """An array as a tensor of the same type and place as another one."""
-    return torch.from_numpy(np.array(array, dtype=np.float64)).to(dtype=like.dtype, device=like.device)
+    return torch.from_numpy(np.array(array, dtype=np.float64)).to(
+        dtype=like.dtype, device=like.device
+    )
 
 
 class Network:
@@ -44,7 +46,8 @@ class Network:
         torch: the library.
         name: `model`, `model2` and so on, in the order in which they are called.
         module: the outermost module.
-        golden: the reference's description of the network of this name; None when that is being made.
+        golden: the reference's description of the network of this name; None when that is being
+            made.
         terms: how own tensors are made of the reference's.
     """
 
@@ -52,7 +55,9 @@ class Network:
         self.torch = torch
         self.name = name
         self.module = module
-        self.parameters = {joined(name, plain(key)): value for key, value in module.named_parameters()}
+        self.parameters = {
+            joined(name, plain(key)): value for key, value in module.named_parameters()
+        }
         self.buffers = {
             joined(name, plain(key)): value
             for key, value in module.named_buffers()
@@ -98,7 +103,9 @@ class Network:
         theirs = {}
         for entry in reversed(self.shared["modules"]):
             below = frozenset(
-                one["name"] for one in self.shared["parameters"] if one["name"].startswith(entry["path"] + ".")
+                one["name"]
+                for one in self.shared["parameters"]
+                if one["name"].startswith(entry["path"] + ".")
             )
             if below:
                 theirs[below] = entry["path"], entry["parameters"]
@@ -106,10 +113,19 @@ class Network:
         for path, inner in self.module.named_modules():
             mine = joined(self.name, plain(path))
             names = [joined(mine, plain(key)) for key, _ in inner.named_parameters()]
-            sources = {source for name in names if name in self.layout.places for source in self.layout.sources(name)}
+            sources = {
+                source
+                for name in names
+                if name in self.layout.places
+                for source in self.layout.sources(name)
+            }
             reference, size = theirs.get(frozenset(sources), ("", -1))
-            if mine not in known and size == sum(parameter.numel() for parameter in inner.parameters()):
-                self.paths[id(inner)] = reference  # all of that module, not one of several parts of it
+            if mine not in known and size == sum(
+                parameter.numel() for parameter in inner.parameters()
+            ):
+                self.paths[id(inner)] = (
+                    reference  # all of that module, not one of several parts of it
+                )
 
     def describe(self):
         """Its modules and tensors, and how they begin."""
@@ -117,18 +133,25 @@ class Network:
         for path, module in self.module.named_modules():
             about["modules"].append(
                 {
-                    "path": joined(self.name, plain(path)), "class": type(module).__qualname__,
+                    "path": joined(self.name, plain(path)),
+                    "class": type(module).__qualname__,
                     "code": type(module).__module__,
                     "parameters": sum(parameter.numel() for parameter in module.parameters()),
                 }
-            )  # fmt: skip
+            )
         about["parameters"] = [
-            dict(law(to_array(value)), name=key, shape=list(value.shape), requires_grad=value.requires_grad,
-                 group=None)
+            dict(
+                law(to_array(value)),
+                name=key,
+                shape=list(value.shape),
+                requires_grad=value.requires_grad,
+                group=None,
+            )
             for key, value in self.parameters.items()
-        ]  # fmt: skip
+        ]
         about["buffers"] = [
-            dict(law(to_array(value)), name=key, shape=list(value.shape)) for key, value in self.buffers.items()
+            dict(law(to_array(value)), name=key, shape=list(value.shape))
+            for key, value in self.buffers.items()
         ]
         return about
 
@@ -150,12 +173,19 @@ class Network:
             return None
         kinds = ("parameters", "buffers")
         return {
-            "network": self.name, "missing": missing, "extra": extra, "problems": layout.problems + buffers.problems,
+            "network": self.name,
+            "missing": missing,
+            "extra": extra,
+            "problems": layout.problems + buffers.problems,
             "shapes": {
-                "reference": [[entry["name"], entry["shape"]] for kind in kinds for entry in self.shared[kind]],
-                "own": [[entry["name"], entry["shape"]] for kind in kinds for entry in self.about[kind]],
+                "reference": [
+                    [entry["name"], entry["shape"]] for kind in kinds for entry in self.shared[kind]
+                ],
+                "own": [
+                    [entry["name"], entry["shape"]] for kind in kinds for entry in self.about[kind]
+                ],
             },
-        }  # fmt: skip
+        }
 
     @property
     def dtype(self):
@@ -194,7 +224,9 @@ class Network:
                 owner, buffer = self.owners.get(own), self.buffers[own]
                 if owner is not None and owner.training and at.size == buffer.numel() == made.size:
                     with self.torch.no_grad():
-                        buffer.data.copy_(to_tensor(self.torch, made.reshape(tuple(buffer.shape)), buffer))
+                        buffer.data.copy_(
+                            to_tensor(self.torch, made.reshape(tuple(buffer.shape)), buffer)
+                        )
 
     def probe(self):
         """Return two numbers that tell which weights it has: sums of the reference's two first small tensors."""
@@ -209,18 +241,26 @@ class Network:
         small = [
             entry["name"]
             for entry in self.shared[kind]
-            if np.prod(entry["shape"]) <= MOST_PROBE and (kind == "parameters" or entry["name"].endswith(STATISTICS))
+            if np.prod(entry["shape"]) <= MOST_PROBE
+            and (kind == "parameters" or entry["name"].endswith(STATISTICS))
         ]
         return {name: layout.elements(name) for name in sorted(small)[:2]}
 
     def is_probed(self, parameter):
         """Whether it is an own tensor of those."""
-        return any(self.parameters[own] is parameter for places in self.probed.values() for own, _ in places)
+        return any(
+            self.parameters[own] is parameter
+            for places in self.probed.values()
+            for own, _ in places
+        )
 
     def gradients(self):
         """Of all parameters, in the reference's shapes; None where there is none."""
         # Copies: torch adds to a gradient in place.
-        own = {name: None if p.grad is None else np.array(to_array(p.grad)) for name, p in self.parameters.items()}
+        own = {
+            name: None if p.grad is None else np.array(to_array(p.grad))
+            for name, p in self.parameters.items()
+        }
         return self.layout.gather(own)
 
     def has_gradient(self):
@@ -235,7 +275,10 @@ class Network:
     def moments(self):
         """Return sum and sum of squares of all parameters, which no renaming or reshaping changes."""
         values = [value.detach().double() for value in self.parameters.values()]
-        return [sum(float(value.sum()) for value in values), sum(float(value.square().sum()) for value in values)]
+        return [
+            sum(float(value.sum()) for value in values),
+            sum(float(value.square().sum()) for value in values),
+        ]
 
 
 def aligned(reference, own):
@@ -272,7 +315,10 @@ def of_copy(terms, name):
         return terms
     renamed = {}
     for own, parts in terms.items():
-        moved = [[[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part] for part in parts]
+        moved = [
+            [[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part]
+            for part in parts
+        ]
         renamed[name + own[5:]] = moved
     return renamed
 
@@ -312,11 +358,16 @@ def outermost(torch, made, module):
     best = module
     while id(module) in around:
         module = around[id(module)]
-        if type(module).forward is not torch.nn.Module.forward and not isinstance(module, torch.nn.ModuleList):
+        if type(module).forward is not torch.nn.Module.forward and not isinstance(
+            module, torch.nn.ModuleList
+        ):
             best = module
     return best
 
 
 def _sums(tensors, probed):
-    sums = [sum(float(to_array(tensors[own]).ravel()[at].sum()) for own, at in places) for places in probed.values()]
+    sums = [
+        sum(float(to_array(tensors[own]).ravel()[at].sum()) for own, at in places)
+        for places in probed.values()
+    ]
     return sums + [0.0] * (2 - len(sums))

@@ -1,4 +1,7 @@
-"""What a tracer does where a program runs by itself, nothing given but its first weights. Mixed into `Tracer`."""
+"""What a tracer does where a program runs by itself, nothing given but its first weights.
+
+Mixed into `Tracer`.
+"""
 
 import time
 
@@ -28,7 +31,11 @@ class Replays:
         if self.golden is not None:
             if self.golden.index.get("ended") == "done" and self.step >= self.golden.index["steps"]:
                 self.end("done")
-        elif self.spec["seconds"] and time.process_time() - self.began > self.spec["seconds"] and self.step >= FED:
+        elif (
+            self.spec["seconds"]
+            and time.process_time() - self.began > self.spec["seconds"]
+            and self.step >= FED
+        ):
             self.end("done")
 
     def follow_weights_at_end(self):

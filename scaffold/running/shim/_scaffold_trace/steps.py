@@ -1,8 +1,8 @@
 """What a tracer does where a program goes backward and updates its weights. Mixed into `Tracer`.
 
-A step lasts from one update of weights to the next, however often the program goes backward in it. An update is seen
-where an optimizer of torch's steps; of a program without one, where its weights have moved or its gradients are gone
-when it trains on.
+A step lasts from one update of weights to the next, however often the program goes backward in it.
+An update is seen where an optimizer of torch's steps; of a program without one, where its weights
+have moved or its gradients are gone when it trains on.
 """
 
 import numpy as np
@@ -14,16 +14,27 @@ FED = 4
 """First steps that are fed."""
 
 STRESS = 100.0
-"""How many times as large the gradients of the first and the last of them are, which wakes clipping, and those of
-every second step that is skimmed."""
+"""How many times as large the gradients of the first and the last of them are, which wakes
+clipping, and those of every second step that is skimmed."""
 
 LOOP = 6
 """Steps after them that run by themselves, in float64."""
 
 OPTIONS = (
-    "lr", "weight_decay", "momentum", "dampening", "betas", "eps", "alpha", "rho", "lambd", "nesterov", "amsgrad",
-    "maximize", "centered",
-)  # fmt: skip
+    "lr",
+    "weight_decay",
+    "momentum",
+    "dampening",
+    "betas",
+    "eps",
+    "alpha",
+    "rho",
+    "lambd",
+    "nesterov",
+    "amsgrad",
+    "maximize",
+    "centered",
+)
 """Options of an optimizer's group that are followed over all steps; `betas` takes two columns."""
 
 
@@ -32,7 +43,9 @@ class Steps:
 
     def is_loss(self):
         """Return whether a call of backward now is the program's own."""
-        return not self.is_busy and not self.in_backward and self.outer is None and bool(self.networks)
+        return (
+            not self.is_busy and not self.in_backward and self.outer is None and bool(self.networks)
+        )
 
     def backward(self, original, tensors, args, kwargs):
         """Go backward as the program asks: note the loss and the gradients, and give others in their place."""
@@ -42,7 +55,9 @@ class Steps:
         k = self.step
         self.backwards += 1
         value = to_array(first)
-        self.loss = value if self.loss is None or self.loss.shape != value.shape else self.loss + value
+        self.loss = (
+            value if self.loss is None or self.loss.shape != value.shape else self.loss + value
+        )
         self.loss_dtype = dtype_of(first)
         if self.is_replay:
             self.going_back(original, tensors, args, kwargs)
@@ -92,7 +107,11 @@ class Steps:
         wanted = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
         known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
         is_first_order = not kwargs.get("create_graph", len(args) > 2 and args[2])
-        if not self.is_loss() or not is_first_order or not all(id(tensor) in known for tensor in wanted):
+        if (
+            not self.is_loss()
+            or not is_first_order
+            or not all(id(tensor) in known for tensor in wanted)
+        ):
             return self.going_back(original, outputs, (inputs, *args), kwargs)
         held = [tensor.grad for tensor in wanted]
         for tensor in wanted:
@@ -118,7 +137,9 @@ class Steps:
             left = before[name]
             if array is None:
                 owners = [network.parameters[own] for own, _ in network.layout.elements(name)]
-                size = self.fact("gradient size %s %d" % (name, k), self.missing_size(network, name, k))
+                size = self.fact(
+                    "gradient size %s %d" % (name, k), self.missing_size(network, name, k)
+                )
                 if size is not None and all(parameter.grad is None for parameter in owners):
                     made[name] = self.made_gradient(name, size, k, network.layout.shapes[name])
                     for parameter in owners:
@@ -137,7 +158,10 @@ class Steps:
             made[name] = self.made_gradient(name, size, k, array.shape)
         for name, array in network.layout.place(made).items():
             parameter = network.parameters[name]
-            if all(source in made for source in network.layout.sources(name)) and parameter.grad is not None:
+            if (
+                all(source in made for source in network.layout.sources(name))
+                and parameter.grad is not None
+            ):
                 with self.torch.no_grad():
                     parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
                 if k == 1 or (k == 0 and (name, 0) not in self.fixed_gradients):
@@ -147,14 +171,17 @@ class Steps:
 
     def made_gradient(self, name, size, k, shape):
         """Return numbers of a size in the place of a parameter's gradient in step k."""
-        numbers = size * normals("gradient of %s %d" % (name, k), int(np.prod(tuple(shape), dtype=np.int64)))
+        numbers = size * normals(
+            "gradient of %s %d" % (name, k), int(np.prod(tuple(shape), dtype=np.int64))
+        )
         numbers *= STRESS if k in (0, FED - 1) else 1.0
         return numbers.astype(np.float32).reshape(tuple(shape))
 
     def missing_size(self, network, name, k):
         """Return how large a gradient is given where none came back, or None.
 
-        In a late step what the loss came from may have been skimmed. In the first ones its absence is the program's.
+        In a late step what the loss came from may have been skimmed. In the first ones its absence
+        is the program's.
         """
         for own, _ in network.layout.elements(name):
             fixed = self.fixed_gradients.get((own, 0))
@@ -165,7 +192,12 @@ class Steps:
     def is_optimized(self, network):
         """Return whether an optimizer of torch's that has stepped has parameters of a network."""
         if network.optimized_by != len(self.stepped):
-            held = {id(p) for one in self.stepped.values() for group in one.param_groups for p in group["params"]}
+            held = {
+                id(p)
+                for one in self.stepped.values()
+                for group in one.param_groups
+                for p in group["params"]
+            }
             network.is_optimized = any(id(p) in held for p in network.parameters.values())
             network.optimized_by = len(self.stepped)
         return network.is_optimized
@@ -234,8 +266,8 @@ class Steps:
     def optimizer_begins(self, optimizer):
         """An optimizer is about to step, its gradients being there: note how fast, and how it treats which parameter.
 
-        Where a step is skimmed, torch's own optimizers update the few tensors that are followed, and no other: of all
-        that is left of such a step theirs would be the largest part.
+        Where a step is skimmed, torch's own optimizers update the few tensors that are followed,
+        and no other: of all that is left of such a step theirs would be the largest part.
 
         Returns:
             parameters whose gradients are hidden from this step, and those gradients.
@@ -248,7 +280,9 @@ class Steps:
             self.note_groups()
         self.follow_options(optimizer)
         kind = type(optimizer)
-        is_computed = self.fed_now or self.computes(self.step) or self.is_wide or self.spec["disturb"]
+        is_computed = (
+            self.fed_now or self.computes(self.step) or self.is_wide or self.spec["disturb"]
+        )
         if is_computed or not kind.__module__.startswith("torch.") or kind.__name__ == "LBFGS":
             return []
         self.store.index["hidden"] = True
@@ -265,7 +299,9 @@ class Steps:
         if self.is_busy or not self.networks:
             return
         mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        updated = [n for n in self.networks.values() if any(id(p) in mine for p in n.parameters.values())]
+        updated = [
+            n for n in self.networks.values() if any(id(p) in mine for p in n.parameters.values())
+        ]
         for network in updated:
             network.left_as = network.probe()
         if self.backwards:
@@ -292,11 +328,15 @@ class Steps:
 
     def note_groups(self):
         """Note how the optimizers treat each parameter, at the first update: schedules have begun by then."""
-        self.store.index["optimiser"] = [type(optimizer).__qualname__ for optimizer in self.optimizers]
+        self.store.index["optimiser"] = [
+            type(optimizer).__qualname__ for optimizer in self.optimizers
+        ]
         groups, numbers = {}, {}
         for first, optimizer in enumerate(self.optimizers):
             for index, group in enumerate(optimizer.param_groups):
-                options = {key: simple(value) for key, value in sorted(group.items()) if key != "params"}
+                options = {
+                    key: simple(value) for key, value in sorted(group.items()) if key != "params"
+                }
                 for parameter in group["params"]:
                     if id(parameter) not in groups:
                         groups[id(parameter)] = options
@@ -304,7 +344,10 @@ class Steps:
         for network in self.networks.values():
             for entry in network.about["parameters"]:
                 parameter = network.parameters[entry["name"]]
-                entry["group"], entry["groups"] = groups.get(id(parameter)), numbers.get(id(parameter), [])
+                entry["group"], entry["groups"] = (
+                    groups.get(id(parameter)),
+                    numbers.get(id(parameter), []),
+                )
 
 
 class _Fixed:

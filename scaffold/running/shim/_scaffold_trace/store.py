@@ -1,7 +1,8 @@
 """Keeps what a trace captures: a summary of every tensor, small ones whole, as JSON and safetensors.
 
-Written by hand, since the safetensors package may be missing where the program runs; the format is an 8 byte length, a
-JSON header and raw little-endian numbers (https://github.com/huggingface/safetensors, read 2026-11).
+Written by hand, since the safetensors package may be missing where the program runs; the format is
+an 8 byte length, a JSON header and raw little-endian numbers
+(https://github.com/huggingface/safetensors, read 2026-11).
 """
 
 import json
@@ -15,7 +16,8 @@ WHOLE = 4096
 """Elements of a tensor that are kept as they are; of a larger one as many, evenly spread."""
 
 MOST_BYTES = 8 << 20
-"""Of all kept elements of one trace, and as much again of inputs; beyond it only summaries are kept."""
+"""Of all kept elements of one trace, and as much again of inputs; beyond it only summaries are
+kept."""
 
 MOST_ENTRIES = 20000
 """Tensors of one trace."""
@@ -56,7 +58,9 @@ def read_safetensors(path):
     arrays = {}
     for name, entry in json.loads(content[8 : 8 + length].decode()).items():
         start, end = (8 + length + offset for offset in entry["data_offsets"])
-        arrays[name] = np.frombuffer(content[start:end], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        arrays[name] = np.frombuffer(content[start:end], _DTYPES[entry["dtype"]]).reshape(
+            entry["shape"]
+        )
     return arrays
 
 
@@ -140,21 +144,29 @@ def law(array):
     if not flat.size:
         return {"mean": 0.0, "sd": 0.0, "size": 0, "tenths": []}
     return {
-        "mean": float(flat.mean()), "sd": float(flat.std()), "size": int(flat.size),
+        "mean": float(flat.mean()),
+        "sd": float(flat.std()),
+        "size": int(flat.size),
         "tenths": [float(value) for value in np.percentile(flat, range(0, 101, 10))],
-    }  # fmt: skip
+    }
 
 
 def summary(array):
     """What is kept of a tensor: its norm, largest element, two products; its elements, or an even spread."""
     flat = array.astype(np.float64).ravel()
     with np.errstate(invalid="ignore"):  # where something is infinite
-        products = projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1)) if flat.size else np.zeros(2)
+        products = (
+            projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1))
+            if flat.size
+            else np.zeros(2)
+        )
     entry = {
-        "shape": list(array.shape), "dtype": str(array.dtype), "norm": float(np.sqrt(flat @ flat)),
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "norm": float(np.sqrt(flat @ flat)),
         "largest": float(max(flat.max(), -flat.min())) if flat.size else 0.0,
         "products": [float(value) for value in products],
-    }  # fmt: skip
+    }
     return {"entry": entry, "kept": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
 
 
@@ -178,10 +190,15 @@ class Store:
     def add(self, rung, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
         """One tensor, or its summary: where it stood, what it amounts to, its elements if they are few.
 
-        `floor` is what rounding alone makes of it, where it is the small difference of larger numbers.
+        `floor` is what rounding alone makes of it, where it is the small difference of larger
+        numbers.
         """
         if len(self.index["entries"]) >= MOST_ENTRIES:
-            self.say(rung, "more than %d tensors: those after step %d are not compared" % (MOST_ENTRIES, step + 1))
+            self.say(
+                rung,
+                "more than %d tensors: those after step %d are not compared"
+                % (MOST_ENTRIES, step + 1),
+            )
             return
         known = array if isinstance(array, dict) else summary(np.asarray(array))
         entry = dict(known["entry"], rung=rung, module=module, call=call, step=step, what=what)
@@ -212,13 +229,19 @@ class Store:
         if size <= MOST_SERIES:
             values.append(value)
         else:
-            self.say("batches", "%s is followed over its first %d values" % (name, MOST_SERIES), series=name)
+            self.say(
+                "batches",
+                "%s is followed over its first %d values" % (name, MOST_SERIES),
+                series=name,
+            )
 
     def write(self, out, step):
         """Write all of it aside, then rename; several processes of one step get numbers."""
         for name, values in self.series.items():
             self.arrays["series." + name] = (
-                np.concatenate(values) if isinstance(values[0], np.ndarray) else np.asarray(values, dtype=np.float64)
+                np.concatenate(values)
+                if isinstance(values[0], np.ndarray)
+                else np.asarray(values, dtype=np.float64)
             )
         number, folder = 1, os.path.join(out, step)
         while os.path.exists(folder):

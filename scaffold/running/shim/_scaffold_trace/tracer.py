@@ -1,10 +1,12 @@
 """Follows a torch training program from outside, and feeds it the reference's values at every rung.
 
-Steps are counted by the program's updates. In the first FED of them, and in some later ones, weights, inputs, outputs
-and gradients are replaced by given ones, so that no difference hides or fakes another; then, in float64, LOOP steps run
-by themselves; all others are skimmed: networks answer with made-up outputs and nothing is computed, while the program's
-own data pipeline, schedule and reporting go their whole way. The same happens to the reference, whose trace is what the
-other one is compared with. A program that cannot live with made-up outputs is followed as it runs (`real`).
+Steps are counted by the program's updates. In the first FED of them, and in some later ones,
+weights, inputs, outputs and gradients are replaced by given ones, so that no difference hides or
+fakes another; then, in float64, LOOP steps run by themselves; all others are skimmed: networks
+answer with made-up outputs and nothing is computed, while the program's own data pipeline, schedule
+and reporting go their whole way. The same happens to the reference, whose trace is what the other
+one is compared with. A program that cannot live with made-up outputs is followed as it runs
+(`real`).
 """
 
 import os
@@ -28,7 +30,8 @@ GIVEN = ("torch.dropout", "torch.attention dropout")
 """Draws that get here though they are given to both programs alike: those of them drop nothing."""
 
 MOST_CALLS = 200
-"""Training calls of one step after which a program is taken to wait for a loss that made-up outputs never give."""
+"""Training calls of one step after which a program is taken to wait for a loss that made-up outputs
+never give."""
 
 
 class Tracer(Steps, Feeding, Replays, Evaluations, Late):
@@ -92,15 +95,17 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
 
     def draws_masks(self):
         """Return whether what is drawn now is given: inside a network in training, also when it is computed again."""
-        inside = self.outer is not None or (self.in_backward and (self.fed_now or self.computes(self.step)))
+        inside = self.outer is not None or (
+            self.in_backward and (self.fed_now or self.computes(self.step))
+        )
         return inside and self.is_training and not self.is_busy
 
     def is_fed(self, k):
         """Return whether step k is fed.
 
-        The first ones, powers of eight, those right after some evaluations, those that were planned once the number of
-        steps was known, and those after something in the network was set to another value. Later ones show what acts
-        late. The other program does as the reference did.
+        The first ones, powers of eight, those right after some evaluations, those that were planned
+        once the number of steps was known, and those after something in the network was set to
+        another value. Later ones show what acts late. The other program does as the reference did.
         """
         if self.golden is not None:
             return k < FED or k in self.golden.index["fed"]
@@ -124,7 +129,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         if entry is None:
             return original(module, *args, **kwargs)
         if self.is_wide:
-            args, kwargs = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: _wide(tensor))
+            args, kwargs = with_tensors(
+                (args, kwargs), self.answers.is_tensor, lambda _, tensor: _wide(tensor)
+            )
         self.notice_update()
         self.outer = entry.network
         self.is_training = self.torch.is_grad_enabled() and (module.training or self.by_gradient)
@@ -133,7 +140,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         try:
             if self.is_replay:
                 return self.replay(original, entry, args, kwargs)
-            return (self.train if self.is_training else self.evaluate)(original, entry, args, kwargs)
+            return (self.train if self.is_training else self.evaluate)(
+                original, entry, args, kwargs
+            )
         finally:
             self.outer = None
 
@@ -154,7 +163,8 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
     def entry_of(self, module):
         """Return how a program enters a network by calling this module; None for one without parameters.
 
-        A part that a program calls itself belongs to the network around it, if that is one to be called.
+        A part that a program calls itself belongs to the network around it, if that is one to be
+        called.
         """
         found = self.entries.get(id(module))
         if found is None and next(module.parameters(), None) is not None:
@@ -187,13 +197,18 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
     def counterpart(self, module):
         """Return the reference's network that a new one is compared with, and its name.
 
-        The first free one with the same tensors, else the next one: two networks may be called in another order.
+        The first free one with the same tensors, else the next one: two networks may be called in
+        another order.
         """
         listed = self.golden.index["networks"] if self.golden else []
         taken = {network.name for network in self.networks.values()}
         free = [about for about in listed if about["name"] not in taken]
         own = sorted(tuple(value.shape) for value in module.parameters())
-        alike = [about for about in free if sorted(tuple(entry["shape"]) for entry in about["parameters"]) == own]
+        alike = [
+            about
+            for about in free
+            if sorted(tuple(entry["shape"]) for entry in about["parameters"]) == own
+        ]
         chosen = (alike or free or [None])[0]
         if chosen is not None:
             return chosen, chosen["name"]
@@ -220,9 +235,20 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         for place, tensor in tensors_in(value, self.answers.is_tensor):
             found = True
             if tensor.is_floating_point() or what != "input":
-                self.store.add(rung, what + place, self.known(tensor), path, number, step, dtype_of(tensor), keep)
+                self.store.add(
+                    rung,
+                    what + place,
+                    self.known(tensor),
+                    path,
+                    number,
+                    step,
+                    dtype_of(tensor),
+                    keep,
+                )
         if not found and what == "output":
-            self.store.say(rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__))
+            self.store.say(
+                rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__)
+            )
 
     def here(self):
         """Return the path of the innermost module that is at work."""
@@ -232,7 +258,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         """Return a tensor's summary; what one module gives and the next gets is summed up once."""
         key = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version
         if key not in self.summed:
-            self.summed[key] = summary(to_array(tensor)), tensor  # held, so that nothing else gets its place
+            self.summed[key] = (
+                summary(to_array(tensor)),
+                tensor,
+            )  # held, so that nothing else gets its place
         return self.summed[key][0]
 
     def noted_draw(self, name):
@@ -278,7 +307,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.learn_shape(key, original, entry.module, args, kwargs)
         wants_gradient = self.torch.is_grad_enabled()
         salt = "update %d" % network.updates
-        return self.answers.give(key, entry.name + " train", salt, marks, (args, kwargs), wants_gradient)
+        return self.answers.give(
+            key, entry.name + " train", salt, marks, (args, kwargs), wants_gradient
+        )
 
     def place_weights(self, network, k):
         """Give a network the weights of its last update, the same until it is updated again."""
@@ -291,10 +322,14 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         """See what an output of this kind of call looks like, the first time, and leave no trace of that."""
         if key in self.answers.templates:
             return
-        kept = {name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None}
+        kept = {
+            name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None
+        }
         states = self.torch.get_rng_state(), np.random.get_state()
         with self.torch.no_grad():
-            copies = with_tensors((args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone())
+            copies = with_tensors(
+                (args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone()
+            )
             self.answers.learn(key, original(module, *copies[0], **copies[1]))
             for name, buffer in module.named_buffers():
                 if name in kept:
@@ -328,13 +363,24 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         was_fed = k - 1 in self.store.index["fed"]
         for network in list(self.networks.values()):
             if was_fed and not self.is_real:
-                if network.updated_in == k - 1 and network.placed == "update %d" % (network.updates - 1):
+                if network.updated_in == k - 1 and network.placed == "update %d" % (
+                    network.updates - 1
+                ):
                     self.record_changes(network, k)
             elif self.is_wide or self.is_real:
                 if k <= FED + LOOP:
                     for name, array in network.weights().items():
                         if array is not None:
-                            self.store.add("loop", "weights", array, name, 0, k - 1, network.dtype, k == FED + 1)
+                            self.store.add(
+                                "loop",
+                                "weights",
+                                array,
+                                name,
+                                0,
+                                k - 1,
+                                network.dtype,
+                                k == FED + 1,
+                            )
             elif network.updates:
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
@@ -342,7 +388,8 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
     def notice_assigned(self, k, is_evaluated):
         """Follow steps before which a program itself gives weights other values than its optimizer left.
 
-        Whether it has evaluated in between is told: clipping of weights belongs to an update, and comes before that.
+        Whether it has evaluated in between is told: clipping of weights belongs to an update, and
+        comes before that.
         """
         for network in self.networks.values():
             if network.left_as is not None:
@@ -359,7 +406,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 floor = float(np.abs(array).max()) * rounding(network.dtype) if array.size else 0.0
                 change = array - network.made[name]
                 keep = k in (1, FED)
-                self.store.add("optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor)
+                self.store.add(
+                    "optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor
+                )
 
     def follow_batch(self, kind, entry, inputs):
         """Follow a mark of each example that a network gets, and how many there are; return the marks by input."""
@@ -377,11 +426,15 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         trained = sum(parameter.requires_grad for parameter in entry.network.parameters.values())
         self.store.follow(
             name,
-            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained] + [entry.number],
+            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained]
+            + [entry.number],
         )
 
     def finish(self):
-        """Note what is left when the program has ended. Returns whether a network was called at all."""
+        """Note what is left when the program has ended.
+
+        Returns whether a network was called at all.
+        """
         self.is_busy = True
         self.notice_update_at_end()
         if self.is_replay:
@@ -389,7 +442,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             for network in list(self.networks.values()):
                 for name, array in network.weights().items():
                     if array is not None:
-                        self.store.add("replay", "weights", array, name, 0, self.step, network.dtype)
+                        self.store.add(
+                            "replay", "weights", array, name, 0, self.step, network.dtype
+                        )
         else:
             self.record_updates(self.step)
         self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)

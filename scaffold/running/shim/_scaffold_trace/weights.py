@@ -1,8 +1,8 @@
 """Places values of the reference's tensors into differently named and shaped ones, and reads them back.
 
-A map says of which of the reference's tensors each own tensor is made: terms that are joined along the first axis,
-each of them a tensor's name followed by operations. It only moves numbers, so that it is kept as positions: each own
-element has one in the row of all of the reference's numbers.
+A map says of which of the reference's tensors each own tensor is made: terms that are joined along
+the first axis, each of them a tensor's name followed by operations. It only moves numbers, so that
+it is kept as positions: each own element has one in the row of all of the reference's numbers.
 """
 
 import numpy as np
@@ -14,7 +14,8 @@ class Layout:
     Args:
         reference: (name, shape) of the reference's tensors.
         own: shape of each own tensor by name.
-        terms: own name -> list of terms, each [["take", name], ["part", i, n], ["transpose"], ["reshape", shape]].
+        terms: own name -> list of terms, each [["take", name], ["part", i, n], ["transpose"],
+            ["reshape", shape]].
     """
 
     def __init__(self, reference, own, terms):
@@ -35,17 +36,27 @@ class Layout:
             if wanted is None:
                 continue
             try:
-                made = np.concatenate([_evaluate(term, numbered) for term in wanted]) if len(wanted) > 1 else None
+                made = (
+                    np.concatenate([_evaluate(term, numbered) for term in wanted])
+                    if len(wanted) > 1
+                    else None
+                )
                 made = _evaluate(wanted[0], numbered) if made is None else made
             except (KeyError, ValueError, IndexError) as error:
                 self.problems.append("%s: %s" % (name, error))
                 continue
             if tuple(made.shape) != tuple(shape):
-                self.problems.append("%s has shape %s, its map gives %s" % (name, list(shape), list(made.shape)))
+                self.problems.append(
+                    "%s has shape %s, its map gives %s" % (name, list(shape), list(made.shape))
+                )
                 continue
             self.places[name] = made
         self.shapes = {name: tuple(shape) for name, shape in reference}
-        self.whole = {name for name in self.places if name not in terms and self.shapes.get(name) == tuple(own[name])}
+        self.whole = {
+            name
+            for name in self.places
+            if name not in terms and self.shapes.get(name) == tuple(own[name])
+        }
         covered = np.zeros(self.size, dtype=bool)
         for places in self.places.values():
             covered[places.ravel()] = True
@@ -55,9 +66,11 @@ class Layout:
     def row(self, values):
         """The reference's values as one row; 0 where there are none."""
         parts = [
-            np.asarray(values[name], dtype=np.float64).ravel()
-            if values.get(name) is not None
-            else np.zeros(int(np.prod(shape, dtype=np.int64)))
+            (
+                np.asarray(values[name], dtype=np.float64).ravel()
+                if values.get(name) is not None
+                else np.zeros(int(np.prod(shape, dtype=np.int64)))
+            )
             for name, shape in self.reference
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
@@ -73,8 +86,12 @@ class Layout:
     def gather(self, own):
         """Reference's name -> array, from own arrays; None where one of those it is made of is None."""
         found = {name: own.get(name) for name in self.whole}
-        moved = [name for name in self.places if name not in self.whole and own.get(name) is not None]
-        row, known = (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool)) if moved else (None, None)
+        moved = [
+            name for name in self.places if name not in self.whole and own.get(name) is not None
+        ]
+        row, known = (
+            (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool)) if moved else (None, None)
+        )
         for name in moved:
             row[self.places[name]] = own[name]
             known[self.places[name].ravel()] = True
@@ -110,7 +127,9 @@ class Layout:
 
     def find_sources(self, name):
         """The same, worked out."""
-        marks = np.cumsum([0] + [int(np.prod(shape, dtype=np.int64)) for _, shape in self.reference])
+        marks = np.cumsum(
+            [0] + [int(np.prod(shape, dtype=np.int64)) for _, shape in self.reference]
+        )
         used = np.unique(np.searchsorted(marks, self.places[name].ravel(), side="right") - 1)
         return [self.reference[index][0] for index in used]
 

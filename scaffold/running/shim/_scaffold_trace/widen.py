@@ -32,7 +32,9 @@ def widen(torch):
             try:
                 result = function(*args, **kwargs)
             except RuntimeError:  # a tensor that was made before, or of numbers that the program read, is still narrow
-                args, kwargs = with_tensors((args, kwargs), is_tensor, lambda _, tensor: widened(tensor))
+                args, kwargs = with_tensors(
+                    (args, kwargs), is_tensor, lambda _, tensor: widened(tensor)
+                )
                 result = function(*args, **kwargs)
             if isinstance(result, torch.Tensor) and result.dtype in narrow and result.is_leaf:
                 return result.double().requires_grad_(result.requires_grad)
