@@ -10,12 +10,12 @@ Eight references (`faults/`), each with variants: faults, and equal rewrites. `v
 first three was written before the ladder was finished, `variants_after.yaml` afterwards, by
 somebody who had not read its code.
 
-- ladder: the golden trace of the reference against one trace in the program's own dtype and one in float64, as
-  `scaffold verify` makes them in a rewrite, and its replay. Seen: a rung DIFFERS. Address right: it
-      is one of the
-  rungs, and names the module, that the variant's author wrote down.
-- end metric: the sequential test of a reproduction over at most 2 seeds against 12 runs of the reference.
-- six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha 0.01 over all.
+- ladder: the golden trace of the reference against one trace in the program's own dtype and one in
+  float64, as `scaffold verify` makes them in a rewrite, and its replay. Seen: a check DIFFERS.
+  Address right: it is one of the checks, and names the module, that the variant's author noted.
+- end metric: the sequential test of a reproduction over at most 2 seeds against 12 reference runs.
+- six metrics: that, or one of the others by a t test with the reference's standard deviation, alpha
+  0.01 over all.
 
 Costs are processor time beyond imports, in units of one run of the reference.
 """
@@ -145,7 +145,9 @@ def child_seconds() -> float:
 
 
 def start_up_seconds(plan: Plan, text: str) -> float:
-    """Processor time of a program's imports, and of those that torch makes with the first optimiser.
+    """Processor time of a program's imports.
+
+    And of those that torch makes with the first optimiser.
 
     Every process spends it before it computes anything, traced or not.
     """
@@ -194,7 +196,10 @@ def record_reference(work: Path, reference: str, seeds: range) -> dict[str, Any]
 
 
 def _starts(golden: Golden, is_recording: bool) -> int:
-    """How often a program is started to record its golden trace, or to compare another one with it."""
+    """How often a program is started to record its golden trace.
+
+    Or to compare another one with it.
+    """
     kinds = len(golden.about.kinds)
     return (1 if golden.about.functions else 2) + kinds + (kinds - 1) if is_recording else kinds
 
@@ -322,7 +327,10 @@ def watched(futures: list[Any], what: str) -> Iterator[Any]:
 
 
 def keep_runs(records: dict[str, Any], earlier: Mapping[str, Any]) -> None:
-    """What metrics said of whole runs stays as it was recorded: the ladder alone was climbed anew."""
+    """What metrics said of whole runs stays as it was recorded.
+
+    The ladder alone was climbed anew.
+    """
     seen = {(v["reference"], v["name"]): v["seen_by"] for v in earlier["variants"]}
     for variant in records["variants"]:
         variant["seen_by"] = seen.get((variant["reference"], variant["name"]), {})
@@ -343,9 +351,8 @@ def show(records: Mapping[str, Any]) -> None:
             cells += [
                 sum(bool(v["seen_by"].get(which)) for v in chosen) for which in ("six", "end")
             ]
-            by_runs = sum(
-                bool(v["seen_by"]) for v in chosen
-            )  # of later references no whole runs were recorded
+            # Of later references no whole runs were recorded.
+            by_runs = sum(bool(v["seen_by"]) for v in chosen)
             counts = [len(chosen), len(chosen), by_runs, by_runs]
             shown = [f"{cell}/{count}" for cell, count in zip(cells, counts, strict=True)]
             if title.startswith("equal"):

@@ -37,7 +37,8 @@ SEEDS = 6
 TRAINING = """\
     import json, random, subprocess, sys, time
     random.seed(int(sys.argv[1]))
-    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"],
+                              start_new_session=True)
     for epoch in range(1, 4):
         time.sleep(0.1)
         print(f"epoch {epoch}: loss {2.0 / epoch + random.gauss(0, 0.01):.6f}")
@@ -66,7 +67,10 @@ def call(*arguments: str | Path, cwd: Path) -> None:
 
 
 def make_recipe(work: Path) -> Path:
-    """A recipe whose verification takes six seeds of a third of a second, with its calibration and consent."""
+    """A recipe whose verification takes six seeds of a third of a second.
+
+    With its calibration and consent.
+    """
     recipe = toy_recipe(
         work / "recipe",
         {"train.py": TRAINING},
@@ -146,7 +150,10 @@ def main() -> int:
 
 
 def own_mounts() -> None:
-    """Start this program anew where what it mounts is seen by nobody else; go on as it is where that is forbidden."""
+    """Start this program anew where what it mounts is seen by nobody else.
+
+    Go on as it is where that is forbidden.
+    """
     users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     words = ["unshare", *users, "--mount", "--propagation", "private"]
     if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
@@ -195,13 +202,15 @@ def interrupt_verifications(kills: int) -> bool:
         + ", ".join(f"{counts[kind]} of the {kind}" for kind in VICTIMS)
     )
     print(
-        f"  {counts['before']} before a run was complete, {counts['between']} between, {counts['after']} after the last"
+        f"  {counts['before']} before a run was complete, {counts['between']} between,"
+        f" {counts['after']} after the last"
     )
     print(f"  complete runs there at a kill  {counts['complete']}, lost {counts['lost']}")
     print(f"  processes left running         {counts['orphans']}")
     print(f"  half-made evidence             {counts['half-made']}")
     print(
-        f"  verifications ended            {counts['ended']}, with the same verdict {counts['same']}"
+        f"  verifications ended            {counts['ended']},"
+        f" with the same verdict {counts['same']}"
     )
     return (
         not (counts["lost"] or counts["orphans"] or counts["half-made"])

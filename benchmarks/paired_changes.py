@@ -78,7 +78,10 @@ def record() -> None:
 def seeds_needed(
     effect: float, sd: float, *, two_samples: bool, alpha: float = 0.05, power: float = 0.8
 ) -> int:
-    """The least n (a side) with which a two-sided t test sees an effect; sd of a difference, or of one side."""
+    """The least n (a side) with which a two-sided t test sees an effect.
+
+    Sd of a difference, or of one side.
+    """
     for n in range(2, 10_000):
         df = 2 * n - 2 if two_samples else n - 1
         shift = effect / sd * math.sqrt(n / 2 if two_samples else n)
@@ -143,7 +146,8 @@ def main() -> None:
         (p1, u1), (p2, u2) = counts
         paired_text, unpaired_text = f"{p1} ({p2})", f"{u1} ({u2})"
         print(
-            f"{name:22}{r:6.2f}{difference.mean:+10.4f}{paired_text:>12}{unpaired_text:>12}{p2 / u2:8.2f}"
+            f"{name:22}{r:6.2f}{difference.mean:+10.4f}"
+            f"{paired_text:>12}{unpaired_text:>12}{p2 / u2:8.2f}"
         )
         kept[name] = pairs
     print(

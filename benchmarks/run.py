@@ -1,4 +1,6 @@
-"""Prints each goal of docs/performance.md as a ratio against a peer, both measured in turn in this run.
+"""Prints each goal of docs/performance.md as a ratio against a peer.
+
+Both measured in turn in this run.
 
     make bench
 
@@ -109,7 +111,10 @@ def _flat(both: tuple[float, float], peer: str) -> tuple[float, str, float]:
 
 
 def pinned_commit(work: Path) -> None:
-    """One commit of a repository with history into a repository of ours, against clone and checkout."""
+    """One commit of a repository with history into a repository of ours.
+
+    Against clone and checkout.
+    """
     upstream = work / "upstream"
     make_repository(upstream, {"train.py": "print()\n"})
     for index in range(24):
@@ -254,9 +259,8 @@ def main() -> None:
         work = Path(folder)
         os.environ["XDG_CACHE_HOME"] = str(work / "cache")
         os.environ["XDG_STATE_HOME"] = str(work / "state")
-        os.environ.pop(
-            "PYTHONDONTWRITEBYTECODE", None
-        )  # would have every start of ours and theirs compile anew
+        # Would have every start of ours and theirs compile anew.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         recipe = approved(toy_recipe(work / "recipe"))
         call([OURS / "scaffold", "recipes", "calibrate", recipe, "--runs", 20], work)
         text = (recipe / "recipe.yaml").read_text()

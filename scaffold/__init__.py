@@ -1,3 +1,6 @@
-"""Start an ML project from something that works, prove that it works here, and prove every step away from it."""
+"""Start an ML project from something that works, prove it works here.
+
+And prove every step from it.
+"""
 
 __version__ = "0.1.0"

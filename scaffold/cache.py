@@ -13,7 +13,7 @@ from scaffold.errors import MachineError
 
 
 def cache_dir(name: str) -> Path:
-    """A room of the cache, made if needed.
+    """Return a folder of the cache, made if needed.
 
     Raises:
         MachineError: it cannot be made.

@@ -29,7 +29,7 @@ _MOST_LINES = 200
 
 
 def consent_digest(program: Program, folder: Path, tree: str) -> str:
-    """Changes when anything changes that would be run, installed or read by a run of this program with this tree."""
+    """Return a digest that changes with anything a run would execute, install or read."""
     return digest(
         {
             **program_parts(program, folder, dict(_commands(program))),
@@ -43,7 +43,7 @@ def consent_digest(program: Program, folder: Path, tree: str) -> str:
 
 
 def _lock_from_elsewhere(program: Program, folder: Path) -> str:
-    """The text of the lock that would be installed from, if it was not resolved here; else empty."""
+    """Return the text of a lock that was not resolved here; empty if it was."""
     tree, name = (
         ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
     )
@@ -51,9 +51,8 @@ def _lock_from_elsewhere(program: Program, folder: Path) -> str:
     try:
         if not source.lock.is_file() or not lock_fits(source, program.environment):
             return ""
-    except (
-        FetchError
-    ):  # its requirements cannot be read: told once it is prepared, before anything is installed
+    except FetchError:
+        # Its requirements cannot be read: told once it is prepared, before anything is installed.
         return ""
     text = read_text(source.lock)
     return "" if made_lock(text) else text
@@ -71,9 +70,8 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
     if _approval(wanted).exists():
         return
     if trust == wanted or _is_ours(recipe, wanted):
-        with contextlib.suppress(
-            MachineError
-        ):  # a home that cannot be written: asked again next time
+        # A home that cannot be written: asked again next time.
+        with contextlib.suppress(MachineError):
             approve(recipe, recipe_dir)
         _remember_description(str(recipe_dir), describe_program(recipe, recipe_dir))
         return
@@ -94,18 +92,21 @@ def approve(recipe: Recipe, recipe_dir: Path) -> None:
 
 
 def approve_program(program: Program, folder: Path, tree: str, title: str) -> None:
-    """The same for any program, with this tree."""
+    """Remember that the user approves of a program with this tree."""
     write_text(_approval(consent_digest(program, folder, tree)), f"{title}\n")
 
 
 def is_approved(program: Program, folder: Path, tree: str) -> bool:
-    """Whether the person has approved of this before."""
+    """Return whether the user approved of this before."""
     return _approval(consent_digest(program, folder, tree)).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """A program that would be run: what messages call it, where its files lie, the git id of what each run copies."""
+    """A program that would be run.
+
+    What messages call it, where its files are, the git id of what each run copies.
+    """
 
     title: str
     program: Program
@@ -114,7 +115,7 @@ class Runnable:
 
     @property
     def key(self) -> str:
-        """Names it among the states of its project, whatever its content."""
+        """Return a key for this snapshot that does not depend on its content."""
         return f"{self.title} of {self.folder.parent}"
 
 
@@ -128,7 +129,7 @@ def _describe_state(state: Runnable) -> list[str]:
 
 
 def _read_files(state: Runnable) -> list[str]:
-    """Return a line for each line of the files of src/, and one by which a change of any other file shows."""
+    """Return one line per line of the files in src/, plus a digest per file."""
     lines = []
     for file in sorted((state.folder / "src").rglob("*")):
         if file.is_file() and not file.is_symlink():
@@ -148,13 +149,15 @@ def _remember_description(key: str, lines: Sequence[str]) -> None:
 
 
 def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = ()) -> list[str]:
-    """Return the lines that differ from what was approved of this last; the first time all but those of files."""
+    """Return the lines that differ from what was approved last.
+
+    The first time these are all lines but those of files.
+    """
     if not _description(key).is_file():
         return lines
     before = read_text(_description(key)).split("\n")
-    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[
-        2:
-    ]  # without two file names
+    # Without two file names.
+    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]
     changed = [f"{line[:1]} {line[1:].strip()}" for line in found if line[:1] in "+-"]
     if not changed:  # what no line shows, such as a file that a patch or driver reads
         return lines
@@ -162,12 +165,15 @@ def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = (
 
 
 def remember_shown(state: Runnable) -> None:
-    """Remember what a state holds, so that only what differs from it is shown when consent is asked again."""
+    """Remember what a snapshot holds.
+
+    So that only differences are shown when consent is asked again.
+    """
     _remember_description(state.key, [*_describe_state(state), *_read_files(state)])
 
 
 def require_states_consent(states: Sequence[Runnable], trust: str | None) -> None:
-    """Let pass states of a system that were approved before, or are approved now, all by one digest.
+    """Require consent to run these snapshots, all under one digest.
 
     Raises:
         ConsentError: some are somebody else's, and were not approved; says what would run.
@@ -201,7 +207,7 @@ def _approval(wanted: str) -> Path:
 
 
 def is_ours(recipe: Recipe, recipe_dir: Path) -> bool:
-    """Whether what a recipe runs is, to the last byte, what one of ours does."""
+    """Return whether a recipe runs exactly what a bundled one does, to the last byte."""
     return _is_ours(recipe, consent_digest(recipe, recipe_dir, recipe.reference.tree))
 
 
@@ -219,7 +225,7 @@ def _commands(program: Program) -> Iterator[tuple[str, Command]]:
 
 
 def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
-    """What would be installed and run, line by line, with whole patches and drivers."""
+    """Describe what would be installed and run, line by line, with whole patches and drivers."""
     reference = recipe.reference
     where = (
         f"{reference.git} at {reference.revision}"

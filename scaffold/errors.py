@@ -39,7 +39,7 @@ class Problem:
 
 
 class BrokenFileError(ScaffoldError):
-    """A file that a person wrote or edited does not say what it must; lists every problem at once."""
+    """A file that the user wrote or edited is invalid; lists every problem at once."""
 
     def __init__(self, title: str, problems: Sequence[Problem], *, hint: str | None = None) -> None:
         count = len(problems)

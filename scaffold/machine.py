@@ -13,19 +13,25 @@ from scaffold.records.program import Resources
 
 
 def usable_cores() -> int:
-    """Cores that this process may use (a container or taskset may allow fewer than the machine has)."""
+    """Return the cores this process may use.
+
+    A container or taskset may allow fewer than there are.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def runs_at_once(resources: Resources) -> int:
-    """How many runs fit on this machine; an accelerator is not shared unless the person says that it has room."""
+    """Return how many runs fit on this machine.
+
+    An accelerator is not shared unless the user says that it has room.
+    """
     return max(1, usable_cores() // resources.cores) if resources.device == "cpu" else 1
 
 
 def threads_of(resources: Resources) -> int:
-    """How many threads a run is told to use: as many as the recipe has cores, since they change its values and cost.
+    """Return how many threads a run uses: the recipe's cores, since they change values and cost.
 
     What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it
     has.
@@ -37,7 +43,7 @@ def threads_of(resources: Resources) -> int:
 
 
 def memory_bytes() -> int:
-    """Memory that this process may use: the machine's, or less in a container."""
+    """Return the memory this process may use in bytes: the machine's, or less in a container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups version 2, then 1
         with contextlib.suppress(OSError, ValueError):
@@ -50,7 +56,7 @@ FREE_BYTES = 500 * 10**6
 
 
 def free_bytes(folder: Path) -> int:
-    """What the disk of a folder has left."""
+    """Return the free bytes on the disk of a folder."""
     return shutil.disk_usage(folder).free
 
 
@@ -70,7 +76,7 @@ def require_free(folder: Path) -> None:
 
 @functools.cache
 def describe_machine() -> Machine:
-    """The hardware and system, for evidence.
+    """Return hardware and system, for evidence.
 
     Imports no torch: the accelerator is asked of its driver.
     """

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AcceptedChange:
-    """What a test is told of one accepted tweak; `refusal` is why it would not be accepted, `because` why it was."""
+    """What a test gets of one accepted tweak.
+
+    `refusal` is why it would not be accepted, `because` why it was.
+    """
 
     name: str
     word: str
@@ -26,13 +29,16 @@ class AcceptedChange:
 
 @dataclass(frozen=True)
 class Parity:
-    """What a test is told of one accepted rewrite: its rungs by name, and why it was accepted all the same, if so."""
+    """What a test gets of one accepted rewrite.
+
+    Its checks by name, and why it was accepted in spite of them, if so.
+    """
 
     rungs: "dict[str, Rung]"
     because: str
 
     def difference(self, name: str) -> str | None:
-        """How a rung differs; None if it does not.
+        """Return how a check differs; None if it does not.
 
         Skips the test where nothing could be compared.
         """
@@ -46,7 +52,7 @@ class Parity:
 
 @pytest.fixture(scope="session")
 def scaffold_project(request: pytest.FixtureRequest) -> "Project":
-    """The project that pytest runs in."""
+    """Return the project that pytest runs in."""
     from scaffold.errors import ProjectError
     from scaffold.project.project import find_project
 
@@ -58,7 +64,7 @@ def scaffold_project(request: pytest.FixtureRequest) -> "Project":
 
 @pytest.fixture(scope="session")
 def reference_edits(scaffold_project: "Project") -> list[str]:
-    """How `reference/` differs from the tree that the recipe pins: a line for each path."""
+    """Return how `reference/` differs from the tree that the recipe pins, one line per path."""
     from scaffold.project.project import load_recipe
     from scaffold.references import find_edits
 
@@ -82,7 +88,10 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session")
 def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgement":
-    """The judgement that `scaffold verify` left, judged again; skips without evidence, fails when it is stale."""
+    """Return the stored reproduction, judged again.
+
+    Skips without evidence, fails when it is stale.
+    """
     from scaffold.errors import ScaffoldError
     from scaffold.project.project import load_recipe
     from scaffold.reproduce.verify import find_stale, judge_again, read_evidence
@@ -114,7 +123,7 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
 def accepted_change(
     scaffold_project: "Project", request: pytest.FixtureRequest
 ) -> "AcceptedChange":
-    """One accepted tweak, judged again from its stored runs; a test that asks for it runs once for each."""
+    """Return one accepted tweak, judged again from its stored runs; the test runs once for each."""
     from scaffold.errors import ScaffoldError
     from scaffold.tweak.staleness import judge_change_again
     from scaffold.tweak.store import read_change
@@ -130,7 +139,10 @@ def accepted_change(
 
 @pytest.fixture(scope="session")
 def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Parity":
-    """The ladder of one accepted rewrite, from evidence and a golden trace that nobody edited."""
+    """Return the parity checks of one accepted rewrite.
+
+    From evidence and trace that nobody edited.
+    """
     from scaffold.errors import ScaffoldError
     from scaffold.rules.parity.checks import Rung
     from scaffold.tracing.golden import require_golden
@@ -149,7 +161,7 @@ def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Pari
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each accepted tweak, and a test a rung for each accepted rewrite."""
+    """Generate one test per accepted tweak, and one per check of each accepted rewrite."""
     wanted = {"accepted_change", "parity"} & set(metafunc.fixturenames)
     if wanted:
         from scaffold.errors import ScaffoldError

@@ -1,4 +1,7 @@
-"""What is kept with the person, outside of any project: approvals, locks, evidence judged here, the signing key."""
+"""Keep what belongs to the user, outside any project.
+
+Approvals, locks, origins, the signing key.
+"""
 
 import contextlib
 import functools
@@ -15,12 +18,12 @@ _KEY_BYTES = 32
 
 
 def state_dir() -> Path:
-    """Where it is kept; need not exist."""
+    """Return the folder for it; it need not exist."""
     return user_state_path("mlloop-new")
 
 
 def sign(text: str) -> str:
-    """What only this person can say of a text: records of runs that came with somebody's project are none of theirs.
+    """Sign a text with the user's key, so that records from elsewhere are recognized.
 
     Where the key cannot be kept it lasts as long as this process.
     """
@@ -36,7 +39,7 @@ def remember_lock(text: str) -> None:
 
 
 def made_lock(text: str) -> bool:
-    """Whether it was: one that came with a project may install anything."""
+    """Return whether the lock was resolved here: one that came along may install anything."""
     return _lock(text).exists()
 
 
@@ -49,7 +52,7 @@ class Origin(str, Enum):
 
 
 def remember_origin(seal: str, origin: Origin) -> None:
-    """Remember of evidence with this seal that it was judged here, or agrees with a run made here."""
+    """Remember evidence by its signature: judged here, or confirmed by a run made here."""
     with contextlib.suppress(OSError):  # a home that cannot be written: it counts as that of others
         place = state_dir() / "evidence" / seal
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,10 @@ def _calibrated(folder):
 
 @pytest.fixture(scope="session")
 def calibrated_recipe(tmp_path_factory):
-    """A folder with a recipe of a reference that takes milliseconds, and its 20 calibration runs."""
+    """A folder with a recipe of a reference that takes milliseconds.
+
+    And its 20 calibration runs.
+    """
     folder = toy_recipe(tmp_path_factory.mktemp("recipes") / "toy")
     return _calibrated(folder)
 

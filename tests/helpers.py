@@ -1,4 +1,7 @@
-"""Small real things that tests are made of: file trees, git repositories, recipes, and the command line."""
+"""Small real things that tests are made of.
+
+File trees, git repositories, recipes, and the command line.
+"""
 
 import copy
 import json
@@ -136,7 +139,10 @@ def toy_recipe(folder: Path, files: dict[str, str | bytes] | None = None, **chan
 def copy_recipe(
     source: Path, target: Path, edit: dict[str, tuple[str, str]] | None = None, **changes
 ) -> Path:
-    """A copy of a recipe folder with text replaced in reference files, its tree id made right, calibration kept."""
+    """A copy of a recipe folder with text replaced in reference files, its tree id made right.
+
+    Calibration kept.
+    """
     shutil.copytree(source, target)
     for name, (old, new) in (edit or {}).items():
         path = target / "reference" / name
@@ -225,12 +231,18 @@ def approved(folder: Path) -> Path:
 
 
 def interruptible() -> None:
-    """For `preexec_fn`: a test run in the background ignores Ctrl-C, and its children would inherit that."""
+    """For `preexec_fn`: a test run in the background ignores Ctrl-C.
+
+    And its children would inherit that.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def living_in(project: Path) -> list[int]:
-    """Processes, not yet ended, of runs of a project: each was started with a variable that names its folder."""
+    """Processes, not yet ended, of runs of a project.
+
+    Each was started with a variable that names its folder.
+    """
     named, found = os.fsencode(f"{project}/.scaffold/runs/"), []
     for process in Path("/proc").iterdir():
         try:

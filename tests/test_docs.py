@@ -47,7 +47,10 @@ def test_every_word_of_a_verdict_is_explained():
 
 
 def test_transcript_in_the_readme_is_what_is_printed(cli):
-    """The lines of `mlloop-new` in the README, but for how long it takes on the reader's machine."""
+    """The lines of `mlloop-new` in the README.
+
+    But for how long it takes on the reader's machine.
+    """
     block = re.search(r"\$ mlloop-new digits --from digits-cnn\n(.*?)\n\$", README, re.DOTALL)[1]
     printed = cli("new", "digits", "--from", "digits-cnn", "--no-input").out
 

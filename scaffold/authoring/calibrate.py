@@ -1,4 +1,7 @@
-"""Records the law of a recipe's metrics: runs it many times and keeps every value, with the hardware."""
+"""Measure the distribution of a recipe's metrics by running it with many seeds.
+
+Every value is kept, with the hardware.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -33,7 +36,9 @@ def calibrate(
     watcher: Watcher,
     options: RunOptions,
 ) -> Calibrated:
-    """Run a recipe (from `catalogue.without_calibration`) with seeds of its own and write `calibration.json` beside it.
+    """Run a recipe with further seeds and write `calibration.json` beside it.
+
+    The recipe comes from `catalogue.without_calibration`.
 
     The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
 
@@ -69,7 +74,7 @@ def calibrate(
 
 
 def _project(found: FoundRecipe, options: RunOptions) -> Project:
-    """A project of the recipe in the cache, kept for the next time."""
+    """Return a project of the recipe in the cache, kept for the next time."""
     recipe = found.recipe
     digest = program_digest(recipe, found.folder)[:12]
     project = Project(

@@ -16,7 +16,7 @@ from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS
 
 
 def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
-    """What holds of a recipe, a line each.
+    """Return what holds of a recipe, one line each.
 
     Raises:
         FetchError: the reference is not what the recipe pins, or a patch does not apply.
@@ -72,7 +72,7 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
 
 
 def _check_local(found: FoundRecipe) -> None:
-    """What the recipe says of files that lie beside it: dataset digests, quoted words."""
+    """Check the recipe against the files beside it: dataset digests, quoted words."""
     for dataset in found.recipe.placed_datasets():
         if isinstance(dataset, FileDataset):
             sha256 = file_digest(found.folder / dataset.file)

@@ -40,7 +40,7 @@ def command(
     trust: str | None,
     as_json: bool,
 ) -> int:
-    """Search, then say where."""
+    """Search, then say where the metric was lost."""
     from scaffold.errors import ProjectError, UsageError
     from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.system import System

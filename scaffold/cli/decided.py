@@ -21,7 +21,7 @@ _include_large = click.option(
 
 
 def accept_command(what: str) -> click.Command:
-    """`scaffold tweak accept`, or `scaffold rewrite accept`."""
+    """Build `scaffold tweak accept` or `scaffold rewrite accept`."""
 
     @make_command(
         "accept",
@@ -48,7 +48,7 @@ def accept_command(what: str) -> click.Command:
 
 
 def drop_command(what: str) -> click.Command:
-    """`scaffold tweak drop`, or `scaffold rewrite drop`."""
+    """Build `scaffold tweak drop` or `scaffold rewrite drop`."""
 
     @make_command(
         "drop",

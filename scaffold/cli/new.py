@@ -98,7 +98,7 @@ def command(
 
 
 def main() -> None:
-    """Entry point of `mlloop-new`."""
+    """Run `mlloop-new`."""
     command()
 
 
@@ -181,6 +181,6 @@ def _print_created(created: "Created", directory: Path) -> None:
 
 
 def _next(directory: Path) -> str:
-    """A command line that can be pasted whatever the folder is called."""
+    """Return a command line that can be pasted whatever the folder is called."""
     text = str(directory)
     return f"cd {shlex.quote(f'./{text}' if text.startswith('-') else text)} && scaffold verify"

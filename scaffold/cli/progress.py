@@ -1,4 +1,4 @@
-"""Shows long work on standard error: a bar for each seed in a terminal, a line for each event elsewhere."""
+"""Show long work on standard error: a bar per seed in a terminal, a line per event elsewhere."""
 
 import functools
 import sys
@@ -61,7 +61,7 @@ class RunProgress:
             click.echo(text, err=True)
 
     def started(self, seed: int, smoke: bool) -> None:
-        """A run has begun."""
+        """Show that a run started."""
         if self._live:
             total = self._total or self._expected_s
             self._rows[seed] = self._live.add_task(
@@ -97,7 +97,7 @@ class RunProgress:
             )
 
     def ended(self, record: RunRecord) -> None:
-        """A run is complete: its bar gives way to a line."""
+        """Replace the bar of a finished run by a line with its result."""
         if self._live and record.seed in self._rows:
             self._live.remove_task(self._rows.pop(record.seed))
         name = "smoke run" if record.smoke else f"seed {record.seed}"
@@ -112,11 +112,11 @@ class RunProgress:
             self._note(f"    the sandbox denied: {plain('; '.join(record.confinement.denied[:5]))}")
 
     def said(self, text: str) -> None:
-        """What the runs that follow are for, or what they have shown so far."""
+        """Show what the next runs are for, or what they have shown so far."""
         self._note(f"  {plain(text)}")
 
     def fetched(self, name: str, here_bytes: int, total_bytes: int | None) -> None:
-        """More of a dataset is here."""
+        """Show how much of a dataset has been downloaded."""
         if not self._live:
             return
         if name not in self._downloads:

@@ -14,7 +14,7 @@ def command() -> None:
 @command.add_command
 @make_command("list", "List the recipes that come with mlloop-new.")
 def list_recipes(*, as_json: bool) -> int:
-    """One line a recipe."""
+    """List recipes, one line each."""
     from scaffold.recipes.catalogue import find_recipe, recipe_ids
     from scaffold.records.recipe import reference_name
     from scaffold.rules.reproduction.claims import claim_text
@@ -56,7 +56,7 @@ def list_recipes(*, as_json: bool) -> int:
 @make_command("show", "Show one recipe as it is written.")
 @click.argument("source", metavar="RECIPE")
 def show(*, source: str, as_json: bool) -> int:
-    """The file, or its content."""
+    """Show the file of a recipe, or its content as JSON."""
     from scaffold.recipes.catalogue import find_recipe
 
     found = find_recipe(source)

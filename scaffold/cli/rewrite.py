@@ -49,7 +49,7 @@ def parts(
     trust: str | None,
     as_json: bool,
 ) -> int:
-    """From the files; from one traced run where that is asked for."""
+    """List parts from the files; with `--traced` from one traced run too."""
     from dataclasses import asdict
 
     from scaffold.project.project import load_recipe
@@ -213,7 +213,7 @@ def check(
     trust: str | None,
     as_json: bool,
 ) -> int:
-    """Climb the ladder again."""
+    """Run the parity checks again."""
     from scaffold.project.project import load_yaml
     from scaffold.records.system import System
     from scaffold.rewrite.start import recheck_parity

@@ -64,7 +64,7 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
 
 
 def open_project(writes: str | None = None) -> "Project":
-    """Return the project here, after completing a command that was killed in the middle of a change.
+    """Return the project here, after completing a command that was killed while it changed files.
 
     Args:
         writes: the command that is about to change the project, without `scaffold`; it holds the
@@ -90,9 +90,8 @@ def open_project(writes: str | None = None) -> "Project":
         completed = complete_interrupted(project)
         if completed is not None:
             click.echo(f"Completed `scaffold {completed}`, which was cut off", err=True)
-            if (
-                completed == writes and writes != "verify"
-            ):  # which goes on: its exit status is that of the verdict
+            # Which goes on: its exit status is that of the verdict.
+            if completed == writes and writes != "verify":
                 if context.params.get("as_json"):
                     print_json({"completed": completed})
                 raise click.exceptions.Exit(0)
@@ -134,7 +133,9 @@ def run_watched(
     trust: str | None,
     as_json: bool,
 ) -> Result:
-    """Call what runs something of a recipe, with its progress shown and the options of `run_options`.
+    """Call a function that runs programs of a recipe.
+
+    With progress shown and the run options applied.
 
     Where consent is missing and a person is there, show what would run, ask, and call again.
     """
@@ -164,9 +165,8 @@ def run_watched(
             click.echo(plain(error.message), err=True)
             if not click.confirm("Run this?", err=True):
                 raise click.Abort from None
-            trust = (
-                error.digest
-            )  # what was approved is remembered; a change may need it for both of its states
+            # What was approved is remembered; a change may need it for both of its states.
+            trust = error.digest
 
 
 def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int:
@@ -211,9 +211,8 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
 
 def _prepare_process() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, signal.default_int_handler
-        )  # asked to end, it cleans up as after Ctrl-C
+        # Asked to end, it cleans up as after Ctrl-C.
+        signal.signal(number, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that this terminal cannot write
@@ -237,14 +236,14 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
 
 
 def require_one_line(option: str, text: str) -> str:
-    """A text for the record, as it is; raises UsageError for one that no line of a file may hold."""
+    """Return a text for the record; raise UsageError for one that does not fit on one line."""
     if not text.isprintable():
         raise UsageError(f"{option}: must be one line without control characters")
     return text
 
 
 def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
-    """KEY=VALUE, several times.
+    """Parse repeated KEY=VALUE options.
 
     Raises:
         UsageError: one is not of that form, or a key is given twice.
@@ -266,12 +265,12 @@ def print_json(content: Any) -> None:
 
 
 def width() -> int:
-    """Columns of the terminal; plenty where there is none."""
+    """Return the columns of the terminal, or plenty where there is none."""
     return min(max(shutil.get_terminal_size((140, 24)).columns, 40), 140)
 
 
 def paint_for(stream: Any) -> Callable[[str, str], str]:
-    """Colours for a terminal; none for a pipe, with NO_COLOR, or on a dumb terminal."""
+    """Return colors for a terminal; none for a pipe, with NO_COLOR, or on a dumb terminal."""
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return lambda text, _: text
     return lambda text, colour: click.style(text, fg=colour, bold=colour != "bright_black")

@@ -198,7 +198,7 @@ command.add_command(drop_command("tweak"))
     "list", "List all tweaks: accepted, dropped, open, and those that the recipe suggests."
 )
 def list_all(*, as_json: bool) -> int:
-    """One line a tweak."""
+    """List tweaks, one line each."""
     from dataclasses import asdict
 
     from scaffold.tweak.store import list_tweaks

@@ -1,4 +1,4 @@
-"""Unpacks a stranger's archive: plain files and folders inside one folder, nothing else, whole or not at all.
+"""Unpack untrusted archives: plain files and folders inside one folder, completely or not at all.
 
 Members are read one by one and written here; no library's own extraction decides where a file goes.
 """

@@ -1,4 +1,7 @@
-"""Datasets by digest: fetched once into the cache, checked, and placed where the reference expects them."""
+"""Fetch datasets by digest into the cache, check them.
+
+And place them where the reference expects them.
+"""
 
 import hashlib
 import os
@@ -75,7 +78,10 @@ def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnByte
 
 
 def _is_whole(cached: Path) -> bool:
-    """Whether a cached file still has the digest that it is named by; reads it only if size, time or inode changed."""
+    """Return whether a cached file still has its digest.
+
+    It is read again only if size, time or inode changed.
+    """
     try:
         stamp = _stamp(cached)
     except FileNotFoundError:
@@ -192,7 +198,9 @@ def _from_hub(aside: Path, dataset: HubDataset) -> None:
 
 
 def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
-    """Put a read-only copy of a dataset's file, or what it unpacks to, where the reference expects it.
+    """Put a read-only copy of a dataset's file, or its unpacked content.
+
+    Where the reference expects it.
 
     A copy, not a link: whatever a run does to it, the cached one stays what its digest says.
 

@@ -1,4 +1,4 @@
-"""Says what an environment would bring before it is built (packages, megabytes, from where), and how far it is."""
+"""Describe a download before it starts (packages, megabytes, hosts) and report its progress."""
 
 import re
 import sys
@@ -47,7 +47,10 @@ class Download:
 
 
 class DownloadProgress:
-    """Read from uv's lines how much has come. uv names only packages of a megabyte and more, each with its size."""
+    """Follow a download by reading uv's lines.
+
+    uv names only packages of a megabyte and more, each with its size.
+    """
 
     def __init__(self, announce: Callable[[str], None]) -> None:
         self._announce = announce
@@ -56,7 +59,7 @@ class DownloadProgress:
         self._here: set[str] = set()
 
     def read(self, line: str) -> None:
-        """Take in one line of uv's, and announce each package that has come whole, with the time left."""
+        """Read one line of uv's, and announce each complete package with the time left."""
         begun = re.match(r"\s*Downloading (\S+) \(([\d.]+)([KMG])iB\)", line)
         ended = re.match(r"\s*Downloaded (\S+)", line)
         if begun:

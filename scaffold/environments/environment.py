@@ -1,4 +1,4 @@
-"""The environment that a reference runs in: resolved once into environment.lock, built by uv, cached by the lock.
+"""Resolve the environment of a program once, build it with uv, cache it by its lock.
 
 If the interpreter that runs the scaffold satisfies every requirement it is reused; the lock and the
 evidence say so.
@@ -49,7 +49,9 @@ class ReadyEnvironment:
 
     @property
     def folders(self) -> list[Path]:
-        """What the interpreter reads of its own: that of the environment, and the one that it was made from.
+        """Return the folders the interpreter reads.
+
+        Those of the environment and of its base interpreter.
 
         Only these parts of their prefixes: one may be ~/.local, with much else in it.
         """
@@ -115,13 +117,13 @@ def prepare_environment(
 
 
 def lock_fits(source: Source, environment: Environment) -> bool:
-    """Whether environment.lock was made for what the recipe asks for now."""
+    """Return whether the lock was made for the packages that the recipe asks for now."""
     wanted = _digest(environment, _requirements(source, environment))
     return source.lock.exists() and f"\n# for {wanted}\n" in read_text(source.lock)
 
 
 def _require_whole_lock(source: Source) -> None:
-    """Raise ProjectError if a lock is not as it was written: without half of its lines it would still be one.
+    """Raise ProjectError if a lock was edited: without half of its lines it would still be valid.
 
     Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be
     obeyed.
@@ -136,9 +138,8 @@ def _require_whole_lock(source: Source) -> None:
             f"{source.lock.name} has the line {odd!r}, which is no package with its version",
             hint=hint,
         )
-    if not re.search(
-        r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE
-    ):  # uv would start whatever is named
+    # Uv would start whatever is named.
+    if not re.search(r"^# python \d+\.\d+(\.\d+\w*)?$", text, re.MULTILINE):
         raise ProjectError(f"{source.lock.name} names no version of Python", hint=hint)
 
 
@@ -150,7 +151,7 @@ def _require_follows(
     version: str,
     offline: bool,
 ) -> None:
-    """Raise ProjectError if a lock from elsewhere installs what nothing that the recipe asks for needs.
+    """Raise ProjectError if a lock from elsewhere installs packages that nothing asks for.
 
     The recipe's requirements are resolved with the lock's own versions, so that only names can
     differ.
@@ -189,12 +190,12 @@ _LOCK_LINE = re.compile(
 
 
 def _odd_line(lock_text: str) -> str | None:
-    """The first line that is neither a package with its version, nor a hash, nor a comment."""
+    """Return the first line that is not a package with version, a hash or a comment."""
     return next((line for line in lock_text.splitlines() if not _LOCK_LINE.fullmatch(line)), None)
 
 
 def _lock_text(lines: Sequence[str]) -> str:
-    """A whole lock, with a last line by which a change of any other shows."""
+    """Return the text of a lock, its last line a digest of all the others."""
     text = "\n".join([_HEADER, *lines]) + "\n"
     return f"{text}# seal {hashlib.sha256(text.encode()).hexdigest()}\n"
 
@@ -206,12 +207,12 @@ def _digest(environment: Environment, wanted: Sequence[str]) -> str:
 
 
 def _requirements(source: Source, environment: Environment) -> list[str]:
-    """The recipe's packages and the lines of the reference's own requirements files."""
+    """Return the recipe's packages and the lines of the reference's own requirements files."""
     return [*environment.packages, *_own_lines(source, environment)[0]]
 
 
 def _own_lines(source: Source, environment: Environment) -> tuple[list[str], list[str]]:
-    """Requirements and constraints of the reference's own files."""
+    """Return requirements and constraints from the reference's own files."""
     if not environment.requirements:
         return [], []
     return read_requirements(source.tree / environment.requirements, source.tree)
@@ -230,11 +231,14 @@ def _header(lock_text: str, key: str) -> str:
     return match[1]
 
 
-# --- reusing the interpreter that runs the scaffold --------------------------------------------------------------
+# --- reusing the interpreter that runs the scaffold ---------------------------------------------
 
 
 def unmet_requirements(requirements: Iterable[str]) -> list[str]:
-    """Those that the running interpreter does not satisfy; a line that is no plain requirement counts as unmet."""
+    """Return the requirements that the running interpreter does not satisfy.
+
+    A line that is not a plain requirement counts as unmet.
+    """
     from importlib import metadata
 
     unmet = []
@@ -257,7 +261,7 @@ def unmet_requirements(requirements: Iterable[str]) -> list[str]:
 
 
 def _closure(requirements: Iterable[str]) -> list[str]:
-    """`name==version` of the installed packages that these requirements bring, sorted."""
+    """Return `name==version` of the installed packages that these requirements bring, sorted."""
     from importlib import metadata
 
     found: dict[str, str] = {}
@@ -290,7 +294,7 @@ def _runs_here(version: str, packages: Sequence[str]) -> bool:
     return same_python and not unmet_requirements(packages)
 
 
-# --- resolving and building with uv ------------------------------------------------------------------------------
+# --- resolving and building with uv -------------------------------------------------------------
 
 
 def _resolve(
@@ -354,7 +358,10 @@ _TORCH = re.compile(r"^(torch|torchvision|torchaudio)==([^\s+]+)", re.MULTILINE)
 
 
 def _torch_is_from_default_index(compiled: str) -> bool:
-    """Return whether torch would come from PyPI, whose build for Linux has CUDA; where pip looks is the user's wish."""
+    """Return whether torch would come from PyPI, whose Linux build has CUDA.
+
+    An index that the user configured is the user's choice.
+    """
     return bool(_TORCH.search(compiled)) and not _has_own_index()
 
 
@@ -385,7 +392,7 @@ _CPU_TORCH = ("--torch-backend", "cpu")
 
 
 def _find_python(specifier: str, offline: bool) -> str:
-    """The running Python if the range admits it, else the newest on this machine, else the newest that uv can bring."""
+    """Return the running Python if the range admits it, else the newest that can be had."""
     accepted = SpecifierSet(specifier)
     if accepted.contains(_version()):
         return _version()
@@ -401,7 +408,10 @@ def _find_python(specifier: str, offline: bool) -> str:
 
 
 def _list_pythons(offline: bool) -> list[tuple[bool, Version]]:
-    """CPythons on this machine, and, unless offline, those that uv can bring: whether it is here, and its version."""
+    """List CPythons on this machine and, unless offline, those uv can download.
+
+    Each comes with whether it is installed here.
+    """
     listed = _uv(
         ["python", "list", "--output-format", "json", *(["--only-installed"] if offline else [])],
         offline,
@@ -414,7 +424,7 @@ def _list_pythons(offline: bool) -> list[tuple[bool, Version]]:
 
 
 def installed_pythons() -> list[str]:
-    """Versions of the CPythons on this machine, newest first."""
+    """Return versions of the CPythons on this machine, newest first."""
     return [
         str(version)
         for version in sorted({version for _, version in _list_pythons(True)}, reverse=True)
@@ -422,7 +432,7 @@ def installed_pythons() -> list[str]:
 
 
 def uv_version() -> str:
-    """The version of uv; raises MachineError when there is none."""
+    """Return the version of uv; raise MachineError if it is not installed."""
     return _uv(["--version"], True).strip().removeprefix("uv ")
 
 
@@ -459,7 +469,10 @@ def _announce_download(
     device: str,
     announce: Announce,
 ) -> None:
-    """Say what the build brings; nothing where the index does not tell, which the build itself says better."""
+    """Announce what the build downloads.
+
+    Nothing where the index does not say: the build itself reports errors better.
+    """
     from scaffold.environments.downloads import read_download
 
     options = ["--format", "pylock.toml", "--no-deps", "--no-header", "--python-version", version]
@@ -524,7 +537,10 @@ def _fill(
 
 
 def _build_options(may_build: Sequence[str]) -> list[str]:
-    """Wheels only: a source package runs its own code when it is built, outside the sandbox."""
+    """Return options that allow wheels only.
+
+    A source package runs its own code when it is built, outside the sandbox.
+    """
     if not may_build:
         return ["--no-build"]
     # uv takes --no-build and --no-binary for a contradiction; of these two the one with a name
@@ -537,7 +553,7 @@ def _build_options(may_build: Sequence[str]) -> list[str]:
 
 
 def _index_options(*, constrained: bool = True) -> list[str]:
-    """Where pip is configured to look, and what it is constrained to.
+    """Return where pip is configured to look, and what it is constrained to.
 
     A lock with hashes was resolved under the constraints, and uv refuses constraints without hashes
     beside it.
@@ -547,7 +563,7 @@ def _index_options(*, constrained: bool = True) -> list[str]:
 
 
 def _compile_bytecode(folder: Path, python: Path) -> None:
-    """Compile once what no run may write to, by the interpreter that the environment was made from.
+    """Compile the environment once with the interpreter it was made from; no run may write to it.
 
     Not by the environment's own: that would run what its packages bring for every start (.pth
     files), unconfined.
@@ -563,9 +579,8 @@ def _compile_bytecode(folder: Path, python: Path) -> None:
         "0",
         str(folder / "lib"),
     ]
-    subprocess.run(
-        command, capture_output=True, check=False, cwd=folder
-    )  # what does not compile is told when it runs
+    # What does not compile is told when it runs.
+    subprocess.run(command, capture_output=True, check=False, cwd=folder)
 
 
 def _uv(
@@ -574,7 +589,7 @@ def _uv(
     stdin: str | None = None,
     on_line: Callable[[str], None] = lambda _: None,
 ) -> str:
-    """Run uv and return what it prints; `on_line` is called with each line of its messages as it comes."""
+    """Run uv and return its output; call `on_line` with each line of its messages."""
     environment = {
         **os.environ,
         **translate(read_pip_settings()).environment,
@@ -587,6 +602,7 @@ def _uv(
         given.write(stdin or "")
         given.seek(0)
         messages = []
+        # Not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed.
         with subprocess.Popen(
             [_uv_program(), *arguments],
             stdin=given,
@@ -594,9 +610,7 @@ def _uv(
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
-            cwd=cache_dir(
-                "environments"
-            ),  # not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed
+            cwd=cache_dir("environments"),
         ) as process:
             for line in process.stderr or ():
                 on_line(line)
@@ -618,7 +632,10 @@ def _uv(
 
 
 def _search_path() -> str:
-    """PATH, then the interpreters that pyenv keeps: its shims on PATH answer only for those switched on."""
+    """Return PATH and pyenv's interpreters.
+
+    Whose shims on PATH answer only for enabled versions.
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     folders = sorted(str(folder) for folder in pyenv.glob("versions/*/bin"))
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])

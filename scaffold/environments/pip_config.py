@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UvConfiguration:
-    """Options for `uv pip compile` and `uv pip install`, those that constrain versions, and variables to set."""
+    """Options for `uv pip compile` and `uv pip install`, constraints, and variables to set."""
 
     options: tuple[str, ...]
     constraints: tuple[str, ...]
@@ -22,7 +22,10 @@ class UvConfiguration:
 
 
 def read_pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Settings of pip by their long option name; later sources win: global, user, environment's, PIP_* variables."""
+    """Return pip's settings by long option name.
+
+    Later sources win: global, user, environment's, PIP_* variables.
+    """
     settings: dict[str, str] = {}
     for path in _files(variables):
         parser = configparser.RawConfigParser()
@@ -42,7 +45,7 @@ def read_pip_settings(variables: Mapping[str, str] = os.environ) -> dict[str, st
 
 
 def translate(settings: Mapping[str, str]) -> UvConfiguration:
-    """Pip's settings in uv's words."""
+    """Translate pip's settings into uv's options."""
     options: list[str] = []
     environment: dict[str, str] = {}
     if "index-url" in settings:

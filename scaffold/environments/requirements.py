@@ -1,4 +1,7 @@
-"""Reads a reference's requirements files as pip does: nested ones, hashes, continued lines, markers, any encoding."""
+"""Read requirements files as pip does.
+
+Nested files, hashes, continued lines, markers, any encoding.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -128,7 +131,7 @@ def _refused(file: Path, number: int, line: str) -> FetchError:
 
 
 def renamed_hint(reason: str) -> str:
-    """Return what to write instead of a package's name that a resolver could not find; empty if that is not known."""
+    """Return what to write instead of a package name that could not be found; empty if unknown."""
     meant = [
         (name, package)
         for name, package in _RENAMED.items()

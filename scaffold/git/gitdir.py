@@ -92,7 +92,7 @@ def opened(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[str,
 
 
 def _places(folder: Path) -> tuple[Path, Path]:
-    """Return a work tree's own git directory, and the one it has in common with linked work trees."""
+    """Return a work tree's own git directory, and the one shared with linked work trees."""
     place = folder / ".git"
     if place.is_symlink() or not (place.is_dir() or place.is_file()):
         raise ProjectError(
@@ -121,7 +121,9 @@ def _places(folder: Path) -> tuple[Path, Path]:
 
 
 def main_work_tree_on(folder: Path, branch: str) -> str:
-    """Return the main work tree, if a linked one lies in `folder` and that one has this branch checked out; else empty.
+    """Return the main work tree if it has this branch checked out; else empty.
+
+    Only for a linked work tree.
 
     Git itself looks for its HEAD in the common directory, and finds ours.
     """
@@ -137,7 +139,10 @@ def _read_line(file: Path) -> str:
 
 
 def _refuse_strangers(folder: Path, own: Path, trusted: Callable[[], tuple[str, ...]]) -> None:
-    """Raise ProjectError, in git's words, where folders belong to another user: git asks this only when it searches."""
+    """Raise ProjectError, in git's words, if folders belong to another user.
+
+    Git itself checks this only while it searches.
+    """
     users = {
         os.geteuid(),
         int(os.environ.get("SUDO_UID", "-1") or -1) if os.geteuid() == 0 else os.geteuid(),
@@ -174,7 +179,7 @@ def _special_files(place: Path) -> Iterator[str]:
 
 
 def _common_of_ours(common: Path) -> Path:
-    """Return a common directory with the needed settings of a repository, made once and kept in the cache."""
+    """Return a copy of a common directory with only the needed settings, kept in the cache."""
     settings = [
         (key, value) for key, value in _own_settings(common / "config") if _NEEDED.fullmatch(key)
     ]

@@ -1,4 +1,4 @@
-"""The history of a project: where it stands among its branches, and how states are kept, moved between and joined.
+"""Read and extend a project's history: branches, trees of the work tree, commits, merges.
 
 Nothing here changes a reference or a file: `transaction` does.
 """
@@ -28,7 +28,7 @@ _UNDER_WAY = {
 
 
 def project_repository(root: Path) -> Repository:
-    """The repository whose top is the project, in a state in which it can be worked on.
+    """Return the repository of a project, if it is in a state to work on.
 
     Raises:
         ProjectError: it is none of its own, has no commit, or git is in the middle of something.
@@ -52,7 +52,7 @@ def _git_path(repository: Repository, name: str) -> Path:
 
 
 def present_branch(repository: Repository) -> str:
-    """The branch that is checked out.
+    """Return the branch that is checked out.
 
     Raises:
         ProjectError: none is.
@@ -68,7 +68,7 @@ def present_branch(repository: Repository) -> str:
 
 
 def find_branch(repository: Repository) -> str | None:
-    """The branch that is checked out, if one is."""
+    """Return the branch that is checked out, if there is one."""
     try:
         return repository.call("symbolic-ref", "--quiet", "HEAD").removeprefix("refs/heads/")
     except ProjectError:
@@ -76,26 +76,26 @@ def find_branch(repository: Repository) -> str | None:
 
 
 def branches(repository: Repository) -> list[str]:
-    """Local branches."""
+    """Return local branches."""
     return repository.call("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split()
 
 
 def commits_made_here(repository: Repository) -> set[str]:
-    """Commits that git's own record of this work tree says were made in it; what came otherwise is not among them."""
+    """Return commits that git's reflog says were made in this work tree, not pulled or merged."""
     moves = repository.call("log", "--walk-reflogs", "--format=%H %gs", "HEAD", "--").splitlines()
     made = (line.partition(" ") for line in moves)
     return {commit for commit, _, how in made if re.match(r"commit( \((amend|initial)\))?:", how)}
 
 
 def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
-    """Whether one commit is among another's ancestors, or is it."""
+    """Return whether one commit is another or among its ancestors."""
     return repository.find_id(older) is not None and not repository.call(
         "rev-list", "--max-count=1", older, f"^{newer}", "--"
     )
 
 
 def common_ancestor(repository: Repository, first: str, second: str) -> str:
-    """The commit from which two parted."""
+    """Return the last common ancestor of two commits."""
     try:
         return repository.call("merge-base", first, second)
     except ProjectError as error:
@@ -103,13 +103,13 @@ def common_ancestor(repository: Repository, first: str, second: str) -> str:
 
 
 def edited_paths(repository: Repository) -> list[str]:
-    """Tracked paths that differ from the last commit."""
+    """Return tracked paths that differ from the last commit."""
     listed = repository.call("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     return [line[3:] for line in listed.split("\0") if line]
 
 
 def ignored_paths(repository: Repository, folder: str) -> list[str]:
-    """Files in a folder that git ignores, so that no commit and no run has them."""
+    """Return files in a folder that git ignores, so that no commit and no run has them."""
     listed = repository.call(
         "ls-files",
         "-z",
@@ -126,7 +126,10 @@ def ignored_paths(repository: Repository, folder: str) -> list[str]:
 
 @contextlib.contextmanager
 def _index(repository: Repository) -> Iterator[dict[str, str]]:
-    """A copy of the index, so that what is staged stays as it is; while conflicts stand in it, that of HEAD."""
+    """Yield variables for a copy of the index, so that staged changes stay.
+
+    With conflicts in it, a copy of HEAD's index.
+    """
     real = _git_path(repository, "index")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "index"
@@ -134,21 +137,23 @@ def _index(repository: Repository) -> Iterator[dict[str, str]]:
         if repository.call("ls-files", "--unmerged"):
             repository.call("read-tree", "HEAD", env=env)
         elif real.exists():
-            shutil.copy2(
-                real, copy
-            )  # with its time: git looks again into files that changed in the same moment
+            # With its time: git looks again into files that changed in the same moment.
+            shutil.copy2(real, copy)
         yield env
 
 
 def _has_files(repository: Repository, name: str) -> bool:
-    """Whether anything of a path is tracked, or could be: git refuses to add what is ignored as a whole."""
+    """Return whether anything of a path is tracked or could be.
+
+    Git refuses to add a path that is ignored as a whole.
+    """
     return bool(
         repository.call("ls-files", "--cached", "--others", "--exclude-standard", "--", name)
     )
 
 
 def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
-    """Id of a tree of only these paths as they lie in the work tree now, new files too, ignored ones not."""
+    """Return the tree of these paths as they are in the work tree, without ignored files."""
     names = list(paths)
     with _index(repository) as env:
         _add(repository, names, env)
@@ -159,7 +164,7 @@ def tree_of_worktree(repository: Repository, paths: Iterable[str]) -> str:
 def tree_with_edits(
     repository: Repository, paths: Iterable[str], tracked_only: Iterable[str] = ()
 ) -> str:
-    """Return the tree of HEAD with these paths as they lie in the work tree, new files too, ignored ones not.
+    """Return the tree of HEAD with these paths as they are in the work tree, without ignored files.
 
     Args:
         repository: of the work tree.
@@ -167,9 +172,8 @@ def tree_with_edits(
         tracked_only: those of them whose new files are left out.
     """
     with _index(repository) as env:
-        repository.call(
-            "read-tree", "-m", "HEAD", env=env
-        )  # keeps what git knows of unchanged files
+        # Keeps what git knows of unchanged files.
+        repository.call("read-tree", "-m", "HEAD", env=env)
         names = [path for path in paths if path not in tracked_only]
         _add(repository, names, env)
         tracked = [name for name in tracked_only if repository.call("ls-files", "--", name)]
@@ -192,7 +196,7 @@ def _add(repository: Repository, names: Iterable[str], env: Mapping[str, str]) -
 
 
 def tree_of_commit(repository: Repository, commit: str, paths: Iterable[str]) -> str:
-    """Id of a tree of only these top-level paths of a commit or tree."""
+    """Return the tree of only these top-level paths of a commit or tree."""
     listed = repository.call("ls-tree", "-z", "--full-tree", commit, "--", *paths)
     return repository.call("mktree", "-z", stdin=listed.encode(errors="surrogateescape"))
 
@@ -204,7 +208,7 @@ def tree_with_files(
     without: Iterable[str] = (),
     base: str = "HEAD",
 ) -> str:
-    """The tree of a commit with these files and whole folders put in, and others left out."""
+    """Return the tree of a commit with these files and folders put in, and others left out."""
     gone = [*(trees or {}), *without]
     with _index(repository) as env:
         repository.call("read-tree", base, env=env)
@@ -225,7 +229,7 @@ def tree_with_files(
 def changed_entries(
     repository: Repository, before: str, after: str
 ) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
-    """Files that differ between two trees, by path."""
+    """Return files that differ between two trees, by path."""
     old, new = (
         {entry.path: entry for entry in repository.entries(tree)} for tree in (before, after)
     )
@@ -265,7 +269,7 @@ class Merged:
 
     @property
     def conflicts(self) -> list[str]:
-        """Paths that both sides changed."""
+        """Return paths that both sides changed."""
         return conflicting_paths(self.stages)
 
 

@@ -1,4 +1,4 @@
-"""Replaces the index of a work tree as a whole: the new one is prepared beside it, then renamed into place.
+"""Replace the index of a work tree as a whole: prepare it aside, then rename it into place.
 
 Git's own lock, `index.lock`, is held only for the renaming, so that a killed command leaves none
 behind.
@@ -22,7 +22,7 @@ _LOCK_TEXT = b"held by mlloop-new\n"
 
 
 class NextIndex:
-    """An index that is about to replace the present one; what is staged of other paths stays staged."""
+    """An index that will replace the present one; other staged paths stay staged."""
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
@@ -54,9 +54,8 @@ class NextIndex:
         try:
             self.copied = _identity(self.index)
             if self.copied:
-                shutil.copy2(
-                    self.index, self.file
-                )  # with its time, by which git knows what it must look into again
+                # With its time, by which git knows what it must look into again.
+                shutil.copy2(self.index, self.file)
             else:
                 self.repository.call("read-tree", tree, env=env)
             listed = "".join(f"{line}\0" for line in entries)
@@ -80,9 +79,8 @@ class NextIndex:
             OSError: another git holds the lock, or the disk is full.
         """
         while True:
-            with contextlib.suppress(
-                ProjectError, MachineError
-            ):  # it only saves git from reading each file again
+            # It only saves git from reading each file again.
+            with contextlib.suppress(ProjectError, MachineError):
                 self.repository.call(
                     "update-index", "-q", "--refresh", env={"GIT_INDEX_FILE": str(self.file)}
                 )
@@ -111,7 +109,10 @@ class NextIndex:
             self.lock.unlink(missing_ok=True)
 
     def _create_lock(self) -> None:
-        """Create git's lock with our text in it at once, so that it is known as ours at every instant."""
+        """Create git's lock with our text in it at once.
+
+        So that it is recognized at every instant.
+        """
         text = self.file.with_name(f"{self.file.name}-lock")
         text.write_bytes(_LOCK_TEXT)
         try:
@@ -125,7 +126,7 @@ class NextIndex:
             text.unlink()
 
     def _is_lock_ours(self) -> bool:
-        """Return whether a command of ours, killed while it renamed, left the lock: there is only one at a time."""
+        """Return whether a killed command of ours left the lock; there is only one at a time."""
         with contextlib.suppress(OSError), self.lock.open("rb") as file:
             return file.read(len(_LOCK_TEXT) + 1) == _LOCK_TEXT
         return False

@@ -95,7 +95,7 @@ class Author:
 
 
 def object_id(kind: str, content: bytes, length: int = 40) -> str:
-    """The id that git gives an object: SHA-1, or SHA-256 where ids have 64 digits.
+    """Return the id that git gives an object: SHA-1, or SHA-256 where ids have 64 digits.
 
     Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
@@ -106,7 +106,7 @@ def object_id(kind: str, content: bytes, length: int = 40) -> str:
 
 
 def file_object_id(file: Path, length: int = 40) -> str:
-    """Return the id that git gives the content of a file, read in portions: a reference may hold gigabytes."""
+    """Return the id that git gives a file's content, read in portions: it may be gigabytes."""
     with file.open("rb") as opened:
         hashed = _blob_hash(os.fstat(opened.fileno()).st_size, length)
         while portion := opened.read(_PORTION_BYTES):
@@ -123,7 +123,7 @@ def _blob_hash(size: int, length: int) -> Any:
 
 
 def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
-    """The id of the tree that has these entries, worked out without git."""
+    """Return the id of the tree with these entries, without calling git."""
     root: dict[str, Any] = {}
     for entry in entries:
         *folders, name = entry.path.split("/")
@@ -228,10 +228,10 @@ class Repository:
         with _file_of(stdin) as file:
             return str(self.git(command, env=env, istream=file))
 
-    # --- reading -----------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def missing_below(self, revision: str) -> set[str]:
-        """Ids that a commit needs and that are not here; asks no remote."""
+        """Return ids that a commit needs and the repository lacks, without asking a remote."""
         listed = self.call(
             "rev-list",
             "--objects",
@@ -243,7 +243,7 @@ class Repository:
         return {line[1:] for line in listed.splitlines() if line.startswith("?")}
 
     def find_id(self, name: str) -> str | None:
-        """The full id that a revision expression names, if it names any."""
+        """Return the full id of a revision expression, if it names any."""
         try:
             return self._execute(
                 ("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ()
@@ -252,7 +252,7 @@ class Repository:
             return None
 
     def entries(self, tree: str) -> list[TreeEntry]:
-        """All files, links and submodules below a tree.
+        """Return all files, links and submodules below a tree.
 
         Raises:
             ProjectError: there is no such tree, or an object of it is not what its name says.
@@ -265,9 +265,8 @@ class Repository:
                 mode, _, object_id = head.split(" ")
                 found.append(TreeEntry(mode=mode, id=object_id, path=path))
         named = self.find_id(tree if ":" in tree else f"{tree}^{{tree}}") or ""
-        if (
-            tree_id(found, len(named)) != named
-        ):  # old ones have modes that git shows otherwise than they are
+        if tree_id(found, len(named)) != named:
+            # Old trees have modes that git shows otherwise than they are.
             self._require_trees(named)
         return found
 
@@ -281,7 +280,7 @@ class Repository:
             pass
 
     def read_blob(self, object_id: str) -> bytes:
-        """The bytes of one blob, whatever their encoding."""
+        """Return the bytes of one blob."""
         command = [*_HARDENED, "cat-file", "blob", object_id]
         try:
             content = bytes(
@@ -293,13 +292,13 @@ class Repository:
         return content
 
     def commit_date(self, revision: str) -> str:
-        """Committer date of a commit, ISO 8601."""
+        """Return the committer date of a commit, ISO 8601."""
         return self.call("show", "--no-patch", "--format=%cI", revision)
 
-    # --- writing -----------------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------
 
     def write_tree(self, entries: Iterable[TreeEntry]) -> str:
-        """The id of a tree with these entries, whether their blobs are here or not."""
+        """Return the id of a tree with these entries, whether or not their blobs are present."""
         listed = "".join(f"{entry.mode} {entry.id}\t{entry.path}\0" for entry in entries)
         with tempfile.TemporaryDirectory() as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -320,14 +319,17 @@ class Repository:
         ).split()
 
     def make_tree(self, folders: Mapping[str, str]) -> str:
-        """A tree whose only entries are these sub-trees by name."""
+        """Return a tree whose only entries are these subtrees by name."""
         listed = "".join(f"040000 tree {tree}\t{name}\0" for name, tree in sorted(folders.items()))
         return self.call("mktree", "-z", stdin=listed.encode())
 
     def commit_tree(
         self, tree: str, message: str, parents: Iterable[str], author: Author | None = None
     ) -> str:
-        """A commit of a tree on no branch; by whom git says, unless an author is given."""
+        """Return a new commit of a tree on no branch.
+
+        Git says by whom, unless an author is given.
+        """
         options = [word for parent in parents for word in ("-p", parent)]
         arguments = ("commit-tree", tree, *options, "-F", "-")
         if author is None:
@@ -367,7 +369,7 @@ class Repository:
             ) from error
 
     def link_packs(self, source: "Repository") -> None:
-        """Take over all objects of a bare repository whose objects are all in packs, as links where the disk can."""
+        """Take over all objects of a bare, fully packed repository, as links where the disk can."""
         packs = self.objects / "pack"
         packs.mkdir(parents=True, exist_ok=True)
         for stale in packs.glob(f"{_PACK_ASIDE}*"):
@@ -386,7 +388,7 @@ class Repository:
 
     @property
     def objects(self) -> Path:
-        """Where objects are kept."""
+        """Return the folder of the objects."""
         git_dir = self.folder / ".git"
         return (git_dir if git_dir.is_dir() else self.folder) / "objects"
 
@@ -421,7 +423,7 @@ class Repository:
             shutil.rmtree(aside, ignore_errors=True)
 
     def read_blobs(self, object_ids: Iterable[str]) -> Iterator[bytes]:
-        """The bytes of many blobs, in order, by one call of git.
+        """Yield the bytes of many blobs, in order, by one call of git.
 
         Raises:
             ProjectError: one is not what its name says.
@@ -437,7 +439,10 @@ class Repository:
 
     @contextlib.contextmanager
     def _objects(self, object_ids: Iterable[str]) -> Iterator[Iterator[tuple[str, int, BinaryIO]]]:
-        """Give each object's id, size in bytes, and a stream from which exactly these bytes must be read."""
+        """Yield each object's id, size in bytes.
+
+        And a stream from which exactly these bytes must be read.
+        """
         with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
             reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
@@ -458,7 +463,7 @@ class Repository:
         return None
 
     def changed_paths(self, paths: Iterable[str]) -> list[str]:
-        """Those of these paths that differ from the last commit."""
+        """Return which of these paths differ from the last commit."""
         listed = self.call("status", "--porcelain", "-z", "--no-renames", "--", *paths)
         return [line[3:] for line in listed.split("\0") if line]
 
@@ -483,7 +488,7 @@ class Repository:
             raise ProjectError(f"git merge-tree failed in {self.folder}: {reason}")
         return [word for word in listed.split("\0") if word]
 
-    # --- network -----------------------------------------------------------------------------------------------
+    # --- network ---------------------------------------------------------------------------------
 
     def fetch(self, url: str, wanted: Iterable[str], *options: str) -> None:
         """Fetch objects by full id, no tags.
@@ -523,7 +528,7 @@ class Repository:
             ) from error
 
     def remote_id(self, url: str, name: str) -> str | None:
-        """The commit that a branch or tag of a remote names today.
+        """Return the commit that a branch or tag of a remote names today.
 
         Raises:
             FetchError: the remote cannot be reached.
@@ -593,7 +598,7 @@ def _copy(file: Path, target: Path) -> None:
 
 
 def person(folder: Path) -> Author | None:
-    """The name and address that git would commit under in a folder, if the person has told it."""
+    """Return the name and address that git would commit under in a folder, if configured."""
     try:
         ident = Repository(folder).git(["var", "GIT_AUTHOR_IDENT"])
     except (_GitError, MachineError, ProjectError):
@@ -603,7 +608,7 @@ def person(folder: Path) -> Author | None:
 
 
 def git_version() -> str:
-    """What `git --version` says; raises MachineError when there is no git."""
+    """Return git's version; raise MachineError if it is not installed."""
     return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
 
 
@@ -644,9 +649,8 @@ def _git(
 
 
 def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
-    os.environ.setdefault(
-        "GIT_PYTHON_REFRESH", "quiet"
-    )  # a missing git is told below, when it is needed
+    # A missing git is told below, when it is needed.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import git  # 30 ms: only when git is needed
 
     try:
@@ -666,7 +670,9 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
 
 @functools.cache
 def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    """Variables that stand for the person's configuration files, with what `_PERSONS` lets through.
+    """Return variables that replace the user's configuration files.
+
+    With only what `_PERSONS` allows.
 
     Asked in the folder, since includes may depend on it, and so may who commits there.
     """

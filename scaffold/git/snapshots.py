@@ -30,7 +30,7 @@ class State:
 
 
 def state_of_commit(project: Project, commit: str) -> State:
-    """The state that a commit holds.
+    """Return the snapshot that a commit holds.
 
     Raises:
         ProjectError: there is no such commit, or it has no system yet.
@@ -49,18 +49,18 @@ def state_of_commit(project: Project, commit: str) -> State:
 
 
 def state_of_worktree(project: Project) -> State:
-    """The state as it lies in the work tree, committed or not; what git ignores is no part of it."""
+    """Return the snapshot of the work tree, committed or not, without ignored files."""
     repository = Repository(project.root)
     return unpack(project, repository, tree_of_worktree(repository, PATHS))
 
 
 def worktree_id(project: Project) -> str:
-    """The id of the state in the work tree, without unpacking it."""
+    """Return the id of the work tree's snapshot, without unpacking it."""
     return tree_of_worktree(Repository(project.root), PATHS)
 
 
 def state_id(repository: Repository, commit: str) -> str:
-    """The id of the state that a commit holds, without unpacking it."""
+    """Return the id of a commit's snapshot, without unpacking it."""
     return tree_of_commit(repository, commit, PATHS)
 
 
@@ -90,7 +90,7 @@ def unpack(project: Project, repository: Repository, state: str) -> State:
 def changed_files(
     project: Project, before: State, after: State
 ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
-    """Contents before and after of all files of `src/` and data/ that differ, by path."""
+    """Return contents before and after of all files in `src/` and data/ that differ, by path."""
     repository = Repository(project.root)
     changed = changed_entries(repository, before.id, after.id)
     listed = [

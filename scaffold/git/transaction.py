@@ -1,4 +1,4 @@
-"""Moves a project on to another commit: references, HEAD, files and index together, whatever interrupts it.
+"""Move a project to another commit: references, HEAD, files and index, whatever interrupts it.
 
 First everything is prepared where nobody looks: objects in git's store, the files to come in
 `.scaffold/aside`, a copy of the index. Then the move is written to a journal, and from that moment
@@ -176,7 +176,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# --- the journal -------------------------------------------------------------------------------------------------
+# --- the journal --------------------------------------------------------------------------------
 
 
 def _write_journal(project: Project, journal: _Journal) -> None:
@@ -242,13 +242,16 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
     )
 
 
-# --- preparing: nothing of this is seen by anybody ---------------------------------------------------------------
+# --- preparing: nothing of this is seen by anybody ----------------------------------------------
 
 
 def _refuse_in_the_way(
     repository: Repository, journal: _Journal, differing: Mapping[str, Sides]
 ) -> None:
-    """Raise ProjectError if a file would be overwritten that has edits, staged or not, or that git does not track."""
+    """Raise ProjectError if a file with edits, or one that git does not track.
+
+    Would be overwritten.
+    """
     in_the_way = {
         *paths_in_the_way(repository, differing),
         *_staged(repository, journal, differing),
@@ -316,7 +319,7 @@ def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
     return [*lines, *(f"0 {ABSENT}\t{path}" for path in conflicting), *stages]
 
 
-# --- moving: from here on it is only ever completed --------------------------------------------------------------
+# --- moving: from here on it is only ever completed ---------------------------------------------
 
 
 def _carry_out(
@@ -361,7 +364,7 @@ def _forget(project: Project, index: NextIndex) -> None:
 
 
 def _clear_locks(repository: Repository, journal: _Journal) -> None:
-    """Remove the reference locks that a killed git left; one that is in use ends by itself first."""
+    """Remove the reference locks that a killed git left; one in use ends by itself first."""
     names = ["HEAD", journal.head, "packed-refs", "reftable/tables.list", *journal.refs]
     placed = [repository.call("rev-parse", "--git-path", name) for name in dict.fromkeys(names)]
     paths = [(repository.folder / place).resolve() for place in placed]
@@ -379,7 +382,10 @@ def _is_begun(repository: Repository, journal: _Journal) -> bool:
 
 
 def _refuse_moved(repository: Repository, journal: _Journal) -> None:
-    """Raise ProjectError if a reference has neither its old nor its new value: somebody else moved it meanwhile."""
+    """Raise ProjectError if a reference has neither its old nor its new value.
+
+    Someone else moved it.
+    """
     branch = find_branch(repository)
     head = f"refs/heads/{branch}" if branch else "HEAD"
     expected = {"HEAD": journal.commits, **journal.refs}
@@ -393,7 +399,7 @@ def _refuse_moved(repository: Repository, journal: _Journal) -> None:
 
 
 def _move_refs(repository: Repository, journal: _Journal) -> None:
-    """Set all references in one transaction of git's; what is deleted stays until HEAD has left it."""
+    """Set all references in one git transaction; what is deleted stays until HEAD has left it."""
     lines = [
         f"update {name} {new} {old}\n"
         for name, (old, new) in journal.refs.items()

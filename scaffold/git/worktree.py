@@ -1,4 +1,4 @@
-"""Brings the files of a work tree from one git tree to another, and overwrites nothing that was not committed.
+"""Bring a work tree from one git tree to another without overwriting uncommitted content.
 
 New files are written aside first; putting them into place is renaming, which needs no space. A file
 is replaced only where it has the old content, so that repeating a bringing that was cut off
@@ -75,12 +75,12 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _is_behind_link(root: Path, path: str) -> bool:
-    """Return whether a folder of the path is a link, so that what is found there is not the project's."""
+    """Return whether a folder of the path is a link, so that the file is not the project's."""
     return any((root / parent).is_symlink() for parent in Path(path).parents if parent != Path())
 
 
 def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> list[str]:
-    """Return paths that would be overwritten and hold neither the old nor the new content, and links on the way."""
+    """Return paths that hold neither the old nor the new content, and links on the way."""
     files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
     actual = file_ids(repository, files)
     found = [
@@ -123,7 +123,7 @@ def _with_changed_modes(repository: Repository, files: Mapping[str, Sides]) -> I
 
 
 def _becomes_empty(root: Path, folder: str, removed: set[str]) -> bool:
-    """Return whether a folder has nothing in it but what goes, so that a file can come in its place."""
+    """Return whether a folder becomes empty, so that a file can take its place."""
     inside = [path for path in (root / folder).rglob("*") if path.is_symlink() or not path.is_dir()]
     return (root / folder).is_dir() and all(
         path.relative_to(root).as_posix() in removed for path in inside
@@ -135,7 +135,7 @@ def _is_submodule(sides: Sides) -> bool:
 
 
 def _blocked_parents(root: Path, path: str, removed: set[str]) -> Iterator[str]:
-    """Yield parents of a path that are no folders and stay; a link there would lead out of the project."""
+    """Yield parents of a path that stay and are not folders; a link there would lead outside."""
     for parent in Path(path).parents:
         place, name = root / parent, parent.as_posix()
         if (

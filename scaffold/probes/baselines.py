@@ -1,4 +1,7 @@
-"""Makes the runs that tell whether a system learns anything on new data: simple models, zeroed inputs, one batch."""
+"""Run what shows whether a system learns anything on new data.
+
+Simple models, zeroed inputs, and overfitting one batch.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +24,7 @@ _DRIVER = SHIM / "_scaffold_gate.py"
 
 
 def require_gates(system: System) -> Gates:
-    """How the simplest models are measured.
+    """Return how the simplest models are measured.
 
     Raises:
         UsageError: system.yaml does not say; shows what to write.
@@ -43,7 +46,7 @@ def require_gates(system: System) -> Gates:
 def simple_models(
     project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
 ) -> Mapping[str, float]:
-    """The judged measure of a constant and of a linear model on the new data."""
+    """Return the judged metric of a constant and of a linear model on the new data."""
     watcher.said("a constant and a linear model on the new data")
     metrics = [
         {"name": name, "split": "test", "direction": "higher", "unit": "value", "read": read}
@@ -62,7 +65,7 @@ def zeroed_runs(
     watcher: Watcher,
     options: RunOptions,
 ) -> list[JudgedRun]:
-    """Runs with all inputs 0."""
+    """Return runs with all inputs set to 0."""
     watcher.said("the same with all inputs 0")
     return _probe(project, recipe, state, "zeroed", seeds, watcher, options, {})
 
@@ -70,7 +73,7 @@ def zeroed_runs(
 def memorising_run(
     project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
 ) -> JudgedRun:
-    """A run that trains on one batch, and is measured on it."""
+    """Return a run that trains on one batch and is measured on it."""
     watcher.said("one batch, to be memorised")
     return _probe(project, recipe, state, "memorise", 1, watcher, options, {})[0]
 

@@ -22,7 +22,9 @@ def file_digest(path: Path) -> str:
 
 
 def program_digest(program: Program, folder: Path) -> str:
-    """Changes when what a full run executes changes: commands, hyperparameters, seeding, patches, drivers.
+    """Return a digest that changes with what a full run executes.
+
+    Commands, hyperparameters, seeding, patches, drivers.
 
     Time limits, texts, metrics and the smoke command are left out: they do not change what a run
     computes.
@@ -31,7 +33,7 @@ def program_digest(program: Program, folder: Path) -> str:
 
 
 def program_parts(program: Program, folder: Path, steps: Mapping[str, Command]) -> dict[str, Any]:
-    """What these commands of a program execute, as plain data: whatever decides it must stand here."""
+    """Return what these commands execute, as plain data: whatever decides it must be in here."""
     files = [patch.file for patch in program.patches] + list(program.drivers)
     return {
         **({"streams": True} if program.has_streams else {}),
@@ -55,12 +57,12 @@ def program_parts(program: Program, folder: Path, steps: Mapping[str, Command]) 
 
 
 def data_digests(program: Program) -> dict[str, str]:
-    """sha256 of each placed dataset by its name."""
+    """Return the sha256 of each placed dataset by its name."""
     return {dataset.name: dataset.sha256 for dataset in program.placed_datasets()}
 
 
 def inputs_of(program: Program, folder: Path, tree: str, lock: str) -> Inputs:
-    """All of them, for runs of a program with this tree in the environment with this lock."""
+    """Return all digests for runs of a program with this tree and lock."""
     return Inputs(
         reference=tree,
         program=program_digest(program, folder),

@@ -44,102 +44,102 @@ class Project:
 
     @property
     def recipe(self) -> Path:
-        """The contract."""
+        """Return the recipe's file."""
         return self.root / "recipe.yaml"
 
     @property
     def calibration(self) -> Path:
-        """Recorded runs that came with the recipe."""
+        """Return the file of recorded runs that came with the recipe."""
         return self.root / "calibration.json"
 
     @property
     def milestones(self) -> Path:
-        """The way from the reference to the person's own system."""
+        """Return the file of milestones from the reference to the user's own system."""
         return self.root / "milestones.yaml"
 
     @property
     def reference(self) -> Path:
-        """The untouched reference."""
+        """Return the folder of the untouched reference."""
         return self.root / "reference"
 
     @property
     def lock(self) -> Path:
-        """Resolved packages."""
+        """Return the file of resolved packages."""
         return self.root / "environment.lock"
 
     @property
     def reference_source(self) -> Source:
-        """The reference as a program."""
+        """Return the reference as a program."""
         return Source(folder=self.root, tree=self.reference, lock=self.lock)
 
     @property
     def system_source(self) -> Source:
-        """The person's own copy as a program."""
+        """Return the user's own copy as a program."""
         return Source(folder=self.root, tree=self.root / "src", lock=self.root / "system.lock")
 
     @property
     def system(self) -> Path:
-        """How `src/` runs; there from the first tweak on."""
+        """Return the file that says how `src/` runs; it exists from the first tweak on."""
         return self.root / "system.yaml"
 
     @property
     def tweaks(self) -> Path:
-        """One declaration a tweak."""
+        """Return the folder of tweak declarations, one file each."""
         return self.root / "tweaks"
 
     @property
     def evidence(self) -> Path:
-        """Judged results, one file a milestone."""
+        """Return the folder of judged results, one file a milestone."""
         return self.root / "evidence"
 
     @property
     def journal(self) -> Path:
-        """What was tried and what it showed: a page a tweak."""
+        """Return the folder of journal pages, one a tweak."""
         return self.root / "journal"
 
     @property
     def reproduction(self) -> Path:
-        """The judged evidence of the reproduce milestone."""
+        """Return the file with the judged evidence of the reproduction."""
         return self.root / "evidence" / "reproduce.json"
 
     @property
     def state(self) -> Path:
-        """What is not for git."""
+        """Return the folder of everything that is not for git."""
         return self.root / ".scaffold"
 
     @property
     def golden(self) -> Path:
-        """Golden traces of the states that rewrites are compared with."""
+        """Return the folder of golden traces that rewrites are compared with."""
         return self.root / "golden"
 
     @property
     def uncommitted(self) -> Path:
-        """Why the evidence could not be committed, while that is so."""
+        """Return the file that says why the evidence could not be committed; there only then."""
         return self.state / "uncommitted"
 
     @property
     def cached_status(self) -> Path:
-        """Where the project stands, as it was worked out last."""
+        """Return the file of the status as it was derived last."""
         return self.state / "status.json"
 
     @property
     def aside(self) -> Path:
-        """Files that are about to be moved into place."""
+        """Return the folder of files that are about to be moved into place."""
         return self.state / "aside"
 
     @property
     def journal_of_move(self) -> Path:
-        """The change that is being made, as `transaction` writes it down; there only while it is."""
+        """Return the journal of the change that `transaction` is making; there only meanwhile."""
         return self.state / "move.json"
 
     @property
     def runs(self) -> Path:
-        """One folder for each completed run."""
+        """Return the folder with one folder per completed run."""
         return self.state / "runs"
 
 
 def find_project(start: Path) -> Project:
-    """The project that a folder lies in.
+    """Return the project that a folder belongs to.
 
     Raises:
         ProjectError: it lies in none.
@@ -168,7 +168,10 @@ def find_project(start: Path) -> Project:
 
 
 def _refuse_links(folder: Path) -> None:
-    """Raise ProjectError if what is written into a project would land outside: it may be a stranger's clone."""
+    """Raise ProjectError if files written into a project would land outside.
+
+    It may be untrusted.
+    """
     inside = (
         "runs",
         "lock",
@@ -234,7 +237,7 @@ MOST_SERIES_BYTES = 500_000_000
 
 
 def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
-    """A UTF-8 file's text, of so many bytes at most.
+    """Return a UTF-8 file's text, of at most so many bytes.
 
     Raises:
         ProjectError: it is not there, not text, no plain file, or too large: a stranger's may never
@@ -262,7 +265,7 @@ def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
 
 
 def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
-    """A JSON file as a record.
+    """Read a JSON file as a record.
 
     Raises:
         BrokenFileError: it is not JSON or not this record, with all problems.
@@ -292,7 +295,7 @@ def read_record(record: "type[RecordT]", path: Path) -> "RecordT":
 
 
 def record_text(record: "Record") -> str:
-    """A record as JSON."""
+    """Return a record as JSON."""
     return (
         json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, allow_nan=False) + "\n"
     )
@@ -356,7 +359,7 @@ def remove_partial(project: Project) -> None:
 
 
 def make_durable(folder: Path) -> None:
-    """Have the names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -365,13 +368,12 @@ def make_durable(folder: Path) -> None:
 
 
 def make_ordinary(folder: Path) -> None:
-    """Give the person back what a stranger's program left: readable and writable, and no longer run as its owner."""
+    """Make what an untrusted program left readable, writable, and no longer set-user-id."""
     pending = [] if folder.is_symlink() else [folder]
     while pending:
         place = pending.pop()
-        with contextlib.suppress(
-            OSError
-        ):  # gone meanwhile, or another owner's: told by whoever reads it
+        # Gone meanwhile, or another owner's: told by whoever reads it.
+        with contextlib.suppress(OSError):
             place.chmod(0o700 | place.lstat().st_mode & 0o755)
             with os.scandir(place) as entries:
                 for entry in entries:
@@ -384,7 +386,7 @@ def make_ordinary(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and all in it, whatever modes and depths a stranger's program gave it; links are not followed."""
+    """Remove a folder and all in it, whatever its modes and depth; links are not followed."""
     import shutil
 
     make_ordinary(folder)
@@ -427,9 +429,8 @@ def only_one(project: Project) -> Iterator[None]:
                 hint="wait for it to end, or stop it",
             ) from error
         file.truncate(0)
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: only the message of another one would name this process
+        # A full disk: only the message of another one would name this process.
+        with contextlib.suppress(OSError):
             file.write(str(os.getpid()))
             file.flush()
         _LOCKED.add(project.root)

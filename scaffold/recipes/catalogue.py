@@ -32,17 +32,19 @@ class FoundRecipe:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it came with this installation, and so was reviewed."""
+        """Return whether it came with this installation, and so was reviewed."""
         return self.folder == data_dir("recipes") / self.recipe.id
 
     def calibration(self) -> Calibration | None:
-        """The calibration runs that came with it."""
+        """Return the calibration runs that came with it."""
         name = self.recipe.calibration
         return read_record(Calibration, self.folder / name) if name else None
 
 
 def data_dir(name: str) -> Path:
-    """`recipes` or `templates`: beside the package in a wheel, else in the checkout, nowhere else.
+    """Return the folder of bundled `recipes` or `templates`.
+
+    Beside the package, or in the checkout.
 
     Raises:
         InstallationError: neither is there.
@@ -60,12 +62,12 @@ def data_dir(name: str) -> Path:
 
 
 def recipe_ids() -> list[str]:
-    """Ids of the recipes that come with this installation."""
+    """Return the ids of the bundled recipes."""
     return sorted(path.parent.name for path in data_dir("recipes").glob("*/recipe.yaml"))
 
 
 def without_calibration(source: str) -> FoundRecipe:
-    """The same recipe as if it shipped no calibration runs: what they are made from."""
+    """Return the same recipe without calibration runs, to make them from."""
     if "://" in source:
         raise UsageError(
             "a recipe of a git URL cannot be calibrated where it lies",

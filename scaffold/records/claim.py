@@ -64,14 +64,20 @@ class ValueClaim(_Claim):
 
     @property
     def deviation(self) -> float | None:
-        """Standard deviation over the n runs, from the standard error of their mean if that is what was published."""
+        """Return the standard deviation over the n runs.
+
+        It follows from the standard error if that was published.
+        """
         if self.standard_error is not None and self.n is not None:
             return self.standard_error * math.sqrt(self.n)
         return self.sd
 
     @property
     def half_digit(self) -> float:
-        """Half a unit of the last printed digit: how far rounding alone can move the value."""
+        """Return half a unit of the last printed digit.
+
+        How far rounding alone can move the value.
+        """
         printed = (self.value,) if self.sd is None else (self.value, self.sd)
         decimals = self.decimals if self.decimals is not None else max(map(_decimals, printed))
         return 0.5 * 10.0**-decimals
@@ -151,7 +157,10 @@ class Margin(Record):
 
 
 class Rule(Record):
-    """How evidence is judged, declared before running; see docs/design.md for the operating characteristics."""
+    """How evidence is judged, declared before running.
+
+    See docs/verdicts.md for the operating characteristics.
+    """
 
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     beta: Annotated[float, Field(gt=0, lt=0.5)] = 0.05

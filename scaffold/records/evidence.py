@@ -85,7 +85,10 @@ class Confinement(Record):
 
 
 class Inputs(Record):
-    """Digests of all that decides what a run computes; two runs with the same inputs are the same run."""
+    """Digests of all that decides what a run computes.
+
+    Two runs with the same inputs are the same run.
+    """
 
     reference: str = Field(description="git tree id")
     program: str = Field(description="commands, hyperparameters, seeding, patches, drivers")
@@ -94,7 +97,7 @@ class Inputs(Record):
 
     @property
     def digest(self) -> str:
-        """One id for all of them."""
+        """Return one id for all of them."""
         return digest(self)
 
 
@@ -171,7 +174,10 @@ class CalibrationRun(Record):
 
 
 class Calibration(Record):
-    """Recorded runs of the recipe, all values, with the hardware: the law of each metric over seeds."""
+    """Recorded runs of the recipe, all values, with the hardware.
+
+    They show the distribution of each metric over seeds.
+    """
 
     format: Literal[1] = 1
     recipe: str
@@ -194,11 +200,11 @@ class Sealed(Record):
     seal: str = Field(default="", description="sha256 of all the rest")
 
     def sealed(self: SealedT) -> SealedT:
-        """The same with its seal set."""
+        """Return a copy with its signature set."""
         return self.model_copy(update={"seal": self.expected_seal()})
 
     def expected_seal(self) -> str:
-        """What the seal must be."""
+        """Return what the signature must be."""
         return digest(self.model_dump(mode="json", exclude={"seal"}))
 
 

@@ -23,7 +23,10 @@ _WINDOWS_NAMES = {
 
 
 def check_relpath(text: str) -> str:
-    """Accept a path that stays inside its folder on every file system; raise ValueError otherwise."""
+    """Return a path that stays inside its folder on every file system.
+
+    Raise ValueError otherwise.
+    """
     parts = text.split("/")
     if not text or "\\" in text or ":" in text or any(ord(character) < 32 for character in text):
         raise ValueError("must be a relative path with / between its parts")
@@ -157,7 +160,7 @@ Scalar = Annotated[
 
 
 def keys_of(data: Any) -> Collection[str]:
-    """The keys that a mapping has, or that a record of its type is written with."""
+    """Return the keys of a mapping, or those that a record of its type is written with."""
     if isinstance(data, Mapping):
         return data
     return [field.alias or name for name, field in getattr(type(data), "model_fields", {}).items()]
@@ -177,7 +180,7 @@ def by_key(*keys: str) -> Discriminator:
 
 
 def find_slots(text: str) -> list[str]:
-    """Names between single braces; raises ValueError for a lone brace."""
+    """Return names between single braces; raise ValueError for a lone brace."""
     return [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
 
 

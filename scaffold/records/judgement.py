@@ -36,7 +36,7 @@ class Word(str, Enum):
 
     @property
     def overall(self) -> "Word":
-        """What this answer alone allows the overall word to be."""
+        """Return what this answer alone allows the overall verdict to be."""
         if self in (Word.NOT_REPRODUCED, Word.INCONSISTENT):
             return Word.NOT_REPRODUCED
         if self in (Word.REPRODUCED, Word.CONSISTENT, Word.EXPECTED, Word.NONDETERMINISTIC):
@@ -92,7 +92,7 @@ class Finding:
 
     @property
     def effect(self) -> float | None:
-        """Mean after a change less the mean before it, in the metric's unit."""
+        """Return the mean after a change minus the mean before it, in the metric's unit."""
         return (
             self.mean - self.before if self.mean is not None and self.before is not None else None
         )
@@ -132,14 +132,14 @@ class Judgement:
 
     @property
     def reason(self) -> str:
-        """Why the overall word is what it is: the reasons of the findings that hold it there."""
+        """Return the reasons of the findings that determine the verdict."""
         weakest = [finding for finding in self.findings if finding.word.overall is self.word]
         return "; ".join(
             f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in weakest
         )
 
     def as_mapping(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
     @classmethod
@@ -174,7 +174,10 @@ class ChangeJudgement:
 
     @property
     def reason(self) -> str:
-        """What was found of the judged metric, and of whatever else holds the word where it is."""
+        """Return what was found of the judged metric.
+
+        And of whatever else determines the verdict.
+        """
         rungs = [finding for finding in self.findings if finding.question is Question.PARITY]
         if self.kind == "rewrite" and self.word is Word.EQUAL:
             left_out = [finding.metric for finding in rungs if finding.word is Word.LEFT_OUT]
@@ -193,7 +196,7 @@ class ChangeJudgement:
         return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
 
     def as_mapping(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
     @classmethod

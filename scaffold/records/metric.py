@@ -81,7 +81,10 @@ class AtStep(Record):
 
 
 class OfPhase(Record):
-    """The last occurrence of the n-th phase, counted from 1; without a pattern a step that goes back begins one."""
+    """The last occurrence of the n-th phase, counted from 1.
+
+    Without a pattern a step that goes back begins a phase.
+    """
 
     phase: Annotated[int, Field(ge=1)]
 
@@ -117,7 +120,7 @@ class Metric(Record):
 
     @property
     def scale(self) -> float:
-        """What a printed number is multiplied by to be in `unit`."""
+        """Return the factor from a printed number to `unit`."""
         printed = self.printed_in or self.unit
         return 1.0 if printed == self.unit else 0.01 if printed == "percent" else 100.0
 

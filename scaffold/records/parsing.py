@@ -28,7 +28,7 @@ class Record(BaseModel):
 
     @classmethod
     def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-        """What does not fit together between the parts of the raw mapping, as (place, message)."""
+        """Return what does not fit together in the raw mapping, as (place, message)."""
         del data  # a record without parts that must agree has nothing to say
         return iter(())
 
@@ -175,7 +175,7 @@ def _problems(
 
 
 def _known(loc: tuple[str | int, ...], lines: dict[Place, int]) -> Place:
-    """Pydantic's address without the tags it inserts for the member of a union that it tried."""
+    """Return pydantic's address without the tags for the tried members of a union."""
     path: Place = ()
     for part in loc[:-1]:
         if (*path, part) in lines:
@@ -219,7 +219,7 @@ def _message(detail: Any) -> str:
 
 
 def digest(content: Any) -> str:
-    """sha256 of the canonical JSON of records, mappings and sequences."""
+    """Return the sha256 of the canonical JSON of records, mappings and sequences."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Record):

@@ -1,4 +1,4 @@
-"""What both the reference and the person's own system have: how a program runs and what is measured of it.
+"""What the reference and the user's system share: how a program runs and what is measured.
 
 Records only: no disk, no clock, no network.
 """
@@ -157,7 +157,7 @@ class Command(Record):
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The words of the call, slots not yet filled."""
+        """Return the words of the command, slots not yet filled."""
         return tuple(shlex.split(self.run)) if isinstance(self.run, str) else self.run
 
     @field_validator("run")
@@ -195,7 +195,7 @@ class Commands(Record):
         return self
 
     def steps(self, *, smoke: bool) -> dict[str, Command]:
-        """The steps of a full or a shortened run."""
+        """Return the stages of a full or a shortened run."""
         names = ("prepare", "smoke") if smoke else ("prepare", "train", "evaluate")
         return {name: command for name in names if (command := getattr(self, name)) is not None}
 
@@ -235,7 +235,10 @@ class Seeds(Record):
 
 
 class Resources(Record):
-    """What one run may take at most (one that takes more is ended), and how long it took on named hardware."""
+    """Limits of one run, and how long it took on named hardware.
+
+    A run that exceeds a limit is ended.
+    """
 
     device: Literal["cpu", "cuda", "mps"]
     cores: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -269,41 +272,44 @@ class Program(Record):
 
     @property
     def patches(self) -> tuple[Patch, ...]:
-        """Diffs that every run's copy gets first."""
+        """Return diffs that every run's copy gets first."""
         return ()
 
     @property
     def drivers(self) -> tuple[str, ...]:
-        """Programs of ours that lie beside every run's copy."""
+        """Return drivers: our programs beside every run's copy."""
         return ()
 
     @property
     def has_streams(self) -> bool:
-        """Whether each kind of random draw gets a stream of its own, so that runs of one seed make a pair."""
+        """Return whether each kind of random draw has its own stream.
+
+        So that runs of one seed pair up.
+        """
         return False
 
     @property
     def most_seeds(self) -> int:
-        """How many seeds a judgement uses at most."""
+        """Return the largest number of seeds a judgement uses."""
         raise NotImplementedError
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name."""
+        """Return the metric of that name."""
         return next(metric for metric in self.metrics if metric.name == name)
 
     def program_files(self) -> list[str]:
-        """Paths beside the copied folder that a run needs."""
+        """Return paths beside the copied folder that a run needs."""
         files = [patch.file for patch in self.patches] + list(self.drivers)
         return files + [
             dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)
         ]
 
     def placed_datasets(self) -> list[PlacedDataset]:
-        """The datasets that are files to be put into the reference's copy."""
+        """Return the datasets that are files to be put into the reference's copy."""
         return [dataset for dataset in self.datasets if isinstance(dataset, _PlacedDataset)]
 
     def reading_digest(self) -> str:
-        """Changes when the number that is read of the same output changes."""
+        """Return a digest that changes when the same output would be read as another number."""
         metrics = [metric.model_dump(mode="json", by_alias=True) for metric in self.metrics]
         return digest(
             [
@@ -314,13 +320,13 @@ class Program(Record):
 
 
 def items_of(data: Any, key: str) -> list[Mapping[str, Any]]:
-    """The mappings in a list of the raw document, whatever else is wrong with it."""
+    """Return the mappings in a list of the raw document, whatever else is wrong with it."""
     found = data.get(key) if isinstance(data, Mapping) else None
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
 def name_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Names that stand twice."""
+    """Return duplicate names."""
     for key in ("metrics", "datasets"):
         names = [item.get("name") for item in items_of(data, key)]
         for index, name in enumerate(names):
@@ -329,7 +335,7 @@ def name_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Slots of commands that name nothing, and seeds that do not fit them."""
+    """Return command slots that name nothing, and seeds that do not fit them."""
     given = data.get("hyperparameters")
     hyperparameters = list(given) if isinstance(given, Mapping) else []
     for name in set(OWN_SLOTS) & set(hyperparameters):

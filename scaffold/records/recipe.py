@@ -87,7 +87,10 @@ class Adaptation(Record):
 
 
 class ShippedTrace(GoldenTrace):
-    """A golden trace that comes with the recipe, and its files: compared before the first long run."""
+    """A golden trace that comes with the recipe.
+
+    It is compared before the first long run.
+    """
 
     files: tuple[RelPath, ...]
 
@@ -112,7 +115,10 @@ class Recipe(Program):
 
     @classmethod
     def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-        """Names that must agree between parts; works on the raw mapping so that it runs whatever else is wrong."""
+        """Return names that do not agree between parts.
+
+        Works on the raw mapping, so it runs whatever else is wrong.
+        """
         yield from name_problems(data)
         metrics, datasets = (items_of(data, key) for key in ("metrics", "datasets"))
         yield from _claim_problems(data, metrics, [dataset.get("name") for dataset in datasets])
@@ -135,17 +141,17 @@ class Recipe(Program):
 
     @property
     def patches(self) -> tuple[Patch, ...]:
-        """The reference's."""
+        """Return the reference's patches."""
         return self.reference.patches
 
     @property
     def drivers(self) -> tuple[str, ...]:
-        """The reference's."""
+        """Return the reference's drivers."""
         return self.reference.drivers
 
     @property
     def most_seeds(self) -> int:
-        """What the rule of the reproduction allows."""
+        """Return the largest number of seeds that the rule allows."""
         return self.rule.max_seeds
 
     def deviations(self) -> list[Reason]:
@@ -162,7 +168,7 @@ class Recipe(Program):
         ]
 
     def recipe_files(self) -> list[str]:
-        """Paths inside the recipe's folder that a project needs besides the reference itself."""
+        """Return paths in the recipe's folder that a project needs besides the reference."""
         golden = (
             [f"golden/{self.golden.name}/{file}" for file in self.golden.files]
             if self.golden
@@ -171,12 +177,12 @@ class Recipe(Program):
         return self.program_files() + ([self.calibration] if self.calibration else []) + golden
 
     def rule_digest(self) -> str:
-        """Changes when what is judged, or how, changes."""
+        """Return a digest that changes when what is judged, or how, changes."""
         return digest({"rule": self.rule, "claims": self.claims, "metrics": self.metrics})
 
 
 def reference_name(recipe: Recipe) -> str:
-    """What people call its reference.
+    """Return what people call a recipe's reference.
 
     `owner/name` of a URL; a reference inside a recipe goes by the recipe's id.
     """

@@ -42,16 +42,19 @@ class System(Program):
 
     @classmethod
     def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-        """Names that must agree between parts."""
+        """Return names that do not agree between parts."""
         yield from name_problems(data)
         yield from slot_problems(data)
 
     @property
     def has_streams(self) -> bool:
-        """As the file says."""
+        """Return whether the file asks for streams."""
         return self.streams
 
     @property
     def most_seeds(self) -> int:
-        """All that are not kept for calibration: how many are used is the tweak's rule."""
+        """Return the number of seeds not kept for calibration.
+
+        The tweak's rule says how many are used.
+        """
         return CALIBRATION_SEED - self.seeds.first - self.seeds.retries

@@ -43,7 +43,7 @@ class Bound(Record):
 
 
 class GoldenTrace(Record):
-    """A golden trace by its folder in `golden/`, and the sha256 of the file that says what it holds."""
+    """A golden trace: its folder in `golden/`, and the sha256 of its about.json."""
 
     name: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     sha256: Sha256
@@ -80,7 +80,7 @@ class GoldenAbout(Record):
 
 
 class Tweak(Record):
-    """`tweaks/NAME.yaml`: what a change is to do, from which state it starts, and how it is judged."""
+    """`tweaks/NAME.yaml`: what a change does, from which snapshot it starts, how it is judged."""
 
     format: Literal[1] = 1
     name: Id
@@ -110,22 +110,22 @@ class Tweak(Record):
 
     @property
     def phase(self) -> str:
-        """Tweak, or rewrite."""
+        """Return the phase: tweak or rewrite."""
         return "rewrite" if self.kind == "rewrite" else "tweak"
 
     @property
     def kind_of_pairs(self) -> TweakKind:
-        """By which kind's rule its pairs of runs are judged: a rewrite must change nothing."""
+        """Return the kind whose rule judges its pairs of runs: a rewrite must change nothing."""
         return "neutral" if self.kind == "rewrite" else self.kind
 
     @property
     def milestone(self) -> str:
-        """Its milestone's id, and the name of its evidence."""
+        """Return the id of its milestone, which names its evidence."""
         return f"{self.phase}-{self.name}"
 
     @property
     def branch(self) -> str:
-        """Its branch, until it is decided."""
+        """Return its branch, until it is decided."""
         return f"{self.phase}/{self.name}"
 
 
@@ -141,7 +141,7 @@ class Part(Record):
 
 
 class Side(Record):
-    """One of the two states that are compared: the tree id of all its files, what decides its results, its runs."""
+    """One of the two compared snapshots: its tree id, what decides its results, its runs."""
 
     state: Revision
     inputs: Inputs
@@ -150,7 +150,7 @@ class Side(Record):
 
 
 class ChangeEvidence(Sealed):
-    """`evidence/tweak-NAME.json`: the runs of both states, what they showed, and what was decided."""
+    """`evidence/tweak-NAME.json`: runs of both snapshots, what they showed, what was decided."""
 
     format: Literal[1] = 1
     milestone: str

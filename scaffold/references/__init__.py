@@ -19,7 +19,9 @@ from scaffold.references.patches import check_patches
 def fetch_reference(
     recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False
 ) -> str:
-    """Put the tree of a recipe's reference into a repository and return its id, which equals the pin.
+    """Put the tree of a recipe's reference into a repository and return its id.
+
+    Which equals the pin.
 
     Raises:
         FetchError: it cannot be had, is not what the pin says, or has entries that cannot lie in a
@@ -43,7 +45,7 @@ def fetch_reference(
 
 
 def check_patched(recipe: Recipe, recipe_dir: Path, repository: Repository, tree: str) -> None:
-    """Raise FetchError unless a recipe's patches apply to its reference's tree and bring nothing unsafe into it."""
+    """Raise FetchError unless a recipe's patches apply and bring nothing unsafe."""
     patches = [recipe_dir / patch.file for patch in recipe.reference.patches]
     if patches:
         patched = check_patches(repository, tree, patches)
@@ -51,7 +53,7 @@ def check_patched(recipe: Recipe, recipe_dir: Path, repository: Repository, tree
 
 
 def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
-    """How a project's `reference/` differs from its pinned tree, a line for each path; empty when it does not.
+    """Return how a project's `reference/` differs from its pinned tree, one line per path.
 
     Mostly the folder's content id is the tree. Otherwise its entries are looked up in the project's
     own git objects, so that what upstream tracks is compared with what it tracks, whatever its
@@ -116,7 +118,7 @@ def _refuse_name(path: str, parts: list[str]) -> None:
 
 
 def _leads_out(path: str, target: str, links: set[str]) -> bool:
-    """Whether a link leaves the tree, or passes through another link, after which `..` means something else."""
+    """Return whether a link leaves the tree, or passes through another link."""
     place = path.split("/")[:-1]
     for index, part in enumerate(parts := target.split("/")):
         if part == ".." and not place:

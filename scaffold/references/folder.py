@@ -57,7 +57,10 @@ def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:
 
 
 def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:
-    """How a folder differs from the entries of a git tree: a line for each path; leftovers of running it are none."""
+    """Return how a folder differs from git tree entries, one line per path.
+
+    Leftovers of running it do not count.
+    """
     tracked = {entry.path: entry for entry in entries}
     edits = [
         f"{path} is missing"
@@ -75,7 +78,7 @@ def find_edits(root: Path, entries: Iterable[TreeEntry]) -> list[str]:
 
 
 def blob_id(file: Path) -> str:
-    """The git id of a file's bytes, or of where a link leads; empty for what git cannot hold."""
+    """Return the git id of a file's bytes or a link's target; empty for what git cannot hold."""
     if not (file.is_symlink() or file.is_file()):
         return ""  # a pipe would be waited for
     return (
@@ -86,7 +89,7 @@ def blob_id(file: Path) -> str:
 
 
 def list_files(root: Path) -> Iterator[Path]:
-    """Files and links below a folder, leftovers left out."""
+    """Yield files and links below a folder, without leftovers."""
     for folder, names, files in os.walk(root):
         linked = [name for name in names if (Path(folder) / name).is_symlink()]
         names[:] = sorted(name for name in names if not is_leftover(name) and name not in linked)
@@ -96,12 +99,12 @@ def list_files(root: Path) -> Iterator[Path]:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name is none of a reference's: no run may use it, since no id vouches for it."""
+    """Return whether a name is a leftover: no run may use it, since no id covers it."""
     return name in _LEFTOVERS or name.endswith(".pyc")
 
 
 def content_id(root: Path, *, prune: bool = False) -> str:
-    """Return the git tree id that a folder's bytes have; that of no folder where it has what git cannot hold.
+    """Return the git tree id of a folder's bytes; a null id where it has what git cannot hold.
 
     Args:
         root: the folder.
@@ -136,7 +139,10 @@ _MOST_PROCESSES = 4
 
 
 def _scan(root: str, prune: bool) -> Iterator[tuple[str, int]]:
-    """Yield path and mode of every file and link below a folder, leftovers left out; `os.walk` takes twice as long."""
+    """Yield path and mode of every file and link below a folder.
+
+    `os.walk` takes twice as long.
+    """
     pending = [root]
     while pending:
         with os.scandir(pending.pop()) as entries:

@@ -1,4 +1,4 @@
-"""A reference that is one commit of a git repository, fetched alone into a cache shared by all projects."""
+"""Fetch one commit of a git repository, alone, into a cache shared by all projects."""
 
 import hashlib
 import re
@@ -49,7 +49,7 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
 
 
 def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = False) -> Repository:
-    """The cache's repository for a URL, with one commit in it; asks the network only if it is not there.
+    """Return the cache's repository for a URL with one commit in it; fetch only if missing.
 
     Raises:
         FetchError: offline and not there, or the remote does not give it whole. Nothing
@@ -100,7 +100,7 @@ def _what_to_do(reason: str, url: str) -> str | None:
 
 
 def commit_date(reference: GitReference) -> str:
-    """When the pinned commit, which was fetched before, was made: ISO 8601."""
+    """Return when the pinned commit, fetched before, was made: ISO 8601."""
     cache = cached_commit(
         reference.git, reference.revision, offline=True, blobless=bool(reference.exclude)
     )
@@ -133,7 +133,7 @@ def _without(entries: list[TreeEntry], excluded: tuple[str, ...]) -> list[TreeEn
 
 
 def resolve(url: str, name: str) -> str:
-    """The full commit id that a branch or tag names today.
+    """Return the full commit id that a branch or tag names today.
 
     Raises:
         FetchError: it names none.
@@ -148,7 +148,9 @@ def resolve(url: str, name: str) -> str:
 
 
 def cached_file(url: str, revision: str, path: str, *, offline: bool) -> bytes:
-    """One file of one commit; only that file's bytes are fetched where the server can leave out the rest.
+    """Return one file of one commit.
+
+    Only that file's bytes are fetched where the server allows it.
 
     Raises:
         FetchError: it cannot be had, or the commit has no such file.

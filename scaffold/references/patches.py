@@ -19,7 +19,7 @@ def apply_patch(patch: Path, folder: Path) -> None:
 
 
 def check_patches(repository: Repository, tree: str, patches: Iterable[Path]) -> str:
-    """Apply diffs one after the other to a tree, in a temporary index, and return the patched tree's id."""
+    """Apply diffs in order to a tree, in a temporary index, and return the patched tree's id."""
     with tempfile.TemporaryDirectory() as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         repository.call("read-tree", tree, env=env)

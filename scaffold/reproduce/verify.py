@@ -1,4 +1,4 @@
-"""Judges a project's reference: makes the runs that are missing, judges all, writes the evidence."""
+"""Judge a project's reference: make missing runs, judge all, write the evidence."""
 
 import secrets
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def verify_reproduction(
     watcher: Watcher,
     options: RunOptions,
 ) -> Verified:
-    """Run seeds until the sequential test decides or the rule allows no more, then write `evidence/reproduce.json`.
+    """Run seeds until the test decides or the rule allows no more, then write the evidence.
 
     Raises:
         ProjectError: `reference/` was edited, or another scaffold is at work here.
@@ -181,7 +181,10 @@ def _checked_evidence(
 
 
 def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
-    """Return whether two runs of one seed printed the same number; how exactly is what the run made here says."""
+    """Return whether two runs of one seed printed the same number.
+
+    How exact it is says the run made here.
+    """
     return (
         actual is not None
         and actual.half_digit == expected.half_digit
@@ -196,7 +199,7 @@ _APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)
 def _measured_noise(
     project: Project, plan: Plan, runs: Sequence[JudgedRun], watcher: Watcher
 ) -> dict[str, float]:
-    """How far a deterministic program differs from itself, metric by metric.
+    """Return how far a deterministic program differs from itself, by metric.
 
     One more run, with another number of threads, and each number that a function of the program
     gives off by one last digit: that is what another machine, or another version of a library, does
@@ -226,7 +229,9 @@ def _measured_noise(
 def _other_construction(
     project: Project, recipe: Recipe, plan: Plan, options: RunOptions, watcher: Watcher
 ) -> list[Reason]:
-    """How what the reference computes here differs from the recipe's golden trace, before the first long run.
+    """Return how the reference's computation here differs from the recipe's golden trace.
+
+    Before the first long run.
 
     Other versions, data or hardware show in seconds what whole runs may never show.
     """
@@ -253,7 +258,7 @@ def _other_construction(
 
 
 def _told_of(rungs: Sequence[Rung]) -> str:
-    """How a reference computes otherwise than its recipe recorded; empty if it does not."""
+    """Return how a reference computes other than its recipe recorded; empty if it does not."""
     refusal, first = refusal_of(rungs), first_difference(rungs)
     reason = f": {first.reason}" if first else ""
     return (
@@ -290,14 +295,14 @@ def run_until_decided(
 
 
 def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:
-    """How many of the seeds that a verification uses, from the first on, have a completed run: all of them count."""
+    """Return how many of the seeds, from the first on, have a completed run: all of them count."""
     there = {record.seed for record in completed(records)}
     used = used_seeds(recipe, records, planned_seeds(recipe, recipe.rule.max_seeds))
     return next((count for count, seed in enumerate(used) if seed not in there), len(used))
 
 
 def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[RunRecord]:
-    """Completed runs that a verification would judge and that the evidence does not hold."""
+    """Return completed runs that a verification would judge and that the evidence does not hold."""
     records = find_runs(project.runs, evidence.inputs, recipe)
     used = used_seeds(recipe, records, planned_seeds(recipe, usable_runs(recipe, records)))
     judged = [(run.id, dict(run.metrics)) for run in evidence.runs]
@@ -362,7 +367,7 @@ _RULE_CHANGED = Reason(
 
 
 def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
-    """Once results were seen, another rule is a deviation, and stays one."""
+    """Return a deviation if the rule changed after results were seen; it stays one."""
     try:
         before = read_evidence(project)
     except BrokenFileError:
@@ -375,14 +380,14 @@ def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
 
 
 def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
-    """The calibration runs that came with the recipe."""
+    """Return the calibration runs that came with the recipe."""
     return read_record(Calibration, project.calibration) if recipe.calibration else None
 
 
 def find_deviations(
     project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
 ) -> list[Reason]:
-    """Return differences from what was published, and from what the calibration runs were made with."""
+    """Return differences from what was published, and from how the calibration runs were made."""
     found = recipe.deviations() + _other_than_bundled(project, recipe)
     if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
         found.append(Reason("device", "the recipe's device is cuda, and this machine has none"))
@@ -477,7 +482,7 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Rea
 
 
 def read_evidence(project: Project) -> Evidence | None:
-    """The reproduction's evidence, if there is any.
+    """Return the reproduction's evidence, if there is any.
 
     Raises:
         BrokenFileError: it is not evidence.
@@ -497,7 +502,7 @@ def read_evidence(project: Project) -> Evidence | None:
 
 
 def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgement:
-    """The judgement that the runs in the evidence lead to now, which must be the one it holds.
+    """Return the judgement that the runs in the evidence lead to, which must be the stored one.
 
     Raises:
         BrokenFileError: the stored word does not follow from the stored runs.
@@ -559,7 +564,7 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
 
 
 def _public(version: str) -> str:
-    """A version without its local part: 2.13.0+cpu is a build of 2.13.0."""
+    """Return a version without its local part: 2.13.0+cpu is a build of 2.13.0."""
     return version.partition("+")[0]
 
 

@@ -27,7 +27,7 @@ class Imported:
 
 
 def imported_files(tree: Path, commands: Iterable[Command]) -> Imported:
-    """Follow the imports of all scripts and modules that commands run, as far as they are files of the tree."""
+    """Return all files of the tree that the commands' scripts and modules import."""
     roots: dict[str, None] = {}
     waiting: list[str] = []
     for command in commands:
@@ -97,7 +97,7 @@ def _imports_of(tree: Path, file: str, roots: Sequence[str]) -> list[str]:
 
 
 def _resolve(tree: Path, module: str, roots: Sequence[str]) -> list[str]:
-    """Return the files that importing a module runs: its own, and those of the packages around it."""
+    """Return the files that importing a module runs: its own, and the packages around it."""
     if not module:
         return []
     for root in roots:
@@ -116,7 +116,10 @@ def _packages(tree: Path, folder: PurePosixPath) -> Iterator[str]:
 
 
 def import_path(file: str, roots: Sequence[str]) -> str:
-    """Return by what name a module is imported from where Python looks, `sub.models` for `sub/models.py`."""
+    """Return the name a file is imported by from where Python looks.
+
+    `sub.models` for `sub/models.py`.
+    """
     path = PurePosixPath(file).with_suffix("")
     inside = [root for root in roots if not root or path.is_relative_to(root)]
     root = max(inside, key=len, default="")

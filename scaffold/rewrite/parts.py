@@ -1,4 +1,4 @@
-"""What of a program can be rewritten as one part: modules, functions, classes, and the stages of its training."""
+"""Find what can be rewritten as one part: modules, functions, classes, stages of training."""
 
 import ast
 import difflib
@@ -50,7 +50,7 @@ class Part:
 
 
 def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
-    """Classes and functions that the files of a program define at their outermost level; of all files without any."""
+    """Return top-level classes and functions of these files; of all files if none are given."""
     found = []
     for path in list_files(tree):
         relative = path.relative_to(tree).as_posix()
@@ -83,7 +83,7 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
 
 
 def module_parts(modules: Iterable[Mapping[str, Any]]) -> list[Part]:
-    """Modules of networks, as a golden trace lists them."""
+    """Return modules of networks, as a golden trace lists them."""
     return [
         Part(name=module["path"], kind="module", about=module["class"], size=module["parameters"])
         for module in modules
@@ -91,12 +91,12 @@ def module_parts(modules: Iterable[Mapping[str, Any]]) -> list[Part]:
 
 
 def stage_parts() -> list[Part]:
-    """The stages of training."""
+    """Return the stages of training."""
     return [Part(name=name, kind="stage", about=about) for name, about in STAGES.items()]
 
 
 def find_part(name: str, parts: Sequence[Part]) -> Part:
-    """The part that a person means: by its whole name, or by its end if only one ends so.
+    """Return the part that the user means: by its whole name, or by an unambiguous ending.
 
     Raises:
         UsageError: none, or several.
@@ -127,7 +127,7 @@ def _last(name: str) -> str:
 
 
 def rewrite_name(part: str) -> str:
-    """What a rewrite of a part is called.
+    """Return the default name of a rewrite of a part.
 
     `train.CausalSelfAttention` becomes `causal-self-attention`.
     """
@@ -140,7 +140,7 @@ def rewrite_name(part: str) -> str:
 def replace_part(
     tree: Path, part: Part, own: Path, name: str, roots: Sequence[str] = ("",)
 ) -> dict[str, bytes]:
-    """Contents of the files that change when a class or function comes from a file of one's own instead.
+    """Return contents of the files that change when a class or function comes from another file.
 
     Args:
         tree: the program.
@@ -183,7 +183,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def _require_defined(own: Path, name: str) -> None:
-    """Raise UsageError unless a file can be imported and defines a class or function of this name."""
+    """Raise UsageError unless a file can be imported and defines this class or function."""
     try:
         body = ast.parse(own.read_bytes()).body
     except (SyntaxError, ValueError) as error:

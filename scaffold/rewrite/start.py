@@ -1,4 +1,4 @@
-"""Opens rewrites: a part of the system in one's own code, on a branch of its own, beside the trace that it must equal.
+"""Start rewrites: a part in the user's own code, on its own branch, with the trace it must equal.
 
 A rewrite is a change like a tweak, and goes the same way; what differs is how it is judged
 (`parity`).
@@ -69,7 +69,7 @@ def start_rewrite(
     watcher: Watcher,
     options: RunOptions,
 ) -> Opened:
-    """Record the golden trace of the state before, then open the rewrite on a branch `rewrite/NAME`.
+    """Record the golden trace of the snapshot before, then start the rewrite on `rewrite/NAME`.
 
     Args:
         project: whose system is rewritten.
@@ -151,7 +151,7 @@ def _own_file(own: str | None) -> tuple[Path | None, str]:
 
 
 def _own_name(part: Part, own: Path | None, defined: str) -> str:
-    """What a part's definition is called once it comes from a file of one's own; empty without one."""
+    """Return the name of a part's definition in the user's file; empty without a file."""
     if own is None:
         return ""
     module = (Path(part.file).parent / own.stem).as_posix().removeprefix("./").replace("/", ".")
@@ -161,7 +161,7 @@ def _own_name(part: Part, own: Path | None, defined: str) -> str:
 def _replaced(
     tree: Path, program: Program, part: Part, own: Path | None, defined: str
 ) -> dict[str, bytes]:
-    """Contents of the files that change when a part comes from a file of one's own; none without one."""
+    """Return contents of the files that change when a part comes from the user's file."""
     if own is None:
         return {}
     roots = imported_files(tree, _commands(program)).roots or ("",)
@@ -178,7 +178,7 @@ def _commands(program: Program) -> list[Command]:
 def _golden(
     project: Project, recipe: Recipe, before: State, watcher: Watcher, options: RunOptions
 ) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
-    """The trace that the state before is proven equal to, if it was accepted as a rewrite; else one of its own.
+    """Return the trace the snapshot before was proven equal to, or a new one of it.
 
     A chain of rewrites is compared with its first state, so that small differences cannot add up.
     """
@@ -214,7 +214,9 @@ def _recorded(
 
 
 def list_parts(project: Project, recipe: Recipe) -> list[Part]:
-    """Classes and functions that the commands of the system import, or of the reference while there is none; stages.
+    """List classes and functions that the system's commands import, and the stages of training.
+
+    Of the reference while there is no `src/`.
 
     From the files alone: nothing is run.
     """
@@ -228,7 +230,7 @@ def list_parts(project: Project, recipe: Recipe) -> list[Part]:
 def traced_parts(
     project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions
 ) -> list[Part]:
-    """The modules of the system's networks besides, from one golden trace of it.
+    """Return the modules of the system's networks too, from one golden trace.
 
     Raises:
         RunError, ConsentError: see `start_rewrite`.
@@ -249,7 +251,9 @@ def traced_parts(
 def recheck_parity(
     project: Project, name: str | None, watcher: Watcher, options: RunOptions
 ) -> tuple[ChangeEvidence, Sequence[Rung]]:
-    """Compare `src/` as it is now with the golden trace of an accepted rewrite, by default the last.
+    """Compare `src/` as it is now with the golden trace of an accepted rewrite.
+
+    By default the last.
 
     Raises:
         ProjectError: there is none, or its golden trace was edited.

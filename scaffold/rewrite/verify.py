@@ -1,4 +1,7 @@
-"""Judges the rewrite that is under way: compares its computation with the golden trace, then the published result."""
+"""Judge the open rewrite.
+
+Compare its computation with the golden trace, then the published result.
+"""
 
 from collections.abc import Sequence
 
@@ -32,7 +35,7 @@ from scaffold.tweak.verify import (
 def verify_rewrite(
     project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
 ) -> ChangeEvidence:
-    """Climb the ladder; where all of it is equal, see that a few seeds give the published result; write the evidence.
+    """Run the parity checks; if all are equal, check the published result; write the evidence.
 
     Where accepted tweaks stand between the reference and the state before, its published result
     says nothing of the system any more: then pairs of runs with the state before must show no
@@ -69,7 +72,7 @@ def verify_rewrite(
 
 
 def rewritten_of(tweak: Tweak) -> Rewritten:
-    """What a rewrite declares of itself."""
+    """Return what a rewrite declares of itself."""
     return Rewritten(part=tweak.part, becomes=tweak.becomes, weights=tweak.weights)
 
 

@@ -1,4 +1,4 @@
-"""The way from the reference to the person's own system: steps whose state follows from what has been proven. Pure."""
+"""Milestones from the reference to the user's system; their state follows from evidence. Pure."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,10 @@ class Milestones(Record):
 def derive_states(
     milestones: Sequence[Milestone], passed: Collection[str], dropped: Collection[str] = ()
 ) -> dict[str, State]:
-    """State of each milestone by id, given the ids that evidence shows to have passed, and those that were dropped."""
+    """Return the state of each milestone by id.
+
+    Given the ids that have passed by evidence, and those that were dropped.
+    """
     return {
         milestone.id: (
             State.PASSED
@@ -101,7 +104,10 @@ replaces ours."""
 
 
 def next_rung(suggested: Sequence[SuggestedTweak], decided: Collection[str]) -> Rung | None:
-    """The next step: the recipe's own and the ladder's, simplest first, less what was accepted or dropped before."""
+    """Return the next step: of the recipe and of the general list, simplest first.
+
+    Undecided ones only.
+    """
     steps: list[tuple[int, int, Rung]] = []
     for tweak in suggested:
         rung = Rung(name=tweak.name, kind=tweak.kind, why=f"{tweak.change}: {tweak.why}")

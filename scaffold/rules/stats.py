@@ -20,7 +20,7 @@ class Law:
 
     @classmethod
     def of(cls, values: Sequence[float], *, half_digit: float = 0.0) -> "Law":
-        """The law of at least one value; the sd of one value is 0.
+        """Return the statistics of at least one value; the sd of one value is 0.
 
         Raises:
             ValueError: a value is not a finite number: tests answer NaN as if nothing differed.
@@ -34,33 +34,33 @@ class Law:
 
     @property
     def has_spread(self) -> bool:
-        """Whether the values differ by more than the arithmetic of their mean."""
+        """Return whether the values differ by more than the arithmetic of their mean."""
         return self.sd > 1e-12 * max(abs(self.mean), 1e-300)
 
 
 def pooled_sd(first: Law, second: Law) -> tuple[float, int]:
-    """Pooled standard deviation and its degrees of freedom."""
+    """Return the pooled standard deviation and its degrees of freedom."""
     df = first.n + second.n - 2
     squares = (first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2
     return (math.sqrt(squares / df) if df > 0 else 0.0), df
 
 
 def t_quantile(probability: float, df: int) -> float:
-    """Quantile of Student's t."""
+    """Return a quantile of Student's t."""
     from scipy.special import stdtrit  # 0.2 s to import: only when there is something to judge
 
     return float(stdtrit(df, probability))
 
 
 def t_two_sided_p(t: float, df: int) -> float:
-    """P(|T| >= |t|) for Student's t."""
+    """Return P(|T| >= |t|) for Student's t."""
     from scipy.special import stdtr
 
     return 2.0 * float(stdtr(df, -abs(t)))
 
 
 def equality_tolerance(first: Law, second: Law) -> float:
-    """How far apart two results of one deterministic program may lie.
+    """Return how far apart two results of one deterministic program may be.
 
     The printed rounding of both, or 1.13e-5 of the value, since the last digits of a float differ
     between machines: what torch.testing.assert_close allows float32 at values of order one (rtol
@@ -72,7 +72,7 @@ def equality_tolerance(first: Law, second: Law) -> float:
 
 
 def rank_p(first: Sequence[float], second: Sequence[float], *, larger_only: bool = False) -> float:
-    """Exact permutation test of whether two samples are of one kind, by the sum of the first one's ranks.
+    """Return the exact p of a permutation test on the first sample's sum of ranks.
 
     Whatever the distribution is, a sound sample is refused as often as alpha says, no more: one
     value against ten can never be. Two-sided; with `larger_only` the p of the first being larger.
@@ -95,7 +95,7 @@ def rank_p(first: Sequence[float], second: Sequence[float], *, larger_only: bool
 
 
 def _doubled_ranks(values: Sequence[float]) -> list[int]:
-    """Twice the rank of each value, so that the mean rank of equal ones is whole."""
+    """Return twice the rank of each value, so that the mean rank of ties is whole."""
     ordered = sorted(values)
     first = {value: place for place, value in reversed(list(enumerate(ordered)))}
     last = dict(zip(ordered, range(len(ordered)), strict=True))

@@ -1,1 +1,1 @@
-"""Makes runs: a copy of the reference, its commands under supervision, its metrics read, a record left."""
+"""Make runs: a copy of the reference, supervised commands, metrics read, a record left."""

@@ -175,7 +175,7 @@ def _argv(
 
 
 def follow(running: Running) -> int:
-    """How many steps of its progress a run has reached; reads only what was written since the last call."""
+    """Return how many steps a run has reached; read only what was written since the last call."""
     progress = running.plan.program.progress
     if progress is None or running.is_unreadable:
         return running.step
@@ -217,7 +217,7 @@ def stop(runs: Sequence[Running]) -> None:
 
 
 def discard(workspace: Workspace) -> None:
-    """Remove an unfinished run, and end what may still run of it: its supervisor may have been killed."""
+    """Remove an unfinished run and end its processes: its supervisor may have been killed."""
     end_processes(workspace.folder)
     remove_short_name(workspace)
     remove(workspace.folder)

@@ -1,4 +1,4 @@
-"""Files that a run left, read as a stranger's: plain files inside its folder, of a size that can be read."""
+"""Read files that an untrusted run left: plain files inside its folder, of limited size."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ MAX_FILE_BYTES = 256 * 10**6
 
 
 def find_output(tree: Path, relpath: str) -> Path:
-    """Where a file or folder that the run wrote lies, links inside the run's folder followed.
+    """Return where a file or folder of the run is, following links inside the run's folder.
 
     A path may be a pattern, such as `runs/*/metrics.json` where a program names folders after the
     date.
@@ -83,7 +83,7 @@ def open_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> BinaryIO:
 
 
 def read_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
-    """All bytes of a plain file; see `open_output`."""
+    """Return all bytes of a plain file; see `open_output`."""
     with open_output(path, most_bytes) as file:
         return file.read(most_bytes)
 

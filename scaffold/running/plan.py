@@ -15,7 +15,10 @@ from scaffold.sandbox import Sandbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracing:
-    """What the shim is to record of a run, as `shim/_scaffold_trace` reads it; `golden` is the reference's trace."""
+    """What the shim records of a run.
+
+    As `shim/_scaffold_trace` reads it; `golden` is the reference's trace.
+    """
 
     golden: Path | None
     asked: Mapping[str, Any]
@@ -23,7 +26,7 @@ class Tracing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A program made ready to run: where its parts lie, how it is confined, what decides its results.
+    """A program ready to run: where its parts are, how it is confined, what decides its results.
 
     `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is
     recorded of them besides metrics; `entries` lists the files of the tree that `inputs` names,
@@ -45,6 +48,6 @@ class Plan:
     tracing: Tracing | None = None
 
     def run_id(self, seed: int) -> str:
-        """Names a run by all that decides its result."""
+        """Return a name for a run made of all that decides its result."""
         kind = "smoke" if self.smoke else "seed"
         return f"{kind}-{seed}-{self.inputs.digest[:12]}"

@@ -43,7 +43,7 @@ class RunOptions:
 def prepare(
     project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False
 ) -> tuple[Plan, int]:
-    """Check consent, sandbox and the reference, resolve and build its environment, fetch its datasets.
+    """Check consent, sandbox and reference, resolve and build the environment, fetch datasets.
 
     Returns:
         the plan, and how many runs fit on this machine at once (`options.slots` if given).
@@ -82,7 +82,10 @@ def prepare_program(
     smoke: bool = False,
     remedy: str = "correct src/ or system.yaml, then repeat",
 ) -> tuple[Plan, int]:
-    """The same for any program of a project, once there is consent to run it; `tree` is the git id of `source.tree`."""
+    """Prepare any program of a project, once there is consent.
+
+    `tree` is the git id of `source.tree`.
+    """
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     environment = prepare_environment(
         source,
@@ -128,12 +131,12 @@ def require_untouched(project: Project, recipe: Recipe) -> None:
 
 
 def commit_date_of(project: Project, recipe: Recipe) -> Callable[[], date | None]:
-    """Tells when the reference's commit was made, once it is asked."""
+    """Return a function that gives the date of the reference's commit."""
     return lambda: _commit_date(project, recipe)
 
 
 def _commit_date(project: Project, recipe: Recipe) -> date | None:
-    """The date of the vendor commit that brought it in."""
+    """Return the date of the vendor commit that brought it in."""
     if not isinstance(recipe.reference, GitReference):
         return None
     found = Repository(project.root).call(

@@ -15,7 +15,7 @@ from scaffold.running.supervisor import become_subreaper
 
 
 def adopt_orphans() -> set[int]:
-    """Make what a killed supervisor leaves behind this process's own children, so that it can be found.
+    """Make orphans of a killed supervisor children of this process, so that they can be found.
 
     Returns:
         the children that it has already.

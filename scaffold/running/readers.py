@@ -90,7 +90,7 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
 
 
 def select(metric: Metric, points: Sequence[Point]) -> Point:
-    """The point that `take` means; where two are equally good, the earlier one."""
+    """Return the point that `take` means; of equally good ones the earliest."""
     take = metric.take
     if take == "first":
         return points[0]
@@ -142,7 +142,7 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
 
 
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
-    """All points that a reader finds, as printed."""
+    """Return all points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):
         suffix, pattern = (
             (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
@@ -177,7 +177,10 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
 def _stream_points(
     lines: Iterator[str], pattern: re.Pattern[str], phase: str | None
 ) -> Iterator[Point]:
-    """Yield all points; a line that `phase` matches begins the next phase, without it a step that goes back does."""
+    """Yield all points.
+
+    A line that `phase` matches begins the next phase; without it a step that goes back does.
+    """
     begins = re.compile(phase) if phase else None
     number = 0 if begins else 1
     last: int | None = None
@@ -203,7 +206,7 @@ def _with_phases(points: list[Point]) -> list[Point]:
 
 
 def read_lines(log: Path) -> Iterator[str]:
-    """Lines of a log; a progress line that ends in a carriage return is a line too."""
+    """Yield lines of a log; a progress line that ends in a carriage return counts."""
     with log.open(
         encoding="utf-8", errors="replace", newline=None
     ) as file:  # newline=None: \n, \r\n and \r end lines
@@ -216,7 +219,7 @@ def read_lines(log: Path) -> Iterator[str]:
 
 
 def parse_number(text: str) -> Point:
-    """A printed number with the half unit of its last digit; raises ValueError if it is none."""
+    """Return a printed number and half a unit of its last digit; raise ValueError if it is none."""
     plain = (
         text.strip().replace(",", "")
         if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text.strip())
@@ -226,9 +229,8 @@ def parse_number(text: str) -> Point:
     mantissa, _, exponent = plain.strip().lower().partition("e")
     digits = mantissa.partition(".")[2]
     if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
-        return Point(
-            value=value
-        )  # twelve significant digits and more are full precision, not rounding
+        # Twelve significant digits and more are full precision, not rounding.
+        return Point(value=value)
     half_digit = float(f"5e{int(exponent or 0) - len(digits) - 1}")
     if not math.isfinite(half_digit):
         raise ValueError(f"{plain[:40]!r} is written in no sensible way")
@@ -257,9 +259,8 @@ def _integer(text: Any) -> int | None:
 
 
 def _json_float(text: str) -> Point:
-    return Point(
-        value=float(text)
-    )  # full precision: a short number in JSON is one that happens to be round
+    # Full precision: a short number in JSON is one that happens to be round.
+    return Point(value=float(text))
 
 
 def _load_json(path: Path) -> Any:
@@ -304,7 +305,10 @@ def _shown(value: Any) -> str:
 
 
 def _look_up(document: Any, key: str) -> Any:
-    """Return what is under a dotted path; a key that has dots itself goes before a path of shorter ones."""
+    """Return the value under a dotted path.
+
+    A key that has dots itself goes before a path of shorter ones.
+    """
     if isinstance(document, dict):
         parts = key.split(".")
         for count in range(len(parts), 0, -1):
@@ -327,9 +331,8 @@ def _look_up(document: Any, key: str) -> Any:
 def _as_point(value: Any) -> Point | None:
     """Return a number, or one that was written as text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return Point(
-            value=float(str(value))
-        )  # too large a number is infinite, not an OverflowError
+        # Too large a number is infinite, not an OverflowError.
+        return Point(value=float(str(value)))
     if isinstance(value, str):
         try:
             return parse_number(value)
@@ -399,7 +402,7 @@ class _Rows:
 
     @classmethod
     def of(cls, text: str, column: str) -> "_Rows":
-        """Return what a header says: it is split by what makes the wanted column of it, else by commas."""
+        """Return how a header is split: by what yields the wanted column, else by commas."""
         found = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
         return next(
             (rows for rows in found if column in rows.header),
@@ -411,7 +414,7 @@ class _Rows:
         return _cells(text, self.delimiter)
 
     def with_point(self, text: str) -> str:
-        """Return a number with a decimal point, where commas do not separate cells and so may be decimal ones."""
+        """Return a number with a decimal point, where commas may be decimal ones."""
         is_decimal = self.delimiter != "," and text.count(",") == 1 and "." not in text
         return text.replace(",", ".") if is_decimal else text
 

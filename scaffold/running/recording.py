@@ -69,9 +69,8 @@ def finish(running: Running) -> RunRecord:
     series: dict[str, list[tuple[int, float]]] = {}
     if outcome is Outcome.COMPLETED:
         outcome, reason, metrics, series = _read_metrics(plan.program, workspace)
-        if (
-            plan.smoke and outcome is Outcome.NO_METRIC
-        ):  # it may end before any is written; what is there is told
+        # It may end before any is written; what is there is told.
+        if plan.smoke and outcome is Outcome.NO_METRIC:
             outcome = Outcome.COMPLETED
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     seen = read_reports(workspace.seeding)
@@ -136,7 +135,7 @@ systems count in 2 s."""
 
 
 def _digests(workspace: Workspace, since: float) -> dict[str, str]:
-    """Return sha256 of every log, and of every file, no larger than a result, that was written since the start."""
+    """Return the sha256 of every log and small file written since the start."""
     found = {}
     pending = [workspace.logs, workspace.tree]
     while pending:
@@ -152,7 +151,7 @@ def _digests(workspace: Workspace, since: float) -> dict[str, str]:
 
 
 def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -> bool:
-    """Return whether all files that the program's metrics are read from are as the run left them."""
+    """Return whether all files that metrics are read from are as the run left them."""
     files = [
         file
         for metric in program.metrics
@@ -168,14 +167,14 @@ def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -
 
 
 def signed(record: RunRecord) -> RunRecord:
-    """The same with the person's signature."""
+    """Return a copy with the user's signature."""
     return record.model_copy(
         update={"signature": sign(digest(record.model_dump(mode="json", exclude={"signature"})))}
     )
 
 
 def is_own(record: RunRecord, folder: Path) -> bool:
-    """Whether the person made this run, and every file that belongs to it has the size that it was left with."""
+    """Return whether the user made this run, and its files have their recorded sizes."""
     if not hmac.compare_digest(signed(record).signature, record.signature):
         return False
     sizes = {
@@ -210,7 +209,7 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
 
 
 def _written_home(workspace: Workspace) -> list[str]:
-    """What a run put into the stand-in for the home directory; caches are there to be thrown away."""
+    """Return what a run wrote into its stand-in home; caches do not count."""
     names = sorted(
         path.name for path in workspace.home.iterdir() if path.name not in (".cache", ".config")
     )
@@ -288,7 +287,7 @@ def _outcome(
 
 
 def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord | None:
-    """Read the metrics of a kept run anew, after the recipe says otherwise where or how they are read.
+    """Read the metrics of a kept run again, after the recipe changed how they are read.
 
     Returns:
         its new record; None where a file to read is not as the run left it, so that the run must be

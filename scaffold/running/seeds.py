@@ -14,7 +14,7 @@ from scaffold.running.workspace import Workspace
 
 
 def planned_seeds(program: Program, count: int) -> list[int]:
-    """The first seeds of a project; a deterministic reference has one."""
+    """Return the first seeds of a project; a deterministic reference has one."""
     return list(
         range(
             program.seeds.first, program.seeds.first + (1 if program.seeds.how == "none" else count)
@@ -25,7 +25,9 @@ def planned_seeds(program: Program, count: int) -> list[int]:
 def used_seeds(
     program: Program, records: Sequence[RunRecord], seeds: Sequence[int], spare: int | None = None
 ) -> list[int]:
-    """The seeds that stand for these: a crashed one gives its place to a further one, from `spare` on.
+    """Return the seeds that stand for these.
+
+    A crashed one is replaced by a further one, from `spare` on.
 
     Within the recipe's allowance only; beyond it, whoever asks again gets the same seeds again.
     Places are kept, since the sequential test looks at the runs in this order.
@@ -54,7 +56,9 @@ def make_runs(
     spare: int | None = None,
     again: bool = False,
 ) -> list[RunRecord]:
-    """Run the seeds that have no completed run yet, all of them with `again`; return the completed ones in their order.
+    """Make the missing runs of these seeds and return the completed ones in order.
+
+    With `again` all of them are made.
 
     A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's
     `seeds.retries` allows. A run that ended but diverged, or gave no metric, is a result: it is
@@ -94,12 +98,12 @@ def make_runs(
 
 
 def runs_of(plan: Plan) -> list[RunRecord]:
-    """All runs with a plan's inputs, well ended or not."""
+    """Return all runs with a plan's inputs, successful or not."""
     return find_runs(plan.runs_dir, plan.inputs, plan.program, smoke=plan.smoke)
 
 
 def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunError:
-    """One error for all failed runs, with the reason of each."""
+    """Return one error for all failed runs, with the reason of each."""
     reasons = "".join(
         f"\n  seed {record.seed}: {record.outcome.value}: {record.reason}" for record in failed
     )

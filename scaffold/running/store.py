@@ -18,7 +18,9 @@ from scaffold.running.recording import is_own, read_again
 def find_runs(
     runs_dir: Path, inputs: Inputs, program: Program, *, smoke: bool = False
 ) -> list[RunRecord]:
-    """Records of the runs with these inputs, by seed and attempt; damaged ones, copies and others' are not runs.
+    """Return records of runs with these inputs, by seed and attempt.
+
+    Damaged ones, copies and other users' are not runs.
 
     Where the recipe now reads its metrics in another way, they are read again from what the run
     left.
@@ -42,14 +44,14 @@ def find_runs(
 
 
 def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
-    """Those that ended well and gave every metric."""
+    """Return runs that succeeded and gave every metric."""
     return [record for record in records if record.outcome is Outcome.COMPLETED]
 
 
 def judged_runs(
     records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]
 ) -> list[JudgedRun]:
-    """What a judgement needs of these runs."""
+    """Return what a judgement needs of these runs."""
     wanted = set(with_series)
     return [
         JudgedRun(

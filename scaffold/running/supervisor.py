@@ -85,9 +85,8 @@ def _run_step(
     _kill_descendants()
     for copy in copies:
         copy.join(_GRACE_S)
-    process.returncode = (
-        status if status is not None else -signal.SIGKILL
-    )  # keep Popen from waiting for it
+    # Keep Popen from waiting for it.
+    process.returncode = status if status is not None else -signal.SIGKILL
     if ended == "completed" and status != 0:
         # bubblewrap ends with 128 + the signal that ended its program.
         was_killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -110,7 +109,7 @@ def _run_step(
 def _await(
     pid: int, deadline: float, limits: "_Limits", wakeup: int, is_stopped: Callable[[], bool]
 ) -> tuple[int | None, Any, str]:
-    """Wait for a step; its exit status and usage, None where it must be ended, and the word for why."""
+    """Wait for a stage; return exit status and usage, None if it must be ended, and why."""
     while True:
         status, usage = _reap(pid)
         if usage is not None:
@@ -153,14 +152,16 @@ def _copy(stream: Any, log: str) -> None:
     """Append what a program prints to its log, until nobody is left who could print."""
     with stream, Path(log).open("ab", buffering=0) as file:
         while chunk := os.read(stream.fileno(), _PIPE_BYTES):
-            with contextlib.suppress(
-                OSError
-            ):  # a full disk ends the run; until then it must not wait for us
+            # A full disk ends the run; until then it must not wait for us.
+            with contextlib.suppress(OSError):
                 file.write(chunk)
 
 
 def _children_cpu_s() -> float:
-    """Processor time of all that ended so far: under bubblewrap the program is no child of what was started."""
+    """Return processor seconds of all ended processes.
+
+    Under bubblewrap the program is not a child of what was started.
+    """
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -184,7 +185,10 @@ def _filter_file(step: dict[str, Any]) -> Iterator[None]:
 
 
 class _Limits:
-    """What all processes of a step together may take; looking costs well below a hundredth of a core."""
+    """What all processes of a stage together may take.
+
+    Checking costs below a hundredth of a core.
+    """
 
     def __init__(self, limits: dict[str, int], folder: str, logs: list[str]) -> None:
         self._limits, self._folder, self._logs = limits, folder, [Path(log) for log in logs]
@@ -194,7 +198,7 @@ class _Limits:
         self.peak_memory_bytes = 0
 
     def passed(self) -> str | None:
-        """The word of the limit that was passed, if one was."""
+        """Return the name of the exceeded limit, if any."""
         if self.printed_too_much():
             return "too_much_output"
         disk = os.statvfs(self._folder)
@@ -234,14 +238,13 @@ class _Limits:
 
 
 def _sizes(folder: str) -> Iterator[int]:
-    """Bytes on the disk of every file below a folder; files may come and go meanwhile."""
+    """Yield disk bytes of every file below a folder; files may come and go meanwhile."""
     pending = [folder]
     while pending:
         place = pending.pop()
         with contextlib.suppress(OSError):
-            if not os.access(
-                place, os.R_OK | os.X_OK
-            ):  # closed by the program, so that nobody counts
+            # Closed by the program, so that nobody counts.
+            if not os.access(place, os.R_OK | os.X_OK):
                 os.chmod(place, 0o700)  # noqa: PTH101 - a text
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
@@ -253,7 +256,7 @@ def _sizes(folder: str) -> Iterator[int]:
 
 
 def _unlinked_bytes(folder: str) -> int:
-    """Bytes on the folder's disk of files that have no name any more and are held open by processes below this one."""
+    """Return disk bytes of unlinked files that processes below this one hold open."""
     disk = os.stat(folder).st_dev  # noqa: PTH116 - a text
     found: dict[int, int] = {}
     for process in _below(os.getpid()):
@@ -271,7 +274,7 @@ def _unlinked_bytes(folder: str) -> int:
 
 
 def _memory_bytes(limit_bytes: int) -> int:
-    """Memory of all processes below this one: daemons too, which have left their parents.
+    """Return memory bytes of all processes below this one, daemons included.
 
     Resident sizes count shared pages once a process, so that the sum is too large where workers
     were forked; only when it passes the limit are the pages counted by share (PSS), which takes
@@ -279,11 +282,9 @@ def _memory_bytes(limit_bytes: int) -> int:
     """
     processes = _below(os.getpid())
     resident = sum(_resident_bytes(process) for process in processes)
-    return (
-        resident
-        if resident <= limit_bytes
-        else sum(_shared_out_bytes(process) for process in processes)
-    )
+    if resident <= limit_bytes:
+        return resident
+    return sum(_shared_out_bytes(process) for process in processes)
 
 
 def _resident_bytes(pid: int) -> int:
@@ -305,7 +306,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def _killed_for_memory() -> int:
-    """How often the kernel has killed a process because memory was short."""
+    """Return how often the kernel has killed a process because memory was short."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:
@@ -355,7 +356,7 @@ def _kill_descendants() -> None:
 
 
 def _below(pid: int) -> list[int]:
-    """All descendants of a process."""
+    """Yield all descendants of a process."""
     found: list[int] = []
     pending = [pid]
     while pending:
@@ -375,7 +376,7 @@ def become_subreaper() -> None:
 
 
 def _before_program() -> None:
-    """In the step's process: it shall end with this supervisor, and before all others when memory is short."""
+    """Prepare the stage's process: it ends with this supervisor, and first when memory is short."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with contextlib.suppress(OSError):

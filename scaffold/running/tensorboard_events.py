@@ -1,4 +1,4 @@
-"""Scalars from TensorBoard event files, without TensorBoard (it would bring gRPC and protobuf for two message types).
+"""Read scalars from TensorBoard event files, without gRPC and protobuf.
 
 Source of the formats: TFRecord framing, https://www.tensorflow.org/tutorials/load_data/tfrecord;
 messages, tensorboard/compat/proto/{event,summary,tensor}.proto; wire format,
@@ -19,7 +19,9 @@ _DT_DOUBLE = 2
 
 
 def read_scalars(folder: Path, tag: str) -> Iterator[tuple[int, float]]:
-    """(step, value) of one tag from all event files below a folder, in order of file name and writing.
+    """Return (step, value) of one tag from all event files below a folder.
+
+    In order of file name and writing.
 
     A record that a killed writer left half-written ends its file.
     """
@@ -74,7 +76,7 @@ def _scalar(parts: dict[int, int | bytes]) -> float | None:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Field number and raw value; ends quietly at what is not a message."""
+    """Yield field number and raw value; end quietly at what is not a message."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)

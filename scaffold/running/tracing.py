@@ -1,4 +1,4 @@
-"""Lets the shim record what a run computes, and reads what it recorded: a stranger's word, read with care."""
+"""Let the shim record what a run computes, and read the untrusted result with care."""
 
 import json
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ def _asked(workspace: Workspace) -> Path:
 
 
 def trace_inputs(plan: Plan, workspace: Workspace) -> tuple[Path, ...]:
-    """What a traced run must be able to read besides."""
+    """Return what a traced run must be able to read besides."""
     if plan.tracing is None:
         return ()
     return (_asked(workspace), *([plan.tracing.golden] if plan.tracing.golden else []))
 
 
 def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, str]:
-    """What tells the shim of one step.
+    """Return the variables that tell the shim of one stage.
 
     Compiled functions would not be seen; draws must not depend on each other.
     """
@@ -59,7 +59,7 @@ def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, st
 
 
 def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Index and arrays of each step of a run that was traced, by the step's name.
+    """Return index and arrays of each stage of a traced run, by its name.
 
     Raises:
         RunError: a trace is not what the shim writes.
@@ -72,7 +72,7 @@ def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]
 
 
 def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Index and arrays of one step.
+    """Return index and arrays of one stage.
 
     Raises:
         RunError: it is not what the shim writes.
@@ -93,7 +93,7 @@ def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _read_safetensors(content: bytes) -> dict[str, Any]:
-    """Arrays by name; the safetensors package would be one dependency more for these lines."""
+    """Return arrays by name, from the safetensors format."""
     import numpy as np
 
     length = int.from_bytes(content[:8], "little")

@@ -1,4 +1,4 @@
-"""What a run's Python programs were seen to do: which seeding calls they made, and what they tried in vain.
+"""Read what a run's Python programs reported: seeding calls, and what the sandbox denied.
 
 The shim writes it down from inside the run, so that it is a stranger's word: read with care, and
 never a guard. The sandbox denies whether or not anybody watches.
@@ -40,7 +40,7 @@ class Seen:
 
 
 def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
-    """What the shim must know to tell what is denied; nothing where nothing is."""
+    """Return what the shim needs to report denials; nothing where nothing is denied."""
     if sandbox.kind == "none":
         return {}
     # Bubblewrap gives a command temporary folders of its own, Landlock none.
@@ -57,7 +57,7 @@ def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
 
 
 def read_reports(folder: Path) -> Seen:
-    """What all processes of a run reported; unreadable reports are none."""
+    """Return what all processes of a run reported; unreadable reports are ignored."""
     calls: dict[str, list[str]] = {}
     missed: list[str] = []
     streams: list[str] = []

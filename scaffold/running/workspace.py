@@ -1,4 +1,4 @@
-"""The folder of one run: a copy of the reference, patched, with drivers beside it and datasets in place.
+"""Lay out the folder of one run: a patched copy of the reference, drivers, datasets.
 
 run.json, series.json   the record, and all metric points tree/                   the copy that the
 commands work in drivers/                our own programs that call the reference logs/
@@ -35,37 +35,37 @@ class Workspace:
 
     @property
     def tree(self) -> Path:
-        """The copy of the reference."""
+        """Return the copy of the reference."""
         return self.folder / "tree"
 
     @property
     def drivers(self) -> Path:
-        """The recipe's own programs."""
+        """Return the folder of the recipe's own programs."""
         return self.folder / "drivers"
 
     @property
     def logs(self) -> Path:
-        """Whole output of every step."""
+        """Return the folder with the whole output of every stage."""
         return self.folder / "logs"
 
     @property
     def seeding(self) -> Path:
-        """Reports of the seeding shim."""
+        """Return the folder of the seeding shim's reports."""
         return self.folder / "seeding"
 
     @property
     def trace(self) -> Path:
-        """What a traced run computed, one folder a step."""
+        """Return the folder of the trace, one folder per stage."""
         return self.folder / "trace"
 
     @property
     def temporary(self) -> Path:
-        """TMPDIR of the run."""
+        """Return TMPDIR of the run."""
         return self.folder / "tmp"
 
     @property
     def short_temporary(self) -> Path:
-        """The same by a name that leaves room for a socket in it, as torch's loader workers make them."""
+        """Return TMPDIR under a short name, with room for a socket of torch's loader workers."""
         if len(str(self.temporary)) <= _MOST_CHARACTERS:
             return self.temporary
         return (
@@ -75,12 +75,12 @@ class Workspace:
 
     @property
     def home(self) -> Path:
-        """HOME of the run."""
+        """Return HOME of the run."""
         return self.folder / "home"
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder by GNU cp, where it is: it shares blocks where the disk can, and takes half of Python's time.
+    """Copy a folder by GNU cp if installed: it shares blocks and takes half of Python's time.
 
     Raises:
         OSError: the disk is full, or there is something that cannot be copied.

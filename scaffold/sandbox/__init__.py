@@ -37,7 +37,7 @@ _NVIDIA_AND_AMD = (
     "kfd",
 )
 _HARMLESS_DEVICES = ("null", "zero", "full", "random", "urandom", "shm")
-TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 """What a command in bubblewrap has of its own, empty and writable."""
 
 _SYSTEM = (
@@ -147,7 +147,7 @@ class Policy:
 
 
 def require_sandbox() -> Sandbox:
-    """The best sandbox that works here.
+    """Return the best sandbox that works here.
 
     Raises:
         MachineError: none does; says why not.
@@ -184,7 +184,7 @@ def _sandbox(kind: str) -> Sandbox:
 
 
 def bubblewrap_problem() -> str | None:
-    """Why bubblewrap cannot be used here; None when it can.
+    """Return why bubblewrap cannot be used here; None when it can.
 
     Tries it, since some systems forbid user namespaces.
     """
@@ -198,7 +198,7 @@ def bubblewrap_problem() -> str | None:
 
 @functools.cache
 def _probe(size: tuple[str, ...]) -> str | None:
-    """What bubblewrap says of all that confining needs; None when it works."""
+    """Return what bubblewrap says of all that confining needs; None when it works."""
     mounts = [
         "--ro-bind",
         "/",
@@ -210,7 +210,7 @@ def _probe(size: tuple[str, ...]) -> str | None:
         *size,
         "--tmpfs",
         "/dev/shm",
-    ]  # noqa: S108
+    ]
     words = [
         shutil.which("bwrap") or "bwrap",
         *_ISOLATION,
@@ -227,12 +227,15 @@ def _probe(size: tuple[str, ...]) -> str | None:
 
 
 def _size(limit_bytes: int) -> list[str]:
-    """Bounds the next temporary file system, where bubblewrap can (since 0.7)."""
+    """Return options that bound the next temporary file system.
+
+    Where bubblewrap can (since 0.7).
+    """
     return ["--size", str(limit_bytes)] if _probe(("--size", "4096")) is None else []
 
 
 def landlock_problem() -> str | None:
-    """Why Landlock cannot be used here; None when it can."""
+    """Return why Landlock cannot be used here; None when it can."""
     if sys.platform != "linux":
         return "needs Linux"
     version = landlock.find_version()
@@ -293,13 +296,19 @@ def confine(
 
 
 def _socket_filter(kind: Kind, policy: Policy) -> bytes:
-    """In bubblewrap internet sockets lead nowhere, and libraries may use them among themselves; else they lead out."""
+    """Return the socket filter.
+
+    In bubblewrap internet sockets lead nowhere and are allowed; elsewhere they lead out.
+    """
     internet = (INTERNET, INTERNET6) if kind == "bubblewrap" or policy.network else ()
     return build_filter((UNIX, NETLINK, *internet), has_namespaces=kind == "bubblewrap")
 
 
 def readable_paths(policy: Policy) -> list[Path]:
-    """Return what a command may read besides its own folders, no path below another; only paths that exist."""
+    """Return what a command may read besides its own folders.
+
+    Existing paths, none below another.
+    """
     found = [Path(name) for name in _SYSTEM]
     found += [Path("/etc") / name for name in _SETTINGS]
     found += [*policy.visible, *_search_folders()]
@@ -310,7 +319,7 @@ def readable_paths(policy: Policy) -> list[Path]:
 
 
 def _search_folders() -> list[Path]:
-    """Return where this user's system looks for programs and libraries besides, such as the modules of a cluster."""
+    """Return further folders of programs and libraries, such as the modules of a cluster."""
     hidden = hidden_places()
     words = ":".join(os.environ.get(name, "") for name in ("PATH", "LD_LIBRARY_PATH")).split(":")
     folders = [Path(word) for word in words if word.startswith("/")]
@@ -323,7 +332,10 @@ def _search_folders() -> list[Path]:
 
 
 def hidden_places() -> list[Path]:
-    """Return folders that no command sees, also where they lie in one that it sees: homes, sockets, our own key."""
+    """Return folders that no command sees, even inside visible ones.
+
+    Homes, sockets, our own key.
+    """
     places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {
         Path.home(),
         state_dir(),
@@ -377,9 +389,8 @@ def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -
         str(shared),
     ]
     for path in readable:
-        is_alias = (
-            str(path) in _SYSTEM and path.is_symlink()
-        )  # /bin of most systems leads to /usr/bin
+        # /bin of most systems leads to /usr/bin.
+        is_alias = str(path) in _SYSTEM and path.is_symlink()
         words += (
             ["--symlink", str(path.readlink()), str(path)]
             if is_alias
@@ -387,7 +398,7 @@ def _bubblewrap(policy: Policy, directory: Path, variables: Mapping[str, str]) -
         )
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
     words += [word for place in _MACHINE_WIDE for word in ("--ro-bind-try", place, place)]
-    words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += [*_size(policy.memory_bytes), "--tmpfs", "/dev/shm"]
     words += [word for device in devices for word in ("--dev-bind-try", device, device)]
     words += [word for place in inside for word in ("--tmpfs", str(place))]
     words += [word for path in again for word in ("--ro-bind", str(path), str(path))]

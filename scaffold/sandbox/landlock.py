@@ -31,7 +31,7 @@ _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1 << 0, 1 << 1
 
 
 def find_version() -> int:
-    """What this kernel offers; 0 when it has no Landlock or it is switched off."""
+    """Return the Landlock version of this kernel; 0 when there is none or it is disabled."""
     if sys.platform != "linux":
         return 0
     return max(0, _system_call(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION))
@@ -72,16 +72,15 @@ def restrict(readable: list[str], writable: list[str], *, network: bool) -> None
             _allow(ruleset, path, rights & all_rights)
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(_MOST_CAPABILITIES):
-        libc.prctl(
-            _PR_CAPBSET_DROP, capability, 0, 0, 0
-        )  # root's, gone with the next program; others have none
+        # Root's, gone with the next program; others have none.
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     _require(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _require(_system_call(_RESTRICT_SELF, ruleset, 0), "restrict_self")
     os.close(ruleset)
 
 
 def install_filter(program: bytes) -> None:
-    """Have the kernel apply a filter of system calls to this process and all it starts.
+    """Apply a filter of system calls to this process and all it starts.
 
     Raises:
         OSError: the kernel does not do it.

@@ -1,4 +1,4 @@
-"""A filter of system calls for what name spaces and Landlock leave open: the kernel's keys, and odd kinds of sockets.
+"""Filter system calls that name spaces and Landlock leave open: kernel keys, odd sockets.
 
 A filter is a program for the kernel's packet filter, here as bytes, as bubblewrap takes it.
 

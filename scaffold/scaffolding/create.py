@@ -145,7 +145,7 @@ def _lock_folder(folder: Path) -> int:
 
 
 def _remove_abandoned(project_dir: Path) -> None:
-    """Remove what a killed process had made of this project; one that another process is making stays."""
+    """Remove what a killed process made of this project; one being made by another stays."""
     pattern = re.compile(rf"\.{re.escape(project_dir.name)}\.[a-z0-9_]{{8}}{re.escape(_ASIDE)}")
     for place in project_dir.parent.iterdir():
         if pattern.fullmatch(place.name):
@@ -180,7 +180,7 @@ def _check_target(project_dir: Path, name: str) -> None:
 
 
 def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
-    """The recipe's text with changed hyperparameters, its comments kept."""
+    """Return the recipe's text with changed hyperparameters, its comments kept."""
     published = {**found.recipe.hyperparameters, **found.recipe.published}
     # What a recipe that was changed before keeps under `published` is written anew below.
     block_pattern = r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)"
@@ -252,7 +252,7 @@ def _fill(
 
 
 def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author: Author) -> None:
-    """Vendor branches `template` and `reference`, and main, which merges both."""
+    """Commit the vendor branches `template` and `reference`, and main, which merges both."""
     git = repository.call
     info = repository.folder / ".git" / "info"
     info.mkdir(exist_ok=True)
@@ -283,7 +283,7 @@ def _commit(repository: Repository, recipe: Recipe, tree: str, name: str, author
 
 
 def template_message(recipe: Recipe, name: str) -> str:
-    """Of a commit on the vendor branch `template`; the project's name is needed to render a newer one."""
+    """Return the message of a commit on `template`; it names the project, to render it again."""
     return (
         f"Template of mlloop-new {scaffold.__version__}, rendered for {recipe.id}\n\nProject:"
         f" {name}\n"
@@ -291,14 +291,17 @@ def template_message(recipe: Recipe, name: str) -> str:
 
 
 def vendor_author(recipe: Recipe, author: Author) -> Author:
-    """With the date of the upstream commit: an environment of its time is resolved by it."""
+    """Return an author with the date of the upstream commit.
+
+    By which an environment is resolved.
+    """
     if not isinstance(recipe.reference, GitReference):
         return author
     return replace(author, date=commit_date(recipe.reference))
 
 
 def vendor_message(recipe: Recipe, tree: str) -> str:
-    """Of a commit on the vendor branch `reference`: where it came from, as trailers."""
+    """Return the message of a commit on `reference`: where it came from, as trailers."""
     reference = recipe.reference
     trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
     if isinstance(reference, GitReference):
@@ -311,7 +314,7 @@ def vendor_message(recipe: Recipe, tree: str) -> str:
 
 
 def template_data(recipe: Recipe, name: str) -> dict[str, object]:
-    """What the template shows.
+    """Return what the template shows.
 
     A stranger's text is escaped for where it is shown: Markdown, or a YAML string.
     """
@@ -362,7 +365,7 @@ def _yaml(text: str) -> str:
 
 
 def _python_version(recipe: Recipe) -> str:
-    """For the generated workflow: the one that runs now if the recipe accepts it, else the oldest it does."""
+    """Return the Python for the generated workflow: the running one if allowed, else the oldest."""
     from packaging.specifiers import SpecifierSet
 
     accepted = SpecifierSet(recipe.environment.python)

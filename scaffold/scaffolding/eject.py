@@ -115,7 +115,7 @@ def _tree(program: Program) -> str:
 
 
 def _shown(program: Program) -> list[str]:
-    """The commands with their values, as a person would type them inside the folder."""
+    """Return the commands with their values, as typed inside the folder."""
     values = {**program.hyperparameters, "seed": "0", "reference": ".", "drivers": "../drivers"}
     return [
         re.sub(r"\{(\w+)\}", lambda slot: str(values[slot[1]]), " ".join(command.argv))
@@ -130,19 +130,19 @@ def _data(program: Program) -> list[str]:
 
 
 def _lock(project: Project) -> str:
-    """The text of the lock that the program runs with; empty where nothing has run yet."""
+    """Return the text of the program's lock; empty where nothing has run yet."""
     lock = project.system_source.lock if project.system_source.lock.exists() else project.lock
     return read_text(lock) if lock.exists() else ""
 
 
 def _python(project: Project) -> str:
-    """The version of Python that it was proven with."""
+    """Return the version of Python that it was proven with."""
     found = re.search(r"^# python (\d+\.\d+)", _lock(project), re.MULTILINE)
     return found[1] if found else "3.12"
 
 
 def _requirements(project: Project) -> str:
-    """The packages by version, as any index has them: a build of a version (2.13.0+cpu) is that version."""
+    """Return the packages by version without local parts (2.13.0+cpu becomes 2.13.0)."""
     lines = [
         line.removesuffix(" \\").partition(" --hash")[0] for line in _lock(project).splitlines()
     ]
@@ -193,7 +193,7 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
 
 
 def _program(recipe: Recipe, program: Program) -> dict[str, Any]:
-    """What a run of it takes: commands with slots, values, how its metrics are read."""
+    """Return what a run takes: commands with slots, values, how its metrics are read."""
     document = program.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {
         "tree": _tree(program),

@@ -91,7 +91,7 @@ def update_template(project: Project) -> Updated:
 
 
 def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
-    """The newest commit of a vendor branch; of a clone, which has none of its own, the one that was merged last."""
+    """Return the newest commit of a vendor branch; in a clone, the one that was merged last."""
     for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
         found = repository.find_id(f"{ref}^{{commit}}")
         if found:
@@ -106,7 +106,7 @@ def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
 
 
 def _rendered(project: Project, repository: Repository, recipe: Recipe, name: str, tip: str) -> str:
-    """Tree of what the template renders, with the recipe's own files as they came."""
+    """Return the tree that the template renders, with the recipe's own files."""
     kept = {"recipe.yaml", *recipe.recipe_files()}
     entries = [entry for entry in repository.entries(tip) if entry.path in kept]
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,7 @@ class Advanced:
 
 
 def update_reference(project: Project, name: str, *, offline: bool = False) -> Advanced:
-    """Bring another revision of the reference in, on the branch `reference`, and merge it with the recipe's new pin.
+    """Bring in another revision on the branch `reference`, and merge it with the new pin.
 
     Nothing of `src/` changes. The reproduction must be made again.
 
@@ -209,7 +209,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
 
 
 def _with_pin(text: str, reference: GitReference, revision: str, tree: str) -> str:
-    """The recipe's text with another pin in its `reference` block, all else as it is written."""
+    """Return the recipe's text with another pin in its `reference` block, all else unchanged."""
     start = text.index("reference:")
     head, block = text[:start], text[start:]
     for old, new in ((reference.revision, revision), (reference.tree, tree)):

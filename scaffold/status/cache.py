@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def load_status(project: Project) -> Status:
-    """Where the project stands now; from the cache if no file that matters has changed.
+    """Return where the project stands; from the cache if no file that matters has changed.
 
     Raises:
         BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or the evidence cannot be read.
@@ -43,24 +43,24 @@ def load_status(project: Project) -> Status:
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
         kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
         write_json({**kept, "signature": _signature(project, kept)}, cache)
-        for partial in cache.parent.glob(
-            f".{cache.name}.*"
-        ):  # of a killed one; of one at work, which tries again
+        # Of a killed one; of one at work, which tries again.
+        for partial in cache.parent.glob(f".{cache.name}.*"):
             partial.unlink(missing_ok=True)
     return status
 
 
 def _signature(project: Project, kept: Mapping[str, Any]) -> str:
-    """Return what shows that this user worked a status out: one that came with a project may say anything."""
+    """Return what proves that this user derived a status: one that came along may say anything."""
     return sign(f"status of {project.root}: {json.dumps(kept, sort_keys=True)}")
 
 
 def current_judgement(project: Project) -> Judgement | None:
-    """The stored judgement if it still speaks of the project and nothing further would be run."""
+    """Return the stored judgement if it is current and no further run is due."""
     try:
         status = load_status(project)
     except BrokenFileError:
-        return None  # broken evidence is about to be replaced; a broken recipe is told by whoever reads it next
+        # Broken evidence is about to be replaced; a broken recipe is reported by its next reader.
+        return None
     if (
         status.evidence != "current"
         or status.can_change
@@ -72,7 +72,7 @@ def current_judgement(project: Project) -> Judgement | None:
 
 
 def is_tweak_under_way(project: Project) -> bool:
-    """Whether `scaffold verify` is about a tweak; from the cache where that is possible."""
+    """Return whether `scaffold verify` is about a tweak; from the cache where possible."""
     try:
         return load_status(project).tweak is not None
     except BrokenFileError:  # such as evidence that is about to be replaced
@@ -82,7 +82,7 @@ def is_tweak_under_way(project: Project) -> bool:
 
 
 def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
-    """The stored evidence of a tweak if it still speaks of what lies in the work tree."""
+    """Return the stored evidence of a tweak if it still describes the work tree."""
     from scaffold.tweak.staleness import find_stale_change
     from scaffold.tweak.store import read_change
 
@@ -100,7 +100,7 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
 
 
 def require_reproduced(project: Project) -> None:
-    """Raise ProjectError unless the reference's published result was reproduced here, by evidence that still holds."""
+    """Raise ProjectError unless current evidence shows the published result reproduced here."""
     status = load_status(project)
     if (
         status.word != Word.REPRODUCED.value
@@ -124,7 +124,7 @@ def require_reproduced(project: Project) -> None:
 
 
 def _fingerprint(project: Project) -> list[Any]:
-    """Changes when a file that the status depends on changes (size, time, inode)."""
+    """Return values that change with every file the status depends on (size, time, inode)."""
     stamps: list[Any] = [scaffold.__version__]
     single = (
         project.recipe,
@@ -159,7 +159,7 @@ def _fingerprint(project: Project) -> list[Any]:
 
 
 def _git_dir(project: Project) -> Path:
-    """Where git keeps its state; of a linked work tree what is shared is not looked at."""
+    """Return git's folder; of a linked work tree the shared part is not looked at."""
     place = project.root / ".git"
     if place.is_file():
         with contextlib.suppress(OSError, ValueError):

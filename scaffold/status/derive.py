@@ -96,7 +96,10 @@ def derive_status(project: Project) -> Status:
 
 
 def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
-    """How long `scaffold verify` takes here, from the mean time of runs here or else of the recipe's hardware."""
+    """Return the seconds that `scaffold verify` takes.
+
+    From the mean time of runs here, else on the recipe's hardware.
+    """
     seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
     return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // runs_at_once(recipe.resources))
 
@@ -130,7 +133,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
 def _with_tweaks(
     milestones: tuple[Milestone, ...], tried: list[ChangeEvidence], tweak: TweakStatus | None
 ) -> tuple[Milestone, ...]:
-    """The milestones of the file, then the tweaks that it does not name."""
+    """Return the milestones of the file, then the tweaks that it does not name."""
     known = {step.id for step in milestones}
     found = {evidence.milestone: evidence.tweak.expect for evidence in tried}
     if tweak is not None:

@@ -1,4 +1,4 @@
-"""Compares what a program computes with a golden trace: runs it under the tracer, fed with the golden values."""
+"""Compare a program's computation with a golden trace, feeding it the golden values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -77,12 +77,12 @@ def _differences(rungs: Sequence[Rung]) -> int:
 
 
 def _is_settled(rung: Rung) -> bool:
-    """Whether a rung has refused the program already, so that a run of it can add nothing."""
+    """Return whether a check has refused the program, so that a run of it can add nothing."""
     return rung.word is Word.DIFFERS and not rung.structural
 
 
 def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[Rung, ...]:
-    """All rungs; a program can write into its own trace, so that anything may stand there."""
+    """Run all checks on traces that the program could write to."""
     try:
         return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found, part))
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -97,7 +97,10 @@ def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[
 
 
 def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:
-    """Whether training outputs differ, and masks were drawn that are no dropout of torch's own."""
+    """Return whether training outputs differ.
+
+    And masks were drawn other than by torch's dropout.
+    """
     if not any(rung.name == "forward_train" and rung.word is Word.DIFFERS for rung in rungs):
         return False
     masks = [trace.arrays.get("series.masks") for trace in found.get("own", {}).values()]
@@ -118,7 +121,10 @@ class _Climb:
     failed: dict[str, str] = field(default_factory=dict)
 
     def all_traces(self, *, flip: bool) -> dict[str, Mapping[str, Trace]]:
-        """Of each kind but the replay; what fails beside the program's own dtype is left out."""
+        """Return traces of each kind but the replay.
+
+        Kinds that fail, besides own dtype, are left out.
+        """
         about = self.golden.about
         self.mode = Mode(
             functions=about.functions,
@@ -143,7 +149,10 @@ class _Climb:
             self.try_trace(found, "replay", self.short)
 
     def own_trace(self) -> Mapping[str, Trace]:
-        """In the program's own dtype; in another way where its first trace shows that it must be."""
+        """Return the trace in the program's own dtype.
+
+        In another mode where the first one asks for it.
+        """
         found = self.trace("own", self.plan)
         wanted = self.mode.corrected(found).auxiliary if found else self.mode.auxiliary
         if wanted != self.mode.auxiliary:
@@ -172,7 +181,7 @@ class _Climb:
 
 
 def _with_suggestion(rung: Rung, found: Traces) -> Rung:
-    """Where tensors are made of nothing that was declared, what they might be made of, to be declared by the person."""
+    """Add suggestions for tensors that match nothing, for the user to declare."""
     for trace in found.get("own", {}).values():
         unmatched = trace.index.get("unmatched")
         if rung.name != "parameters" or unmatched is None:

@@ -1,4 +1,4 @@
-"""Golden traces: what a state of the program computes, recorded once and kept, so that parity stays testable.
+"""Golden traces: what a snapshot computes, recorded once, so that parity stays testable.
 
 A trace is recorded by running the program itself under the shim (`running/shim/_scaffold_trace`):
 in its own dtype, in float64, once more to see by how much it differs from itself, and the smoke
@@ -45,12 +45,12 @@ class Golden:
 
     @property
     def record(self) -> GoldenTrace:
-        """How evidence and declarations name it."""
+        """Return how evidence and declarations name it."""
         return GoldenTrace(name=self.folder.name, sha256=file_digest(self.folder / _ABOUT))
 
     @property
     def traces(self) -> Traces:
-        """All of it, read."""
+        """Return all traces, read."""
         found: dict[str, dict[str, Trace]] = {}
         for kind in self.about.kinds:
             about = self.about
@@ -66,7 +66,7 @@ class Golden:
         return found
 
     def files(self) -> dict[str, bytes]:
-        """Contents by path below `golden/`."""
+        """Return contents by path below `golden/`."""
         return {
             f"{self.folder.name}/{path.relative_to(self.folder).as_posix()}": path.read_bytes()
             for path in list_files(self.folder)
@@ -91,7 +91,7 @@ class Mode:
     auxiliary: tuple[str, ...] = ()
 
     def corrected(self, traces: Mapping[str, Trace]) -> "Mode":
-        """What a trace asks for besides; the same where it is as it must be."""
+        """Return the mode that a trace asks for; the same if it is right."""
         indexes = [trace.index for trace in traces.values()]
         more = {name for index in indexes for name in index.get("feeds_training", ())}
         return Mode(
@@ -104,7 +104,10 @@ class Mode:
 
 
 def _is_starved(index: Mapping[str, Any]) -> bool:
-    """Whether a program trained on nothing, since made-up outputs never gave it the loss that it waits for."""
+    """Return whether a program trained on nothing.
+
+    Made-up outputs never gave the loss it waits for.
+    """
     return bool(index.get("starved")) or bool(index.get("entered") and not index.get("steps"))
 
 
@@ -112,12 +115,12 @@ _USUAL = Mode()
 
 
 def golden_name(state: str) -> str:
-    """The folder of a state's golden trace."""
+    """Return the folder name of a snapshot's golden trace."""
     return state[:12]
 
 
 def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
-    """A golden trace, every file of it being what was recorded.
+    """Return a golden trace whose every file is as recorded.
 
     Raises:
         ProjectError: it is not there, or was edited.
@@ -145,7 +148,7 @@ def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
 
 
 def require_golden(project: Project, tweak: Tweak) -> Golden:
-    """The golden trace that a rewrite was started with.
+    """Return the golden trace that a rewrite was started with.
 
     Raises:
         ProjectError: it is gone, or was edited.
@@ -161,7 +164,7 @@ def require_golden(project: Project, tweak: Tweak) -> Golden:
 def record_golden(
     project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher
 ) -> Golden:
-    """Record the golden trace of a program, aside, and keep it under `.scaffold/golden/`; an earlier one is used.
+    """Record a program's golden trace under `.scaffold/golden/`, or use an earlier one.
 
     Args:
         project: whose program it is.
@@ -280,7 +283,7 @@ class _Recorder:
     left_out: list[str] = field(default_factory=list)
 
     def own(self) -> dict[str, float]:
-        """Record the trace in the program's own dtype, in the way that the program asks for; return its metrics.
+        """Record the trace in the program's own dtype and mode; return its metrics.
 
         A first run shows how many steps and evaluations there are, so that late ones can be looked
         at in the second.
@@ -327,7 +330,7 @@ class _Recorder:
         return found, metrics
 
     def record(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
-        """One more kind; what fails of it is left out."""
+        """Record one more kind; if it fails it is left out."""
         try:
             found, metrics = traced(
                 self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode
@@ -360,14 +363,16 @@ class _Recorder:
                     "entries": noise_of(trace, found[step]),
                     "noise": noise_of_series(trace, found[step]),
                 }
-                write_text(
-                    golden / step / INDEX, json.dumps(noisy)
-                )  # a tensor may have something infinite
+                # A tensor may have something infinite.
+                write_text(golden / step / INDEX, json.dumps(noisy))
         return metrics
 
 
 def _late_steps(trace: Trace) -> dict[str, Any]:
-    """Steps to be fed because something may act late: the last one, and some on the way there."""
+    """Return late steps to be fed, since something may act late.
+
+    The last ones, and some between.
+    """
     steps = int(trace.index.get("steps", 0))
     late = {
         steps - 1,
@@ -445,7 +450,7 @@ def traced(
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """Shows that a traced run advances, and none of what it reports: its metrics are made of made-up outputs."""
+    """A listener that passes on progress but no results: they are made of made-up outputs."""
 
     watcher: Watcher
 
@@ -466,7 +471,7 @@ class _Quiet:
 
 
 def modules_of(traces: Mapping[str, Trace]) -> Sequence[Mapping[str, Any]]:
-    """All modules of all networks that were called, in the order of their definition."""
+    """Return all modules of all called networks, in the order of their definition."""
     return [
         module
         for trace in traces.values()

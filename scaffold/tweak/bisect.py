@@ -1,4 +1,4 @@
-"""Finds the step that lost a metric: by the evidence that is there, and by runs where it is missing."""
+"""Find the step that lost a metric: by stored evidence, and by runs where it is missing."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -112,7 +112,7 @@ def bisect_metric(
 
 
 def _history(project: Project, repository: Repository) -> list[_Step]:
-    """Every state on the branch's own line, oldest first, by the tweak that made it or else by its commit."""
+    """Return every snapshot on the branch's own line, oldest first, by tweak or commit."""
     by_state = {evidence.accepted_state: evidence.tweak.name for evidence in accepted(project)}
     line = repository.call(
         "log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD"
@@ -131,7 +131,7 @@ def _history(project: Project, repository: Repository) -> list[_Step]:
 
 
 def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]:
-    """Since the last new dataset: values on other data say nothing."""
+    """Return the steps since the last new dataset: values on other data cannot be compared."""
     swaps = {
         evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"
     }
@@ -142,7 +142,7 @@ def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]
 
 
 def _measured(steps: list[_Step], states: Mapping[str, State], name: str) -> list[_Step]:
-    """The last steps that all have the metric; all, where the present one has none, so that it is told."""
+    """Return the last steps that all have the metric; all if the present one lacks it."""
     kept = list(
         itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps))
     )
@@ -168,7 +168,7 @@ def _commit_of(steps: list[_Step], name: str) -> str:
 def _by_evidence(
     project: Project, steps: list[_Step], metric: Metric, margin: float
 ) -> Compared | None:
-    """The one step whose own evidence says that it lost the metric; None where none or several do, or one has none."""
+    """Return the one step whose own evidence shows the loss; None if it is not clear."""
     by_state = {evidence.accepted_state: evidence for evidence in accepted(project)}
     found = []
     for before, step in itertools.pairwise(steps):
@@ -345,7 +345,7 @@ class _Search:
         )
 
     def more(self, step: _Step, count: int) -> int:
-        """Have the first `count` seeds of a state; returns how many of them had to be run."""
+        """Make the first `count` seeds of a snapshot; return how many had to be run."""
         known = self.runs[step.state]
         plan, room = self.plan(step)
         wanted = planned_seeds(plan.program, count)
@@ -357,7 +357,7 @@ class _Search:
         return len(missing)
 
     def plan(self, step: _Step) -> tuple[Plan, int]:
-        """A state made ready to run."""
+        """Prepare a snapshot to run."""
         if step.state not in self.plans:
             state = self.states[step.name]
             self.plans[step.state] = prepare_program(

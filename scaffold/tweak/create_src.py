@@ -34,7 +34,7 @@ _COPIED = (
 
 
 def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
-    """Make `src/` of the reference with its patches, and the files that say how it runs, in one commit."""
+    """Make `src/` of the patched reference, and the files that say how it runs, in one commit."""
     if (project.root / "src").exists():
         raise ProjectError(
             f"{project.root / 'src'} exists, and is not ours: the person's copy of the reference"
@@ -69,7 +69,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
 
 
 def system_text(recipe_text: str, recipe: Recipe) -> str:
-    """`system.yaml` of a recipe: the parts that say how it runs, as they are written there, comments inside them kept.
+    """Return `system.yaml` for a recipe: the parts that say how it runs, comments kept.
 
     A recipe in another layout than one key a line at the left is written anew.
     """

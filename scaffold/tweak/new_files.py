@@ -1,4 +1,4 @@
-"""Finds files that git does not track yet and that a decision would commit, and refuses large and binary ones."""
+"""Find untracked files that a decision would commit, and refuse large and binary ones."""
 
 import os
 from collections.abc import Iterable, Sequence

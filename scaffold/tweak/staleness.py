@@ -1,4 +1,7 @@
-"""Whether a tweak's evidence still holds: does it speak of what lies here, and does its word follow from its runs?"""
+"""Find out whether a tweak's evidence still holds.
+
+And whether its verdict follows from its runs.
+"""
 
 import shlex
 from collections.abc import Sequence
@@ -18,7 +21,7 @@ from scaffold.rules.parity.judge import construction_findings, judge_rewrite
 
 
 def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[Reason]:
-    """Return why a tweak's evidence no longer speaks of what lies in the work tree; nothing when it does."""
+    """Return why a tweak's evidence no longer describes the work tree; nothing when it does."""
     stale = []
     if evidence.seal != evidence.expected_seal():
         stale.append(
@@ -37,7 +40,7 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
 
 
 def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
-    """The judgement that the pairs in the evidence lead to now, which must be the one it holds.
+    """Return the judgement that the stored pairs lead to, which must be the stored one.
 
     Raises:
         BrokenFileError: the stored word does not follow from the stored runs.
@@ -63,7 +66,7 @@ def judge_change_again(evidence: ChangeEvidence) -> ChangeJudgement:
 
 
 def _weakest(findings: Sequence[Finding]) -> Word:
-    """What the findings of a reproduction allow its overall word to be."""
+    """Return what the findings of a reproduction allow its overall verdict to be."""
     words = {finding.word.overall for finding in findings}
     order = (Word.NOT_REPRODUCED, Word.INCONCLUSIVE, Word.REPRODUCED)
     return next(word for word in order if word in words)

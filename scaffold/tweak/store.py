@@ -1,4 +1,4 @@
-"""What was tried: declarations, evidence and journal of all tweaks, and which states of the system were judged."""
+"""Store what was tried: declarations, evidence and journal of all tweaks."""
 
 import re
 import shlex
@@ -43,7 +43,7 @@ def refuse_vendor(branch: str) -> None:
 
 
 def find_tweak(project: Project) -> Tweak | None:
-    """The tweak that is under way here: declared in tweaks/, and neither accepted nor dropped.
+    """Return the open tweak: declared in tweaks/, and neither accepted nor dropped.
 
     Raises:
         ProjectError: there are several.
@@ -63,7 +63,10 @@ def find_tweak(project: Project) -> Tweak | None:
 
 
 def _refuse_deleted(project: Project) -> None:
-    """Raise ProjectError if a declaration or evidence is committed and gone: without it a tweak looks undecided."""
+    """Raise ProjectError if a committed declaration or evidence is missing.
+
+    Without it a tweak looks undecided.
+    """
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         return
@@ -78,13 +81,13 @@ def _refuse_deleted(project: Project) -> None:
 
 
 def tweak_of_branch(branch: str) -> str | None:
-    """The name of the tweak whose branch this is; None for any other branch."""
+    """Return the name of the tweak of a branch; None for any other branch."""
     found = re.fullmatch(rf"(?:{'|'.join(BRANCHES)})({TWEAK_NAME})", branch)
     return found[1] if found else None
 
 
 def declared_tweaks(project: Project) -> list[Tweak]:
-    """All that are declared in the work tree, by name."""
+    """Return all declarations in the work tree, by name."""
     return [load_yaml(Tweak, path) for path in sorted(project.tweaks.glob("*.yaml"))]
 
 
@@ -94,7 +97,7 @@ def _decision(project: Project, tweak: Tweak) -> str | None:
 
 
 def read_change(project: Project, name: str) -> ChangeEvidence | None:
-    """A tweak's evidence, if there is any.
+    """Return a tweak's evidence, if there is any.
 
     Raises:
         BrokenFileError: it is not evidence.
@@ -139,12 +142,12 @@ def with_decision(evidence: ChangeEvidence, **decided: object) -> ChangeEvidence
 
 
 def accepted(project: Project) -> list[ChangeEvidence]:
-    """Evidence of the tweaks that were accepted here, oldest first."""
+    """Return evidence of the accepted tweaks, oldest first."""
     return [evidence for evidence in all_evidence(project) if evidence.decision == "accepted"]
 
 
 def all_evidence(project: Project) -> list[ChangeEvidence]:
-    """Evidence of all tweaks, oldest first."""
+    """Return evidence of all tweaks, oldest first."""
     paths = [path for phase in _PHASES for path in project.evidence.glob(f"{phase}-*.json")]
     names = [path.stem.partition("-")[2] for path in paths]
     found = [evidence for name in names if (evidence := read_change(project, name))]
@@ -152,18 +155,18 @@ def all_evidence(project: Project) -> list[ChangeEvidence]:
 
 
 def last_accepted(project: Project) -> ChangeEvidence | None:
-    """The tweak that was accepted last."""
+    """Return the tweak that was accepted last."""
     found = accepted(project)
     return found[-1] if found else None
 
 
 def claim_tweak(project: Project, tweak: Tweak, start: str) -> None:
-    """Remember that this user starts a tweak here, with this commit: what they write in it needs no consent."""
+    """Remember that this user starts a tweak at this commit: its content needs no consent."""
     write_text(project.state / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}")
 
 
 def is_own_tweak(project: Project, tweak: Tweak) -> bool:
-    """Whether it was, and every commit since then was made here too: none was pulled, merged or switched to."""
+    """Return whether this user started the tweak and made every commit since then here."""
     path = project.state / "own" / tweak.name
     start, _, mark = read_text(path).partition(" ") if path.is_file() else ("", "", "")
     if not start or mark != _own_mark(project, tweak, start):
@@ -178,7 +181,7 @@ def is_own_tweak(project: Project, tweak: Tweak) -> bool:
 
 
 def forget_tweak(project: Project, tweak: Tweak) -> None:
-    """It is decided: another one of its name would not be the person's own."""
+    """Forget a decided tweak: another one of its name would not be the user's own."""
     (project.state / "own" / tweak.name).unlink(missing_ok=True)
 
 
@@ -187,12 +190,12 @@ def _own_mark(project: Project, tweak: Tweak, start: str) -> str:
 
 
 def tweak_branches(repository: Repository) -> list[str]:
-    """Branches of tweaks under way; a name that no tweak can have is somebody's other branch."""
+    """Return branches of open tweaks; a name that no tweak can have is another branch."""
     return [name for name in branches(repository) if tweak_of_branch(name)]
 
 
 def find_judged(project: Project, repository: Repository, tip: str) -> str | None:
-    """The newest commit on a branch's own line whose state was judged: the first `src/`, or one that was accepted."""
+    """Return the newest judged commit on a branch's own line: first `src/`, or accepted tweaks."""
     begun = repository.call(
         "log", "--format=%H", "--diff-filter=A", tip, "--", "system.yaml"
     ).split()
@@ -209,7 +212,7 @@ def find_judged(project: Project, repository: Repository, tip: str) -> str | Non
 
 
 def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
-    """The commit whose state a tweak is compared with: the newest judged one of its home that it contains."""
+    """Return the commit a tweak is compared with: the newest judged one of its base branch."""
     home = find_home(repository, tweak)
     if (
         home is None
@@ -221,7 +224,7 @@ def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
 
 
 def find_home(repository: Repository, tweak: Tweak) -> str | None:
-    """The branch that a tweak came from; under its new name if it was renamed and only one can be it."""
+    """Return the branch that a tweak came from; under its new name if it was renamed."""
     there = branches(repository)
     if tweak.home in there:
         return tweak.home
@@ -237,7 +240,7 @@ def find_home(repository: Repository, tweak: Tweak) -> str | None:
 
 
 def require_home(repository: Repository, tweak: Tweak) -> str:
-    """The same.
+    """Return the branch that a tweak came from.
 
     Raises:
         ProjectError: it is gone, or several could be it.
@@ -258,7 +261,7 @@ def require_home(repository: Repository, tweak: Tweak) -> str:
 
 
 def record_paths(tweak: Tweak) -> tuple[str, str, str]:
-    """Its declaration, evidence and page of the journal."""
+    """Return its declaration, evidence and journal page."""
     return (
         f"tweaks/{tweak.name}.yaml",
         f"evidence/{tweak.milestone}.json",
@@ -267,7 +270,7 @@ def record_paths(tweak: Tweak) -> tuple[str, str, str]:
 
 
 def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
-    """A page of the journal: what was tried, and what it showed.
+    """Return a journal page: what was tried, and what it showed.
 
     A file a tweak, so that clones never conflict.
     """
@@ -296,7 +299,7 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
 
 
 def _page_of_rungs(rungs: list[Rung]) -> list[str]:
-    """The ladder as a table, and the error along the network."""
+    """Return the parity checks as a table, and the error along the network."""
     if not rungs:
         return []
     rows = [
@@ -323,7 +326,7 @@ def _page_of_rungs(rungs: list[Rung]) -> list[str]:
 
 
 def decided_names(project: Project, repository: Repository) -> set[str]:
-    """Tweaks that were accepted or dropped, also those that were dropped before anything was judged."""
+    """Return decided tweaks, also those dropped before they were judged."""
     names = {evidence.tweak.name for evidence in all_evidence(project) if evidence.decision}
     dropped = repository.call(
         "for-each-ref", "--format=%(refname:lstrip=3)", "refs/tags/dropped"
@@ -348,7 +351,7 @@ class Listed:
 
 
 def list_tweaks(project: Project) -> list[Listed]:
-    """All tweaks: those decided, oldest first, those under way on any branch, those that the recipe suggests."""
+    """Return all tweaks: decided ones oldest first, open ones on any branch, suggested ones."""
     repository = Repository(project.root)
     rows = []
     for evidence in all_evidence(project):

@@ -1,4 +1,4 @@
-"""Opens, accepts and drops tweaks: one small change each, on a branch of its own, merged only with evidence."""
+"""Start, accept and drop tweaks: one small change each, on its own branch, merged with evidence."""
 
 import re
 import shlex
@@ -90,7 +90,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A tweak that was opened; `suggestion` is the recipe's, if it is one of those; `made_src` for the first one."""
+    """A tweak that was started.
+
+    `suggestion` is the recipe's, if it is one of those; `made_src` for the first one.
+    """
 
     tweak: Tweak
     suggestion: SuggestedTweak | None
@@ -99,7 +102,7 @@ class Started:
 
 
 def start_tweak(project: Project, name: str, wish: Wish) -> Started:
-    """Open a tweak on a branch `tweak/NAME` that starts from the present one; edits not yet committed come along.
+    """Start a tweak on a branch `tweak/NAME`; uncommitted edits come along.
 
     The first one makes `src/`, `system.yaml` and `system.lock` and commits them on the present
     branch.
@@ -149,7 +152,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
 
 
 def ensure_src(project: Project, repository: Repository, recipe: Recipe) -> str:
-    """Make `src/` where there is none; returns the commit of the state that a change starts from."""
+    """Make `src/` where there is none; return the commit that a change starts from."""
     if not project.system.exists():
         begin(project, repository, recipe)
     return find_judged(project, repository, "HEAD") or repository.call("rev-parse", "HEAD")
@@ -194,7 +197,7 @@ def open_tweak(
 
 
 def refuse_start(project: Project, name: str) -> Repository:
-    """The project's repository, if a change of this name may start now.
+    """Return the project's repository, if a change of this name may start now.
 
     Raises:
         UsageError: the name is none, or taken.
@@ -238,7 +241,7 @@ def refuse_start(project: Project, name: str) -> Repository:
 
 
 def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
-    """How a change is judged, by what was wished for and else by what is known of the metric."""
+    """Return how a change is judged: as the user asked, else by what is known of the metric."""
     last = last_accepted(project)
     metric = wish.metric or (last.tweak.rule.metric if last else recipe.claims[0].metric)
     if metric not in metrics:
@@ -255,7 +258,7 @@ def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) ->
 
 
 def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float, str]:
-    """The smallest difference of a metric that matters, where nobody has said: with its reason.
+    """Return the default smallest difference that matters, with its reason.
 
     Raises:
         UsageError: nothing says how much the metric varies from seed to seed.
@@ -286,7 +289,10 @@ def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float
 
 
 def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricValue], str]:
-    """Values of a metric over seeds, and whose: the calibration runs', or on other data those of an accepted tweak."""
+    """Return values of a metric over seeds, and their source.
+
+    Calibration runs; on other data those of an accepted tweak.
+    """
     done = accepted(project)
     newest = max((index for index, e in enumerate(done) if e.tweak.kind == "data"), default=None)
     calibration = load_calibration(project, recipe)
@@ -348,7 +354,7 @@ class Decided:
 def accept_tweak(
     project: Project, because: str, phase: str, *, include_large: bool = False
 ) -> Decided:
-    """Merge the tweak that is under way into its home, with its evidence and a page of the journal, and tag it.
+    """Merge the open tweak into its base branch with evidence and journal page, and tag it.
 
     Args:
         project: whose tweak it is.
@@ -444,7 +450,7 @@ def _require_acceptable(
 def _merge_home(
     project: Project, repository: Repository, tweak: Tweak, home: str, present: str
 ) -> str:
-    """Return a commit that merges the base branch, which went on meanwhile, into the tweak with its edits.
+    """Return a commit that merges the moved base branch into the tweak with its edits.
 
     Raises:
         ProjectError: they conflict; the files are marked as `git merge` marks them.
@@ -477,7 +483,7 @@ def _refuse_moved_home(
     evidence: ChangeEvidence,
     because: str,
 ) -> None:
-    """Raise ProjectError if what the tweak was compared with is no longer what it would be merged into."""
+    """Raise ProjectError if the base branch is not what the tweak was compared with."""
     parted = common_ancestor(repository, f"refs/heads/{home}", "HEAD")
     moved = state_id(repository, f"refs/heads/{home}") != state_id(repository, parted)
     if moved:
@@ -498,7 +504,7 @@ def _refuse_moved_home(
 
 
 def _refuse_conflicts(repository: Repository) -> None:
-    """Raise ProjectError for conflicts that no operation of git's is under way for, as after `git stash pop`."""
+    """Raise ProjectError for conflicts that no git operation explains, as after `git stash pop`."""
     unresolved = repository.call("diff", "--name-only", "--diff-filter=U")
     if unresolved:
         raise ProjectError(
@@ -507,7 +513,7 @@ def _refuse_conflicts(repository: Repository) -> None:
 
 
 def drop_tweak(project: Project, phase: str, *, include_large: bool = False) -> Decided:
-    """End the tweak that is under way without merging it: its home gets only the record, a tag keeps the code.
+    """End the open tweak without merging; its base branch gets the record, a tag keeps the code.
 
     New files of data/ stay where they are.
 

@@ -1,4 +1,4 @@
-"""Judges the change that is under way: runs both states in pairs until it is decided, and writes the evidence."""
+"""Judge the open change: run both snapshots in pairs until decided, and write the evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ class Work:
     def plan(
         self, state: State, system: System, title: str, *, smoke: bool = False
     ) -> tuple[Plan, int]:
-        """A state made ready to run, and how many runs of it fit at once."""
+        """Prepare a snapshot to run, and return how many of its runs fit at once."""
         return prepare_program(
             self.project,
             self.recipe,
@@ -69,7 +69,7 @@ class Work:
         )
 
     def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
-        """Runs of the first seeds; those that are missing are made."""
+        """Return runs of the first seeds, making missing ones."""
         wanted = planned_seeds(plan.program, count)
         if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
             self.watcher.said(f"{plan.title}: {len(wanted)} seeds")
@@ -85,7 +85,7 @@ def verify_change(
     options: RunOptions,
     switched_off: Mapping[str, str] | None = None,
 ) -> ChangeEvidence:
-    """Run pairs of seeds of the state before and of the change until they decide, then write the tweak's evidence.
+    """Run pairs of seeds of both snapshots until they decide, then write the tweak's evidence.
 
     Args:
         project: with the change in its work tree, committed or not.
@@ -112,7 +112,7 @@ def verify_change(
 def open_change(
     project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
 ) -> tuple[Work, State, State]:
-    """The state before and the change that is under way, once there is consent to run both.
+    """Return the snapshots before and after, once there is consent to run both.
 
     Raises:
         ProjectError, UsageError, ConsentError: see `verify_change`.
@@ -138,7 +138,10 @@ def open_change(
 
 
 def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> State:
-    """The state in the work tree, its lock made anew where system.yaml asks for other packages than it has."""
+    """Return the work tree's snapshot.
+
+    Its lock made again if system.yaml asks for other packages.
+    """
     system = load_yaml(System, project.system)
     as_of = commit_date_of(project, recipe)
     prepare_environment(
@@ -153,7 +156,7 @@ def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Sta
 
 
 def _require_same_seeding(before: System, after: System) -> None:
-    """Raise UsageError if seeds of the two states mean different things: their runs would be no pairs."""
+    """Raise UsageError if seeds mean different things in the snapshots: runs would not be pairs."""
     kinds = [(system.seeds.how == "none", system.seeds.first) for system in (before, after)]
     if kinds[0] != kinds[1]:
         raise UsageError(
@@ -164,7 +167,7 @@ def _require_same_seeding(before: System, after: System) -> None:
 
 
 def _with_lock(before: State, after: State) -> State:
-    """A first `src/` that was made before anything had run has no lock of its own: it runs with that of the change."""
+    """Return a first `src/` without a lock, with that of the change."""
     if before.source.lock.exists() or before.system.environment != after.system.environment:
         return before
     return replace(before, source=replace(before.source, lock=after.source.lock))
@@ -173,7 +176,7 @@ def _with_lock(before: State, after: State) -> State:
 def prepare_change(
     project: Project, recipe: Recipe, tweak: Tweak, options: RunOptions, *, smoke: bool = False
 ) -> tuple[Plan, int]:
-    """The change that is under way made ready to run by itself, to see whether it starts at all.
+    """Prepare the open change to run by itself, to see whether it starts at all.
 
     Raises:
         ConsentError, MachineError, FetchError: see `preparation.prepare`.
@@ -191,7 +194,7 @@ def prepare_change(
 
 
 def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) -> list[Runnable]:
-    """The change as what consent is asked for: where it is not one's own, or builds a package outside the sandbox."""
+    """Return the change if consent must be asked: it is not the user's own, or builds a package."""
     builds = set(after.system.environment.build) - set(before.system.environment.build)
     asked = runnable(after, f"{tweak.phase} {tweak.name}")
     if is_own_tweak(project, tweak) and not builds:
@@ -201,7 +204,7 @@ def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) ->
 
 
 def runnable(state: State, title: str) -> Runnable:
-    """A state as what consent is asked for."""
+    """Return a snapshot as what consent is asked for."""
     return Runnable(title, state.system, state.source.folder, state.tree)
 
 
@@ -218,7 +221,7 @@ def _off_values(system: System, switched_off: Mapping[str, str]) -> dict[str, Sc
 
 
 def like(present: Any, text: str, option: str) -> Scalar:
-    """A text as a value of the same type as the present one.
+    """Convert a text to the type of the present value.
 
     Raises:
         UsageError: it is none.
@@ -235,7 +238,7 @@ def like(present: Any, text: str, option: str) -> Scalar:
 
 
 def with_values(system: System, values: Mapping[str, Scalar]) -> System:
-    """The system with other hyperparameters."""
+    """Return the system with other hyperparameters."""
     return system.model_copy(update={"hyperparameters": {**system.hyperparameters, **values}})
 
 
@@ -306,7 +309,7 @@ def _switched_off(
     room: int,
     off: Mapping[str, Scalar],
 ) -> Finding:
-    """Whether the changed program with these values gives the state before; as many pairs as that takes."""
+    """Judge whether the changed program with these values gives the snapshot before."""
     what = ", ".join(f"{name}={value}" for name, value in off.items())
     deterministic = old.program.seeds.how == "none"
 
@@ -343,7 +346,7 @@ def _pairs_until(
 
 
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
-    """Metrics that both states measure alike, by the state before; the judged one must be among them."""
+    """Return metrics that both snapshots measure alike; the judged one must be among them."""
     there = {metric.name: metric for metric in after.metrics}
     shared = [
         m
@@ -387,7 +390,9 @@ def _probe_runs(
     count: int,
     judgement: ChangeJudgement,
 ) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
-    """Kind cheaper: each probe in both modes, where the metric alone does not say that the cheaper one will do.
+    """Run each probe in both modes, where the metric alone does not decide.
+
+    Only for the kind cheaper.
 
     Returns:
         the runs with each probe, what they say, and the most pairs that a probe took.
@@ -468,7 +473,7 @@ def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
 
 
 def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
-    """A state with its runs, as evidence holds it."""
+    """Return a snapshot with its runs, as evidence holds it."""
     return Side(
         state=state.id,
         inputs=plan.inputs,
@@ -478,7 +483,7 @@ def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
 
 
 def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
-    """A finding if the declaration is not the one that the tweak was started with."""
+    """Return a finding if the declaration changed since the tweak was started."""
     repository = Repository(project.root)
     path = f"tweaks/{tweak.name}.yaml"
     added = repository.call("log", "--format=%H", "--diff-filter=A", "HEAD", "--", path).split()
@@ -509,7 +514,7 @@ def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
 
 
 def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
-    """What else is to be known of the change and of its runs."""
+    """Return what else is to be known of the change and of its runs."""
     told = []
     several = describe_groups(parts)
     if several:
@@ -532,7 +537,7 @@ def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list
 
 
 def parts_of(work: Work, before: State, after: State) -> list[Part]:
-    """What differs between both states, a part each."""
+    """Return the differences between both snapshots."""
     locks = [state.source.lock for state in (before, after)]
     packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(

@@ -16,7 +16,7 @@ _RUNG_COLOURS = {Word.EQUAL: "green", Word.DIFFERS: "red", Word.LEFT_OUT: "yello
 
 
 def format_rungs(rungs: Sequence[Rung], width: int, paint: Paint) -> str:
-    """The ladder: a line a rung, where it differs and why that may be, what was left out, the error by module."""
+    """Format the parity checks: one line each, differences with causes, what was left out."""
     rows = [(rung.name, str(rung.compared or ""), _worst(rung), rung.word.value) for rung in rungs]
     colours = [_RUNG_COLOURS[rung.word] for rung in rungs]
     head = ("rung", "compared", "largest error / allowed", "verdict")
@@ -77,7 +77,7 @@ def _picture(rung: Rung | None, width: int, paint: Paint) -> list[str]:
 
 
 def format_parts(parts: Sequence[Part], width: int, paint: Paint) -> str:
-    """What can be rewritten, a line each."""
+    """Format what can be rewritten, one line each."""
     head = ("part", "kind", "parameters", "what")
     rows = [
         (plain(part.name), part.kind, str(part.size or ""), plain(part.about)) for part in parts
@@ -88,7 +88,10 @@ def format_parts(parts: Sequence[Part], width: int, paint: Paint) -> str:
 def format_rewrite(
     rungs: Sequence[Rung], judgement: ChangeJudgement, width: int, paint: Paint
 ) -> str:
-    """The ladder, then the published result by the rewritten system, then the word."""
+    """Format the parity checks, then the published result by the rewritten system.
+
+    Then the verdict.
+    """
     lines = [format_rungs(rungs, width, paint), ""]
     findings = [
         finding for finding in judgement.findings if finding.question is not Question.PARITY

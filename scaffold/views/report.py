@@ -42,7 +42,7 @@ _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropp
 
 
 def plain(text: str) -> str:
-    """A stranger's text without what could move the cursor, hide words or show them in another order."""
+    """Return an untrusted text without characters that move the cursor or hide words."""
     return "".join(
         character if character.isprintable() or character in "\n\t" else "?" for character in text
     )
@@ -63,7 +63,10 @@ _SPARED_FIRST = ("interval", "claim")
 
 
 def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
-    """The verdict's table, then each answer's reason and rule, then the overall word with its depth and deviations."""
+    """Format a reproduction.
+
+    Table, reasons and rules, then the verdict, its basis and deviations.
+    """
     findings = judgement.findings
     colours = [_COLOURS[finding.word.overall] for finding in findings]
     columns = dict(_COLUMNS)
@@ -121,7 +124,10 @@ _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
 def format_change(
     parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint
 ) -> str:
-    """What was changed, the table of what it did, reasons and rules, the word and whether it is to be accepted."""
+    """Format a change: differences, table, reasons and rules, verdict.
+
+    Whether it can be accepted.
+    """
     lines = ["  changed"]
     for part in parts:
         lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
@@ -129,9 +135,8 @@ def format_change(
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
         if finding.question is Question.MONITORED and judgement.kind != "neutral":
-            row[-1] = (
-                "moved" if finding.has_moved else "no movement"
-            )  # whether it should have is not asked
+            # Whether it should have is not asked.
+            row[-1] = "moved" if finding.has_moved else "no movement"
     colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
     lines += [
         "",
@@ -170,7 +175,7 @@ _TWEAK_COLOURS = {
 
 
 def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
-    """All tweaks, a line each."""
+    """Format all tweaks, one line each."""
     head = ("tweak", "kind", "verdict", "effect", "about", "state")
     room = max(width - 60, 20)
     cells = []
@@ -184,7 +189,10 @@ def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
 
 
 def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
-    """Lines of at most `width` columns, indented by two and, after the first, by `hanging`."""
+    """Return lines of at most `width` columns, indented by two and, after the first.
+
+    By `hanging`.
+    """
     return textwrap.wrap(
         text.strip(),
         width - 2,
@@ -201,7 +209,7 @@ def _table_width(rows: Sequence[Sequence[str]]) -> int:
 
 
 def format_status(status: Status, width: int, paint: Paint) -> str:
-    """Where a project stands, and the next command."""
+    """Format where a project stands, and the next command."""
     lines = [
         f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})",
         "",
@@ -240,7 +248,7 @@ def _judged_by(origin: str | None) -> str:
 
 
 def format_next(status: Status, width: int, paint: Paint) -> str:
-    """The one next action: the command, how long it takes, why."""
+    """Format the one next action: the command, how long it takes, why."""
     action = status.next
     about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
     why = wrap(plain(action.why), width, hanging=13)
@@ -252,7 +260,7 @@ _STATE_COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
 
 
 def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
-    """What a machine offers, a line each, with what to do where something is lacking."""
+    """Format what a machine offers, one line each, with remedies for what is missing."""
     lines = []
     for checked in found:
         first, *rest = wrap(
@@ -268,7 +276,7 @@ def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time as a person would say it."""
+    """Return a length of time in words."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -280,7 +288,7 @@ def table(
     width: int,
     colour_last: Callable[[int, str], str],
 ) -> list[str]:
-    """Aligned columns; where they do not fit, one block a row with a line a column."""
+    """Format aligned columns; where they do not fit, one block per row with a line per column."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     if _table_width([head, *rows]) > width:
         label = max(map(len, head))

@@ -121,8 +121,7 @@ def test_asks_first_for_what_was_not_judged_here(cli, reproduced):
     cli.is_trusting = False
     refused = cli("bisect", "accuracy", "--json", code=2, cwd=reproduced).json
     assert "step 2: src/ with the tree" in refused["error"]
-    assert (
-        "the first src/" not in refused["error"] and "tweak rename" not in refused["error"]
-    )  # made here
+    # Made here.
+    assert "the first src/" not in refused["error"] and "tweak rename" not in refused["error"]
     found = cli("bisect", "accuracy", "--trust", refused["trust"], "--json", cwd=reproduced).json
     assert found["step"].endswith("step 2")

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGKILL in the middle of parallel seeds: no half-evidence, no process left, and the work goes on."""
+"""Ctrl-C and SIGKILL in the middle of parallel seeds.
+
+No half-evidence, no process left, and the work goes on.
+"""
 
 import signal
 import subprocess

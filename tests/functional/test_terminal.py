@@ -1,4 +1,7 @@
-"""In a real terminal: questions are asked, bars are drawn; in a pipe, with NO_COLOR or --json they are not."""
+"""In a real terminal: questions are asked, bars are drawn.
+
+In a pipe, with NO_COLOR or --json they are not.
+"""
 
 import os
 import pty

@@ -1,4 +1,7 @@
-"""A move to another commit is whole at whatever instant it is killed, and overwrites nothing that was not committed."""
+"""A move to another commit is whole at whatever instant it is killed.
+
+And overwrites nothing that was not committed.
+"""
 
 import os
 import shutil
@@ -61,7 +64,10 @@ move(Project(Path(sys.argv[1])), Move(title="test", refs=refs, branch="main"))
 
 @pytest.fixture
 def project(tmp_path):
-    """A repository on a branch `work`; its tag `next` has other files, in a commit whose parent is HEAD's."""
+    """A repository on a branch `work`.
+
+    Its tag `next` has other files, in a commit whose parent is HEAD's.
+    """
     root = tmp_path / "project"
     make_repository(root, {**FILES, ".gitignore": ".scaffold/\n"})
     (
@@ -145,7 +151,10 @@ def test_an_executable_bit_that_was_not_committed_is_kept(project, regarded, is_
 
 
 def test_killed_before_each_of_its_writes(project, tmp_path):
-    """What the next command finds is the old state, or becomes the new one, at every instant of the move itself."""
+    """What the next command finds is the old state, or becomes the new one.
+
+    At every instant of the move itself.
+    """
     commit = git(project.root, "rev-parse", "next")
     kept = Path(shutil.copytree(project.root, tmp_path / "kept", symlinks=True))
     (tmp_path / "killed_at.py").write_text(KILLED_AT)
@@ -163,14 +172,12 @@ def test_killed_before_each_of_its_writes(project, tmp_path):
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         told = complete_interrupted(project)
         completed += told == "test"
-        if (
-            told or state(project)[0] == after[0]
-        ):  # killed after its journal was written, or only before it was removed
+        # Killed after its journal was written, or only before it was removed.
+        if told or state(project)[0] == after[0]:
             assert state(project) == after, instant
             continue
-        assert state(project)[:4] == before[:4], (
-            instant
-        )  # what was only prepared goes with the next move
+        # What was only prepared goes with the next move.
+        assert state(project)[:4] == before[:4], instant
         carry_out(project)
         assert state(project) == after, instant
     assert 50 < instant < 199 and completed > 5

@@ -1,4 +1,7 @@
-"""A small local repository that behaves as real references do (each test names the habit), and what we make of it."""
+"""A small local repository that behaves as real references do (each test names the habit).
+
+And what we make of it.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""`scaffold tweak`, and `verify` inside one: from a reproduced project, one small step at a time."""
+"""`scaffold tweak`, and `verify` inside one.
+
+From a reproduced project, one small step at a time.
+"""
 
 import difflib
 import json

@@ -1,4 +1,7 @@
-"""Tweaks in whatever state git is in, and in several clones: clear errors or right merges, and nothing lost."""
+"""Tweaks in whatever state git is in, and in several clones.
+
+Clear errors or right merges, and nothing lost.
+"""
 
 import json
 import os
@@ -344,9 +347,8 @@ def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     from scaffold.project.project import Project
 
     cli("tweak", "start", "x", cwd=reproduced)
-    git(
-        reproduced, "config", "core.trustctime", "false"
-    )  # which would tell them apart on this machine
+    # Which would tell them apart on this machine.
+    git(reproduced, "config", "core.trustctime", "false")
     moment = 1_700_000_000_000_000_000
     train, index = reproduced / "src/train.py", reproduced / ".git/index"
     os.utime(train, ns=(moment, moment))

@@ -1,4 +1,7 @@
-"""`scaffold run`, `verify`, `status`, `next` and the project's own tests, from an empty project to a verdict."""
+"""`scaffold run`, `verify`, `status`, `next` and the project's own tests.
+
+From an empty project to a verdict.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,7 @@
-"""Arbitrary bytes, and mutations of what is right: every target refuses or reads, none crashes, NaN never passes."""
+"""Arbitrary bytes, and mutations of what is right.
+
+Every target refuses or reads, none crashes, NaN never passes.
+"""
 
 import json
 import math
@@ -118,7 +121,7 @@ def test_any_value_anywhere_in_a_recipe(data):
     targets.recipe(yaml.safe_dump(document).encode())
 
 
-# --- evidence --------------------------------------------------------------------------------------------------------
+# --- evidence -----------------------------------------------------------------------------------
 
 MACHINE = Machine(processor="p", cores=1, memory_gb=1, accelerator=None, system="s")
 USED = EnvironmentUsed(python="3.11.7", lock="0", reused=True)
@@ -222,7 +225,7 @@ def test_no_evidence_holds_what_is_no_number(word):
         read_evidence(project)
 
 
-# --- rules -----------------------------------------------------------------------------------------------------------
+# --- rules --------------------------------------------------------------------------------------
 
 
 @quick
@@ -247,7 +250,10 @@ def test_what_is_no_number_is_never_judged(values, in_watched):
     st.lists(st.floats(0, 20), min_size=2, max_size=6),
 )
 def test_further_away_is_never_better(offsets, spread, shifts):
-    """At a fixed spread, the word can only get worse with the distance of the means, whichever way."""
+    """At a fixed spread, the word can only get worse with the distance of the means.
+
+    Whichever way.
+    """
     law = Law.of([spread * math.sin(3 * i) for i in range(20)])
     order = [Word.REPRODUCED, Word.INCONCLUSIVE, Word.NOT_REPRODUCED]
     centred = [offset - sum(offsets) / len(offsets) for offset in offsets]

@@ -1,4 +1,7 @@
-"""What attacks have in common: a marker that appears if foreign code got to run, and a program to appear by."""
+"""What attacks have in common.
+
+A marker that appears if foreign code got to run, and a program to appear by.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Removes each guard in turn from a copy of the package and shows that a test of its attack fails without it.
+"""Remove each guard in turn from a copy of the package: a test of its attack must fail.
 
     make mutate-guards
     python tests/hostile/mutate_guards.py words of a guard's name
@@ -7,6 +7,7 @@ Ends with status 1 if a guard could be removed without any test noticing, or is 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,13 +25,26 @@ _TIMED_OUT = 124
 
 @dataclass(frozen=True)
 class Guard:
-    """What is removed: in `file` of scaffold/, `old` becomes `new`; one of the `tests` must then fail."""
+    """What is removed: in `file` of scaffold/, `old` becomes `new`.
+
+    One of the `tests` must then fail.
+    """
 
     name: str
     file: str
     old: str
     new: str
     tests: str
+
+    def removed_from(self, text: str) -> str | None:
+        """Return the module's text without the guard, wherever its lines break; None if it is not there."""
+        tokens = re.findall(r"\w+|[^\w\s]", self.old)
+        # The formatter breaks lines between any two tokens, and then adds a comma at the end.
+        pattern = r"\s*".join(
+            rf",?\s*{re.escape(token)}" if token in ")]}" else re.escape(token) for token in tokens
+        )
+        found, count = re.subn(pattern, lambda _: self.new.strip(), text)
+        return found if count else None
 
 
 def load_guards() -> list[Guard]:
@@ -50,10 +64,10 @@ def verdict(guard: Guard) -> str:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         victim = copy / "scaffold" / guard.file
-        text = victim.read_text()
-        if guard.old not in text:
+        mutated = guard.removed_from(victim.read_text())
+        if mutated is None:
             return "NOT FOUND"
-        victim.write_text(text.replace(guard.old, guard.new))
+        victim.write_text(mutated)
         file, _, selection = guard.tests.partition(" -k ")
         options = ["-k", selection] if selection else []
         command = [
@@ -77,9 +91,8 @@ def verdict(guard: Guard) -> str:
             check=False,
         )
     finally:
-        subprocess.run(
-            ["rm", "-rf", str(folder)], check=False
-        )  # Python's own does not get at what some attacks leave
+        # Python's own does not get at what some attacks leave.
+        subprocess.run(["rm", "-rf", str(folder)], check=False)
     if done.returncode == 0:
         return "SURVIVED"
     # Without some guards a test would wait for ever.

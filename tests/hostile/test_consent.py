@@ -1,4 +1,7 @@
-"""Nothing of a stranger's recipe runs before it was shown and approved; what was approved is what runs."""
+"""Nothing of a stranger's recipe runs before it was shown and approved.
+
+What was approved is what runs.
+"""
 
 import hashlib
 import os
@@ -91,9 +94,8 @@ def test_approval_is_asked_for_once(careful, recipe):
     assert f"--trust {'0' * 64} is not the digest of what would run" in wrong
     careful("run", "--smoke", "--trust", digest, cwd=project)
     careful("run", "--smoke", "--again", cwd=project)
-    careful(
-        "run", "--smoke", cwd=careful.new(recipe, "second")
-    )  # the same program in another project
+    # The same program in another project.
+    careful("run", "--smoke", cwd=careful.new(recipe, "second"))
 
 
 def test_a_new_project_says_so_and_its_workflow_runs_nothing_of_it(careful, recipe, tmp_path):
@@ -204,7 +206,7 @@ def test_approval_where_the_home_cannot_be_written(careful, recipe, tmp_path, mo
     careful("run", "--smoke", "--trust", digest, cwd=project)
 
 
-# --- packages --------------------------------------------------------------------------------------------------------
+# --- packages -----------------------------------------------------------------------------------
 
 
 def source_package(folder, marker):
@@ -365,8 +367,7 @@ def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
     project = cli.new(recipe)
     first = cli("run", code=2, cwd=project).err
     cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
-    (project / "drivers/long.py").write_text(
-        "x = 1\n" * 299 + "x = 2\n"
-    )  # beyond what is shown of it
+    # Beyond what is shown of it.
+    (project / "drivers/long.py").write_text("x = 1\n" * 299 + "x = 2\n")
     second = cli("run", code=2, cwd=project).err
     assert "changed since" not in second and "packages" in second

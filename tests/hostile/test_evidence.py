@@ -1,4 +1,7 @@
-"""Evidence that somebody else brings: shown as theirs, checked by runs made here, never believed."""
+"""Evidence that somebody else brings.
+
+Shown as theirs, checked by runs made here, never believed.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Power cuts, full disks, damaged files, dying servers: nothing complete is lost, nothing half-made counts."""
+"""Power cuts, full disks, damaged files, dying servers.
+
+Nothing complete is lost, nothing half-made counts.
+"""
 
 import http.server
 import json
@@ -16,7 +19,7 @@ from helpers import git, git_recipe, make_repository, toy_recipe
 
 from scaffold.sandbox import bubblewrap_problem
 
-# --- damaged files ---------------------------------------------------------------------------------------------------
+# --- damaged files -------------------------------------------------------------------------------
 
 
 def run_ids(project: Path) -> set[str]:
@@ -81,7 +84,10 @@ PROJECT_FILES = {
 @pytest.mark.parametrize("damage", [cut, empty])
 @pytest.mark.parametrize("name", PROJECT_FILES)
 def test_damaged_file_of_a_project(cli, tmp_path, verified, damage, name):
-    """What only the scaffold writes is written anew; what came with the project is said, with how to restore it."""
+    """What only the scaffold writes is written anew.
+
+    What came with the project is said, with how to restore it.
+    """
     project = tmp_path / "project"
     shutil.copytree(verified, project, symlinks=True)
     before = run_ids(project)
@@ -163,7 +169,7 @@ def test_damaged_repository_in_the_cache_is_fetched_anew(cli, tmp_path, isolated
     ).read_bytes()
 
 
-# --- the machine -----------------------------------------------------------------------------------------------------
+# --- the machine --------------------------------------------------------------------------------
 
 needs_bubblewrap = pytest.mark.skipif(
     bubblewrap_problem() is not None, reason="needs bubblewrap to make such a disk"
@@ -209,7 +215,10 @@ def test_read_only_project(cli, verified, tmp_path):
 @needs_bubblewrap
 @pytest.mark.parametrize("size_kb", [4, 12, 24, 48, 64])
 def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
-    """A real one, full at different moments: when the copy is made, when the run writes, when the record is written."""
+    """A real one, full at different moments.
+
+    When the copy is made, when the run writes, when the record is written.
+    """
     project = cli.new(calibrated_recipe)
     (project / ".scaffold").mkdir(exist_ok=True)
     launch = tmp_path / "launch.py"
@@ -297,7 +306,7 @@ def test_environment_that_a_killed_scaffold_began(cli, tmp_path, monkeypatch, is
     cli("run", "--smoke", "--again", cwd=project)
 
 
-# --- a package index that dies half-way ------------------------------------------------------------------------------
+# --- a package index that dies half-way ---------------------------------------------------------
 
 
 def wheel(folder: Path) -> Path:

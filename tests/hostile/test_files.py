@@ -1,4 +1,7 @@
-"""Archives, patches, paths, templates and texts of a stranger's that would write, run or show what they should not."""
+"""Archives, patches, paths, templates and texts of a stranger's that would write.
+
+Run or show what they should not.
+"""
 
 import http.server
 import io
@@ -19,7 +22,7 @@ from scaffold.project.digests import file_digest
 from scaffold.scaffolding.templates import render
 from scaffold.views.report import plain
 
-# --- archives --------------------------------------------------------------------------------------------------------
+# --- archives ------------------------------------------------------------------------------------
 
 
 def zip_of(path, members: dict[str, bytes], mode: int = 0o100644):
@@ -145,7 +148,7 @@ def test_archive_as_dataset(cli, tmp_path):
     assert record["metrics"]["accuracy"]["value"] == 0.75
 
 
-# --- patches and paths of a recipe -----------------------------------------------------------------------------------
+# --- patches and paths of a recipe --------------------------------------------------------------
 
 WRITES_OUT = "--- /dev/null\n+++ b/../../MARKER\n@@ -0,0 +1 @@\n+x\n"
 BRINGS_LINK = (
@@ -223,7 +226,10 @@ def test_recipe_files_that_are_links(cli, tmp_path):
 
 
 def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
-    """The reference has a link within it; a patch of a recipe that was edited later makes it lead out."""
+    """The reference has a link within it.
+
+    A patch of a recipe that was edited later makes it lead out.
+    """
     from scaffold.datasets.fetch import place
     from scaffold.errors import RunError
     from scaffold.records.program import FileDataset
@@ -237,7 +243,7 @@ def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
         place(dataset, tmp_path / "x", tmp_path / "tree")
 
 
-# --- downloads -------------------------------------------------------------------------------------------------------
+# --- downloads ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -277,7 +283,7 @@ def test_dataset_url_that_redirects_elsewhere(cli, tmp_path, target):
     )
 
 
-# --- templates -------------------------------------------------------------------------------------------------------
+# --- templates ----------------------------------------------------------------------------------
 
 
 def test_template_text_in_a_recipe_stays_text(cli, tmp_path, marker):
@@ -320,7 +326,7 @@ def test_template_that_wants_more_than_rendering(tmp_path, marker, key):
         render(tmp_path / "template", tmp_path / "into", {})
 
 
-# --- the terminal ----------------------------------------------------------------------------------------------------
+# --- the terminal -------------------------------------------------------------------------------
 
 ESCAPES = "\x1b[2J\x1b]0;evil\x07\x9b31m\u202egnp.exe\u200b\r\x08"
 

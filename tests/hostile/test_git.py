@@ -198,7 +198,10 @@ def test_names_that_are_one_on_many_disks(cli, tmp_path):
 
 
 def test_filters_of_the_person_do_not_change_or_run(cli, tmp_path, person, payload):
-    """As git-lfs is set up: a filter by name in the person's configuration, asked for by a stranger's attributes."""
+    """As git-lfs is set up: a filter by name in the person's configuration.
+
+    Asked for by a stranger's attributes.
+    """
     person(
         f'[filter "lfs"]\n\tsmudge = {payload}\n\tclean = {payload}\n\tprocess ='
         f" {payload}\n\trequired = true\n"

@@ -1,4 +1,7 @@
-"""Git directories that a stranger prepared: nothing in them is followed, waited for, or believed."""
+"""Git directories that a stranger prepared.
+
+Nothing in them is followed, waited for, or believed.
+"""
 
 import os
 import subprocess
@@ -172,7 +175,10 @@ def test_a_bare_repository_in_a_folder_is_none(tmp_path):
 
 
 def test_missing_objects_of_the_cache_are_not_fetched_on_the_way(tmp_path):
-    """A cache without file contents promises them; only `fetch` may ask for them, and not where one is offline."""
+    """A cache without file contents promises them.
+
+    Only `fetch` may ask for them, and not where one is offline.
+    """
     revision = make_repository(tmp_path / "upstream", {"train.py": TOY})
     cache = Repository.create(tmp_path / "cache", bare=True)
     cache.fetch(f"file://{tmp_path / 'upstream'}", [revision], "--depth=1", "--filter=blob:none")

@@ -1,4 +1,7 @@
-"""Projects that came from somebody else, with all that git and .scaffold/ may hold: nothing of it acts on us."""
+"""Projects that came from somebody else, with all that git and .scaffold/ may hold.
+
+Nothing of it acts on us.
+"""
 
 import json
 import os
@@ -210,7 +213,10 @@ def test_filters_of_the_projects_own_configuration(cli, project, payload):
 
 
 def test_objects_that_are_to_be_fetched_on_the_way(cli, project, payload):
-    """A promised object is fetched by whoever asks for it, through whatever transport the configuration names."""
+    """A promised object is fetched by whoever asks for it.
+
+    Through whatever transport the configuration names.
+    """
     for key, value in {
         "core.repositoryformatversion": "1",
         "extensions.partialClone": "evil",
@@ -230,11 +236,14 @@ def test_objects_that_are_to_be_fetched_on_the_way(cli, project, payload):
     assert "reference/ was edited" in cli("run", cwd=project, code=2).err
 
 
-# --- what would act outside the sandbox while an environment is made -------------------------------------------------
+# --- what would act outside the sandbox while an environment is made ----------------------------
 
 
 def test_wheel_that_runs_at_every_start_of_python(cli, tmp_path, marker, monkeypatch):
-    """A .pth file with an import line: run by every interpreter of the environment that is started outside."""
+    """A .pth file with an import line.
+
+    Run by every interpreter of the environment that is started outside.
+    """
     index = tmp_path / "index"
     index.mkdir()
     with zipfile.ZipFile(index / "evil-1.0-py3-none-any.whl", "w") as file:
@@ -305,7 +314,7 @@ def test_interpreter_that_is_gone(cli, tmp_path, monkeypatch, isolated):
     cli("run", "--smoke", "--again", cwd=tmp_path / "project")
 
 
-# --- what a run leaves -----------------------------------------------------------------------------------------------
+# --- what a run leaves --------------------------------------------------------------------------
 
 LEAVES = """\
     import json, os, shutil, sys
@@ -381,7 +390,7 @@ def test_progress_that_is_none(cli, alone, pattern, printed):
     assert os.times().elapsed - started < 10
 
 
-# --- odd files and texts ---------------------------------------------------------------------------------------------
+# --- odd files and texts ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -445,7 +454,10 @@ def test_terminal_that_is_one_column_wide(cli, project, monkeypatch):
 
 @pytest.mark.skipif(sandbox.landlock_problem() is not None, reason="needs Landlock")
 def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeypatch):
-    """Where there is no name space of processes: what forgets its variables and its session is still found."""
+    """Where there is no name space of processes.
+
+    What forgets its variables and its session is still found.
+    """
     import signal
     import sys
     from pathlib import Path

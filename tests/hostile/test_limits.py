@@ -1,4 +1,7 @@
-"""Programs that take more than they may: each ends with a word of its own, none hangs, none is left running."""
+"""Programs that take more than they may.
+
+Each ends with a word of its own, none hangs, none is left running.
+"""
 
 import os
 import re
@@ -80,7 +83,10 @@ def test_memory_of_many_processes(project, refused):
 
 
 def test_memory_of_a_daemon(cli, project, monkeypatch):
-    """It has left its parents; where there is no name space of processes it hangs below the supervisor."""
+    """It has left its parents.
+
+    Where there is no name space of processes it hangs below the supervisor.
+    """
     daemon = """\
         import os, time
         if os.fork() == 0:

@@ -50,7 +50,10 @@ def kind(request, monkeypatch):
 
 @pytest.fixture
 def attempt(cli, tmp_path, kind):
-    """Run lines that call `attempt(name, function)`; returns what each got, and the run's record."""
+    """Run lines that call `attempt(name, function)`.
+
+    Returns what each got, and the run's record.
+    """
 
     def run(lines: str, *options, **changes):
         program = write_tree(tmp_path / "program", {"train.py": ATTEMPTS}) / "train.py"
@@ -85,12 +88,13 @@ def test_token_home_and_socket_are_denied_and_the_evidence_says_so(
     attempt, cli, monkeypatch, isolated, tmp_path
 ):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    # None for how its name begins.
     for name in (
         "MY_ODD_AUTH",
         "NVIDIA_NGC_CODE",
         "LC_MAIL",
         "TORCH_HUB_LOGIN",
-    ):  # none for how its name begins
+    ):
         monkeypatch.setenv(name, "secret too")
     home = f"pathlib.Path({str(isolated)!r})"
     got, record = attempt(f"""\
@@ -371,7 +375,10 @@ def test_sockets_that_are_files(attempt, kind, tmp_path):
 
 
 def test_variables_of_a_recipe_do_not_act_on_the_sandboxs_own_program(attempt, tmp_path, marker):
-    """LD_DEBUG_OUTPUT has the loader of any program write a file; LD_PRELOAD would have it load one."""
+    """LD_DEBUG_OUTPUT has the loader of any program write a file.
+
+    LD_PRELOAD would have it load one.
+    """
     variables = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(marker)}
     attempt("", commands={"train": {"run": "python train.py", "variables": variables}})
     assert os.listdir(marker.parent) == (
@@ -507,7 +514,7 @@ def test_doctor_says_what_stays_open(cli, monkeypatch, state):
     assert ("sockets that are files" in sandbox["what"]) == (state == "limited")
 
 
-# --- what it leaves behind -------------------------------------------------------------------------------------------
+# --- what it leaves behind ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

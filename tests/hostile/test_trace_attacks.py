@@ -1,4 +1,7 @@
-"""A program knows where its trace is written, and a project that was handed over brings its golden traces."""
+"""A program knows where its trace is written.
+
+And a project that was handed over brings its golden traces.
+"""
 
 import json
 

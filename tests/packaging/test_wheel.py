@@ -1,4 +1,7 @@
-"""Built as a wheel, as a wheel from the sdist, and editable: the same data, and `mlloop-new` works from each."""
+"""Built as a wheel, as a wheel from the sdist, and editable.
+
+The same data, and `mlloop-new` works from each.
+"""
 
 import os
 import subprocess

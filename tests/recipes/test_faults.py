@@ -1,4 +1,7 @@
-"""A faulty copy of the digits reference is not called REPRODUCED, though its accuracy often looks right."""
+"""A faulty copy of the digits reference is not called REPRODUCED.
+
+Though its accuracy often looks right.
+"""
 
 from pathlib import Path
 

@@ -122,9 +122,8 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "accept")
 
     # New data: the published claim no longer applies, the simplest models must be beaten.
-    person.types(
-        "scaffold", "tweak", "start", "your-data", "--json", status=2
-    )  # the bound is asked for
+    # The bound is asked for.
+    person.types("scaffold", "tweak", "start", "your-data", "--json", status=2)
     person.types("scaffold", "tweak", "start", "your-data", "--bound", "unknown")
     swap_data(person)
     found = person.asks("scaffold", "verify")

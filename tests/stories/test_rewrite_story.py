@@ -1,4 +1,7 @@
-"""digits-cnn in one's own code, block by block, then optimiser, loss and loop; each equal, and four faults found."""
+"""digits-cnn in one's own code, block by block, then optimiser, loss and loop.
+
+Each equal, and four faults found.
+"""
 
 import json
 

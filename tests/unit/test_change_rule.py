@@ -173,7 +173,10 @@ def test_errors_stay_below_what_the_rule_allows(correlation):
 
 
 def test_ties_of_a_coarse_metric_are_not_taken_for_no_spread():
-    """A metric in steps of one seed deviation ties often; four ties prove no equality within half of that."""
+    """A metric in steps of one seed deviation ties often.
+
+    Four ties prove no equality within half of that.
+    """
     before = [0.90, 0.91, 0.92, 0.91]
     word, _, _, _ = judge_differences(
         before, before, higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28

@@ -1,4 +1,7 @@
-"""Programs without torch, function by function: what must have been compared, and what was called less often."""
+"""Programs without torch, function by function.
+
+What must have been compared, and what was called less often.
+"""
 
 import pytest
 from helpers import write_tree

@@ -1,4 +1,7 @@
-"""The way from the reference to the person's own system: states, and the next rung of the ladder."""
+"""The way from the reference to the person's own system.
+
+States, and the next rung of the ladder.
+"""
 
 from scaffold.records.recipe import SuggestedTweak
 from scaffold.rules.milestones import Milestone, State, derive_states, next_rung

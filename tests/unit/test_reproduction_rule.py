@@ -102,7 +102,10 @@ def test_zero_spread_compares_at_the_printed_rounding():
 
 
 def test_error_rates_by_simulation():
-    """At most alpha sound references are refused, at most beta of those 2 sd worse accepted (400 each, seeded)."""
+    """At most alpha sound references are refused.
+
+    At most beta of those 2 sd worse accepted (400 each, seeded).
+    """
     draw = random.Random(7)
 
     def share(shift, word, repeats=400):

@@ -144,7 +144,10 @@ np.random.seed({0}); print(np.random.RandomState(np.random.randint(2**31 - 1)).r
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_offset_is_the_published_program_with_other_seeds_and_nothing_else(seed, tmp_path):
-    """Wide and negative seeds; generators seeded with what was drawn, by loaders and by the program."""
+    """Wide and negative seeds.
+
+    Generators seeded with what was drawn, by loaders and by the program.
+    """
     shifted, report = run(PUBLISHED.format(1337, 0), "offset", seed, tmp_path)
     written, _ = run(PUBLISHED.format(1337 + seed, seed), "argument", 0, tmp_path)
     assert shifted == written

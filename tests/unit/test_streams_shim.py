@@ -1,4 +1,7 @@
-"""A random stream for each kind of draw: what one kind draws more leaves the others as they were."""
+"""A random stream for each kind of draw.
+
+What one kind draws more leaves the others as they were.
+"""
 
 import json
 import os
@@ -92,7 +95,10 @@ def test_dropout_masks_do_not_depend_on_the_order():
 
 
 def test_checkpointed_activations_draw_the_same_masks_again():
-    """Recomputed in the backward pass, dropout must be that of the forward pass, or gradients are wrong."""
+    """Recomputed in the backward pass, dropout must be that of the forward pass.
+
+    Or gradients are wrong.
+    """
     program = """
         import json, torch
         from torch.utils.checkpoint import checkpoint

@@ -1,4 +1,7 @@
-"""Programs as people write them: each is traced, one equal rewrite of it is equal, and one fault is named."""
+"""Programs as people write them.
+
+Each is traced, one equal rewrite of it is equal, and one fault is named.
+"""
 
 from dataclasses import dataclass, field
 

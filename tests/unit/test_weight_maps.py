@@ -1,4 +1,7 @@
-"""What tensors of a rewritten network are made of: what may be declared, what is suggested, where numbers go."""
+"""What tensors of a rewritten network are made of.
+
+What may be declared, what is suggested, where numbers go.
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What differs between two states of a system, thing by thing, and which of the things belong together. Pure.
+"""Find the differences between two snapshots, and which of them belong together. Pure.
 
 Two things belong together when one names the other (a hyperparameter and the code that reads it, a
 function and its caller) or when both use a name that the change brings in or does away with. What
@@ -128,7 +128,10 @@ def _of(command: Any, key: str) -> Any:
 
 
 def _names(text: str) -> set[str]:
-    """Words of a text, and those of its flags as a program calls them: --batch-size is batch_size."""
+    """Return words of a text, and those of its flags as a program calls them.
+
+    --batch-size is batch_size.
+    """
     return set(_WORD.findall(text)) | {
         flag.replace("-", "_") for flag in re.findall(r"--([A-Za-z][\w-]*)", text)
     }
@@ -226,7 +229,7 @@ def _text(content: bytes | None) -> str | None:
 
 
 def _flat(text: str, path: str) -> dict[str, Any] | None:
-    """Every value of a settings file by its dotted key; None where it cannot be read."""
+    """Return every value of a settings file by its dotted key; None where it cannot be read."""
     try:
         if not path.endswith(".json") and any(
             isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)
@@ -256,7 +259,7 @@ def _defined(text: str) -> set[str]:
 
 
 def _hunks(path: str, old: str, new: str) -> list[_Thing]:
-    """Changed lines of a text, gathered by the function or class that they stand in."""
+    """Return changed lines of a text, grouped by the function or class around them."""
     a, b = old.splitlines(), new.splitlines()
     things: dict[str, _Thing] = {}
     counts: dict[str, list[int]] = {}
@@ -283,7 +286,7 @@ def _hunks(path: str, old: str, new: str) -> list[_Thing]:
 
 
 def _enclosing(lines: Sequence[str], index: int) -> str:
-    """Dotted name of the function or class that a line stands in or begins; empty at the top of a file."""
+    """Return the dotted name of the function or class around a line; empty at top level."""
     names: list[str] = []
     match = _DEFINITION.match(lines[index])
     if match:
@@ -299,7 +302,7 @@ def _enclosing(lines: Sequence[str], index: int) -> str:
 
 
 def _passing_names(files: Files, before: Program, after: Program) -> set[str]:
-    """Names that only one of the two states has, in the files that differ: the change brings or removes them."""
+    """Return names that only one snapshot has, in the files that differ."""
     sides: list[set[str]] = []
     for side, program in ((0, before), (1, after)):
         names = set(program.hyperparameters)
@@ -311,7 +314,7 @@ def _passing_names(files: Files, before: Program, after: Program) -> set[str]:
 
 
 def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
-    """A number for each thing; equal where they belong together, counted from 1 in order.
+    """Return a group number for each difference, counted from 1 in order.
 
     What only changed in words (comments, empty lines) belongs to whatever else changed; of very
     many nothing is said.
@@ -351,7 +354,7 @@ def _belong(one: _Thing, other: _Thing, passing: set[str]) -> bool:
 
 
 def describe_groups(parts: Sequence[Part]) -> str | None:
-    """What to say of more than one group; None where it is one change."""
+    """Describe several groups of differences; return None if it is one change."""
     count = len({part.group for part in parts})
     if count < 2:
         return None

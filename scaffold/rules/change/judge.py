@@ -41,17 +41,17 @@ Pair = tuple[JudgedRun, JudgedRun]
 
 
 def looks(max_pairs: int) -> tuple[int, ...]:
-    """The numbers of pairs at which a change is judged."""
+    """Return the numbers of pairs at which a change is judged."""
     return (*(look for look in _LOOKS if look < max_pairs), max_pairs)
 
 
 def next_look(pairs: int, max_pairs: int) -> int:
-    """How many pairs the next judgement needs."""
+    """Return how many pairs the next judgement needs."""
     return next((look for look in looks(max_pairs) if look > pairs), max_pairs)
 
 
 def pair(before: Sequence[JudgedRun], after: Sequence[JudgedRun]) -> list[Pair]:
-    """Runs of one seed, in the order of `before`; of several runs of a seed, the first."""
+    """Pair runs of one seed, in the order of `before`; of several runs of a seed, the first."""
     first = {run.seed: run for run in reversed(after)}
     distinct = {run.seed: run for run in reversed(before)}
     return [(run, first[run.seed]) for run in reversed(distinct.values()) if run.seed in first]
@@ -119,7 +119,10 @@ def judge_change(
 def is_decided(
     judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False
 ) -> bool:
-    """Whether more pairs are not allowed, or would not change the word; where probes decide, only the cost counts."""
+    """Return whether more pairs are not allowed, or would not change the verdict.
+
+    Where probes decide, only the cost counts.
+    """
     if pairs >= rule.max_pairs:
         return True
     cost = next((f.word for f in judgement.findings if f.question is Question.COST), None)
@@ -144,7 +147,7 @@ def judge_differences(
     max_pairs: int,
     half_digit: float = 0.0,
 ) -> tuple[Word, int, tuple[float, float] | None, int | None]:
-    """The sequential paired test.
+    """Judge paired differences by a sequential t test.
 
     Returns:
         the word, the pairs it was reached with, the interval of the effect there (None before the
@@ -186,7 +189,10 @@ def judge_differences(
 def _look(
     mean: float, sd: float, n: int, share: float, margin: float, alpha: float, beta: float
 ) -> tuple[Word, tuple[float, float]]:
-    """BETTER stands for any difference here; its direction comes later."""
+    """Judge one look at the pairs.
+
+    BETTER stands for any difference here; its direction comes later.
+    """
     error = sd / math.sqrt(n)
     away = t_quantile(1 - share * alpha / 2, n - 1) * error
     interval = (mean - away, mean + away)
@@ -202,7 +208,7 @@ def _directed(word: Word, mean: float, higher_is_better: bool) -> Word:
 
 
 def _quantum(values: Sequence[float], half_digit: float) -> float:
-    """Width of the grid that values lie on, 0 where they lie on none.
+    """Return the width of the grid that values lie on, 0 where there is none.
 
     A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of
     two values on a grid of width q has a rounding error of variance q^2/6. It is a grid if all gaps
@@ -216,7 +222,7 @@ def _quantum(values: Sequence[float], half_digit: float) -> float:
 
 
 def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:
-    """Every metric of every pair agrees to the last digit, one of them such that this is no chance.
+    """Return whether all metrics of all pairs agree to the last digit, beyond chance.
 
     Shares of examples agree by chance; a loss or a norm that differs from seed to seed does not.
     """
@@ -328,7 +334,10 @@ def _without_spread(
 def _watch(
     metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, others: int, kind: Kind
 ) -> Finding:
-    """Whether another metric moved at all. Of a neutral change it must not; else it is shown."""
+    """Judge whether another metric moved at all.
+
+    Of a neutral change it must not; else it is shown.
+    """
     before, after = _values(metric, pairs)
     alpha = rule.watch_alpha / others
     _, used, interval, _ = judge_differences(
@@ -358,7 +367,9 @@ def _watch(
 
 
 def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
-    """Time of a run, as the ratio of after to before; BETTER if at least `_CHEAPER` of it is surely saved.
+    """Judge the time of a run, as the ratio of after to before.
+
+    BETTER if at least `_CHEAPER` of it is surely saved.
 
     Runs with another number of threads take another processor time for the same work, and are left
     out.
@@ -424,7 +435,7 @@ def judge_switched_off(
     *,
     deterministic: bool = False,
 ) -> Finding:
-    """Whether the changed program, with `what` switched off, still gives the state before."""
+    """Judge whether the changed program, with `what` ablated, gives the snapshot before again."""
     metric = next(metric for metric in metrics if metric.name == rule.metric)
     same = are_identical(metrics, pairs, deterministic)
     found = (
@@ -443,7 +454,7 @@ def judge_probe(
     *,
     deterministic: bool = False,
 ) -> Finding:
-    """Whether one changed hyperparameter does in the cheaper mode what it does in the full one.
+    """Judge whether one changed hyperparameter does in the cheaper mode what it does in full.
 
     Args:
         name: `hyperparameter=value`.
@@ -486,13 +497,13 @@ def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
 
 
 def weakest(words: Sequence[Word]) -> Word:
-    """The worst of several answers."""
+    """Return the worst of several verdicts."""
     order = (Word.WORSE, Word.UNDECIDED, Word.NO_DIFFERENCE, Word.BETTER)
     return next(word for word in order if word in words)
 
 
 def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
-    """Why a change of this kind is not to be accepted with this word; None when it is."""
+    """Return why a change of this kind cannot be accepted with this verdict; None when it can."""
     is_cheaper = any(f.question is Question.COST and f.word is Word.BETTER for f in findings)
     unexpected = [
         f.metric for f in findings if f.question is Question.MONITORED and f.word is Word.UNEXPECTED
@@ -514,7 +525,10 @@ def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
 
 
 def refusal_of(findings: Sequence[Finding]) -> str | None:
-    """What speaks against a change of any kind: what else was asked of it, or another declaration than at its start."""
+    """Return what speaks against a change of any kind.
+
+    Such as a declaration changed after its start.
+    """
     for finding in findings:
         if finding.question is Question.ABLATION and finding.word is Word.UNDECIDED:
             return "it is undecided whether it gives the state before again when it is switched off"
@@ -526,7 +540,7 @@ def refusal_of(findings: Sequence[Finding]) -> str | None:
 
 
 def _correlation(before: Sequence[float], after: Sequence[float]) -> float | None:
-    """Pearson's; None where one side has no spread."""
+    """Return Pearson's correlation; None where one side has no spread."""
     a, b = Law.of(before), Law.of(after)
     if len(before) < 3 or not (a.has_spread and b.has_spread):
         return None

@@ -67,7 +67,7 @@ def first_apart(expected: Any, found: Any, relative: float) -> int | None:
 
 
 def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK) -> int | None:
-    """Return where a series differs, of as many values as both have: how many is another rung's question."""
+    """Return where a series differs, among as many values as both have."""
     a, b = golden.arrays.get(name), found.arrays.get(name)
     if a is None or b is None:
         return None
@@ -76,7 +76,7 @@ def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK
 
 
 def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
-    """Compare the rungs data and batches: the same examples with the same labels, in the same batches.
+    """Compare the checks data and batches: the same examples and labels, in the same batches.
 
     Steps are compared as sets of examples: in how many calls, and in which order within a step,
     changes nothing.
@@ -145,7 +145,7 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
 
 
 def _number_of(trace: Trace, name: str) -> int:
-    """Return the number by which the series of calls know the network, or its part, that a series is about."""
+    """Return the number that the call series use for the network a series is about."""
     called = name.removeprefix("series.train.").removeprefix("series.evaluation.").partition("[")[0]
     return int(trace.index.get("numbers", {}).get(called, 1))
 
@@ -158,7 +158,10 @@ def _steps(trace: Trace, name: str) -> dict[int, Any]:
 
 
 def _calls(trace: Trace, name: str) -> dict[int, list[Any]]:
-    """Return the marks of a network's input in each step, call by call; of a series that was cut, in whole steps."""
+    """Return the marks of a network's input in each step, call by call.
+
+    Of a series that was cut, in whole steps.
+    """
     import numpy as np
 
     if COUNT not in trace.arrays:
@@ -191,7 +194,7 @@ def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
 
 
 def calls_apart(golden: Trace, found: Trace) -> Apart | None:
-    """Find the first step in which a network is called more often, or less, and the other calls are the same."""
+    """Find the first step with more or fewer calls of a network on the same examples."""
     import numpy as np
 
     apart = [
@@ -215,7 +218,7 @@ def calls_apart(golden: Trace, found: Trace) -> Apart | None:
 
 
 def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, bool]]:
-    """Yield steps whose examples are not the same set; whether it is only that calls are missing, or too many."""
+    """Yield steps with other examples, and whether only calls are missing or additional."""
     import numpy as np
 
     expected, actual = _calls(golden, name), _calls(found, name)
@@ -267,7 +270,10 @@ def _close(a: Any, b: Any, scale: float) -> bool:
 
 
 def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
-    """Say why the examples of a step differ: the values before which ones, which ones before how many, then order."""
+    """Explain how the examples of a step differ.
+
+    Values come before which ones, then how many, then order.
+    """
     import numpy as np
 
     a, b = _steps(golden, name).get(step), _steps(found, name).get(step)
@@ -315,7 +321,7 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
 
 
 def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: Any) -> str:
-    """Return whether two programs differ in how often they call a network, or in how many examples a call has.
+    """Return whether programs differ in how often they call a network, or in examples per call.
 
     Examples that the reference has not given before are no other calls of the same ones.
     """
@@ -336,7 +342,10 @@ def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: 
 
 
 def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
-    """Say that an example has other values: of the data if the evaluated ones differ as well, else of a batch."""
+    """Report an example with other values.
+
+    Of the data if the evaluated ones differ as well, else of a batch.
+    """
     numbers = [len(trace.arrays[name]) for trace in (found, golden)]
     is_whole = not (_is_cut(golden, name) or _is_cut(found, name))
     if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
@@ -372,7 +381,9 @@ def _without(values: Any, others: Any) -> Any:
 
 
 def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
-    """Compare labels where the inputs are the same: they are data if each example has one label of its own.
+    """Compare labels where inputs are equal.
+
+    They are data if each example has one label of its own.
 
     Targets that one example has several of, or that are the same for all, are what the loss is
     called with.
@@ -438,12 +449,15 @@ def _same_set(golden: Trace, found: Trace, name: str) -> bool:
 
 
 def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
-    """Return whether a program trains in evaluation mode that should not: its batches were taken for evaluated ones."""
+    """Return whether a program wrongly trains in evaluation mode.
+
+    Its batches were taken for evaluated ones.
+    """
     return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
 
 
 def _lost(golden: Trace, found: Trace) -> Apart | None:
-    """Find examples that are not evaluated any more, while others of their call are: those got lost before."""
+    """Find examples that are no longer evaluated, while others of their call are."""
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
@@ -466,11 +480,14 @@ def _lost(golden: Trace, found: Trace) -> Apart | None:
     return None
 
 
-# --- evaluation ------------------------------------------------------------------------------------------------------
+# --- evaluation ---------------------------------------------------------------------------------
 
 
 def _drawn_before(golden: Trace, found: Trace, step: int) -> str:
-    """Say what may have drawn other random numbers before a step: calls that only one program makes, evaluations."""
+    """Say what may have drawn other random numbers before a step.
+
+    Additional calls or evaluations.
+    """
     calls = calls_apart(golden, found)
     if calls is not None and calls.structural == PORTIONS and calls.step <= step:
         return "the network's calls before"
@@ -478,7 +495,7 @@ def _drawn_before(golden: Trace, found: Trace, step: int) -> str:
 
 
 def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
-    """Return whether evaluated inputs differ before the training batch of a step, or evaluations come otherwise."""
+    """Return whether evaluations differ before the training batch of a step."""
     moved = evaluation_moved(golden, found)
     if moved is not None:
         return moved <= step
@@ -488,7 +505,7 @@ def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
 
 
 def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
-    """Return what each evaluation had of an input, call by call, by the step that it comes after."""
+    """Return the inputs of each evaluation, call by call, by the step it comes after."""
     counts = trace.arrays.get(EVALUATED)
     if counts is None:
         return {}
@@ -505,7 +522,7 @@ def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
 
 
 def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Say which evaluation has other examples, in whatever order and portions, and after which step."""
+    """Find the first evaluation with other examples, in whatever order and portions."""
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):

@@ -18,7 +18,7 @@ class Cause:
     needs: tuple[tuple[str, ...], ...] = ()
 
     def fits(self, classes: str) -> bool:
-        """Return whether this can be the cause in a network of these classes, their names in lower case."""
+        """Return whether this can be the cause in a network of these classes, in lower case."""
         return not classes or all(any(kind in classes for kind in kinds) for kinds in self.needs)
 
 
@@ -139,7 +139,7 @@ _MOST = 2
 
 
 def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """Likeliest first.
+    """Return the usual causes of a difference, likeliest first.
 
     Args:
         rung: where it differs.
@@ -170,7 +170,7 @@ _FACTORS = {
 
 
 def _by_what_was_seen(rung: Rung, kind: str, step: int) -> list[tuple[bool, str]]:
-    """What narrows the list down."""
+    """Return causes that follow from what was seen, each with whether it applies."""
     name = rung.name
     return [
         (name == "evaluation" and rung.code == TRAINING_MODE, "missing eval()"),

@@ -54,7 +54,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where two traces part: which tensor of which call of which module at which step, and by how much.
+    """Where two traces differ: tensor, call, module and step, and by how much.
 
     `call` and `step` count from 0; `dtype` is `float64` or `own dtype` where it is a tensor.
     """
@@ -104,7 +104,7 @@ class Rung:
     has_metrics: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
-        """Plain data for JSON, in which infinity has no place."""
+        """Return plain data for JSON, in which infinity has no place."""
         mapping: dict[str, Any] = _finite(asdict(self))
         return mapping
 
@@ -141,7 +141,7 @@ def _finite(value: Any) -> Any:
 
 
 def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float = 0.0) -> Rung:
-    """Nothing differs; LEFT_OUT where nothing was compared."""
+    """Return EQUAL; LEFT_OUT where nothing was compared."""
     if not compared:
         return Rung(
             name=name,
@@ -165,7 +165,7 @@ def differs(
     *,
     structural: str = "",
 ) -> Rung:
-    """It does, from a step on."""
+    """Return DIFFERS, from a step on."""
     return Rung(
         name=name,
         word=Word.DIFFERS,
@@ -178,10 +178,10 @@ def differs(
 
 
 def left_out(name: str, reason: str) -> Rung:
-    """Nothing could be compared."""
+    """Return LEFT_OUT: nothing could be compared."""
     return Rung(name=name, word=Word.LEFT_OUT, reason=reason)
 
 
 def first_difference(rungs: Sequence[Rung]) -> Rung | None:
-    """The rung that has the address."""
+    """Return the first check that differs."""
     return next((rung for rung in rungs if rung.word is Word.DIFFERS), None)

@@ -94,7 +94,9 @@ def climb_steps(
     found: Mapping[str, Mapping[str, Trace]],
     part: str = "",
 ) -> tuple[Rung, ...]:
-    """The ladder of a program of several commands, whose traces are given by kind and command.
+    """Run all checks of a program of several commands.
+
+    Its traces are given by kind and command.
 
     A rung differs where it does in one of the commands. `part` is what was rewritten.
     """
@@ -107,7 +109,7 @@ def climb_steps(
 
 
 def _merged(known: Rung, rung: Rung) -> Rung:
-    """Two commands' answers of one rung: the worse word, all that was compared and left out."""
+    """Merge two commands' results of one check: the worse verdict, all that was compared."""
     order = (Word.DIFFERS, Word.EQUAL, Word.LEFT_OUT)
     kept = min(known, rung, key=lambda one: order.index(one.word))
     reasons = [
@@ -124,7 +126,7 @@ def _merged(known: Rung, rung: Rung) -> Rung:
 
 
 def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, Trace]:
-    """The traces of one command; the smoke command that is replayed is one of its own."""
+    """Return the traces of one command; the replayed smoke command is added."""
     kinds = {kind: steps[step] for kind, steps in traces.items() if step in steps}
     replay = next(iter(traces.get("replay", {}).values()), None)
     return {**kinds, **({"replay": replay} if replay is not None else {})}
@@ -133,7 +135,7 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
 def climb(
     golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = ""
 ) -> tuple[Rung, ...]:
-    """All rungs, in order.
+    """Run all checks, in order.
 
     Args:
         golden: traces of the reference by kind: `own` (in its own dtype), `float64`, `replay`; what
@@ -183,7 +185,7 @@ def climb(
 
 
 def _without(rung: Rung, step: int) -> Rung:
-    """A rung whose difference, if it is one from a step on, is left out."""
+    """Leave out a difference that starts at a step or later."""
     if rung.word is not Word.DIFFERS or rung.address is None or rung.address.step < step:
         return rung
     reason = f"it follows the batches, which are others from step {step + 1} on"
@@ -211,7 +213,7 @@ def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
 
 
 def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung, Rung]:
-    """The rungs of a program without torch.
+    """Run the checks of a program without torch.
 
     That a function is called less often is no difference where all outputs that are there, and all
     that is reported, are the same: somebody has regrouped what calls it. Of the part itself it
@@ -236,7 +238,7 @@ def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung,
 def _relax(
     rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace
 ) -> None:
-    """Let no difference stand that is only in how networks are called, where a whole run says it is none."""
+    """Drop differences only in how networks are called, where a whole run is the same."""
     if any(_speaks(rung) for rung in rungs.values()):
         for name in ("batches", "budget"):
             if rungs[name].structural == CALLS:
@@ -262,7 +264,7 @@ def _relax(
 
 
 def _unlike(rung: Rung) -> Rung:
-    """A rung of evaluation that cannot be compared, since other modules are called in it."""
+    """Leave out a check of evaluation in which other modules are called."""
     if rung.word is not Word.DIFFERS or not rung.structural:
         return rung
     return replace(
@@ -275,7 +277,7 @@ def _unlike(rung: Rung) -> Rung:
 
 
 def _enters_otherwise(golden: Trace, found: Trace) -> bool:
-    """Whether the programs call other modules of one network.
+    """Return whether the programs call other modules of one network.
 
     `net(x)`, and parts of it one after the other.
     """
@@ -294,12 +296,12 @@ def _enters_otherwise(golden: Trace, found: Trace) -> bool:
 
 
 def _as_calls(rung: Rung) -> Rung:
-    """A difference of programs that call other modules: what they were given says nothing of what they compute."""
+    """Mark a difference of programs that call other modules: their inputs prove nothing."""
     return replace(rung, structural=CALLS) if rung.word is Word.DIFFERS else rung
 
 
 def _speaks(rung: Rung) -> bool:
-    """Whether a rung of what is trained differs in its values: that says more than in how many calls."""
+    """Return whether a check of what is trained differs in its values."""
     return (
         rung.word is Word.DIFFERS
         and not rung.structural
@@ -308,7 +310,10 @@ def _speaks(rung: Rung) -> bool:
 
 
 def _portioned(rung: Rung, replay: Trace) -> Rung:
-    """A rung whose difference is only in how many calls something is computed, within the steps that were replayed."""
+    """Leave out a difference only in how many calls something is computed.
+
+    Within the replayed steps.
+    """
     steps = int(replay.index.get("steps", 0))
     if (
         rung.word is not Word.DIFFERS
@@ -325,7 +330,7 @@ def _portioned(rung: Rung, replay: Trace) -> Rung:
 
 
 def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
-    """Rungs of what is followed over the whole run, and of what the networks are."""
+    """Run the checks of what is followed over the whole run, and of the networks."""
     yield series.compare_budget(golden, found)
     yield series.compare_schedule(golden, found)
     yield _parameters(golden, found)
@@ -334,7 +339,7 @@ def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
 
 
 def _unmatched(found: Trace) -> Rung:
-    """Tensors of the network that are not made of each other: nothing else can be compared."""
+    """Report tensors of the network that match nothing: no other check can run."""
     unmatched = found.index["unmatched"]
     text = []
     if unmatched["missing"]:
@@ -353,7 +358,7 @@ def _unmatched(found: Trace) -> Rung:
 
 
 def _parameters(golden: Trace, found: Trace) -> Rung:
-    """Which are trained, and how the optimiser treats each."""
+    """Check which parameters are trained, and how the optimizer treats each."""
     compared, missing = 0, []
     counts = [series.networks_trained(trace) for trace in (golden, found)]
     if counts[0] != counts[1]:
@@ -387,7 +392,7 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
 def _treated_otherwise(
     wanted: Mapping[str, Any], entry: Mapping[str, Any], *, has_groups: bool
 ) -> tuple[str, str] | None:
-    """How a parameter is treated other than the reference's that it is made of, and of which kind that is."""
+    """Return how a parameter is treated other than the reference's, and of which kind that is."""
     if wanted["requires_grad"] != entry["requires_grad"]:
         is_trained = "is trained" if entry["requires_grad"] else "is not trained"
         return f"{entry['name']} {is_trained}, the reference's {wanted['name']} otherwise", ""
@@ -414,7 +419,7 @@ def _same_option(a: Any, b: Any) -> bool:
 
 
 def _reporting(golden: Trace, found: Trace | None) -> Rung:
-    """Metrics that both programs made of the same made-up outputs; of functions, of the program's own."""
+    """Check metrics made of the same made-up outputs; of functions, of the program's own."""
     if found is None:
         return left_out("reporting", "there is no trace")
     is_alike = bool(golden.index.get("hidden")) == bool(found.index.get("hidden"))
@@ -438,7 +443,7 @@ def _reporting(golden: Trace, found: Trace | None) -> Rung:
 
 
 def _replay(golden: Trace | None, found: Trace | None) -> Rung:
-    """Losses at every step, then the weights at the end."""
+    """Check the losses at every step of a replay, then the final weights."""
     if golden is None:
         return left_out("replay", "there is none of the reference: no smoke command, or no float64")
     if found is None:
@@ -476,7 +481,7 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
 
 
 def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> Rung:
-    """The losses of all steps of a replay; of one that was cut, of as many as both have."""
+    """Compare the losses of all steps of a replay; of one that was cut, as many as both have."""
     losses = [trace.arrays.get("series.loss") for trace in (golden, found)]
     compared = 0 if losses[0] is None else len(losses[0])
     if is_cut and losses[0] is not None and losses[1] is not None:
@@ -491,13 +496,13 @@ def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> Rung:
 
 
 def _allowed(golden: Trace, name: str) -> float:
-    """What is no difference between two series of a replay: ten times what the reference differs from itself."""
+    """Return the allowed difference of two replay series: ten times the reference's own noise."""
     noise: Mapping[str, float] = golden.index.get("noise", {})
     return max(_REPLAY, NOISE * noise.get(name, 0.0))
 
 
 def _replayed_metrics(golden: Trace, found: Trace, rung: Rung, is_cut: bool) -> Rung:
-    """The same, with what both programs reported at the end of that run."""
+    """Compare what both programs reported at the end of a replay."""
     if is_cut or rung.word is not Word.EQUAL:
         return rung
     for name, value in golden.metrics.items():

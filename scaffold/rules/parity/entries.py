@@ -55,7 +55,7 @@ class Found:
 
 
 def key_of(entry: Entry) -> tuple[str, int, int, str]:
-    """Which tensor it is, the same in both traces."""
+    """Return a key that names the same tensor in both traces."""
     return entry["module"], entry["call"], entry["step"], entry["what"]
 
 
@@ -114,7 +114,7 @@ def _missing(
     theirs: Mapping[tuple[str, int, int, str], Entry],
     entered: Sequence[str],
 ) -> Found:
-    """What cannot be compared: modules may go, what a network gives may not."""
+    """Return what cannot be compared: modules may go, a network's outputs may not."""
     answer = Found()
     last_step = max((entry["step"] for entry in theirs.values()), default=-1)
     gone = [entry for entry in outputs if key_of(entry) not in theirs]
@@ -148,7 +148,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _is_inner(name: str, entry: Entry, entered: Sequence[str]) -> bool:
-    """Whether it is the output of a module inside a network, and not of one that the program calls itself."""
+    """Return whether it is the output of a module that the program does not call itself."""
     return name in _FORWARD and "." in entry["module"] and entry["module"] not in entered
 
 
@@ -163,7 +163,7 @@ def _is_other_input(entry: Entry, other: Entry | None) -> bool:
 
 
 def _scales(entries: Sequence[Entry]) -> dict[str, float]:
-    """The largest element of all tensors of a kind: what is far below it is rounding."""
+    """Return the largest element of all tensors of a kind: far below it all is rounding."""
     scales: dict[str, float] = {}
     for entry in entries:
         largest = entry["largest"] if entry["largest"] < float("inf") else 0.0
@@ -176,7 +176,7 @@ def _kind(entry: Entry) -> str:
 
 
 def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
-    """The address of a module's outputs: where its inputs differ already, it is the code around it."""
+    """Return the address of a module's outputs; the code around it if its inputs differ already."""
     if key_of(entry)[:3] not in other_inputs:
         return entry
     around, _, name = entry["module"].rpartition(".")
@@ -186,7 +186,10 @@ def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
 def compare_rung(
     name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()
 ) -> Rung:
-    """One rung of tensors in both dtypes; float64 speaks first, since rounding hides nothing there."""
+    """Run one tensor check in both dtypes.
+
+    Float64 decides first, since rounding hides nothing there.
+    """
     answer = Rung(
         name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out)
     )
@@ -235,7 +238,7 @@ def compare_rung(
 
 
 def _is_portion(gap: Gap) -> bool:
-    """Whether a tensor is not there, or is one of more or fewer examples."""
+    """Return whether a tensor is missing, or has more or fewer examples."""
     if gap.shapes is not None:
         return (
             gap.shapes[0][1:] == gap.shapes[1][1:] and len(gap.shapes[0]) == len(gap.shapes[1]) > 0
@@ -244,7 +247,7 @@ def _is_portion(gap: Gap) -> bool:
 
 
 def _other_draws(golden: Trace, found: Trace) -> str | None:
-    """What both programs drew inside their networks that cannot be given to both alike."""
+    """Describe draws inside the networks that cannot be given to both programs alike."""
     drawn = sorted(
         {tuple(draw) for trace in (golden, found) for draw in trace.index.get("drawn", [])}
     )
@@ -264,7 +267,7 @@ def _other_draws(golden: Trace, found: Trace) -> str | None:
 
 
 def told(entry: Entry, gap: Gap) -> str:
-    """How a tensor differs, in words."""
+    """Describe how a tensor differs."""
     what = f"{entry['what']} of {entry['module']}" if entry["module"] else str(entry["what"])
     if gap.shapes:
         return f"{what} has shape {list(gap.shapes[1])} instead of {list(gap.shapes[0])}"
@@ -281,7 +284,9 @@ def told(entry: Entry, gap: Gap) -> str:
 
 
 def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
-    """The entries of a trace, each with its noise: how far one of the same program differed, where that is finite.
+    """Return the entries of a trace, each with its noise where that is finite.
+
+    Noise is how far a second trace of the same program differed.
 
     Of calls that the other trace does not have, as much as of the same tensor elsewhere, relative
     to its largest one.
@@ -304,7 +309,7 @@ def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
 
 
 def noise_of_series(trace: Trace, again: Trace) -> dict[str, float]:
-    """The largest difference of losses and weights of one program from itself, relative to the largest of them."""
+    """Return the largest relative difference of losses and weights of a program from itself."""
     import numpy as np
 
     found = {}

@@ -102,7 +102,9 @@ def _compared(
 
 
 def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
-    """Return the function, and its call, whose later outputs differ; tensors are kept of the first calls only.
+    """Return the function and call whose later outputs differ.
+
+    Tensors are kept of the first calls only.
 
     One whose later inputs are equal comes first, and of two of those the inner one. Where a
     function differs already (`caller`), only what it calls and what has equal inputs says more.
@@ -154,7 +156,7 @@ def _calls(trace: Trace) -> list[tuple[str, int]]:
 
 
 def _uncovered(golden: Trace, found: Trace) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return functions that are called less often, or not any more, and that no compared caller speaks for."""
+    """Return functions called less often or no more, that no compared caller covers."""
     before, after = (dict(trace.index.get("counts", {})) for trace in (golden, found))
     answered = _answered(golden, found)
     result: dict[str, dict[str, tuple[int, int]]] = {"fewer": {}, "gone": {}}

@@ -19,7 +19,7 @@ _SAME = 1e-6
 
 
 def compare_initial(golden: Trace, found: Trace) -> Rung:
-    """Rung initialisation: the same values where both draw alike, else the same law.
+    """Check initialization: equal values where both draw alike, else equal distributions.
 
     The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
     about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced
@@ -53,7 +53,7 @@ def compare_initial(golden: Trace, found: Trace) -> Rung:
 
 
 def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
-    """Find a drawn tensor that begins as a copy of an earlier one in one program only: each has the right law."""
+    """Find a drawn tensor that begins as a copy of an earlier one in one program only."""
     copies = [_copies(trace) for trace in (golden, found)]
     for name in copies[0]:
         first, own = copies[0][name], copies[1].get(name)
@@ -78,7 +78,7 @@ def _copies(trace: Trace) -> dict[str, str]:
 
 
 def _is_constant(law: Mapping[str, Any]) -> bool:
-    """Whether it begins as zeros or ones, which nobody draws."""
+    """Return whether a parameter begins as zeros or ones, which is not drawn."""
     return not law["sd"] and law["mean"] in (0.0, 1.0)
 
 

@@ -11,7 +11,7 @@ program computes."""
 
 
 def construction_findings(rungs: Sequence[Rung]) -> list[Finding]:
-    """A finding a rung."""
+    """Return one finding per check."""
     return [
         Finding(
             question=Question.PARITY,
@@ -27,7 +27,7 @@ def construction_findings(rungs: Sequence[Rung]) -> list[Finding]:
 
 
 def refusal_of(rungs: Sequence[Rung], part: str = "") -> str | None:
-    """Why a rewrite of a part with these rungs is not equal; None when it is."""
+    """Return why a rewrite of a part is not equal; None when it is."""
     first = first_difference(rungs)
     if first is not None:
         return f"it differs at {address_text(first)}"
@@ -35,7 +35,7 @@ def refusal_of(rungs: Sequence[Rung], part: str = "") -> str | None:
 
 
 def uncompared(rungs: Sequence[Rung], part: str = "") -> str | None:
-    """What nothing was compared with though it had to be: what the program computes, or the part itself."""
+    """Return what was not compared though it had to be: the computation, or the part itself."""
     words = {rung.name: rung.word for rung in rungs}
     if not any(words.get(name) is Word.EQUAL for name in _SHOWN):
         reasons = dict.fromkeys(rung.reason for rung in rungs if rung.reason)
@@ -83,7 +83,7 @@ _REPORTED = ("evaluation", "reporting")
 
 
 def address_text(rung: Rung) -> str:
-    """Rung, module, call and step in words."""
+    """Return check, module, call and step in words."""
     told = [rung.name]
     if rung.address is not None:
         told += [rung.address.module] if rung.address.module else []
@@ -110,7 +110,9 @@ def judge_rewrite(
     remarks: Sequence[str] = (),
     more: Sequence[Finding] = (),
 ) -> ChangeJudgement:
-    """EQUAL, DIFFERS, or INCONCLUSIVE where the part was not compared: by the ladder alone.
+    """Judge a rewrite by the parity checks alone.
+
+    EQUAL, DIFFERS, or INCONCLUSIVE where the part was not compared.
 
     It is accepted only if the published result holds as well.
 

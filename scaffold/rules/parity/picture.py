@@ -10,7 +10,7 @@ _INFINITE = 1e299
 
 
 def error_bar(error: float) -> str:
-    """A bar of powers of ten, with a mark where an error is just allowed.
+    """Return a bar of powers of ten, with a mark where an error is just allowed.
 
     Args:
         error: in units of what is allowed.
@@ -22,11 +22,11 @@ def error_bar(error: float) -> str:
 
 
 def error_text(error: float) -> str:
-    """The same as a number."""
+    """Return an error as text."""
     return f"{error:.1e}" if error < _INFINITE else "not finite, or another shape"
 
 
 def error_page(along: Sequence[tuple[str, float]]) -> list[str]:
-    """The same of all modules in the order of computation, for a page of the journal."""
+    """Return the errors of all modules in order of computation, for a journal page."""
     room = max((len(name) for name, _ in along), default=0)
     return [f"{name:{room}}  {error_bar(error)}  {error_text(error)}" for name, error in along]

@@ -65,7 +65,7 @@ _OPTIONS = (
 
 
 def compare_budget(golden: Trace, found: Trace) -> Rung:
-    """Rung budget: updates of the weights, calls of a network in a step, evaluations and their sizes."""
+    """Check the budget: updates, calls of a network in a step, evaluations and their sizes."""
     if trains_in_evaluation(golden, found):
         return equal("budget", 0, ["what was trained in evaluation mode"])
     wanted, got = golden.index["steps"], found.index["steps"]
@@ -93,7 +93,7 @@ def evaluated_at(trace: Trace) -> set[int]:
 
 
 def compare_schedule(golden: Trace, found: Trace) -> Rung:
-    """Rung schedule: the options of every parameter's group at every step, above all its learning rate.
+    """Check the schedule: the options of every parameter group at every step.
 
     Where one of both programs has no torch optimizer it is compared by how far weights move.
     """
@@ -132,7 +132,7 @@ def _options_by_group(trace: Trace) -> dict[int, list[tuple[int, Any]]]:
 
 
 def _paired_groups(golden: Trace, found: Trace) -> dict[tuple[int, int], str]:
-    """Return groups of both programs that have parameters in common, with the name of one of those."""
+    """Return groups of both programs with common parameters, with the name of one of those."""
     pairs: dict[tuple[int, int], str] = {}
     for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
         groups = {entry["name"]: entry.get("groups", ()) for entry in mine["parameters"]}
@@ -184,7 +184,7 @@ def _distinct(actual: float, expected: float) -> str:
 
 
 def _movement_apart(golden: Trace, found: Trace) -> int | None:
-    """The first step at which the followed weights of a network moved otherwise."""
+    """Return the first step at which a network's followed weights moved differently."""
     import numpy as np
 
     steps = []
@@ -205,7 +205,7 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
 
 
 def compare_masks(golden: Trace, found: Trace) -> Rung:
-    """Rung dropout: how many masks a call draws, of how many elements, and with which probability.
+    """Check dropout: masks per call, their sizes and probabilities.
 
     What keeps or drops by a mask that is no dropout of torch's own, only the outputs show. Noise
     that is no mask is a question of the rung forward_train.
@@ -279,7 +279,7 @@ def _by_step(calls: Sequence[Any]) -> dict[int, list[Any]]:
 
 
 def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
-    """A program that gives torch a seed again that it had in an earlier step: its masks repeat."""
+    """Check whether a program seeds torch again with an earlier seed: its masks repeat."""
     first = [next(iter(trace.index.get("reseeded", [])), None) for trace in (golden, found)]
     if (first[0] is None) == (first[1] is None):
         return None
@@ -297,7 +297,7 @@ def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
 
 
 def with_evaluated(rung: Rung, golden: Trace) -> Rung:
-    """Rung evaluation, with the outputs that were compared example by example counted."""
+    """Return the evaluation check with outputs compared example by example counted."""
     if rung.name != "evaluation":
         return rung
     count = sum(
@@ -316,7 +316,10 @@ def with_evaluated(rung: Rung, golden: Trace) -> Rung:
 
 
 class Followed(NamedTuple):
-    """A difference in what is followed over the whole run: in words, its step, a code where a cause follows from it."""
+    """A difference in what is followed over the whole run.
+
+    Text, step, and a code if a cause follows.
+    """
 
     text: str
     step: int
@@ -332,7 +335,7 @@ TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = (
 
 
 def compare_followed(rung: str, golden: Trace, found: Trace) -> Followed | None:
-    """What a rung of tensors shows over the whole run besides: modes, losses, gradients left, movement."""
+    """Compare what is followed over the whole run: modes, losses, left gradients, movement."""
     compare: Callable[[Trace, Trace], tuple[str, int] | Followed | None] | None = {
         "evaluation": _evaluation_apart,
         "forward_train": _training_apart,
@@ -376,7 +379,7 @@ def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] |
 
 
 def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
-    """A setting of a module, or whether a tensor is trained, that only one program changes on its way.
+    """Find a module setting or trained flag that only one program changes during the run.
 
     Only of modules of torch and tensors that both programs have: how, from which step on, and
     whose.
@@ -440,7 +443,7 @@ def networks_trained(trace: Trace) -> int:
 
 
 def _networks_evaluated(golden: Trace, found: Trace) -> str:
-    """Say that more or fewer networks are called in evaluation, such as a copy with averaged weights."""
+    """Say that more or fewer networks are called in evaluation, such as an averaged copy."""
     counts = [len(trace.index["networks"]) for trace in (golden, found)]
     if counts[0] == counts[1] or networks_trained(golden) != networks_trained(found):
         return ""
@@ -451,7 +454,7 @@ def _networks_evaluated(golden: Trace, found: Trace) -> str:
 
 
 def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Outputs of the first evaluation, example by example, in whatever order and portions."""
+    """Compare outputs of the first evaluation by example, in any order and portions."""
     for name in golden.arrays:
         if not name.startswith("series.evaluation.outputs."):
             continue
@@ -471,7 +474,9 @@ def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
 
 
 def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
-    """The step after which others are evaluated, such as the last instead of the best; whether it is statistics.
+    """Return the step after which other weights are evaluated, and whether it is only statistics.
+
+    Such as the last instead of the best.
 
     Of all calls after a step the first and the last are compared: one may evaluate in more batches
     than the other.
@@ -493,7 +498,7 @@ def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
 
 
 def _mode_apart(calls: tuple[Any, Any], when: str) -> Followed | None:
-    """The first call in another mode: of the network, or of some of its modules."""
+    """Return the first call in another mode: of the network, or of some of its modules."""
     for mine, own in zip(*calls, strict=False):
         step = int(own[0])
         place = when.format(step=step, next=step + 1)
@@ -510,13 +515,16 @@ def _mode_apart(calls: tuple[Any, Any], when: str) -> Followed | None:
 
 
 def _both(golden: Trace, found: Trace, name: str) -> tuple[Any, Any] | None:
-    """A series of both, if both have it."""
+    """Return a series of both traces, if both have it."""
     arrays = golden.arrays.get(name), found.arrays.get(name)
     return None if arrays[0] is None or arrays[1] is None else arrays
 
 
 def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Losses of the steps that were skimmed, of equal outputs; how many targets there are says nothing by itself."""
+    """Compare losses of skimmed steps, of equal outputs.
+
+    How many targets there are says nothing by itself.
+    """
     losses = _both(golden, found, "series.loss")
     if trains_in_evaluation(golden, found):
         return None  # what it trains in evaluation mode is answered like evaluated examples
@@ -548,7 +556,7 @@ def _left_apart(golden: Trace, found: Trace) -> Followed | None:
 
 
 def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None:
-    """Say what only one program does between two updates, and before which step: other weights, another order.
+    """Describe what only one program does between two updates, and before which step.
 
     The last is whether that is a difference by itself. Weights that are given other values right
     after an update are none: somebody may clip them inside the optimiser. After an evaluation they
@@ -590,7 +598,10 @@ def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None
 
 
 def _effect_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Over all steps with one learning rate: what the optimiser makes of the same gradients."""
+    """Compare what the optimizer makes of equal gradients.
+
+    Over all steps with one learning rate.
+    """
     step = None if trains_in_evaluation(golden, found) else _movement_apart(golden, found)
     if step is None or compare_schedule(golden, found).word is Word.DIFFERS:
         return None

@@ -8,8 +8,9 @@ RELATIVE = {"float64": 1e-9, "float32": 2e-5, "float16": 1e-3, "bfloat16": 1.6e-
 """Differences that rounding explains, relative to the largest element of the reference's tensor.
 
 float64: equal rewrites differ by at most 2e-13, the smallest fault that was planted moves 5e-7
-(docs/verdicts.md); float16 and bfloat16 are torch.testing.assert_close's; float32 is wider than its 1.3e-6, which is
-for one operation: it adds up over a network, and float64 is there for the rest.
+(docs/verdicts.md); float16 and bfloat16 are torch.testing.assert_close's; float32 is wider than
+its 1.3e-6, which is for one operation: it adds up over a network, and float64 is there for the
+rest.
 """
 
 NOISE = 10.0
@@ -22,7 +23,7 @@ FLOOR = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """How two tensors differ: largest error and what was allowed, in their unit; where first, and both values there.
+    """How two tensors differ: largest error and allowance in their unit, and the first place.
 
     `ratio` is found / expected where all of one is that multiple of the other; `shapes` and
     `dtypes` are given where they differ.
@@ -39,12 +40,12 @@ class Gap:
 
     @property
     def is_equal(self) -> bool:
-        """Whether rounding explains it."""
+        """Return whether rounding explains the difference."""
         return self.shapes is None and self.dtypes is None and self.error <= self.allowed
 
     @property
     def excess(self) -> float:
-        """The error in units of what was allowed."""
+        """Return the error in units of what is allowed."""
         return (
             float("inf") if self.shapes or self.dtypes else self.error / max(self.allowed, 1e-300)
         )
@@ -125,7 +126,7 @@ def _first_apart(
 
 
 def _ratio(expected: Mapping[str, Any], found: Mapping[str, Any], relative: float) -> float | None:
-    """Found / expected, if all three summaries agree on it."""
+    """Return found / expected, if all three summaries agree on it."""
     pairs = list(
         zip(
             [expected["norm"], *expected["products"]],

@@ -1,4 +1,4 @@
-"""How tensors of a rewritten network are made of the reference's: reads what was declared, suggests what was not. Pure.
+"""Map tensors of a rewritten network to the reference's: parse declared maps, suggest others. Pure.
 
 `model.q.weight: model.qkv.weight | part 1/3` takes the first of three equal parts along the first
 axis; `transpose` swaps the last two axes, `reshape 4x8` lays the elements out anew in the order of
@@ -17,7 +17,9 @@ _SHAPE = re.compile(r"reshape ([0-9]{1,9}(?:x[0-9]{1,9})*)")
 
 
 def parse_weights(declared: Mapping[str, str | Sequence[str]]) -> dict[str, list[Term]]:
-    """Own name -> terms that are joined; see the module for what a term may say.
+    """Parse declared maps: own name to terms that are joined.
+
+    The module says what a term may be.
 
     Raises:
         UsageError: an operation is none; all of them at once.
@@ -54,7 +56,7 @@ def _term(name: str, text: str, problems: list[str]) -> Term:
 def suggest(
     reference: Mapping[str, Sequence[int]], own: Mapping[str, Sequence[int]]
 ) -> dict[str, str | list[str]]:
-    """Expressions for own tensors that no equally named one of the reference's fits, by shape and order of definition.
+    """Suggest expressions for own tensors that match no name, by shape and order.
 
     A guess for the person to declare, or not: squares fit transposed, and equal shapes in any
     order.
@@ -105,7 +107,7 @@ def _match(
 
 
 def _alike(name: str, other: str) -> bool:
-    """Whether both are weights, or both biases: the last word of a name says what a tensor is."""
+    """Return whether both are weights, or both biases, by the last word of their names."""
     return name.rpartition(".")[2].startswith(other.rpartition(".")[2][:4])
 
 
@@ -114,7 +116,7 @@ def _swapped(shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 
 def _is_part(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a tensor is one of equal parts of another along the first axis."""
+    """Return whether a tensor is one of equal parts of another along the first axis."""
     return (
         len(part) == len(whole) > 0
         and part[1:] == whole[1:]
@@ -128,7 +130,7 @@ def _split(
     waiting: dict[str, tuple[int, ...]],
     found: dict[str, str | list[str]],
 ) -> None:
-    """Tensors that are equal parts of one of the reference's, such as q, k and v of a fused projection."""
+    """Find tensors that are equal parts of one of the reference's, such as q, k and v."""
     for other, there in list(left.items()):
         parts = [
             name
@@ -148,7 +150,7 @@ def _join(
     waiting: dict[str, tuple[int, ...]],
     found: dict[str, str | list[str]],
 ) -> None:
-    """A tensor that several of the reference's are parts of."""
+    """Find a tensor that several of the reference's are parts of."""
     for name, shape in list(waiting.items()):
         parts = [
             other for other, there in left.items() if _alike(name, other) and _is_part(there, shape)

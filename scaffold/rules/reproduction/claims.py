@@ -64,7 +64,7 @@ def judge_claim(
 
 
 def claim_text(claim: Claim) -> str:
-    """The published number as a person would write it."""
+    """Return the published number as text."""
     if isinstance(claim, RangeClaim):
         low = [f"at least {claim.at_least:g}"] if claim.at_least is not None else []
         high = [f"at most {claim.at_most:g}"] if claim.at_most is not None else []
@@ -106,7 +106,7 @@ def _is_better(first: float, second: float, direction: str) -> bool:
 
 
 def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
-    """The word for a published value that lies outside what was found here."""
+    """Return the verdict for a published value that lies outside the interval."""
     if _is_better(own.mean, claim.value, direction):
         return (
             Word.EXCEEDS,
@@ -197,7 +197,7 @@ _ENOUGH = 20
 
 
 def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
-    """How much a claim that is consistent excludes."""
+    """Describe how much a consistent claim excludes."""
     text = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
     if interval[1] - interval[0] <= 2 * _WIDE * spread.sd:
         return text
@@ -211,7 +211,7 @@ def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
 def _test_over_examples(
     claim: ValueClaim, standard_error: float, own: Law, calibration: Law | None, direction: str
 ) -> Finding:
-    """A published standard error over test examples: how well the number itself is known, whatever the seed.
+    """Judge a claim with a standard error over test examples, which is independent of the seed.
 
     Own runs see the same test examples, so that it is what the published one leaves open; chance
     over seeds adds up where it is known.
@@ -260,7 +260,10 @@ def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float =
 def _test_mean(
     claim: ValueClaim, claim_sd: float, claim_n: int, own: Law, direction: str, rule: Rule
 ) -> Finding:
-    """Pooled t refutes, two one-sided tests (TOST, Schuirmann 1987) confirm."""
+    """Judge a published mean: a pooled t test refutes, two one-sided tests confirm.
+
+    TOST, Schuirmann 1987.
+    """
     published = Law(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)
     margin = next(
@@ -322,7 +325,7 @@ def _first_step(series: Series, threshold: float, direction: str) -> int | None:
 def _test_event(
     claim: EventClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
 ) -> Finding:
-    """More likely than not?
+    """Judge whether an event is more likely than not.
 
     Exact (Clopper-Pearson) bounds of the share of runs that reach the threshold in time.
     """
@@ -339,14 +342,17 @@ def _test_event(
 
 
 def _binomial_tail(successes: int, n: int) -> float:
-    """P(at least so many successes of n) when a success is as likely as not."""
+    """Return P(at least so many successes of n) when success has probability one half."""
     return sum(math.comb(n, k) for k in range(successes, n + 1)) / 2.0**n
 
 
 def _test_steps(
     claim: StepsToTargetClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
 ) -> Finding:
-    """Prediction interval of the logarithm of the steps: times to a target are skewed and positive."""
+    """Judge steps to a target by a prediction interval of their logarithm.
+
+    They are skewed and positive.
+    """
     firsts = [_first_step(one, claim.steps_to.threshold, direction) for one in series]
     steps = [max(step, 1) for step in firsts if step is not None]
     missed = len(firsts) - len(steps)

@@ -37,9 +37,8 @@ def judge(
     confirm. `noise` is how far each metric of a deterministic program was measured to differ from
     itself.
     """
-    distinct = list({run.seed: run for run in reversed(runs)}.values())[
-        ::-1
-    ]  # the first run of each seed
+    # The first run of each seed.
+    distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]
     claimed = {claim.metric: claim for claim in recipe.claims}
     deterministic = recipe.seeds.how == "none"
     findings = [
@@ -88,7 +87,10 @@ def judge(
 
 
 def needs_series(recipe: Recipe) -> set[str]:
-    """Metrics of which a judgement needs every step, since a claim is about when something is reached."""
+    """Return metrics whose judgement needs every step.
+
+    Since a claim is about when something is reached.
+    """
     return {
         claim.metric
         for claim in recipe.claims
@@ -97,7 +99,7 @@ def needs_series(recipe: Recipe) -> set[str]:
 
 
 def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
-    """Whether the rule allows no further seeds or none are needed.
+    """Return whether no further seeds are allowed or needed.
 
     Only the sequential test may end it early with a bad word: the other tests have fixed error
     rates, and would refuse more sound references the more often they are looked at.
@@ -170,9 +172,8 @@ def _reproduction(
         and claim.n is None
         and deterministic
     ):
-        allowed = max(
-            allowed, claim.standard_error / NOISE
-        )  # its own question is judged as a claim
+        # Its own question is judged as a claim.
+        allowed = max(allowed, claim.standard_error / NOISE)
     return judge_reproduction(
         metric.name,
         values,
@@ -186,7 +187,7 @@ def _reproduction(
 
 
 def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
-    """Values of the calibration runs."""
+    """Return the values of the calibration runs."""
     runs = calibration.runs if calibration else ()
     return [run.metrics[metric.name].value for run in runs if metric.name in run.metrics]
 
@@ -197,7 +198,10 @@ def _watched(
     calibration: Calibration | None,
     claimed: dict[str, Claim],
 ) -> list[Finding]:
-    """Each watched metric, and the spread of the claimed ones, against calibration; Bonferroni over all of them."""
+    """Judge each monitored metric and the spread of the claimed ones against calibration.
+
+    Bonferroni over all of them.
+    """
     laws = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
     shipped = [
         (metric, law) for metric, law in laws if law is not None and law.n >= MIN_CALIBRATION_RUNS
@@ -240,12 +244,15 @@ def _watched(
 
 
 def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
-    """Further seeds until the most extreme order of all values has a p below alpha: two of all their divisions."""
+    """Return further seeds until the most extreme order of all values has a p below alpha.
+
+    Such an order has two of all divisions.
+    """
     return next(more for more in range(100) if 2.0 / math.comb(n + more + shipped, shipped) < alpha)
 
 
 def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding:
-    """A test that rests on normality flags only what an exact permutation test of the same runs flags as well."""
+    """Keep a flag of a normal-theory test only if an exact permutation test flags the runs too."""
     if finding.word is not Word.UNEXPECTED or p < alpha:
         return finding
     missing = _seeds_until_ranks_can_speak(finding.n, shipped, alpha)
@@ -260,7 +267,7 @@ def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding
 
 
 def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> float:
-    """Whether values lie further from their middle than those of calibration do from theirs, by ranks."""
+    """Test by ranks whether values lie further from their median than those of calibration."""
     apart = [[abs(value - median(side)) for value in side] for side in (values, shipped)]
     return rank_p(apart[0], apart[1], larger_only=True)
 
@@ -312,7 +319,7 @@ def _seeds(
     distinct: Sequence[JudgedRun],
     calibration: Calibration | None,
 ) -> list[Finding]:
-    """Whether seeds reach the reference, and whether one seed gives one result."""
+    """Judge whether seeds reach the reference, and whether one seed gives one result."""
     found = []
     for seed in sorted({run.seed for run in runs}):
         results = [run.metrics for run in runs if run.seed == seed]

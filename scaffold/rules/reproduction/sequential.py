@@ -24,7 +24,7 @@ MIN_CALIBRATION_RUNS = 10
 
 
 def noncentral_t_ratio(t: float, df: int, noncentrality: float) -> float:
-    """f(t; df, noncentrality) / f(t; df, 0), densities of noncentral and central Student's t.
+    """Return f(t; df, noncentrality) / f(t; df, 0), densities of Student's t.
 
     Written as the ratio of two integrals that stay in range for every t, where the densities
     themselves underflow: exp(-d^2/2 * df/(df+t^2)) * I(d*t/sqrt(df+t^2)) / I(0), I(y) = integral
@@ -37,9 +37,8 @@ def noncentral_t_ratio(t: float, df: int, noncentrality: float) -> float:
     squared = t * t
     shift = noncentrality * (t / math.sqrt(df + squared))
     exponent = -0.5 * noncentrality**2 * df / (df + squared)
-    return math.exp(
-        min(exponent + _log_integral(shift, df) - _log_integral(0.0, df), 700.0)
-    )  # 1e304 is enough
+    # 1e304 is enough.
+    return math.exp(min(exponent + _log_integral(shift, df) - _log_integral(0.0, df), 700.0))
 
 
 def _log_integral(shift: float, df: int) -> float:
@@ -47,9 +46,8 @@ def _log_integral(shift: float, df: int) -> float:
     # gamma density of shape df + 1 >= 9, so that the trapezoid rule from 12 below to 24 above the
     # mode leaves out less than 1e-16.
     root = math.sqrt(shift * shift + 4.0 * df)
-    mode = (
-        0.5 * (shift + root) if shift >= 0 else 2.0 * df / (root - shift)
-    )  # the same, without cancellation
+    # The same, without cancellation.
+    mode = 0.5 * (shift + root) if shift >= 0 else 2.0 * df / (root - shift)
     scale = 1.0 / math.sqrt(1.0 + df / (mode * mode))
     peak = df * math.log(mode) - 0.5 * (mode - shift) ** 2
     step = scale / 16
@@ -64,7 +62,7 @@ def _log_integral(shift: float, df: int) -> float:
 
 
 def ratios(own: Law, calibration: Law, delta_sd: float) -> tuple[float, float]:
-    """Likelihood ratios of a shift up and a shift down by `delta_sd` against none."""
+    """Return likelihood ratios of a shift up and a shift down by `delta_sd` against no shift."""
     sd, df = pooled_sd(own, calibration)
     weight = math.sqrt(own.n * calibration.n / (own.n + calibration.n))
     t = (own.mean - calibration.mean) / sd * weight
@@ -73,7 +71,7 @@ def ratios(own: Law, calibration: Law, delta_sd: float) -> tuple[float, float]:
 
 
 def decide(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> Word:
-    """REPRODUCED, NOT_REPRODUCED, or INCONCLUSIVE so far."""
+    """Return REPRODUCED, NOT_REPRODUCED, or INCONCLUSIVE so far."""
     up, down = ratios(own, calibration, delta_sd)
     if 0.5 * (up + down) >= 1.0 / rule.alpha:
         return Word.NOT_REPRODUCED
@@ -163,12 +161,18 @@ def judge_reproduction(
 
 
 def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule: Rule) -> bool:
-    """Whether the runs differ whatever the distribution is; of a spread without its values two runs must say it."""
+    """Return whether the runs differ whatever the distribution.
+
+    Of a spread without its values two runs must show it.
+    """
     return rank_p(values, shipped) <= rule.alpha if shipped else len(values) > 1
 
 
 def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> int:
-    """Seeds until a decision if the further ones fall like those so far: 1 up to what the rule allows."""
+    """Return the expected seeds until a decision, from 1 up to what the rule allows.
+
+    Assumes further ones like those so far.
+    """
     room = max(rule.max_seeds - own.n, 1)
     for further in range(1, room):
         projected = Law(n=own.n + further, mean=own.mean, sd=own.sd or calibration.sd)

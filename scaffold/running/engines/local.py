@@ -1,4 +1,4 @@
-"""Several seeds at once on this machine: as many as there are slots, the next as soon as one is free."""
+"""Run several seeds at once on this machine, as many as there are slots."""
 
 import select
 import time
@@ -20,16 +20,16 @@ class Watcher(Protocol):
     """Is told how runs go; shows it, or does nothing."""
 
     def started(self, seed: int, smoke: bool) -> None:
-        """A run has begun."""
+        """Handle the start of a run."""
 
     def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
-        """A run has reached a step of its progress (0 when the recipe has none)."""
+        """Handle progress of a run; step is 0 when the recipe has no progress pattern."""
 
     def ended(self, record: RunRecord) -> None:
-        """A run is complete, well or not."""
+        """Handle the end of a run, successful or not."""
 
     def said(self, text: str) -> None:
-        """What the runs that follow are for."""
+        """Handle a message about the runs that follow."""
 
 
 def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) -> list[RunRecord]:

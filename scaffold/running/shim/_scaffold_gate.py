@@ -19,7 +19,7 @@ import sys
 
 
 def wrap(loader, mode, batch, measure):
-    """The loader, whose data are changed or measured on their way."""
+    """Wrap a loader so that its data are changed or measured on their way."""
 
     def load(*args, **kwargs):
         try:
@@ -40,7 +40,7 @@ def wrap(loader, mode, batch, measure):
 
 
 def simple_models(train_x, train_y, test_x, test_y, measure):
-    """The measure of the best constant answer and of a linear model, on the test examples."""
+    """Return the measure of the best constant and of a linear model, on the test examples."""
     import numpy as np
 
     def rows(values):
@@ -95,7 +95,7 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
 
 
 def with_wrapped_loader(source, script, loader):
-    """The script's code, in which the loader is wrapped as soon as it is there."""
+    """Return the script's code, with the loader wrapped as soon as it is defined."""
     tree = ast.parse(source, script)
     wrapped = ast.Name("__scaffold_wrap__", ast.Load())
     for index, node in enumerate(tree.body):

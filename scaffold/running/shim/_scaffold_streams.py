@@ -95,18 +95,24 @@ def _derived(seed, name):
 
 
 def patch_random(random):
-    """Own streams for `random.shuffle` and its like, from the first call of `random.seed` with a number on."""
+    """Give `random.shuffle` and its like their own streams.
+
+    From the first numeric `random.seed` on.
+    """
     _patch_library(random, "setstate", _RANDOM_FUNCTIONS, random.Random)
 
 
 def patch_numpy(numpy):
-    """The same for the functions of `numpy.random`; generators that the program makes have streams anyway."""
+    """Give the functions of `numpy.random` their own streams.
+
+    Generators that the program makes have streams anyway.
+    """
     make = numpy.random.RandomState
     _patch_library(numpy.random, "set_state", _NUMPY_FUNCTIONS, lambda seed: make(seed % 2**32))
 
 
 def _patch_library(module, restore, names, make):
-    """Each of these functions draws from a generator of its own that `make` makes of a seed."""
+    """Let each of these functions draw from a generator that `make` makes of a seed."""
     now = {"seed": None, "generators": {}}
     seed_all, restore_all = module.seed, getattr(module, restore)
 
@@ -206,7 +212,10 @@ class _TorchStreams:
         setattr(owner, name, draw)
 
     def spare_torchscript(self):
-        """Its compiler knows the functions of torch by what they are: while it looks, they are what they were."""
+        """Restore the original functions while TorchScript's compiler looks.
+
+        It knows them by identity.
+        """
         script = self.torch.jit.script
 
         @functools.wraps(script)
@@ -226,7 +235,10 @@ class _TorchStreams:
         self.torch.jit.script = compile_script
 
     def keep_with_state(self):
-        """Checkpointed activations save the state and restore it to draw the same masks: the streams go with it."""
+        """Save and restore the streams with the state.
+
+        Checkpointed activations restore it to draw the same masks.
+        """
         torch = self.torch
         get_all, set_all, seed_all = torch.get_rng_state, torch.set_rng_state, torch.manual_seed
 
@@ -257,7 +269,7 @@ class _TorchStreams:
 
 
 def patch_torch(torch):
-    """Own streams for draws on the CPU from torch's default generator."""
+    """Give CPU draws from torch's default generator their own streams."""
     streams = _TorchStreams(torch)
     for name in _TENSOR_METHODS:
         streams.replace(torch.Tensor, name, _by_shape(name, 0))

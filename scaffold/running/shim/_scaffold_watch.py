@@ -83,7 +83,10 @@ def _look_at_path(path, writes):
 
 
 def _is_visible(path, is_hidden):
-    """A hidden place may lie in a visible one, and have a visible one in it."""
+    """Return whether a place is visible.
+
+    A hidden place may be in a visible one, and have a visible one in it.
+    """
     within = [folder for folder in _policy["visible"] if _below(path, [folder])]
     if not is_hidden:
         return bool(within)
@@ -117,7 +120,7 @@ def _note(found, entry):
 
 
 def _watch_variables():
-    """os.environ[...], .get, os.getenv and `in` all end in __getitem__."""
+    """Watch variables: os.environ[...], .get, os.getenv and `in` all end in __getitem__."""
     kind = type(os.environ)
     original = kind.__getitem__
 

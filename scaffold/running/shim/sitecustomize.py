@@ -35,9 +35,8 @@ _missed = []
 _HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_scaffold")
 _drawn = set()
 _LEAST_DRAWN, _MOST_DRAWN = 1000, 100000  # smaller ones are seeds that people write
-_ALSO = set(
-    filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(","))
-)  # libraries that it leaves unseeded
+# Libraries that it leaves unseeded.
+_ALSO = set(filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(",")))
 _inside = threading.local()
 
 
@@ -68,7 +67,7 @@ def _miss(text):
 
 
 def _is_library(frame):
-    """Whether torch, numpy or we seed: they with what they drew from a generator that the program seeded."""
+    """Return whether torch, numpy or the scaffold seeds, with numbers from a seeded generator."""
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     path = frame.f_code.co_filename if frame is not None else ""
@@ -78,7 +77,7 @@ def _is_library(frame):
 
 
 def _wrap(library, name, function, position=0, keyword="seed"):
-    """A seeding function that shifts its seed.
+    """Replace a seeding function by one that shifts its seed.
 
     A seeding call made by another one is not shifted again.
     """
@@ -109,7 +108,7 @@ def _wrap(library, name, function, position=0, keyword="seed"):
 
 
 def _remembering(function):
-    """A method whose integers are known as drawn."""
+    """Return a method whose integers are remembered as drawn."""
 
     def randint(self, *args, **kwargs):
         value = function(self, *args, **kwargs)
@@ -121,7 +120,7 @@ def _remembering(function):
 
 
 def _remember(owner, name):
-    """Let a function's integers be known as drawn: who seeds with one of them was reached by the seed before it."""
+    """Remember integers of a function as drawn: seeding with one was reached by an earlier seed."""
     function = getattr(owner, name, None)
     if function is None:
         return
@@ -156,7 +155,10 @@ def _replace(library, owner, name, position=0, keyword="seed"):
 
 
 def _subclass(library, owner, name, method):
-    """Replace a class by a subclass whose `method` shifts its seed; instances of the old one still count as its own."""
+    """Replace a class by a subclass whose `method` shifts its seed.
+
+    Old instances still count as its own.
+    """
     original = getattr(owner, name, None)
     if original is None:
         return
@@ -289,7 +291,7 @@ def _write_report():
 
 
 def _run_next_sitecustomize():
-    """A distribution's own sitecustomize, hidden by this one, still runs."""
+    """Run the distribution's own sitecustomize, which this one hides."""
     import importlib.machinery
 
     here = os.path.dirname(os.path.abspath(__file__))

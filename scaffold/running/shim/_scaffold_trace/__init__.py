@@ -74,13 +74,16 @@ def patch_torch(torch):
 
 
 def noted_seed(call, value):
-    """The program seeds a generator by a call of this name."""
+    """Note that the program seeds a generator by a call of this name."""
     if "noted_seed" in _running:
         _running["noted_seed"](call, value)
 
 
 def _claim():
-    """Whether this is the first process of its command that calls a network: others are not traced."""
+    """Return whether this is the first process of its command that calls a network.
+
+    Only that is traced.
+    """
     try:
         os.close(
             os.open(os.path.join(_spec["out"], _running["step"] + ".claim"), os.O_CREAT | os.O_EXCL)
@@ -103,7 +106,7 @@ def _finish(how):
 
 
 def _end(how):
-    """All that is wanted was seen: the rest of the program is not."""
+    """End the program: all that is wanted was seen."""
     _finish(how)
     _running["report"]()
     sys.stdout.flush()

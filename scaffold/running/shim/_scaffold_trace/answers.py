@@ -59,7 +59,9 @@ class Answers:
             self.templates[key] = with_tensors(output, self.is_tensor, lambda _, t: t.detach())
 
     def marks(self, name, rows):
-        """Return two numbers an example, of order one, from the marks of each of a call's inputs; None without any.
+        """Return two numbers per example, of order one, from the marks of a call's inputs.
+
+        None without any.
 
         Args:
             name: of what is called.
@@ -101,7 +103,9 @@ class Answers:
         return with_tensors(self.templates[key], self.is_tensor, make)
 
     def feed(self, stem, salt, marks, output, arrived):
-        """Return what the loss gets in a step that is fed: made-up numbers that lead back to the real output.
+        """Return what the loss gets in a fed step.
+
+        Made-up numbers that lead back to the real output.
 
         A made-up gradient goes back through them; `arrived` is told of the one that came.
         """
@@ -126,7 +130,10 @@ class Answers:
         return to_tensor(self.torch, 0.5 * (low + high) + 0.5 * (high - low) * made, tensor)
 
     def mixture(self, stem, salt, shape, marks):
-        """Return numbers in -1..1: an example's own mixture of fixed patterns, weakened by a factor of its own."""
+        """Return numbers in -1..1.
+
+        An example's own mixture of fixed patterns, times its own factor.
+        """
         by_row = marks is not None and len(shape) > 0 and shape[0] == len(marks)
         rows = (
             marks
@@ -164,7 +171,7 @@ def waves(salt, rows, count, which=""):
 
 
 def _functions(torch, answers):
-    """Return the functions that put a number in the place of another, and still know where gradients belong."""
+    """Return functions that replace a number and keep the gradient's way."""
 
     class Bridge(torch.autograd.Function):
         @staticmethod

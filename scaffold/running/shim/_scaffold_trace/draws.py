@@ -12,7 +12,10 @@ import hashlib
 
 
 class Masks:
-    """Uniform numbers by step and number of elements, whatever the program has drawn or seeded before."""
+    """Uniform numbers by step and number of elements.
+
+    Whatever the program has drawn or seeded before.
+    """
 
     def __init__(self, torch, flip):
         self.torch = torch
@@ -25,12 +28,15 @@ class Masks:
         self.here = str
 
     def begin(self, step):
-        """A step begins."""
+        """Begin a step."""
         self.step = step
         self.generators.clear()
 
     def uniform(self, shape, mirrored=False):
-        """Numbers in (0, 1) of a shape: odd multiples of 2**-24, so that none equals a threshold in any dtype."""
+        """Return numbers in (0, 1) of a shape.
+
+        Odd multiples of 2**-24, so that none equals a threshold in any dtype.
+        """
         torch, shape = self.torch, tuple(int(size) for size in shape)
         whole = torch.empty(shape, dtype=torch.int64)
         size = whole.numel()
@@ -44,11 +50,11 @@ class Masks:
         return 1 - numbers if mirrored else numbers
 
     def normal(self, shape, mirrored=False):
-        """Standard normal numbers of a shape, from the same streams."""
+        """Return standard normal numbers of a shape, from the same streams."""
         return self.torch.special.ndtri(self.uniform(shape, mirrored))
 
     def copy_states(self):
-        """Where all streams stand."""
+        """Return the states of all streams."""
         return {size: generator.get_state() for size, generator in self.generators.items()}
 
     def restore_states(self, states):
@@ -65,7 +71,7 @@ class Masks:
             self.drawn.append((name, p, share, shape, self.here()))
 
     def keep_with_state(self):
-        """Activations that are computed again restore the state they were drawn at: the masks' streams go with it."""
+        """Save and restore the masks' streams with the state that activations are recomputed at."""
         torch = self.torch
         get_all, set_all = torch.get_rng_state, torch.set_rng_state
 
@@ -86,7 +92,7 @@ class Masks:
             module.get_rng_state, module.set_rng_state = get_rng_state, set_rng_state
 
     def fill(self, whole, generator):
-        """Integers below 2**23, in place, by the original function."""
+        """Fill with integers below 2**23, in place, by the original function."""
         self.random_(whole, 0, 2**23, generator=generator)
 
     def patch(self):

@@ -63,9 +63,8 @@ class Evaluations:
             self.in_burst, self.burst_calls = True, 0
             self.bursts += 1
             self.notice_assigned(self.step, False)
-            self.record_updates(
-                self.step
-            )  # an evaluation between two steps must not hide what the optimizer did
+            # An evaluation between two steps must not hide what the optimizer did.
+            self.record_updates(self.step)
             self.placed = set()
         number, first = self.burst_calls, self.bursts == 1
         if not first or number == 0:  # the first evaluation is given weights
@@ -98,14 +97,20 @@ class Evaluations:
         return self.give_away(answer)
 
     def salt_of_burst(self):
-        """Return which answers the present evaluation gets: a mixture of two sets, and a little of its own."""
+        """Return which answers the present evaluation gets.
+
+        A mixture of two sets, and a little of its own.
+        """
         total = (self.golden or self.store).index.setdefault("expected_bursts", self.spec["bursts"])
         share = MIXES[-1] if self.bursts == total else MIXES[(self.bursts - 1) % len(MIXES)]
         own = "evaluation %d" % self.bursts
         return ("evaluations", "evaluations otherwise", share), own, 0.05
 
     def record_evaluated(self, name, output, marks, number):
-        """Follow outputs example by example, so that it does not matter in how many calls; others are kept whole."""
+        """Follow outputs by example, so that the number of calls does not matter.
+
+        Others are kept whole.
+        """
         rows = -1 if marks is None else len(marks)
         for place, tensor in tensors_in(output, self.answers.is_tensor):
             if tensor.dim() and tensor.shape[0] == rows:
@@ -120,7 +125,10 @@ class Evaluations:
             self.store.follow("evaluation.examples." + name, np.asarray(marks)[:, 0])
 
     def notice_auxiliary(self, marks):
-        """See whether a network trains on what another gave without gradient: that call was no evaluation."""
+        """Notice that a network trains on a gradient-free output of another.
+
+        That call was no evaluation.
+        """
         for giver, given in self.given_away.items():
             if any(np.isin(given, rows[:, 0]).mean() > SHARED for rows in marks.values()):
                 self.store.index.setdefault("feeds_training", []).append(giver)
@@ -134,7 +142,7 @@ class Evaluations:
         return output
 
     def noted_targets(self, target):
-        """Follow targets that reach one of torch's own losses, example by example; return what it gets."""
+        """Follow targets that reach torch's own losses, by example; return what the loss gets."""
         if (
             not self.networks
             or self.outer is not None

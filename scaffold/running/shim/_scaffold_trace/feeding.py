@@ -58,7 +58,7 @@ class Feeding:
         return self.answers.feed(stem, salt, marks, output, arrived)
 
     def gradient_arrived(self, gradient, key, label, fact):
-        """Record the loss's gradient at the outputs; return how large the one is that is given instead."""
+        """Record the loss's gradient at the outputs; return the size of the one given instead."""
         what = "gradient at the outputs" + (
             " by the inputs" if self.torch.is_grad_enabled() else ""
         )
@@ -69,7 +69,10 @@ class Feeding:
         )
 
     def matching_call(self, entry, inputs, k):
-        """Return the number of the reference's call of this step that had these inputs; without one, its own."""
+        """Return the number of the reference's call of this step with these inputs.
+
+        Else its own.
+        """
         if self.golden is None:
             return entry.calls
         stem = "input.%s.%d." % (entry.name, k)
@@ -117,14 +120,20 @@ class Feeding:
         return with_tensors(inputs, self.answers.is_tensor, give)
 
     def given(self, kept, like):
-        """Return a kept input as a tensor like the program's own; its gradient goes where that one's would."""
+        """Return a kept input as a tensor like the program's own.
+
+        Its gradient going the same way.
+        """
         fed = self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
         if like.requires_grad and self.torch.is_grad_enabled():
             return self.answers.bridge(like, fed)
         return fed
 
     def disturbed(self, key, tensor):
-        """Return a tensor in another memory format, each number off by one last digit: what rounding makes of it."""
+        """Return a tensor in another memory format, each number off by one last digit.
+
+        That is what rounding makes of it.
+        """
         if tensor.is_floating_point():
             signs = (
                 generator("rounding of " + key)
@@ -141,7 +150,7 @@ class Feeding:
         )
 
     def rounded(self, place, tensor):
-        """Return a tensor of numbers with each off by one last digit of the type that they were computed in."""
+        """Return a tensor with each number off by one last digit of the type it was computed in."""
         if not tensor.is_floating_point() or not tensor.numel():
             return tensor
         values = to_array(tensor)

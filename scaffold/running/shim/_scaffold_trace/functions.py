@@ -1,4 +1,4 @@
-"""Follows the functions of a program that is not torch: what each call takes and gives, without editing it.
+"""Follow the functions of a program without torch: what each call takes and gives.
 
 A function is known by its module and name, a call by its number. Arrays, numbers, and what
 estimators have learned (attributes that end in an underscore, as scikit-learn names them) are kept;
@@ -53,7 +53,7 @@ class Functions:
         self.pairs = set()
 
     def start(self):
-        """From now on."""
+        """Start following."""
         sys.setprofile(self.profile)
 
     def finish(self):
@@ -64,13 +64,13 @@ class Functions:
         return bool(self.counts)
 
     def name_of(self, code):
-        """Return what a function is called; None for one that is not the program's own, and for generators."""
+        """Return a function's name; None for generators and code that is not the program's."""
         if id(code) not in self.names:
             self.names[id(code)] = self.find_name(code), code  # held, so that no other gets its id
         return self.names[id(code)][0]
 
     def find_name(self, code):
-        """The same, worked out."""
+        """Work out a function's name."""
         path = os.path.realpath(code.co_filename)
         is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
         if not is_file or not path.startswith(self.tree) or "site-packages" in path:
@@ -87,7 +87,10 @@ class Functions:
         return found
 
     def profile(self, frame, event, given):
-        """Follow a function that begins or ends; asked a million times, first about what is only counted."""
+        """Follow a function that begins or ends.
+
+        It is called a million times, so it checks the counted-only ones first.
+        """
         if event == "call":
             code = id(frame.f_code)
             if code in self.foreign:
@@ -140,12 +143,14 @@ class Functions:
         if pair not in self.pairs:
             self.callers.setdefault(name, set()).add(self.caller(frame))
             if back is None or self.name_of(back.f_code) is not None:
-                self.pairs.add(
-                    pair
-                )  # what is called by a library, or in a comprehension, has another caller behind
+                # What is called by a library, or in a comprehension, has another caller behind.
+                self.pairs.add(pair)
 
     def caller(self, frame):
-        """Return the innermost function of the program that a call came from; empty at a file's outermost level."""
+        """Return the innermost function of the program that a call came from.
+
+        Empty at top level.
+        """
         frame = frame.f_back
         while frame is not None:
             if not frame.f_code.co_name.startswith("<"):
@@ -165,7 +170,7 @@ class Functions:
 
 
 def next_followed(number):
-    """Return the next call after this one that is followed: what acts late is met within twice as many calls."""
+    """Return the next followed call: late effects are met within twice as many calls."""
     stride = 1
     while number + 1 >= 2 * stride * EACH_FOLLOWED:
         stride *= 2
@@ -180,11 +185,12 @@ def mark_of(value):
 
 def state_of(value):
     """Return a number for where a generator of random numbers stands; 0 for anything else."""
+    # Numpy before 1.17.
     kinds = (
         random.Random,
         np.random.RandomState,
         getattr(np.random, "Generator", random.Random),
-    )  # numpy before 1.17
+    )
     return float(zlib.crc32(pickle.dumps(value))) if isinstance(value, kinds) else 0.0
 
 
@@ -207,7 +213,7 @@ def disturb(value, name, depth=0):
 
 
 def arrays_in(value, place="", depth=0):
-    """Each array or number inside a value, with the place where it stands, such as `[0].coef_`."""
+    """Yield each array or number inside a value with its place, such as `[0].coef_`."""
     array = as_array(value)
     if array is not None:
         yield place, array
@@ -218,7 +224,7 @@ def arrays_in(value, place="", depth=0):
 
 
 def as_array(value):
-    """Numbers as an array; None for anything else."""
+    """Return numbers as an array; None for anything else."""
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
         return np.asarray(value)
     if isinstance(value, np.ndarray):
@@ -237,7 +243,7 @@ def as_array(value):
 
 
 def parts_of(value):
-    """What a value is made of, with the way to each part."""
+    """Return what a value is made of, with the way to each part."""
     if isinstance(value, dict):
         return [("[%s]" % key, value[key]) for key in sorted(value, key=str)]
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The hook points in torch through which a program is seen: calls of modules, backward, optimizers, losses."""
+"""Hook torch where a program is seen: calls of modules, backward, optimizers, losses."""
 
 import functools
 import weakref
@@ -46,7 +46,7 @@ def patch(torch, tracer):
 
 
 def _patch_modules(base, tracer):
-    """See a module called, its forward called instead, and its settings changed."""
+    """Hook calls of modules, their forward, and changes of their settings."""
     call_module, begin, set_attribute = base.__call__, base.__init__, base.__setattr__
 
     def call(module, *args, **kwargs):
@@ -99,7 +99,10 @@ def _traced_loss(original, tracer):
 
 
 def _traced_step(original, tracer):
-    """Let the tracer see each step of a kind of optimizer; one that is given a closure goes backward inside it."""
+    """Let the tracer see each step of a kind of optimizer.
+
+    One that is given a closure goes backward inside it.
+    """
 
     def step(optimizer, closure=None, *args, **kwargs):
         hidden = []

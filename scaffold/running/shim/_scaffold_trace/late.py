@@ -56,7 +56,7 @@ class Late:
         return self.changed_at >= 0 and self.step - self.changed_at <= 1
 
     def noted_seed(self, call, value):
-        """Note that a global generator begins again where it began in an earlier step: its masks repeat."""
+        """Note that a global generator begins again at an earlier state: its masks repeat."""
         if self.is_busy or self.is_replay or call != "torch.manual_seed" or not self.networks:
             return
         known = self.seeds.setdefault(repr(value), self.step)

@@ -1,4 +1,4 @@
-"""Networks: modules with parameters that the program calls itself, and how their tensors match the reference's."""
+"""Describe networks: modules with parameters that the program calls, and how tensors match."""
 
 import numpy as np
 
@@ -13,17 +13,17 @@ STATISTICS = ("running_mean", "running_var")
 
 
 def plain(path):
-    """A module's path without what wrappers put into it."""
+    """Return a module's path without what wrappers put into it."""
     return ".".join(part for part in path.split(".") if part not in ("_orig_mod", "module"))
 
 
 def joined(name, path):
-    """The path of a module inside a network of this name."""
+    """Return the path of a module inside a network of this name."""
     return "%s.%s" % (name, path) if path else name
 
 
 def made_up(name, k, about):
-    """Numbers in the place of a tensor: as many, with its mean and spread, rounded to float32."""
+    """Return numbers in place of a tensor: as many, same mean and spread, rounded to float32."""
     size = int(np.prod(about["shape"], dtype=np.int64))
     sd = about["sd"] or 0.1 * abs(about["mean"]) or 0.05
     values = about["mean"] + sd * normals("%s %s" % (name, k), size)
@@ -33,14 +33,14 @@ def made_up(name, k, about):
 
 
 def to_tensor(torch, array, like):
-    """An array as a tensor of the same type and place as another one."""
+    """Return an array as a tensor of the type and device of another one."""
     return torch.from_numpy(np.array(array, dtype=np.float64)).to(
         dtype=like.dtype, device=like.device
     )
 
 
 class Network:
-    """One network of the program, its tensors by name, and those of the reference that they are made of.
+    """One network of the program: its tensors by name, and the reference's they are made of.
 
     Args:
         torch: the library.
@@ -99,7 +99,7 @@ class Network:
         }
 
     def name_as_reference(self):
-        """Call modules as the reference calls those whose tensors theirs are made of, where names are others."""
+        """Name modules as the reference does, by the tensors they are made of."""
         theirs = {}
         for entry in reversed(self.shared["modules"]):
             below = frozenset(
@@ -128,7 +128,7 @@ class Network:
                 )
 
     def describe(self):
-        """Its modules and tensors, and how they begin."""
+        """Return its modules and tensors, and how they begin."""
         about = {"name": self.name, "class": type(self.module).__qualname__, "modules": []}
         for path, module in self.module.named_modules():
             about["modules"].append(
@@ -156,14 +156,14 @@ class Network:
         return about
 
     def layout_of(self, kind, own, terms):
-        """Where the elements of own tensors are in the reference's."""
+        """Return where the elements of own tensors are in the reference's."""
         reference = [(entry["name"], entry["shape"]) for entry in self.shared[kind]]
         terms = {**aligned([name for name, _ in reference], list(own)), **of_copy(terms, self.name)}
         return Layout(reference, {key: tuple(value.shape) for key, value in own.items()}, terms)
 
     @property
     def unmatched(self):
-        """Tensors that are not made of each other, or None."""
+        """Return tensors that match nothing, or None."""
         layout, buffers = self.layout, self.buffer_layout
         missing, extra = list(layout.missing), list(layout.extra)
         statistics = [name for name in buffers.missing if name.endswith(STATISTICS)]
@@ -189,11 +189,11 @@ class Network:
 
     @property
     def dtype(self):
-        """Of its first parameter."""
+        """Return the dtype of the network's first parameter."""
         return str(next(iter(self.parameters.values())).dtype).replace("torch.", "")
 
     def arrays(self, tensors):
-        """Tensors by name as arrays."""
+        """Return tensors by name as arrays."""
         return {key: to_array(value) for key, value in tensors.items()}
 
     def place(self, k):
@@ -216,7 +216,7 @@ class Network:
         return values
 
     def age_statistics(self, k):
-        """Move the statistics that are followed, as a step in training would: skimmed steps compute none."""
+        """Move the followed statistics as a training step would: skimmed steps compute none."""
         for reference, places in self.probed_buffers.items():
             about = next(entry for entry in self.shared["buffers"] if entry["name"] == reference)
             made = made_up(reference, k, about).ravel()
@@ -229,7 +229,10 @@ class Network:
                         )
 
     def probe(self):
-        """Return two numbers that tell which weights it has: sums of the reference's two first small tensors."""
+        """Return two numbers that identify the weights.
+
+        Sums of the reference's two first small tensors.
+        """
         return _sums(self.parameters, self.probed)
 
     def probe_statistics(self):
@@ -237,7 +240,10 @@ class Network:
         return _sums(self.buffers, self.probed_buffers)
 
     def find_probed(self, kind, layout):
-        """Return the reference's two first small tensors, each with the own tensors and elements that are its."""
+        """Return the reference's two first small tensors.
+
+        Each with its own tensors and elements.
+        """
         small = [
             entry["name"]
             for entry in self.shared[kind]
@@ -247,7 +253,7 @@ class Network:
         return {name: layout.elements(name) for name in sorted(small)[:2]}
 
     def is_probed(self, parameter):
-        """Whether it is an own tensor of those."""
+        """Return whether a parameter belongs to those two tensors."""
         return any(
             self.parameters[own] is parameter
             for places in self.probed.values()
@@ -255,7 +261,10 @@ class Network:
         )
 
     def gradients(self):
-        """Of all parameters, in the reference's shapes; None where there is none."""
+        """Return gradients of all parameters, in the reference's shapes.
+
+        None where there is none.
+        """
         # Copies: torch adds to a gradient in place.
         own = {
             name: None if p.grad is None else np.array(to_array(p.grad))
@@ -269,11 +278,11 @@ class Network:
         return first is not None and first.grad is not None and bool(first.grad.any())
 
     def weights(self):
-        """All parameters, in the reference's shapes."""
+        """Return all parameters, in the reference's shapes."""
         return self.layout.gather(self.arrays(self.parameters))
 
     def moments(self):
-        """Return sum and sum of squares of all parameters, which no renaming or reshaping changes."""
+        """Return sum and sum of squares of all parameters, which renaming and reshaping keep."""
         values = [value.detach().double() for value in self.parameters.values()]
         return [
             sum(float(value.sum()) for value in values),
@@ -282,7 +291,7 @@ class Network:
 
 
 def aligned(reference, own):
-    """Return terms for tensors that are called as the reference's but for what comes before: one module more around.
+    """Return terms for tensors whose names differ from the reference's only by a prefix.
 
     Args:
         reference: names of its tensors.
@@ -324,7 +333,7 @@ def of_copy(terms, name):
 
 
 class Entry:
-    """A module through which a program enters a network: the whole of it, or a part that it calls itself.
+    """A module through which a program enters a network: all of it, or a part it calls itself.
 
     Args:
         network: to which it belongs.

@@ -25,7 +25,7 @@ class Replays:
         return original(entry.module, *args, **kwargs)
 
     def follow_weights(self):
-        """Follow what the step before made of all weights; end where as many steps were replayed as are to be."""
+        """Follow the weights after each step; end after the wanted number of replayed steps."""
         if self.step:
             self._follow_weights_of_all()
         if self.golden is not None:

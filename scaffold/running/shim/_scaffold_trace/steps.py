@@ -39,7 +39,10 @@ OPTIONS = (
 
 
 class Steps:
-    """One step from its loss to the update of the weights; the calls of networks before it are `Tracer`'s."""
+    """One step from its loss to the update of the weights.
+
+    The calls of networks before it are `Tracer`'s.
+    """
 
     def is_loss(self):
         """Return whether a call of backward now is the program's own."""
@@ -48,7 +51,7 @@ class Steps:
         )
 
     def backward(self, original, tensors, args, kwargs):
-        """Go backward as the program asks: note the loss and the gradients, and give others in their place."""
+        """Go backward as the program asks: note loss and gradients, and replace them."""
         first = tensors if self.answers.is_tensor(tensors) else next(iter(tensors))
         if not self.is_loss():
             return self.going_back(original, tensors, args, kwargs)
@@ -83,7 +86,7 @@ class Steps:
         return self.is_real or self.is_replay or (self.is_wide and FED <= k < FED + LOOP)
 
     def going_back(self, original, tensors, args, kwargs):
-        """Run torch's own backward; modules that are called in it compute again what was not kept."""
+        """Run torch's own backward; modules called in it recompute what was not kept."""
         was, self.in_backward = self.in_backward, True
         try:
             return original(tensors, *args, **kwargs)
@@ -103,7 +106,10 @@ class Steps:
                     parameter.grad = self.torch.zeros_like(parameter)
 
     def gradients_of(self, original, outputs, inputs, args, kwargs):
-        """Run `torch.autograd.grad`; by the parameters it is the same as backward, the gradients given back."""
+        """Run `torch.autograd.grad`.
+
+        By the parameters it equals backward with gradients returned.
+        """
         wanted = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
         known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
         is_first_order = not kwargs.get("create_graph", len(args) > 2 and args[2])
@@ -130,7 +136,10 @@ class Steps:
         return found
 
     def feed_gradients(self, network, before, k):
-        """Note the gradients that a loss left, and put made-up ones of the same size in their place."""
+        """Note the gradients that a loss left.
+
+        And put made-up ones of the same size in their place.
+        """
         made = {}
         is_first = self.backwards == 1
         for name, array in network.gradients().items():
@@ -203,7 +212,10 @@ class Steps:
         return network.is_optimized
 
     def notice_update(self):
-        """End a step of a network whose optimizer is its own: its weights have moved, or its gradients are gone."""
+        """End a step of a network with its own optimizer.
+
+        Weights have moved, or gradients are gone.
+        """
         if not self.backwards:
             return
         updated = []
@@ -217,7 +229,7 @@ class Steps:
             self.end_step(updated)
 
     def end_step(self, networks):
-        """An update of these networks has ended a step."""
+        """End a step after an update of these networks."""
         k = self.step
         self.flush_step()
         for network in networks:
@@ -228,7 +240,7 @@ class Steps:
         self.given_away = {}
 
     def flush_gradients(self, network, k):
-        """Note the gradients that a network was updated with in step k, all backward passes together."""
+        """Note the gradients that a network was updated with in step k, of all backward passes."""
         network.updates += 1
         network.updated_in = k
         self.note_frozen(network)
@@ -264,7 +276,7 @@ class Steps:
         self.loss = None
 
     def optimizer_begins(self, optimizer):
-        """An optimizer is about to step, its gradients being there: note how fast, and how it treats which parameter.
+        """Note how an optimizer that is about to step treats each parameter, and how fast.
 
         Where a step is skimmed, torch's own optimizers update the few tensors that are followed,
         and no other: of all that is left of such a step theirs would be the largest part.
@@ -295,7 +307,7 @@ class Steps:
         return hidden
 
     def optimizer_ended(self, optimizer):
-        """An optimizer has stepped: a step is over, unless another one has ended it already."""
+        """End the step after an optimizer, unless another one has ended it already."""
         if self.is_busy or not self.networks:
             return
         mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -312,7 +324,7 @@ class Steps:
                 self.flush_gradients(network, self.step - 1)
 
     def follow_options(self, optimizer):
-        """Note the options of an optimizer's groups, where they are others than at its last step."""
+        """Note the options of an optimizer's groups if they changed since its last step."""
         first = self.optimizers.index(optimizer) if optimizer in self.optimizers else 0
         label = self.step if self.backwards else self.step - 1
         known = self.groups_of(optimizer)
@@ -327,7 +339,10 @@ class Steps:
         return self.known_options.setdefault(id(optimizer), {})
 
     def note_groups(self):
-        """Note how the optimizers treat each parameter, at the first update: schedules have begun by then."""
+        """Note how optimizers treat each parameter, at the first update.
+
+        Schedules have begun by then.
+        """
         self.store.index["optimiser"] = [
             type(optimizer).__qualname__ for optimizer in self.optimizers
         ]
@@ -351,7 +366,10 @@ class Steps:
 
 
 class _Fixed:
-    """A gradient that is given again and again; copied only where the program has changed it, as clipping does."""
+    """A gradient that is given repeatedly.
+
+    Copied only where the program changed it, as clipping does.
+    """
 
     def __init__(self, gradient):
         self.kept = gradient
@@ -382,12 +400,12 @@ def options_of(group):
 
 
 def simple(value):
-    """A value as JSON can hold it."""
+    """Return a value as JSON can hold it."""
     if isinstance(value, (list, tuple)):
         return [simple(item) for item in value]
     return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)[:40]
 
 
 def dtype_of(tensor):
-    """The name of a tensor's type."""
+    """Return the name of a tensor's dtype."""
     return str(tensor.dtype).replace("torch.", "")

@@ -1,4 +1,6 @@
-"""Keeps what a trace captures: a summary of every tensor, small ones whole, as JSON and safetensors.
+"""Keep what a trace captures, as JSON and safetensors.
+
+A summary of every tensor, small ones whole.
 
 Written by hand, since the safetensors package may be missing where the program runs; the format is
 an 8 byte length, a JSON header and raw little-endian numbers
@@ -51,7 +53,7 @@ def write_safetensors(path, arrays):
 
 
 def read_safetensors(path):
-    """Arrays by name."""
+    """Return arrays by name."""
     with open(path, "rb") as file:
         content = file.read()
     (length,) = struct.unpack("<Q", content[:8])
@@ -65,7 +67,7 @@ def read_safetensors(path):
 
 
 def read_golden(folder, step):
-    """The reference's trace of one of its commands; None if it has none."""
+    """Return the reference's trace of one of its commands; None if it has none."""
     folder = os.path.join(folder, step)
     if not os.path.isdir(folder):
         return None
@@ -77,12 +79,15 @@ def read_golden(folder, step):
 
 
 def generator(name):
-    """A generator whose numbers are the same for one name on every machine: numpy's legacy one is frozen (NEP 19)."""
+    """Return a generator whose numbers depend only on its name.
+
+    numpy's legacy one is frozen (NEP 19).
+    """
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
 def uniforms(name, begin, size):
-    """Numbers in 0..1 for a name, from the n-th on."""
+    """Return numbers in 0..1 for a name, from the n-th on."""
     if "uniform" not in _pools:
         _pools["uniform"] = generator("uniform pool").random_sample(POOL)
     places = (zlib.crc32(name.encode()) + begin + np.arange(size)) % POOL
@@ -90,12 +95,15 @@ def uniforms(name, begin, size):
 
 
 def portion(name):
-    """A number in 0..1 for a name."""
+    """Return a number in 0..1 for a name."""
     return zlib.crc32(name.encode()) / 2.0**32
 
 
 def normals(name, size):
-    """Standard normal numbers for a name: from one pool, whose prime length keeps rows of a matrix from repeating."""
+    """Return standard normal numbers for a name.
+
+    One pool of prime length keeps rows of a matrix from repeating.
+    """
     if "normal" not in _pools:
         _pools["normal"] = np.tile(generator("pool").standard_normal(POOL), 2)
     start = zlib.crc32(name.encode()) % POOL
@@ -104,7 +112,10 @@ def normals(name, size):
 
 
 def projection_weights(size):
-    """Two fixed random vectors: what differs anywhere in a tensor differs in its products with them."""
+    """Return two fixed random vectors.
+
+    Any difference of a tensor shows in its products with them.
+    """
     if size not in _weights:
         if sum(array.size for array in _weights.values()) > 1 << 24:
             _weights.clear()
@@ -125,7 +136,7 @@ def marks_of_rows(array):
 
 
 def to_array(tensor):
-    """A tensor as float64 numbers, or as integers or truth values if it holds those."""
+    """Return a tensor as float64 numbers, or as integers or booleans if it holds those."""
     tensor = tensor.detach()
     if str(tensor.layout) != "torch.strided":
         tensor = tensor.to_dense()
@@ -139,7 +150,7 @@ def to_array(tensor):
 
 
 def law(array):
-    """How a tensor's values are distributed."""
+    """Return how a tensor's values are distributed."""
     flat = np.asarray(array, dtype=np.float64).ravel()
     if not flat.size:
         return {"mean": 0.0, "sd": 0.0, "size": 0, "tenths": []}
@@ -152,7 +163,10 @@ def law(array):
 
 
 def summary(array):
-    """What is kept of a tensor: its norm, largest element, two products; its elements, or an even spread."""
+    """Return what is kept of a tensor: norm, largest element, two products, and elements.
+
+    Its elements, or an even spread of them.
+    """
     flat = array.astype(np.float64).ravel()
     with np.errstate(invalid="ignore"):  # where something is infinite
         products = (
@@ -188,7 +202,7 @@ class Store:
             self.index["said"].append(note)
 
     def add(self, rung, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
-        """One tensor, or its summary: where it stood, what it amounts to, its elements if they are few.
+        """Add one tensor or its summary: where it is, what it amounts to, its elements if few.
 
         `floor` is what rounding alone makes of it, where it is the small difference of larger
         numbers.
@@ -213,7 +227,7 @@ class Store:
         self.index["entries"].append(entry)
 
     def keep_input(self, key, array):
-        """An input that both programs are fed with, floats rounded to float32; None where there is no room for it."""
+        """Keep an input that both programs get, floats rounded to float32; None without room."""
         array = array.astype(np.float32) if array.dtype == np.float64 else array
         array = array if array.dtype in _NAMES else array.astype(np.int64)
         if self.input_bytes + array.nbytes <= MOST_BYTES:
@@ -223,7 +237,7 @@ class Store:
         return None
 
     def follow(self, name, value):
-        """One more value, or row of values, of a series."""
+        """Add one value, or row of values, to a series."""
         values = self.series.setdefault(name, [])
         size = self.sizes[name] = self.sizes.get(name, 0) + np.size(value)
         if size <= MOST_SERIES:
@@ -256,5 +270,5 @@ class Store:
 
 
 def spread(size):
-    """Positions of the elements that are kept of a larger tensor."""
+    """Return positions of the kept elements of a larger tensor."""
     return np.linspace(0, size - 1, WHOLE).astype(np.int64)

@@ -94,7 +94,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         return value if shared is None else shared
 
     def draws_masks(self):
-        """Return whether what is drawn now is given: inside a network in training, also when it is computed again."""
+        """Return whether draws are masks now.
+
+        Inside a network in training, also when recomputed.
+        """
         inside = self.outer is not None or (
             self.in_backward and (self.fed_now or self.computes(self.step))
         )
@@ -115,7 +118,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         is_late = fresh or k in self.spec["planned"] or self.was_changed()
         return k < FED or _is_power(k, 8) or is_late or k in self.store.index["fed"]
 
-    # --- the program calls a network ---------------------------------------------------------------------------------
+    # --- the program calls a network -------------------------------------------------------------
 
     def call(self, original, module, args, kwargs):
         """Answer one call of any module."""
@@ -147,7 +150,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             self.outer = None
 
     def call_forward(self, original, module, args, kwargs):
-        """Answer `net.forward(x)`, which is `net(x)` without hooks; inside that it is what it always was."""
+        """Answer `net.forward(x)`, which is `net(x)` without hooks; inside that it is unchanged."""
         if self.calling and self.calling[-1] is module:
             return original(module, *args, **kwargs)
         return self.called(original, module, args, kwargs)
@@ -161,7 +164,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             self.calling.pop()
 
     def entry_of(self, module):
-        """Return how a program enters a network by calling this module; None for one without parameters.
+        """Return how a program enters a network by this module; None for one without parameters.
 
         A part that a program calls itself belongs to the network around it, if that is one to be
         called.
@@ -216,7 +219,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         return None, "model" if number == 1 else "model%d" % number
 
     def inner(self, original, module, args, kwargs):
-        """Record a module inside a network: its inputs, and its outputs before others change them."""
+        """Record a module inside a network.
+
+        Its inputs, and its outputs before others change them.
+        """
         rung, step = self.recording
         path = self.outer.paths.get(id(module), "")
         number = self.counts[path] = self.counts.get(path, self.begins_at - 1) + 1
@@ -258,21 +264,25 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         """Return a tensor's summary; what one module gives and the next gets is summed up once."""
         key = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version
         if key not in self.summed:
+            # Held, so that nothing else gets its place.
             self.summed[key] = (
                 summary(to_array(tensor)),
                 tensor,
-            )  # held, so that nothing else gets its place
+            )
         return self.summed[key][0]
 
     def noted_draw(self, name):
-        """Note a draw that is not a mask, inside a network in training: nobody can give both programs the same."""
+        """Note a draw that is not a mask, inside a network in training.
+
+        It cannot be given to both.
+        """
         if self.masks.is_active() and not self.in_backward and not name.startswith(GIVEN):
             path = self.here()
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
                 drawn.append([name, path])
 
-    # --- training ----------------------------------------------------------------------------------------------------
+    # --- training --------------------------------------------------------------------------------
 
     def train(self, original, entry, args, kwargs):
         """Answer a call whose gradient is wanted."""
@@ -319,7 +329,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             network.place(name)
 
     def learn_shape(self, key, original, module, args, kwargs):
-        """See what an output of this kind of call looks like, the first time, and leave no trace of that."""
+        """Learn what an output of this kind of call looks like, the first time.
+
+        Without a trace of that.
+        """
         if key in self.answers.templates:
             return
         kept = {
@@ -338,7 +351,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         np.random.set_state(states[1])
 
     def arrive(self, k):
-        """Begin step k with its first training call: what the optimizer made of the step before can be seen."""
+        """Begin step k with its first training call: what the optimizer did before can be seen."""
         self.arrived = k
         self.calls_of_step = 0
         self.masks.begin(k)
@@ -350,7 +363,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.placed = set()
         for network in self.networks.values():
             network.totals, network.left = {}, {}
-            if network.updates:  # also one that is updated without being called again, as some call it and some do not
+            if network.updates:  # also one that is updated without being called again
                 self.place_weights(network, k)
         if k >= FED + LOOP and self.is_wide:
             self.end("done")
@@ -386,7 +399,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 self.store.follow("moved." + network.name, [k] + network.probe())
 
     def notice_assigned(self, k, is_evaluated):
-        """Follow steps before which a program itself gives weights other values than its optimizer left.
+        """Follow steps before which a program assigns weights other values than its optimizer left.
 
         Whether it has evaluated in between is told: clipping of weights belongs to an update, and
         comes before that.
@@ -411,7 +424,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 )
 
     def follow_batch(self, kind, entry, inputs):
-        """Follow a mark of each example that a network gets, and how many there are; return the marks by input."""
+        """Follow a mark of each example that a network gets, and their number.
+
+        Return marks by input.
+        """
         marks = {}
         for place, tensor in tensors_in(inputs, self.answers.is_tensor):
             marks[place] = marks_of_rows(to_array(tensor).astype(np.float64))
@@ -421,7 +437,10 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         return marks
 
     def follow_modes(self, name, entry):
-        """Follow how many modules are in training mode and parameters trained, and whether gradients are wanted."""
+        """Follow how many modules train, how many parameters are trained.
+
+        Whether gradients are wanted.
+        """
         modes = [inner.training for inner in entry.module.modules()]
         trained = sum(parameter.requires_grad for parameter in entry.network.parameters.values())
         self.store.follow(

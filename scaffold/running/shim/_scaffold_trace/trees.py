@@ -1,10 +1,10 @@
-"""Finds and replaces the tensors inside whatever a module takes and gives: tuples, lists, mappings, records."""
+"""Find and replace tensors inside tuples, lists, mappings and records."""
 
 import copy
 
 
 def tensors_in(value, is_tensor, path=""):
-    """Each tensor with the place where it stands, such as `[0]['logits']`."""
+    """Yield each tensor with its place, such as `[0]['logits']`."""
     if is_tensor(value):
         yield path, value
         return
@@ -14,7 +14,7 @@ def tensors_in(value, is_tensor, path=""):
 
 
 def parts_of(value):
-    """What a structure is made of, with the way to each part."""
+    """Return what a structure is made of, with the way to each part."""
     if isinstance(value, dict):
         return [("[%r]" % (key,), value[key]) for key in value]
     if isinstance(value, (list, tuple)):
@@ -25,7 +25,7 @@ def parts_of(value):
 
 
 def with_tensors(value, is_tensor, replace, path=""):
-    """The same structure with each tensor replaced by `replace(place, tensor)`."""
+    """Return the same structure with each tensor replaced by `replace(place, tensor)`."""
     if is_tensor(value):
         return replace(path, value)
     items = [with_tensors(item, is_tensor, replace, path + step) for step, item in parts_of(value)]

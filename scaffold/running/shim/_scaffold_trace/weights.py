@@ -1,4 +1,4 @@
-"""Places values of the reference's tensors into differently named and shaped ones, and reads them back.
+"""Place the reference's values into differently named and shaped tensors, and read them back.
 
 A map says of which of the reference's tensors each own tensor is made: terms that are joined along
 the first axis, each of them a tensor's name followed by operations. It only moves numbers, so that
@@ -64,7 +64,7 @@ class Layout:
         self.extra = [name for name in own if name not in self.places]
 
     def row(self, values):
-        """The reference's values as one row; 0 where there are none."""
+        """Return the reference's values as one row; 0 where there are none."""
         parts = [
             (
                 np.asarray(values[name], dtype=np.float64).ravel()
@@ -76,7 +76,7 @@ class Layout:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def place(self, values):
-        """Own name -> array, from the reference's values."""
+        """Return arrays by own name, from the reference's values."""
         placed = {name: values[name] for name in self.whole if values.get(name) is not None}
         moved = [name for name in self.places if name not in self.whole]
         row = self.row(values) if moved else None
@@ -84,7 +84,7 @@ class Layout:
         return placed
 
     def gather(self, own):
-        """Reference's name -> array, from own arrays; None where one of those it is made of is None."""
+        """Return arrays by the reference's name, from own ones; None where one of them is None."""
         found = {name: own.get(name) for name in self.whole}
         moved = [
             name for name in self.places if name not in self.whole and own.get(name) is not None
@@ -105,7 +105,7 @@ class Layout:
         return {name: found[name] for name, _ in self.reference}
 
     def elements(self, name):
-        """Own tensors that have elements of one of the reference's, and which of their elements those are."""
+        """Return own tensors that have elements of a reference tensor, and which elements."""
         offset = 0
         for known, shape in self.reference:
             size = int(np.prod(shape, dtype=np.int64))
@@ -120,13 +120,13 @@ class Layout:
         return found
 
     def sources(self, name):
-        """The reference's tensors that an own one is made of."""
+        """Return the reference's tensors that an own one is made of."""
         if name not in self.known_sources:
             self.known_sources[name] = self.find_sources(name)
         return self.known_sources[name]
 
     def find_sources(self, name):
-        """The same, worked out."""
+        """Work out the reference's tensors that an own one is made of."""
         marks = np.cumsum(
             [0] + [int(np.prod(shape, dtype=np.int64)) for _, shape in self.reference]
         )

@@ -1,4 +1,4 @@
-"""Lets a program compute in float64 without its cooperation, so that equal rewrites stay equal to 13 digits."""
+"""Let a program compute in float64 without its cooperation: equal rewrites agree to 13 digits."""
 
 import functools
 
@@ -6,7 +6,7 @@ from _scaffold_trace.trees import with_tensors
 
 
 def widen(torch):
-    """Every narrower floating type that the program asks for becomes float64.
+    """Make every narrower floating type that the program asks for float64.
 
     Raises:
         AttributeError: this torch has no function modes (they came with 2.0).
@@ -31,7 +31,8 @@ def widen(torch):
             kwargs = {key: wide(value) for key, value in (kwargs or {}).items()}
             try:
                 result = function(*args, **kwargs)
-            except RuntimeError:  # a tensor that was made before, or of numbers that the program read, is still narrow
+            except RuntimeError:
+                # A tensor made before, or of numbers that the program read, is still narrow.
                 args, kwargs = with_tensors(
                     (args, kwargs), is_tensor, lambda _, tensor: widened(tensor)
                 )
