@@ -41,7 +41,7 @@ lint: .venv/dev-ready
 bench: .venv/dev-ready
 	$(BIN)/python benchmarks/run.py
 
-# Which planted faults the ladder sees, and metrics do not; from recorded runs.
+# Which planted faults the parity checks see, and metrics do not; from recorded runs.
 bench-faults: .venv/dev-ready
 	$(BIN)/python benchmarks/fault_bench.py
 

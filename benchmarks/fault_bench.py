@@ -1,16 +1,18 @@
-"""Which planted faults the ladder sees, and which six metrics and the end metric alone see of them.
+"""Which planted faults the parity checks see.
+
+And which six metrics and the end metric alone see of them.
 
     python benchmarks/fault_bench.py                    the table, from what was recorded
     python benchmarks/fault_bench.py --record           run everything anew (an hour on two cores)
-    python benchmarks/fault_bench.py --record --ladder-only      the ladder alone (ten minutes), the
-        rest as it was
+    python benchmarks/fault_bench.py --record --parity-only      the parity checks alone (ten
+        minutes), the rest as it was
     python benchmarks/fault_bench.py --record NAME ...  these variants only, shown and not kept
 
 Eight references (`faults/`), each with variants: faults, and equal rewrites. `variants.yaml` of the
-first three was written before the ladder was finished, `variants_after.yaml` afterwards, by
-somebody who had not read its code.
+first three was written before the parity checks were finished, `variants_after.yaml` afterwards, by
+someone who had not read its code.
 
-- ladder: the golden trace of the reference against one trace in the program's own dtype and one in
+- parity checks: the golden trace of the reference against one in the own dtype and one in
   float64, as `scaffold verify` makes them in a rewrite, and its replay. Seen: a check DIFFERS.
   Address right: it is one of the checks, and names the module, that the variant's author noted.
 - end metric: the sequential test of a reproduction over at most 2 seeds against 12 reference runs.
@@ -42,12 +44,12 @@ from scaffold.project.digests import inputs_of
 from scaffold.project.project import Project, Source, load_yaml
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import RunRecord
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.records.system import System
 from scaffold.references.folder import content_id
-from scaffold.rules.parity.checks import Rung, first_difference
+from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.reproduction.sequential import judge_reproduction
-from scaffold.rules.stats import Law, t_two_sided_p
+from scaffold.rules.stats import SampleStats, t_two_sided_p
 from scaffold.running.engines.local import run_seeds
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX
@@ -81,7 +83,7 @@ ALPHA = 0.01
 
 
 class Silent:
-    """A watcher of runs that shows nothing."""
+    """A listener of runs that shows nothing."""
 
     def started(self, seed: int, smoke: bool) -> None: ...
     def advanced(self, seed: int, step: int, elapsed_s: float) -> None: ...
@@ -147,7 +149,7 @@ def child_seconds() -> float:
 def start_up_seconds(plan: Plan, text: str) -> float:
     """Processor time of a program's imports.
 
-    And of those that torch makes with the first optimiser.
+    And of those that torch makes with the first optimizer.
 
     Every process spends it before it computes anything, traced or not.
     """
@@ -207,25 +209,25 @@ def _starts(golden: Golden, is_recording: bool) -> int:
 def record_ladder(
     work: str, variant: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the ladder says of one variant, and what that costs."""
+    """What the parity checks say of one variant, and what that costs."""
     from scaffold.tracing.golden import read_golden
 
     folder = Path(work) / variant["reference"] / variant["name"]
     project, plan = make_ready(folder, variant["reference"], source_of(variant))
     golden: Golden = read_golden(Path(known["golden"]))
     before = child_seconds()
-    rungs = climb(
+    checks = climb(
         project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent()
     )
     # A program that differs already is not replayed.
     starts = known["starts"] - any(
-        rung.name == "replay" and rung.word is Word.LEFT_OUT for rung in rungs
+        check.name == "replay" and check.verdict is Verdict.LEFT_OUT for check in checks
     )
     cost = (child_seconds() - before - starts * known["start_up_s"]) / known["run_s"]
     shutil.rmtree(folder)
     return {
         **{key: variant.get(key) for key in ("reference", "written", "name", "kind", "area")},
-        **answer(variant, rungs),
+        **answer(variant, checks),
         "cost": cost,
         "seen_by": {},
     }
@@ -240,18 +242,18 @@ def record_runs(work: str, variant: Mapping[str, Any], known: Mapping[str, Any])
     return seen_by(known["calibration"], runs)
 
 
-def answer(variant: Mapping[str, Any], rungs: tuple[Rung, ...]) -> dict[str, Any]:
-    """The ladder's word, and whether its address is one that the variant's author accepts."""
-    first = first_difference(rungs)
+def answer(variant: Mapping[str, Any], checks: tuple[CheckResult, ...]) -> dict[str, Any]:
+    """The parity checks' word, and whether its address is one that the variant's author accepts."""
+    first = first_difference(checks)
     if first is None:
         return {"differs": None, "address_right": None}
     module = first.address.module if first.address else ""
     is_right = (
-        first.name in variant.get("rung", ())
+        first.name in variant.get("check", ())
         and variant.get("module", "") in f"{module} {first.reason}"
     )
     told = {
-        "rung": first.name,
+        "check": first.name,
         "module": module,
         "step": first.address.step if first.address else 0,
     }
@@ -262,19 +264,19 @@ def seen_by(calibration: list[dict[str, float]], runs: list[dict[str, float]]) -
     """Whether the end metric alone, and six metrics, tell these runs from the reference's."""
     if not all(runs):
         return {"end": True, "six": True}  # it crashed or diverged: anybody sees that
-    law = Law.of([run["end_metric"] for run in calibration], half_digit=0.0)
+    stats = SampleStats.of([run["end_metric"] for run in calibration], half_digit=0.0)
     values = [run["end_metric"] for run in runs]
     end = (
-        judge_reproduction("end_metric", values, 0.0, law, Rule(max_seeds=len(SEEDS))).word
-        is Word.NOT_REPRODUCED
+        judge_reproduction("end_metric", values, 0.0, stats, Rule(max_seeds=len(SEEDS))).verdict
+        is Verdict.NOT_REPRODUCED
     )
-    watched = False
+    monitored = False
     for name in METRICS[1:]:
-        law = Law.of([run[name] for run in calibration], half_digit=0.0)
-        own = Law.of([run[name] for run in runs], half_digit=0.0)
-        t = abs(own.mean - law.mean) / (law.sd * (1 / own.n + 1 / law.n) ** 0.5)
-        watched = watched or t_two_sided_p(t, law.n - 1) < ALPHA / (len(METRICS) - 1)
-    return {"end": end, "six": end or watched}
+        stats = SampleStats.of([run[name] for run in calibration], half_digit=0.0)
+        own = SampleStats.of([run[name] for run in runs], half_digit=0.0)
+        t = abs(own.mean - stats.mean) / (stats.sd * (1 / own.n + 1 / stats.n) ** 0.5)
+        monitored = monitored or t_two_sided_p(t, stats.n - 1) < ALPHA / (len(METRICS) - 1)
+    return {"end": end, "six": end or monitored}
 
 
 def record(names: list[str], with_runs: bool) -> dict[str, Any]:
@@ -295,7 +297,7 @@ def record(names: list[str], with_runs: bool) -> dict[str, Any]:
             )
         )
         ladders = [pool.submit(record_ladder, str(work), v, known[v["reference"]]) for v in chosen]
-        results = list(watched(ladders, "ladder"))
+        results = list(monitored(ladders, "parity checks"))
         records = {
             "machine": describe_machine().model_dump(mode="json"),
             "references": known,
@@ -303,12 +305,12 @@ def record(names: list[str], with_runs: bool) -> dict[str, Any]:
         }
         if with_runs:
             runs = [pool.submit(record_runs, str(work), v, known[v["reference"]]) for v in chosen]
-            for result, seen in zip(results, watched(runs, "runs"), strict=True):
+            for result, seen in zip(results, monitored(runs, "runs"), strict=True):
                 result["seen_by"] = seen
     return records
 
 
-def watched(futures: list[Any], what: str) -> Iterator[Any]:
+def monitored(futures: list[Any], what: str) -> Iterator[Any]:
     """Results in order, with the time left."""
     begun = time.monotonic()
     for count, future in enumerate(futures, 1):
@@ -329,7 +331,7 @@ def watched(futures: list[Any], what: str) -> Iterator[Any]:
 def keep_runs(records: dict[str, Any], earlier: Mapping[str, Any]) -> None:
     """What metrics said of whole runs stays as it was recorded.
 
-    The ladder alone was climbed anew.
+    The parity checks alone were made again.
     """
     seen = {(v["reference"], v["name"]): v["seen_by"] for v in earlier["variants"]}
     for variant in records["variants"]:
@@ -341,7 +343,7 @@ def keep_runs(records: dict[str, Any], earlier: Mapping[str, Any]) -> None:
 def show(records: Mapping[str, Any]) -> None:
     """The table: faults seen, address right, false alarms, cost."""
     found = records["variants"]
-    print(f"{'':34}{'ladder':>10}{'address':>10}{'six metrics':>13}{'end metric':>12}")
+    print(f"{'':34}{'parity checks':>10}{'address':>10}{'six metrics':>13}{'end metric':>12}")
     for title, chosen in groups(found):
         if chosen:
             cells = [
@@ -359,8 +361,8 @@ def show(records: Mapping[str, Any]) -> None:
                 shown[1] = ""
             print(f"{title:34}{shown[0]:>10}{shown[1]:>10}{shown[2]:>13}{shown[3]:>12}")
     costs = sorted(v["cost"] for v in found)
-    ladder = f"{costs[len(costs) // 2]:.2f} (at most {costs[-1]:.2f})"
-    print(f"{'cost in runs of the reference':34}{ladder:>20}{len(SEEDS):>13}{len(SEEDS):>12}")
+    parity = f"{costs[len(costs) // 2]:.2f} (at most {costs[-1]:.2f})"
+    print(f"{'cost in runs of the reference':34}{parity:>20}{len(SEEDS):>13}{len(SEEDS):>12}")
     for name, entry in records["references"].items():
         told = f"run {entry['run_s']:.1f} s beyond {entry['start_up_s']:.1f} s of imports"
         print(
@@ -393,7 +395,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--record", nargs="*", metavar="NAME")
     parser.add_argument(
-        "--ladder-only",
+        "--parity-only",
         action="store_true",
         help="keep the recorded runs that metrics are judged by",
     )

@@ -97,7 +97,7 @@ def verdict(project: Path) -> tuple[str, dict[int, float]]:
     """The word, and the accuracy of every seed judged."""
     evidence = read_evidence(Project(project))
     assert evidence is not None
-    return evidence.judgement["word"], {
+    return evidence.judgment["verdict"], {
         run.seed: run.metrics["accuracy"].value for run in evidence.runs
     }
 
@@ -108,7 +108,7 @@ def is_half_made(project: Path) -> bool:
         evidence = read_evidence(Project(project))
     except ScaffoldError:
         return True
-    return evidence is not None and evidence.seal != evidence.expected_seal()
+    return evidence is not None and evidence.checksum != evidence.expected_checksum()
 
 
 def find_victim(kind: str, process: "subprocess.Popen[str]", project: Path) -> int | None:

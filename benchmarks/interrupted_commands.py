@@ -28,12 +28,12 @@ COMMANDS = {
     "new": "new project --from ../recipe --no-input",
     "update": "update",
     "reference update": "reference update main",
-    "tweak start": "tweak start third --kind neutral --margin 0.01 --because test",
+    "tweak start": "tweak start third --kind neutral --margin 0.01 --reason test",
     "tweak accept": "tweak accept",
     "tweak drop": "tweak drop",
     "rewrite accept": "rewrite accept",
     "rewrite drop": "rewrite drop",
-    "strike": "strike --yes",
+    "eject": "eject --yes",
 }
 FREE_KB = (4, 8, 12, 20, 32, 48, 64, 100, 160, 240)
 _DISK_MB = 700
@@ -123,7 +123,7 @@ def make_place(folder: Path, snapshots: Path) -> Place:
     open_tweak(place.project, "tweak", "rename", RENAME)
     keep(place, "tweak accept", "tweak drop")
     trusted(place.project, "tweak", "accept")
-    keep(place, "tweak start", "strike")
+    keep(place, "tweak start", "eject")
     open_tweak(
         place.project, "rewrite", "measure-accuracy", (BETTER[0], "LEVEL + ", "0.0 + LEVEL + ")
     )
@@ -140,7 +140,7 @@ def keep(place: Place, *names: str) -> None:
 def open_tweak(project: Path, phase: str, name: str, change: tuple[str, str, str]) -> None:
     """Start, edit and judge one."""
     what = ["measure_accuracy"] if phase == "rewrite" else [name, "--kind", "neutral"]
-    trusted(project, phase, "start", *what, "--margin", "0.01", "--because", "test")
+    trusted(project, phase, "start", *what, "--margin", "0.01", "--reason", "test")
     edit(project, *change)
     trusted(project, "verify")
 

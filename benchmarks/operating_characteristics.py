@@ -7,7 +7,7 @@ distribution and judges up to n_max own runs that are worse by a shift. The dist
 normal, skewed (exponential, as losses are) and heavy-tailed (Student's t with 3 degrees of
 freedom), each with standard deviation 1. Then whole verdicts of the shipped recipes: own runs are
 drawn from normal laws with the means and deviations of the shipped calibration runs, and judged as
-`scaffold verify` does, two at a time, with claim, watched metrics and all.
+`scaffold verify` does, two at a time, with claim, monitored metrics and all.
 """
 
 import argparse
@@ -20,19 +20,19 @@ from scaffold.machine import describe_machine
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
 from scaffold.records.claim import Rule
 from scaffold.records.evidence import EnvironmentUsed, JudgedRun, MetricValue
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.reproduction.judge import is_decided, judge
 from scaffold.rules.reproduction.sequential import judge_reproduction
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 
 SETTINGS = ((30, 10), (30, 5), (20, 10), (12, 10), (10, 10))
 SKEWED = ((30, 10), (20, 10), (10, 10))
 SHIFTS_SD = (0.0, 1.0, 2.0, 3.0)
-WORDS = (Word.REPRODUCED, Word.NOT_REPRODUCED, Word.INCONCLUSIVE)
+WORDS = (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
 
 
-def _cell(words: Counter[Word], used: int, projects: int) -> str:
-    shares = "/".join(f"{100 * words[word] / projects:.0f}" for word in WORDS)
+def _cell(verdicts: Counter[Verdict], used: int, projects: int) -> str:
+    shares = "/".join(f"{100 * verdicts[verdict] / projects:.0f}" for verdict in WORDS)
     return f"{shares} ({used / projects:.1f})"
 
 
@@ -57,15 +57,15 @@ def sequential(runs: int, seeds: int, shift_sd: float, projects: int, kind: str 
     draw = random.Random(f"{runs} {seeds} {shift_sd}")
     value = DISTRIBUTIONS[kind]
     rule = Rule(max_seeds=seeds)
-    words: Counter[Word] = Counter()
+    verdicts: Counter[Verdict] = Counter()
     used = 0
     for _ in range(projects):
         shipped = [value(draw) for _ in range(runs)]
         own = [value(draw) + shift_sd for _ in range(seeds)]
-        finding = judge_reproduction("m", own, 0.0, Law.of(shipped), rule, shipped=shipped)
-        words[finding.word] += 1
+        finding = judge_reproduction("m", own, 0.0, SampleStats.of(shipped), rule, shipped=shipped)
+        verdicts[finding.verdict] += 1
         used += finding.n
-    return _cell(words, used, projects)
+    return _cell(verdicts, used, projects)
 
 
 def whole(key: str, shift_sd: float, projects: int) -> str:
@@ -74,8 +74,8 @@ def whole(key: str, shift_sd: float, projects: int) -> str:
     recipe, calibration = found.recipe, found.calibration()
     draw = random.Random(f"{key} {shift_sd}")
     machine, environment = describe_machine(), EnvironmentUsed(python="3", lock="0", reused=True)
-    laws = {
-        metric.name: Law.of([run.metrics[metric.name].value for run in calibration.runs])
+    statistics = {
+        metric.name: SampleStats.of([run.metrics[metric.name].value for run in calibration.runs])
         for metric in recipe.metrics
     }
     claimed = recipe.metric(recipe.claims[0].metric)
@@ -85,10 +85,10 @@ def whole(key: str, shift_sd: float, projects: int) -> str:
         values = {
             name: MetricValue(
                 value=draw.gauss(
-                    law.mean + (worse * law.sd if name == claimed.name else 0.0), law.sd
+                    stats.mean + (worse * stats.sd if name == claimed.name else 0.0), stats.sd
                 )
             )
-            for name, law in laws.items()
+            for name, stats in statistics.items()
         }
         return JudgedRun(
             id=str(seed),
@@ -99,18 +99,18 @@ def whole(key: str, shift_sd: float, projects: int) -> str:
             environment=environment,
         )
 
-    words: Counter[Word] = Counter()
+    verdicts: Counter[Verdict] = Counter()
     used = 0
     for _ in range(projects):
         runs: list[JudgedRun] = []
         while True:
             runs += [run(len(runs)), run(len(runs) + 1)]
-            judgement = judge(recipe, runs, calibration)
-            if is_decided(judgement, recipe, len(runs)):
+            judgment = judge(recipe, runs, calibration)
+            if is_decided(judgment, recipe, len(runs)):
                 break
-        words[judgement.word] += 1
+        verdicts[judgment.verdict] += 1
         used += len(runs)
-    return _cell(words, used, projects)
+    return _cell(verdicts, used, projects)
 
 
 def main() -> None:

@@ -25,13 +25,13 @@ from scipy import stats
 from scaffold.cli.progress import RunProgress
 from scaffold.git.history import project_repository
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import state_of_worktree
+from scaffold.git.snapshots import snapshot_of_worktree
 from scaffold.machine import describe_machine
 from scaffold.project.project import Project, load_recipe
 from scaffold.recipes.catalogue import find_recipe
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.change.judge import judge_differences
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.running.seeds import make_runs
 from scaffold.scaffolding.create import create_project
@@ -54,7 +54,7 @@ def record() -> None:
         recipe = load_recipe(project)
         repository: Repository = project_repository(project.root)
         begin(project, repository, recipe)
-        state = state_of_worktree(project)
+        state = snapshot_of_worktree(project)
         values: dict[str, dict[str, float]] = {}
         for name, value in {"before": None, **CHANGES}.items():
             program = state.system if value is None else with_values(state.system, {name: value})
@@ -93,14 +93,14 @@ def seeds_needed(
 
 def planted(
     pairs: list[tuple[float, float]], shift: float, margin: float, trials: int
-) -> Counter[Word]:
+) -> Counter[Verdict]:
     """Words given to a change whose true effect is `shift`."""
     draw = random.Random(f"{shift} {margin}")
-    mean = Law.of([b - a for a, b in pairs]).mean
-    words: Counter[Word] = Counter()
+    mean = SampleStats.of([b - a for a, b in pairs]).mean
+    verdicts: Counter[Verdict] = Counter()
     for _ in range(trials):
         drawn = draw.choices(pairs, k=MAX_PAIRS)
-        words[
+        verdicts[
             judge_differences(
                 [a for a, _ in drawn],
                 [b - mean + shift for _, b in drawn],
@@ -111,7 +111,7 @@ def planted(
                 max_pairs=MAX_PAIRS,
             )[0]
         ] += 1
-    return words
+    return verdicts
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ def main() -> None:
     if options.record:
         record()
     values = json.loads(RECORDS.read_text())["test_accuracy"]
-    before = Law.of(list(values["before"].values()))
+    before = SampleStats.of(list(values["before"].values()))
     print(
         f"test accuracy before: mean {before.mean:.4f}, seed sd {before.sd:.4f}, {before.n} seeds\n"
     )
@@ -136,7 +136,10 @@ def main() -> None:
     for name in list(values)[1:]:
         seeds = sorted(values["before"].keys() & values[name].keys(), key=int)
         pairs = [(values["before"][seed], values[name][seed]) for seed in seeds]
-        after, difference = Law.of([b for _, b in pairs]), Law.of([b - a for a, b in pairs])
+        after, difference = (
+            SampleStats.of([b for _, b in pairs]),
+            SampleStats.of([b - a for a, b in pairs]),
+        )
         pooled = math.sqrt((before.sd**2 + after.sd**2) / 2)
         r = stats.pearsonr(*zip(*pairs, strict=True)).statistic
         counts = []
@@ -158,9 +161,11 @@ def main() -> None:
     for name, pairs in kept.items():
         cells = []
         for size in PLANTED_SD:
-            words = planted(pairs, -size * before.sd, 0.5 * before.sd, options.trials)
-            order = (Word.NO_DIFFERENCE, Word.WORSE, Word.UNDECIDED, Word.BETTER)
-            cells.append("/".join(f"{100 * words[word] / options.trials:.0f}" for word in order))
+            verdicts = planted(pairs, -size * before.sd, 0.5 * before.sd, options.trials)
+            order = (Verdict.NO_DIFFERENCE, Verdict.WORSE, Verdict.UNDECIDED, Verdict.BETTER)
+            cells.append(
+                "/".join(f"{100 * verdicts[verdict] / options.trials:.0f}" for verdict in order)
+            )
         print(f"{name:22}" + "".join(f"{cell:>16}" for cell in cells))
 
 

@@ -212,14 +212,14 @@ def run_overhead(work: Path) -> None:
     )
     environment = ["env", f"GUILD_HOME={work / 'guild-home'}"]
     ours, peer = pair(
-        lambda: call([OURS / "scaffold", "run", "--again"], work / "quick-project"),
+        lambda: call([OURS / "scaffold", "run", "--rerun"], work / "quick-project"),
         lambda: call([*environment, PEERS / "guild", *guild], work / "guild"),
         7,
     )
     show("run overhead, sandboxed", ours - bare, "guild run", peer - bare, 0.3)
     confined, open_ = pair(
-        lambda: call([OURS / "scaffold", "run", "--again"], work / "quick-project"),
-        lambda: call([OURS / "scaffold", "run", "--again", "--no-sandbox"], work / "quick-project"),
+        lambda: call([OURS / "scaffold", "run", "--rerun"], work / "quick-project"),
+        lambda: call([OURS / "scaffold", "run", "--rerun", "--no-sandbox"], work / "quick-project"),
         7,
     )
     print(f"{'':4}of which the sandbox: {(confined - open_) * 1000:.0f} ms")

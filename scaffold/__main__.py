@@ -2,7 +2,7 @@
 
 import sys
 
-del sys.path[0]  # the present folder: a stranger's project may have a click.py
+del sys.path[0]  # the present folder: an untrusted project may have a click.py
 
 from scaffold.cli import main  # noqa: E402
 

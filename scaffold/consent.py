@@ -1,7 +1,7 @@
-"""Consent: what a stranger's recipe would run is shown and approved, once for each content of it.
+"""Consent: what an untrusted recipe would run is shown and approved, once for each content of it.
 
-Approvals lie with the person, not in the project, which may be a stranger's too. Our own recipes
-were reviewed and need none; nor does what a person changed of them by `--set` when making a
+Approvals lie with the user, not in the project, which may be an untrusted too. Our own recipes
+were reviewed and need none; nor does what a user changed of them by `--set` when making a
 project.
 """
 
@@ -85,7 +85,7 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
 
 
 def approve(recipe: Recipe, recipe_dir: Path) -> None:
-    """Remember that the person approves of what this recipe runs."""
+    """Remember that the user approves of what this recipe runs."""
     approve_program(
         recipe, recipe_dir, recipe.reference.tree, f"{recipe.id}: {reference_name(recipe)}"
     )
@@ -119,21 +119,21 @@ class Runnable:
         return f"{self.title} of {self.folder.parent}"
 
 
-def _describe_state(state: Runnable) -> list[str]:
+def _describe_state(snapshot: Runnable) -> list[str]:
     return [
-        f"  {state.title}: src/ with the tree {state.tree}",
-        *_describe_packages(state.program, state.folder / "src"),
-        *_describe_lock(state.program, state.folder),
-        *_describe_commands(state.program),
+        f"  {snapshot.title}: src/ with the tree {snapshot.tree}",
+        *_describe_packages(snapshot.program, snapshot.folder / "src"),
+        *_describe_lock(snapshot.program, snapshot.folder),
+        *_describe_commands(snapshot.program),
     ]
 
 
-def _read_files(state: Runnable) -> list[str]:
+def _read_files(snapshot: Runnable) -> list[str]:
     """Return one line per line of the files in src/, plus a digest per file."""
     lines = []
-    for file in sorted((state.folder / "src").rglob("*")):
+    for file in sorted((snapshot.folder / "src").rglob("*")):
         if file.is_file() and not file.is_symlink():
-            name = file.relative_to(state.folder).as_posix()
+            name = file.relative_to(snapshot.folder).as_posix()
             lines.append(f"  {name}  {file_digest(file)[:12]}")
             lines += [f"  {name}{line.removeprefix('            ')}" for line in _text_lines(file)]
     return lines
@@ -164,36 +164,42 @@ def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = (
     return ["  changed since you approved it, - before, + now:", *(f"  {line}" for line in changed)]
 
 
-def remember_shown(state: Runnable) -> None:
+def remember_shown(snapshot: Runnable) -> None:
     """Remember what a snapshot holds.
 
     So that only differences are shown when consent is asked again.
     """
-    _remember_description(state.key, [*_describe_state(state), *_read_files(state)])
+    _remember_description(snapshot.key, [*_describe_state(snapshot), *_read_files(snapshot)])
 
 
-def require_states_consent(states: Sequence[Runnable], trust: str | None) -> None:
+def require_snapshots_consent(snapshots: Sequence[Runnable], trust: str | None) -> None:
     """Require consent to run these snapshots, all under one digest.
 
     Raises:
-        ConsentError: some are somebody else's, and were not approved; says what would run.
+        ConsentError: some are a third party's, and were not approved; says what would run.
     """
     unknown = [
-        state for state in states if not is_approved(state.program, state.folder, state.tree)
+        snapshot
+        for snapshot in snapshots
+        if not is_approved(snapshot.program, snapshot.folder, snapshot.tree)
     ]
     if not unknown:
         return
-    wanted = digest([consent_digest(state.program, state.folder, state.tree) for state in unknown])
+    wanted = digest(
+        [consent_digest(snapshot.program, snapshot.folder, snapshot.tree) for snapshot in unknown]
+    )
     if trust == wanted:
-        for state in unknown:
-            approve_program(state.program, state.folder, state.tree, state.title)
-            remember_shown(state)
+        for snapshot in unknown:
+            approve_program(snapshot.program, snapshot.folder, snapshot.tree, snapshot.title)
+            remember_shown(snapshot)
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
     told = [
         line
-        for state in unknown
-        for line in _changed_since_approved(state.key, _describe_state(state), _read_files(state))
+        for snapshot in unknown
+        for line in _changed_since_approved(
+            snapshot.key, _describe_state(snapshot), _read_files(snapshot)
+        )
     ]
     raise ConsentError(
         f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class ScaffoldError(Exception):
-    """A person's or a machine's mistake that has a clear message.
+    """A user's or a machine's mistake that has a clear message.
 
     Args:
         message: what is wrong, with the actual value.

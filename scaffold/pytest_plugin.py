@@ -10,8 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from scaffold.project.project import Project
-    from scaffold.records.judgement import Judgement
-    from scaffold.rules.parity.checks import Rung
+    from scaffold.records.judgment import Judgment
+    from scaffold.rules.parity.checks import CheckResult
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class AcceptedChange:
     """
 
     name: str
-    word: str
+    verdict: str
     refusal: str | None
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Parity:
     Its checks by name, and why it was accepted in spite of them, if so.
     """
 
-    rungs: "dict[str, Rung]"
-    because: str
+    checks: "dict[str, CheckResult]"
+    reason: str
 
     def difference(self, name: str) -> str | None:
         """Return how a check differs; None if it does not.
 
         Skips the test where nothing could be compared.
         """
-        rung = self.rungs.get(name)
-        if rung is None or rung.word.value == "LEFT_OUT":
-            pytest.skip(rung.reason if rung else "not of this program")
-        if rung.word.value == "EQUAL" or self.because:
+        check = self.checks.get(name)
+        if check is None or check.verdict.value == "LEFT_OUT":
+            pytest.skip(check.reason if check else "not of this program")
+        if check.verdict.value == "EQUAL" or self.reason:
             return None
-        return f"{rung.reason} (usual causes: {'; '.join(rung.causes)})"
+        return f"{check.reason} (usual causes: {'; '.join(check.causes)})"
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +87,7 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture(scope="session")
-def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgement":
+def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgment":
     """Return the stored reproduction, judged again.
 
     Skips without evidence, fails when it is stale.
@@ -103,9 +103,9 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
         if evidence is None:
             pytest.skip("no evidence yet; make it: scaffold verify")
         stale = find_stale(scaffold_project, recipe, evidence)
-        if origin_of(evidence.seal) is Origin.OTHERS:
+        if origin_of(evidence.checksum) is Origin.OTHERS:
             request.config.stash[_BY_OTHERS] = (
-                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgement follows from its"
+                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgment follows from its"
                 " runs, and whether they were made is what `scaffold verify` checks"
             )
         if stale:
@@ -131,10 +131,10 @@ def accepted_change(
     try:
         evidence = read_change(scaffold_project, request.param)
         assert evidence is not None, "it was found when tests were collected"
-        judgement = judge_change_again(evidence)
+        judgment = judge_change_again(evidence)
     except ScaffoldError as error:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
-    return AcceptedChange(request.param, judgement.word.value, judgement.refusal, evidence.because)
+    return AcceptedChange(request.param, judgment.verdict.value, judgment.refusal, evidence.reason)
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +144,7 @@ def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Pari
     From evidence and trace that nobody edited.
     """
     from scaffold.errors import ScaffoldError
-    from scaffold.rules.parity.checks import Rung
+    from scaffold.rules.parity.checks import CheckResult
     from scaffold.tracing.golden import require_golden
     from scaffold.tweak.staleness import judge_change_again
     from scaffold.tweak.store import read_change
@@ -156,8 +156,8 @@ def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Pari
         require_golden(scaffold_project, evidence.tweak)
     except ScaffoldError as error:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
-    rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
-    return Parity({rung.name: rung for rung in rungs}, evidence.because)
+    checks = [CheckResult.from_mapping(check) for check in evidence.checks]
+    return Parity({check.name: check for check in checks}, evidence.reason)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -174,7 +174,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
         names = {
             "accepted_change": done,
-            "parity": [evidence for evidence in done if evidence.rungs],
+            "parity": [evidence for evidence in done if evidence.checks],
         }
         for fixture in wanted:
             metafunc.parametrize(

@@ -51,20 +51,23 @@ class Origin(str, Enum):
     OTHERS = "by others, not checked here"
 
 
-def remember_origin(seal: str, origin: Origin) -> None:
+def remember_origin(checksum: str, origin: Origin) -> None:
     """Remember evidence by its signature: judged here, or confirmed by a run made here."""
     with contextlib.suppress(OSError):  # a home that cannot be written: it counts as that of others
-        place = state_dir() / "evidence" / seal
+        place = state_dir() / "evidence" / checksum
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(origin.name)
 
 
-def origin_of(seal: str) -> Origin:
-    """Return who made evidence with this seal; nobody can bring along what is remembered here."""
-    if not re.fullmatch("[0-9a-f]{64}", seal):
+def origin_of(checksum: str) -> Origin:
+    """Return who made evidence with this checksum.
+
+    Nobody can bring along what is remembered here.
+    """
+    if not re.fullmatch("[0-9a-f]{64}", checksum):
         return Origin.OTHERS
     try:
-        return Origin[(state_dir() / "evidence" / seal).read_text()]
+        return Origin[(state_dir() / "evidence" / checksum).read_text()]
     except (OSError, KeyError, ValueError):
         return Origin.OTHERS
 

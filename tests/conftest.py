@@ -1,4 +1,4 @@
-"""Every test has a home, caches and git identity of its own; none sees the person's."""
+"""Every test has a home, caches and git identity of its own; none sees the user's."""
 
 import os
 import shutil

@@ -83,7 +83,7 @@ TOY_RECIPE = {
             "split": "train",
             "direction": "lower",
             "unit": "nat",
-            "watch": True,
+            "monitored": True,
             "read": {"stdout": r"epoch (?P<step>\d+): loss (?P<value>\S+)"},
         },
     ],
@@ -93,7 +93,7 @@ TOY_RECIPE = {
         {
             "metric": "accuracy",
             "dataset": "nothing",
-            "depth": "full",
+            "basis": "training",
             "value": 0.9,
             "selection": "one_run",
             "source": {"url": "https://example.org/paper", "words": "0.9"},
@@ -205,14 +205,14 @@ def accepted(
     name: str,
     *edits: tuple[str, str, str],
     kind: str = "neutral",
-    because: str = "",
+    reason: str = "",
 ) -> None:
     """A whole tweak of a `tweakable_recipe` project: start, edit, verify, accept."""
     cli("tweak", "start", name, "--kind", kind, cwd=project)
     for path, old, new in edits:
         edit(project, path, old, new)
     cli.any_status("verify", "--json", cwd=project)
-    cli("tweak", "accept", *(["--because", because] if because else []), cwd=project)
+    cli("tweak", "accept", *(["--reason", reason] if reason else []), cwd=project)
 
 
 RENAME = ("src/train.py", "import json, random, sys", "import random, json, sys")
@@ -222,7 +222,7 @@ WORSE = ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.87")
 
 
 def approved(folder: Path) -> Path:
-    """A recipe's or project's folder, whose program is approved as a person would."""
+    """A recipe's or project's folder, whose program is approved as a user would."""
     from scaffold.consent import approve
     from scaffold.project.project import Project, load_recipe
 
@@ -317,7 +317,7 @@ for epoch in range(5):
 with open("metrics.json", "w") as file:
     json.dump({"accuracy": accuracy, "loss": total / 4}, file)
 """
-"""A training program with all that the ladder compares, in a second."""
+"""A training program with all that the parity checks compare, in a second."""
 
 
 def trace_program(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.cli import COMMANDS, main
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,7 +42,7 @@ def test_readme_names_only_make_targets_that_exist():
 
 def test_every_word_of_a_verdict_is_explained():
     text = (ROOT / "docs/verdicts.md").read_text()
-    for word in Word:
+    for word in Verdict:
         assert word.value in text
 
 

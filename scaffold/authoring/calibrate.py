@@ -15,7 +15,7 @@ from scaffold.recipes.catalogue import FoundRecipe
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.program import CALIBRATION_SEED
 from scaffold.records.recipe import ShippedTrace
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.seeds import make_runs
 from scaffold.scaffolding.create import create_project
@@ -33,7 +33,7 @@ class Calibrated:
 def calibrate(
     found: FoundRecipe,
     runs: int,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
 ) -> Calibrated:
     """Run a recipe with further seeds and write `calibration.json` beside it.
@@ -49,7 +49,7 @@ def calibrate(
     project = _project(found, options)
     plan, room = prepare(project, recipe, options)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
-    records = make_runs(project, plan, seeds, room, watcher, spare=CALIBRATION_SEED + runs)
+    records = make_runs(project, plan, seeds, room, listener, spare=CALIBRATION_SEED + runs)
     first_of_seed = list({record.seed: record for record in reversed(records)}.values())
     calibration = Calibration(
         recipe=recipe.id,
@@ -85,7 +85,9 @@ def _project(found: FoundRecipe, options: RunOptions) -> Project:
     return project
 
 
-def record_trace(found: FoundRecipe, watcher: Watcher, options: RunOptions) -> ShippedTrace:
+def record_trace(
+    found: FoundRecipe, listener: ProgressListener, options: RunOptions
+) -> ShippedTrace:
     """Record what a recipe's reference computes into `golden/` beside it.
 
     Returns:
@@ -98,7 +100,7 @@ def record_trace(found: FoundRecipe, watcher: Watcher, options: RunOptions) -> S
     project = _project(found, options)
     plan = prepare(project, recipe, options)[0]
     smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
-    golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+    golden = record_golden(project, plan, smoke, recipe.reference.tree, listener)
     for name, content in golden.files().items():
         write_bytes(found.folder / "golden" / name, content)
     files = ("about.json", *golden.about.files)

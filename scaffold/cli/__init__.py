@@ -24,7 +24,7 @@ COMMANDS = {
     "bisect": "Find the accepted step that lost a metric.",
     "update": "Merge what a newer mlloop-new renders.",
     "reference": "Bring in a newer revision of the reference.",
-    "strike": "Take the scaffold down: a plain repository stays.",
+    "eject": "Take the scaffold down: a plain repository stays.",
     "status": "Show where the project stands.",
     "next": "Show the one next action.",
     "doctor": "Show what this machine offers to runs, and what it lacks.",

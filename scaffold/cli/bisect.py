@@ -12,7 +12,7 @@ from scaffold.cli.terminal import (
     paint_for,
     print_json,
     run_options,
-    run_watched,
+    run_with_progress,
     width,
 )
 from scaffold.cli.terminal import command as make_command
@@ -53,7 +53,7 @@ def command(
     if not project.system.exists():
         raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")
     system = load_yaml(System, project.system)
-    found = run_watched(
+    found = run_with_progress(
         system,
         lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
         jobs=jobs,
@@ -70,7 +70,7 @@ def command(
 
 
 def _print(found: "Bisected") -> None:
-    from scaffold.views.report import change_colour, plain, table, wrap
+    from scaffold.views.report import change_color, plain, table, wrap
 
     paint = paint_for(sys.stdout)
     head = ("older", "newer", "pairs", "runs made", "effect", "verdict")
@@ -81,12 +81,12 @@ def _print(found: "Bisected") -> None:
             str(c.pairs),
             str(c.runs_made),
             f"{c.effect:+.3g}",
-            c.word.value,
+            c.verdict.value,
         )
         for c in found.compared
     ]
-    colours = [change_colour(compared.word) for compared in found.compared]
-    click.echo("\n".join(table(head, rows, width(), lambda row, text: paint(text, colours[row]))))
+    colors = [change_color(compared.verdict) for compared in found.compared]
+    click.echo("\n".join(table(head, rows, width(), lambda row, text: paint(text, colors[row]))))
     click.echo("")
     if found.step is None:
         click.echo(f"  {found.metric} was not lost: no loss of {found.margin:.3g} or more")

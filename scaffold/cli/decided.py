@@ -27,19 +27,19 @@ def accept_command(what: str) -> click.Command:
         "accept",
         f"Merge the {what} into the branch that it came from, with its evidence and a page of the"
         " journal, and tag it.\n\nRefused when the evidence is stale or does not show what it"
-        " must, unless you say --because.",
+        " must, unless you say --reason.",
     )
     @click.option(
-        "--because", metavar="TEXT", default="", help="Why it is accepted all the same; on record."
+        "--reason", metavar="TEXT", default="", help="Why it is accepted all the same; on record."
     )
     @_include_large
-    def accept(*, because: str, include_large: bool, as_json: bool) -> int:
+    def accept(*, reason: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
         from scaffold.cli.terminal import require_one_line
         from scaffold.tweak.tweak_verbs import accept_tweak
 
         project = open_project(f"{what} accept")
-        reason = require_one_line("--because", because)
+        reason = require_one_line("--reason", reason)
         decided = accept_tweak(project, reason, what, include_large=include_large)
         _print_decided(decided, "accepted", as_json)
         return 0
@@ -69,36 +69,36 @@ def drop_command(what: str) -> click.Command:
 
 def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
     from scaffold.project.project import find_project
-    from scaffold.records.judgement import ChangeJudgement
+    from scaffold.records.judgment import ChangeJudgment
     from scaffold.status.cache import load_status
     from scaffold.tweak.new_files import describe_files
     from scaffold.views.report import format_next, plain, wrap
 
     evidence = decided.evidence
-    judgement = ChangeJudgement.from_mapping(evidence.judgement) if evidence else None
+    judgment = ChangeJudgment.from_mapping(evidence.judgment) if evidence else None
     if as_json:
         print_json(
             {
                 "tweak": decided.tweak.name,
                 "decision": what,
-                "home": decided.home,
+                "home": decided.base_branch,
                 "commit": decided.commit,
-                "word": judgement.word.value if judgement else None,
-                "because": evidence.because if evidence else "",
+                "verdict": judgment.verdict.value if judgment else None,
+                "reason": evidence.reason if evidence else "",
                 "committed": [file.path for file in decided.committed],
                 "untracked": [file.path for file in decided.untracked],
             }
         )
         return
-    word = judgement.word.value if judgement else "before it was judged"
-    where = f"merged into {decided.home}, tag milestone/{decided.tweak.milestone}"
+    verdict = judgment.verdict.value if judgment else "before it was judged"
+    where = f"merged into {decided.base_branch}, tag milestone/{decided.tweak.milestone}"
     if what == "dropped":
-        where = f"{decided.home} has the record, tag dropped/{decided.tweak.name} the code"
-    lines = [f"{what.capitalize():9}  {decided.tweak.name}: {word}; {where}"]
-    if judgement:
-        lines.append(f"Showed     {plain(judgement.reason)}")
-    if evidence and evidence.because:
-        lines.append(f"Because    {plain(evidence.because)}")
+        where = f"{decided.base_branch} has the record, tag dropped/{decided.tweak.name} the code"
+    lines = [f"{what.capitalize():9}  {decided.tweak.name}: {verdict}; {where}"]
+    if judgment:
+        lines.append(f"Showed     {plain(judgment.reason)}")
+    if evidence and evidence.reason:
+        lines.append(f"Because    {plain(evidence.reason)}")
     if decided.committed:
         lines.append(
             f"Committed  files that git did not track: {plain(describe_files(decided.committed))}"

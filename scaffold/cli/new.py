@@ -156,7 +156,7 @@ def _print_created(created: "Created", directory: Path) -> None:
         )
     if not created.is_ours:
         lines.append(
-            "  Consent    a stranger's recipe: what it runs is shown, and asked for, before the"
+            "  Consent    an untrusted recipe: what it runs is shown, and asked for, before the"
             " first run"
         )
     if created.outer_repository:

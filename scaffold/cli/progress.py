@@ -15,7 +15,7 @@ from scaffold.views.report import format_duration, plain
 
 
 class RunProgress:
-    """A `slots.Watcher`, and what datasets call while they are fetched.
+    """A `slots.ProgressListener`, and what datasets call while they are fetched.
 
     Use as a context manager.
     """
@@ -39,7 +39,7 @@ class RunProgress:
                 console=Console(stderr=True),
                 transient=True,
             )
-            # A stranger's text is shown as it is: no markup, no control characters.
+            # An untrusted text is shown as it is: no markup, no control characters.
             self._note = functools.partial(self._live.console.print, markup=False, highlight=False)
 
     def __enter__(self) -> "RunProgress":

@@ -3,7 +3,7 @@
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, run_options, run_watched, width
+from scaffold.cli.terminal import print_json, run_options, run_with_progress, width
 
 
 @click.group("recipes", help="List, show, check and calibrate recipes.")
@@ -128,7 +128,7 @@ def calibrate(
             err=True,
         )
 
-    done = run_watched(
+    done = run_with_progress(
         found.recipe,
         lambda progress, options: calibration.calibrate(found, runs, progress, options),
         jobs=jobs,
@@ -152,7 +152,7 @@ def calibrate(
 @command.add_command
 @make_command(
     "trace",
-    "Record what a recipe's reference computes, rung by rung, into golden/ beside it.\n\n"
+    "Record what a recipe's reference computes, check by check, into golden/ beside it.\n\n"
     "Projects of the recipe then compare theirs before the first long run.",
 )
 @click.argument("source", metavar="RECIPE")
@@ -171,7 +171,7 @@ def trace(
     from scaffold.recipes.catalogue import find_recipe
 
     found = find_recipe(source, offline=offline)
-    shipped = run_watched(
+    shipped = run_with_progress(
         found.recipe,
         lambda progress, options: record_trace(found, progress, options),
         jobs=jobs,

@@ -13,7 +13,7 @@ from scaffold.cli.terminal import (
     paint_for,
     print_json,
     run_options,
-    run_watched,
+    run_with_progress,
     width,
 )
 from scaffold.cli.terminal import command as make_command
@@ -61,7 +61,7 @@ def parts(
     found: list[Part] = (
         list_parts(project, recipe)
         if not traced
-        else run_watched(
+        else run_with_progress(
             recipe,
             lambda progress, options: traced_parts(project, recipe, progress, options),
             jobs=jobs,
@@ -81,9 +81,9 @@ def parts(
 @command.add_command
 @make_command(
     "start",
-    "Open a rewrite of PART on a branch rewrite/NAME, after recording what the state before"
+    "Open a rewrite of PART on a branch rewrite/NAME, after recording what the snapshot before"
     " computes (golden/).\n\nPART is a module path, a class or function, or one of data, loss,"
-    " optimiser, schedule, evaluation, program (scaffold rewrite parts). Then edit src/, and"
+    " optimizer, schedule, evaluation, program (scaffold rewrite parts). Then edit src/, and"
     " `scaffold verify`.",
 )
 @click.argument("part")
@@ -102,7 +102,7 @@ def parts(
     "--margin", type=float, help="The smallest difference of the judged metric that matters."
 )
 @click.option(
-    "--because",
+    "--reason",
     metavar="TEXT",
     default="",
     help="Start although nothing is reproduced yet; on record.",
@@ -115,7 +115,7 @@ def start(
     name: str | None,
     expect: str,
     margin: float | None,
-    because: str,
+    reason: str,
     jobs: int | None,
     offline: bool,
     no_sandbox: bool,
@@ -132,15 +132,13 @@ def start(
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
-    for option, text in (("--expect", expect), ("--because", because)):
+    for option, text in (("--expect", expect), ("--reason", reason)):
         require_one_line(option, text)
     project = open_project(f"rewrite start {name or rewrite_name(part)}")
-    if not because:
+    if not reason:
         require_reproduced(project)
-    told = " ".join(
-        [expect, f"(begun without a reproduction: {because})" if because else ""]
-    ).strip()
-    opened: Opened = run_watched(
+    told = " ".join([expect, f"(begun without a reproduction: {reason})" if reason else ""]).strip()
+    opened: Opened = run_with_progress(
         load_recipe(project),
         lambda progress, options: start_rewrite(
             project, name, part, own, told, margin, progress, options
@@ -183,8 +181,8 @@ def _print_opened(opened: "Opened") -> None:
             f" {plain(opened.part.about)}), branch {tweak.branch}"
         ),
         (
-            f"Golden     golden/{tweak.golden.name}/: what the state before computes, and what it"
-            " must equal"
+            f"Golden     golden/{tweak.golden.name}/: what the snapshot before computes, and what"
+            " it must equal"
         ),
     ]
     lines += [f"Left out   {plain(text)}" for text in opened.left_out]
@@ -219,10 +217,10 @@ def check(
     from scaffold.rewrite.start import recheck_parity
     from scaffold.rules.parity.checks import first_difference
     from scaffold.rules.parity.judge import refusal_of
-    from scaffold.views.parity import format_rungs
+    from scaffold.views.parity import format_checks
 
     project = open_project("rewrite check")
-    evidence, rungs = run_watched(
+    evidence, checks = run_with_progress(
         load_yaml(System, project.system),
         lambda progress, options: recheck_parity(project, name, progress, options),
         jobs=jobs,
@@ -232,12 +230,12 @@ def check(
         as_json=as_json,
     )
     if as_json:
-        print_json([rung.as_mapping() for rung in rungs])
+        print_json([check.as_mapping() for check in checks])
     else:
-        click.echo(format_rungs(rungs, width(), paint_for(sys.stdout)))
-    if first_difference(rungs) is None and refusal_of(rungs, evidence.tweak.part):
+        click.echo(format_checks(checks, width(), paint_for(sys.stdout)))
+    if first_difference(checks) is None and refusal_of(checks, evidence.tweak.part):
         return EXIT_UNDECIDED
-    return EXIT_REFUSED if first_difference(rungs) else 0
+    return EXIT_REFUSED if first_difference(checks) else 0
 
 
 command.add_command(accept_command("rewrite"))

@@ -3,7 +3,7 @@
 import click
 
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json, run_options, run_watched
+from scaffold.cli.terminal import open_project, print_json, run_options, run_with_progress
 
 
 @make_command(
@@ -23,14 +23,14 @@ from scaffold.cli.terminal import open_project, print_json, run_options, run_wat
 @click.option(
     "--reference", is_flag=True, help="Run the reference also while a tweak is under way."
 )
-@click.option("--again", is_flag=True, help="Run also what was already run.")
+@click.option("--rerun", is_flag=True, help="Run also what was already run.")
 @run_options
 def command(
     *,
     seeds: int,
     smoke: bool,
     reference: bool,
-    again: bool,
+    rerun: bool,
     jobs: int | None,
     offline: bool,
     no_sandbox: bool,
@@ -72,9 +72,9 @@ def command(
         else:
             plan, room = prepare(project, recipe, options, smoke=smoke)
         wanted = planned_seeds(program, 1 if smoke else seeds)
-        return make_runs(project, plan, wanted, room, progress, again=again)
+        return make_runs(project, plan, wanted, room, progress, rerun=rerun)
 
-    records = run_watched(
+    records = run_with_progress(
         program,
         make,
         jobs=jobs,

@@ -1,4 +1,4 @@
-"""What all commands share: options, colours, JSON, errors and exit codes."""
+"""What all commands share: options, colors, JSON, errors and exit codes."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ from scaffold.errors import (
     ScaffoldError,
     UsageError,
 )
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-EXIT_OF_WORD = {Word.REPRODUCED: 0, Word.NOT_REPRODUCED: 1, Word.INCONCLUSIVE: 3}
+EXIT_OF_VERDICT = {Verdict.REPRODUCED: 0, Verdict.NOT_REPRODUCED: 1, Verdict.INCONCLUSIVE: 3}
 EXIT_UNDECIDED, EXIT_REFUSED = 3, 1
 _EXIT_USAGE, EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
 
@@ -123,7 +123,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def run_watched(
+def run_with_progress(
     program: "Program",
     call: Callable[["RunProgress", "RunOptions"], Result],
     *,
@@ -137,7 +137,7 @@ def run_watched(
 
     With progress shown and the run options applied.
 
-    Where consent is missing and a person is there, show what would run, ask, and call again.
+    Where consent is missing and a user is there, show what would run, ask, and call again.
     """
     from scaffold.cli.progress import RunProgress
     from scaffold.running.preparation import RunOptions
@@ -273,4 +273,4 @@ def paint_for(stream: Any) -> Callable[[str, str], str]:
     """Return colors for a terminal; none for a pipe, with NO_COLOR, or on a dumb terminal."""
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return lambda text, _: text
-    return lambda text, colour: click.style(text, fg=colour, bold=colour != "bright_black")
+    return lambda text, color: click.style(text, fg=color, bold=color != "bright_black")

@@ -56,7 +56,7 @@ def command() -> None:
     help="Kind cheaper: a hyperparameter whose effect must be the same in the cheaper mode.",
 )
 @click.option(
-    "--because",
+    "--reason",
     metavar="TEXT",
     default="",
     help="Start although nothing is reproduced yet; on record.",
@@ -72,7 +72,7 @@ def start(
     bound: str | None,
     bound_source: str,
     probes: tuple[str, ...],
-    because: str,
+    reason: str,
     as_json: bool,
 ) -> int:
     """Open it, say what to edit."""
@@ -85,12 +85,12 @@ def start(
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
     for option, text in (
         ("--expect", expect),
-        ("--because", because),
+        ("--reason", reason),
         ("--bound-source", bound_source),
     ):
         require_one_line(option, text)
     project = open_project(f"tweak start {name}")
-    if not because:
+    if not reason:
         require_reproduced(project)
     if (
         kind == "data"
@@ -108,7 +108,7 @@ def start(
     wish = Wish(
         kind=kind,
         expect=" ".join(
-            [expect, f"(begun without a reproduction: {because})" if because else ""]
+            [expect, f"(begun without a reproduction: {reason})" if reason else ""]
         ).strip(),
         metric=metric,
         margin=margin,
@@ -165,7 +165,7 @@ def _print_started(started: "Started") -> None:
     lines += [
         (
             f"Tweak      {tweak.name} ({tweak.kind}), branch tweak/{tweak.name}, from"
-            f" {tweak.before[:7]} of {tweak.home}"
+            f" {tweak.before[:7]} of {tweak.base_branch}"
         ),
         (
             f"Judged by  {rule.metric}, margin {rule.margin:.3g} ({rule.margin_reason}), at most"
@@ -180,7 +180,8 @@ def _print_started(started: "Started") -> None:
         )
     if tweak.kind == "data":
         lines.append(
-            "Gates      system.yaml must say under `gates:` how the simplest models are measured"
+            "Baselines  system.yaml must say under `baselines:` how the simplest models are"
+            " measured"
         )
     if started.carried:
         lines.append(f"Carried    your edits of {', '.join(started.carried[:5])}")

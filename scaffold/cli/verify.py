@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.terminal import (
-    EXIT_OF_WORD,
+    EXIT_OF_VERDICT,
     EXIT_REFUSED,
     EXIT_UNDECIDED,
     open_project,
@@ -14,13 +14,13 @@ from scaffold.cli.terminal import (
     parse_settings,
     print_json,
     run_options,
-    run_watched,
+    run_with_progress,
     width,
 )
 from scaffold.cli.terminal import command as make_command
 from scaffold.project.project import Project
-from scaffold.records.judgement import ChangeJudgement, Judgement, Word
-from scaffold.status.cache import current_change, current_judgement, is_tweak_under_way, load_status
+from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
+from scaffold.status.cache import current_change, current_judgment, is_tweak_under_way, load_status
 
 if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
@@ -30,62 +30,62 @@ if TYPE_CHECKING:
 
 @make_command(
     "verify",
-    "Run what evidence is missing, then judge. Of a tweak that is under way: whether it does what a"
-    " tweak of its kind must, by pairs of runs with the state before. Else, or with --reproduction:"
-    " whether the reference gives its published result here; that evidence is committed.",
+    "Make the missing runs, then judge. While a tweak is open: does it do what a tweak of its kind"
+    " must, by pairs of runs with the snapshot before? Else, or with --reproduction: does the"
+    " reference give its published result here? That evidence is committed.",
 )
 @click.option(
     "--reproduction", is_flag=True, help="Judge the reference, also while a tweak is under way."
 )
 @click.option(
-    "--off",
+    "--ablate",
     "switched_off",
     metavar="KEY=VALUE",
     multiple=True,
     help=(
-        "Of a tweak: hyperparameters that switch the change off; with them the state before must be"
-        " given again."
+        "Of a tweak: hyperparameters that ablate the change; with them it must equal the snapshot"
+        " before."
     ),
 )
 @run_options
 def command(
     *,
     reproduction: bool,
-    switched_off: tuple[str, ...],
+    ablated: tuple[str, ...],
     jobs: int | None,
     offline: bool,
     no_sandbox: bool,
     trust: str | None,
     as_json: bool,
 ) -> int:
-    """Show the stored judgement if it still holds, else make a new one."""
+    """Show the stored judgment if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
     project = open_project("verify")
     if not reproduction and is_tweak_under_way(project):
         return _verify_tweak(
             project,
-            switched_off,
+            ablated,
             jobs=jobs,
             offline=offline,
             no_sandbox=no_sandbox,
             trust=trust,
             as_json=as_json,
         )
-    if switched_off:
+    if ablated:
         raise UsageError(
-            "--off is for a tweak, and none is under way", hint="scaffold tweak start NAME"
+            "--ablate is for a tweak, and none is under way", hint="scaffold tweak start NAME"
         )
-    judgement = current_judgement(project)
-    if judgement is not None:
-        _print(project, judgement, as_json, "evidence/reproduce.json is current: nothing was run")
-        return EXIT_OF_WORD[judgement.word]
+    judgment = current_judgment(project)
+    if judgment is not None:
+        _print(project, judgment, as_json, "evidence/reproduce.json is current: nothing was run")
+        return EXIT_OF_VERDICT[judgment.verdict]
 
     from scaffold.project.project import load_recipe
     from scaffold.reproduce.verify import verify_reproduction
 
     recipe = load_recipe(project)
-    verified = run_watched(
+    verified = run_with_progress(
         recipe,
         lambda progress, options: verify_reproduction(project, recipe, progress, options),
         jobs=jobs,
@@ -102,13 +102,13 @@ def command(
         )
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
-    _print(project, verified.judgement, as_json, note)
-    return EXIT_OF_WORD[verified.judgement.word]
+    _print(project, verified.judgment, as_json, note)
+    return EXIT_OF_VERDICT[verified.judgment.verdict]
 
 
 def _verify_tweak(
     project: Project,
-    switched_off: tuple[str, ...],
+    ablated: tuple[str, ...],
     *,
     jobs: int | None,
     offline: bool,
@@ -125,20 +125,20 @@ def _verify_tweak(
 
     tweak = find_tweak(project)
     assert tweak is not None, "status said that one is under way"
-    if switched_off and tweak.kind == "rewrite":
-        raise UsageError("--off is for a tweak: a rewrite replaces what it rewrites")
-    evidence = None if switched_off else current_change(project, tweak)
+    if ablated and tweak.kind == "rewrite":
+        raise UsageError("--ablate is for a tweak: a rewrite replaces what it rewrites")
+    evidence = None if ablated else current_change(project, tweak)
     note = f"evidence/{tweak.milestone}.json is current: nothing was run"
     if evidence is None:
         recipe, system = load_recipe(project), load_yaml(System, project.system)
-        off = parse_settings("--off", switched_off)
+        off = parse_settings("--ablate", ablated)
 
         def judge(progress: "RunProgress", options: "RunOptions") -> "ChangeEvidence":
             if tweak.kind == "rewrite":
                 return verify_rewrite(project, recipe, tweak, progress, options)
             return verify_change(project, recipe, tweak, progress, options, off)
 
-        evidence = run_watched(
+        evidence = run_with_progress(
             system,
             judge,
             jobs=jobs,
@@ -148,17 +148,17 @@ def _verify_tweak(
             as_json=as_json,
         )
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
-    judgement = ChangeJudgement.from_mapping(evidence.judgement)
-    _print_change(project, evidence, judgement, as_json, note)
-    if judgement.word in (Word.UNDECIDED, Word.INCONCLUSIVE):
+    judgment = ChangeJudgment.from_mapping(evidence.judgment)
+    _print_change(project, evidence, judgment, as_json, note)
+    if judgment.verdict in (Verdict.UNDECIDED, Verdict.INCONCLUSIVE):
         return EXIT_UNDECIDED
-    return EXIT_REFUSED if judgement.refusal else 0
+    return EXIT_REFUSED if judgment.refusal else 0
 
 
 def _print_change(
     project: Project,
     evidence: "ChangeEvidence",
-    judgement: ChangeJudgement,
+    judgment: ChangeJudgment,
     as_json: bool,
     note: str,
 ) -> None:
@@ -168,38 +168,38 @@ def _print_change(
             "tweak": evidence.tweak.name,
             "margin": evidence.tweak.rule.margin,
             "parts": parts,
-            "rungs": list(evidence.rungs),
+            "checks": list(evidence.checks),
             "cost_s": evidence.cost_s,
             "note": note,
         }
-        mapping = judgement.as_mapping()
+        mapping = judgment.as_mapping()
         mapping["findings"] = [
             {**found, "effect": finding.effect}
-            for found, finding in zip(mapping["findings"], judgement.findings, strict=True)
+            for found, finding in zip(mapping["findings"], judgment.findings, strict=True)
         ]
-        print_json({**mapping, "reason": judgement.reason, **told})
+        print_json({**mapping, "reason": judgment.reason, **told})
         return
     from scaffold.views.report import format_change, format_next
 
     paint = paint_for(sys.stdout)
     if evidence.tweak.kind == "rewrite":
-        from scaffold.rules.parity.checks import Rung
+        from scaffold.rules.parity.checks import CheckResult
         from scaffold.views.parity import format_rewrite
 
-        rungs = [Rung.from_mapping(rung) for rung in evidence.rungs]
-        click.echo(format_rewrite(rungs, judgement, width(), paint))
+        checks = [CheckResult.from_mapping(check) for check in evidence.checks]
+        click.echo(format_rewrite(checks, judgment, width(), paint))
         click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
         return
-    click.echo(format_change(evidence.parts, judgement, width(), paint))
+    click.echo(format_change(evidence.parts, judgment, width(), paint))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
 
 
-def _print(project: Project, judgement: Judgement, as_json: bool, note: str) -> None:
+def _print(project: Project, judgment: Judgment, as_json: bool, note: str) -> None:
     if as_json:
-        print_json({**judgement.as_mapping(), "reason": judgement.reason, "note": note})
+        print_json({**judgment.as_mapping(), "reason": judgment.reason, "note": note})
         return
-    from scaffold.views.report import format_judgement, format_next
+    from scaffold.views.report import format_judgment, format_next
 
     paint = paint_for(sys.stdout)
-    click.echo(format_judgement(judgement, width(), paint))
+    click.echo(format_judgment(judgment, width(), paint))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")

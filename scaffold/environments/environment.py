@@ -125,7 +125,7 @@ def lock_fits(source: Source, environment: Environment) -> bool:
 def _require_whole_lock(source: Source) -> None:
     """Raise ProjectError if a lock was edited: without half of its lines it would still be valid.
 
-    Nor may it hold more than versions and hashes: a URL or an option in a stranger's lock would be
+    Nor may it hold more than versions and hashes: a URL or an option in an untrusted lock would be
     obeyed.
     """
     text = read_text(source.lock)
@@ -197,7 +197,7 @@ def _odd_line(lock_text: str) -> str | None:
 def _lock_text(lines: Sequence[str]) -> str:
     """Return the text of a lock, its last line a digest of all the others."""
     text = "\n".join([_HEADER, *lines]) + "\n"
-    return f"{text}# seal {hashlib.sha256(text.encode()).hexdigest()}\n"
+    return f"{text}# checksum {hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
 def _digest(environment: Environment, wanted: Sequence[str]) -> str:
@@ -602,7 +602,7 @@ def _uv(
         given.write(stdin or "")
         given.seek(0)
         messages = []
-        # Not where a stranger's uv.toml, pyproject.toml or .venv would be obeyed.
+        # Not where an untrusted uv.toml, pyproject.toml or .venv would be obeyed.
         with subprocess.Popen(
             [_uv_program(), *arguments],
             stdin=given,

@@ -1,9 +1,9 @@
 """Git, called with explicit arguments. The only module that imports GitPython.
 
-A repository from elsewhere is a stranger's: of its git directory only what `gitdir` lets through is
-read (no hooks, no filters, no programs), of the person's own configuration what `_PERSONS` names,
-and only the transports in `_TRANSPORTS` are used. What objects hold is checked against their names.
-User text is never an option: it stands behind `--` or was checked by `fields`.
+A repository from elsewhere is an untrusted: of its git directory only what `gitdir` lets through is
+read (no hooks, no filters, no programs), of the user's own configuration what `_ALLOWED_SETTINGS`
+names, and only the transports in `_TRANSPORTS` are used. What objects hold is checked against their
+names. User text is never an option: it stands behind `--` or was checked by `fields`.
 """
 
 import atexit
@@ -67,11 +67,11 @@ _CLEARED = (
     "GIT_EXTERNAL_DIFF",
     "GIT_TEMPLATE_DIR",
 )
-_PERSONS = re.compile(
+_ALLOWED_SETTINGS = re.compile(
     r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.(sshcommand|excludesfile|autocrlf|eol)|ssh\.variant",
     re.IGNORECASE | re.DOTALL,
 )
-"""Of the person's and the system's configuration: who they are, how to reach a server, where it is
+"""Of the user's and the system's configuration: who they are, how to reach a server, where it is
 mirrored, what they ignore, and their line ends. Filters, aliases, editors, diff and merge programs
 are not needed, so they cannot be called."""
 
@@ -153,7 +153,7 @@ def _tree_id(place: Mapping[str, Any], length: int) -> str:
 
 
 _FORGED = (
-    "is not what its name says: the repository is damaged, or somebody has put other content there"
+    "is not what its name says: the repository is damaged, or someone has put other content there"
 )
 _FORGED_HINT = "see more: git fsck; take it from where it came from once more"
 
@@ -190,7 +190,7 @@ class Repository:
 
     @classmethod
     def create(cls, folder: Path, *, bare: bool = False) -> "Repository":
-        """Make an empty repository with branch main and none of the person's template hooks."""
+        """Make an empty repository with branch main and none of the user's template hooks."""
         folder.mkdir(parents=True, exist_ok=True)
         repository = cls(folder, bare=bare)
         repository.call(
@@ -672,7 +672,7 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
 def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     """Return variables that replace the user's configuration files.
 
-    With only what `_PERSONS` allows.
+    With only what `_ALLOWED_SETTINGS` allows.
 
     Asked in the folder, since includes may depend on it, and so may who commits there.
     """
@@ -683,7 +683,7 @@ def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> 
         for scope, (key, _, value) in zip(
             words[::2], (word.partition("\n") for word in words[1::2]), strict=False
         )
-        if scope in ("system", "global", "local", "command") and _PERSONS.fullmatch(key)
+        if scope in ("system", "global", "local", "command") and _ALLOWED_SETTINGS.fullmatch(key)
     ]
     trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
     given = {
@@ -697,7 +697,7 @@ def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> 
 
 
 def _trusted_folders() -> tuple[str, ...]:
-    """Return folders of other users that the person trusts, in the order of their configuration."""
+    """Return folders of other users that the user trusts, in the order of their configuration."""
     settings = _persons_configuration(Path("/"), (("GIT_CEILING_DIRECTORIES", "/"),))
     count = int(settings["GIT_CONFIG_COUNT"])
     pairs = (

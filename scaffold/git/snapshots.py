@@ -1,7 +1,7 @@
-"""States of the person's own system: `src/` and all that decides what it computes, as one git tree.
+"""States of the user's own system: `src/` and all that decides what it computes, as one git tree.
 
-The state before a change lies in a commit, the change in the work tree; both are taken as trees and
-unpacked under `.scaffold/states/`, so that runs of the one cannot see a file of the other.
+The snapshot before a change lies in a commit, the change in the work tree; both are taken as trees
+and unpacked under `.scaffold/states/`, so that runs of the one cannot see a file of the other.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ PATHS = ("src", "system.yaml", "system.lock", "data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class Snapshot:
     """One state, unpacked: `id` is the git id of all of it, `tree` that of `src/`."""
 
     id: str
@@ -29,7 +29,7 @@ class State:
     system: System
 
 
-def state_of_commit(project: Project, commit: str) -> State:
+def snapshot_of_commit(project: Project, commit: str) -> Snapshot:
     """Return the snapshot that a commit holds.
 
     Raises:
@@ -48,7 +48,7 @@ def state_of_commit(project: Project, commit: str) -> State:
     return unpack(project, repository, tree_of_commit(repository, commit, PATHS))
 
 
-def state_of_worktree(project: Project) -> State:
+def snapshot_of_worktree(project: Project) -> Snapshot:
     """Return the snapshot of the work tree, committed or not, without ignored files."""
     repository = Repository(project.root)
     return unpack(project, repository, tree_of_worktree(repository, PATHS))
@@ -59,15 +59,15 @@ def worktree_id(project: Project) -> str:
     return tree_of_worktree(Repository(project.root), PATHS)
 
 
-def state_id(repository: Repository, commit: str) -> str:
+def snapshot_id(repository: Repository, commit: str) -> str:
     """Return the id of a commit's snapshot, without unpacking it."""
     return tree_of_commit(repository, commit, PATHS)
 
 
-def unpack(project: Project, repository: Repository, state: str) -> State:
+def unpack(project: Project, repository: Repository, snapshot: str) -> Snapshot:
     """Unpack the state with this id."""
-    tree = repository.find_id(f"{state}:src")
-    if tree is None or repository.find_id(f"{state}:system.yaml") is None:
+    tree = repository.find_id(f"{snapshot}:src")
+    if tree is None or repository.find_id(f"{snapshot}:system.yaml") is None:
         raise ProjectError(
             "there is no src/ with a system.yaml here",
             hint=(
@@ -75,20 +75,21 @@ def unpack(project: Project, repository: Repository, state: str) -> State:
                 " NAME makes them"
             ),
         )
-    folder = project.state / "states" / state
-    if not folder.is_dir() or content_id(folder) != state:  # not there, or not what its name says
+    folder = project.scaffold_dir / "states" / snapshot
+    # Not there, or not what its name says.
+    if not folder.is_dir() or content_id(folder) != snapshot:
         remove(folder)
         refuse_unsafe(repository, repository.entries(tree))
         folder.parent.mkdir(parents=True, exist_ok=True)
-        repository.extract(state, folder, links=True)
+        repository.extract(snapshot, folder, links=True)
     source = Source(folder=folder, tree=folder / "src", lock=folder / "system.lock")
-    return State(
-        id=state, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml")
+    return Snapshot(
+        id=snapshot, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml")
     )
 
 
 def changed_files(
-    project: Project, before: State, after: State
+    project: Project, before: Snapshot, after: Snapshot
 ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
     """Return contents before and after of all files in `src/` and data/ that differ, by path."""
     repository = Repository(project.root)

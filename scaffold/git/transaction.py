@@ -109,7 +109,7 @@ def move(project: Project, wanted: Move) -> None:
     """Carry out a move.
 
     Raises:
-        ProjectError: files of the user are in the way, a reference was moved by somebody else, or
+        ProjectError: files of the user are in the way, a reference was moved by someone else, or
             git is at work; nothing has changed.
         MachineError: the disk is full; nothing has changed, or the next command completes it.
     """
@@ -135,7 +135,7 @@ def complete_interrupted(project: Project) -> str | None:
         the title of the command that was completed; None where nothing was left.
 
     Raises:
-        ProjectError: the journal is not this user's, somebody moved a reference since, or what was
+        ProjectError: the journal is not this user's, someone moved a reference since, or what was
             completed is a merge with conflicts.
         MachineError: see `move`.
     """
@@ -182,7 +182,7 @@ def _uninterrupted() -> Iterator[None]:
 def _write_journal(project: Project, journal: _Journal) -> None:
     text = json.dumps(asdict(journal))
     write_text(project.journal_of_move, f"{_signature(project, text)}\n{text}\n")
-    make_durable(project.state)
+    make_durable(project.scaffold_dir)
 
 
 def _signature(project: Project, text: str) -> str:

@@ -7,92 +7,101 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaffold.errors import UsageError
-from scaffold.git.snapshots import State
+from scaffold.git.snapshots import Snapshot
 from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.program import Command
 from scaffold.records.recipe import Recipe
-from scaffold.records.system import Gates, System
+from scaffold.records.system import Baselines, System
 from scaffold.rules.change.baselines import SIMPLE_MODELS
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds
 from scaffold.running.store import judged_runs
 from scaffold.running.variables import SHIM
 
-_DRIVER = SHIM / "_scaffold_gate.py"
+_DRIVER = SHIM / "_scaffold_baselines.py"
 
 
-def require_gates(system: System) -> Gates:
+def require_baselines(system: System) -> Baselines:
     """Return how the simplest models are measured.
 
     Raises:
         UsageError: system.yaml does not say; shows what to write.
     """
-    if system.gates is None:
+    if system.baselines is None:
         raise UsageError(
             "system.yaml does not say how the simplest models are measured on the new data",
             hint=(
-                "add to it, for example:\n  gates:\n    script: train.py        # the program that"
-                " trains\n    loader: load_data       # its function: (train inputs, targets),"
-                " (test inputs, targets)\n    measure: accuracy       # what the judged metric is:"
-                " accuracy, error, mean_squared_error, ...\n    memorised: 0.99         # value of"
-                " the metric on one batch that counts as memorised"
+                "add to it, for example:\n"
+                "  baselines:\n"
+                "    script: train.py         # the program that trains\n"
+                "    loader: load_data        # its function: (train inputs, targets), (test ...)\n"
+                "    measure: accuracy        # or error, mean_squared_error, mean_absolute_error\n"
+                "    overfit_one_batch: 0.99  # value of the metric on one batch that it must reach"
             ),
         )
-    return system.gates
+    return system.baselines
 
 
 def simple_models(
-    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    snapshot: Snapshot,
+    listener: ProgressListener,
+    options: RunOptions,
 ) -> Mapping[str, float]:
     """Return the judged metric of a constant and of a linear model on the new data."""
-    watcher.said("a constant and a linear model on the new data")
+    listener.said("a constant and a linear model on the new data")
     metrics = [
         {"name": name, "split": "test", "direction": "higher", "unit": "value", "read": read}
         for name in SIMPLE_MODELS
-        for read in [{"json": "gates.json", "key": name}]
+        for read in [{"json": "baselines.json", "key": name}]
     ]
-    run = _probe(project, recipe, state, "simple", 1, watcher, options, {"metrics": metrics})[0]
+    run = _probe(project, recipe, snapshot, "simple", 1, listener, options, {"metrics": metrics})[0]
     return {name: value.value for name, value in run.metrics.items()}
 
 
 def zeroed_runs(
     project: Project,
     recipe: Recipe,
-    state: State,
+    snapshot: Snapshot,
     seeds: int,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
 ) -> list[JudgedRun]:
     """Return runs with all inputs set to 0."""
-    watcher.said("the same with all inputs 0")
-    return _probe(project, recipe, state, "zeroed", seeds, watcher, options, {})
+    listener.said("the same with all inputs 0")
+    return _probe(project, recipe, snapshot, "zeroed", seeds, listener, options, {})
 
 
-def memorising_run(
-    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+def overfit_run(
+    project: Project,
+    recipe: Recipe,
+    snapshot: Snapshot,
+    listener: ProgressListener,
+    options: RunOptions,
 ) -> JudgedRun:
     """Return a run that trains on one batch and is measured on it."""
-    watcher.said("one batch, to be memorised")
-    return _probe(project, recipe, state, "memorise", 1, watcher, options, {})[0]
+    listener.said("one batch, to be overfit_one_batch")
+    return _probe(project, recipe, snapshot, "memorize", 1, listener, options, {})[0]
 
 
 def _probe(
     project: Project,
     recipe: Recipe,
-    state: State,
+    snapshot: Snapshot,
     mode: str,
     seeds: int,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
     changes: Mapping[str, Any],
 ) -> list[JudgedRun]:
-    gates = require_gates(state.system)
-    document = state.system.model_dump(mode="json", by_alias=True, exclude_none=True)
+    baselines = require_baselines(snapshot.system)
+    document = snapshot.system.model_dump(mode="json", by_alias=True, exclude_none=True)
     steps = dict(document["commands"])
     for name, command in steps.items():
-        document["commands"][name] = _wrapped(Command.model_validate(command), gates, mode)
+        document["commands"][name] = _wrapped(Command.model_validate(command), baselines, mode)
         if (
             mode == "simple"
             and document["commands"][name] != command
@@ -106,22 +115,24 @@ def _probe(
                 if key in ("prepare", name)
             }
             break
-    if document["commands"] == state.system.commands.model_dump(
+    if document["commands"] == snapshot.system.commands.model_dump(
         mode="json", by_alias=True, exclude_none=True
     ):
-        raise UsageError(f"gates.script: no command of system.yaml runs `python {gates.script}`")
+        raise UsageError(
+            f"baselines.script: no command of system.yaml runs `python {baselines.script}`"
+        )
     program = System.model_validate({**document, **changes})
     plan, room = prepare_program(
-        project, recipe, program, state.source, state.tree, options, title=f"the {mode} probe"
+        project, recipe, program, snapshot.source, snapshot.tree, options, title=f"the {mode} probe"
     )
-    records = make_runs(project, plan, planned_seeds(program, seeds), room, watcher)
+    records = make_runs(project, plan, planned_seeds(program, seeds), room, listener)
     return judged_runs(records, plan.runs_dir, ())
 
 
-def _wrapped(command: Command, gates: Gates, mode: str) -> dict[str, Any]:
+def _wrapped(command: Command, baselines: Baselines, mode: str) -> dict[str, Any]:
     document: dict[str, Any] = command.model_dump(mode="json", exclude_none=True)
     words = list(command.argv)
-    if words[0] in ("python", "python3") and gates.script in words[1:2]:
-        driver = [str(_DRIVER), mode, gates.loader, str(gates.batch), gates.measure]
+    if words[0] in ("python", "python3") and baselines.script in words[1:2]:
+        driver = [str(_DRIVER), mode, baselines.loader, str(baselines.batch), baselines.measure]
         document["run"] = [words[0], *driver, *words[1:]]
     return document

@@ -103,7 +103,7 @@ class Project:
         return self.root / "evidence" / "reproduce.json"
 
     @property
-    def state(self) -> Path:
+    def scaffold_dir(self) -> Path:
         """Return the folder of everything that is not for git."""
         return self.root / ".scaffold"
 
@@ -115,27 +115,27 @@ class Project:
     @property
     def uncommitted(self) -> Path:
         """Return the file that says why the evidence could not be committed; there only then."""
-        return self.state / "uncommitted"
+        return self.scaffold_dir / "uncommitted"
 
     @property
     def cached_status(self) -> Path:
         """Return the file of the status as it was derived last."""
-        return self.state / "status.json"
+        return self.scaffold_dir / "status.json"
 
     @property
     def aside(self) -> Path:
         """Return the folder of files that are about to be moved into place."""
-        return self.state / "aside"
+        return self.scaffold_dir / "aside"
 
     @property
     def journal_of_move(self) -> Path:
         """Return the journal of the change that `transaction` is making; there only meanwhile."""
-        return self.state / "move.json"
+        return self.scaffold_dir / "move.json"
 
     @property
     def runs(self) -> Path:
         """Return the folder with one folder per completed run."""
-        return self.state / "runs"
+        return self.scaffold_dir / "runs"
 
 
 def find_project(start: Path) -> Project:
@@ -230,7 +230,7 @@ def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":
 
 
 _MOST_TEXT_BYTES = 32_000_000
-"""Of a file that a person or the scaffold writes: evidence of a hundred runs has one."""
+"""Of a file that a user or the scaffold writes: evidence of a hundred runs has one."""
 
 MOST_SERIES_BYTES = 500_000_000
 """Of all metric points of a run."""
@@ -240,7 +240,7 @@ def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
     """Return a UTF-8 file's text, of at most so many bytes.
 
     Raises:
-        ProjectError: it is not there, not text, no plain file, or too large: a stranger's may never
+        ProjectError: it is not there, not text, no plain file, or too large: an untrusted may never
             end.
     """
     try:
@@ -350,11 +350,17 @@ def remove_partial(project: Project) -> None:
 
     Called under the project's lock, which all writers hold.
     """
-    for folder in (project.root, project.evidence, project.tweaks, project.journal, project.state):
+    for folder in (
+        project.root,
+        project.evidence,
+        project.tweaks,
+        project.journal,
+        project.scaffold_dir,
+    ):
         for path in folder.glob(f".*.????????{_PARTIAL}"):  # as `mkstemp` names them
             if path.is_file():
                 path.unlink(missing_ok=True)
-    for path in (project.state / "states").glob(".extract-*"):
+    for path in (project.scaffold_dir / "states").glob(".extract-*"):
         remove(path)
 
 
@@ -414,9 +420,9 @@ def only_one(project: Project) -> Iterator[None]:
     if project.root in _LOCKED:
         yield
         return
-    project.state.mkdir(exist_ok=True)
+    project.scaffold_dir.mkdir(exist_ok=True)
     handle = os.open(
-        project.state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+        project.scaffold_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
     )
     with os.fdopen(handle, "r+") as file:
         try:

@@ -29,7 +29,7 @@ class Selection(Record):
 class _Claim(Record):
     metric: Name
     dataset: Name
-    depth: Literal["full", "evaluate", "early"]
+    basis: Literal["full", "evaluate", "early"]
     source: Source
 
 
@@ -167,4 +167,4 @@ class Rule(Record):
     delta_sd: Annotated[float, Field(gt=0)] = 2.0
     margins: tuple[Margin, ...] = ()
     max_seeds: Annotated[int, Field(ge=1, le=100)] = 10
-    watch_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    monitor_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01

@@ -9,7 +9,7 @@ from pydantic import Field
 from scaffold.records.fields import Scalar
 from scaffold.records.parsing import Record, digest
 
-SealedT = TypeVar("SealedT", bound="Sealed")
+ChecksummedT = TypeVar("ChecksummedT", bound="Checksummed")
 
 
 class Outcome(str, Enum):
@@ -79,7 +79,7 @@ class Confinement(Record):
     denied: tuple[str, ...] = Field(
         default=(),
         description=(
-            "what its Python programs were seen to try and did not get; others are not watched"
+            "what its Python programs were seen to try and did not get; others are not monitored"
         ),
     )
 
@@ -140,13 +140,11 @@ class RunRecord(Record):
         default={},
         description="sha256 of logs and of files that it wrote: only these are ever read again",
     )
-    signature: str = Field(
-        default="", description="made with the person's own key over all the rest"
-    )
+    signature: str = Field(default="", description="made with the user's own key over all the rest")
 
 
 class JudgedRun(Record):
-    """What a judgement needs of one run."""
+    """What a judgment needs of one run."""
 
     id: str
     seed: int
@@ -194,21 +192,21 @@ class Calibration(Record):
     runs: tuple[CalibrationRun, ...]
 
 
-class Sealed(Record):
+class Checksummed(Record):
     """What is committed with a digest of itself, so that an edit shows."""
 
-    seal: str = Field(default="", description="sha256 of all the rest")
+    checksum: str = Field(default="", description="sha256 of all the rest")
 
-    def sealed(self: SealedT) -> SealedT:
+    def with_checksum(self: ChecksummedT) -> ChecksummedT:
         """Return a copy with its signature set."""
-        return self.model_copy(update={"seal": self.expected_seal()})
+        return self.model_copy(update={"checksum": self.expected_checksum()})
 
-    def expected_seal(self) -> str:
+    def expected_checksum(self) -> str:
         """Return what the signature must be."""
-        return digest(self.model_dump(mode="json", exclude={"seal"}))
+        return digest(self.model_dump(mode="json", exclude={"checksum"}))
 
 
-class Evidence(Sealed):
+class Evidence(Checksummed):
     """`evidence/reproduce.json`: judged runs, bound to all that they depend on."""
 
     format: Literal[1] = 1
@@ -225,7 +223,5 @@ class Evidence(Sealed):
             "how far each metric of a deterministic program was measured to differ from itself"
         ),
     )
-    judgement: Mapping[str, Any] = Field(
-        description="as `judgement.Judgement.as_mapping` writes it"
-    )
+    judgment: Mapping[str, Any] = Field(description="as `judgment.Judgment.as_mapping` writes it")
     made: str = Field(description="UTC, ISO 8601")

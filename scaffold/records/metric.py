@@ -106,7 +106,7 @@ class Metric(Record):
     )
     read: Reader
     take: Take = "last"
-    watch: bool = Field(
+    monitored: bool = Field(
         default=False, description="compared with its calibration law beside the claims"
     )
 

@@ -259,7 +259,7 @@ class Resources(Record):
 
 
 class Program(Record):
-    """What is run and measured: the reference, or the person's own system."""
+    """What is run and measured: the reference, or the user's own system."""
 
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     environment: Environment
@@ -290,7 +290,7 @@ class Program(Record):
 
     @property
     def most_seeds(self) -> int:
-        """Return the largest number of seeds a judgement uses."""
+        """Return the largest number of seeds a judgment uses."""
         raise NotImplementedError
 
     def metric(self, name: str) -> Metric:

@@ -58,7 +58,7 @@ Reference = Annotated[
 
 
 class SuggestedTweak(Record):
-    """A step towards the person's own task that this reference lends itself to."""
+    """A step towards the user's own task that this reference lends itself to."""
 
     name: Id
     kind: TweakKind
@@ -80,7 +80,7 @@ class SuggestedRewrite(Record):
 
 
 class Adaptation(Record):
-    """The way from this reference to the person's own system."""
+    """The way from this reference to the user's own system."""
 
     tweaks: tuple[SuggestedTweak, ...] = ()
     rewrites: tuple[SuggestedRewrite, ...] = ()

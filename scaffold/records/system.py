@@ -1,4 +1,4 @@
-"""`system.yaml`: how the person's own copy in `src/` runs. Records only."""
+"""`system.yaml`: how the user's own copy in `src/` runs. Records only."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from scaffold.records.parsing import Place, Record
 from scaffold.records.program import CALIBRATION_SEED, Program, name_problems, slot_problems
 
 
-class Gates(Record):
+class Baselines(Record):
     """How the simplest models are measured on a new dataset: those that any real one must beat."""
 
     script: RelPath = Field(description="the program in src/ that a command runs, such as train.py")
@@ -24,20 +24,20 @@ class Gates(Record):
             "what the judged metric is, so that constant and linear models are measured alike"
         )
     )
-    memorised: float = Field(
-        description="value of the metric on one batch that counts as memorised"
+    overfit_one_batch: float = Field(
+        description="value of the metric on one batch that counts as overfitted"
     )
     batch: Annotated[int, Field(ge=2)] = 32
 
 
 class System(Program):
-    """The person's own system: what `src/` is run with."""
+    """The user's own system: what `src/` is run with."""
 
     format: Literal[1]
     streams: bool = Field(
         default=True, description="a random stream of its own for each kind of draw"
     )
-    gates: Gates | None = None
+    baselines: Baselines | None = None
     note: Text | None = None
 
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from scaffold.records.evidence import Inputs, JudgedRun, Sealed
+from scaffold.records.evidence import Checksummed, Inputs, JudgedRun
 from scaffold.records.fields import Id, Name, OneLine, Revision, Scalar, Sha256, Text
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import Record
@@ -14,7 +14,7 @@ TweakKind = Literal["neutral", "improve", "cheaper", "data"]
 Kind = Literal[TweakKind, "rewrite"]
 """neutral: must change nothing. improve: must be better, or the same and cheaper. cheaper: costs
 less, and what it concludes of other changes holds. data: a new dataset, whose first result must
-beat the simplest models. rewrite: a part in the person's own code, which must compute the same."""
+beat the simplest models. rewrite: a part in the user's own code, which must compute the same."""
 
 
 class ChangeRule(Record):
@@ -31,7 +31,7 @@ class ChangeRule(Record):
     beta: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.05, description="of NO_DIFFERENCE when the difference is the margin"
     )
-    watch_alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.01
+    monitor_alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.01
     max_pairs: Annotated[int, Field(ge=4, le=100)] = 28
 
 
@@ -53,7 +53,7 @@ class GoldenAbout(Record):
     """`golden/NAME/about.json`: what was recorded of a state, and the sha256 of each file of it."""
 
     format: Literal[1] = 1
-    state: Revision
+    snapshot: Revision
     kinds: tuple[Literal["own", "float64", "replay"], ...]
     functions: bool = Field(
         default=False, description="no network was called: its functions were followed"
@@ -85,8 +85,8 @@ class Tweak(Record):
     format: Literal[1] = 1
     name: Id
     kind: Kind
-    expect: OneLine = Field(default="", description="what the person expects of it")
-    home: Text = Field(description="the branch that it started from and is merged into")
+    expect: OneLine = Field(default="", description="what the user expects of it")
+    base_branch: Text = Field(description="the branch that it started from and is merged into")
     before: Revision = Field(description="commit of the state that it is compared with")
     rule: ChangeRule
     bound: Bound | None = None
@@ -143,13 +143,13 @@ class Part(Record):
 class Side(Record):
     """One of the two compared snapshots: its tree id, what decides its results, its runs."""
 
-    state: Revision
+    snapshot: Revision
     inputs: Inputs
     hyperparameters: Mapping[Name, Scalar]
     runs: tuple[JudgedRun, ...]
 
 
-class ChangeEvidence(Sealed):
+class ChangeEvidence(Checksummed):
     """`evidence/tweak-NAME.json`: runs of both snapshots, what they showed, what was decided."""
 
     format: Literal[1] = 1
@@ -158,24 +158,25 @@ class ChangeEvidence(Sealed):
     before: Side
     change: Side
     metrics: tuple[Metric, ...] = Field(
-        description="that both states measure, as the state before does"
+        description="that both states measure, as the snapshot before does"
     )
     device: str
     parts: tuple[Part, ...]
     probes: Mapping[str, tuple[Side, Side]] = Field(
         default={}, description="kind cheaper: both states with one hyperparameter changed"
     )
-    rungs: tuple[Mapping[str, Any], ...] = Field(
-        default=(), description="kind rewrite: as `rules.ladder.Rung.as_mapping` writes them"
+    checks: tuple[Mapping[str, Any], ...] = Field(
+        default=(),
+        description="kind rewrite: as `rules.parity.checks.CheckResult.as_mapping` writes them",
     )
-    gates: Mapping[str, Any] = Field(
+    baselines: Mapping[str, Any] = Field(
         default={}, description="kind data: values of the simple models and their runs"
     )
-    judgement: Mapping[str, Any] = Field(
-        description="as `judgement.ChangeJudgement.as_mapping` writes it"
+    judgment: Mapping[str, Any] = Field(
+        description="as `judgment.ChangeJudgment.as_mapping` writes it"
     )
     cost_s: float = Field(description="seconds of all runs that it rests on")
     decision: Literal["accepted", "dropped"] | None = None
-    because: OneLine = Field(default="", description="why it was accepted against its verdict")
-    accepted_state: str = Field(default="", description="tree id of what was merged")
+    reason: OneLine = Field(default="", description="why it was accepted against its verdict")
+    accepted_snapshot: str = Field(default="", description="tree id of what was merged")
     made: str = Field(description="UTC, ISO 8601")

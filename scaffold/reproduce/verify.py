@@ -31,15 +31,15 @@ from scaffold.records.evidence import (
     Outcome,
     RunRecord,
 )
-from scaffold.records.judgement import Judgement, Word
+from scaffold.records.judgment import Judgment, Verdict
 from scaffold.records.program import Program
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
-from scaffold.rules.parity.checks import Rung, first_difference
+from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.parity.judge import refusal_of
 from scaffold.rules.reproduction.judge import is_decided, judge, needs_series
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of, used_seeds
@@ -51,16 +51,16 @@ from scaffold.user_state import Origin, origin_of, remember_origin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A judgement and what became of it.
+    """A judgment and what became of it.
 
     Attributes:
-        judgement: what the runs say.
+        judgment: what the runs say.
         evidence: that it was made of.
         not_committed: git's reason when the evidence could not be committed.
         is_by_others: whether the evidence came with the project, and agrees with a run made here.
     """
 
-    judgement: Judgement
+    judgment: Judgment
     evidence: Evidence
     not_committed: str | None
     is_by_others: bool = False
@@ -69,7 +69,7 @@ class Verified:
 def verify_reproduction(
     project: Project,
     recipe: Recipe,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
 ) -> Verified:
     """Run seeds until the test decides or the rule allows no more, then write the evidence.
@@ -83,17 +83,19 @@ def verify_reproduction(
     plan, room = prepare(project, recipe, options)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += _changed_rule(project, recipe)
-    deviations += _other_construction(project, recipe, plan, options, watcher)
-    checked = _checked_evidence(project, recipe, plan, room, deviations, watcher)
+    deviations += _other_construction(project, recipe, plan, options, listener)
+    checked = _checked_evidence(project, recipe, plan, room, deviations, listener)
     if checked is not None:
         return checked
-    judgement, runs = run_until_decided(
-        project, recipe, plan, room, calibration, deviations, watcher
+    judgment, runs = run_until_decided(
+        project, recipe, plan, room, calibration, deviations, listener
     )
     noise: dict[str, float] = {}
-    if recipe.seeds.how == "none" and any(finding.word in _APART for finding in judgement.findings):
-        noise = _measured_noise(project, plan, runs, watcher)
-        judgement = judge(recipe, runs, calibration, judgement.deviations, noise)
+    if recipe.seeds.how == "none" and any(
+        finding.verdict in _APART for finding in judgment.findings
+    ):
+        noise = _measured_noise(project, plan, runs, listener)
+        judgment = judge(recipe, runs, calibration, judgment.deviations, noise)
     unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
         milestone="reproduce",
@@ -104,16 +106,16 @@ def verify_reproduction(
         runs=tuple(runs),
         failed_runs=len(unwell),
         noise=noise,
-        judgement=judgement.as_mapping(),
+        judgment=judgment.as_mapping(),
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    ).sealed()
-    remember_origin(evidence.seal, Origin.HERE)
+    ).with_checksum()
+    remember_origin(evidence.checksum, Origin.HERE)
     write_record(evidence, project.reproduction)
     project.uncommitted.unlink(missing_ok=True)
-    not_committed = _commit(project, recipe, judgement)
+    not_committed = _commit(project, recipe, judgment)
     if not_committed:
         write_text(project.uncommitted, not_committed)
-    return Verified(judgement=judgement, evidence=evidence, not_committed=not_committed)
+    return Verified(judgment=judgment, evidence=evidence, not_committed=not_committed)
 
 
 def _checked_evidence(
@@ -122,7 +124,7 @@ def _checked_evidence(
     plan: Plan,
     room: int,
     deviations: Sequence[Reason],
-    watcher: Watcher,
+    listener: ProgressListener,
 ) -> Verified | None:
     """Check evidence that others made by one run, of a seed that they could not foresee.
 
@@ -137,7 +139,7 @@ def _checked_evidence(
         return None  # it is about to be replaced
     if (
         evidence is None
-        or origin_of(evidence.seal) is not Origin.OTHERS
+        or origin_of(evidence.checksum) is not Origin.OTHERS
         or find_stale(project, recipe, evidence)
     ):
         return None
@@ -145,39 +147,39 @@ def _checked_evidence(
     # what was measured there only (how far a program differs from itself) would have to be
     # believed.
     seeds = [run.seed for run in evidence.runs]
-    judgement = (
+    judgment = (
         judge(recipe, evidence.runs, load_calibration(project, recipe), deviations)
         if seeds
         else None
     )
-    stored = Judgement.from_mapping(evidence.judgement)
+    stored = Judgment.from_mapping(evidence.judgment)
     if (
-        judgement is None
+        judgment is None
         or evidence.noise
         or seeds != planned_seeds(recipe, len(seeds))
-        or judgement.word is not stored.word
+        or judgment.verdict is not stored.verdict
     ):
         return None
     theirs = secrets.choice(evidence.runs)
-    watcher.said(
+    listener.said(
         f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to"
         " check it"
     )
-    mine = make_runs(project, plan, [theirs.seed], room, watcher)[0]
+    mine = make_runs(project, plan, [theirs.seed], room, listener)[0]
     apart = [
         name
         for name, expected in theirs.metrics.items()
         if not _agrees(mine.metrics.get(name), expected)
     ]
     if mine.seed != theirs.seed or apart or set(mine.metrics) != set(theirs.metrics):
-        watcher.said(
+        listener.said(
             f"it does not agree here ({', '.join(apart) or 'other metrics'}): the evidence is made"
             " here"
         )
         return None
-    remember_origin(evidence.seal, Origin.CHECKED)
+    remember_origin(evidence.checksum, Origin.CHECKED)
     project.cached_status.unlink(missing_ok=True)
-    return Verified(judgement=judgement, evidence=evidence, not_committed=None, is_by_others=True)
+    return Verified(judgment=judgment, evidence=evidence, not_committed=None, is_by_others=True)
 
 
 def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
@@ -192,12 +194,12 @@ def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
     )
 
 
-_APART = (Word.NOT_REPRODUCED, Word.INCONSISTENT, Word.EXCEEDS)
+_APART = (Verdict.NOT_REPRODUCED, Verdict.INCONSISTENT, Verdict.EXCEEDS)
 """Words of a deterministic program that may be due to rounding on another machine."""
 
 
 def _measured_noise(
-    project: Project, plan: Plan, runs: Sequence[JudgedRun], watcher: Watcher
+    project: Project, plan: Plan, runs: Sequence[JudgedRun], listener: ProgressListener
 ) -> dict[str, float]:
     """Return how far a deterministic program differs from itself, by metric.
 
@@ -205,18 +207,18 @@ def _measured_noise(
     gives off by one last digit: that is what another machine, or another version of a library, does
     to it.
     """
-    watcher.said(
+    listener.said(
         "it is not the published number: one more run, rounded otherwise, to see how exact this"
         " program is"
     )
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
-    place = project.state / "traces" / ".noise"
+    place = project.scaffold_dir / "traces" / ".noise"
     try:
         _, metrics = traced(
-            project, other, place, None, watcher, Asked(disturb=True), Mode(functions=True)
+            project, other, place, None, listener, Asked(disturb=True), Mode(functions=True)
         )
     except RunError as error:
-        watcher.said(f"its noise could not be measured: {error.message}")
+        listener.said(f"its noise could not be measured: {error.message}")
         return {}
     finally:
         remove(place)
@@ -227,7 +229,7 @@ def _measured_noise(
 
 
 def _other_construction(
-    project: Project, recipe: Recipe, plan: Plan, options: RunOptions, watcher: Watcher
+    project: Project, recipe: Recipe, plan: Plan, options: RunOptions, listener: ProgressListener
 ) -> list[Reason]:
     """Return how the reference's computation here differs from the recipe's golden trace.
 
@@ -237,29 +239,33 @@ def _other_construction(
     """
     if recipe.golden is None:
         return []
-    kept = project.state / "construction" / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
+    kept = (
+        project.scaffold_dir
+        / "construction"
+        / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
+    )
     if not kept.exists():
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
         smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
         try:
-            told = _told_of(climb(project, golden, plan, smoke, Rewritten(), watcher))
+            told = _told_of(climb(project, golden, plan, smoke, Rewritten(), listener))
         except RunError as error:
             told = (
                 "what the reference computes here could not be compared with what the recipe"
                 f" recorded: {error.message}"
             )
         if not told:
-            watcher.said(
-                "what the reference computes here is what the recipe recorded: all rungs are equal"
+            listener.said(
+                "what the reference computes here is what the recipe recorded: all checks are equal"
             )
         write_text(kept, told)
     told = read_text(kept)
     return [Reason("computes_otherwise", " ".join(told.split()))] if told else []
 
 
-def _told_of(rungs: Sequence[Rung]) -> str:
+def _told_of(checks: Sequence[CheckResult]) -> str:
     """Return how a reference computes other than its recipe recorded; empty if it does not."""
-    refusal, first = refusal_of(rungs), first_difference(rungs)
+    refusal, first = refusal_of(checks), first_difference(checks)
     reason = f": {first.reason}" if first else ""
     return (
         f"what the reference computes here is not what the recipe recorded: {refusal}{reason}"
@@ -275,22 +281,22 @@ def run_until_decided(
     room: int,
     calibration: Calibration | None,
     deviations: Sequence[Reason],
-    watcher: Watcher,
-) -> tuple[Judgement, list[JudgedRun]]:
+    listener: ProgressListener,
+) -> tuple[Judgment, list[JudgedRun]]:
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
     while True:
-        records = make_runs(project, plan, planned_seeds(recipe, count), room, watcher)
+        records = make_runs(project, plan, planned_seeds(recipe, count), room, listener)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
-        judgement = judge(
+        judgment = judge(
             recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)]
         )
         distinct = len({run.seed for run in runs})
-        if is_decided(judgement, recipe, distinct):
-            return judgement, runs
+        if is_decided(judgment, recipe, distinct):
+            return judgment, runs
         # As many as run at once, but no more than are expected to be needed.
-        expected = max((finding.more_seeds or 1 for finding in judgement.findings), default=1)
+        expected = max((finding.more_seeds or 1 for finding in judgment.findings), default=1)
         count = min(recipe.rule.max_seeds, distinct + min(room, expected))
 
 
@@ -356,7 +362,7 @@ def run_remarks(
 
 
 _MOST_DENIED = 10
-"""Attempts that are shown with a judgement; the evidence has all that were noted."""
+"""Attempts that are shown with a judgment; the evidence has all that were noted."""
 
 REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
 """Among the reasons for stale evidence: the one that running again cannot mend."""
@@ -374,7 +380,7 @@ def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
         return []  # it is about to be replaced
     if before is None:
         return []
-    deviations = Judgement.from_mapping(before.judgement).deviations
+    deviations = Judgment.from_mapping(before.judgment).deviations
     was_changed = any(deviation.code == _RULE_CHANGED.code for deviation in deviations)
     return [_RULE_CHANGED] if was_changed or before.rule != recipe.rule_digest() else []
 
@@ -455,7 +461,7 @@ def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
 def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Reason]:
     """Return why evidence no longer speaks of the project as it is; nothing when it does."""
     stale = []
-    if evidence.seal != evidence.expected_seal():
+    if evidence.checksum != evidence.expected_checksum():
         stale.append(
             Reason("evidence_edited", "evidence/reproduce.json was edited after it was written")
         )
@@ -491,37 +497,37 @@ def read_evidence(project: Project) -> Evidence | None:
         return None
     evidence = read_record(Evidence, project.reproduction)
     try:
-        Judgement.from_mapping(evidence.judgement)
+        Judgment.from_mapping(evidence.judgment)
     except (ValueError, KeyError, TypeError) as error:
         name = project.reproduction.name
-        problem = Problem(source=name, line=1, where="judgement", message=f"is none: {error}")
+        problem = Problem(source=name, line=1, where="judgment", message=f"is none: {error}")
         raise BrokenFileError(
             name, [problem], hint=f"restore it: git checkout -- evidence/{name}"
         ) from error
     return evidence
 
 
-def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgement:
-    """Return the judgement that the runs in the evidence lead to, which must be the stored one.
+def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgment:
+    """Return the judgment that the runs in the evidence lead to, which must be the stored one.
 
     Raises:
         BrokenFileError: the stored word does not follow from the stored runs.
     """
-    stored = Judgement.from_mapping(evidence.judgement)
+    stored = Judgment.from_mapping(evidence.judgment)
     runs: tuple[JudgedRun, ...] = evidence.runs
     fresh = judge(
         recipe, runs, load_calibration(project, recipe), stored.deviations, evidence.noise
     )
-    if fresh.word is not stored.word:
-        message = f"says {stored.word.value}, but its runs say {fresh.word.value}"
+    if fresh.verdict is not stored.verdict:
+        message = f"says {stored.verdict.value}, but its runs say {fresh.verdict.value}"
         problem = Problem(
-            source="evidence/reproduce.json", line=1, where="judgement", message=message
+            source="evidence/reproduce.json", line=1, where="judgment", message=message
         )
         raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")
     return stored
 
 
-def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | None:
+def _commit(project: Project, recipe: Recipe, judgment: Judgment) -> str | None:
     """Commit the evidence and the lock; tag the commit when the milestone has passed.
 
     Returns why not, or None.
@@ -536,12 +542,12 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
             " scaffold verify"
         )
     lines = [
-        f"{finding.metric}: {finding.word.value}, {finding.reason}"
-        for finding in judgement.findings
+        f"{finding.metric}: {finding.verdict.value}, {finding.reason}"
+        for finding in judgment.findings
     ]
     message = (
-        f"Verify: {judgement.word.value}\n\n"
-        + "\n".join([*lines, *map(str, judgement.deviations)])
+        f"Verify: {judgment.verdict.value}\n\n"
+        + "\n".join([*lines, *map(str, judgment.deviations)])
         + "\n"
     )
     try:
@@ -552,7 +558,7 @@ def _commit(project: Project, recipe: Recipe, judgement: Judgement) -> str | Non
             commit = repository.call("rev-parse", "HEAD")
         else:
             commit = make_commit(repository, present, message, ["HEAD"])
-        tag = commit if judgement.word is Word.REPRODUCED else None
+        tag = commit if judgment.verdict is Verdict.REPRODUCED else None
         refs = {
             f"refs/heads/{branch}" if branch else "HEAD": commit,
             "refs/tags/milestone/reproduce": tag,

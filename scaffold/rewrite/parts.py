@@ -16,7 +16,7 @@ from scaffold.rewrite.imports import import_path
 STAGES: Mapping[str, str] = {
     "data": "what is loaded, prepared and batched",
     "loss": "what is made of outputs and targets",
-    "optimiser": "what is made of gradients",
+    "optimizer": "what is made of gradients",
     "schedule": "learning rates over the steps",
     "evaluation": "what is measured, and how",
     "program": "the whole training program",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.consent import require_states_consent
+from scaffold.consent import require_snapshots_consent
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.history import present_branch
-from scaffold.git.snapshots import State, state_of_commit, state_of_worktree
+from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_worktree
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.program import Command, Program
 from scaffold.records.recipe import Recipe
@@ -28,8 +28,8 @@ from scaffold.rewrite.parts import (
     stage_parts,
 )
 from scaffold.rewrite.verify import check_parity
-from scaffold.rules.parity.checks import Rung
-from scaffold.running.engines.local import Watcher
+from scaffold.rules.parity.checks import CheckResult
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare, prepare_program
 from scaffold.tracing.golden import Golden, modules_of, record_golden, require_golden
@@ -48,7 +48,7 @@ class Opened:
         made_src: whether it is the first change.
         replaced: files of `src/` that `--with` changed or brought.
         carried: edits that were not committed yet, and came along.
-        left_out: what could not be recorded of the state before.
+        left_out: what could not be recorded of the snapshot before.
     """
 
     tweak: Tweak
@@ -66,7 +66,7 @@ def start_rewrite(
     own: str | None,
     expect: str,
     margin: float | None,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
 ) -> Opened:
     """Record the golden trace of the snapshot before, then start the rewrite on `rewrite/NAME`.
@@ -75,17 +75,17 @@ def start_rewrite(
         project: whose system is rewritten.
         name: of the rewrite; None for one made of the part's.
         wanted: the part.
-        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the person edits
+        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the user edits
             `src/`.
         expect: for the record.
         margin: smallest difference of the judged metric that matters; None for what is known of it.
-        watcher: is told of the runs.
+        listener: is told of the runs.
         options: how to run.
 
     Raises:
         UsageError: there is no such part, or the file does not define it.
         ProjectError: another change is under way.
-        RunError: the state before cannot be traced.
+        RunError: the snapshot before cannot be traced.
     """
     name = name or rewrite_name(wanted)
     repository = refuse_start(project, name)
@@ -104,8 +104,8 @@ def start_rewrite(
     ):
         _replaced(tree, program, find_part(wanted, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
-    before = state_of_commit(project, before_commit)
-    golden, weights = _golden(project, recipe, before, watcher, options)
+    before = snapshot_of_commit(project, before_commit)
+    golden, weights = _golden(project, recipe, before, listener, options)
     tree = project.system_source.tree  # the recipe's patches are in it
     part = find_part(
         wanted,
@@ -117,7 +117,7 @@ def start_rewrite(
         name=name,
         kind="rewrite",
         expect=expect,
-        home=present_branch(repository),
+        base_branch=present_branch(repository),
         before=before_commit,
         rule=rule,
         part=part.name,
@@ -176,7 +176,11 @@ def _commands(program: Program) -> list[Command]:
 
 
 def _golden(
-    project: Project, recipe: Recipe, before: State, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    before: Snapshot,
+    listener: ProgressListener,
+    options: RunOptions,
 ) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
     """Return the trace the snapshot before was proven equal to, or a new one of it.
 
@@ -185,32 +189,36 @@ def _golden(
     for evidence in reversed(accepted(project)):
         if (
             evidence.tweak.kind == "rewrite"
-            and evidence.accepted_state == before.id
-            and not evidence.because
+            and evidence.accepted_snapshot == before.id
+            and not evidence.reason
         ):
             return require_golden(project, evidence.tweak), dict(evidence.tweak.weights)
-    require_states_consent([runnable(before, "the state before")], options.trust)
-    return _recorded(project, recipe, before, watcher, options), {}
+    require_snapshots_consent([runnable(before, "the snapshot before")], options.trust)
+    return _recorded(project, recipe, before, listener, options), {}
 
 
 def _recorded(
-    project: Project, recipe: Recipe, state: State, watcher: Watcher, options: RunOptions
+    project: Project,
+    recipe: Recipe,
+    snapshot: Snapshot,
+    listener: ProgressListener,
+    options: RunOptions,
 ) -> Golden:
     def plan(smoke: bool) -> Plan:
         return prepare_program(
             project,
             recipe,
-            state.system,
-            state.source,
-            state.tree,
+            snapshot.system,
+            snapshot.source,
+            snapshot.tree,
             options,
-            title="the state before",
+            title="the snapshot before",
             smoke=smoke,
             remedy="it must run before it can be rewritten",
         )[0]
 
-    smoke = plan(True) if state.system.commands.smoke else None
-    return record_golden(project, plan(False), smoke, state.id, watcher)
+    smoke = plan(True) if snapshot.system.commands.smoke else None
+    return record_golden(project, plan(False), smoke, snapshot.id, listener)
 
 
 def list_parts(project: Project, recipe: Recipe) -> list[Part]:
@@ -228,7 +236,7 @@ def list_parts(project: Project, recipe: Recipe) -> list[Part]:
 
 
 def traced_parts(
-    project: Project, recipe: Recipe, watcher: Watcher, options: RunOptions
+    project: Project, recipe: Recipe, listener: ProgressListener, options: RunOptions
 ) -> list[Part]:
     """Return the modules of the system's networks too, from one golden trace.
 
@@ -236,21 +244,21 @@ def traced_parts(
         RunError, ConsentError: see `start_rewrite`.
     """
     if project.system.exists():
-        state = state_of_worktree(project)
+        snapshot = snapshot_of_worktree(project)
         tweak = find_tweak(project)
         if tweak is None or not is_own_tweak(project, tweak):
-            require_states_consent([runnable(state, "src/")], options.trust)
-        golden = _recorded(project, recipe, state, watcher, options)
+            require_snapshots_consent([runnable(snapshot, "src/")], options.trust)
+        golden = _recorded(project, recipe, snapshot, listener, options)
     else:
         plan = prepare(project, recipe, options)[0]
         smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
-        golden = record_golden(project, plan, smoke, recipe.reference.tree, watcher)
+        golden = record_golden(project, plan, smoke, recipe.reference.tree, listener)
     return [*module_parts(modules_of(golden.traces["own"])), *list_parts(project, recipe)]
 
 
 def recheck_parity(
-    project: Project, name: str | None, watcher: Watcher, options: RunOptions
-) -> tuple[ChangeEvidence, Sequence[Rung]]:
+    project: Project, name: str | None, listener: ProgressListener, options: RunOptions
+) -> tuple[ChangeEvidence, Sequence[CheckResult]]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite.
 
     By default the last.
@@ -266,6 +274,6 @@ def recheck_parity(
             f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
             hint=f"there are: {names}" if names else "scaffold rewrite start PART",
         )
-    require_states_consent([runnable(state_of_worktree(project), "src/")], options.trust)
-    rungs = check_parity(project, load_recipe(project), found[-1], watcher, options)
-    return found[-1], rungs
+    require_snapshots_consent([runnable(snapshot_of_worktree(project), "src/")], options.trust)
+    checks = check_parity(project, load_recipe(project), found[-1], listener, options)
+    return found[-1], checks

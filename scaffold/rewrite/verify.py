@@ -5,16 +5,16 @@ Compare its computation with the golden trace, then the published result.
 
 from collections.abc import Sequence
 
-from scaffold.git.snapshots import State, state_of_worktree
+from scaffold.git.snapshots import Snapshot, snapshot_of_worktree
 from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import Judgement
+from scaffold.records.judgment import Judgment
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.reproduce.verify import load_calibration, run_until_decided
-from scaffold.rules.parity.checks import Rung
+from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import judge_rewrite, refusal_of
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.tracing.compare import Rewritten, climb
@@ -33,21 +33,21 @@ from scaffold.tweak.verify import (
 
 
 def verify_rewrite(
-    project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
+    project: Project, recipe: Recipe, tweak: Tweak, listener: ProgressListener, options: RunOptions
 ) -> ChangeEvidence:
     """Run the parity checks; if all are equal, check the published result; write the evidence.
 
-    Where accepted tweaks stand between the reference and the state before, its published result
-    says nothing of the system any more: then pairs of runs with the state before must show no
+    Where accepted tweaks stand between the reference and the snapshot before, its published result
+    says nothing of the system any more: then pairs of runs with the snapshot before must show no
     difference.
 
     Raises:
         ProjectError: nothing has changed, or the golden trace is gone or was edited.
         UsageError: the declared `weights` are broken.
         RunError: the program failed.
-        ConsentError: somebody else's state would run.
+        ConsentError: a third party's snapshot would run.
     """
-    work, before, after = open_change(project, recipe, tweak, watcher, options)
+    work, before, after = open_change(project, recipe, tweak, listener, options)
     golden = require_golden(project, tweak)
     plan, room = work.plan(after, after.system, f"rewrite {tweak.name}")
     smoke = (
@@ -55,20 +55,20 @@ def verify_rewrite(
         if _has_smoke(after)
         else None
     )
-    rungs = climb(project, golden, plan, smoke, rewritten_of(tweak), watcher)
-    is_equal = refusal_of(rungs, tweak.part) is None
+    checks = climb(project, golden, plan, smoke, rewritten_of(tweak), listener)
+    is_equal = refusal_of(checks, tweak.part) is None
     tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
     if is_equal and tweaked:
-        return judge_pairs(work, before, after, {}, rungs)
+        return judge_pairs(work, before, after, {}, checks)
     runs: list[JudgedRun] = []
-    reproduction: Judgement | None = None
+    reproduction: Judgment | None = None
     if is_equal:
-        watcher.said("all rungs are equal: a few seeds, to see that the published result holds")
+        listener.said("all checks are equal: a few seeds, to see that the published result holds")
         calibration = load_calibration(project, recipe)
         reproduction, runs = run_until_decided(
-            project, recipe, plan, room, calibration, (), watcher
+            project, recipe, plan, room, calibration, (), listener
         )
-    return _write(work, before, after, plan, rungs, reproduction, runs)
+    return _write(work, before, after, plan, checks, reproduction, runs)
 
 
 def rewritten_of(tweak: Tweak) -> Rewritten:
@@ -76,50 +76,50 @@ def rewritten_of(tweak: Tweak) -> Rewritten:
     return Rewritten(part=tweak.part, becomes=tweak.becomes, weights=tweak.weights)
 
 
-def _has_smoke(state: State) -> bool:
-    return state.system.commands.smoke is not None
+def _has_smoke(snapshot: Snapshot) -> bool:
+    return snapshot.system.commands.smoke is not None
 
 
 def _write(
     work: Work,
-    before: State,
-    after: State,
+    before: Snapshot,
+    after: Snapshot,
     plan: Plan,
-    rungs: Sequence[Rung],
-    reproduction: Judgement | None,
+    checks: Sequence[CheckResult],
+    reproduction: Judgment | None,
     runs: Sequence[JudgedRun],
 ) -> ChangeEvidence:
     parts = parts_of(work, before, after)
     more = declared_otherwise(work.project, work.tweak)
     remarks = remarks_of(work, parts, (plan,) if runs else ())
-    judgement = judge_rewrite(work.tweak.part, rungs, reproduction, remarks, more)
+    judgment = judge_rewrite(work.tweak.part, checks, reproduction, remarks, more)
     sides = side_of(before, plan, ()), side_of(after, plan, runs)
-    return write_judged(work, parts, after.system.metrics, sides, (plan,), judgement, rungs=rungs)
+    return write_judged(work, parts, after.system.metrics, sides, (plan,), judgment, checks=checks)
 
 
 def check_parity(
     project: Project,
     recipe: Recipe,
     evidence: ChangeEvidence,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
-) -> tuple[Rung, ...]:
+) -> tuple[CheckResult, ...]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite; nothing is written.
 
     Raises:
         ProjectError, RunError: see `verify_rewrite`.
     """
     golden = require_golden(project, evidence.tweak)
-    state = state_of_worktree(project)
+    snapshot = snapshot_of_worktree(project)
     title = f"src/ against golden/{golden.folder.name}"
 
     def plan(smoke: bool) -> Plan:
         return prepare_program(
             project,
             recipe,
-            state.system,
-            state.source,
-            state.tree,
+            snapshot.system,
+            snapshot.source,
+            snapshot.tree,
             options,
             title=title,
             smoke=smoke,
@@ -129,7 +129,7 @@ def check_parity(
         project,
         golden,
         plan(False),
-        plan(True) if _has_smoke(state) else None,
+        plan(True) if _has_smoke(snapshot) else None,
         rewritten_of(evidence.tweak),
-        watcher,
+        listener,
     )

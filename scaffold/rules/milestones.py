@@ -10,7 +10,7 @@ from scaffold.records.parsing import Record
 from scaffold.records.recipe import SuggestedTweak
 
 
-class State(str, Enum):
+class Snapshot(str, Enum):
     """Where a milestone stands; derived, never set by hand."""
 
     LOCKED = "locked"
@@ -37,22 +37,22 @@ class Milestones(Record):
 
 def derive_states(
     milestones: Sequence[Milestone], passed: Collection[str], dropped: Collection[str] = ()
-) -> dict[str, State]:
+) -> dict[str, Snapshot]:
     """Return the state of each milestone by id.
 
     Given the ids that have passed by evidence, and those that were dropped.
     """
     return {
         milestone.id: (
-            State.PASSED
+            Snapshot.PASSED
             if milestone.id in passed
             else (
-                State.DROPPED
+                Snapshot.DROPPED
                 if milestone.id in dropped
                 else (
-                    State.OPEN
+                    Snapshot.OPEN
                     if all(before in passed for before in milestone.after)
-                    else State.LOCKED
+                    else Snapshot.LOCKED
                 )
             )
         )
@@ -61,37 +61,37 @@ def derive_states(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """A step towards the person's own task: what to start, and why now."""
+class Suggestion:
+    """A step towards the user's own task: what to start, and why now."""
 
     name: str
     kind: str
     why: str
 
 
-_LADDER = (
-    Rung(
+_GENERAL_STEPS = (
+    Suggestion(
         name="short-mode",
         kind="cheaper",
         why="a mode that takes a fraction of the time, for all rounds that follow",
     ),
-    Rung(
+    Suggestion(
         name="your-data",
         kind="data",
         why="your data through the reference's loader: what breaks then is the data",
     ),
-    Rung(
+    Suggestion(
         name="your-metric",
         kind="neutral",
         why="measure what you care about beside what the reference measures",
     ),
-    Rung(name="output-head", kind="neutral", why="outputs in the form that your task needs"),
-    Rung(
+    Suggestion(name="output-head", kind="neutral", why="outputs in the form that your task needs"),
+    Suggestion(
         name="learning-rate",
         kind="improve",
         why="the hyperparameter that most often no longer fits",
     ),
-    Rung(
+    Suggestion(
         name="size", kind="improve", why="the simplest remedy when it cannot fit the training data"
     ),
 )
@@ -99,20 +99,28 @@ _LADDER = (
 Learning Tuning Playbook (2023), on the learning rate first."""
 
 _PLACES = {"cheaper": 0, "data": 1, "neutral": 3, "improve": 5}
-"""Where on the ladder a recipe's own suggestion of a kind belongs; on the first two places it
-replaces ours."""
+"""Where among the general steps a recipe's own suggestion of a kind belongs; on the first two
+places it replaces ours."""
 
 
-def next_rung(suggested: Sequence[SuggestedTweak], decided: Collection[str]) -> Rung | None:
+def next_suggestion(
+    suggested: Sequence[SuggestedTweak], decided: Collection[str]
+) -> Suggestion | None:
     """Return the next step: of the recipe and of the general list, simplest first.
 
     Undecided ones only.
     """
-    steps: list[tuple[int, int, Rung]] = []
+    steps: list[tuple[int, int, Suggestion]] = []
     for tweak in suggested:
-        rung = Rung(name=tweak.name, kind=tweak.kind, why=f"{tweak.change}: {tweak.why}")
-        steps.append((_PLACES[tweak.kind], 0, rung))
+        suggestion = Suggestion(
+            name=tweak.name, kind=tweak.kind, why=f"{tweak.change}: {tweak.why}"
+        )
+        steps.append((_PLACES[tweak.kind], 0, suggestion))
     taken = {place for place, _, _ in steps if place < 2}
-    steps += [(place, 1, rung) for place, rung in enumerate(_LADDER) if place not in taken]
-    names = [rung for _, _, rung in sorted(steps, key=lambda step: step[:2])]
-    return next((rung for rung in names if rung.name not in decided), None)
+    steps += [
+        (place, 1, suggestion)
+        for place, suggestion in enumerate(_GENERAL_STEPS)
+        if place not in taken
+    ]
+    names = [suggestion for _, _, suggestion in sorted(steps, key=lambda step: step[:2])]
+    return next((suggestion for suggestion in names if suggestion.name not in decided), None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Law:
+class SampleStats:
     """What is known of a metric over seeds: n values, their mean and sample standard deviation.
 
     `half_digit` is half a unit of the last digit the program printed (0.0 when it wrote full
@@ -19,7 +19,7 @@ class Law:
     half_digit: float = 0.0
 
     @classmethod
-    def of(cls, values: Sequence[float], *, half_digit: float = 0.0) -> "Law":
+    def of(cls, values: Sequence[float], *, half_digit: float = 0.0) -> "SampleStats":
         """Return the statistics of at least one value; the sd of one value is 0.
 
         Raises:
@@ -38,7 +38,7 @@ class Law:
         return self.sd > 1e-12 * max(abs(self.mean), 1e-300)
 
 
-def pooled_sd(first: Law, second: Law) -> tuple[float, int]:
+def pooled_sd(first: SampleStats, second: SampleStats) -> tuple[float, int]:
     """Return the pooled standard deviation and its degrees of freedom."""
     df = first.n + second.n - 2
     squares = (first.n - 1) * first.sd**2 + (second.n - 1) * second.sd**2
@@ -59,7 +59,7 @@ def t_two_sided_p(t: float, df: int) -> float:
     return 2.0 * float(stdtr(df, -abs(t)))
 
 
-def equality_tolerance(first: Law, second: Law) -> float:
+def equality_tolerance(first: SampleStats, second: SampleStats) -> float:
     """Return how far apart two results of one deterministic program may be.
 
     The printed rounding of both, or 1.13e-5 of the value, since the last digits of a float differ

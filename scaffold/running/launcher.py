@@ -18,12 +18,12 @@ from scaffold.machine import FREE_BYTES, memory_bytes, require_free
 from scaffold.project.project import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.program import Command
+from scaffold.running.denials import denial_variables
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.processes import end_processes
 from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
-from scaffold.running.watching import watch_variables
 from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
 from scaffold.sandbox import FILTER_DESCRIPTOR, Policy, confine
 
@@ -119,10 +119,10 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
         variables = run_variables(plan, seed, workspace, command, values) | trace_variables(
             plan, workspace, name
         )
-        watched = watch_variables(plan.sandbox, policy)
+        monitored = denial_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
         policy_file = workspace.folder / f"policy-{index}.json"
-        wrapper = confine(plan.sandbox, policy, directory, variables | watched, policy_file)
+        wrapper = confine(plan.sandbox, policy, directory, variables | monitored, policy_file)
         if wrapper.policy:
             policy_file.write_text(wrapper.policy)
         steps.append(

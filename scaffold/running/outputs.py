@@ -125,7 +125,7 @@ def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def time_limit(limit_s: float, what: str) -> Iterator[None]:
-    """Bound the reading of what a stranger wrote, which a stranger's pattern may make endless.
+    """Bound the reading of what a third party wrote, which an untrusted pattern may make endless.
 
     Raises:
         RunError: it took longer.

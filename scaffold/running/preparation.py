@@ -21,12 +21,12 @@ from scaffold.sandbox import NO_SANDBOX, require_sandbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the person said of how to run.
+    """What the user said of how to run.
 
     Attributes:
         slots: runs at once; None for as many as fit.
         offline: ask no network, only the cache.
-        sandboxed: False when the person trusts the code without a sandbox.
+        sandboxed: False when the user trusts the code without a sandbox.
         trust: digest of the program that is approved with this.
         on_bytes: is told of datasets as they come.
         announce: is told what an environment brings before it is built.
@@ -66,7 +66,7 @@ def prepare(
         options,
         title=recipe.id,
         smoke=smoke,
-        remedy="run it again all the same: scaffold run --again",
+        remedy="run it again all the same: scaffold run --rerun",
     )
 
 

@@ -69,4 +69,4 @@ def _variables(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return b""  # ended, or somebody else's
+        return b""  # ended, or a third party's

@@ -23,12 +23,12 @@ from scaffold.records.evidence import (
 )
 from scaffold.records.parsing import digest
 from scaffold.records.program import Program
+from scaffold.running.denials import Seen, read_reports
 from scaffold.running.launcher import Running
 from scaffold.running.outputs import memory_limit, time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.readers import files_read, read_lines, read_metric
 from scaffold.running.variables import is_passed_on
-from scaffold.running.watching import Seen, read_reports
 from scaffold.running.workspace import Workspace, remove_short_name
 from scaffold.user_state import sign
 

@@ -6,7 +6,7 @@ from scaffold.errors import RunError
 from scaffold.project.project import Project, only_one
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.program import Program
-from scaffold.running.engines.local import Watcher, run_seeds
+from scaffold.running.engines.local import ProgressListener, run_seeds
 from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
 from scaffold.running.store import completed, find_runs
@@ -51,10 +51,10 @@ def make_runs(
     plan: Plan,
     seeds: Sequence[int],
     slots: int,
-    watcher: Watcher,
+    listener: ProgressListener,
     *,
     spare: int | None = None,
-    again: bool = False,
+    rerun: bool = False,
 ) -> list[RunRecord]:
     """Make the missing runs of these seeds and return the completed ones in order.
 
@@ -79,10 +79,10 @@ def make_runs(
                 for r in records
                 if r.outcome is Outcome.NO_METRIC and r.seed in used and r.seed not in done
             ]
-            if unusable and not again:
+            if unusable and not rerun:
                 raise failure(unusable, project, plan)
-            todo = [seed for seed in used if again or seed not in done]
-            made = run_seeds(plan, todo, slots, watcher)
+            todo = [seed for seed in used if rerun or seed not in done]
+            made = run_seeds(plan, todo, slots, listener)
             failed = [record for record in made if record.outcome is not Outcome.COMPLETED]
             if not failed:
                 order = {seed: place for place, seed in enumerate(used)}
@@ -94,7 +94,7 @@ def make_runs(
                 or len(crashed) > plan.program.seeds.retries
             ):
                 raise failure(failed, project, plan)
-            again = False
+            rerun = False
 
 
 def runs_of(plan: Plan) -> list[RunRecord]:

@@ -51,7 +51,7 @@ def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
 def judged_runs(
     records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]
 ) -> list[JudgedRun]:
-    """Return what a judgement needs of these runs."""
+    """Return what a judgment needs of these runs."""
     wanted = set(with_series)
     return [
         JudgedRun(

@@ -84,7 +84,7 @@ def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 raise RunError(f"{path}: is no trace, or larger than {MOST_BYTES >> 20} MB")
         index = json.loads((folder / INDEX).read_bytes())
         if index["format"] != 1 or not all(
-            isinstance(entry["rung"], str) for entry in index["entries"]
+            isinstance(entry["check"], str) for entry in index["entries"]
         ):
             raise RunError(f"{folder / INDEX}: is no trace")
         return index, _read_safetensors((folder / TENSORS).read_bytes())

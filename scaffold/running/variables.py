@@ -1,4 +1,4 @@
-"""The variables that a run's commands see: the recipe's, ours, and few of the person's."""
+"""The variables that a run's commands see: the recipe's, ours, and few of the user's."""
 
 import os
 import re
@@ -34,7 +34,7 @@ _PASSED_ON = frozenset(
         """,
     )
 )
-"""The person's variables that a run gets to see, in either case: language, devices, libraries, the
+"""The user's variables that a run gets to see, in either case: language, devices, libraries, the
 way to the network. Any other may hold a token, whatever it is called; none is passed on for how its
 name begins."""
 

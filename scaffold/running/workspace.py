@@ -127,7 +127,7 @@ def fill(workspace: Workspace, plan: Plan) -> None:
     Raises:
         MachineError: the disk is full or may not be written.
         ProjectError, RunError: a patch does not apply, a dataset cannot be placed, or what was
-            copied is not what was approved, since somebody edited it in between.
+            copied is not what was approved, since someone edited it in between.
     """
     program, source = plan.program, plan.source
     try:

@@ -158,7 +158,7 @@ def require_sandbox() -> Sandbox:
             return _sandbox(kind)
         problems.append(f"{kind}: {problem}")
     raise MachineError(
-        "no sandbox works on this machine, and the reference is somebody else's program\n "
+        "no sandbox works on this machine, and the reference is a third party's program\n "
         f" {'; '.join(problems)}",
         hint=(
             "install bubblewrap (scaffold doctor says more), or, for code that you trust:"

@@ -316,7 +316,7 @@ def vendor_message(recipe: Recipe, tree: str) -> str:
 def template_data(recipe: Recipe, name: str) -> dict[str, object]:
     """Return what the template shows.
 
-    A stranger's text is escaped for where it is shown: Markdown, or a YAML string.
+    An untrusted text is escaped for where it is shown: Markdown, or a YAML string.
     """
     reference, title = recipe.reference, reference_name(recipe)
     return {

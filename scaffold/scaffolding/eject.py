@@ -44,7 +44,7 @@ _REMOVED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Struck:
+class Ejected:
     """What was taken away and what was written, and the commit that did it.
 
     `git revert` puts it up again.
@@ -55,7 +55,7 @@ class Struck:
     commit: str
 
 
-def strike_scaffold(project: Project) -> Struck:
+def eject_scaffold(project: Project) -> Ejected:
     """Replace everything that needs us by plain files, in one commit.
 
     The recipe and how `src/` runs are kept as records in `evidence/`, packages become
@@ -95,7 +95,7 @@ def strike_scaffold(project: Project) -> Struck:
         files["evidence/system.yaml"] = read_text(project.system)
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder)
-        render(data_dir("templates") / "struck", rendered, data)
+        render(data_dir("templates") / "ejected", rendered, data)
         files |= {
             file.relative_to(rendered).as_posix(): read_text(file) for file in list_files(rendered)
         }
@@ -104,10 +104,10 @@ def strike_scaffold(project: Project) -> Struck:
     ]
     tree = tree_with_files(repository, files, without=removed)
     commit = make_commit(
-        repository, tree, "Strike the scaffold: plain tests, plain requirements\n", ["HEAD"]
+        repository, tree, "Eject the scaffold: plain tests, plain requirements\n", ["HEAD"]
     )
-    move(project, Move(title="strike", refs={f"refs/heads/{present_branch(repository)}": commit}))
-    return Struck(removed=tuple(removed), written=tuple(files), commit=commit)
+    move(project, Move(title="eject", refs={f"refs/heads/{present_branch(repository)}": commit}))
+    return Ejected(removed=tuple(removed), written=tuple(files), commit=commit)
 
 
 def _tree(program: Program) -> str:
@@ -156,7 +156,7 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
     results: dict[str, Any] = {}
     if evidence is not None:
         results["reproduce"] = {
-            "word": evidence.judgement["word"],
+            "verdict": evidence.judgment["verdict"],
             "metrics": {
                 finding["metric"]: {
                     "values": [run.metrics[finding["metric"]].value for run in evidence.runs][
@@ -164,14 +164,14 @@ def _expectations(project: Project, recipe: Recipe, program: Program) -> dict[st
                     ],
                     "interval": finding["interval"],
                 }
-                for finding in evidence.judgement["findings"]
+                for finding in evidence.judgment["findings"]
                 if finding["question"] == "reproduction" and finding["interval"]
             },
         }
     for change in accepted(project):
         results[change.milestone] = {
-            "word": change.judgement["word"],
-            "because": change.because,
+            "verdict": change.judgment["verdict"],
+            "reason": change.reason,
             "metrics": {
                 change.tweak.rule.metric: {
                     "values": [

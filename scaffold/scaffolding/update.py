@@ -1,6 +1,6 @@
 """Brings in what is newer: what a newer mlloop-new renders, and a newer revision of the reference.
 
-Both arrive on a vendor branch and are merged as git merges; what the person changed stays theirs.
+Both arrive on a vendor branch and are merged as git merges; what the user changed stays theirs.
 """
 
 import re
@@ -125,7 +125,7 @@ def _rendered(project: Project, repository: Repository, recipe: Recipe, name: st
 class Advanced:
     """A newer reference.
 
-    `touching` are the files that changed upstream and that the person changed in `src/`.
+    `touching` are the files that changed upstream and that the user changed in `src/`.
 
     `older` and `newer` are commits of the branch `reference`.
     """

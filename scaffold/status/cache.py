@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import scaffold
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
 from scaffold.project.project import Project, read_text, write_json
-from scaffold.records.judgement import Judgement, Word
+from scaffold.records.judgment import Judgment, Verdict
 from scaffold.status.model import Status, is_by_others
 from scaffold.user_state import Origin, origin_of, sign
 
@@ -54,8 +54,8 @@ def _signature(project: Project, kept: Mapping[str, Any]) -> str:
     return sign(f"status of {project.root}: {json.dumps(kept, sort_keys=True)}")
 
 
-def current_judgement(project: Project) -> Judgement | None:
-    """Return the stored judgement if it is current and no further run is due."""
+def current_judgment(project: Project) -> Judgment | None:
+    """Return the stored judgment if it is current and no further run is due."""
     try:
         status = load_status(project)
     except BrokenFileError:
@@ -68,7 +68,7 @@ def current_judgement(project: Project) -> Judgement | None:
         or is_by_others(status.origin)
     ):
         return None
-    return Judgement.from_mapping(json.loads(read_text(project.reproduction))["judgement"])
+    return Judgment.from_mapping(json.loads(read_text(project.reproduction))["judgment"])
 
 
 def is_tweak_under_way(project: Project) -> bool:
@@ -93,7 +93,7 @@ def current_change(project: Project, tweak: "Tweak") -> "ChangeEvidence | None":
     if (
         evidence is None
         or find_stale_change(project, tweak, evidence)
-        or origin_of(evidence.seal) is Origin.OTHERS
+        or origin_of(evidence.checksum) is Origin.OTHERS
     ):
         return None
     return evidence
@@ -103,22 +103,22 @@ def require_reproduced(project: Project) -> None:
     """Raise ProjectError unless current evidence shows the published result reproduced here."""
     status = load_status(project)
     if (
-        status.word != Word.REPRODUCED.value
+        status.verdict != Verdict.REPRODUCED.value
         or status.evidence != "current"
         or is_by_others(status.origin)
     ):
-        found = status.word or "nothing yet"
+        found = status.verdict or "nothing yet"
         found += f", {status.origin}" if is_by_others(status.origin) else ""
         stale = (
-            f", and stale: {'; '.join(map(str, status.stale_because))}"
-            if status.stale_because
+            f", and stale: {'; '.join(map(str, status.stale_reasons))}"
+            if status.stale_reasons
             else ""
         )
         raise ProjectError(
             "tweaks are locked until the reference gives its published result here; the evidence"
             f" says {found}{stale}",
             hint=(
-                'scaffold verify --reproduction; or begin all the same, on record: --because "..."'
+                'scaffold verify --reproduction; or begin all the same, on record: --reason "..."'
             ),
         )
 
@@ -141,8 +141,8 @@ def _fingerprint(project: Project) -> list[Any]:
         stamps.append(_stamp(path))
     git_dir = _git_dir(project)
     stamps += [_stamp(git_dir / name) for name in ("HEAD", "index", "packed-refs", "MERGE_HEAD")]
-    watched = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
-    pending = [*(str(project.root / name) for name in watched), str(git_dir / "refs")]
+    monitored = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
+    pending = [*(str(project.root / name) for name in monitored), str(git_dir / "refs")]
     while pending:
         try:
             entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)

@@ -1,10 +1,10 @@
 """Works out where a project stands, from its files and its git repository."""
 
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import state_id, worktree_id
+from scaffold.git.snapshots import snapshot_id, worktree_id
 from scaffold.machine import runs_at_once
 from scaffold.project.project import Project, load_recipe, load_yaml, read_text
-from scaffold.records.judgement import ChangeJudgement, Judgement, Word
+from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
@@ -13,7 +13,7 @@ from scaffold.rules.reproduction.judge import is_decided
 from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
 from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
 from scaffold.tweak.staleness import find_stale_change
-from scaffold.tweak.store import all_evidence, find_tweak, read_change, state_before
+from scaffold.tweak.store import all_evidence, commit_before, find_tweak, read_change
 from scaffold.user_state import Origin, origin_of
 
 EXPECTED_SEEDS = 4
@@ -27,12 +27,12 @@ def derive_status(project: Project) -> Status:
     milestones = load_yaml(Milestones, project.milestones).milestones
     evidence = read_evidence(project)
     stale = find_stale(project, recipe, evidence) if evidence else []
-    judgement = Judgement.from_mapping(evidence.judgement) if evidence else None
-    word = judgement.word if judgement else None
+    judgment = Judgment.from_mapping(evidence.judgment) if evidence else None
+    verdict = judgment.verdict if judgment else None
     seeds = len({run.seed for run in evidence.runs}) if evidence else 0
-    origin = origin_of(evidence.seal) if evidence else None
+    origin = origin_of(evidence.checksum) if evidence else None
     is_trusted = origin is not Origin.OTHERS
-    passed = {"reproduce"} if word is Word.REPRODUCED and not stale and is_trusted else set()
+    passed = {"reproduce"} if verdict is Verdict.REPRODUCED and not stale and is_trusted else set()
     tweak = _tweak_status(project)
     tried = all_evidence(project)
     milestones = _with_tweaks(milestones, tried, tweak)
@@ -41,10 +41,10 @@ def derive_status(project: Project) -> Status:
     states = derive_states(milestones, passed, {name for name in decided if name not in passed})
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
     can_change = (
-        judgement is None or bool(stale or unjudged) or not is_decided(judgement, recipe, seeds)
+        judgment is None or bool(stale or unjudged) or not is_decided(judgment, recipe, seeds)
     )
     uncommitted = (
-        read_text(project.uncommitted) if judgement and project.uncommitted.exists() else None
+        read_text(project.uncommitted) if judgment and project.uncommitted.exists() else None
     )
     runs = sum(1 for _ in project.runs.glob("seed-*"))
     is_edited = any(reason.code == REFERENCE_EDITED.code for reason in stale)
@@ -60,7 +60,7 @@ def derive_status(project: Project) -> Status:
             project,
             recipe,
             Reproduction(
-                word=word,
+                verdict=verdict,
                 stale=tuple(stale),
                 can_change=can_change,
                 uncommitted=uncommitted,
@@ -75,13 +75,13 @@ def derive_status(project: Project) -> Status:
         recipe=recipe.id,
         reference=reference_name(recipe),
         evidence="none" if evidence is None else "stale" if stale else "current",
-        stale_because=tuple(stale),
+        stale_reasons=tuple(stale),
         origin=origin.value if origin else None,
         uncommitted=uncommitted,
-        deviations=judgement.deviations if judgement else tuple(recipe.deviations()),
+        deviations=judgment.deviations if judgment else tuple(recipe.deviations()),
         runs=runs,
-        word=word.value if word else None,
-        reason=judgement.reason if judgement else None,
+        verdict=verdict.value if verdict else None,
+        reason=judgment.reason if judgment else None,
         seeds=seeds,
         tweak=tweak,
         milestones=tuple(
@@ -109,24 +109,24 @@ def _tweak_status(project: Project) -> TweakStatus | None:
     if tweak is None:
         return None
     repository = Repository(project.root)
-    before = state_before(project, repository, tweak)
+    before = commit_before(project, repository, tweak)
     known = repository.find_id(f"{before}^{{commit}}") is not None
     evidence = read_change(project, tweak.name)
     stale = find_stale_change(project, tweak, evidence) if evidence else []
-    judgement = evidence.judgement if evidence else {}
-    reason = ChangeJudgement.from_mapping(judgement).reason if evidence else None
+    judgment = evidence.judgment if evidence else {}
+    reason = ChangeJudgment.from_mapping(judgment).reason if evidence else None
     return TweakStatus(
         name=tweak.name,
         phase=tweak.phase,
         kind=tweak.kind,
         expect=tweak.expect,
-        changed=not known or state_id(repository, before) != worktree_id(project),
+        changed=not known or snapshot_id(repository, before) != worktree_id(project),
         evidence="none" if evidence is None else "stale" if stale else "current",
-        stale_because=tuple(stale),
-        word=judgement.get("word"),
+        stale_reasons=tuple(stale),
+        verdict=judgment.get("verdict"),
         reason=reason,
-        refusal=judgement.get("refusal"),
-        origin=origin_of(evidence.seal).value if evidence else None,
+        refusal=judgment.get("refusal"),
+        origin=origin_of(evidence.checksum).value if evidence else None,
     )
 
 

@@ -58,9 +58,9 @@ class TweakStatus:
 
     Attributes:
         phase: tweak, or rewrite.
-        changed: whether anything differs from the state before.
-        evidence: `none`, `current` or `stale`; `stale_because` says why.
-        word, reason, refusal: of its judgement, if there is one; `refusal` is why it is not to be
+        changed: whether anything differs from the snapshot before.
+        evidence: `none`, `current` or `stale`; `stale_reasons` says why.
+        word, reason, refusal: of its judgment, if there is one; `refusal` is why it is not to be
             accepted.
         origin: who judged it, as `person.Origin` says; None without evidence.
     """
@@ -71,8 +71,8 @@ class TweakStatus:
     expect: str
     changed: bool
     evidence: str
-    stale_because: tuple[Reason, ...]
-    word: str | None
+    stale_reasons: tuple[Reason, ...]
+    verdict: str | None
     reason: str | None
     refusal: str | None
     origin: str | None
@@ -83,10 +83,10 @@ class Status:
     """Where a project stands.
 
     Attributes:
-        evidence: `none`, `current` or `stale`; `stale_because` says why.
+        evidence: `none`, `current` or `stale`; `stale_reasons` says why.
         origin: who judged it, as `person.Origin` says; None without evidence.
         uncommitted: why the evidence could not be committed, if that is so.
-        word: of the stored judgement, if there is evidence; `seeds` are those it was made of.
+        word: of the stored judgment, if there is evidence; `seeds` are those it was made of.
         runs: completed full runs in `.scaffold/runs`, judged or not.
         tweak: the one that is under way here.
         next: the next thing to type, and why.
@@ -98,10 +98,10 @@ class Status:
     reference: str
     evidence: str
     origin: str | None
-    stale_because: tuple[Reason, ...]
+    stale_reasons: tuple[Reason, ...]
     uncommitted: str | None
     deviations: tuple[Reason, ...]
-    word: str | None
+    verdict: str | None
     reason: str | None
     seeds: int
     runs: int
@@ -119,7 +119,7 @@ class Status:
         """Read what `as_mapping` and JSON made of a status."""
         tweak, action = data["tweak"], data["next"]
         if tweak is not None:
-            tweak = TweakStatus(**{**tweak, "stale_because": _reasons(tweak["stale_because"])})
+            tweak = TweakStatus(**{**tweak, "stale_reasons": _reasons(tweak["stale_reasons"])})
         return cls(
             **{
                 **data,
@@ -128,7 +128,7 @@ class Status:
                 ),
                 "tweak": tweak,
                 "next": NextAction(**{**action, "kind": ActionKind(action["kind"])}),
-                "stale_because": _reasons(data["stale_because"]),
+                "stale_reasons": _reasons(data["stale_reasons"]),
                 "deviations": _reasons(data["deviations"]),
             }
         )

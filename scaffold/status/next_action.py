@@ -4,14 +4,14 @@ import shlex
 from dataclasses import dataclass
 
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import state_id, worktree_id
+from scaffold.git.snapshots import snapshot_id, worktree_id
 from scaffold.project.project import Project
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.verify import REFERENCE_EDITED
 from scaffold.rewrite.parts import rewrite_name
-from scaffold.rules.milestones import next_rung
+from scaffold.rules.milestones import next_suggestion
 from scaffold.status.model import ActionKind, NextAction, TweakStatus, is_by_others
 from scaffold.tweak.store import accepted, decided_names, find_judged, tweak_branches
 
@@ -26,7 +26,7 @@ class Reproduction:
     """What is known of the reproduction.
 
     Attributes:
-        word: of the stored judgement; None without evidence.
+        word: of the stored judgment; None without evidence.
         stale: why the evidence no longer holds.
         can_change: whether further seeds could change the word.
         uncommitted: why the evidence could not be committed.
@@ -36,7 +36,7 @@ class Reproduction:
         verify_s: seconds that a verification takes here.
     """
 
-    word: Word | None
+    verdict: Verdict | None
     stale: tuple[Reason, ...]
     can_change: bool
     uncommitted: str | None
@@ -57,14 +57,14 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     why = _why_verify(known)
     if why:
         return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
-    if known.word is Word.REPRODUCED:
+    if known.verdict is Verdict.REPRODUCED:
         return next_step(project, recipe)
-    return _next_of_undecided(recipe, known.word)
+    return _next_of_undecided(recipe, known.verdict)
 
 
 def _why_verify(known: Reproduction) -> str:
     """Return why the reference is to be judged, or judged again; nothing where it need not be."""
-    if known.word is None:
+    if known.verdict is None:
         if known.runs:
             return f"{known.runs} runs are there and not judged yet"
         return "nothing has been run yet: see whether the reference gives its published result here"
@@ -76,18 +76,18 @@ def _why_verify(known: Reproduction) -> str:
         return f"{known.unjudged} runs are newer than the evidence"
     if known.uncommitted:
         return f"the evidence could not be committed: {known.uncommitted}"
-    if known.word is not Word.REPRODUCED and known.can_change:
+    if known.verdict is not Verdict.REPRODUCED and known.can_change:
         return "the seeds so far do not decide: run more"
     return ""
 
 
-def _next_of_undecided(recipe: Recipe, word: Word | None) -> NextAction:
+def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
     """Return the next action where no further seed of this project can change the word."""
-    if word is Word.NOT_REPRODUCED:
+    if verdict is Verdict.NOT_REPRODUCED:
         return NextAction(
             kind=ActionKind.BUILD_ANYWAY,
             command=(
-                'scaffold tweak start NAME --because "the reference does not give its published'
+                'scaffold tweak start NAME --reason "the reference does not give its published'
                 ' result here"'
             ),
             why=(
@@ -108,7 +108,7 @@ def _next_of_undecided(recipe: Recipe, word: Word | None) -> NextAction:
     return NextAction(
         kind=ActionKind.BUILD_ANYWAY,
         command=(
-            'scaffold tweak start NAME --because "it is undecided whether the reference gives its'
+            'scaffold tweak start NAME --reason "it is undecided whether the reference gives its'
             ' published result"'
         ),
         why=(
@@ -134,7 +134,7 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         return NextAction(kind=ActionKind.SWITCH, command=command, why=why)
     decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
-    if judged and state_id(repository, judged) != worktree_id(project):
+    if judged and snapshot_id(repository, judged) != worktree_id(project):
         name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         why = "src/ or system.yaml differ from all that was judged: take them along"
         return NextAction(
@@ -142,25 +142,25 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         )
     # What a recipe suggests was found on its own data: of other data it says nothing.
     has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
-    rung = next_rung(() if has_other_data else recipe.adaptation.tweaks, decided)
+    suggestion = next_suggestion(() if has_other_data else recipe.adaptation.tweaks, decided)
     open_parts = [
         rewrite.part
         for rewrite in recipe.adaptation.rewrites
         if rewrite_name(rewrite.part) not in decided
     ]
-    if rung is None and open_parts:
+    if suggestion is None and open_parts:
         command = f"scaffold rewrite start {open_parts[0]}"
         why = "all suggested tweaks are decided: now a part in your own code"
         return NextAction(kind=ActionKind.START_REWRITE, command=command, why=why)
-    if rung is None:
+    if suggestion is None:
         why = "all suggested steps are decided: the next is yours to choose"
         return NextAction(kind=ActionKind.START_TWEAK, command="scaffold tweak start NAME", why=why)
-    is_suggested = rung.name in [tweak.name for tweak in recipe.adaptation.tweaks]
-    kind = "" if is_suggested else f" --kind {rung.kind}"
-    bound = " --bound unknown" if rung.kind == "data" else ""
+    is_suggested = suggestion.name in [tweak.name for tweak in recipe.adaptation.tweaks]
+    kind = "" if is_suggested else f" --kind {suggestion.kind}"
+    bound = " --bound unknown" if suggestion.kind == "data" else ""
     command, why = (
-        f"scaffold tweak start {rung.name}{kind}{bound}",
-        f"the simplest next step: {rung.why}",
+        f"scaffold tweak start {suggestion.name}{kind}{bound}",
+        f"the simplest next step: {suggestion.why}",
     )
     return NextAction(kind=ActionKind.START_TWEAK, command=command, why=why)
 
@@ -177,12 +177,12 @@ def next_of_tweak(tweak: TweakStatus) -> NextAction:
             if tweak.phase == "rewrite"
             else f"as a tweak of kind {tweak.kind} must be"
         )
-        command, why = f"scaffold {tweak.phase} accept", f"{which} is {tweak.word}, {must}"
+        command, why = f"scaffold {tweak.phase} accept", f"{which} is {tweak.verdict}, {must}"
         return NextAction(kind=ActionKind.ACCEPT, command=command, why=why)
     if tweak.phase == "rewrite":
         why = f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"
         return NextAction(kind=ActionKind.CORRECT, command=_VERIFY, why=why)
-    why = f"{which} is {tweak.word}: {tweak.refusal}; or change it and verify again"
+    why = f"{which} is {tweak.verdict}: {tweak.refusal}; or change it and verify again"
     return NextAction(kind=ActionKind.DROP, command="scaffold tweak drop", why=why)
 
 
@@ -193,7 +193,7 @@ def _why_verify_tweak(tweak: TweakStatus, which: str) -> str:
     if tweak.evidence == "none":
         return f"{which} was not judged yet"
     if tweak.evidence == "stale":
-        return f"the evidence of {which} is stale: {'; '.join(map(str, tweak.stale_because))}"
+        return f"the evidence of {which} is stale: {'; '.join(map(str, tweak.stale_reasons))}"
     if is_by_others(tweak.origin):
         return f"{which} was judged by others: its runs are made here, too"
     return ""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from scaffold.errors import RunError
 from scaffold.project.project import Project, only_one, remove
-from scaffold.records.judgement import Word
-from scaffold.rules.parity.checks import Rung, Trace
+from scaffold.records.judgment import Verdict
+from scaffold.rules.parity.checks import CheckResult, Trace
 from scaffold.rules.parity.compare import climb_steps
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.tracing.golden import Asked, Golden, Mode, Traces, traced
 
@@ -36,8 +36,8 @@ def climb(
     plan: Plan,
     smoke: Plan | None,
     rewritten: Rewritten,
-    watcher: Watcher,
-) -> tuple[Rung, ...]:
+    listener: ProgressListener,
+) -> tuple[CheckResult, ...]:
     """Trace a program, fed with the golden trace's values, and compare.
 
     Raises:
@@ -47,44 +47,46 @@ def climb(
     terms = parse_weights(rewritten.weights)
     renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
     work = _Climb(
-        project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), watcher
+        project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), listener
     )
     reference = golden.traces
     with only_one(project):
         found = work.all_traces(flip=False)
-        rungs = _compared(reference, found, plan.title, rewritten.part)
-        if _draws_otherwise(rungs, found):
+        checks = _compared(reference, found, plan.title, rewritten.part)
+        if _draws_otherwise(checks, found):
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same
             # elements.
             mirrored = work.all_traces(flip=True)
             answers = _compared(reference, mirrored, plan.title, rewritten.part)
-            if _differences(answers) < _differences(rungs):
-                found, rungs = mirrored, answers
+            if _differences(answers) < _differences(checks):
+                found, checks = mirrored, answers
             else:
                 work.asked = replace(work.asked, flip=False)
-        if "replay" in golden.about.kinds and not any(_is_settled(rung) for rung in rungs):
+        if "replay" in golden.about.kinds and not any(_is_settled(check) for check in checks):
             work.replay(found)
-            rungs = _compared(reference, found, plan.title, rewritten.part)
+            checks = _compared(reference, found, plan.title, rewritten.part)
     failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
     return tuple(
-        replace(rung, left_out=(*rung.left_out, *failed)) if rung.name == "loop" else rung
-        for rung in rungs
+        replace(check, left_out=(*check.left_out, *failed)) if check.name == "loop" else check
+        for check in checks
     )
 
 
-def _differences(rungs: Sequence[Rung]) -> int:
-    return sum(rung.word is Word.DIFFERS for rung in rungs)
+def _differences(checks: Sequence[CheckResult]) -> int:
+    return sum(check.verdict is Verdict.DIFFERS for check in checks)
 
 
-def _is_settled(rung: Rung) -> bool:
+def _is_settled(check: CheckResult) -> bool:
     """Return whether a check has refused the program, so that a run of it can add nothing."""
-    return rung.word is Word.DIFFERS and not rung.structural
+    return check.verdict is Verdict.DIFFERS and not check.structural
 
 
-def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[Rung, ...]:
+def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[CheckResult, ...]:
     """Run all checks on traces that the program could write to."""
     try:
-        return tuple(_with_suggestion(rung, found) for rung in climb_steps(reference, found, part))
+        return tuple(
+            _with_suggestion(check, found) for check in climb_steps(reference, found, part)
+        )
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
             f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}:"
@@ -96,12 +98,14 @@ def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[
         ) from error
 
 
-def _draws_otherwise(rungs: Sequence[Rung], found: Traces) -> bool:
+def _draws_otherwise(checks: Sequence[CheckResult], found: Traces) -> bool:
     """Return whether training outputs differ.
 
     And masks were drawn other than by torch's dropout.
     """
-    if not any(rung.name == "forward_train" and rung.word is Word.DIFFERS for rung in rungs):
+    if not any(
+        check.name == "forward_train" and check.verdict is Verdict.DIFFERS for check in checks
+    ):
         return False
     masks = [trace.arrays.get("series.masks") for trace in found.get("own", {}).values()]
     return any(values is not None and (values[:, 2] < 0).any() for values in masks)
@@ -116,7 +120,7 @@ class _Climb:
     plan: Plan
     short: Plan
     asked: Asked
-    watcher: Watcher
+    listener: ProgressListener
     mode: Mode = field(default_factory=Mode)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -133,19 +137,19 @@ class _Climb:
             auxiliary=self.mode.auxiliary,
         )
         self.asked = replace(self.asked, flip=flip)
-        self.watcher.said(f"{self.plan.title}: its computation, fed with the golden trace")
+        self.listener.said(f"{self.plan.title}: its computation, fed with the golden trace")
         found: dict[str, Mapping[str, Trace]] = {}
         found["own"] = self.own_trace()
         unmatched = any("unmatched" in trace.index for trace in found["own"].values())
         if "float64" in about.kinds and not unmatched:
-            self.watcher.said("the same in float64")
+            self.listener.said("the same in float64")
             self.try_trace(found, "float64", self.plan)
         return found
 
     def replay(self, found: dict[str, Mapping[str, Trace]]) -> None:
         """Add a short run in float64, in which nothing is given but the first weights."""
         if not any("unmatched" in trace.index for trace in found["own"].values()):
-            self.watcher.said("a short run in float64")
+            self.listener.said("a short run in float64")
             self.try_trace(found, "replay", self.short)
 
     def own_trace(self) -> Mapping[str, Trace]:
@@ -167,24 +171,30 @@ class _Climb:
             self.failed[kind] = error.cause
 
     def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
-        place = self.project.state / "traces" / ".found"
+        place = self.project.scaffold_dir / "traces" / ".found"
         asked = replace(
             self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay"
         )
         try:
             traces, _ = traced(
-                self.project, plan, place, self.golden.folder / kind, self.watcher, asked, self.mode
+                self.project,
+                plan,
+                place,
+                self.golden.folder / kind,
+                self.listener,
+                asked,
+                self.mode,
             )
         finally:
             remove(place)
         return traces
 
 
-def _with_suggestion(rung: Rung, found: Traces) -> Rung:
+def _with_suggestion(check: CheckResult, found: Traces) -> CheckResult:
     """Add suggestions for tensors that match nothing, for the user to declare."""
     for trace in found.get("own", {}).values():
         unmatched = trace.index.get("unmatched")
-        if rung.name != "parameters" or unmatched is None:
+        if check.name != "parameters" or unmatched is None:
             continue
         theirs = {
             name: shape
@@ -196,8 +206,8 @@ def _with_suggestion(rung: Rung, found: Traces) -> Rung:
         }
         lines = [f"{name}: {_yaml(text)}" for name, text in suggest(theirs, own).items()]
         if lines:
-            return replace(rung, suggestions=tuple(lines))
-    return rung
+            return replace(check, suggestions=tuple(lines))
+    return check
 
 
 def _yaml(text: str | list[str]) -> str:

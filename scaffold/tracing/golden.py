@@ -22,7 +22,7 @@ from scaffold.records.tweak import GoldenAbout, GoldenTrace, Tweak
 from scaffold.references.folder import list_files
 from scaffold.rules.parity.checks import Trace
 from scaffold.rules.parity.entries import noise_of, noise_of_series
-from scaffold.running.engines.local import Watcher, run_seeds
+from scaffold.running.engines.local import ProgressListener, run_seeds
 from scaffold.running.plan import Plan, Tracing
 from scaffold.running.tracing import INDEX, TENSORS, read_traces
 
@@ -114,9 +114,9 @@ def _is_starved(index: Mapping[str, Any]) -> bool:
 _USUAL = Mode()
 
 
-def golden_name(state: str) -> str:
+def golden_name(snapshot: str) -> str:
     """Return the folder name of a snapshot's golden trace."""
-    return state[:12]
+    return snapshot[:12]
 
 
 def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
@@ -162,7 +162,7 @@ def require_golden(project: Project, tweak: Tweak) -> Golden:
 
 
 def record_golden(
-    project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher
+    project: Project, plan: Plan, smoke: Plan | None, snapshot: str, listener: ProgressListener
 ) -> Golden:
     """Record a program's golden trace under `.scaffold/golden/`, or use an earlier one.
 
@@ -170,14 +170,14 @@ def record_golden(
         project: whose program it is.
         plan: the program made ready to run.
         smoke: the same for its smoke command, if it has one.
-        state: git id of the state that it is.
-        watcher: is told of the runs.
+        snapshot: git id of the snapshot that it is.
+        listener: is told of the runs.
 
     Raises:
         RunError: the program failed, or nothing of it could be seen.
         ProjectError: another scaffold makes runs here.
     """
-    folder = project.state / "golden" / golden_name(state)
+    folder = project.scaffold_dir / "golden" / golden_name(snapshot)
     if folder.exists():
         try:
             return read_golden(folder)
@@ -188,7 +188,7 @@ def record_golden(
     aside.mkdir(parents=True)
     with only_one(project):
         try:
-            about = _record(project, plan, smoke, state, watcher, aside)
+            about = _record(project, plan, smoke, snapshot, listener, aside)
             write_text(aside / _ABOUT, record_text(about))
             aside.rename(folder)
         finally:
@@ -197,29 +197,34 @@ def record_golden(
 
 
 def _record(
-    project: Project, plan: Plan, smoke: Plan | None, state: str, watcher: Watcher, aside: Path
+    project: Project,
+    plan: Plan,
+    smoke: Plan | None,
+    snapshot: str,
+    listener: ProgressListener,
+    aside: Path,
 ) -> GoldenAbout:
-    watcher.said("the golden trace, in the program's own dtype")
-    recorder = _Recorder(project, plan, smoke or plan, aside, watcher)
+    listener.said("the golden trace, in the program's own dtype")
+    recorder = _Recorder(project, plan, smoke or plan, aside, listener)
     metrics = recorder.own()
     mode = recorder.mode
     if not mode.functions:
-        watcher.said("the same in float64")
+        listener.said("the same in float64")
         recorder.record("float64", plan, Asked(dtype="float64"))
-    watcher.said("the same again, to see by how much it differs from itself")
+    listener.said("the same again, to see by how much it differs from itself")
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
     full_metrics = recorder.again("own", other, Asked(disturb=True))
     replayed: Mapping[str, float] = {}
     if "float64" in recorder.kinds:
         recorder.again("float64", plan, Asked(dtype="float64", disturb=True))
-        watcher.said("a short run in float64, nothing given but its first weights")
+        listener.said("a short run in float64, nothing given but its first weights")
         seconds = _REPLAY_SECONDS + _REPLAY_SHARE * plan.program.resources.run_time_s
         asked = Asked(dtype="float64", replay=True, seconds=seconds)
         replayed = recorder.record("replay", smoke or plan, asked)
         recorder.again("replay", smoke or plan, replace(asked, disturb=True))
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
-        state=state,
+        snapshot=snapshot,
         kinds=tuple(recorder.kinds),
         metrics=metrics,
         full_metrics=full_metrics,
@@ -277,7 +282,7 @@ class _Recorder:
     plan: Plan
     short: Plan
     aside: Path
-    watcher: Watcher
+    listener: ProgressListener
     mode: Mode = _USUAL
     kinds: list[Any] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -293,7 +298,7 @@ class _Recorder:
         if not self.mode.functions:
             known = {step: _late_steps(trace) for step, trace in found.items()}
             _, metrics = traced(
-                self.project, self.plan, place, None, self.watcher, Asked(known=known), self.mode
+                self.project, self.plan, place, None, self.listener, Asked(known=known), self.mode
             )
         self.kinds.append("own")
         return metrics
@@ -302,7 +307,7 @@ class _Recorder:
         for _ in range(_MOST_MODES):
             try:
                 found, metrics = traced(
-                    self.project, self.plan, place, None, self.watcher, Asked(), self.mode
+                    self.project, self.plan, place, None, self.listener, Asked(), self.mode
                 )
             except RunError as error:
                 if self.mode.real or self.mode.functions:
@@ -333,7 +338,7 @@ class _Recorder:
         """Record one more kind; if it fails it is left out."""
         try:
             found, metrics = traced(
-                self.project, plan, self.aside / kind, None, self.watcher, asked, self.mode
+                self.project, plan, self.aside / kind, None, self.listener, asked, self.mode
             )
         except RunError as error:
             self.left_out.append(f"{kind}: {error.cause}")
@@ -348,7 +353,7 @@ class _Recorder:
         place, golden = self.aside / "again", self.aside / kind
         try:
             found, metrics = traced(
-                self.project, plan, place, golden, self.watcher, asked, self.mode
+                self.project, plan, place, golden, self.listener, asked, self.mode
             )
         except RunError as error:
             self.left_out.append(f"the noise of {kind}: {error.cause}")
@@ -393,7 +398,7 @@ def traced(
     plan: Plan,
     destination: Path,
     golden: Path | None,
-    watcher: Watcher,
+    listener: ProgressListener,
     wanted: Asked,
     mode: Mode = _USUAL,
 ) -> tuple[dict[str, Trace], dict[str, float]]:
@@ -404,7 +409,7 @@ def traced(
         plan: the program made ready to run.
         destination: a folder a command is written there.
         golden: the trace whose values are fed; None when that is being made.
-        watcher: is told of the run.
+        listener: is told of the run.
         wanted: what is traced.
         mode: how the program must be traced.
 
@@ -416,9 +421,9 @@ def traced(
     """
     asked = {**asdict(wanted), **asdict(mode)}
     plan = replace(
-        plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.state / "traces"
+        plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.scaffold_dir / "traces"
     )
-    records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(watcher))
+    records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(listener))
     record: RunRecord = records[0]
     folder = plan.runs_dir / record.id
     try:
@@ -452,22 +457,22 @@ def traced(
 class _Quiet:
     """A listener that passes on progress but no results: they are made of made-up outputs."""
 
-    watcher: Watcher
+    listener: ProgressListener
 
     def started(self, seed: int, smoke: bool) -> None:
-        self.watcher.started(seed, smoke)
+        self.listener.started(seed, smoke)
 
     def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
-        self.watcher.advanced(seed, step, elapsed_s)
+        self.listener.advanced(seed, step, elapsed_s)
 
     def ended(self, record: RunRecord) -> None:
         quiet = record.model_copy(
             update={"metrics": {}, "outcome": Outcome.COMPLETED, "reason": ""}
         )
-        self.watcher.ended(quiet)
+        self.listener.ended(quiet)
 
     def said(self, text: str) -> None:
-        self.watcher.said(text)
+        self.listener.said(text)
 
 
 def modules_of(traces: Mapping[str, Trace]) -> Sequence[Mapping[str, Any]]:

@@ -1,1 +1,1 @@
-"""One small change at a time, each judged against the state before."""
+"""One small change at a time, each judged against the snapshot before."""

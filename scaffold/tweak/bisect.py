@@ -4,19 +4,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaffold.consent import require_states_consent
+from scaffold.consent import require_snapshots_consent
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.history import project_repository
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import State, state_id, unpack
+from scaffold.git.snapshots import Snapshot, snapshot_id, unpack
 from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Word
+from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.rules.change.judge import are_identical, judge_differences, next_look
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds
@@ -35,7 +35,7 @@ class Compared:
 
     older: str
     newer: str
-    word: Word
+    verdict: Verdict
     effect: float
     pairs: int
     runs_made: int
@@ -65,7 +65,7 @@ class Bisected:
 class _Step:
     name: str
     commit: str
-    state: str
+    snapshot: str
 
 
 def bisect_metric(
@@ -73,7 +73,7 @@ def bisect_metric(
     recipe: Recipe,
     metric_name: str,
     margin: float | None,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
 ) -> Bisected:
     """Find the step of the present branch's own line that lost a metric.
@@ -89,11 +89,11 @@ def bisect_metric(
     """
     repository = project_repository(project.root)
     steps, note = _comparable(project, _history(project, repository))
-    states = {step.name: unpack(project, repository, step.state) for step in steps}
-    steps = _measured(steps, states, metric_name)
+    snapshots = {step.name: unpack(project, repository, step.snapshot) for step in steps}
+    steps = _measured(steps, snapshots, metric_name)
     if len(steps) < 2:
         raise ProjectError("there is only one state of the system: nothing can have been lost yet")
-    metric = _metric(states[steps[-1].name], metric_name)
+    metric = _metric(snapshots[steps[-1].name], metric_name)
     limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
     told = _by_evidence(project, steps, metric, limit)
     if told is not None:
@@ -106,14 +106,18 @@ def bisect_metric(
             compared=(told,),
             note=note,
         )
-    states = {step.name: states[step.name] for step in steps}
-    require_states_consent([runnable(state, name) for name, state in states.items()], options.trust)
-    return _Search(project, recipe, metric, limit, states, watcher, options).halve(steps, note)
+    snapshots = {step.name: snapshots[step.name] for step in steps}
+    require_snapshots_consent(
+        [runnable(snapshot, name) for name, snapshot in snapshots.items()], options.trust
+    )
+    return _Search(project, recipe, metric, limit, snapshots, listener, options).halve(steps, note)
 
 
 def _history(project: Project, repository: Repository) -> list[_Step]:
     """Return every snapshot on the branch's own line, oldest first, by tweak or commit."""
-    by_state = {evidence.accepted_state: evidence.tweak.name for evidence in accepted(project)}
+    by_snapshot = {
+        evidence.accepted_snapshot: evidence.tweak.name for evidence in accepted(project)
+    }
     line = repository.call(
         "log", "--first-parent", "--reverse", "--format=%H%x00%s", "HEAD"
     ).splitlines()
@@ -121,44 +125,48 @@ def _history(project: Project, repository: Repository) -> list[_Step]:
     for commit, _, subject in (entry.partition("\0") for entry in line):
         if repository.find_id(f"{commit}:system.yaml") is None:
             continue
-        state = state_id(repository, commit)
-        if not steps or steps[-1].state != state:
+        snapshot = snapshot_id(repository, commit)
+        if not steps or steps[-1].snapshot != snapshot:
             name = (
-                f"tweak {by_state[state]}" if state in by_state else f"{commit[:7]} {subject[:50]}"
+                f"tweak {by_snapshot[snapshot]}"
+                if snapshot in by_snapshot
+                else f"{commit[:7]} {subject[:50]}"
             )
-            steps.append(_Step(name if steps else "the first src/", commit, state))
+            steps.append(_Step(name if steps else "the first src/", commit, snapshot))
     return steps
 
 
 def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]:
     """Return the steps since the last new dataset: values on other data cannot be compared."""
     swaps = {
-        evidence.accepted_state for evidence in accepted(project) if evidence.tweak.kind == "data"
+        evidence.accepted_snapshot
+        for evidence in accepted(project)
+        if evidence.tweak.kind == "data"
     }
-    first = max((index for index, step in enumerate(steps) if step.state in swaps), default=0)
+    first = max((index for index, step in enumerate(steps) if step.snapshot in swaps), default=0)
     return steps[first:], (
         f"looked at from {steps[first].name} on, which brought new data" if first else ""
     )
 
 
-def _measured(steps: list[_Step], states: Mapping[str, State], name: str) -> list[_Step]:
+def _measured(steps: list[_Step], snapshots: Mapping[str, Snapshot], name: str) -> list[_Step]:
     """Return the last steps that all have the metric; all if the present one lacks it."""
     kept = list(
-        itertools.takewhile(lambda step: name in _names(states[step.name]), reversed(steps))
+        itertools.takewhile(lambda step: name in _names(snapshots[step.name]), reversed(steps))
     )
     return kept[::-1] or steps
 
 
-def _metric(state: State, name: str) -> Metric:
-    if name not in _names(state):
+def _metric(snapshot: Snapshot, name: str) -> Metric:
+    if name not in _names(snapshot):
         raise UsageError(
-            f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(state))}"
+            f"the system has no metric {name!r}", hint=f"it has: {', '.join(_names(snapshot))}"
         )
-    return state.system.metric(name)
+    return snapshot.system.metric(name)
 
 
-def _names(state: State) -> list[str]:
-    return [metric.name for metric in state.system.metrics]
+def _names(snapshot: Snapshot) -> list[str]:
+    return [metric.name for metric in snapshot.system.metrics]
 
 
 def _commit_of(steps: list[_Step], name: str) -> str:
@@ -169,13 +177,13 @@ def _by_evidence(
     project: Project, steps: list[_Step], metric: Metric, margin: float
 ) -> Compared | None:
     """Return the one step whose own evidence shows the loss; None if it is not clear."""
-    by_state = {evidence.accepted_state: evidence for evidence in accepted(project)}
+    by_snapshot = {evidence.accepted_snapshot: evidence for evidence in accepted(project)}
     found = []
     for before, step in itertools.pairwise(steps):
-        evidence = by_state.get(step.state)
-        if evidence is None or (evidence.before.state, evidence.change.state) != (
-            before.state,
-            step.state,
+        evidence = by_snapshot.get(step.snapshot)
+        if evidence is None or (evidence.before.snapshot, evidence.change.snapshot) != (
+            before.snapshot,
+            step.snapshot,
         ):
             return None  # nobody has compared these two
         compared = _of_evidence(evidence, before, step, metric, margin)
@@ -186,8 +194,8 @@ def _by_evidence(
 def _of_evidence(
     evidence: ChangeEvidence, before: _Step, step: _Step, metric: Metric, margin: float
 ) -> Compared | None:
-    judgement = ChangeJudgement.from_mapping(evidence.judgement)
-    finding = next((f for f in judgement.findings if f.metric == metric.name and f.interval), None)
+    judgment = ChangeJudgment.from_mapping(evidence.judgment)
+    finding = next((f for f in judgment.findings if f.metric == metric.name and f.interval), None)
     if finding is None or finding.interval is None or finding.effect is None:
         return None
     sign = 1 if metric.direction == "higher" else -1
@@ -199,7 +207,7 @@ def _of_evidence(
     return Compared(
         older=before.name,
         newer=step.name,
-        word=Word.WORSE,
+        verdict=Verdict.WORSE,
         effect=finding.effect,
         pairs=finding.n,
         runs_made=0,
@@ -223,26 +231,28 @@ class _Search:
         recipe: Recipe,
         metric: Metric,
         margin: float,
-        states: Mapping[str, State],
-        watcher: Watcher,
+        snapshots: Mapping[str, Snapshot],
+        listener: ProgressListener,
         options: RunOptions,
     ) -> None:
-        self.project, self.recipe, self.states = project, recipe, states
-        self.metric, self.margin, self.watcher, self.options = metric, margin, watcher, options
+        self.project, self.recipe, self.snapshots = project, recipe, snapshots
+        self.metric, self.margin, self.listener, self.options = metric, margin, listener, options
         last = last_accepted(project)
-        self.deterministic = all(state.system.seeds.how == "none" for state in states.values())
+        self.deterministic = all(
+            snapshot.system.seeds.how == "none" for snapshot in snapshots.values()
+        )
         self.max_pairs = last.tweak.rule.max_pairs if last else 28
         self.runs: dict[str, dict[int, JudgedRun]] = {}
         self.plans: dict[str, tuple[Plan, int]] = {}
         for evidence in accepted(project):
             for side in (evidence.before, evidence.change):
-                known = self.runs.setdefault(side.state, {})
+                known = self.runs.setdefault(side.snapshot, {})
                 known |= {run.seed: run for run in side.runs if metric.name in run.metrics}
 
     def halve(self, steps: list[_Step], note: str) -> Bisected:
         compared = [self.compare(steps[0], steps[-1])]
-        total, certain = compared[0], compared[0].word is not Word.UNDECIDED
-        if total.word is not Word.WORSE:
+        total, certain = compared[0], compared[0].verdict is not Verdict.UNDECIDED
+        if total.verdict is not Verdict.WORSE:
             return Bisected(
                 metric=self.metric.name,
                 margin=self.margin,
@@ -257,10 +267,10 @@ class _Search:
             middle = (low + high) // 2
             found = self.compare(steps[0], steps[middle])
             compared.append(found)
-            certain &= found.word is not Word.UNDECIDED
+            certain &= found.verdict is not Verdict.UNDECIDED
             # Where it stays undecided, it lies with the side that its effect is nearer to.
-            is_lost = found.word is Word.WORSE
-            if found.word is Word.UNDECIDED:
+            is_lost = found.verdict is Verdict.WORSE
+            if found.verdict is Verdict.UNDECIDED:
                 is_lost = (
                     abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
                 )
@@ -281,14 +291,14 @@ class _Search:
         """Judge the metric between two steps, with as many pairs as that takes."""
         made = 0
         while True:
-            before, after = (self.runs.setdefault(step.state, {}) for step in (older, newer))
+            before, after = (self.runs.setdefault(step.snapshot, {}) for step in (older, newer))
             seeds = sorted(before.keys() & after.keys())
             values = [
                 [side[seed].metrics[self.metric.name].value for seed in seeds]
                 for side in (before, after)
             ]
             if seeds:
-                word, used, _, more = judge_differences(
+                verdict, used, _, more = judge_differences(
                     values[0],
                     values[1],
                     higher_is_better=self.metric.direction == "higher",
@@ -299,13 +309,13 @@ class _Search:
                 )
                 pairs = [(before[seed], after[seed]) for seed in seeds]
                 if are_identical(
-                    _shared(pairs, self.states[newer.name].system.metrics),
+                    _shared(pairs, self.snapshots[newer.name].system.metrics),
                     pairs,
                     self.deterministic,
                 ):
-                    word, more = Word.NO_DIFFERENCE, None
+                    verdict, more = Verdict.NO_DIFFERENCE, None
                 if (
-                    word is not Word.UNDECIDED
+                    verdict is not Verdict.UNDECIDED
                     or len(seeds) >= self.max_pairs
                     or (used and more is None and made)
                 ):
@@ -313,17 +323,17 @@ class _Search:
                     return Compared(
                         older=older.name,
                         newer=newer.name,
-                        word=word,
+                        verdict=verdict,
                         effect=effect,
                         pairs=len(seeds),
                         runs_made=made,
                     )
                 if self.deterministic:
-                    word = self.of_one(values[0][0], values[1][0])
+                    verdict = self.of_one(values[0][0], values[1][0])
                     return Compared(
                         older=older.name,
                         newer=newer.name,
-                        word=word,
+                        verdict=verdict,
                         effect=values[1][0] - values[0][0],
                         pairs=1,
                         runs_made=made,
@@ -336,37 +346,39 @@ class _Search:
                     hint="see the runs in .scaffold/runs",
                 )
 
-    def of_one(self, before: float, after: float) -> Word:
+    def of_one(self, before: float, after: float) -> Verdict:
         """Judge two values of a program without chance."""
         if abs(after - before) < self.margin:
-            return Word.NO_DIFFERENCE
+            return Verdict.NO_DIFFERENCE
         return (
-            Word.BETTER if (after > before) == (self.metric.direction == "higher") else Word.WORSE
+            Verdict.BETTER
+            if (after > before) == (self.metric.direction == "higher")
+            else Verdict.WORSE
         )
 
     def more(self, step: _Step, count: int) -> int:
         """Make the first `count` seeds of a snapshot; return how many had to be run."""
-        known = self.runs[step.state]
+        known = self.runs[step.snapshot]
         plan, room = self.plan(step)
         wanted = planned_seeds(plan.program, count)
         missing = [seed for seed in wanted if seed not in known]
         if missing:
-            self.watcher.said(f"{step.name}: {len(missing)} more seeds")
-            records = make_runs(self.project, plan, missing, room, self.watcher)
+            self.listener.said(f"{step.name}: {len(missing)} more seeds")
+            records = make_runs(self.project, plan, missing, room, self.listener)
             known |= {run.seed: run for run in judged_runs(records, plan.runs_dir, ())}
         return len(missing)
 
     def plan(self, step: _Step) -> tuple[Plan, int]:
         """Prepare a snapshot to run."""
-        if step.state not in self.plans:
-            state = self.states[step.name]
-            self.plans[step.state] = prepare_program(
+        if step.snapshot not in self.plans:
+            snapshot = self.snapshots[step.name]
+            self.plans[step.snapshot] = prepare_program(
                 self.project,
                 self.recipe,
-                state.system,
-                state.source,
-                state.tree,
+                snapshot.system,
+                snapshot.source,
+                snapshot.tree,
                 self.options,
                 title=step.name,
             )
-        return self.plans[step.state]
+        return self.plans[step.snapshot]

@@ -1,4 +1,4 @@
-"""Makes the person's own copy in one commit.
+"""Makes the user's own copy in one commit.
 
 `src/` of the reference, `system.yaml` that says how it runs, its lock.
 """
@@ -37,7 +37,7 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
     """Make `src/` of the patched reference, and the files that say how it runs, in one commit."""
     if (project.root / "src").exists():
         raise ProjectError(
-            f"{project.root / 'src'} exists, and is not ours: the person's copy of the reference"
+            f"{project.root / 'src'} exists, and is not ours: the user's copy of the reference"
             " goes there",
             hint="git mv it, or move it away",
         )

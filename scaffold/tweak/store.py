@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.git.history import branches, commits_made_here, find_branch, is_ancestor
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import state_id
+from scaffold.git.snapshots import snapshot_id
 from scaffold.project.project import (
     Project,
     load_recipe,
@@ -17,10 +17,10 @@ from scaffold.project.project import (
     write_record,
     write_text,
 )
-from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.judgment import ChangeJudgment
 from scaffold.records.parsing import parse_record
 from scaffold.records.tweak import ChangeEvidence, Tweak
-from scaffold.rules.parity.checks import RUNGS, Rung
+from scaffold.rules.parity.checks import CHECKS, CheckResult
 from scaffold.rules.parity.picture import error_page
 from scaffold.user_state import Origin, origin_of, remember_origin, sign
 
@@ -108,9 +108,9 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
         return None
     evidence = read_record(ChangeEvidence, path)
     try:
-        ChangeJudgement.from_mapping(evidence.judgement)
+        ChangeJudgment.from_mapping(evidence.judgment)
     except (ValueError, KeyError, TypeError) as error:
-        problem = Problem(source=path.name, line=1, where="judgement", message=f"is none: {error}")
+        problem = Problem(source=path.name, line=1, where="judgment", message=f"is none: {error}")
         raise BrokenFileError(path.name, [problem], hint="scaffold verify") from error
     if (evidence.tweak.name, evidence.milestone) != (name, path.stem):
         problem = Problem(
@@ -127,17 +127,17 @@ def read_change(project: Project, name: str) -> ChangeEvidence | None:
 
 def write_change(project: Project, evidence: ChangeEvidence) -> None:
     """Write a tweak's evidence that was judged here, sealed."""
-    sealed = evidence.sealed()
-    remember_origin(sealed.seal, Origin.HERE)
+    sealed = evidence.with_checksum()
+    remember_origin(sealed.checksum, Origin.HERE)
     write_record(sealed, project.evidence / f"{evidence.tweak.milestone}.json")
 
 
 def with_decision(evidence: ChangeEvidence, **decided: object) -> ChangeEvidence:
     """Return sealed evidence with what was decided; who judged it stays known."""
-    sealed = evidence.model_copy(update=decided).sealed()
-    origin = origin_of(evidence.seal)
-    if origin is not Origin.OTHERS and evidence.seal == evidence.expected_seal():
-        remember_origin(sealed.seal, origin)
+    sealed = evidence.model_copy(update=decided).with_checksum()
+    origin = origin_of(evidence.checksum)
+    if origin is not Origin.OTHERS and evidence.checksum == evidence.expected_checksum():
+        remember_origin(sealed.checksum, origin)
     return sealed
 
 
@@ -162,12 +162,14 @@ def last_accepted(project: Project) -> ChangeEvidence | None:
 
 def claim_tweak(project: Project, tweak: Tweak, start: str) -> None:
     """Remember that this user starts a tweak at this commit: its content needs no consent."""
-    write_text(project.state / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}")
+    write_text(
+        project.scaffold_dir / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}"
+    )
 
 
 def is_own_tweak(project: Project, tweak: Tweak) -> bool:
     """Return whether this user started the tweak and made every commit since then here."""
-    path = project.state / "own" / tweak.name
+    path = project.scaffold_dir / "own" / tweak.name
     start, _, mark = read_text(path).partition(" ") if path.is_file() else ("", "", "")
     if not start or mark != _own_mark(project, tweak, start):
         return False
@@ -182,7 +184,7 @@ def is_own_tweak(project: Project, tweak: Tweak) -> bool:
 
 def forget_tweak(project: Project, tweak: Tweak) -> None:
     """Forget a decided tweak: another one of its name would not be the user's own."""
-    (project.state / "own" / tweak.name).unlink(missing_ok=True)
+    (project.scaffold_dir / "own" / tweak.name).unlink(missing_ok=True)
 
 
 def _own_mark(project: Project, tweak: Tweak, start: str) -> str:
@@ -201,33 +203,33 @@ def find_judged(project: Project, repository: Repository, tip: str) -> str | Non
     ).split()
     if not begun:
         return None
-    judged = {evidence.accepted_state for evidence in accepted(project)} | {
-        state_id(repository, begun[-1])
+    judged = {evidence.accepted_snapshot for evidence in accepted(project)} | {
+        snapshot_id(repository, begun[-1])
     }
     line = repository.call("rev-list", "--first-parent", tip, f"^{begun[-1]}").split()
     return next(
-        (commit for commit in [*line, begun[-1]] if state_id(repository, commit) in judged),
+        (commit for commit in [*line, begun[-1]] if snapshot_id(repository, commit) in judged),
         begun[-1],
     )
 
 
-def state_before(project: Project, repository: Repository, tweak: Tweak) -> str:
+def commit_before(project: Project, repository: Repository, tweak: Tweak) -> str:
     """Return the commit a tweak is compared with: the newest judged one of its base branch."""
-    home = find_home(repository, tweak)
+    base_branch = find_base_branch(repository, tweak)
     if (
-        home is None
-        or not is_ancestor(repository, f"refs/heads/{home}", "HEAD")
-        or find_branch(repository) == home
+        base_branch is None
+        or not is_ancestor(repository, f"refs/heads/{base_branch}", "HEAD")
+        or find_branch(repository) == base_branch
     ):
         return tweak.before
-    return find_judged(project, repository, f"refs/heads/{home}") or tweak.before
+    return find_judged(project, repository, f"refs/heads/{base_branch}") or tweak.before
 
 
-def find_home(repository: Repository, tweak: Tweak) -> str | None:
+def find_base_branch(repository: Repository, tweak: Tweak) -> str | None:
     """Return the branch that a tweak came from; under its new name if it was renamed."""
     there = branches(repository)
-    if tweak.home in there:
-        return tweak.home
+    if tweak.base_branch in there:
+        return tweak.base_branch
     present = find_branch(repository)
     others = [
         name
@@ -239,25 +241,25 @@ def find_home(repository: Repository, tweak: Tweak) -> str | None:
     return others[0] if len(others) == 1 else None
 
 
-def require_home(repository: Repository, tweak: Tweak) -> str:
+def require_base_branch(repository: Repository, tweak: Tweak) -> str:
     """Return the branch that a tweak came from.
 
     Raises:
         ProjectError: it is gone, or several could be it.
     """
-    home = find_home(repository, tweak)
-    if home is None:
+    base_branch = find_base_branch(repository, tweak)
+    if base_branch is None:
         there = ", ".join(branches(repository))
         raise ProjectError(
-            f"there is no branch {tweak.home}, from which {tweak.phase} {tweak.name} was started;"
-            f" there are: {there}",
+            f"there is no branch {tweak.base_branch}, from which {tweak.phase} {tweak.name} was"
+            f" started; there are: {there}",
             hint=(
-                f"bring it back: git branch {shlex.quote(tweak.home)}"
-                f" {shlex.quote('origin/' + tweak.home)}; or name the one to merge into: git branch"
-                f" {shlex.quote(tweak.home)} BRANCH"
+                f"bring it back: git branch {shlex.quote(tweak.base_branch)}"
+                f" {shlex.quote('origin/' + tweak.base_branch)}; or name the one to merge into: git"
+                f" branch {shlex.quote(tweak.base_branch)} BRANCH"
             ),
         )
-    return home
+    return base_branch
 
 
 def record_paths(tweak: Tweak) -> tuple[str, str, str]:
@@ -283,37 +285,37 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
     if evidence is None:
         lines.append("- dropped before it was judged")
     else:
-        judgement = ChangeJudgement.from_mapping(evidence.judgement)
+        judgment = ChangeJudgment.from_mapping(evidence.judgment)
         lines += [f"- changed: {part.what} {part.name}: {part.text}" for part in evidence.parts]
-        lines += [f"- verdict: **{judgement.word.value}**", f"- measured: {judgement.reason}"]
-        lines += [f"- remark: {remark}" for remark in judgement.remarks]
+        lines += [f"- verdict: **{judgment.verdict.value}**", f"- measured: {judgment.reason}"]
+        lines += [f"- remark: {remark}" for remark in judgment.remarks]
         lines += [f"- rewritten: {tweak.part}"] if tweak.part else []
         lines += [
             f"- cost: {evidence.cost_s:.0f} s of runs",
             f"- decision: {evidence.decision} ({evidence.made[:10]})",
         ]
-        if evidence.because:
-            lines.append(f"- because: {evidence.because}")
-        lines += _page_of_rungs([Rung.from_mapping(rung) for rung in evidence.rungs])
+        if evidence.reason:
+            lines.append(f"- reason: {evidence.reason}")
+        lines += _page_of_checks([CheckResult.from_mapping(check) for check in evidence.checks])
     return "\n".join(lines) + "\n"
 
 
-def _page_of_rungs(rungs: list[Rung]) -> list[str]:
+def _page_of_checks(checks: list[CheckResult]) -> list[str]:
     """Return the parity checks as a table, and the error along the network."""
-    if not rungs:
+    if not checks:
         return []
     rows = [
-        f"| {rung.name} | {RUNGS[rung.name]} | {rung.compared} | {rung.word.value} |"
-        for rung in rungs
+        f"| {check.name} | {CHECKS[check.name]} | {check.compared} | {check.verdict.value} |"
+        for check in checks
     ]
-    lines = ["", "| rung | what | compared | verdict |", "|---|---|---|---|", *rows]
-    left_out = {text: rung.name for rung in rungs for text in rung.left_out}
+    lines = ["", "| check | what | compared | verdict |", "|---|---|---|---|", *rows]
+    left_out = {text: check.name for check in checks for text in check.left_out}
     lines += (
         ["", *(f"- left out of {name}: {text}" for text, name in left_out.items())]
         if left_out
         else []
     )
-    shown = next((rung for rung in rungs if rung.along), None)
+    shown = next((check for check in checks if check.along), None)
     if shown:
         lines += [
             "",
@@ -344,7 +346,7 @@ class Listed:
     name: str
     kind: str
     state: str
-    word: str
+    verdict: str
     effect: str
     about: str
     origin: str = ""
@@ -355,17 +357,17 @@ def list_tweaks(project: Project) -> list[Listed]:
     repository = Repository(project.root)
     rows = []
     for evidence in all_evidence(project):
-        judgement = ChangeJudgement.from_mapping(evidence.judgement)
-        first = judgement.findings[0]
+        judgment = ChangeJudgment.from_mapping(evidence.judgment)
+        first = judgment.findings[0]
         rows.append(
             Listed(
                 name=evidence.tweak.name,
                 kind=evidence.tweak.kind,
                 state=evidence.decision or "open",
-                word=judgement.word.value,
-                about=evidence.because or evidence.tweak.expect,
+                verdict=judgment.verdict.value,
+                about=evidence.reason or evidence.tweak.expect,
                 effect=f"{first.metric} {first.effect:+.3g}" if first.effect is not None else "",
-                origin=origin_of(evidence.seal).value,
+                origin=origin_of(evidence.checksum).value,
             )
         )
     known = {row.name for row in rows}
@@ -376,7 +378,7 @@ def list_tweaks(project: Project) -> list[Listed]:
                 name=name,
                 kind="",
                 state="dropped",
-                word="",
+                verdict="",
                 effect="",
                 about="before it was judged",
             )
@@ -389,7 +391,7 @@ def list_tweaks(project: Project) -> list[Listed]:
                     name=tweak.name,
                     kind=tweak.kind,
                     state="open",
-                    word="",
+                    verdict="",
                     effect="",
                     about=tweak.expect,
                 )
@@ -402,7 +404,7 @@ def list_tweaks(project: Project) -> list[Listed]:
                     name=suggested.name,
                     kind=suggested.kind,
                     state="suggested",
-                    word="",
+                    verdict="",
                     effect="",
                     about=about,
                     origin="",

@@ -24,18 +24,18 @@ from scaffold.git.history import (
     tree_with_files,
 )
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import PATHS, state_id, unpack
+from scaffold.git.snapshots import PATHS, snapshot_id, unpack
 from scaffold.git.transaction import Merging, Move, move
 from scaffold.project.project import Project, load_recipe, load_yaml, only_one, record_text
 from scaffold.records.evidence import MetricValue
 from scaffold.records.fields import Scalar
-from scaffold.records.judgement import ChangeJudgement
+from scaffold.records.judgment import ChangeJudgment
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe, SuggestedTweak
 from scaffold.records.system import System
 from scaffold.records.tweak import Bound, ChangeEvidence, ChangeRule, Kind, Tweak
 from scaffold.reproduce.verify import load_calibration
-from scaffold.rules.stats import Law, equality_tolerance
+from scaffold.rules.stats import SampleStats, equality_tolerance
 from scaffold.tweak.create_src import begin
 from scaffold.tweak.new_files import NewFile, find_new_files, require_small
 from scaffold.tweak.staleness import find_stale_change, judge_change_again
@@ -44,6 +44,7 @@ from scaffold.tweak.store import (
     TWEAK_NAME,
     accepted,
     claim_tweak,
+    commit_before,
     declared_tweaks,
     find_judged,
     find_tweak,
@@ -54,8 +55,7 @@ from scaffold.tweak.store import (
     read_change,
     record_paths,
     refuse_vendor,
-    require_home,
-    state_before,
+    require_base_branch,
     tweak_branches,
     with_decision,
 )
@@ -77,7 +77,7 @@ run, and ten of them are five standard deviations."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the person says of a tweak that is about to start; None for what they leave to us."""
+    """What the user says of a tweak that is about to start; None for what they leave to us."""
 
     kind: Kind | None = None
     expect: str = ""
@@ -108,7 +108,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     branch.
 
     Raises:
-        UsageError: the name is taken, or something that only the person knows was not said.
+        UsageError: the name is taken, or something that only the user knows was not said.
         ProjectError: another one is under way, or git is in no state to branch.
     """
     repository = refuse_start(project, name)
@@ -136,12 +136,12 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
             )
         probes[key] = like(program.hyperparameters[key], text, f"--probe {key}={text}")
     before = ensure_src(project, repository, recipe)
-    home = present_branch(repository)
+    base_branch = present_branch(repository)
     tweak = Tweak(
         name=name,
         kind=kind,
         expect=expect,
-        home=home,
+        base_branch=base_branch,
         before=before,
         rule=rule,
         bound=wish.bound,
@@ -204,7 +204,7 @@ def refuse_start(project: Project, name: str) -> Repository:
         ProjectError: another change is under way, or git is in no state to branch.
     """
     repository = project_repository(project.root)
-    home = present_branch(repository)
+    base_branch = present_branch(repository)
     if not re.fullmatch(TWEAK_NAME, name) or len(name) > 60:
         raise UsageError(
             f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at"
@@ -219,7 +219,7 @@ def refuse_start(project: Project, name: str) -> Repository:
                 " switch to where the other is to start from"
             ),
         )
-    refuse_vendor(home)
+    refuse_vendor(base_branch)
     taken = {tweak.name for tweak in declared_tweaks(project)}
     if name in taken or read_change(project, name):
         raise UsageError(
@@ -274,7 +274,7 @@ def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float
             " difference is yours to say",
             hint="--margin VALUE, in the metric's unit",
         )
-    law = Law.of(
+    law = SampleStats.of(
         [value.value for value in values], half_digit=min(value.half_digit for value in values)
     )
     if not law.has_spread:
@@ -345,20 +345,20 @@ class Decided:
 
     tweak: Tweak
     evidence: ChangeEvidence | None
-    home: str
+    base_branch: str
     commit: str
     committed: tuple[NewFile, ...]
     untracked: tuple[NewFile, ...] = ()
 
 
 def accept_tweak(
-    project: Project, because: str, phase: str, *, include_large: bool = False
+    project: Project, reason: str, phase: str, *, include_large: bool = False
 ) -> Decided:
     """Merge the open tweak into its base branch with evidence and journal page, and tag it.
 
     Args:
         project: whose tweak it is.
-        because: why it is accepted although its evidence speaks against it.
+        reason: why it is accepted although its evidence speaks against it.
         phase: `tweak` or `rewrite`.
         include_large: commit new files also where they are binary, or large together.
 
@@ -368,61 +368,70 @@ def accept_tweak(
             git should not keep.
     """
     with only_one(project):  # not while runs of it are being made
-        return _accept(project, because, phase, include_large)
+        return _accept(project, reason, phase, include_large)
 
 
-def _accept(project: Project, because: str, phase: str, include_large: bool) -> Decided:
+def _accept(project: Project, reason: str, phase: str, include_large: bool) -> Decided:
     repository = project_repository(project.root)
     tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
     evidence = read_change(project, tweak.name)
     if evidence is None:
         raise ProjectError(f"{tweak.phase} {tweak.name} was not judged yet", hint="scaffold verify")
-    judgement = _require_acceptable(project, tweak, evidence, because)
-    home = require_home(repository, tweak)
-    require_not_elsewhere(repository, home)
-    if branch != home:
-        _refuse_moved_home(project, repository, tweak, home, evidence, because)
+    judgment = _require_acceptable(project, tweak, evidence, reason)
+    base_branch = require_base_branch(repository, tweak)
+    require_not_elsewhere(repository, base_branch)
+    if branch != base_branch:
+        _refuse_moved_base_branch(project, repository, tweak, base_branch, evidence, reason)
     _refuse_conflicts(repository)
     new_files = find_new_files(repository, PATHS)
     if not include_large:
         require_small(new_files, f"scaffold {phase} accept")
     parent, present = "HEAD", tree_with_edits(repository, (*PATHS, *record_paths(tweak)))
-    if branch != home and not is_ancestor(repository, f"refs/heads/{home}", "HEAD"):
-        parent = _merge_home(project, repository, tweak, home, present)
-    state = unpack(
+    if branch != base_branch and not is_ancestor(repository, f"refs/heads/{base_branch}", "HEAD"):
+        parent = _merge_base_branch(project, repository, tweak, base_branch, present)
+    snapshot = unpack(
         project,
         repository,
-        state_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present),
+        snapshot_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present),
     )
     kept = with_decision(
-        evidence, decision="accepted", because=because or evidence.because, accepted_state=state.id
+        evidence,
+        decision="accepted",
+        reason=reason or evidence.reason,
+        accepted_snapshot=snapshot.id,
     )
     _, record, page = record_paths(tweak)
     files = {record: record_text(kept), page: page_of(tweak, kept)}
     tree = tree_with_files(repository, files, base=present if parent == "HEAD" else parent)
-    told = f"{tweak.milestone}: {judgement.word.value}\n\n{judgement.reason}\n"
+    told = f"{tweak.milestone}: {judgment.verdict.value}\n\n{judgment.reason}\n"
     commit = make_commit(repository, tree, told, [parent])
     refs: dict[str, str | None] = {}
-    if branch != home:
-        reason = f"\n\nBecause: {because}" if because else ""
-        title = f"Accept {tweak.milestone}: {judgement.word.value}{reason}\n"
-        commit = make_commit(repository, tree, title, [f"refs/heads/{home}", commit])
+    if branch != base_branch:
+        reason = f"\n\nBecause: {reason}" if reason else ""
+        title = f"Accept {tweak.milestone}: {judgment.verdict.value}{reason}\n"
+        commit = make_commit(repository, tree, title, [f"refs/heads/{base_branch}", commit])
         refs[f"refs/heads/{branch}"] = None
-    refs |= {f"refs/heads/{home}": commit, f"refs/tags/milestone/{tweak.milestone}": commit}
+    refs |= {f"refs/heads/{base_branch}": commit, f"refs/tags/milestone/{tweak.milestone}": commit}
     if is_own_tweak(project, tweak):
         approve_program(
-            state.system, state.source.folder, state.tree, f"{tweak.phase} {tweak.name}"
+            snapshot.system, snapshot.source.folder, snapshot.tree, f"{tweak.phase} {tweak.name}"
         )
-    move(project, Move(title=f"{phase} accept", refs=refs, branch=home, present=present))
+    move(project, Move(title=f"{phase} accept", refs=refs, branch=base_branch, present=present))
     forget_tweak(project, tweak)
-    return Decided(tweak=tweak, evidence=kept, home=home, commit=commit, committed=tuple(new_files))
+    return Decided(
+        tweak=tweak,
+        evidence=kept,
+        base_branch=base_branch,
+        commit=commit,
+        committed=tuple(new_files),
+    )
 
 
 def _require_acceptable(
-    project: Project, tweak: Tweak, evidence: ChangeEvidence, because: str
-) -> ChangeJudgement:
-    """Return the judgement of a change.
+    project: Project, tweak: Tweak, evidence: ChangeEvidence, reason: str
+) -> ChangeJudgment:
+    """Return the judgment of a change.
 
     Raises:
         ProjectError: it is stale or speaks against the change, and nobody gave a reason to accept
@@ -430,37 +439,37 @@ def _require_acceptable(
     """
     stale = find_stale_change(project, tweak, evidence)
     against = [f"the evidence is stale: {'; '.join(map(str, stale))}"] if stale else []
-    if origin_of(evidence.seal) is Origin.OTHERS:
+    if origin_of(evidence.checksum) is Origin.OTHERS:
         against.append(f"its evidence is {Origin.OTHERS.value}")
-    judgement = judge_change_again(evidence)
-    if judgement.refusal:
-        against.append(f"it is {judgement.word.value}: {judgement.refusal}")
-    if against and not (because or evidence.because):
+    judgment = judge_change_again(evidence)
+    if judgment.refusal:
+        against.append(f"it is {judgment.verdict.value}: {judgment.refusal}")
+    if against and not (reason or evidence.reason):
         raise ProjectError(
             f"{tweak.phase} {tweak.name} is not to be accepted: {'; '.join(against)}",
             hint=(
                 f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with"
                 " your reason on "
-                f'record: scaffold {tweak.phase} accept --because "..."'
+                f'record: scaffold {tweak.phase} accept --reason "..."'
             ),
         )
-    return judgement
+    return judgment
 
 
-def _merge_home(
-    project: Project, repository: Repository, tweak: Tweak, home: str, present: str
+def _merge_base_branch(
+    project: Project, repository: Repository, tweak: Tweak, base_branch: str, present: str
 ) -> str:
     """Return a commit that merges the moved base branch into the tweak with its edits.
 
     Raises:
         ProjectError: they conflict; the files are marked as `git merge` marks them.
     """
-    message = f"Merge {home} into {tweak.branch}\n"
+    message = f"Merge {base_branch} into {tweak.branch}\n"
     edited = make_commit(repository, present, f"{tweak.milestone}: its last edits\n", ["HEAD"])
-    merged = merge_aside(repository, edited, f"refs/heads/{home}")
+    merged = merge_aside(repository, edited, f"refs/heads/{base_branch}")
     if not merged.stages:
-        return make_commit(repository, merged.tree, message, [edited, f"refs/heads/{home}"])
-    theirs = repository.call("rev-parse", f"refs/heads/{home}")
+        return make_commit(repository, merged.tree, message, [edited, f"refs/heads/{base_branch}"])
+    theirs = repository.call("rev-parse", f"refs/heads/{base_branch}")
     branch = f"refs/heads/{present_branch(repository)}"
     move(
         project,
@@ -472,33 +481,34 @@ def _merge_home(
             merging=Merging(theirs=theirs, message=message, stages=merged.stages),
         ),
     )
-    raise conflict_error(home, merged.conflicts)
+    raise conflict_error(base_branch, merged.conflicts)
 
 
-def _refuse_moved_home(
+def _refuse_moved_base_branch(
     project: Project,
     repository: Repository,
     tweak: Tweak,
-    home: str,
+    base_branch: str,
     evidence: ChangeEvidence,
-    because: str,
+    reason: str,
 ) -> None:
     """Raise ProjectError if the base branch is not what the tweak was compared with."""
-    parted = common_ancestor(repository, f"refs/heads/{home}", "HEAD")
-    moved = state_id(repository, f"refs/heads/{home}") != state_id(repository, parted)
+    parted = common_ancestor(repository, f"refs/heads/{base_branch}", "HEAD")
+    moved = snapshot_id(repository, f"refs/heads/{base_branch}") != snapshot_id(repository, parted)
     if moved:
         raise ProjectError(
-            f"{home} has another system by now than the one that {tweak.phase} {tweak.name} started"
-            " from",
+            f"{base_branch} has another system by now than the one that {tweak.phase} {tweak.name}"
+            " started from",
             hint=(
-                f"git merge {shlex.quote(home)}, then scaffold verify: the change is judged against"
-                " what is there now"
+                f"git merge {shlex.quote(base_branch)}, then scaffold verify: the change is judged"
+                " against what is there now"
             ),
         )
-    against = state_id(repository, state_before(project, repository, tweak))
-    if not because and evidence.before.state != against:
+    against = snapshot_id(repository, commit_before(project, repository, tweak))
+    if not reason and evidence.before.snapshot != against:
         raise ProjectError(
-            f"{tweak.phase} {tweak.name} was judged against another state than that of {home}",
+            f"{tweak.phase} {tweak.name} was judged against another state than that of"
+            f" {base_branch}",
             hint="scaffold verify",
         )
 
@@ -534,13 +544,13 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     repository = project_repository(project.root)
     tweak = _require_tweak(project, repository, phase)
     branch = present_branch(repository)
-    home = require_home(repository, tweak)
-    require_not_elsewhere(repository, home)
+    base_branch = require_base_branch(repository, tweak)
+    require_not_elsewhere(repository, base_branch)
     evidence = read_change(project, tweak.name)
-    if branch == home:
+    if branch == base_branch:
         raise ProjectError(
-            f"the edits of {tweak.phase} {tweak.name} lie on {home} itself, so that dropping it"
-            " would take back commits",
+            f"the edits of {tweak.phase} {tweak.name} lie on {base_branch} itself, so that dropping"
+            " it would take back commits",
             hint=(
                 "take them back with git revert (of a merge: git revert -m 1 COMMIT), the"
                 " declaration too"
@@ -554,26 +564,26 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
     present = tree_with_edits(repository, (*PATHS, *record_paths(tweak)), tracked_only=("data",))
     last = make_commit(repository, present, f"Drop {tweak.milestone}: its last state\n", ["HEAD"])
     _, record, page = record_paths(tweak)
-    word, files = "before it was judged", {}
+    verdict, files = "before it was judged", {}
     if evidence is not None:
         evidence = with_decision(evidence, decision="dropped")
         files[record] = record_text(evidence)
-        word = ChangeJudgement.from_mapping(evidence.judgement).word.value
+        verdict = ChangeJudgment.from_mapping(evidence.judgment).verdict.value
     files[page] = page_of(tweak, evidence)
-    told = f"Drop {tweak.milestone}: {word}\n\nIts code: tag dropped/{tweak.name}\n"
-    tree = tree_with_files(repository, files, base=f"refs/heads/{home}")
-    commit = make_commit(repository, tree, told, [f"refs/heads/{home}"])
+    told = f"Drop {tweak.milestone}: {verdict}\n\nIts code: tag dropped/{tweak.name}\n"
+    tree = tree_with_files(repository, files, base=f"refs/heads/{base_branch}")
+    commit = make_commit(repository, tree, told, [f"refs/heads/{base_branch}"])
     refs = {
         f"refs/tags/dropped/{tweak.name}": last,
-        f"refs/heads/{home}": commit,
+        f"refs/heads/{base_branch}": commit,
         f"refs/heads/{branch}": None,
     }
-    move(project, Move(title=f"{phase} drop", refs=refs, branch=home, present=present))
+    move(project, Move(title=f"{phase} drop", refs=refs, branch=base_branch, present=present))
     forget_tweak(project, tweak)
     return Decided(
         tweak=tweak,
         evidence=evidence,
-        home=home,
+        base_branch=base_branch,
         commit=commit,
         committed=tuple(committed),
         untracked=tuple(untracked),

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from scaffold.consent import Runnable, remember_shown, require_states_consent
+from scaffold.consent import Runnable, remember_shown, require_snapshots_consent
 from scaffold.environments.environment import prepare_environment
 from scaffold.errors import BrokenFileError, ProjectError, UsageError
 from scaffold.git.history import ignored_paths, project_repository
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import State, changed_files, state_of_commit, state_of_worktree
-from scaffold.probes.baselines import memorising_run, require_gates, simple_models, zeroed_runs
+from scaffold.git.snapshots import Snapshot, changed_files, snapshot_of_commit, snapshot_of_worktree
+from scaffold.probes.baselines import overfit_run, require_baselines, simple_models, zeroed_runs
 from scaffold.project.project import Project, load_yaml, read_text
 from scaffold.records.evidence import JudgedRun, Outcome
 from scaffold.records.fields import Scalar
-from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
+from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
@@ -27,20 +27,20 @@ from scaffold.rules.change.baselines import judge_data
 from scaffold.rules.change.differences import describe_groups, find_parts
 from scaffold.rules.change.judge import (
     is_decided,
+    judge_ablation,
     judge_change,
     judge_probe,
-    judge_switched_off,
     next_look,
     pair,
 )
-from scaffold.rules.parity.checks import Rung
+from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import construction_findings
-from scaffold.running.engines.local import Watcher
+from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of
 from scaffold.running.store import completed, judged_runs
-from scaffold.tweak.store import is_own_tweak, state_before, write_change
+from scaffold.tweak.store import commit_before, is_own_tweak, write_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +50,19 @@ class Work:
     project: Project
     recipe: Recipe
     tweak: Tweak
-    watcher: Watcher
+    listener: ProgressListener
     options: RunOptions
 
     def plan(
-        self, state: State, system: System, title: str, *, smoke: bool = False
+        self, snapshot: Snapshot, system: System, title: str, *, smoke: bool = False
     ) -> tuple[Plan, int]:
         """Prepare a snapshot to run, and return how many of its runs fit at once."""
         return prepare_program(
             self.project,
             self.recipe,
             system,
-            state.source,
-            state.tree,
+            snapshot.source,
+            snapshot.tree,
             self.options,
             title=title,
             smoke=smoke,
@@ -72,8 +72,8 @@ class Work:
         """Return runs of the first seeds, making missing ones."""
         wanted = planned_seeds(plan.program, count)
         if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
-            self.watcher.said(f"{plan.title}: {len(wanted)} seeds")
-        records = make_runs(self.project, plan, wanted, room, self.watcher)
+            self.listener.said(f"{plan.title}: {len(wanted)} seeds")
+        records = make_runs(self.project, plan, wanted, room, self.listener)
         return judged_runs(records, plan.runs_dir, ())
 
 
@@ -81,9 +81,9 @@ def verify_change(
     project: Project,
     recipe: Recipe,
     tweak: Tweak,
-    watcher: Watcher,
+    listener: ProgressListener,
     options: RunOptions,
-    switched_off: Mapping[str, str] | None = None,
+    ablated: Mapping[str, str] | None = None,
 ) -> ChangeEvidence:
     """Run pairs of seeds of both snapshots until they decide, then write the tweak's evidence.
 
@@ -91,27 +91,27 @@ def verify_change(
         project: with the change in its work tree, committed or not.
         recipe: that it came from.
         tweak: what the change is to do.
-        watcher: is told of the runs.
+        listener: is told of the runs.
         options: how to run.
-        switched_off: hyperparameters that switch the change off; with them the state before must be
-            given again.
+        ablated: hyperparameters that ablate the change; with them the snapshot before must
+            be given again.
 
     Raises:
-        ProjectError: nothing has changed, or the state before is gone.
+        ProjectError: nothing has changed, or the snapshot before is gone.
         UsageError: the two states do not measure the same.
-        ConsentError: somebody else's state would run.
+        ConsentError: a third party's snapshot would run.
         RunError: runs failed; what went well is kept.
     """
-    work, before, after = open_change(project, recipe, tweak, watcher, options)
-    off = _off_values(after.system, switched_off or {})
+    work, before, after = open_change(project, recipe, tweak, listener, options)
+    off = _ablation_values(after.system, ablated or {})
     if tweak.kind == "data":
         return _judge_data(work, before, after)
     return judge_pairs(work, before, after, off)
 
 
 def open_change(
-    project: Project, recipe: Recipe, tweak: Tweak, watcher: Watcher, options: RunOptions
-) -> tuple[Work, State, State]:
+    project: Project, recipe: Recipe, tweak: Tweak, listener: ProgressListener, options: RunOptions
+) -> tuple[Work, Snapshot, Snapshot]:
     """Return the snapshots before and after, once there is consent to run both.
 
     Raises:
@@ -119,25 +119,25 @@ def open_change(
     """
     repository = project_repository(project.root)
     before, after = (
-        state_of_commit(project, state_before(project, repository, tweak)),
-        state_of_worktree(project),
+        snapshot_of_commit(project, commit_before(project, repository, tweak)),
+        snapshot_of_worktree(project),
     )
     if before.id == after.id:
         raise ProjectError(
-            "nothing has changed yet: src/ and system.yaml are those of the state before"
+            "nothing has changed yet: src/ and system.yaml are those of the snapshot before"
             f" {tweak.name}",
             hint="edit src/ or system.yaml, then scaffold verify",
         )
-    states = [runnable(before, "the state before")]
-    states += _to_be_asked(project, tweak, before, after)
-    require_states_consent(states, options.trust)
+    snapshots = [runnable(before, "the snapshot before")]
+    snapshots += _to_be_asked(project, tweak, before, after)
+    require_snapshots_consent(snapshots, options.trust)
     after = _with_its_lock(project, recipe, options)
     before = _with_lock(before, after)
     _require_same_seeding(before.system, after.system)
-    return Work(project, recipe, tweak, watcher, options), before, after
+    return Work(project, recipe, tweak, listener, options), before, after
 
 
-def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> State:
+def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Snapshot:
     """Return the work tree's snapshot.
 
     Its lock made again if system.yaml asks for other packages.
@@ -152,7 +152,7 @@ def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Sta
         device=system.resources.device,
         announce=options.announce,
     )
-    return state_of_worktree(project)
+    return snapshot_of_worktree(project)
 
 
 def _require_same_seeding(before: System, after: System) -> None:
@@ -160,13 +160,13 @@ def _require_same_seeding(before: System, after: System) -> None:
     kinds = [(system.seeds.how == "none", system.seeds.first) for system in (before, after)]
     if kinds[0] != kinds[1]:
         raise UsageError(
-            f"seeds: the state before has {before.seeds.how} from {before.seeds.first}, the change"
-            f" {after.seeds.how} from {after.seeds.first}: their runs make no pairs",
+            f"seeds: the snapshot before has {before.seeds.how} from {before.seeds.first}, the"
+            f" change {after.seeds.how} from {after.seeds.first}: their runs make no pairs",
             hint="keep seeds in system.yaml as it was",
         )
 
 
-def _with_lock(before: State, after: State) -> State:
+def _with_lock(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return a first `src/` without a lock, with that of the change."""
     if before.source.lock.exists() or before.system.environment != after.system.environment:
         return before
@@ -183,17 +183,26 @@ def prepare_change(
     """
     repository = project_repository(project.root)
     title = f"{tweak.phase} {tweak.name}"
-    before = state_of_commit(project, state_before(project, repository, tweak))
-    require_states_consent(
-        _to_be_asked(project, tweak, before, state_of_worktree(project)), options.trust
+    before = snapshot_of_commit(project, commit_before(project, repository, tweak))
+    require_snapshots_consent(
+        _to_be_asked(project, tweak, before, snapshot_of_worktree(project)), options.trust
     )
-    state = _with_its_lock(project, recipe, options)
+    snapshot = _with_its_lock(project, recipe, options)
     return prepare_program(
-        project, recipe, state.system, state.source, state.tree, options, title=title, smoke=smoke
+        project,
+        recipe,
+        snapshot.system,
+        snapshot.source,
+        snapshot.tree,
+        options,
+        title=title,
+        smoke=smoke,
     )
 
 
-def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) -> list[Runnable]:
+def _to_be_asked(
+    project: Project, tweak: Tweak, before: Snapshot, after: Snapshot
+) -> list[Runnable]:
     """Return the change if consent must be asked: it is not the user's own, or builds a package."""
     builds = set(after.system.environment.build) - set(before.system.environment.build)
     asked = runnable(after, f"{tweak.phase} {tweak.name}")
@@ -203,20 +212,21 @@ def _to_be_asked(project: Project, tweak: Tweak, before: State, after: State) ->
     return [asked]
 
 
-def runnable(state: State, title: str) -> Runnable:
+def runnable(snapshot: Snapshot, title: str) -> Runnable:
     """Return a snapshot as what consent is asked for."""
-    return Runnable(title, state.system, state.source.folder, state.tree)
+    return Runnable(title, snapshot.system, snapshot.source.folder, snapshot.tree)
 
 
-def _off_values(system: System, switched_off: Mapping[str, str]) -> dict[str, Scalar]:
+def _ablation_values(system: System, ablated: Mapping[str, str]) -> dict[str, Scalar]:
     values: dict[str, Scalar] = {}
-    for name, text in switched_off.items():
+    for name, text in ablated.items():
         if name not in system.hyperparameters:
             known = ", ".join(system.hyperparameters) or "none"
             raise UsageError(
-                f"--off {name}: system.yaml has no hyperparameter {name!r}", hint=f"it has: {known}"
+                f"--ablate {name}: system.yaml has no hyperparameter {name!r}",
+                hint=f"it has: {known}",
             )
-        values[name] = like(system.hyperparameters[name], text, f"--off {name}={text}")
+        values[name] = like(system.hyperparameters[name], text, f"--ablate {name}={text}")
     return values
 
 
@@ -243,20 +253,24 @@ def with_values(system: System, values: Mapping[str, Scalar]) -> System:
 
 
 def judge_pairs(
-    work: Work, before: State, after: State, off: Mapping[str, Scalar], rungs: Sequence[Rung] = ()
+    work: Work,
+    before: Snapshot,
+    after: Snapshot,
+    off: Mapping[str, Scalar],
+    checks: Sequence[CheckResult] = (),
 ) -> ChangeEvidence:
     """Run pairs of seeds of both states until they decide; write the evidence.
 
     Args:
         work: what is judged.
-        before: the state before.
+        before: the snapshot before.
         after: the change.
         off: hyperparameters that switch the change off.
-        rungs: of a rewrite, what comparing the computations themselves has shown.
+        checks: of a rewrite, what comparing the computations themselves has shown.
     """
     tweak, rule = work.tweak, work.tweak.rule
     metrics = _shared_metrics(before.system, after.system, rule.metric)
-    old, room = work.plan(before, before.system, "the state before")
+    old, room = work.plan(before, before.system, "the snapshot before")
     new, _ = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
     deterministic = after.system.seeds.how == "none"
     device = after.system.resources.device
@@ -265,7 +279,7 @@ def judge_pairs(
         pairs: Sequence[rule_of_changes.Pair],
         more: Sequence[Finding] = (),
         remarks: Sequence[str] = (),
-    ) -> ChangeJudgement:
+    ) -> ChangeJudgment:
         return judge_change(
             tweak.kind_of_pairs,
             rule,
@@ -288,20 +302,20 @@ def judge_pairs(
         plan, _ = work.plan(
             after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off"
         )
-        found.append(_switched_off(work, metrics, old, plan, room, off))
+        found.append(_ablated(work, metrics, old, plan, room, off))
     parts = parts_of(work, before, after)
-    more = [*found, *declared_otherwise(work.project, tweak), *construction_findings(rungs)]
-    judgement = judge(pairs, more, remarks_of(work, parts, (old, new)))
+    more = [*found, *declared_otherwise(work.project, tweak), *construction_findings(checks)]
+    judgment = judge(pairs, more, remarks_of(work, parts, (old, new)))
     sides = (
         side_of(before, old, [a for a, _ in pairs]),
         side_of(after, new, [b for _, b in pairs]),
     )
     return write_judged(
-        work, parts, metrics, sides, (old, new), judgement, probes=probes, rungs=rungs
+        work, parts, metrics, sides, (old, new), judgment, probes=probes, checks=checks
     )
 
 
-def _switched_off(
+def _ablated(
     work: Work,
     metrics: Sequence[Metric],
     old: Plan,
@@ -314,12 +328,12 @@ def _switched_off(
     deterministic = old.program.seeds.how == "none"
 
     def judge(pairs: Sequence[rule_of_changes.Pair]) -> Finding:
-        return judge_switched_off(
-            metrics, pairs, work.tweak.rule, what, deterministic=deterministic
-        )
+        return judge_ablation(metrics, pairs, work.tweak.rule, what, deterministic=deterministic)
 
     return judge(
-        _pairs_until(work, old, plan, room, lambda pairs: judge(pairs).word is not Word.UNDECIDED)
+        _pairs_until(
+            work, old, plan, room, lambda pairs: judge(pairs).verdict is not Verdict.UNDECIDED
+        )
     )
 
 
@@ -356,8 +370,8 @@ def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
     same = [m.name for m in shared if _reading_of(m) == _reading_of(there[m.name])]
     if judged in [metric.name for metric in shared] and judged not in same:
         raise UsageError(
-            f"{judged} is read in another way than in the state before, so that its values cannot"
-            " be compared",
+            f"{judged} is read in another way than in the snapshot before, so that its values"
+            " cannot be compared",
             hint=(
                 "let the program write it where it did; a new metric is a tweak of its own, judged"
                 " by the old one"
@@ -384,11 +398,11 @@ def _kind_of(metric: Metric) -> tuple[str, str]:
 
 def _probe_runs(
     work: Work,
-    before: State,
-    after: State,
+    before: Snapshot,
+    after: Snapshot,
     metrics: Sequence[Metric],
     count: int,
-    judgement: ChangeJudgement,
+    judgment: ChangeJudgment,
 ) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
     """Run each probe in both modes, where the metric alone does not decide.
 
@@ -398,7 +412,7 @@ def _probe_runs(
         the runs with each probe, what they say, and the most pairs that a probe took.
     """
     tweak = work.tweak
-    if tweak.kind != "cheaper" or not tweak.probes or judgement.refusal is None:
+    if tweak.kind != "cheaper" or not tweak.probes or judgment.refusal is None:
         return {}, [], count
     metric = next(metric for metric in metrics if metric.name == tweak.rule.metric)
     sides: dict[str, tuple[Side, Side]] = {}
@@ -408,17 +422,21 @@ def _probe_runs(
         title = f"{name}={value}"
         while True:
             pairs, kept = [], []
-            for state, mode in ((before, "the full mode"), (after, "the cheaper mode")):
-                plain, room = work.plan(state, state.system, mode)
+            for snapshot, mode in ((before, "the full mode"), (after, "the cheaper mode")):
+                plain, room = work.plan(snapshot, snapshot.system, mode)
                 probe, _ = work.plan(
-                    state, with_values(state.system, {name: value}), f"{title} in {mode}"
+                    snapshot, with_values(snapshot.system, {name: value}), f"{title} in {mode}"
                 )
                 pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
-                kept.append(side_of(state, probe, [run for _, run in pairs[-1]]))
+                kept.append(side_of(snapshot, probe, [run for _, run in pairs[-1]]))
             finding = judge_probe(
                 title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic
             )
-            if finding.word is not Word.UNDECIDED or deterministic or count >= tweak.rule.max_pairs:
+            if (
+                finding.verdict is not Verdict.UNDECIDED
+                or deterministic
+                or count >= tweak.rule.max_pairs
+            ):
                 break
             count = next_look(count, tweak.rule.max_pairs)
         sides[title] = (kept[0], kept[1])
@@ -426,56 +444,56 @@ def _probe_runs(
     return sides, findings, count
 
 
-def _judge_data(work: Work, before: State, after: State) -> ChangeEvidence:
+def _judge_data(work: Work, before: Snapshot, after: Snapshot) -> ChangeEvidence:
     tweak, rule = work.tweak, work.tweak.rule
-    gates = require_gates(after.system)
+    baselines = require_baselines(after.system)
     plan, room = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
     if rule.metric not in [metric.name for metric in after.system.metrics]:
         raise UsageError(f"system.yaml measures no {rule.metric}, by which {tweak.name} is judged")
     metric = after.system.metric(rule.metric)
     context = (work.project, work.recipe, after)
-    simple = simple_models(*context, work.watcher, work.options)
-    memorised = memorising_run(*context, work.watcher, work.options)
+    simple = simple_models(*context, work.listener, work.options)
+    overfit_one_batch = overfit_run(*context, work.listener, work.options)
     count = next_look(0, rule.max_pairs)
     parts, declared = parts_of(work, before, after), declared_otherwise(work.project, tweak)
     while True:
         runs = work.runs(plan, room, count)
-        zeroed = zeroed_runs(*context, count, work.watcher, work.options)
-        judgement = judge_data(
+        zeroed = zeroed_runs(*context, count, work.listener, work.options)
+        judgment = judge_data(
             rule,
             metric,
             runs,
             zeroed,
             simple,
-            memorised.metrics[metric.name].value,
-            gates,
+            overfit_one_batch.metrics[metric.name].value,
+            baselines,
             tweak.bound,
             remarks_of(work, parts, (plan,)),
             more=declared,
             deterministic=after.system.seeds.how == "none",
         )
         if (
-            judgement.more_pairs is None
+            judgment.more_pairs is None
             or count >= rule.max_pairs
             or after.system.seeds.how == "none"
         ):
             break
         count = next_look(count, rule.max_pairs)
-    old, _ = work.plan(before, before.system, "the state before")
+    old, _ = work.plan(before, before.system, "the snapshot before")
     kept = {
         "simple": dict(simple),
-        "memorised": memorised.model_dump(mode="json"),
+        "overfit_one_batch": overfit_one_batch.model_dump(mode="json"),
         "zeroed": [run.model_dump(mode="json") for run in zeroed],
-        "asked": gates.model_dump(mode="json"),
+        "asked": baselines.model_dump(mode="json"),
     }
     sides = (side_of(before, old, []), side_of(after, plan, runs))
-    return write_judged(work, parts, [metric], sides, (plan,), judgement, gates=kept)
+    return write_judged(work, parts, [metric], sides, (plan,), judgment, baselines=kept)
 
 
-def side_of(state: State, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
+def side_of(snapshot: Snapshot, plan: Plan, runs: Sequence[JudgedRun]) -> Side:
     """Return a snapshot with its runs, as evidence holds it."""
     return Side(
-        state=state.id,
+        snapshot=snapshot.id,
         inputs=plan.inputs,
         hyperparameters=plan.program.hyperparameters,
         runs=tuple(runs),
@@ -506,7 +524,7 @@ def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
         Finding(
             question=Question.DECLARATION,
             metric=", ".join(fields),
-            word=Word.UNEXPECTED,
+            verdict=Verdict.UNEXPECTED,
             rule="fixed when a tweak starts",
             reason="is not what the tweak was started with",
         )
@@ -536,9 +554,9 @@ def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list
     return list(dict.fromkeys(told))
 
 
-def parts_of(work: Work, before: State, after: State) -> list[Part]:
+def parts_of(work: Work, before: Snapshot, after: Snapshot) -> list[Part]:
     """Return the differences between both snapshots."""
-    locks = [state.source.lock for state in (before, after)]
+    locks = [snapshot.source.lock for snapshot in (before, after)]
     packages = [_locked(read_text(lock)) if lock.exists() else [] for lock in locks]
     return find_parts(
         before.system,
@@ -558,11 +576,11 @@ def write_judged(
     metrics: Sequence[Metric],
     sides: tuple[Side, Side],
     plans: Sequence[Plan],
-    judgement: ChangeJudgement,
+    judgment: ChangeJudgment,
     *,
     probes: Mapping[str, tuple[Side, Side]] | None = None,
-    gates: Mapping[str, Any] | None = None,
-    rungs: Sequence[Rung] = (),
+    baselines: Mapping[str, Any] | None = None,
+    checks: Sequence[CheckResult] = (),
 ) -> ChangeEvidence:
     """Write the evidence of the change that is under way."""
     evidence = ChangeEvidence(
@@ -574,11 +592,11 @@ def write_judged(
         device=plans[-1].program.resources.device,
         parts=tuple(parts),
         probes=probes or {},
-        gates=gates or {},
-        rungs=tuple(rung.as_mapping() for rung in rungs),
-        judgement=judgement.as_mapping(),
+        baselines=baselines or {},
+        checks=tuple(check.as_mapping() for check in checks),
+        judgment=judgment.as_mapping(),
         cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    ).sealed()
+    ).with_checksum()
     write_change(work.project, evidence)
     return evidence

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
+from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question, Verdict
 from scaffold.status.model import Status
 from scaffold.user_state import Origin
 
@@ -17,26 +17,30 @@ if TYPE_CHECKING:
     from scaffold.tweak.store import Listed
 
 Paint = Callable[[str, str], str]
-"""Gives a text a colour by name, or leaves it as it is."""
+"""Gives a text a color by name, or leaves it as it is."""
 
-_COLOURS = {Word.REPRODUCED: "green", Word.INCONCLUSIVE: "yellow", Word.NOT_REPRODUCED: "red"}
-_CHANGE_COLOURS = {
-    Word.BETTER: "green",
-    Word.NO_DIFFERENCE: "cyan",
-    Word.UNDECIDED: "yellow",
-    Word.WORSE: "red",
-    Word.EXPECTED: "bright_black",
-    Word.UNEXPECTED: "yellow",
-    Word.EQUAL: "green",
-    Word.DIFFERS: "red",
-    Word.LEFT_OUT: "yellow",
-    Word.REPRODUCED: "green",
-    Word.CONSISTENT: "green",
-    Word.NOT_REPRODUCED: "red",
-    Word.INCONSISTENT: "red",
-    Word.INCONCLUSIVE: "yellow",
-    Word.EXCEEDS: "yellow",
-    Word.UNTESTABLE: "yellow",
+_COLORS = {
+    Verdict.REPRODUCED: "green",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.NOT_REPRODUCED: "red",
+}
+_CHANGE_COLORS = {
+    Verdict.BETTER: "green",
+    Verdict.NO_DIFFERENCE: "cyan",
+    Verdict.UNDECIDED: "yellow",
+    Verdict.WORSE: "red",
+    Verdict.EXPECTED: "bright_black",
+    Verdict.UNEXPECTED: "yellow",
+    Verdict.EQUAL: "green",
+    Verdict.DIFFERS: "red",
+    Verdict.LEFT_OUT: "yellow",
+    Verdict.REPRODUCED: "green",
+    Verdict.CONSISTENT: "green",
+    Verdict.NOT_REPRODUCED: "red",
+    Verdict.INCONSISTENT: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.EXCEEDS: "yellow",
+    Verdict.UNTESTABLE: "yellow",
 }
 _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 
@@ -56,30 +60,30 @@ _COLUMNS: dict[str, Callable[[Finding], str]] = {
     "mean": lambda finding: _number(finding.mean),
     "sd": lambda finding: _number(finding.sd),
     "interval": lambda finding: _interval(finding),
-    "verdict": lambda finding: finding.word.value,
+    "verdict": lambda finding: finding.verdict.value,
 }
 _SPARED_FIRST = ("interval", "claim")
 """Columns that go into the text below the table when a terminal is too narrow for them."""
 
 
-def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
+def format_judgment(judgment: Judgment, width: int, paint: Paint) -> str:
     """Format a reproduction.
 
     Table, reasons and rules, then the verdict, its basis and deviations.
     """
-    findings = judgement.findings
-    colours = [_COLOURS[finding.word.overall] for finding in findings]
+    findings = judgment.findings
+    colors = [_COLORS[finding.verdict.overall] for finding in findings]
     columns = dict(_COLUMNS)
     rows = [[cell(finding) for cell in columns.values()] for finding in findings]
     for spared in _SPARED_FIRST:
         if _table_width([list(columns), *rows]) > width:
             del columns[spared]
             rows = [[cell(finding) for cell in columns.values()] for finding in findings]
-    lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colours[row])), ""]
+    lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colors[row])), ""]
     for finding in findings:
         if (
             finding.question in (Question.REPRODUCTION, Question.CLAIM)
-            or finding.word.overall is not Word.REPRODUCED
+            or finding.verdict.overall is not Verdict.REPRODUCED
         ):
             left_out = [
                 (name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns
@@ -92,16 +96,16 @@ def format_judgement(judgement: Judgement, width: int, paint: Paint) -> str:
                 f" ({details})",
                 width,
             )
-    watched = sorted(
+    monitored = sorted(
         {finding.rule for finding in findings if finding.question is Question.MONITORED}
     )
-    if watched:
-        lines += wrap(f"watched by: {'; '.join(watched)}", width)
-    for deviation in judgement.deviations:
+    if monitored:
+        lines += wrap(f"monitored by: {'; '.join(monitored)}", width)
+    for deviation in judgment.deviations:
         lines += wrap(f"deviation: {plain(deviation.text)}", width)
     lines += [
         "",
-        f"  {paint(judgement.word.value, _COLOURS[judgement.word])}  depth {judgement.depth}",
+        f"  {paint(judgment.verdict.value, _COLORS[judgment.verdict])}  basis {judgment.basis}",
     ]
     return "\n".join(lines)
 
@@ -117,12 +121,12 @@ _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
         f"{finding.interval[0]:+.3g} .. {finding.interval[1]:+.3g}" if finding.interval else ""
     ),
     "r": lambda finding: f"{finding.correlation:.2f}" if finding.correlation is not None else "",
-    "verdict": lambda finding: finding.word.value,
+    "verdict": lambda finding: finding.verdict.value,
 }
 
 
 def format_change(
-    parts: Sequence["Part"], judgement: ChangeJudgement, width: int, paint: Paint
+    parts: Sequence["Part"], judgment: ChangeJudgment, width: int, paint: Paint
 ) -> str:
     """Format a change: differences, table, reasons and rules, verdict.
 
@@ -131,42 +135,42 @@ def format_change(
     lines = ["  changed"]
     for part in parts:
         lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
-    findings = judgement.findings
+    findings = judgment.findings
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
-        if finding.question is Question.MONITORED and judgement.kind != "neutral":
+        if finding.question is Question.MONITORED and judgment.kind != "neutral":
             # Whether it should have is not asked.
             row[-1] = "moved" if finding.has_moved else "no movement"
-    colours = [_CHANGE_COLOURS[finding.word] for finding in findings]
+    colors = [_CHANGE_COLORS[finding.verdict] for finding in findings]
     lines += [
         "",
-        *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colours[row])),
+        *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colors[row])),
         "",
     ]
     for finding in findings:
-        if finding.question is not Question.MONITORED or finding.word is Word.UNEXPECTED:
+        if finding.question is not Question.MONITORED or finding.verdict is Verdict.UNEXPECTED:
             lines += wrap(
                 f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
                 f" ({finding.rule})",
                 width,
             )
-    for remark in judgement.remarks:
+    for remark in judgment.remarks:
         lines += wrap(f"remark: {plain(remark)}", width)
     end = (
-        f"not to be accepted: {judgement.refusal}"
-        if judgement.refusal
-        else f"as a tweak of kind {judgement.kind} must be"
+        f"not to be accepted: {judgment.refusal}"
+        if judgment.refusal
+        else f"as a tweak of kind {judgment.kind} must be"
     )
-    lines += ["", f"  {paint(judgement.word.value, _CHANGE_COLOURS[judgement.word])}  {end}"]
+    lines += ["", f"  {paint(judgment.verdict.value, _CHANGE_COLORS[judgment.verdict])}  {end}"]
     return "\n".join(lines)
 
 
-def change_colour(word: Word) -> str:
-    """Name of the colour of a change's word."""
-    return _CHANGE_COLOURS[word]
+def change_color(verdict: Verdict) -> str:
+    """Name of the color of a change's word."""
+    return _CHANGE_COLORS[verdict]
 
 
-_TWEAK_COLOURS = {
+_TWEAK_COLORS = {
     "accepted": "green",
     "dropped": "bright_black",
     "open": "yellow",
@@ -182,9 +186,9 @@ def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
     for row in rows:
         note = f"({row.origin}) " if row.origin == Origin.OTHERS.value else ""
         about = textwrap.shorten(note + plain(row.about), room, placeholder=" ...")
-        cells.append((row.name, row.kind, row.word, row.effect, about, row.state))
+        cells.append((row.name, row.kind, row.verdict, row.effect, about, row.state))
     return "\n".join(
-        table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLOURS[rows[row].state]))
+        table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLORS[rows[row].state]))
     )
 
 
@@ -223,20 +227,20 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     evidence = {
         "none": "none yet",
         "current": (
-            f"{status.word} from {status.seeds}"
+            f"{status.verdict} from {status.seeds}"
             f" seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}"
         ),
         "stale": "stale",
     }
     lines += ["", f"  Evidence   {evidence[status.evidence]}"]
-    notes = [*map(str, status.stale_because), *(f"deviation: {text}" for text in status.deviations)]
+    notes = [*map(str, status.stale_reasons), *(f"deviation: {text}" for text in status.deviations)]
     lines += [
         line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)
     ]
     if status.tweak is not None:
         tweak = status.tweak
-        word = f"{tweak.word}{_judged_by(tweak.origin)}"
-        found = {"none": "not judged yet", "current": word, "stale": f"{word}, but stale"}
+        verdict = f"{tweak.verdict}{_judged_by(tweak.origin)}"
+        found = {"none": "not judged yet", "current": verdict, "stale": f"{verdict}, but stale"}
         lines += wrap(
             f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13
         )
@@ -256,7 +260,7 @@ def format_next(status: Status, width: int, paint: Paint) -> str:
     return "\n".join([f"  Next       {paint(action.command, 'cyan')}{about}", *why])
 
 
-_STATE_COLOURS = {"ok": "green", "limited": "yellow", "missing": "red"}
+_STATE_COLORS = {"ok": "green", "limited": "yellow", "missing": "red"}
 
 
 def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
@@ -267,7 +271,7 @@ def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
             f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25
         )
         lines += [
-            first.replace(checked.state, paint(checked.state, _STATE_COLOURS[checked.state]), 1),
+            first.replace(checked.state, paint(checked.state, _STATE_COLORS[checked.state]), 1),
             *rest,
         ]
         if checked.remedy:
@@ -286,7 +290,7 @@ def table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     width: int,
-    colour_last: Callable[[int, str], str],
+    color_last: Callable[[int, str], str],
 ) -> list[str]:
     """Format aligned columns; where they do not fit, one block per row with a line per column."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -302,7 +306,7 @@ def table(
                     for name, value in zip(head[:-1], row[:-1], strict=True)
                     if value
                 ),
-                f"  {head[-1]:{label}}  {colour_last(index, row[-1])}",
+                f"  {head[-1]:{label}}  {color_last(index, row[-1])}",
             ]
         ]
     lines = [
@@ -312,7 +316,7 @@ def table(
         cells = "  ".join(
             f"{value:{size}}" for value, size in zip(row[:-1], widths[:-1], strict=True)
         )
-        lines.append(f"  {cells}  {colour_last(index, row[-1])}")
+        lines.append(f"  {cells}  {color_last(index, row[-1])}")
     return lines
 
 

@@ -6,7 +6,7 @@
 import pytest
 from helpers import trace_program
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
 from scaffold.rules.parity.compare import climb
 
@@ -208,7 +208,7 @@ CASES = {
     ),
     "lbfgs": ("torch", LBFGS, LBFGS, [OWN_LOSS], LBFGS, [ACTIVATION], "forward_eval"),
 }
-"""Package, reference, an equal rewrite as a program and edits, a fault likewise, and the rung that
+"""Package, reference, an equal rewrite as a program and edits, a fault likewise, and the check that
 it differs at."""
 
 
@@ -221,7 +221,7 @@ def edited(program, edits):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_framework_is_traced_compared_and_left(tmp_path, name):
-    package, reference, equal, edits, broken, faults, rung = CASES[name]
+    package, reference, equal, edits, broken, faults, check = CASES[name]
     pytest.importorskip(package, reason=f"{package} is not installed: make test-frameworks")
     kinds = {"own": {}, "replay": {"dtype": "float64", "replay": True}}
     golden = {
@@ -238,5 +238,5 @@ def test_a_framework_is_traced_compared_and_left(tmp_path, name):
         }
         answers.append(climb(golden, found))
     assert first_difference(answers[0]) is None, first_difference(answers[0])
-    assert {one.name: one.word for one in answers[0]}["replay"] is Word.EQUAL
-    assert first_difference(answers[1]).name == rung, first_difference(answers[1])
+    assert {one.name: one.verdict for one in answers[0]}["replay"] is Verdict.EQUAL
+    assert first_difference(answers[1]).name == check, first_difference(answers[1])

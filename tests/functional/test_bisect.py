@@ -14,7 +14,7 @@ def chain(cli, project, planted: int, length: int = 10) -> None:
         )
         edits = [WORSE] if number == planted else [harmless]
         accepted(
-            cli, project, f"step-{number}", *edits, because="a test" if number == planted else ""
+            cli, project, f"step-{number}", *edits, reason="a test" if number == planted else ""
         )
 
 
@@ -70,7 +70,7 @@ def test_a_gain_is_no_loss(cli, reproduced):
 def test_lower_can_be_better(cli, reproduced):
     """The loss goes up: lost, although the number grows.
 
-    Its evidence is that of a watched metric.
+    Its evidence is that of a monitored metric.
     """
     accepted(cli, reproduced, "rename", RENAME)
     accepted(
@@ -78,7 +78,7 @@ def test_lower_can_be_better(cli, reproduced):
         reproduced,
         "worse-loss",
         ("src/train.py", "2.0 / epoch", "2.5 / epoch"),
-        because="a test",
+        reason="a test",
     )
     found = cli("bisect", "loss", "--margin", "0.05", "--json", cwd=reproduced).json
     assert found["step"] == "tweak worse-loss"
@@ -109,8 +109,8 @@ def test_stays_undecided_where_the_rule_allows_too_few_pairs(cli, reproduced):
     cli("tweak", "start", "noise", "--pairs", "4", "--kind", "neutral", cwd=reproduced)
     noise = 'random.gauss(0, 0.01) + 0.01 * (int(args["seed"]) % 2 * 2 - 1.2)'
     edit(reproduced, "src/train.py", "random.gauss(0, 0.01)", noise)
-    assert cli("verify", "--json", code=3, cwd=reproduced).json["word"] == "UNDECIDED"
-    cli("tweak", "accept", "--because", "a test", cwd=reproduced)
+    assert cli("verify", "--json", code=3, cwd=reproduced).json["verdict"] == "UNDECIDED"
+    cli("tweak", "accept", "--reason", "a test", cwd=reproduced)
     found = cli("bisect", "accuracy", "--json", code=3, cwd=reproduced).json
     assert (found["step"], found["certain"]) == (None, False)
 

@@ -212,7 +212,7 @@ def test_a_run_cannot_change_a_cached_dataset(cli, tmp_path):
     claim = {
         "metric": "accuracy",
         "dataset": "d",
-        "depth": "full",
+        "basis": "training",
         "value": 0.9,
         "source": {"url": "x", "words": "x"},
     }
@@ -249,7 +249,7 @@ def test_tracked_leftovers_and_odd_modes_are_part_of_the_reference(cli, tmp_path
     git(repository, "update-ref", "refs/heads/main", revision)
     project = cli.new(git_recipe(tmp_path / "recipe", repository, revision, **alone()))
     assert (project / "reference/.DS_Store").exists()
-    assert cli("verify", "--json", cwd=project).json["word"] == "REPRODUCED"
+    assert cli("verify", "--json", cwd=project).json["verdict"] == "REPRODUCED"
     (project / "reference/__pycache__/old.pyc").write_bytes(b"edited")
     assert "__pycache__/old.pyc differs" in cli("run", cwd=project, code=2).err
 
@@ -271,7 +271,7 @@ def test_runs_made_after_the_evidence_reopen_it(cli, tmp_path):
     project = cli.new(recipe)
     cli.any_status("verify", cwd=project)
     assert cli("status", "--json", cwd=project).json["can_change"] is False
-    cli("run", "--again", cwd=project)
+    cli("run", "--rerun", cwd=project)
     assert "1 runs are newer than the evidence" in cli("next", cwd=project).out
     verdict = cli.any_status("verify", "--json", cwd=project).json
     assert any("gave different results" in finding["reason"] for finding in verdict["findings"])
@@ -297,7 +297,7 @@ def test_replaced_seed_keeps_its_place_and_nothing_is_asked_twice(cli, tmp_path)
 def test_damaged_record_is_no_run(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
     cli("verify", cwd=project)
-    made = cli("run", "--again", "--json", cwd=project).json["runs"][-1]["id"]
+    made = cli("run", "--rerun", "--json", cwd=project).json["runs"][-1]["id"]
     for content in ("{", None):
         record = project / ".scaffold/runs" / made / "run.json"
         record.unlink() if content is None else record.write_text(content)
@@ -309,7 +309,7 @@ def test_broken_evidence_is_replaced_by_verify(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
     cli("verify", cwd=project)
     (project / "evidence/reproduce.json").write_text("{")
-    assert cli("verify", "--json", cwd=project).json["word"] == "REPRODUCED"
+    assert cli("verify", "--json", cwd=project).json["verdict"] == "REPRODUCED"
 
 
 def test_mistyped_metric_costs_no_second_training(cli, tmp_path):

@@ -179,7 +179,7 @@ def test_unknown_recipe_offers_the_nearest(cli):
 
 
 def test_five_mistakes_are_told_at_once_with_their_lines(cli, tmp_path):
-    folder = toy_recipe(tmp_path / "recipe", seeds={"how": "sometimes"}, colour="red")
+    folder = toy_recipe(tmp_path / "recipe", seeds={"how": "sometimes"}, color="red")
     text = (folder / "recipe.yaml").read_text()
     text = text.replace("timeout_s: 20", "timeout_s: -1", 1).replace(
         "direction: higher", "direction: up"
@@ -193,7 +193,7 @@ def test_five_mistakes_are_told_at_once_with_their_lines(cli, tmp_path):
         ("seeds.how", "  how: sometimes"),
         ("metrics[0].direction", "  direction: up"),
         ("claims[0].metric", "- metric: acuracy"),
-        ("colour", "colour: red"),
+        ("color", "color: red"),
     ]:
         number = next(i for i, line in enumerate(lines, 1) if line.startswith(start))
         assert f"recipe.yaml:{number}: {key}: " in result.err, result

@@ -50,7 +50,7 @@ METRICS = [
         "split": "test",
         "direction": "lower",
         "unit": "value",
-        "watch": watch,
+        "monitored": watch,
         "read": {"json": "metrics.json", "key": name},
     }
     for name, watch in (("spread", False), ("slope", True))
@@ -74,7 +74,7 @@ def numpy_project(tmp_path_factory):
             {
                 "metric": "spread",
                 "dataset": "nothing",
-                "depth": "full",
+                "basis": "training",
                 "value": 0.1,
                 "selection": "one_run",
                 "source": {"url": "https://example.org/paper", "words": "0.1"},
@@ -104,8 +104,8 @@ def verify(cli, project, status):
     return cli("verify", "--json", cwd=project, code=status).json
 
 
-def rungs(answer):
-    return {rung["name"]: rung for rung in answer["rungs"]}
+def checks(answer):
+    return {check["name"]: check for check in answer["checks"]}
 
 
 def test_a_rewrite_is_equal_accepted_and_stays_testable(cli, project, tmp_path):
@@ -118,9 +118,10 @@ def test_a_rewrite_is_equal_accepted_and_stays_testable(cli, project, tmp_path):
     assert "def fit" not in (project / "src/train.py").read_text()
 
     answer = verify(cli, project, 0)
-    assert (answer["word"], answer["refusal"]) == ("EQUAL", None)
+    assert (answer["verdict"], answer["refusal"]) == ("EQUAL", None)
     assert (
-        rungs(answer)["functions"]["word"] == "EQUAL" and rungs(answer)["functions"]["compared"] > 2
+        checks(answer)["functions"]["verdict"] == "EQUAL"
+        and checks(answer)["functions"]["compared"] > 2
     )
     assert {f["question"] for f in answer["findings"]} >= {"parity", "reproduction", "monitored"}
 
@@ -143,11 +144,11 @@ def test_a_fault_is_named_by_its_function(cli, project):
     cli("rewrite", "start", "spread", cwd=project)
     edit(project, "src/train.py", "np.std(errors)", "np.std(errors, ddof=1)")
     answer = verify(cli, project, 1)
-    assert answer["word"] == "DIFFERS" and "functions, train.spread" in answer["refusal"]
-    rung = rungs(answer)["functions"]
+    assert answer["verdict"] == "DIFFERS" and "functions, train.spread" in answer["refusal"]
+    check = checks(answer)["functions"]
     assert (
-        rung["address"]["module"] == "train.spread"
-        and "another default, axis or ddof" in rung["causes"]
+        check["address"]["module"] == "train.spread"
+        and "another default, axis or ddof" in check["causes"]
     )
     refused = cli("rewrite", "accept", cwd=project, code=2).err
     assert "is not to be accepted" in refused and "scaffold rewrite drop" in refused
@@ -158,21 +159,21 @@ def test_a_fault_is_named_by_its_function(cli, project):
         "np.std(errors, ddof=1)",
         "np.sqrt(np.mean((errors - np.mean(errors)) ** 2))",
     )
-    assert verify(cli, project, 0)["word"] == "EQUAL"
+    assert verify(cli, project, 0)["verdict"] == "EQUAL"
 
 
 def test_what_is_around_functions_is_not_passed_over(cli, project):
     cli("rewrite", "start", "program", cwd=project)
     edit(project, "src/train.py", "make_data(50)", "make_data(51)")
-    rung = rungs(verify(cli, project, 1))["functions"]
-    assert rung["word"] == "DIFFERS" and rung["address"]["what"].startswith("input"), rung
+    check = checks(verify(cli, project, 1))["functions"]
+    assert check["verdict"] == "DIFFERS" and check["address"]["what"].startswith("input"), check
 
 
 def test_reported_numbers_are_compared(cli, project):
     cli("rewrite", "start", "main", "--name", "reported", cwd=project)
     edit(project, "src/train.py", '"slope": slope', '"slope": 100 * slope')
-    found = rungs(verify(cli, project, 1))
-    assert found["functions"]["word"] == "EQUAL" and found["reporting"]["word"] == "DIFFERS"
+    found = checks(verify(cli, project, 1))
+    assert found["functions"]["verdict"] == "EQUAL" and found["reporting"]["verdict"] == "DIFFERS"
     assert found["reporting"]["address"]["module"] == "slope"
 
 
@@ -241,7 +242,7 @@ def test_a_rewrite_is_no_tweak(cli, project):
     assert (
         "rewrite fit is under way here" in cli("tweak", "start", "other", cwd=project, code=2).err
     )
-    assert "--off is for a tweak" in cli("verify", "--off", "a=1", cwd=project, code=2).err
+    assert "--ablate is for a tweak" in cli("verify", "--ablate", "a=1", cwd=project, code=2).err
     cli("rewrite", "drop", cwd=project)
     assert git(project, "tag", "--list", "dropped/fit")
     assert "scaffold rewrite start PART" in cli("rewrite", "drop", cwd=project, code=2).err
@@ -278,7 +279,9 @@ def test_what_was_rewritten_and_is_gone_is_no_proof(cli, project):
     inlined = '"spread": float(np.std(y - slope * x - offset))'
     edit(project, "src/train.py", '"spread": spread(y - slope * x - offset)', inlined)
     answer = verify(cli, project, 3)
-    assert answer["word"] == "INCONCLUSIVE" and "train.spread was not compared" in answer["refusal"]
+    assert (
+        answer["verdict"] == "INCONCLUSIVE" and "train.spread was not compared" in answer["refusal"]
+    )
     assert "not to be accepted" in cli("rewrite", "accept", cwd=project, code=2).err
 
 
@@ -298,12 +301,12 @@ def test_a_locked_rewrite_says_what_unlocks_it(cli, calibrated_recipe):
     )
 
 
-def test_strike_leaves_no_parity_behind(cli, project):
+def test_eject_leaves_no_parity_behind(cli, project):
     cli("rewrite", "start", "fit", cwd=project)
     edit(project, "src/train.py", "np.polyfit(x, y, 1)", "np.polyfit(x, y, deg=1)")
     verify(cli, project, 0)
     cli("rewrite", "accept", cwd=project)
-    cli("strike", "--yes", cwd=project)
+    cli("eject", "--yes", cwd=project)
     assert not (project / "golden").exists() and not (project / "tests/test_parity.py").exists()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"],
@@ -325,10 +328,10 @@ def test_a_recipes_golden_trace_is_compared_before_the_first_run(cli, numpy_proj
     assert (project / "golden").is_dir()
     verified = cli("verify", cwd=project)
     assert (
-        "all rungs are equal" in verified.err
+        "all checks are equal" in verified.err
         and "is not what the recipe recorded" not in verified.out
     )
-    assert "rungs are equal" not in cli("verify", cwd=project).err
+    assert "checks are equal" not in cli("verify", cwd=project).err
 
     edit(
         recipe,

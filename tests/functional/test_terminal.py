@@ -92,7 +92,7 @@ def test_progress_is_drawn_with_time_left(cli, tmp_path):
     assert "accuracy 0.9" in screen
 
 
-def test_no_colour_when_not_wanted(cli, calibrated_recipe):
+def test_no_color_when_not_wanted(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
     assert "\x1b[" not in in_terminal(["status"], project, NO_COLOR="1")[1]
     assert "\x1b[" in in_terminal(["status"], project)[1]
@@ -110,5 +110,5 @@ def test_a_strangers_recipe_is_shown_and_asked_for(cli, tmp_path, monkeypatch):
     assert not (project / ".scaffold/runs").exists()
     status, screen = in_terminal(["run"], project, [("Run this?", "y\r")])
     assert status == 0 and "accuracy" in screen, screen
-    status, screen = in_terminal(["run", "--again"], project)
+    status, screen = in_terminal(["run", "--rerun"], project)
     assert status == 0 and "Run this?" not in screen, screen

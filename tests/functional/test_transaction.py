@@ -92,9 +92,13 @@ def project(tmp_path):
 def state(project: Project) -> tuple[str, ...]:
     """References, branch, work tree and index, and what a cut-off command could leave behind."""
     root = project.root
-    names = [path.name for path in root.rglob("*") if path != project.state]
+    names = [path.name for path in root.rglob("*") if path != project.scaffold_dir]
     litter = [name for name in names if "scaffold" in name or name.endswith(".lock")]
-    inside = sorted(path.name for path in project.state.iterdir()) if project.state.exists() else []
+    inside = (
+        sorted(path.name for path in project.scaffold_dir.iterdir())
+        if project.scaffold_dir.exists()
+        else []
+    )
     return (
         git(root, "for-each-ref"),
         git(root, "branch", "--show-current"),
@@ -304,12 +308,12 @@ exec {real} "$@"
 
 
 @pytest.mark.parametrize(
-    "words", [("tweak", "accept"), ("tweak", "drop"), ("strike", "--yes")], ids=" ".join
+    "words", [("tweak", "accept"), ("tweak", "drop"), ("eject", "--yes")], ids=" ".join
 )
 def test_a_command_killed_at_some_call_of_git_is_completed_by_the_next(
     judged, tmp_path, deadly_git, words
 ):
-    if words[0] == "strike":
+    if words[0] == "eject":
         subprocess.run(
             [sys.executable, "-m", "scaffold", "tweak", "accept"], cwd=judged, check=True
         )

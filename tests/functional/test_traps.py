@@ -173,10 +173,10 @@ def test_works_only_from_its_folder_and_with_pythonpath(cli, make):
 
 def test_flags_that_lie(cli, make):
     project = make("python liar.py --cuda --seed {seed}", seeds={"how": "argument"})
-    run_one(cli, project, "--again")
-    run_one(cli, project, "--again")
+    run_one(cli, project, "--rerun")
+    run_one(cli, project, "--rerun")
     verdict = cli("verify", "--json", cwd=project, code=3).json
-    assert "NONDETERMINISTIC" in [finding["word"] for finding in verdict["findings"]]
+    assert "NONDETERMINISTIC" in [finding["verdict"] for finding in verdict["findings"]]
 
 
 def values(cli, project: Path) -> list[float]:
@@ -274,7 +274,7 @@ def test_writes_into_its_own_tree(cli, make):
     run_one(cli, project)
     assert (project / "reference/train.py").read_text().startswith("import json")
     assert not (project / "reference/checkpoints").exists()
-    assert cli("verify", "--json", cwd=project).json["word"] == "REPRODUCED"
+    assert cli("verify", "--json", cwd=project).json["verdict"] == "REPRODUCED"
 
 
 @pytest.mark.parametrize("options", [[], ["--no-sandbox"]])
@@ -316,7 +316,7 @@ def test_a_folder_of_another_user_is_told_with_what_git_says(cli, tmp_path):
     project = cli.new(toy_recipe(tmp_path / "recipe"))
     cli("verify", "--json", cwd=project, code=3)
     os.chown(project, 12345, -1)
-    refused = cli("tweak", "start", "one", "--because", "a test", cwd=project, code=2).err
+    refused = cli("tweak", "start", "one", "--reason", "a test", cwd=project, code=2).err
     assert (
         "dubious ownership" in refused
         and f"git config --global --add safe.directory {project}" in refused

@@ -28,7 +28,7 @@ def test_locked_until_reproduced(cli, tweakable_recipe):
     refused = cli("tweak", "start", "first", code=2, cwd=project)
     assert "locked until the reference gives its published result" in refused.err
     assert git(project, "branch", "--list", "tweak/*") == ""
-    cli("tweak", "start", "first", "--because", "no time", cwd=project)
+    cli("tweak", "start", "first", "--reason", "no time", cwd=project)
     assert "no time" in (project / "tweaks/first.yaml").read_text()
 
 
@@ -59,7 +59,7 @@ def test_a_neutral_change_is_accepted(cli, reproduced):
     edit(reproduced, *RENAME)
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold verify"
     found = cli("verify", "--json", cwd=reproduced).json
-    assert (found["word"], found["refusal"]) == ("NO_DIFFERENCE", None)
+    assert (found["verdict"], found["refusal"]) == ("NO_DIFFERENCE", None)
     assert "nothing was run" in cli("verify", "--json", cwd=reproduced).json["note"]
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak accept"
 
@@ -89,14 +89,14 @@ def test_a_worse_change_is_refused_and_a_reason_goes_on_record(cli, reproduced):
     cli("tweak", "start", "level", "--kind", "neutral", cwd=reproduced)
     edit(reproduced, *WORSE)
     found = cli("verify", "--json", code=1, cwd=reproduced).json
-    assert found["word"] == "WORSE"
+    assert found["verdict"] == "WORSE"
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak drop"
     refused = cli("tweak", "accept", code=2, cwd=reproduced)
-    assert "a neutral change must make NO_DIFFERENCE" in refused.err and "--because" in refused.err
+    assert "a neutral change must make NO_DIFFERENCE" in refused.err and "--reason" in refused.err
     assert git(reproduced, "branch", "--show-current") == "tweak/level"
-    cli("tweak", "accept", "--because", "the old level was a lie", cwd=reproduced)
+    cli("tweak", "accept", "--reason", "the old level was a lie", cwd=reproduced)
     assert (
-        json.loads((reproduced / "evidence/tweak-level.json").read_text())["because"]
+        json.loads((reproduced / "evidence/tweak-level.json").read_text())["reason"]
         == "the old level was a lie"
     )
     assert "the old level was a lie" in (reproduced / "journal/level.md").read_text()
@@ -129,7 +129,7 @@ def test_stale_evidence_is_refused(cli, reproduced, edited):
 
 
 def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
-    """Even with the seal made right, as nobody but a forger would."""
+    """Even with the checksum made right, as nobody but a forger would."""
     from scaffold.project.project import Project, read_record
     from scaffold.records.tweak import ChangeEvidence
 
@@ -139,9 +139,9 @@ def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
     path = Project(reproduced).evidence / "tweak-level.json"
     evidence = read_record(ChangeEvidence, path)
     forged = evidence.model_copy(
-        update={"judgement": {**evidence.judgement, "word": "NO_DIFFERENCE", "refusal": None}}
+        update={"judgment": {**evidence.judgment, "verdict": "NO_DIFFERENCE", "refusal": None}}
     )
-    path.write_text(forged.sealed().model_dump_json(by_alias=True))
+    path.write_text(forged.with_checksum().model_dump_json(by_alias=True))
     refused = cli("tweak", "accept", code=2, cwd=reproduced)
     assert "says NO_DIFFERENCE, but its runs say WORSE" in refused.err
 
@@ -165,7 +165,7 @@ def test_drop_keeps_the_record_and_leaves_main_as_it_was(cli, reproduced):
     assert git(reproduced, "show", "dropped/level:src/extra.py") == "x = 1"
     assert (reproduced / "notes.txt").read_text() == "mine\n"
     rows = {row["name"]: row for row in cli("tweak", "list", "--json", cwd=reproduced).json}
-    assert (rows["level"]["state"], rows["level"]["word"]) == ("dropped", "WORSE")
+    assert (rows["level"]["state"], rows["level"]["verdict"]) == ("dropped", "WORSE")
     assert rows["less-work"]["state"] == "suggested"
     assert "dropped" in cli("tweak", "list", cwd=reproduced).out
     refused = cli("tweak", "start", "level", code=2, cwd=reproduced)
@@ -189,7 +189,7 @@ def test_edits_made_before_the_start_come_along(cli, reproduced):
     assert "differ from all that was judged" in cli("next", "--json", cwd=reproduced).json["why"]
     said = cli("tweak", "start", "level", "--json", cwd=reproduced).json
     assert said["carried"] == ["src/train.py"]
-    assert cli("verify", "--json", cwd=reproduced).json["word"] == "BETTER"
+    assert cli("verify", "--json", cwd=reproduced).json["verdict"] == "BETTER"
     assert git(reproduced, "show", "main:src/train.py").count("LEVEL = 0.9\n") == 1
 
 
@@ -198,7 +198,7 @@ def test_commits_made_past_the_scaffold_are_part_of_the_next_tweak(cli, reproduc
     edit(reproduced, *WORSE)
     git(reproduced, "commit", "--all", "--quiet", "-m", "straight to main")
     cli("tweak", "start", "edits", "--kind", "neutral", cwd=reproduced)
-    assert cli("verify", "--json", code=1, cwd=reproduced).json["word"] == "WORSE"
+    assert cli("verify", "--json", code=1, cwd=reproduced).json["verdict"] == "WORSE"
 
 
 def test_two_changes_at_once_are_pointed_out(cli, reproduced):
@@ -226,36 +226,36 @@ def test_a_flag_and_its_code_are_one_change(cli, reproduced):
         'float(args["gain"])',
         '(float(args["gain"]) + float(args["bonus"]))',
     )
-    found = cli("verify", "--off", "bonus=0", "--json", cwd=reproduced).json
+    found = cli("verify", "--ablate", "bonus=0", "--json", cwd=reproduced).json
     assert {part["group"] for part in found["parts"]} == {1}
     assert found["refusal"] is None and found["remarks"] == []
     off = next(f for f in found["findings"] if f["question"] == "ablation")
-    assert (off["word"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
+    assert (off["verdict"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
     for wrong, said in (
         ("bonnus=0", "no hyperparameter"),
         ("bonus=no", "type float"),
         ("bonus", "KEY=VALUE"),
     ):
-        assert said in cli("verify", "--off", wrong, code=2, cwd=reproduced).err
+        assert said in cli("verify", "--ablate", wrong, code=2, cwd=reproduced).err
 
 
 def test_a_flag_that_does_not_switch_all_off_is_found(cli, reproduced):
     cli("tweak", "start", "bonus", cwd=reproduced)
     edit(reproduced, "system.yaml", "gain: 0.0", "gain: 3.0")
     edit(reproduced, *BETTER)
-    found = cli("verify", "--off", "gain=0", "--json", code=1, cwd=reproduced).json
-    assert "the state before is not given again" in found["refusal"]
+    found = cli("verify", "--ablate", "gain=0", "--json", code=1, cwd=reproduced).json
+    assert "the snapshot before is not given again" in found["refusal"]
 
 
 def test_a_cheaper_mode(cli, reproduced):
     cli("tweak", "start", "slow", "--kind", "neutral", cwd=reproduced)
     edit(reproduced, "system.yaml", "work: 100000", "work: 3000000")
     cli.any_status("verify", "--json", cwd=reproduced)
-    cli("tweak", "accept", "--because", "to have something to save", cwd=reproduced)
+    cli("tweak", "accept", "--reason", "to have something to save", cwd=reproduced)
     cli("tweak", "start", "less-work", "--probe", "gain=-5", cwd=reproduced)
     edit(reproduced, "system.yaml", "work: 3000000", "work: 1000")
     found = cli("verify", "--json", cwd=reproduced).json
-    assert (found["word"], found["refusal"]) == ("NO_DIFFERENCE", None)
+    assert (found["verdict"], found["refusal"]) == ("NO_DIFFERENCE", None)
     # It is worse by itself, and leads to the same conclusion of the probe.
     edit(
         reproduced,
@@ -311,7 +311,7 @@ def test_accept_needs_a_verdict(cli, reproduced):
     edit(reproduced, *BETTER)
     assert (
         "was not judged yet"
-        in cli("tweak", "accept", "--because", "I know", code=2, cwd=reproduced).err
+        in cli("tweak", "accept", "--reason", "I know", code=2, cwd=reproduced).err
     )
 
 
@@ -369,11 +369,11 @@ def test_a_reference_with_patches_and_drivers(cli, tmp_path, tweakable_recipe):
         recipe, {"patches/level.patch": patch, "drivers/go.py": "exec(open('library.py').read())\n"}
     )
     project = cli.new(recipe)
-    cli("tweak", "start", "first", "--because", "no calibration", "--margin", "0.001", cwd=project)
+    cli("tweak", "start", "first", "--reason", "no calibration", "--margin", "0.001", cwd=project)
     assert "LEVEL = 0.91" in (project / "src/library.py").read_text()
     assert (project / "src/drivers/go.py").is_file()
     edit(project, "src/library.py", "LEVEL = 0.91", "LEVEL = 0.95")
-    assert cli("verify", "--json", cwd=project).json["word"] == "BETTER"
+    assert cli("verify", "--json", cwd=project).json["verdict"] == "BETTER"
 
 
 def test_a_smoke_run_of_the_change(cli, reproduced):
@@ -387,4 +387,4 @@ def test_a_smoke_run_of_the_change(cli, reproduced):
     assert cli("run", "--smoke", "--json", cwd=reproduced).json["runs"][0]["smoke"] is True
     two = cli("run", "--seeds", "2", "--json", cwd=reproduced).json["runs"]
     again = cli("verify", "--json", cwd=reproduced).json
-    assert len(two) == 2 and again["word"] == "BETTER"
+    assert len(two) == 2 and again["verdict"] == "BETTER"

@@ -1,4 +1,4 @@
-"""A new dataset: its first result must beat the simplest models, and memorise a batch."""
+"""A new dataset: its first result must beat the simplest models, and memorize a batch."""
 
 import json
 
@@ -33,7 +33,7 @@ NUMPY = """\
     """
 
 GATES = """
-gates: {script: train.py, loader: load_data, measure: accuracy, memorised: 0.75, batch: 16}
+baselines: {script: train.py, loader: load_data, measure: accuracy, overfit_one_batch: 0.75, batch: 16}
 """
 SUM, PRODUCT = "x[:, 0] + x[:, 1] > 0", "x[:, 0] * x[:, 1] > 0"
 
@@ -52,7 +52,7 @@ def started(cli, numpy_recipe):
     """A data tweak with the other data in place."""
     project = cli.new(numpy_recipe)
     words = ("--kind", "data", "--bound", "0.99", "--bound-source", "by design", "--margin", "0.01")
-    cli("tweak", "start", "product", *words, "--because", "a test", cwd=project)
+    cli("tweak", "start", "product", *words, "--reason", "a test", cwd=project)
     edit(project, "src/train.py", SUM, PRODUCT)
     edit(project, "system.yaml", "name: nothing", "name: products")
     return project
@@ -60,25 +60,27 @@ def started(cli, numpy_recipe):
 
 def test_how_to_measure_the_simplest_models_is_asked_for(cli, started):
     refused = cli("verify", code=2, cwd=started)
-    assert "loader: load_data" in refused.err and "memorised: 0.99" in refused.err
+    assert "loader: load_data" in refused.err and "overfit_one_batch: 0.99" in refused.err
 
 
 def test_a_system_that_learns_passes(cli, started):
     with (started / "system.yaml").open("a") as file:
         file.write(GATES)
     found = cli("verify", "--json", cwd=started).json
-    assert (found["word"], found["refusal"]) == ("BETTER", None)
-    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
-    assert gates == dict.fromkeys(
-        ("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER"
+    assert (found["verdict"], found["refusal"]) == ("BETTER", None)
+    baselines = {
+        f["metric"]: f["verdict"] for f in found["findings"] if f["question"] == "baseline"
+    }
+    assert baselines == dict.fromkeys(
+        ("constant model", "linear model", "zeroed inputs", "one batch overfitted"), "BETTER"
     )
     assert any("away from the bound 0.99 (by design)" in remark for remark in found["remarks"])
     assert {part["group"] for part in found["parts"]} >= {1}
     cli("tweak", "accept", cwd=started)
     evidence = json.loads((started / "evidence/tweak-product.json").read_text())
-    assert evidence["gates"]["simple"]["linear"] < 0.7
+    assert evidence["baselines"]["simple"]["linear"] < 0.7
     # The next margin is that of the new data.
-    cli("tweak", "start", "next", "--because", "a test", cwd=started)
+    cli("tweak", "start", "next", "--reason", "a test", cwd=started)
     assert "of 4 runs of tweak product" in (started / "tweaks/next.yaml").read_text()
     assert git(started, "status", "--porcelain") == ""
 
@@ -114,9 +116,9 @@ def test_a_forged_gate_is_found(cli, started):
     path = Project(started).evidence / "tweak-product.json"
     evidence = read_record(ChangeEvidence, path)
     forged = evidence.model_copy(
-        update={"judgement": {**evidence.judgement, "word": "BETTER", "refusal": None}}
+        update={"judgment": {**evidence.judgment, "verdict": "BETTER", "refusal": None}}
     )
-    path.write_text(forged.sealed().model_dump_json(by_alias=True))
+    path.write_text(forged.with_checksum().model_dump_json(by_alias=True))
     assert "but its runs say" in cli("tweak", "accept", code=2, cwd=started).err
 
 
@@ -139,7 +141,7 @@ def test_a_forged_gate_is_found(cli, started):
         ("batch: 16", "batch: 1", 2, "batch"),
     ],
 )
-def test_wrong_gates(cli, started, old, new, code, said):
+def test_wrong_baselines(cli, started, old, new, code, said):
     with (started / "system.yaml").open("a") as file:
         file.write(GATES.replace(old, new))
     assert said in cli("verify", code=code, cwd=started).err

@@ -100,7 +100,7 @@ def test_a_dirty_tree_that_is_in_the_way_of_a_drop(cli, judged):
 @pytest.mark.parametrize("vendor", ["reference", "template"])
 def test_vendor_branches_are_nobody_s_place_of_work(cli, reproduced, vendor):
     git(reproduced, "symbolic-ref", "HEAD", f"refs/heads/{vendor}")
-    for words in (("tweak", "start", "x"), ("update",), ("strike", "--yes")):
+    for words in (("tweak", "start", "x"), ("update",), ("eject", "--yes")):
         assert "vendor branch" in cli(*words, code=2, cwd=reproduced).err
 
 
@@ -204,7 +204,7 @@ def test_a_tweak_merged_by_hand_can_still_be_accepted(cli, judged):
 
 
 def clone(source: Path, target: Path) -> Path:
-    """What another person has: no branches but main, no tags of runs, no .scaffold."""
+    """What another user has: no branches but main, no tags of runs, no .scaffold."""
     subprocess.run(["git", "clone", "--quiet", str(source), str(target)], check=True)
     return target
 
@@ -231,7 +231,7 @@ def test_evidence_of_two_clones_merges(cli, reproduced, tmp_path):
     told = cli("next", "--json", cwd=other).json
     assert told["command"] == "scaffold tweak start edits-1"
     cli("tweak", "start", "edits-1", "--kind", "improve", cwd=other)
-    assert cli("verify", "--json", cwd=other).json["word"] == "BETTER"
+    assert cli("verify", "--json", cwd=other).json["verdict"] == "BETTER"
     cli("tweak", "accept", cwd=other)
     assert (
         cli("next", "--json", cwd=other)
@@ -247,7 +247,7 @@ def test_a_clone_of_a_stranger_asks_before_it_runs(cli, reproduced, tmp_path, mo
     git(reproduced, "commit", "--all", "--quiet", "-m", "level")
     other = clone(reproduced, tmp_path / "other")
     shutil.copytree(reproduced / ".scaffold", other / ".scaffold", symlinks=True)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "someone-else"))
     git(other, "switch", "--quiet", "tweak/level")
     cli.is_trusting = False
     refused = cli("verify", "--json", code=2, cwd=other).json
@@ -255,7 +255,7 @@ def test_a_clone_of_a_stranger_asks_before_it_runs(cli, reproduced, tmp_path, mo
     assert refused["error"].count("src/ with the tree") == 2
     assert not [path for path in (other / ".scaffold/runs").iterdir() if "-2" in path.name[-3:]]
     found = cli("verify", "--json", "--trust", refused["trust"], cwd=other).json
-    assert found["word"] == "BETTER"
+    assert found["verdict"] == "BETTER"
     edit(other, "src/train.py", "LEVEL = 0.95", "LEVEL = 0.96")
     assert "was not approved yet" in cli("verify", "--json", code=2, cwd=other).json["error"]
 
@@ -305,9 +305,9 @@ def test_an_unpacked_state_that_somebody_changed_is_unpacked_anew(cli, judged):
     for path in (judged / ".scaffold/states").glob("*/src/train.py"):
         path.write_text("raise SystemExit(1)\n")
     shutil.rmtree(judged / ".scaffold/runs")
-    assert cli("verify", "--json", cwd=judged).json["word"] == "NO_DIFFERENCE"
+    assert cli("verify", "--json", cwd=judged).json["verdict"] == "NO_DIFFERENCE"
     (judged / "evidence/tweak-rename.json").unlink()
-    assert cli("verify", "--json", cwd=judged).json["word"] == "NO_DIFFERENCE"
+    assert cli("verify", "--json", cwd=judged).json["verdict"] == "NO_DIFFERENCE"
 
 
 def test_a_broken_declaration_names_its_line(cli, judged):
@@ -337,13 +337,13 @@ def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
 
 def test_worse_on_main_is_found_by_the_next_tweak(cli, reproduced):
     accepted(cli, reproduced, "rename", RENAME)
-    accepted(cli, reproduced, "level", WORSE, because="a test")
+    accepted(cli, reproduced, "level", WORSE, reason="a test")
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak start less-work"
 
 
 def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     """Git knows a file by its size and time; what is as young as the index it reads again."""
-    from scaffold.git.snapshots import state_of_worktree
+    from scaffold.git.snapshots import snapshot_of_worktree
     from scaffold.project.project import Project
 
     cli("tweak", "start", "x", cwd=reproduced)
@@ -354,10 +354,10 @@ def test_an_edit_of_the_same_size_in_the_same_moment_is_seen(cli, reproduced):
     os.utime(train, ns=(moment, moment))
     git(reproduced, "add", "src/train.py")
     os.utime(index, ns=(moment, moment))
-    before = state_of_worktree(Project(reproduced)).id
+    before = snapshot_of_worktree(Project(reproduced)).id
     edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.8")
     os.utime(train, ns=(moment, moment))
-    assert state_of_worktree(Project(reproduced)).id != before
+    assert snapshot_of_worktree(Project(reproduced)).id != before
 
 
 def test_new_files_are_named_when_they_are_committed(cli, judged):

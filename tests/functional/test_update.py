@@ -1,4 +1,4 @@
-"""`scaffold update`, `scaffold reference update`, `scaffold strike`: adaptation strands nobody."""
+"""`scaffold update`, `scaffold reference update`, `scaffold eject`: adaptation strands nobody."""
 
 import json
 import os
@@ -137,7 +137,7 @@ def upstream(cli, tmp_path):
 def test_a_newer_reference(cli, upstream):
     project, repository, first = upstream
     cli("verify", "--json", code=3, cwd=project)
-    cli("tweak", "start", "level", "--because", "no calibration", "--margin", "0.005", cwd=project)
+    cli("tweak", "start", "level", "--reason", "no calibration", "--margin", "0.005", cwd=project)
     edit(project, *BETTER)
     cli("verify", "--json", cwd=project)
     assert "is under way" in cli("reference", "update", "v2", code=2, cwd=project).err
@@ -160,7 +160,7 @@ def test_a_newer_reference(cli, upstream):
     )
     assert git(project, "show", "reference:reference/notes.md") == "two"
     status = cli("status", "--json", cwd=project).json
-    assert "reference_pin" in [reason["code"] for reason in status["stale_because"]]
+    assert "reference_pin" in [reason["code"] for reason in status["stale_reasons"]]
     # Its changes into src/, by the line that was printed.
     older, newer = git(project, "log", "-2", "--format=%H", "refs/heads/reference").split()[::-1]
     diff = subprocess.run(
@@ -223,7 +223,7 @@ def test_struck(cli, reproduced):
     accepted(
         cli, reproduced, "level", ("src/train.py", "LEVEL = 0.9", "LEVEL = 0.93"), kind="improve"
     )
-    said = cli("strike", "--yes", "--json", cwd=reproduced).json
+    said = cli("eject", "--yes", "--json", cwd=reproduced).json
     assert "AGENTS.md" in said["removed"] and "tests/expectations.json" in said["written"]
     assert git(reproduced, "status", "--porcelain") == ""
     left = {
@@ -271,7 +271,7 @@ def test_struck(cli, reproduced):
 
 
 def test_struck_before_any_tweak(cli, reproduced):
-    cli("strike", "--yes", cwd=reproduced)
+    cli("eject", "--yes", cwd=reproduced)
     assert (
         json.loads((reproduced / "tests/expectations.json").read_text())["program"]["tree"]
         == "reference"
@@ -279,10 +279,10 @@ def test_struck_before_any_tweak(cli, reproduced):
     assert bare_pytest(reproduced).returncode == 0
 
 
-def test_strike_waits_for_what_is_open(cli, reproduced):
+def test_eject_waits_for_what_is_open(cli, reproduced):
     edit(reproduced, "README.md", "# project", "# Project")
-    assert "not committed: README.md" in cli("strike", "--yes", code=2, cwd=reproduced).err
+    assert "not committed: README.md" in cli("eject", "--yes", code=2, cwd=reproduced).err
     git(reproduced, "checkout", "--", "README.md")
     cli("tweak", "start", "x", cwd=reproduced)
-    assert "tweak x is under way" in cli("strike", "--yes", code=2, cwd=reproduced).err
+    assert "tweak x is under way" in cli("eject", "--yes", code=2, cwd=reproduced).err
     assert (reproduced / "AGENTS.md").exists()

@@ -41,7 +41,7 @@ def test_from_nothing_to_reproduced(cli, project):
         "EXPECTED",
         "sequential t",
         "prediction interval",
-        "depth full",
+        "basis full",
         "accuracy",
     ):
         assert word in verdict.out
@@ -51,12 +51,12 @@ def test_from_nothing_to_reproduced(cli, project):
     assert git(project, "tag") == "milestone/reproduce"
 
     after = cli("status", "--json", cwd=project).json
-    assert (after["evidence"], after["word"]) == ("current", "REPRODUCED")
+    assert (after["evidence"], after["verdict"]) == ("current", "REPRODUCED")
     assert [step["state"] for step in after["milestones"]] == ["passed", "open", "open"]
     assert "scaffold tweak start short-mode" in cli("next", cwd=project).out
     runs = sorted((project / ".scaffold/runs").iterdir())
     again = cli("verify", "--json", cwd=project).json
-    assert again["word"] == "REPRODUCED" and "nothing was run" in again["note"]
+    assert again["verdict"] == "REPRODUCED" and "nothing was run" in again["note"]
     assert sorted((project / ".scaffold/runs").iterdir()) == runs
 
 
@@ -64,7 +64,7 @@ def test_a_worse_reference_is_not_reproduced(cli, tmp_path, calibrated_recipe):
     worse = copy_recipe(calibrated_recipe, tmp_path / "worse", {"train.py": ("0.9 +", "0.8 +")})
     project = cli.new(worse)
     verdict = cli("verify", "--json", cwd=project, code=1).json
-    assert verdict["word"] == "NOT_REPRODUCED"
+    assert verdict["verdict"] == "NOT_REPRODUCED"
     assert any(
         "calibration runs were made with the reference tree" in reason["text"]
         for reason in verdict["deviations"]
@@ -82,7 +82,7 @@ def test_a_worse_reference_is_not_reproduced(cli, tmp_path, calibrated_recipe):
 def test_a_watched_metric_that_moved_is_inconclusive(cli, tmp_path, calibrated_recipe):
     moved = copy_recipe(calibrated_recipe, tmp_path / "moved", {"train.py": ("2.0 /", "2.5 /")})
     verdict = cli("verify", "--json", cwd=cli.new(moved), code=3).json
-    assert verdict["word"] == "INCONCLUSIVE" and "loss: UNEXPECTED" in verdict["reason"]
+    assert verdict["verdict"] == "INCONCLUSIVE" and "loss: UNEXPECTED" in verdict["reason"]
 
 
 def test_nothing_is_run_twice_unless_asked(cli, project):
@@ -90,7 +90,7 @@ def test_nothing_is_run_twice_unless_asked(cli, project):
     second = cli("run", "--seeds", 3, "--json", cwd=project).json["runs"]
     assert [run["id"] for run in second][:2] == [run["id"] for run in first]
     assert [run["started"] for run in second][:2] == [run["started"] for run in first]
-    thrice = cli("run", "--seeds", 3, "--again", "--json", cwd=project).json["runs"]
+    thrice = cli("run", "--seeds", 3, "--rerun", "--json", cwd=project).json["runs"]
     assert len(thrice) == 6
     assert thrice[0]["metrics"] == thrice[1]["metrics"]
 
@@ -151,7 +151,7 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
     (project / path).write_text(text.replace(old, new, 1))
     status = cli("status", "--json", cwd=project).json
     assert status["evidence"] == "stale" and any(
-        reason in stale["text"] for stale in status["stale_because"]
+        reason in stale["text"] for stale in status["stale_reasons"]
     ), status
     assert "stale" in cli("status", cwd=project).out
     done = run_pytest(project)
@@ -165,8 +165,8 @@ def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
     cli("verify", cwd=project)
     path = Project(project).reproduction
     evidence = read_record(Evidence, path)
-    lie = {**evidence.judgement, "word": "NOT_REPRODUCED"}
-    write_record(evidence.model_copy(update={"judgement": lie}).sealed(), path)
+    lie = {**evidence.judgment, "verdict": "NOT_REPRODUCED"}
+    write_record(evidence.model_copy(update={"judgment": lie}).with_checksum(), path)
     done = run_pytest(project)
     assert "says NOT_REPRODUCED, but its runs say REPRODUCED" in done.stdout
 
@@ -223,16 +223,16 @@ def test_full_disk_while_writing_evidence_changes_nothing(cli, project):
 def test_seed_that_does_not_reach_the_reference_is_seen(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY.replace("int(sys.argv[1])", "7")})
     verdict = cli("verify", "--json", cwd=cli.new(recipe), code=3).json
-    assert any(finding["word"] == "SEED_IGNORED" for finding in verdict["findings"])
+    assert any(finding["verdict"] == "SEED_IGNORED" for finding in verdict["findings"])
 
 
 def test_different_results_at_one_seed_are_seen(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", {"train.py": TOY.replace("int(sys.argv[1])", "None")})
     project = cli.new(recipe)
-    cli("run", "--again", cwd=project)
-    cli("run", "--again", cwd=project)
+    cli("run", "--rerun", cwd=project)
+    cli("run", "--rerun", cwd=project)
     verdict = cli("verify", "--json", cwd=project, code=3).json
-    assert any(finding["word"] == "NONDETERMINISTIC" for finding in verdict["findings"])
+    assert any(finding["verdict"] == "NONDETERMINISTIC" for finding in verdict["findings"])
 
 
 def test_without_calibration_nothing_is_confirmed(cli, tmp_path):
@@ -253,7 +253,7 @@ def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
     claim = {
         "metric": "accuracy",
         "dataset": "nothing",
-        "depth": "full",
+        "basis": "training",
         "source": {"url": "x", "words": "97.26 %"},
     }
     common = {
@@ -269,7 +269,7 @@ def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
             tmp_path / name / "recipe", print_result, **common, claims=[{**claim, "value": value}]
         )
         verdict = cli("verify", "--json", cwd=cli.new(recipe, name + "p"), code=code).json
-        assert verdict["word"] == word
+        assert verdict["verdict"] == word
 
 
 def test_what_seeds_do_besides_and_more_threads_are_said_with_the_verdict(
@@ -305,5 +305,5 @@ def test_where_no_seed_can_change_the_word_the_next_step_is_another_one(
     assert (
         cli("next", "--json", cwd=refuted)
         .json["command"]
-        .startswith("scaffold tweak start NAME --because")
+        .startswith("scaffold tweak start NAME --reason")
     )

@@ -19,8 +19,8 @@ from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.verify import read_evidence
+from scaffold.running.denials import read_reports
 from scaffold.running.readers import read_metric
-from scaffold.running.watching import read_reports
 
 FOLDER = Path(tempfile.mkdtemp(prefix="scaffold-fuzz-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -100,7 +100,7 @@ def evidence(content: bytes) -> None:
 
 
 def reports(content: bytes) -> None:
-    """What the shim left, or somebody in its place."""
+    """What the shim left, or someone in its place."""
     folder = FOLDER / "seeding"
     folder.mkdir(exist_ok=True)
     (folder / "1.json").write_bytes(content)

@@ -26,12 +26,12 @@ from scaffold.records.evidence import (
     Machine,
     MetricValue,
 )
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.verify import read_evidence
 from scaffold.rules.reproduction.judge import judge
 from scaffold.rules.reproduction.sequential import decide
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 
 # Tests of the tests' own machine, not of ours: a slow example is no failure.
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -188,9 +188,9 @@ def whole_evidence() -> Evidence:
         hyperparameters={},
         runs=runs,
         failed_runs=0,
-        judgement={"word": "REPRODUCED"},
+        judgment={"verdict": "REPRODUCED"},
         made="2026",
-    ).sealed()
+    ).with_checksum()
 
 
 WHOLE = json.dumps(whole_evidence().model_dump(mode="json")).encode()
@@ -211,10 +211,10 @@ def test_mutations_of_evidence_are_refused_or_break_its_seal(data):
         assert "UTF-8" in str(error) or "missing" in str(error)
         return
     if found is not None and found != whole_evidence():
-        assert found.seal != found.expected_seal()
+        assert found.checksum != found.expected_checksum()
 
 
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"'])
+@pytest.mark.parametrize("verdict", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"'])
 def test_no_evidence_holds_what_is_no_number(word):
     text = WHOLE.replace(b'"value": 0.9', f'"value": {word}'.encode(), 1)
     assert text != WHOLE
@@ -235,9 +235,10 @@ def test_no_evidence_holds_what_is_no_number(word):
     ).filter(lambda values: not all(map(math.isfinite, values))),
     st.booleans(),
 )
-def test_what_is_no_number_is_never_judged(values, in_watched):
+def test_what_is_no_number_is_never_judged(values, in_monitored):
     runs = [
-        judged(i, 0.9, value) if in_watched else judged(i, value) for i, value in enumerate(values)
+        judged(i, 0.9, value) if in_monitored else judged(i, value)
+        for i, value in enumerate(values)
     ]
     with pytest.raises(ValueError, match="finite"):
         judge(RECIPE, runs, CALIBRATION)
@@ -254,13 +255,13 @@ def test_further_away_is_never_better(offsets, spread, shifts):
 
     Whichever way.
     """
-    law = Law.of([spread * math.sin(3 * i) for i in range(20)])
-    order = [Word.REPRODUCED, Word.INCONCLUSIVE, Word.NOT_REPRODUCED]
+    law = SampleStats.of([spread * math.sin(3 * i) for i in range(20)])
+    order = [Verdict.REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_REPRODUCED]
     centred = [offset - sum(offsets) / len(offsets) for offset in offsets]
     for sign in (1, -1):
         words = [
             decide(
-                Law.of([law.mean + spread * (offset + sign * shift) for offset in centred]),
+                SampleStats.of([law.mean + spread * (offset + sign * shift) for offset in centred]),
                 law,
                 2.0,
                 Rule(),

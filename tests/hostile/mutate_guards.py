@@ -37,7 +37,10 @@ class Guard:
     tests: str
 
     def removed_from(self, text: str) -> str | None:
-        """Return the module's text without the guard, wherever its lines break; None if it is not there."""
+        """Return the module's text without the guard, wherever its lines break.
+
+        None if it is not there.
+        """
         tokens = re.findall(r"\w+|[^\w\s]", self.old)
         # The formatter breaks lines between any two tokens, and then adds a comma at the end.
         pattern = r"\s*".join(

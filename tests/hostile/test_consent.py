@@ -1,4 +1,4 @@
-"""Nothing of a stranger's recipe runs before it was shown and approved.
+"""Nothing of an untrusted recipe runs before it was shown and approved.
 
 What was approved is what runs.
 """
@@ -93,14 +93,14 @@ def test_approval_is_asked_for_once(careful, recipe):
     wrong = careful("run", "--trust", "0" * 64, cwd=project, code=2).err
     assert f"--trust {'0' * 64} is not the digest of what would run" in wrong
     careful("run", "--smoke", "--trust", digest, cwd=project)
-    careful("run", "--smoke", "--again", cwd=project)
+    careful("run", "--smoke", "--rerun", cwd=project)
     # The same program in another project.
     careful("run", "--smoke", cwd=careful.new(recipe, "second"))
 
 
 def test_a_new_project_says_so_and_its_workflow_runs_nothing_of_it(careful, recipe, tmp_path):
     said = careful("new", "theirs", "--from", recipe, "--no-input").out
-    assert "Consent    a stranger's recipe" in said
+    assert "Consent    an untrusted recipe" in said
     assert "Consent" not in careful("new", "ours", "--no-input").out
     workflow = {
         name: (tmp_path / name / ".github/workflows/reproduce.yml").read_text()
@@ -289,15 +289,15 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     project = cli.new(calibrated_recipe)
     cli("run", cwd=project)
     cli.is_trusting = False
-    cli("run", "--again", cwd=project)
+    cli("run", "--rerun", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     (project / "environment.lock").write_text(_lock_text([*lines, "one-more==1.0"]))
-    refused = cli("run", "--again", "--json", code=2, cwd=project).json["error"]
+    refused = cli("run", "--rerun", "--json", code=2, cwd=project).json["error"]
     assert (
         "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
     )
     (project / "environment.lock").unlink()
-    cli("run", "--again", cwd=project)
+    cli("run", "--rerun", cwd=project)
 
 
 def wheel(index: Path, name: str, needs: str = "") -> None:
@@ -334,7 +334,7 @@ def test_a_lock_of_others_installs_only_what_the_recipe_needs(cli, tmp_path, mon
     digest = hashlib.sha256((index / "further-1.0-py3-none-any.whl").read_bytes()).hexdigest()
     lines += ["further==1.0 \\", f"    --hash=sha256:{digest}"]
     (project / "environment.lock").write_text(_lock_text(lines))
-    error = cli("run", "--again", code=2, cwd=project).err
+    error = cli("run", "--rerun", code=2, cwd=project).err
     assert (
         "environment.lock was made elsewhere and installs further==1.0, which nothing asked for"
         " needs" in error

@@ -1,4 +1,4 @@
-"""Evidence that somebody else brings.
+"""Evidence that someone else brings.
 
 Shown as theirs, checked by runs made here, never believed.
 """
@@ -29,7 +29,7 @@ def forge(project, change) -> None:
     path = project / "evidence/reproduce.json"
     document = json.loads(path.read_text())
     change(document)
-    forged = Evidence.model_validate(document).sealed()
+    forged = Evidence.model_validate(document).with_checksum()
     path.write_text(json.dumps(forged.model_dump(mode="json")))
     git(project, "commit", "--all", "--quiet", "-m", "Verify: REPRODUCED")
 
@@ -142,9 +142,9 @@ def test_a_status_that_came_along_is_not_believed(cli, reproduced, tmp_path):
     path = reproduced / ".scaffold/status.json"
     cli("status", cwd=reproduced)
     forged = json.loads(path.read_text())
-    forged["status"]["word"] = "NOT_REPRODUCED"
+    forged["status"]["verdict"] = "NOT_REPRODUCED"
     path.write_text(json.dumps(forged))
-    assert cli("status", "--json", cwd=reproduced).json["word"] == "REPRODUCED"
+    assert cli("status", "--json", cwd=reproduced).json["verdict"] == "REPRODUCED"
 
 
 def test_another_calibration_or_rule_of_a_recipe_of_ours_is_a_deviation(cli, tmp_path):

@@ -68,7 +68,7 @@ def test_damaged_run_is_no_run_and_is_made_again(cli, tmp_path, verified, damage
     assert len(records) == len(before)
     assert before - {victim} <= {record["id"] for record in records}
     assert victim not in {record["id"] for record in records}
-    assert cli("verify", "--json", cwd=tmp_path / "project").json["word"] == "REPRODUCED"
+    assert cli("verify", "--json", cwd=tmp_path / "project").json["verdict"] == "REPRODUCED"
 
 
 PROJECT_FILES = {
@@ -99,8 +99,8 @@ def test_damaged_file_of_a_project(cli, tmp_path, verified, damage, name):
         git(project, "checkout", "--", name)
         cli("verify", cwd=project)
     assert run_ids(project) == before
-    judged = json.loads((project / "evidence/reproduce.json").read_text())["judgement"]
-    assert judged == json.loads((verified / "evidence/reproduce.json").read_text())["judgement"]
+    judged = json.loads((project / "evidence/reproduce.json").read_text())["judgment"]
+    assert judged == json.loads((verified / "evidence/reproduce.json").read_text())["judgment"]
 
 
 def test_damaged_dataset_in_the_cache_is_fetched_anew(cli, tmp_path, isolated):
@@ -146,7 +146,7 @@ def test_damaged_dataset_in_the_cache_is_fetched_anew(cli, tmp_path, isolated):
         lambda path: path.with_name(f"{path.name}.checked").unlink(),
     ):
         damage(cached) if cached.exists() else None
-        record = cli("run", "--again", "--json", cwd=project).json["runs"][-1]
+        record = cli("run", "--rerun", "--json", cwd=project).json["runs"][-1]
         assert record["metrics"]["accuracy"]["value"] == 0.123456
         assert file_digest(cached) == sha256
 
@@ -204,7 +204,7 @@ def test_read_only_project(cli, verified, tmp_path):
     (project / ".scaffold/status.json").unlink()
     looked = on_a_disk(project, mount, "status")
     assert looked.returncode == 0 and "REPRODUCED" in looked.stdout
-    made = on_a_disk(project, mount, "run", "--again")
+    made = on_a_disk(project, mount, "run", "--rerun")
     assert (
         made.returncode == 4
         and "Read-only file system" in made.stderr
@@ -257,7 +257,7 @@ def test_no_copy_is_begun_on_a_full_disk(cli, verified, tmp_path, monkeypatch):
     shutil.copytree(verified, tmp_path / "project", symlinks=True)
     monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
     before = run_ids(tmp_path / "project")
-    assert "MB free" in cli("run", "--again", cwd=tmp_path / "project", code=4).err
+    assert "MB free" in cli("run", "--rerun", cwd=tmp_path / "project", code=4).err
     assert run_ids(tmp_path / "project") == before
 
 
@@ -282,7 +282,7 @@ def test_clock_that_goes_backwards(cli, verified, tmp_path, monkeypatch):
     assert len(records) == len(before) + 1 and records[-1]["started"].startswith("1999")
     assert records[-1]["wall_time_s"] > 0
     verdict = cli("verify", "--json", cwd=project).json
-    assert verdict["word"] == "REPRODUCED"
+    assert verdict["verdict"] == "REPRODUCED"
     assert "nothing was run" in cli("verify", cwd=project).out
 
 
@@ -303,7 +303,7 @@ def test_environment_that_a_killed_scaffold_began(cli, tmp_path, monkeypatch, is
     (made / "complete").unlink()
     next(made.glob("lib/*/site-packages/drifty.py")).unlink()
     shutil.rmtree(next(made.glob("lib/*/site-packages/__pycache__")), ignore_errors=True)
-    cli("run", "--smoke", "--again", cwd=project)
+    cli("run", "--smoke", "--rerun", cwd=project)
 
 
 # --- a package index that dies half-way ---------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Archives, patches, paths, templates and texts of a stranger's that would write.
+"""Archives, patches, paths, templates and texts of an untrusted that would write.
 
 Run or show what they should not.
 """
@@ -159,7 +159,7 @@ BRINGS_LINK = (
 
 def patched(folder, patch: str):
     recipe = toy_recipe(
-        folder, reference={"patches": [{"file": "patches/a.diff", "reason": "because"}]}
+        folder, reference={"patches": [{"file": "patches/a.diff", "reason": "reason"}]}
     )
     write_tree(recipe, {"patches/a.diff": patch.encode()})
     return recipe

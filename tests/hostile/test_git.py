@@ -22,7 +22,7 @@ def upstream(tmp_path):
 
 @pytest.fixture
 def person(isolated, tmp_path, monkeypatch):
-    """Writes the person's git configuration."""
+    """Writes the user's git configuration."""
 
     def write(text: str) -> None:
         (tmp_path / "gitconfig").write_text((isolated / ".gitconfig").read_text() + text)
@@ -175,7 +175,7 @@ def test_git_folder_inside_a_fetched_tree(upstream, tmp_path):
     )
     with pytest.raises(FetchError, match=r"hasDotgit|contains"):
         Repository.create(tmp_path / "cache", bare=True).fetch(
-            f"file://{upstream[0]}", [commit], "--depth=1"
+            f"file://{upstream[0]}", [commit], "--basis=1"
         )
 
 
@@ -198,9 +198,9 @@ def test_names_that_are_one_on_many_disks(cli, tmp_path):
 
 
 def test_filters_of_the_person_do_not_change_or_run(cli, tmp_path, person, payload):
-    """As git-lfs is set up: a filter by name in the person's configuration.
+    """As git-lfs is set up: a filter by name in the user's configuration.
 
-    Asked for by a stranger's attributes.
+    Asked for by an untrusted attributes.
     """
     person(
         f'[filter "lfs"]\n\tsmudge = {payload}\n\tclean = {payload}\n\tprocess ='

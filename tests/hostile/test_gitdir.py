@@ -1,4 +1,4 @@
-"""Git directories that a stranger prepared.
+"""Git directories that a third party prepared.
 
 Nothing in them is followed, waited for, or believed.
 """
@@ -106,7 +106,7 @@ def test_special_files_are_refused_before_anything_is_written(cli, project, tmp_
         place.symlink_to(victim / ("folder" if name in ("refs/tags", "objects/aa") else "file"))
     else:
         os.mkfifo(place)
-    for command in ("verify", "tweak start x --because y"):
+    for command in ("verify", "tweak start x --reason y"):
         assert (
             f"{name} in the git directory of {project}"
             in cli(*command.split(), cwd=project, code=2).err
@@ -181,7 +181,7 @@ def test_missing_objects_of_the_cache_are_not_fetched_on_the_way(tmp_path):
     """
     revision = make_repository(tmp_path / "upstream", {"train.py": TOY})
     cache = Repository.create(tmp_path / "cache", bare=True)
-    cache.fetch(f"file://{tmp_path / 'upstream'}", [revision], "--depth=1", "--filter=blob:none")
+    cache.fetch(f"file://{tmp_path / 'upstream'}", [revision], "--basis=1", "--filter=blob:none")
     with pytest.raises(ProjectError):
         cache.read_blob(git(tmp_path / "upstream", "rev-parse", "HEAD:train.py"))
 
@@ -229,7 +229,7 @@ def test_commits_that_stand_for_others(project):
 
 
 def test_attributes_of_a_project_change_no_byte(cli, reproduced):
-    cli("tweak", "start", "x", "--because", "y", cwd=reproduced)
+    cli("tweak", "start", "x", "--reason", "y", cwd=reproduced)
     write_tree(
         reproduced,
         {

@@ -1,4 +1,4 @@
-"""Projects that came from somebody else, with all that git and .scaffold/ may hold.
+"""Projects that came from someone else, with all that git and .scaffold/ may hold.
 
 Nothing of it acts on us.
 """
@@ -129,7 +129,7 @@ def test_locks_that_hold_more_than_versions(cli, project, line):
     cli("run", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     (project / "environment.lock").write_text(_lock_text([*lines, line]))
-    error = cli("run", "--again", cwd=project, code=2).err
+    error = cli("run", "--rerun", cwd=project, code=2).err
     assert f"environment.lock has the line {line!r}, which is no package with its version" in error
 
 
@@ -140,7 +140,7 @@ def test_lock_that_names_a_program_as_python(cli, project, payload):
     (project / "environment.lock").write_text(_lock_text(named))
     assert (
         "environment.lock names no version of Python"
-        in cli("run", "--again", cwd=project, code=2).err
+        in cli("run", "--rerun", cwd=project, code=2).err
     )
 
 
@@ -311,7 +311,7 @@ def test_interpreter_that_is_gone(cli, tmp_path, monkeypatch, isolated):
         if str(tmp_path) in path.read_text()
     ]
     (environment / "bin/python").unlink()
-    cli("run", "--smoke", "--again", cwd=tmp_path / "project")
+    cli("run", "--smoke", "--rerun", cwd=tmp_path / "project")
 
 
 # --- what a run leaves --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a stranger's program tries while it runs, in each sandbox that works here."""
+"""What an untrusted program tries while it runs, in each sandbox that works here."""
 
 import json
 import os
@@ -301,7 +301,7 @@ attempt("capabilities", lambda: int(open("/proc/self/status").read().split("CapE
 
 @pytest.fixture
 def listener():
-    """A server of the person's on this machine."""
+    """A server of the user's on this machine."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()
 

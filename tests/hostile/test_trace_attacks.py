@@ -56,7 +56,9 @@ def test_another_golden_trace_is_not_the_one_of_the_start(tmp_path):
 
 def test_an_edited_golden_trace_is_refused(tmp_path):
     expected = a_golden_trace(tmp_path / "golden")
-    (tmp_path / "golden/own/train/index.json").write_text(INDEX.replace("[]", '[{"rung": "data"}]'))
+    (tmp_path / "golden/own/train/index.json").write_text(
+        INDEX.replace("[]", '[{"check": "data"}]')
+    )
     with pytest.raises(
         ProjectError, match=r"was edited after it was recorded: own/train/index\.json"
     ):

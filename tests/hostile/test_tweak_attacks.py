@@ -1,4 +1,4 @@
-"""What a stranger's project, or a slip of one's own, could do to tweaks: each was once possible."""
+"""What an untrusted project, or a slip of one's own, could do to tweaks: each was once possible."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from scaffold.tweak.store import read_change
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[2Jb"])
 def test_reasons_are_one_line(cli, judged, text):
     assert (
-        "--because: must be one line"
-        in cli("tweak", "accept", "--because", text, code=2, cwd=judged).err
+        "--reason: must be one line"
+        in cli("tweak", "accept", "--reason", text, code=2, cwd=judged).err
     )
     assert read_change(Project(judged), "rename").decision is None
     cli("tweak", "accept", cwd=judged)
-    for option in ("--expect", "--because"):
+    for option in ("--expect", "--reason"):
         assert (
             "must be one line" in cli("tweak", "start", "x", option, text, code=2, cwd=judged).err
         )
@@ -34,7 +34,7 @@ def test_evidence_is_written_where_its_name_says(cli, judged, tmp_path):
     forged = (
         read_record(ChangeEvidence, path)
         .model_copy(update={"milestone": "../../victim/settings"})
-        .sealed()
+        .with_checksum()
     )
     path.write_text(forged.model_dump_json(by_alias=True))
     assert "tweak.name" in cli("tweak", "drop", code=2, cwd=judged).err
@@ -48,7 +48,7 @@ def test_a_name_of_mine_is_not_mine_for_ever(cli, reproduced):
     write_tree(reproduced, {"tweaks/one.yaml": declaration})
     edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.9314")
     git(reproduced, "add", "--all")
-    git(reproduced, "commit", "--quiet", "-m", "somebody else's")
+    git(reproduced, "commit", "--quiet", "-m", "a third party's")
     cli.is_trusting = False
     assert "was not approved yet" in cli("verify", "--json", code=2, cwd=reproduced).json["error"]
 
@@ -73,7 +73,7 @@ def test_packages_are_shown_before_they_are_built(cli, reproduced, tmp_path, mon
         ["git", "clone", "--quiet", "--branch", "tweak/level", str(reproduced), str(other)],
         check=True,
     )
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "someone-else"))
     cli.is_trusting = False
     refused = cli("verify", "--json", code=2, cwd=other).json
     assert (
@@ -131,8 +131,8 @@ def test_a_tag_named_like_the_branch(cli, judged):
     assert git(judged, "symbolic-ref", "HEAD") == "refs/heads/main"
 
 
-def test_strike_asks_and_never_writes_through_links(cli, reproduced, tmp_path):
-    assert "--yes" in cli("strike", code=2, cwd=reproduced).err
+def test_eject_asks_and_never_writes_through_links(cli, reproduced, tmp_path):
+    assert "--yes" in cli("eject", code=2, cwd=reproduced).err
     outside = tmp_path / "outside"
     shutil.copytree(reproduced / "tests", outside)
     shutil.rmtree(reproduced / "tests")
@@ -140,13 +140,13 @@ def test_strike_asks_and_never_writes_through_links(cli, reproduced, tmp_path):
     git(reproduced, "add", "--all")
     git(reproduced, "commit", "--quiet", "-m", "linked")
     before = sorted(os.listdir(outside))
-    cli.any_status("strike", "--yes", cwd=reproduced)
+    cli.any_status("eject", "--yes", cwd=reproduced)
     assert sorted(os.listdir(outside)) == before
 
 
-def test_strike_keeps_what_is_not_committed(cli, reproduced):
+def test_eject_keeps_what_is_not_committed(cli, reproduced):
     (reproduced / "requirements.txt").write_text("mine\n")
-    refused = cli("strike", "--yes", code=2, cwd=reproduced)
+    refused = cli("eject", "--yes", code=2, cwd=reproduced)
     assert "requirements.txt" in refused.err
     assert (reproduced / "requirements.txt").read_text() == "mine\n" and (
         reproduced / "AGENTS.md"
@@ -170,7 +170,7 @@ def test_ignored_places_are_left_out(cli, reproduced):
         file.write("/data/\n*.lock\n")
     write_tree(reproduced, {"data/huge.bin": b"0" * 1000})
     edit(reproduced, *BETTER)
-    assert cli("verify", "--json", cwd=reproduced).json["word"] == "BETTER"
+    assert cli("verify", "--json", cwd=reproduced).json["verdict"] == "BETTER"
     cli("tweak", "accept", cwd=reproduced)
 
 
@@ -179,7 +179,7 @@ def test_a_word_that_is_none_is_told_with_its_place(cli, judged):
     for name in ("reproduce", "tweak-rename"):
         path = judged / f"evidence/{name}.json"
         kept = path.read_text()
-        word = json.loads(kept)["judgement"]["word"]
+        word = json.loads(kept)["judgment"]["verdict"]
         path.write_text(kept.replace(f'"{word}"', '"SPLENDID"'))
         assert "SPLENDID" in cli("status", code=2, cwd=judged).err
         path.write_text(kept)
@@ -203,7 +203,7 @@ def test_a_pull_that_brings_src_proves_nothing_of_other_edits(cli, reproduced, t
 
 @pytest.mark.parametrize("way", ["pull", "merge", "switch", "cherry-pick"])
 def test_commits_of_a_tweak_of_mine_that_come_from_elsewhere(cli, reproduced, tmp_path, way):
-    """Somebody pushes to the branch of my tweak, and I bring it in."""
+    """Someone pushes to the branch of my tweak, and I bring it in."""
     cli("tweak", "start", "level", cwd=reproduced)
     edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.91")
     git(reproduced, "commit", "--all", "--quiet", "-m", "mine")
@@ -251,7 +251,7 @@ def test_marks_of_own_tweaks_that_were_handed_over(cli, reproduced, tmp_path, mo
     cli("tweak", "start", "level", cwd=reproduced)
     edit(reproduced, "src/train.py", "LEVEL = 0.9", "LEVEL = 0.91")
     git(reproduced, "commit", "--all", "--quiet", "-m", "theirs")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody-else"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "someone-else"))
     cli.is_trusting = False
     assert (
         "tweak level: src/ with the tree"

@@ -12,8 +12,8 @@ from scaffold.recipes.catalogue import data_dir
 
 FAULTS = {
     "learning rate x10": ({}, {"hyperparameters": {"learning_rate": 0.1}}),
-    "normalisation dropped": (
-        {"train.py": ("self.normalisation(self.convolution(x))", "self.convolution(x)")},
+    "normalization dropped": (
+        {"train.py": ("self.normalization(self.convolution(x))", "self.convolution(x)")},
         {},
     ),
     "a tenth of the labels shuffled": (
@@ -39,10 +39,10 @@ def test_fault_is_not_reproduced(fault, cli, tmp_path):
     cli("new", "project", "--from", recipe)
     result = cli.any_status("verify", "--json", cwd=Path.cwd() / "project")
     verdict = result.json
-    assert verdict["word"] in ("NOT_REPRODUCED", "INCONCLUSIVE"), verdict
+    assert verdict["verdict"] in ("NOT_REPRODUCED", "INCONCLUSIVE"), verdict
     assert result.code in (1, 3)
     assert any(
-        finding["word"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"]
+        finding["verdict"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"]
     )
     assert verdict[
         "deviations"

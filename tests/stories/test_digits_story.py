@@ -1,4 +1,4 @@
-"""The whole way on digits-cnn, typed as a person would type it.
+"""The whole way on digits-cnn, typed as a user would type it.
 
 One test: each chapter starts where the last ended.
 """
@@ -32,11 +32,11 @@ BREAST_CANCER = '''def load_data():
 '''
 
 GATES = """
-gates:
+baselines:
   script: train.py
   loader: load_data
   measure: accuracy
-  memorised: 0.99
+  overfit_one_batch: 0.99
 """
 
 
@@ -80,7 +80,7 @@ def test_the_whole_way(person):
     train = person.folder / "src" / "train.py"
     train.write_text(train.read_text().replace("padded", "bordered"))
     found = person.asks("scaffold", "verify")
-    assert (found["word"], found["refusal"]) == ("NO_DIFFERENCE", None)
+    assert (found["verdict"], found["refusal"]) == ("NO_DIFFERENCE", None)
     assert [part["name"] for part in found["parts"]] == ["train.py:augment"]
     assert person.asks("scaffold", "next")["command"] == "scaffold tweak accept"
     person.types("scaffold", "tweak", "accept")
@@ -93,7 +93,9 @@ def test_the_whole_way(person):
     person.edits("system.yaml", "  epochs: 20", "  epochs: 5")
     found = person.asks("scaffold", "verify")
     assert found["refusal"] is None, found
-    assert {f["word"] for f in found["findings"] if f["question"] == "probe"} == {"NO_DIFFERENCE"}
+    assert {f["verdict"] for f in found["findings"] if f["question"] == "probe"} == {
+        "NO_DIFFERENCE"
+    }
     person.types("scaffold", "tweak", "accept")
 
     # A planted regression that claims to be neutral: found, refused, dropped; main is as it was.
@@ -101,7 +103,7 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "start", "faster-decay", "--kind", "neutral")
     person.edits("src/train.py", "lr=args.learning_rate,", "lr=args.learning_rate / 8,")
     found = person.asks("scaffold", "verify", status=1)
-    assert found["word"] == "WORSE"
+    assert found["verdict"] == "WORSE"
     assert "NO_DIFFERENCE" in found["refusal"]
     person.types("scaffold", "tweak", "accept", status=2)
     person.types("scaffold", "tweak", "drop")
@@ -118,7 +120,7 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "start", "longer", "--margin", "0.005")
     person.edits("system.yaml", "  epochs: 5", "  epochs: 20")
     found = person.asks("scaffold", "verify")
-    assert (found["word"], found["refusal"]) == ("BETTER", None)
+    assert (found["verdict"], found["refusal"]) == ("BETTER", None)
     person.types("scaffold", "tweak", "accept")
 
     # New data: the published claim no longer applies, the simplest models must be beaten.
@@ -127,9 +129,11 @@ def test_the_whole_way(person):
     person.types("scaffold", "tweak", "start", "your-data", "--bound", "unknown")
     swap_data(person)
     found = person.asks("scaffold", "verify")
-    gates = {f["metric"]: f["word"] for f in found["findings"] if f["question"] == "baseline"}
-    assert gates == dict.fromkeys(
-        ("constant model", "linear model", "zeroed inputs", "one batch memorised"), "BETTER"
+    baselines = {
+        f["metric"]: f["verdict"] for f in found["findings"] if f["question"] == "baseline"
+    }
+    assert baselines == dict.fromkeys(
+        ("constant model", "linear model", "zeroed inputs", "one batch overfitted"), "BETTER"
     )
     person.types("scaffold", "tweak", "accept")
     assert {row["state"] for row in person.asks("scaffold", "tweak", "list")} == {
@@ -160,7 +164,7 @@ def test_the_whole_way(person):
 
     # The tests pass with the scaffold, and without it.
     assert "passed" in person.types("pytest", "-q")
-    person.types("scaffold", "strike", "--yes")
+    person.types("scaffold", "eject", "--yes")
     bare = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:scaffold"],

@@ -1,4 +1,4 @@
-"""digits-cnn in one's own code, block by block, then optimiser, loss and loop.
+"""digits-cnn in one's own code, block by block, then optimizer, loss and loop.
 
 Each equal, and four faults found.
 """
@@ -92,7 +92,7 @@ FAULTS = {
         "norm.py",
         "variance + 1e-5",
         "variance + 1e-3",
-        ("forward_eval", "model.block1.normalisation"),
+        ("forward_eval", "model.block1.normalization"),
     ),
     "a missing zero_grad": ("train.py", "            p.grad = None\n", "", ("gradients", "")),
     "a schedule per epoch": (
@@ -134,11 +134,11 @@ def test_digits_in_ones_own_code(person):
     )
     person.types("scaffold", "rewrite", "start", "Block", "--with", f"{own}:OwnBlock")
     answer = person.asks("scaffold", "verify", status=1)
-    (rung,) = answer["rungs"]
-    assert rung["name"] == "parameters" and any(
-        "norm.scale" in line for line in rung["suggestions"]
+    (check,) = answer["checks"]
+    assert check["name"] == "parameters" and any(
+        "norm.scale" in line for line in check["suggestions"]
     )
-    lines = [line for line in rung["suggestions"] if "norm." in line]
+    lines = [line for line in check["suggestions"] if "norm." in line]
     for number in (1, 2):
         weight = f"model.block{number}.convolution.weight"
         channels = (1, 16, 32)[number - 1 : number + 1]
@@ -149,23 +149,23 @@ def test_digits_in_ones_own_code(person):
 
     replace(person, *FAULTS["eps=1e-3"][:3])
     answer = person.asks("scaffold", "verify", status=1)
-    first = next(rung for rung in answer["rungs"] if rung["word"] == "DIFFERS")
+    first = next(check for check in answer["checks"] if check["verdict"] == "DIFFERS")
     assert (first["name"], first["address"]["module"]) == FAULTS["eps=1e-3"][3]
     replace(person, "norm.py", "variance + 1e-3", "variance + 1e-5")
     answer = person.asks("scaffold", "verify")
-    assert answer["word"] == "EQUAL" and answer["refusal"] is None
-    assert {rung["name"] for rung in answer["rungs"] if rung["word"] == "EQUAL"} >= {
+    assert answer["verdict"] == "EQUAL" and answer["refusal"] is None
+    assert {check["name"] for check in answer["checks"] if check["verdict"] == "EQUAL"} >= {
         "forward_eval",
         "forward_train",
         "buffers",
         "loss",
         "gradients",
-        "optimiser",
+        "optimizer",
         "loop",
     }
     person.types("scaffold", "rewrite", "accept")
 
-    # Optimiser, loss and loop.
+    # Optimizer, loss and loop.
     person.types("scaffold", "rewrite", "start", "program", "--name", "training")
     person.edits("src/train.py", "\ndef main():", OWN_TRAINING + "\n\ndef main():")
     made = "    own = Decoupled(model, args.learning_rate, args.weight_decay)\n"
@@ -176,7 +176,7 @@ def test_digits_in_ones_own_code(person):
     for name, (file, old, new, address) in list(FAULTS.items())[1:]:
         replace(person, file, old, new)
         answer = person.asks("scaffold", "verify", status=1)
-        first = next(rung for rung in answer["rungs"] if rung["word"] == "DIFFERS")
+        first = next(check for check in answer["checks"] if check["verdict"] == "DIFFERS")
         assert first["name"] == address[0], (name, first)
         if new:
             replace(person, file, new, old)
@@ -185,6 +185,6 @@ def test_digits_in_ones_own_code(person):
                 person, file, "        return norm.item()\n", old + "        return norm.item()\n"
             )
     answer = person.asks("scaffold", "verify")
-    assert answer["word"] == "EQUAL" and answer["refusal"] is None, json.dumps(answer)
+    assert answer["verdict"] == "EQUAL" and answer["refusal"] is None, json.dumps(answer)
     person.types("scaffold", "rewrite", "accept")
     assert "passed" in person.types("pytest", "-q")

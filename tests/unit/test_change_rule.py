@@ -8,15 +8,15 @@ import pytest
 from scipy import stats
 
 from scaffold.records.evidence import EnvironmentUsed, JudgedRun, Machine, MetricValue
-from scaffold.records.judgement import ChangeJudgement, Word
+from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule
 from scaffold.rules.change.judge import (
     is_decided,
+    judge_ablation,
     judge_change,
     judge_differences,
     judge_probe,
-    judge_switched_off,
     looks,
     next_look,
     pair,
@@ -65,20 +65,20 @@ BASE = [90 + 2 * math.sin(seed) for seed in range(12)]
 
 
 @pytest.mark.parametrize("shift, word", [(3, "BETTER"), (-3, "WORSE"), (0.0, "NO_DIFFERENCE")])
-def test_words_of_clear_cases(shift, word):
+def test_words_of_clear_cases(shift, verdict):
     after = [base + shift + 0.3 * noise for base, noise in zip(BASE, NOISE, strict=True)]
-    assert judge("improve", runs(BASE), runs(after)).word.value == word
+    assert judge("improve", runs(BASE), runs(after)).verdict.value == verdict
 
 
 def test_direction_turns_the_word():
     lower = ACCURACY.model_copy(update={"direction": "lower"})
     after = [base + 3 + noise for base, noise in zip(BASE, NOISE, strict=True)]
-    assert judge("improve", runs(BASE), runs(after), (lower,)).word is Word.WORSE
+    assert judge("improve", runs(BASE), runs(after), (lower,)).verdict is Verdict.WORSE
 
 
 def test_too_few_pairs_say_nothing():
     found = judge("improve", runs([1.0, 2.0, 3.0]), runs([11.0, 12.1, 12.9]))
-    assert found.word is Word.UNDECIDED
+    assert found.verdict is Verdict.UNDECIDED
     assert found.more_pairs == 1
     assert not is_decided(found, 3, RULE)
 
@@ -101,7 +101,7 @@ def test_first_decision_stands():
     before = [90.0 + index for index in range(7)]
     after = [base + difference for base, difference in zip(before, differences, strict=True)]
     found = judge("improve", runs(before), runs(after))
-    assert (found.word, found.findings[0].n) == (Word.BETTER, 4)
+    assert (found.verdict, found.findings[0].n) == (Verdict.BETTER, 4)
 
 
 def test_looks_end_at_the_pairs_that_are_allowed():
@@ -118,7 +118,7 @@ def test_one_look_is_the_t_test():
         before = generator.normal(0, 1, 4)
         after = before + generator.normal(0.5, 0.6, 4)
         margin = 1.2
-        word, _, interval, _ = judge_differences(
+        verdict, _, interval, _ = judge_differences(
             list(before),
             list(after),
             higher_is_better=True,
@@ -129,10 +129,10 @@ def test_one_look_is_the_t_test():
         )
         lower = stats.ttest_1samp(after - before, -margin, alternative="greater").pvalue
         upper = stats.ttest_1samp(after - before, margin, alternative="less").pvalue
-        expected = Word.NO_DIFFERENCE if max(lower, upper) < 0.05 else Word.UNDECIDED
-        if expected is Word.UNDECIDED and stats.ttest_rel(after, before).pvalue < 0.05:
-            expected = Word.BETTER if after.mean() > before.mean() else Word.WORSE
-        assert word is expected
+        expected = Verdict.NO_DIFFERENCE if max(lower, upper) < 0.05 else Verdict.UNDECIDED
+        if expected is Verdict.UNDECIDED and stats.ttest_rel(after, before).pvalue < 0.05:
+            expected = Verdict.BETTER if after.mean() > before.mean() else Verdict.WORSE
+        assert verdict is expected
         assert interval == pytest.approx(
             tuple(stats.ttest_1samp(after - before, 0).confidence_interval(0.95))
         )
@@ -140,7 +140,7 @@ def test_one_look_is_the_t_test():
 
 def simulate(shift_sd, correlation, reps=1500):
     generator = numpy.random.default_rng(1)
-    words = []
+    verdicts = []
     for _ in range(reps):
         before = generator.normal(0, 1, 28)
         after = (
@@ -148,7 +148,7 @@ def simulate(shift_sd, correlation, reps=1500):
             + math.sqrt(1 - correlation**2) * generator.normal(0, 1, 28)
             + shift_sd
         )
-        words.append(
+        verdicts.append(
             judge_differences(
                 list(before),
                 list(after),
@@ -159,17 +159,17 @@ def simulate(shift_sd, correlation, reps=1500):
                 max_pairs=28,
             )[0]
         )
-    return {word: words.count(word) / reps for word in Word}
+    return {verdict: verdicts.count(verdict) / reps for verdict in Verdict}
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, 0.9])
 def test_errors_stay_below_what_the_rule_allows(correlation):
     """However often one looks; 3 standard errors of 1500 simulations at 5 % are 0.017."""
     at_margin = simulate(-0.5, correlation)
-    assert at_margin[Word.NO_DIFFERENCE] <= 0.05 + 0.017
-    assert at_margin[Word.BETTER] <= 0.025 + 0.012
+    assert at_margin[Verdict.NO_DIFFERENCE] <= 0.05 + 0.017
+    assert at_margin[Verdict.BETTER] <= 0.025 + 0.012
     neither = simulate(0.0, correlation)
-    assert neither[Word.BETTER] + neither[Word.WORSE] <= 0.05 + 0.017
+    assert neither[Verdict.BETTER] + neither[Verdict.WORSE] <= 0.05 + 0.017
 
 
 def test_ties_of_a_coarse_metric_are_not_taken_for_no_spread():
@@ -178,40 +178,40 @@ def test_ties_of_a_coarse_metric_are_not_taken_for_no_spread():
     Four ties prove no equality within half of that.
     """
     before = [0.90, 0.91, 0.92, 0.91]
-    word, _, _, _ = judge_differences(
+    verdict, _, _, _ = judge_differences(
         before, before, higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28
     )
-    assert word is Word.UNDECIDED
+    assert verdict is Verdict.UNDECIDED
 
 
 def test_equal_to_the_last_digit_needs_two_pairs_whose_seeds_differ():
     same = runs([90.0, 91.0])
     found = judge("neutral", same, same)
-    assert found.word is Word.NO_DIFFERENCE
+    assert found.verdict is Verdict.NO_DIFFERENCE
     assert "equal to the last digit in 2 pairs" in found.reason
-    assert judge("neutral", same[:1], same[:1]).word is Word.UNDECIDED
+    assert judge("neutral", same[:1], same[:1]).verdict is Verdict.UNDECIDED
     constant = runs([90.0, 90.0])
-    assert judge("neutral", constant, constant).word is Word.UNDECIDED
+    assert judge("neutral", constant, constant).verdict is Verdict.UNDECIDED
 
 
 def test_all_metrics_must_be_equal():
     before = [run(seed, 90.0 + seed, norm=1.0 + seed) for seed in range(3)]
     after = [run(seed, 90.0 + seed, norm=1.1 + seed) for seed in range(3)]
-    assert judge("neutral", before, after, (ACCURACY, NORM)).word is Word.UNDECIDED
+    assert judge("neutral", before, after, (ACCURACY, NORM)).verdict is Verdict.UNDECIDED
 
 
 def test_a_program_without_chance_needs_one_pair():
     rule = RULE.model_copy(update={"margin": 1e-12})
     assert (
-        judge("improve", runs([90.0]), runs([90.5]), rule=rule, deterministic=True).word
-        is Word.BETTER
+        judge("improve", runs([90.0]), runs([90.5]), rule=rule, deterministic=True).verdict
+        is Verdict.BETTER
     )
     assert (
-        judge("improve", runs([90.0]), runs([89.5]), rule=rule, deterministic=True).word
-        is Word.WORSE
+        judge("improve", runs([90.0]), runs([89.5]), rule=rule, deterministic=True).verdict
+        is Verdict.WORSE
     )
     within = judge("neutral", runs([90.0]), runs([90.0001]), rule=rule, deterministic=True)
-    assert within.word is Word.NO_DIFFERENCE
+    assert within.verdict is Verdict.NO_DIFFERENCE
 
 
 def test_another_metric_that_moved_makes_a_neutral_change_undecided():
@@ -222,10 +222,10 @@ def test_another_metric_that_moved_makes_a_neutral_change_undecided():
         for (seed, b), t in zip(enumerate(BASE), tiny, strict=True)
     ]
     found = judge("neutral", before, after, (ACCURACY, NORM))
-    assert found.word is Word.UNDECIDED
+    assert found.verdict is Verdict.UNDECIDED
     assert "norm moved" in found.refusal
     assert is_decided(found, len(before), RULE), "more pairs would only make it clearer"
-    assert judge("improve", before, after, (ACCURACY, NORM)).word is Word.NO_DIFFERENCE
+    assert judge("improve", before, after, (ACCURACY, NORM)).verdict is Verdict.NO_DIFFERENCE
 
 
 def same_but(cpu_s):
@@ -264,20 +264,20 @@ def test_what_each_kind_demands(kind, shift, cpu_s, is_met):
 def test_time_on_the_clock_counts_on_an_accelerator():
     before, after = runs(BASE, cpu_s=10.0), runs(BASE, cpu_s=10.0)
     slow = [r.model_copy(update={"wall_time_s": 20.0 + 0.001 * r.seed}) for r in before]
-    for device, word in (("cpu", Word.NO_DIFFERENCE), ("cuda", Word.BETTER)):
+    for device, verdict in (("cpu", Verdict.NO_DIFFERENCE), ("cuda", Verdict.BETTER)):
         cost = next(
             f for f in judge("neutral", slow, after, device=device).findings if f.question == "cost"
         )
-        assert cost.word is word, device
+        assert cost.verdict is verdict, device
 
 
 def test_probes_must_lead_to_the_same_word():
     clear = [(a, run(a.seed, a.metrics["accuracy"].value - 5 - 0.1 * a.seed)) for a in runs(BASE)]
     small = [(a, run(a.seed, a.metrics["accuracy"].value + 0.01 * a.seed)) for a in runs(BASE)]
     metric = (ACCURACY, clear)
-    assert judge_probe("width=2", metric, clear, RULE).word is Word.NO_DIFFERENCE
-    assert judge_probe("width=2", metric, small, RULE).word is Word.WORSE
-    assert judge_probe("width=2", metric, small[:2], RULE).word is Word.UNDECIDED
+    assert judge_probe("width=2", metric, clear, RULE).verdict is Verdict.NO_DIFFERENCE
+    assert judge_probe("width=2", metric, small, RULE).verdict is Verdict.WORSE
+    assert judge_probe("width=2", metric, small[:2], RULE).verdict is Verdict.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -306,15 +306,15 @@ def test_switched_off_must_be_the_state_before():
     before, other = runs(BASE), runs([base - 4 for base in BASE])
     better = runs([base + 3 + noise for base, noise in zip(BASE, NOISE, strict=True)])
     for off, is_met in ((before, True), (other, False)):
-        more = [judge_switched_off((ACCURACY,), pair(before, off), RULE, "residual=false")]
+        more = [judge_ablation((ACCURACY,), pair(before, off), RULE, "residual=false")]
         assert (judge("improve", before, better, more=more).refusal is None) is is_met
 
 
-def test_a_judgement_survives_json():
+def test_a_judgment_survives_json():
     import json
 
     found = judge("improve", runs(BASE), same_but(9), remarks=["two changes"])
-    again = ChangeJudgement.from_mapping(json.loads(json.dumps(found.as_mapping())))
+    again = ChangeJudgment.from_mapping(json.loads(json.dumps(found.as_mapping())))
     assert again == found
     assert again.reason == found.reason
 
@@ -323,12 +323,12 @@ def test_more_pairs_are_told_where_they_would_do():
     before = [90 + 0.1 * seed for seed in range(7)]
     after = [value + 0.4 + 0.6 * (-1) ** seed for seed, value in enumerate(before)]
     found = judge("improve", runs(before), runs(after))
-    assert found.word is Word.UNDECIDED
+    assert found.verdict is Verdict.UNDECIDED
     expected = found.more_pairs
     repeated = list(itertools.islice(itertools.cycle(zip(before, after, strict=True)), 28))
     if expected is not None:
         pairs = repeated[: 7 + expected]
         assert (
-            judge("improve", runs([a for a, _ in pairs]), runs([b for _, b in pairs])).word
-            is not Word.UNDECIDED
+            judge("improve", runs([a for a, _ in pairs]), runs([b for _, b in pairs])).verdict
+            is not Verdict.UNDECIDED
         )

@@ -13,18 +13,18 @@ from scaffold.records.claim import (
     StepsToTargetClaim,
     ValueClaim,
 )
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.reproduction.claims import claim_text, judge_claim
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 
 RULE = Rule()
 COMMON = {
     "metric": "accuracy",
     "dataset": "d",
-    "depth": "full",
+    "basis": "training",
     "source": {"url": "u", "words": "w"},
 }
-CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
+CALIBRATION = SampleStats(n=30, mean=0.9, sd=0.01)
 
 
 def judge(claim, own, calibration=CALIBRATION, series=(), direction="higher", rule=RULE, **more):
@@ -36,27 +36,27 @@ def value(number, **more):
 
 
 @pytest.mark.parametrize(
-    ("number", "selection", "direction", "word"),
+    ("number", "selection", "direction", "verdict"),
     [
-        (0.91, "one_run", "higher", Word.CONSISTENT),
-        (0.95, "one_run", "higher", Word.INCONSISTENT),
-        (0.95, "unknown", "higher", Word.UNTESTABLE),
-        (0.85, "one_run", "higher", Word.EXCEEDS),
-        (0.85, "unknown", "higher", Word.EXCEEDS),
-        (0.85, "one_run", "lower", Word.INCONSISTENT),
-        (0.95, "one_run", "lower", Word.EXCEEDS),
+        (0.91, "one_run", "higher", Verdict.CONSISTENT),
+        (0.95, "one_run", "higher", Verdict.INCONSISTENT),
+        (0.95, "unknown", "higher", Verdict.UNTESTABLE),
+        (0.85, "one_run", "higher", Verdict.EXCEEDS),
+        (0.85, "unknown", "higher", Verdict.EXCEEDS),
+        (0.85, "one_run", "lower", Verdict.INCONSISTENT),
+        (0.95, "one_run", "lower", Verdict.EXCEEDS),
     ],
 )
-def test_one_value(number, selection, direction, word):
-    own = Law(n=4, mean=0.9, sd=0.01)
+def test_one_value(number, selection, direction, verdict):
+    own = SampleStats(n=4, mean=0.9, sd=0.01)
     finding = judge(value(number, selection=selection), own, direction=direction)
-    assert finding.word is word
-    if word is Word.EXCEEDS:
+    assert finding.verdict is verdict
+    if verdict is Verdict.EXCEEDS:
         assert "leaked test set" in finding.reason
 
 
 def test_prediction_interval_is_the_textbook_one():
-    own = Law(n=4, mean=0.9, sd=0.5)  # the spread comes from calibration, not from own runs
+    own = SampleStats(n=4, mean=0.9, sd=0.5)  # the spread comes from calibration, not from own runs
     finding = judge(value(0.91, decimals=3), own)
     half = stats.t.ppf(0.975, 29) * 0.01 * np.sqrt(1 + 1 / 4) + 0.0005
     assert finding.interval == pytest.approx((0.9 - half, 0.9 + half), rel=1e-9)
@@ -67,86 +67,89 @@ def test_prediction_interval_holds_its_level_by_simulation():
     misses = 0
     for _ in range(2000):
         calibration, own = (
-            Law.of(draw.normal(size=20).tolist()),
-            Law.of(draw.normal(size=3).tolist()),
+            SampleStats.of(draw.normal(size=20).tolist()),
+            SampleStats.of(draw.normal(size=3).tolist()),
         )
         finding = judge(
             value(float(draw.normal()), decimals=9, selection="one_run"), own, calibration
         )
-        misses += finding.word is not Word.CONSISTENT
+        misses += finding.verdict is not Verdict.CONSISTENT
     assert 0.03 < misses / 2000 < 0.075
 
 
 def test_best_of_k_is_expected_to_be_better():
-    own = Law(n=10, mean=0.9, sd=0.01)
-    assert judge(value(0.927, selection="one_run"), own).word is Word.INCONSISTENT
-    assert judge(value(0.927, selection={"best_of": 5}), own).word is Word.CONSISTENT
+    own = SampleStats(n=10, mean=0.9, sd=0.01)
+    assert judge(value(0.927, selection="one_run"), own).verdict is Verdict.INCONSISTENT
+    assert judge(value(0.927, selection={"best_of": 5}), own).verdict is Verdict.CONSISTENT
     # For a loss the best is the lowest.
     assert (
-        judge(value(0.873, selection={"best_of": 5}), own, direction="lower").word
-        is Word.CONSISTENT
+        judge(value(0.873, selection={"best_of": 5}), own, direction="lower").verdict
+        is Verdict.CONSISTENT
     )
     assert (
-        judge(value(0.927, selection={"best_of": 5}), own, direction="lower").word is Word.EXCEEDS
+        judge(value(0.927, selection={"best_of": 5}), own, direction="lower").verdict
+        is Verdict.EXCEEDS
     )
 
 
 def test_a_deterministic_program_is_compared_as_printed():
     def once(claim, mean, **more):
-        return judge(claim, Law(n=1, mean=mean, sd=0.0, **more), None, deterministic=True).word
+        return judge(
+            claim, SampleStats(n=1, mean=mean, sd=0.0, **more), None, deterministic=True
+        ).verdict
 
-    assert once(value(1.88), 1.8839) is Word.CONSISTENT
-    assert once(value(1.88, selection="one_run"), 1.86) is Word.INCONSISTENT
-    assert once(value(97.3), 97.0, half_digit=0.5) is Word.CONSISTENT
+    assert once(value(1.88), 1.8839) is Verdict.CONSISTENT
+    assert once(value(1.88, selection="one_run"), 1.86) is Verdict.INCONSISTENT
+    assert once(value(97.3), 97.0, half_digit=0.5) is Verdict.CONSISTENT
 
 
 def test_one_run_of_a_program_with_chance_says_nothing_without_a_spread():
-    finding = judge(value(0.9, selection="one_run"), Law(n=1, mean=0.89, sd=0.0), None)
-    assert finding.word is Word.UNTESTABLE and finding.more_seeds == 2
+    finding = judge(value(0.9, selection="one_run"), SampleStats(n=1, mean=0.89, sd=0.0), None)
+    assert finding.verdict is Verdict.UNTESTABLE and finding.more_seeds == 2
     assert "scaffold recipes calibrate" in finding.reason
 
 
 def test_noise_and_margins_hold_for_a_deterministic_program_too():
-    own = Law(n=1, mean=3.5928e-02, sd=0.0)
+    own = SampleStats(n=1, mean=3.5928e-02, sd=0.0)
     claim = value(3.5950e-02, selection="one_run")
-    assert judge(claim, own, None, deterministic=True).word is not Word.CONSISTENT
-    assert judge(claim, own, None, deterministic=True, noise=1e-5).word is Word.CONSISTENT
+    assert judge(claim, own, None, deterministic=True).verdict is not Verdict.CONSISTENT
+    assert judge(claim, own, None, deterministic=True, noise=1e-5).verdict is Verdict.CONSISTENT
     margin = RULE.model_copy(
         update={"margins": (Margin(metric="accuracy", value=1e-4, reason="rounding"),)}
     )
-    assert judge(claim, own, None, deterministic=True, rule=margin).word is Word.CONSISTENT
+    assert judge(claim, own, None, deterministic=True, rule=margin).verdict is Verdict.CONSISTENT
     better = judge(value(3.5e-02, selection="one_run"), own, None, deterministic=True, noise=1e-4)
-    assert better.word is Word.CONSISTENT, (
+    assert better.verdict is Verdict.CONSISTENT, (
         "a difference in the better direction within the noise is no leak"
     )
 
 
 def test_a_standard_error_over_test_examples_is_no_spread_over_seeds():
     claim = value(0.680, standard_error=0.01, selection="one_run")
-    own = Law(n=1, mean=0.668, sd=0.0)
-    assert judge(claim, own, None, deterministic=True).word is Word.CONSISTENT
+    own = SampleStats(n=1, mean=0.668, sd=0.0)
+    assert judge(claim, own, None, deterministic=True).verdict is Verdict.CONSISTENT
     assert (
-        judge(claim, Law(n=1, mean=0.64, sd=0.0), None, deterministic=True).word
-        is Word.INCONSISTENT
+        judge(claim, SampleStats(n=1, mean=0.64, sd=0.0), None, deterministic=True).verdict
+        is Verdict.INCONSISTENT
     )
 
 
 def test_a_standard_error_of_a_mean_and_a_mean_without_its_spread():
     of_mean = value(0.9, decimals=4, standard_error=0.002, n=25, selection="mean")
     assert of_mean.deviation == pytest.approx(0.01)
-    assert judge(of_mean, Law(n=10, mean=0.9, sd=0.01), None).rule.startswith("TOST")
+    assert judge(of_mean, SampleStats(n=10, mean=0.9, sd=0.01), None).rule.startswith("TOST")
     bare = value(0.9, decimals=4, n=16, selection="mean")
-    wide = judge(value(0.9, decimals=4, selection="one_run"), Law(n=4, mean=0.9, sd=0.01))
-    narrow = judge(bare, Law(n=4, mean=0.9, sd=0.01))
+    wide = judge(value(0.9, decimals=4, selection="one_run"), SampleStats(n=4, mean=0.9, sd=0.01))
+    narrow = judge(bare, SampleStats(n=4, mean=0.9, sd=0.01))
     assert narrow.interval[1] - narrow.interval[0] < wide.interval[1] - wide.interval[0]
     assert "of the mean of 16 runs" in narrow.rule
 
 
 def test_consistent_says_how_much_it_excludes():
-    known = judge(value(0.9, decimals=4, selection="one_run"), Law(n=4, mean=0.9, sd=0.01))
+    known = judge(value(0.9, decimals=4, selection="one_run"), SampleStats(n=4, mean=0.9, sd=0.01))
     assert "would have been consistent" in known.reason and "excludes little" not in known.reason
-    unknown = judge(value(68.0, selection="one_run"), Law(n=3, mean=64.1, sd=1.8), None)
-    assert unknown.word is Word.CONSISTENT and "which excludes little" in unknown.reason
+    unknown = judge(value(68.0, selection="one_run"), SampleStats(n=3, mean=64.1, sd=1.8), None)
+    assert unknown.verdict is Verdict.CONSISTENT and "which excludes little" in unknown.reason
 
 
 def test_mean_and_spread_agrees_with_statsmodels_tost():
@@ -155,38 +158,41 @@ def test_mean_and_spread_agrees_with_statsmodels_tost():
     for shift in (0.0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03):
         own = stats.zscore(draw.normal(size=6), ddof=1) * 0.01 + 0.9 + shift
         claim = value(0.9, decimals=9, sd=0.01, n=30, selection="mean")
-        finding = judge(claim, Law.of(own.tolist()), None)
+        finding = judge(claim, SampleStats.of(own.tolist()), None)
         p = ttost_ind(own, published, -0.02, 0.02)[0]
-        assert (finding.word is Word.CONSISTENT) == bool(p <= 0.05), (shift, p)
+        assert (finding.verdict is Verdict.CONSISTENT) == bool(p <= 0.05), (shift, p)
 
 
 @pytest.mark.parametrize(
-    ("mean", "word"), [(0.9, Word.CONSISTENT), (0.93, Word.EXCEEDS), (0.87, Word.INCONSISTENT)]
+    ("mean", "verdict"),
+    [(0.9, Verdict.CONSISTENT), (0.93, Verdict.EXCEEDS), (0.87, Verdict.INCONSISTENT)],
 )
-def test_mean_and_spread_words(mean, word):
+def test_mean_and_spread_words(mean, verdict):
     claim = value(0.9, sd=0.005, n=30, selection="mean")
-    assert judge(claim, Law(n=6, mean=mean, sd=0.005), None).word is word
+    assert judge(claim, SampleStats(n=6, mean=mean, sd=0.005), None).verdict is verdict
 
 
 def test_mean_and_spread_with_too_few_runs_says_so():
-    finding = judge(value(0.9, sd=0.005, n=2, selection="mean"), Law(n=1, mean=0.905, sd=0.0), None)
-    assert finding.word is Word.UNTESTABLE and finding.more_seeds
+    finding = judge(
+        value(0.9, sd=0.005, n=2, selection="mean"), SampleStats(n=1, mean=0.905, sd=0.0), None
+    )
+    assert finding.verdict is Verdict.UNTESTABLE and finding.more_seeds
 
 
 @pytest.mark.parametrize(
-    ("bounds", "word"),
+    ("bounds", "verdict"),
     [
-        ({"at_least": 0.88}, Word.CONSISTENT),
-        ({"at_least": 0.92}, Word.INCONSISTENT),
-        ({"at_most": 0.92}, Word.CONSISTENT),
-        ({"at_most": 0.88}, Word.INCONSISTENT),
-        ({"at_least": 0.88, "at_most": 0.92}, Word.CONSISTENT),
-        ({"at_least": 0.9}, Word.UNTESTABLE),
+        ({"at_least": 0.88}, Verdict.CONSISTENT),
+        ({"at_least": 0.92}, Verdict.INCONSISTENT),
+        ({"at_most": 0.92}, Verdict.CONSISTENT),
+        ({"at_most": 0.88}, Verdict.INCONSISTENT),
+        ({"at_least": 0.88, "at_most": 0.92}, Verdict.CONSISTENT),
+        ({"at_least": 0.9}, Verdict.UNTESTABLE),
     ],
 )
-def test_range(bounds, word):
-    finding = judge(RangeClaim(**COMMON, **bounds), Law(n=4, mean=0.9, sd=0.01))
-    assert finding.word is word
+def test_range(bounds, verdict):
+    finding = judge(RangeClaim(**COMMON, **bounds), SampleStats(n=4, mean=0.9, sd=0.01))
+    assert finding.verdict is verdict
 
 
 def curve(first):
@@ -194,36 +200,36 @@ def curve(first):
 
 
 @pytest.mark.parametrize(
-    ("firsts", "word"),
+    ("firsts", "verdict"),
     [
-        ([10] * 5, Word.CONSISTENT),
-        ([10] * 4, Word.UNTESTABLE),
-        ([60] * 5, Word.INCONSISTENT),
-        ([None] * 5, Word.INCONSISTENT),
-        ([10, 60, 10, 60, 10], Word.UNTESTABLE),
+        ([10] * 5, Verdict.CONSISTENT),
+        ([10] * 4, Verdict.UNTESTABLE),
+        ([60] * 5, Verdict.INCONSISTENT),
+        ([None] * 5, Verdict.INCONSISTENT),
+        ([10, 60, 10, 60, 10], Verdict.UNTESTABLE),
     ],
 )
-def test_event(firsts, word):
+def test_event(firsts, verdict):
     claim = EventClaim(**COMMON, reaches={"threshold": 0.5, "within_steps": 50})
-    own = Law(n=len(firsts), mean=1.0, sd=0.0)
-    assert judge(claim, own, None, [curve(first) for first in firsts]).word is word
+    own = SampleStats(n=len(firsts), mean=1.0, sd=0.0)
+    assert judge(claim, own, None, [curve(first) for first in firsts]).verdict is verdict
 
 
 @pytest.mark.parametrize(
-    ("steps", "firsts", "word"),
+    ("steps", "firsts", "verdict"),
     [
-        (20, [18, 20, 23], Word.CONSISTENT),
-        (5, [18, 20, 23], Word.INCONSISTENT),
-        (90, [18, 20, 23], Word.EXCEEDS),
-        (20, [18, 20], Word.UNTESTABLE),
-        (20, [18, None, 20], Word.UNTESTABLE),
-        (20, [None] * 5, Word.INCONSISTENT),
+        (20, [18, 20, 23], Verdict.CONSISTENT),
+        (5, [18, 20, 23], Verdict.INCONSISTENT),
+        (90, [18, 20, 23], Verdict.EXCEEDS),
+        (20, [18, 20], Verdict.UNTESTABLE),
+        (20, [18, None, 20], Verdict.UNTESTABLE),
+        (20, [None] * 5, Verdict.INCONSISTENT),
     ],
 )
-def test_steps_to_target(steps, firsts, word):
+def test_steps_to_target(steps, firsts, verdict):
     claim = StepsToTargetClaim(**COMMON, steps_to={"threshold": 0.5, "steps": steps})
-    own = Law(n=len(firsts), mean=1.0, sd=0.0)
-    assert judge(claim, own, None, [curve(first) for first in firsts]).word is word
+    own = SampleStats(n=len(firsts), mean=1.0, sd=0.0)
+    assert judge(claim, own, None, [curve(first) for first in firsts]).verdict is verdict
 
 
 def test_claim_texts():

@@ -88,7 +88,12 @@ def fetch(tmp_path, dataset, name="recipe", **options):
     return found.recipe.placed_datasets()[0], files["plays"]
 
 
-CLAIM = {"metric": "accuracy", "depth": "full", "value": 0.9, "source": {"url": "u", "words": "w"}}
+CLAIM = {
+    "metric": "accuracy",
+    "basis": "training",
+    "value": 0.9,
+    "source": {"url": "u", "words": "w"},
+}
 
 
 def test_file_of_the_recipe_is_placed_read_only(tmp_path, cache):
@@ -128,10 +133,10 @@ def test_url_with_progress_and_from_the_cache_afterwards(tmp_path, cache, server
         ),
     ],
 )
-def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch, dataset, words):
+def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch, dataset, verdicts):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server)
     dataset = {key: value.replace("{server}", server) for key, value in dataset.items()}
-    with pytest.raises(FetchError, match=words):
+    with pytest.raises(FetchError, match=verdicts):
         fetch(tmp_path, dataset)
     assert list((cache / "mlloop-new/data").iterdir()) == []
 
@@ -201,7 +206,7 @@ def test_file_of_another_git_revision_fetches_only_that_file(tmp_path, cache):
         ("odd-length", "ValueError"),
     ],
 )
-def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, words):
+def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, verdicts):
     dataset = {
         "name": "nothing",
         "url": f"{server}/{path}",
@@ -210,5 +215,5 @@ def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, words
         "license": "x",
     }
     recipe = find_recipe(str(toy_recipe(tmp_path / "recipe", datasets=[dataset])))
-    with pytest.raises(FetchError, match=words):
+    with pytest.raises(FetchError, match=verdicts):
         fetch_datasets(recipe.recipe, recipe.folder)

@@ -6,7 +6,7 @@ What must have been compared, and what was called less often.
 import pytest
 from helpers import write_tree
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import Trace
 from scaffold.rules.parity.entries import noise_of
 from scaffold.rules.parity.functions import compare_functions
@@ -76,39 +76,43 @@ OWN = {"mine.py": "def own(values):\n    return {'mean': float(sum(values) / len
 def test_what_was_rewritten_is_compared_under_its_own_name(trace):
     golden = trace()
     unknown = compare_functions(golden, trace(*RENAME, files=OWN), "train.part")
-    assert unknown.word is Word.EQUAL and "train.part was not compared" in unknown.uncompared
-    judgement = judge_rewrite("train.part", (unknown,), None)
+    assert unknown.verdict is Verdict.EQUAL and "train.part was not compared" in unknown.uncompared
+    judgment = judge_rewrite("train.part", (unknown,), None)
     assert (
-        judgement.word is Word.INCONCLUSIVE and "train.part was not compared" in judgement.refusal
+        judgment.verdict is Verdict.INCONCLUSIVE
+        and "train.part was not compared" in judgment.refusal
     )
     known = compare_functions(
         golden, trace(*RENAME, files=OWN, renamed={"mine.own": "train.part"}), "train.part"
     )
-    assert known.word is Word.EQUAL and known.uncompared == ""
+    assert known.verdict is Verdict.EQUAL and known.uncompared == ""
     wrong = {"mine.py": OWN["mine.py"].replace("len(values)", "(len(values) - 1)")}
     faulty = compare_functions(
         golden, trace(*RENAME, files=wrong, renamed={"mine.own": "train.part"}), "train.part"
     )
-    assert faulty.word is Word.DIFFERS and faulty.address.module == "train.part"
+    assert faulty.verdict is Verdict.DIFFERS and faulty.address.module == "train.part"
 
 
 def test_a_function_that_was_inlined_is_compared_by_what_called_it(trace):
     golden = trace()
     inlined = trace(("np.sort(scale(values))", "np.sort((values - values.mean()) / values.std())"))
-    rung = compare_functions(golden, inlined, "train.scale")
-    assert rung.word is Word.EQUAL and rung.uncompared == ""
-    assert any("train.scale is not there any more" in text for text in rung.left_out)
+    check = compare_functions(golden, inlined, "train.scale")
+    assert check.verdict is Verdict.EQUAL and check.uncompared == ""
+    assert any("train.scale is not there any more" in text for text in check.left_out)
 
 
 def test_a_function_that_gives_no_numbers_is_no_proof(trace):
     golden = trace()
-    rung = compare_functions(golden, golden, "train.note")
-    assert "train.note was not compared: it gives no numbers" in rung.uncompared
+    check = compare_functions(golden, golden, "train.note")
+    assert "train.note was not compared: it gives no numbers" in check.uncompared
 
 
 def test_a_function_called_less_often_differs(trace):
-    rung = compare_functions(trace(), trace(("range(3)", "range(2)")))
-    assert rung.word is Word.DIFFERS and rung.reason == "train.note is called 2 times instead of 3"
+    check = compare_functions(trace(), trace(("range(3)", "range(2)")))
+    assert (
+        check.verdict is Verdict.DIFFERS
+        and check.reason == "train.note is called 2 times instead of 3"
+    )
 
 
 def test_values_of_float32_are_judged_by_the_noise_of_the_reference(trace):
@@ -124,9 +128,9 @@ def test_values_of_float32_are_judged_by_the_noise_of_the_reference(trace):
     golden, again = trace(single, wide), trace(single, wide, disturb=True)
     found = trace(single, own)
     noisy = Trace(index={**golden.index, "entries": noise_of(golden, again)}, arrays=golden.arrays)
-    assert compare_functions(noisy, found).word is Word.EQUAL
+    assert compare_functions(noisy, found).verdict is Verdict.EQUAL
     broken = trace(single, ("float(values.mean())", "float(np.float64(values.mean()) * 100.01)"))
-    assert compare_functions(noisy, broken).word is Word.DIFFERS
+    assert compare_functions(noisy, broken).verdict is Verdict.DIFFERS
 
 
 def test_late_calls_are_followed(trace):
@@ -135,10 +139,10 @@ def test_late_calls_are_followed(trace):
         "def main():\n    for number in range(30):\n        part(np.arange(3.0) + number)\n",
     )
     late = ("float(values.mean())", "float(values.mean()) + (values[0] > 25) * 0.1")
-    rung = compare_functions(trace(many), trace(many, late))
+    check = compare_functions(trace(many), trace(many, late))
     assert (
-        rung.word is Word.DIFFERS
-        and "train.part gives other numbers from call 27 on" in rung.reason
+        check.verdict is Verdict.DIFFERS
+        and "train.part gives other numbers from call 27 on" in check.reason
     )
 
 
@@ -168,8 +172,8 @@ def main():
 
 def test_what_differs_later_inside_a_function_is_the_address(trace):
     golden = trace(DESCEND)
-    rung = compare_functions(golden, trace(DESCEND, ("epoch // 200", "min(epoch // 200, 1)")))
-    assert rung.address.module == "train.rate" and "from call 801 on" in rung.reason
+    check = compare_functions(golden, trace(DESCEND, ("epoch // 200", "min(epoch // 200, 1)")))
+    assert check.address.module == "train.rate" and "from call 801 on" in check.reason
     followed = golden.arrays["series.later.train.rate"][:, 0]
     assert followed[:180].tolist() == list(range(20, 200)) and len(followed) == 180 + 100 + 100 + 50
 
@@ -187,8 +191,8 @@ def test_a_function_whose_inputs_differ_later_is_not_to_blame(trace):
         ),
     }
     for fault in faults.values():
-        rung = compare_functions(golden, trace(DESCEND, fault))
-        assert rung.address.module == "train.descend", rung
+        check = compare_functions(golden, trace(DESCEND, fault))
+        assert check.address.module == "train.descend", check
 
 
 def test_who_calls_a_function_is_known_of_all_its_calls(trace):
@@ -199,7 +203,8 @@ def test_who_calls_a_function_is_known_of_all_its_calls(trace):
             " 500\n\n\ndef main():\n    count(np.zeros(3))\n"
         ),
     )
-    rung = compare_functions(trace(often), trace(often, ("range(3)", "range(2)")))
+    check = compare_functions(trace(often), trace(often, ("range(3)", "range(2)")))
     assert (
-        rung.word is Word.DIFFERS and rung.reason == "train.note is called 502 times instead of 503"
+        check.verdict is Verdict.DIFFERS
+        and check.reason == "train.note is called 502 times instead of 503"
     )

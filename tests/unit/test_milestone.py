@@ -1,10 +1,10 @@
-"""The way from the reference to the person's own system.
+"""The way from the reference to the user's own system.
 
-States, and the next rung of the ladder.
+States, and the next suggested step.
 """
 
 from scaffold.records.recipe import SuggestedTweak
-from scaffold.rules.milestones import Milestone, State, derive_states, next_rung
+from scaffold.rules.milestones import Milestone, Snapshot, derive_states, next_suggestion
 
 STEPS = [
     Milestone(id="reproduce", phase="reproduce", title="it works"),
@@ -14,16 +14,20 @@ STEPS = [
 
 
 def test_states_follow_from_what_was_proven():
-    assert set(derive_states(STEPS, ()).values()) == {State.OPEN, State.LOCKED}
+    assert set(derive_states(STEPS, ()).values()) == {Snapshot.OPEN, Snapshot.LOCKED}
     states = derive_states(STEPS, {"reproduce", "tweak-a"}, {"tweak-b"})
-    assert states == {"reproduce": State.PASSED, "tweak-a": State.PASSED, "tweak-b": State.DROPPED}
+    assert states == {
+        "reproduce": Snapshot.PASSED,
+        "tweak-a": Snapshot.PASSED,
+        "tweak-b": Snapshot.DROPPED,
+    }
 
 
 def climb(*suggested, decided=()):
     names, decided = [], set(decided)
-    while (rung := next_rung(suggested, decided)) is not None:
-        names.append(rung.name)
-        decided.add(rung.name)
+    while (suggestion := next_suggestion(suggested, decided)) is not None:
+        names.append(suggestion.name)
+        decided.add(suggestion.name)
     return names
 
 

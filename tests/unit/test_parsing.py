@@ -85,10 +85,10 @@ def test_broken_yaml(text, expected):
         ("format: 1", "format: 2", "input should be 1"),
     ],
 )
-def test_each_mistake_has_its_message(old, new, words):
+def test_each_mistake_has_its_message(old, new, verdicts):
     assert old in GOOD
     found = problems(GOOD.replace(old, new))
-    assert any(words in problem for problem in found), found
+    assert any(verdicts in problem for problem in found), found
     assert all(problem.startswith("recipe.yaml:") for problem in found)
 
 

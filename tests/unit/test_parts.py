@@ -135,8 +135,8 @@ def test_a_longer_patience_is_no_change():
 
 def test_values_of_settings_files_are_told_one_by_one():
     old, new = (
-        b"model: {width: 16, depth: 2}\nname: a\n",
-        b"model: {width: 32, depth: 2}\nname: a\n",
+        b"model: {width: 16, basis: 2}\nname: a\n",
+        b"model: {width: 32, basis: 2}\nname: a\n",
     )
     found = parts(files={"src/config.yaml": (old, new)})
     assert [(part.what, part.name, part.text) for part in found] == [

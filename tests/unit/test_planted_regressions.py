@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.change.judge import judge_differences
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "digits-cnn-changes.json"
 VALUES = json.loads(RECORDS.read_text())["test_accuracy"]
@@ -25,13 +25,13 @@ def test_never_called_neutral_more_often_than_beta(change, planted_sd):
     seeds = sorted(VALUES["before"].keys() & VALUES[change].keys(), key=int)
     assert len(seeds) == 40
     pairs = [(VALUES["before"][seed], VALUES[change][seed]) for seed in seeds]
-    sd = Law.of([before for before, _ in pairs]).sd
-    mean = Law.of([after - before for before, after in pairs]).mean
+    sd = SampleStats.of([before for before, _ in pairs]).sd
+    mean = SampleStats.of([after - before for before, after in pairs]).mean
     draw = random.Random(f"{change} {planted_sd}")
-    words = []
+    verdicts = []
     for _ in range(TRIALS):
         drawn = draw.choices(pairs, k=28)
-        word, _, _, _ = judge_differences(
+        verdict, _, _, _ = judge_differences(
             [before for before, _ in drawn],
             [after - mean - planted_sd * sd for _, after in drawn],
             higher_is_better=True,
@@ -40,9 +40,9 @@ def test_never_called_neutral_more_often_than_beta(change, planted_sd):
             beta=BETA,
             max_pairs=28,
         )
-        words.append(word)
+        verdicts.append(verdict)
     three_errors = 3 * (BETA * (1 - BETA) / TRIALS) ** 0.5
-    assert words.count(Word.NO_DIFFERENCE) / TRIALS <= BETA + three_errors
-    assert words.count(Word.BETTER) / TRIALS <= 0.025 + three_errors
+    assert verdicts.count(Verdict.NO_DIFFERENCE) / TRIALS <= BETA + three_errors
+    assert verdicts.count(Verdict.BETTER) / TRIALS <= 0.025 + three_errors
     if planted_sd >= 2:
-        assert words.count(Word.WORSE) / TRIALS > 0.95
+        assert verdicts.count(Verdict.WORSE) / TRIALS > 0.95

@@ -6,7 +6,7 @@ from helpers import git, write_tree
 from scaffold.errors import MachineError, ProjectError
 from scaffold.project.project import find_project, read_text, write_text
 from scaffold.references.folder import content_id
-from scaffold.rules.milestones import Milestone, State, derive_states
+from scaffold.rules.milestones import Milestone, Snapshot, derive_states
 
 
 def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -72,9 +72,13 @@ def test_milestones_open_after_what_they_need():
         Milestone(id="first", phase="tweak", title="t", after=("reproduce",)),
         Milestone(id="second", phase="tweak", title="t", after=("first",)),
     ]
-    assert list(derive_states(steps, set()).values()) == [State.OPEN, State.LOCKED, State.LOCKED]
+    assert list(derive_states(steps, set()).values()) == [
+        Snapshot.OPEN,
+        Snapshot.LOCKED,
+        Snapshot.LOCKED,
+    ]
     assert list(derive_states(steps, {"reproduce"}).values()) == [
-        State.PASSED,
-        State.OPEN,
-        State.LOCKED,
+        Snapshot.PASSED,
+        Snapshot.OPEN,
+        Snapshot.LOCKED,
     ]

@@ -58,8 +58,8 @@ def test_selection(tmp_path, take, expected):
     ("take", "words"),
     [({"nth": 5}, "occurrence 5 wanted, 4 found"), ({"step": 7}, "step 7 wanted, no steps found")],
 )
-def test_selection_that_is_not_there(tmp_path, take, words):
-    with pytest.raises(RunError, match=words):
+def test_selection_that_is_not_there(tmp_path, take, verdicts):
+    with pytest.raises(RunError, match=verdicts):
         read(tmp_path, metric(take=take), "loss 3\nloss 9\nloss 1\nloss 2\n")
 
 
@@ -150,13 +150,13 @@ def test_a_round_number_in_json_is_exact(tmp_path):
 
 def test_json_that_is_not(tmp_path):
     definition = metric({"json": "out.json", "key": "acc"})
-    for content, words in [
+    for content, verdicts in [
         ("{", "neither JSON nor"),
         ('{"acc": NaN}', "is nan"),
         ('{"acc": true}', "has True under 'acc', which is no number"),
         ('{"a": 1}', "nothing found"),
     ]:
-        with pytest.raises(RunError, match=words):
+        with pytest.raises(RunError, match=verdicts):
             read(tmp_path, definition, files={"out.json": content})
     (tmp_path / "tree/out.json").unlink()
     with pytest.raises(RunError, match="did not write out"):
@@ -271,8 +271,8 @@ def test_csv_as_loggers_leave_it(tmp_path, content, expected):
         ("epoch,acc\n0,tensor(0.5)\n", r"line 2: 'tensor\(0.5\)' is no number"),
     ],
 )
-def test_csv_that_could_be_read_wrongly_is_refused_with_its_line(tmp_path, content, words):
-    with pytest.raises(RunError, match=words):
+def test_csv_that_could_be_read_wrongly_is_refused_with_its_line(tmp_path, content, verdicts):
+    with pytest.raises(RunError, match=verdicts):
         read(tmp_path, metric(CSV), files={"log.csv": content})
 
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from scaffold.records.claim import Margin, Rule
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.reproduction.sequential import decide, judge_reproduction, noncentral_t_ratio
-from scaffold.rules.stats import Law, rank_p
+from scaffold.rules.stats import SampleStats, rank_p
 
 RULE = Rule()
-CALIBRATION = Law(n=30, mean=0.9, sd=0.01)
+CALIBRATION = SampleStats(n=30, mean=0.9, sd=0.01)
 
 
 @pytest.mark.parametrize("df", [9, 20, 31, 60])
@@ -33,17 +33,17 @@ def judged(values, calibration=CALIBRATION, rule=RULE):
 
 
 @pytest.mark.parametrize(
-    ("values", "word"),
+    ("values", "verdict"),
     [
-        ([0.9, 0.905, 0.898, 0.901, 0.899], Word.REPRODUCED),
-        ([0.85, 0.85], Word.NOT_REPRODUCED),
-        ([0.95, 0.95], Word.NOT_REPRODUCED),  # better by five sd is not the same program either
-        ([0.9], Word.INCONCLUSIVE),
-        ([0.910] * 10, Word.INCONCLUSIVE),
+        ([0.9, 0.905, 0.898, 0.901, 0.899], Verdict.REPRODUCED),
+        ([0.85, 0.85], Verdict.NOT_REPRODUCED),
+        ([0.95, 0.95], Verdict.NOT_REPRODUCED),  # better by five sd is not the same program either
+        ([0.9], Verdict.INCONCLUSIVE),
+        ([0.910] * 10, Verdict.INCONCLUSIVE),
     ],
 )
-def test_words(values, word):
-    assert judged(values).word is word
+def test_words(values, verdict):
+    assert judged(values).verdict is verdict
 
 
 def test_first_decision_stands():
@@ -61,43 +61,46 @@ def test_undecided_tells_how_many_more():
 
 def test_rule_allows_no_more_seeds():
     finding = judged([0.91] * 3, rule=Rule(max_seeds=3))
-    assert (finding.word, finding.more_seeds) == (Word.INCONCLUSIVE, None)
+    assert (finding.verdict, finding.more_seeds) == (Verdict.INCONCLUSIVE, None)
     assert "undecided after the 3 seeds" in finding.reason
 
 
 def test_too_few_calibration_runs_decide_nothing():
-    finding = judged([0.5, 0.5], Law(n=9, mean=0.9, sd=0.01))
-    assert finding.word is Word.INCONCLUSIVE and "9 calibration runs" in finding.reason
-    assert judged([0.5, 0.5], Law(n=10, mean=0.9, sd=0.01)).word is Word.NOT_REPRODUCED
+    finding = judged([0.5, 0.5], SampleStats(n=9, mean=0.9, sd=0.01))
+    assert finding.verdict is Verdict.INCONCLUSIVE and "9 calibration runs" in finding.reason
+    assert (
+        judged([0.5, 0.5], SampleStats(n=10, mean=0.9, sd=0.01)).verdict is Verdict.NOT_REPRODUCED
+    )
 
 
 def test_own_noise_is_no_excuse():
     # Learning rate too large: the mean is far off and the spread is huge.
-    assert judged([0.59, 0.95, 0.20, 0.88]).word is not Word.REPRODUCED
+    assert judged([0.59, 0.95, 0.20, 0.88]).verdict is not Verdict.REPRODUCED
 
 
 def test_margin_in_metric_units_replaces_sd():
     rule = Rule(margins=(Margin(metric="accuracy", value=0.1, reason="what matters"),))
-    assert judged([0.88, 0.88, 0.88], rule=rule).word is Word.REPRODUCED
-    assert judged([0.88, 0.88, 0.88]).word is not Word.REPRODUCED
+    assert judged([0.88, 0.88, 0.88], rule=rule).verdict is Verdict.REPRODUCED
+    assert judged([0.88, 0.88, 0.88]).verdict is not Verdict.REPRODUCED
 
 
 @pytest.mark.parametrize(
-    ("value", "word"),
-    [(0.9, Word.REPRODUCED), (0.900009, Word.REPRODUCED), (0.91, Word.NOT_REPRODUCED)],
+    ("value", "verdict"),
+    [(0.9, Verdict.REPRODUCED), (0.900009, Verdict.REPRODUCED), (0.91, Verdict.NOT_REPRODUCED)],
 )
-def test_zero_spread_is_equality_not_a_t_test(value, word):
-    assert judged([value], Law(n=12, mean=0.9, sd=0.0)).word is word
+def test_zero_spread_is_equality_not_a_t_test(value, verdict):
+    assert judged([value], SampleStats(n=12, mean=0.9, sd=0.0)).verdict is verdict
 
 
 def test_zero_spread_compares_at_the_printed_rounding():
-    calibration = Law(n=12, mean=0.97, sd=0.0, half_digit=0.005)
+    calibration = SampleStats(n=12, mean=0.97, sd=0.0, half_digit=0.005)
     assert (
-        judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).word is Word.REPRODUCED
+        judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).verdict
+        is Verdict.REPRODUCED
     )
     assert (
-        judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).word
-        is Word.NOT_REPRODUCED
+        judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).verdict
+        is Verdict.NOT_REPRODUCED
     )
 
 
@@ -108,40 +111,41 @@ def test_error_rates_by_simulation():
     """
     draw = random.Random(7)
 
-    def share(shift, word, repeats=400):
+    def share(shift, verdict, repeats=400):
         count = 0
         for _ in range(repeats):
-            calibration = Law.of([draw.gauss(0, 1) for _ in range(30)])
+            calibration = SampleStats.of([draw.gauss(0, 1) for _ in range(30)])
             values = [draw.gauss(shift, 1) for _ in range(10)]
-            count += judge_reproduction("x", values, 0.0, calibration, RULE).word is word
+            count += judge_reproduction("x", values, 0.0, calibration, RULE).verdict is verdict
         return count / repeats
 
-    assert share(0.0, Word.NOT_REPRODUCED) <= 0.05
-    assert share(2.0, Word.REPRODUCED) <= 0.05
-    assert share(0.0, Word.REPRODUCED) >= 0.92
+    assert share(0.0, Verdict.NOT_REPRODUCED) <= 0.05
+    assert share(2.0, Verdict.REPRODUCED) <= 0.05
+    assert share(0.0, Verdict.REPRODUCED) >= 0.92
 
 
 def test_few_equal_calibration_runs_decide_nothing_unless_deterministic():
-    two = Law(n=2, mean=0.9, sd=0.0)
-    assert judged([0.9], two).word is Word.INCONCLUSIVE
+    two = SampleStats(n=2, mean=0.9, sd=0.0)
+    assert judged([0.9], two).verdict is Verdict.INCONCLUSIVE
     assert (
-        judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).word is Word.REPRODUCED
+        judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).verdict
+        is Verdict.REPRODUCED
     )
 
 
 def test_equality_means_the_same_for_small_metrics():
-    assert judged([9e-6], Law(n=12, mean=1e-6, sd=0.0)).word is Word.NOT_REPRODUCED
+    assert judged([9e-6], SampleStats(n=12, mean=1e-6, sd=0.0)).verdict is Verdict.NOT_REPRODUCED
 
 
 def test_huge_margins_do_not_overflow():
     rule = Rule(margins=(Margin(metric="accuracy", value=0.01, reason="r"),))
-    assert judged([0.895, 0.895], Law(n=30, mean=0.9, sd=1e-8), rule).word in Word
+    assert judged([0.895, 0.895], SampleStats(n=30, mean=0.9, sd=1e-8), rule).verdict in Verdict
 
 
 def test_decide_is_symmetric():
     for offset in (0.0, 0.005, 0.02, 0.05):
-        up = decide(Law(n=3, mean=0.9 + offset, sd=0.01), CALIBRATION, 2.0, RULE)
-        assert up is decide(Law(n=3, mean=0.9 - offset, sd=0.01), CALIBRATION, 2.0, RULE)
+        up = decide(SampleStats(n=3, mean=0.9 + offset, sd=0.01), CALIBRATION, 2.0, RULE)
+        assert up is decide(SampleStats(n=3, mean=0.9 - offset, sd=0.01), CALIBRATION, 2.0, RULE)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 10), (2, 10), (3, 10), (4, 6)])
@@ -162,26 +166,26 @@ def test_rank_p_counts_equal_values_as_they_are():
 
 def test_one_far_value_of_a_heavy_tail_refuses_nothing():
     shipped = [0.9 + 0.001 * i for i in range(-5, 5)]
-    law = Law.of(shipped)
+    stats = SampleStats.of(shipped)
 
     def judged_with(values):
-        return judge_reproduction("accuracy", values, 0.0, law, RULE, shipped=shipped).word
+        return judge_reproduction("accuracy", values, 0.0, stats, RULE, shipped=shipped).verdict
 
-    assert judged_with([0.885]) is Word.INCONCLUSIVE
-    assert judged_with([0.885, 0.899, 0.9, 0.901, 0.9, 0.8995]) is not Word.NOT_REPRODUCED
-    assert judged_with([0.885, 0.884]) is Word.NOT_REPRODUCED
+    assert judged_with([0.885]) is Verdict.INCONCLUSIVE
+    assert judged_with([0.885, 0.899, 0.9, 0.901, 0.9, 0.8995]) is not Verdict.NOT_REPRODUCED
+    assert judged_with([0.885, 0.884]) is Verdict.NOT_REPRODUCED
 
 
 def test_a_deterministic_program_may_differ_by_its_noise_and_by_its_margin():
-    law = Law(n=1, mean=3.5950e-02, sd=0.0)
+    stats = SampleStats(n=1, mean=3.5950e-02, sd=0.0)
 
     def equal(value, rule=RULE, **more):
         return judge_reproduction(
-            "accuracy", [value], 0.0, law, rule, deterministic=True, **more
-        ).word
+            "accuracy", [value], 0.0, stats, rule, deterministic=True, **more
+        ).verdict
 
-    assert equal(3.5928e-02) is Word.NOT_REPRODUCED
-    assert equal(3.5928e-02, noise=5e-6) is Word.REPRODUCED
-    assert equal(3.5928e-02, noise=1e-6) is Word.NOT_REPRODUCED
+    assert equal(3.5928e-02) is Verdict.NOT_REPRODUCED
+    assert equal(3.5928e-02, noise=5e-6) is Verdict.REPRODUCED
+    assert equal(3.5928e-02, noise=1e-6) is Verdict.NOT_REPRODUCED
     margin = Rule(margins=(Margin(metric="accuracy", value=1e-4, reason="another machine"),))
-    assert equal(3.5928e-02, margin) is Word.REPRODUCED
+    assert equal(3.5928e-02, margin) is Verdict.REPRODUCED

@@ -54,10 +54,10 @@ def test_files_that_include_each_other(tmp_path):
         (b"--no-binary :all:\n", "no package of an index"),
     ],
 )
-def test_what_is_refused(tmp_path, content, words):
+def test_what_is_refused(tmp_path, content, verdicts):
     with pytest.raises(FetchError) as caught:
         read(tmp_path, content)
-    assert words in caught.value.message and "environment.packages" in caught.value.hint
+    assert verdicts in caught.value.message and "environment.packages" in caught.value.hint
 
 
 def test_an_old_name_is_told():

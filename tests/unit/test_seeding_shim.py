@@ -52,9 +52,9 @@ SEEDED = {
 @pytest.mark.parametrize("code", SEEDED.values(), ids=SEEDED)
 def test_offset_is_the_same_as_another_hard_coded_seed(code, tmp_path):
     shifted, report = run(code.format(1337), "offset", 5, tmp_path)
-    plain, _ = run(code.format(1342), "watch", 0, tmp_path)
+    plain, _ = run(code.format(1342), "monitored", 0, tmp_path)
     unshifted, _ = run(code.format(1337), "offset", 0, tmp_path)
-    published, _ = run(code.format(1337), "watch", 0, tmp_path)
+    published, _ = run(code.format(1337), "monitored", 0, tmp_path)
     assert shifted == plain != unshifted == published
     assert any("1337" in call for calls in report["calls"].values() for call in calls)
     assert report["missed"] == []
@@ -73,7 +73,7 @@ def test_offset_leaves_unseeded_calls_and_instance_checks_alone(tmp_path):
     )
     out, report = run(code, "offset", 1, tmp_path)
     reference, _ = run(
-        "import numpy as np; print(np.random.RandomState(4).rand(), True)", "watch", 0, tmp_path
+        "import numpy as np; print(np.random.RandomState(4).rand(), True)", "monitored", 0, tmp_path
     )
     assert out == reference
     assert not any("None" in call for calls in report["calls"].values() for call in calls)
@@ -102,7 +102,7 @@ def test_another_sitecustomize_still_runs(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": f"{SHIM}{os.pathsep}{tmp_path}",
-        "SCAFFOLD_SEED_HOW": "watch",
+        "SCAFFOLD_SEED_HOW": "monitored",
     }
     done = subprocess.run(
         [sys.executable, "-c", ""], env=environment, capture_output=True, text=True, check=True
@@ -124,7 +124,7 @@ def test_old_interpreters(python, tmp_path):
     if python is None:
         pytest.skip("no interpreter older than 3.10 on this machine")
     shifted, _ = run(SEEDED["random.seed"].format(1), "offset", 1, tmp_path, python)
-    assert shifted == run(SEEDED["random.seed"].format(2), "watch", 0, tmp_path, python)[0]
+    assert shifted == run(SEEDED["random.seed"].format(2), "monitored", 0, tmp_path, python)[0]
 
 
 PUBLISHED = """

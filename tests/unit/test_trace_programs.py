@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from helpers import NETWORK, trace_program
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
 from scaffold.rules.parity.compare import climb
 from scaffold.rules.parity.weight_maps import parse_weights
@@ -259,7 +259,7 @@ class Case:
     program: str
     equal: list[tuple[str, str]]
     fault: list[tuple[str, str]]
-    rungs: tuple[str, ...]
+    checks: tuple[str, ...]
     module: str = ""
     also: list[list[tuple[str, str]]] = field(default_factory=list)
 
@@ -371,7 +371,7 @@ CASES = {
             )
         ],
         [("clamp_(-0.2, 0.2)", "clamp_(-0.25, 0.25)")],
-        ("optimiser",),
+        ("optimizer",),
     ),
     "closure": Case(
         CLOSURE,
@@ -492,11 +492,11 @@ FAULTS = {
         "30 updates follow 15 backward passes instead of 30, in another order",
     ),
 }
-"""A program of `CASES`, edits that make a fault of it, the rung that it belongs to, and what is
+"""A program of `CASES`, edits that make a fault of it, the check that it belongs to, and what is
 said."""
 
 EQUAL = {
-    "weights clipped by the optimiser itself": (
+    "weights clipped by the optimizer itself": (
         "clipped",
         [
             (
@@ -597,30 +597,30 @@ def compare(golden, tmp_path):
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_equal_rewrite_is_equal(compare, name):
-    rungs = compare(name, CASES[name].equal)
-    assert first_difference(rungs) is None, first_difference(rungs)
-    words = {rung.name: rung.word for rung in rungs}
-    assert words["replay"] is Word.EQUAL and words["optimiser"] is Word.EQUAL
+    checks = compare(name, CASES[name].equal)
+    assert first_difference(checks) is None, first_difference(checks)
+    verdicts = {check.name: check.verdict for check in checks}
+    assert verdicts["replay"] is Verdict.EQUAL and verdicts["optimizer"] is Verdict.EQUAL
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_fault_is_named(compare, name):
     first = first_difference(compare(name, CASES[name].fault))
-    assert first is not None and first.name in CASES[name].rungs, first
+    assert first is not None and first.name in CASES[name].checks, first
     assert CASES[name].module in first.address.module, first.address
 
 
 @pytest.mark.parametrize("which", range(2))
 def test_other_calls_of_a_gan_are_equal(compare, which):
-    rungs = compare("gan", CASES["gan"].also[which])
-    assert first_difference(rungs) is None, first_difference(rungs)
+    checks = compare("gan", CASES["gan"].also[which])
+    assert first_difference(checks) is None, first_difference(checks)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_has_the_address_of_its_cause(compare, name):
-    program, edits, rung, told = FAULTS[name]
+    program, edits, check, told = FAULTS[name]
     first = first_difference(compare(program, edits))
-    assert first is not None and (first.name, told in first.reason) == (rung, True), first
+    assert first is not None and (first.name, told in first.reason) == (check, True), first
 
 
 @pytest.mark.parametrize("name", EQUAL)

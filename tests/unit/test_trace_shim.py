@@ -3,7 +3,7 @@
 import pytest
 from helpers import NETWORK, trace_program
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
 from scaffold.rules.parity.compare import climb
 from scaffold.rules.parity.weight_maps import parse_weights
@@ -27,13 +27,13 @@ def rewritten(*edits):
 def compare(golden, tmp_path):
     def climbed(*edits, **asked):
         found = {"own": trace_program(tmp_path / "found", rewritten(*edits), golden[0], **asked)}
-        return {rung.name: rung for rung in climb(golden[1], found)}
+        return {check.name: check for check in climb(golden[1], found)}
 
     return climbed
 
 
-def first(rungs):
-    return first_difference(list(rungs.values()))
+def first(checks):
+    return first_difference(list(checks.values()))
 
 
 FORWARD = "return self.last(self.dropout(F.relu(self.norm(self.first(x)))))"
@@ -93,9 +93,9 @@ EQUAL = {
 
 @pytest.mark.parametrize("name", EQUAL)
 def test_an_equal_rewrite_is_equal(compare, name):
-    rungs = compare(*EQUAL[name])
-    assert first(rungs) is None, first(rungs)
-    assert rungs["forward_train"].word is Word.EQUAL
+    checks = compare(*EQUAL[name])
+    assert first(checks) is None, first(checks)
+    assert checks["forward_train"].verdict is Verdict.EQUAL
 
 
 def test_a_mask_that_keeps_what_is_below_needs_mirrored_numbers(compare):
@@ -127,7 +127,7 @@ FAULTS = {
             "F.cross_entropy(model(x[rows]), y[rows], label_smoothing=1e-3)",
         )
     ],
-    "optimiser": [
+    "optimizer": [
         ("clip_grad_norm_(model.parameters(), 1.0)", "clip_grad_norm_(model.parameters(), 2.0)")
     ],
     "dropout": [("nn.Dropout(0.25)", "nn.Dropout(0.2)")],
@@ -136,7 +136,7 @@ FAULTS = {
     "budget": [("range(5)", "range(4)")],
     "reporting": [("total / 4", "total / 64")],
     "parameters": [("weight_decay=0.1", "weight_decay=0.2")],
-    "initialisation": [
+    "initialization": [
         (
             "        self.last = nn.Linear(12, 3)\n",
             "        self.last = nn.Linear(12, 3)\n        nn.init.zeros_(self.last.bias)\n",
@@ -151,9 +151,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("rung", FAULTS)
-def test_a_fault_is_seen_at_its_rung(compare, rung):
-    assert first(compare(*FAULTS[rung])).name == rung
+@pytest.mark.parametrize("check", FAULTS)
+def test_a_fault_is_seen_at_its_check(compare, check):
+    assert first(compare(*FAULTS[check])).name == check
 
 
 LATE = {
@@ -178,10 +178,10 @@ LATE = {
 }
 
 
-@pytest.mark.parametrize("rung", LATE)
-def test_what_acts_late_is_seen(compare, rung):
-    found = first(compare(*LATE[rung]))
-    assert found.name in (rung, "dropout") and found.address.step >= 4, found
+@pytest.mark.parametrize("check", LATE)
+def test_what_acts_late_is_seen(compare, check):
+    found = first(compare(*LATE[check]))
+    assert found.name in (check, "dropout") and found.address.step >= 4, found
 
 
 def test_a_module_that_is_called_several_times_is_kept_apart_by_call(tmp_path):
@@ -220,7 +220,7 @@ def test_outputs_that_are_no_tensors_are_said_and_structures_compared(tmp_path):
         for e in golden.index["entries"]
         if e["module"] == "model" and e["what"].startswith("output")
     }
-    said = {(note["rung"], note["text"]) for note in golden.index["said"]}
+    said = {(note["check"], note["text"]) for note in golden.index["said"]}
     assert ("forward_eval", "model.tag gives no tensors, but str: not compared") in said
 
 
@@ -248,8 +248,8 @@ def test_weights_of_other_names_are_read_by_their_map(golden, tmp_path):
         {"model.weight": "model.first.weight | transpose", "model.bias": "model.first.bias"}
     )
     found = trace_program(tmp_path / "found", program, golden[0], weights=weights)
-    rungs = climb(golden[1], {"own": found})
-    assert first_difference(rungs) is None, first_difference(rungs)
+    checks = climb(golden[1], {"own": found})
+    assert first_difference(checks) is None, first_difference(checks)
 
 
 def test_a_program_that_trains_in_evaluation_mode_is_followed_by_its_gradients(tmp_path):
@@ -269,7 +269,7 @@ def test_float64_is_had_without_the_programs_help(tmp_path):
         ("x, y = torch.randn(96, 6)", "x, y = torch.randn(96, 6).float().to(torch.float32)")
     )
     wide = trace_program(tmp_path / "wide", program, dtype="float64")
-    assert {e["dtype"] for e in wide.index["entries"] if e["rung"] == "forward_train"} == {
+    assert {e["dtype"] for e in wide.index["entries"] if e["check"] == "forward_train"} == {
         "float64"
     }
     assert wide.index["ended"] == "done"
@@ -286,8 +286,8 @@ def test_another_network_without_gradients_before_backward_hides_nothing(tmp_pat
     ]
     golden = trace_program(tmp_path / "golden", rewritten(*target))
     assert "trained_in_evaluation" not in golden.index
-    rungs = {e["rung"] for e in golden.index["entries"]}
-    assert {"loss", "gradients", "optimiser"} <= rungs
+    checks = {e["check"] for e in golden.index["entries"]}
+    assert {"loss", "gradients", "optimizer"} <= checks
     scaled = rewritten(*target).replace(
         "loss = F.cross_entropy(model(x[rows]), y[rows])",
         "loss = 3 * F.cross_entropy(model(x[rows]), y[rows])",

@@ -1,10 +1,10 @@
-"""The findings together: the weakest word wins, watched metrics, seeds, depth."""
+"""The findings together: the weakest word wins, monitored metrics, seeds, basis."""
 
 import pytest
 from helpers import TOY_RECIPE, merged
 
 from scaffold.records.evidence import Calibration, EnvironmentUsed, JudgedRun, Machine
-from scaffold.records.judgement import Judgement, Word
+from scaffold.records.judgment import Judgment, Verdict
 from scaffold.records.recipe import Recipe
 from scaffold.rules.reproduction.judge import is_decided, judge
 
@@ -57,84 +57,88 @@ def calibration(accuracies=None, losses=None):
 GOOD = [run(0, 0.9, 0.7), run(1, 0.9005, 0.701), run(2, 0.8995, 0.699), run(3, 0.9002, 0.7)]
 
 
-def words(judgement, question):
-    return [finding.word for finding in judgement.findings if finding.question == question]
+def verdicts(judgment, question):
+    return [finding.verdict for finding in judgment.findings if finding.question == question]
 
 
 def test_all_good():
-    judgement = judge(recipe(), GOOD, calibration())
-    assert (judgement.word, judgement.depth) == (Word.REPRODUCED, "full")
-    assert words(judgement, "monitored") == [Word.EXPECTED, Word.EXPECTED]
-    assert Judgement.from_mapping(judgement.as_mapping()) == judgement
+    judgment = judge(recipe(), GOOD, calibration())
+    assert (judgment.verdict, judgment.basis) == (Verdict.REPRODUCED, "full")
+    assert verdicts(judgment, "monitored") == [Verdict.EXPECTED, Verdict.EXPECTED]
+    assert Judgment.from_mapping(judgment.as_mapping()) == judgment
 
 
 def test_claim_contradicted_by_sound_runs_is_not_reproduced():
     # 68 claimed, 65.1 stored, 64 measured: the program is the same, the published number is not
     # its.
     claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
-    judgement = judge(recipe(claims=[claim]), GOOD, calibration())
-    assert words(judgement, "reproduction") == [Word.REPRODUCED]
-    assert words(judgement, "claim") == [Word.INCONSISTENT]
-    assert judgement.word is Word.NOT_REPRODUCED and "INCONSISTENT" in judgement.reason
+    judgment = judge(recipe(claims=[claim]), GOOD, calibration())
+    assert verdicts(judgment, "reproduction") == [Verdict.REPRODUCED]
+    assert verdicts(judgment, "claim") == [Verdict.INCONSISTENT]
+    assert judgment.verdict is Verdict.NOT_REPRODUCED and "INCONSISTENT" in judgment.reason
 
 
 def test_watched_metric_names_itself():
     moved = [run(r.seed, r.metrics["accuracy"].value, 0.8) for r in GOOD]
-    judgement = judge(recipe(), moved, calibration())
-    assert judgement.word is Word.INCONCLUSIVE and "loss: UNEXPECTED" in judgement.reason
+    judgment = judge(recipe(), moved, calibration())
+    assert judgment.verdict is Verdict.INCONCLUSIVE and "loss: UNEXPECTED" in judgment.reason
 
 
 def test_larger_spread_than_calibration_is_unexpected():
     wild = [run(seed, 0.9 + (-1) ** seed * 0.0045) for seed in range(6)]
-    judgement = judge(recipe(), wild, calibration())
-    assert words(judgement, "monitored") == [Word.EXPECTED, Word.UNEXPECTED]
-    assert "sd of accuracy: UNEXPECTED" in judgement.reason
+    judgment = judge(recipe(), wild, calibration())
+    assert verdicts(judgment, "monitored") == [Verdict.EXPECTED, Verdict.UNEXPECTED]
+    assert "sd of accuracy: UNEXPECTED" in judgment.reason
 
 
 def test_watching_needs_calibration_runs():
     few = calibration([0.9, 0.901, 0.899], [0.7, 0.701, 0.699])
-    judgement = judge(recipe(), GOOD, few)
-    assert words(judgement, "monitored") == [] and judgement.word is Word.INCONCLUSIVE
+    judgment = judge(recipe(), GOOD, few)
+    assert verdicts(judgment, "monitored") == [] and judgment.verdict is Verdict.INCONCLUSIVE
 
 
 def test_early_depth_refutes_but_never_confirms():
-    claim = {**TOY_RECIPE["claims"][0], "depth": "early"}
-    assert judge(recipe(claims=[claim]), GOOD, calibration()).word is Word.INCONCLUSIVE
+    claim = {**TOY_RECIPE["claims"][0], "basis": "early training"}
+    assert judge(recipe(claims=[claim]), GOOD, calibration()).verdict is Verdict.INCONCLUSIVE
     bad = [run(seed, 0.8) for seed in range(3)]
-    assert judge(recipe(claims=[claim]), bad, calibration()).word is Word.NOT_REPRODUCED
+    assert judge(recipe(claims=[claim]), bad, calibration()).verdict is Verdict.NOT_REPRODUCED
 
 
 def test_published_law_serves_where_nothing_else_is():
     claim = {**TOY_RECIPE["claims"][0], "sd": 0.002, "n": 30}
-    assert judge(recipe(claims=[claim]), GOOD, None).word is Word.REPRODUCED
+    assert judge(recipe(claims=[claim]), GOOD, None).verdict is Verdict.REPRODUCED
     few = {**claim, "n": 5}
-    assert judge(recipe(claims=[few]), GOOD, None).word is Word.INCONCLUSIVE
+    assert judge(recipe(claims=[few]), GOOD, None).verdict is Verdict.INCONCLUSIVE
 
 
 def test_exceeding_is_a_warning():
     claim = {**TOY_RECIPE["claims"][0], "value": 0.85}
-    judgement = judge(recipe(claims=[claim]), GOOD, calibration())
-    assert words(judgement, "claim") == [Word.EXCEEDS] and judgement.word is Word.INCONCLUSIVE
+    judgment = judge(recipe(claims=[claim]), GOOD, calibration())
+    assert (
+        verdicts(judgment, "claim") == [Verdict.EXCEEDS]
+        and judgment.verdict is Verdict.INCONCLUSIVE
+    )
 
 
-@pytest.mark.parametrize(("how", "word"), [("argument", Word.SEED_IGNORED), ("none", None)])
-def test_ignored_seed(how, word):
+@pytest.mark.parametrize(("how", "verdict"), [("argument", Verdict.SEED_IGNORED), ("none", None)])
+def test_ignored_seed(how, verdict):
     same = [run(seed, 0.9) for seed in range(3)]
     commands = {
         "train": {"run": "python train.py" + " {seed}" * (how == "argument")},
         "smoke": None,
     }
-    found = words(
+    found = verdicts(
         judge(recipe(seeds={"how": how}, commands=commands), same, calibration()), "seeds"
     )
-    assert found == ([word] if word else [])
+    assert found == ([verdict] if verdict else [])
 
 
 def test_two_results_of_one_seed():
     twice = [*GOOD, run(0, 0.9007, 0.7)]
-    judgement = judge(recipe(), twice, calibration())
+    judgment = judge(recipe(), twice, calibration())
     assert (
-        words(judgement, "seeds") == [Word.NONDETERMINISTIC] and judgement.word is Word.REPRODUCED
+        verdicts(judgment, "seeds") == [Verdict.NONDETERMINISTIC]
+        and judgment.verdict is Verdict.REPRODUCED
     )
 
 
@@ -142,7 +146,7 @@ def test_surplus_runs_do_not_reopen_the_decision_but_are_not_hidden():
     surplus = [*GOOD, run(8, 0.5), run(9, 0.5)]
     decided, more = (judge(recipe(), runs, calibration()) for runs in (GOOD, surplus))
     assert more.findings[0] == decided.findings[0]
-    assert more.word is not Word.REPRODUCED
+    assert more.verdict is not Verdict.REPRODUCED
 
 
 def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
@@ -150,7 +154,7 @@ def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
     # in seven.
     claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
     early = judge(recipe(claims=[claim]), GOOD[:1], calibration())
-    assert early.word is Word.NOT_REPRODUCED and not is_decided(early, recipe(), 1)
+    assert early.verdict is Verdict.NOT_REPRODUCED and not is_decided(early, recipe(), 1)
     bad = judge(recipe(), [run(seed, 0.8) for seed in range(2)], calibration())
     assert is_decided(bad, recipe(), 2)
 
@@ -158,16 +162,17 @@ def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
 def test_discrete_metric_that_never_varies_is_no_ignored_seed():
     constant = calibration([1.0] * 20, [0.5] * 20)
     assert (
-        words(judge(recipe(), [run(seed, 1.0, 0.5) for seed in range(3)], constant), "seeds") == []
+        verdicts(judge(recipe(), [run(seed, 1.0, 0.5) for seed in range(3)], constant), "seeds")
+        == []
     )
 
 
 def test_watched_metric_without_spread_is_compared_by_equality():
-    law = calibration([0.9 + offset for offset in SPREAD], [0.7] * 21)
+    stats = calibration([0.9 + offset for offset in SPREAD], [0.7] * 21)
     same = [run(r.seed, r.metrics["accuracy"].value, 0.7 + 1e-7) for r in GOOD]
-    assert judge(recipe(), same, law).word is Word.REPRODUCED
+    assert judge(recipe(), same, stats).verdict is Verdict.REPRODUCED
     moved = [run(r.seed, r.metrics["accuracy"].value, 0.7001) for r in GOOD]
-    assert judge(recipe(), moved, law).word is Word.INCONCLUSIVE
+    assert judge(recipe(), moved, stats).verdict is Verdict.INCONCLUSIVE
 
 
 def test_when_to_stop():
@@ -185,29 +190,32 @@ def test_reached_steps_come_from_the_series():
     claim = {**TOY_RECIPE["claims"][0], "reaches": {"threshold": 0.5, "within_steps": 10}}
     del claim["value"], claim["selection"]
     runs = [run(s, 0.9 + s / 1e4, series={"accuracy": ((5, 0.4), (9, 0.6))}) for s in range(6)]
-    assert Word.CONSISTENT in words(judge(recipe(claims=[claim]), runs, calibration()), "claim")
+    assert Verdict.CONSISTENT in verdicts(
+        judge(recipe(claims=[claim]), runs, calibration()), "claim"
+    )
 
 
 def test_a_skewed_loss_is_flagged_only_where_ranks_flag_it_too():
     losses = [0.7 + 0.01 * 1.3**i for i in range(21)]  # a long tail upwards
     inside = [run(seed, 0.9, 0.7 + 0.01 * 1.3**19) for seed in range(3)]
     assert (
-        words(judge(recipe(), inside, calibration(losses=losses)), "monitored")[0] is Word.EXPECTED
+        verdicts(judge(recipe(), inside, calibration(losses=losses)), "monitored")[0]
+        is Verdict.EXPECTED
     )
     beyond = [run(seed, 0.9, 9.0 + 0.1 * seed) for seed in range(3)]
     assert (
-        words(judge(recipe(), beyond, calibration(losses=losses)), "monitored")[0]
-        is Word.UNEXPECTED
+        verdicts(judge(recipe(), beyond, calibration(losses=losses)), "monitored")[0]
+        is Verdict.UNEXPECTED
     )
 
 
 def test_too_few_seeds_to_flag_a_metric_ask_for_more():
-    judgement = judge(recipe(), [run(0, 0.9, 5.0)], calibration())
+    judgment = judge(recipe(), [run(0, 0.9, 5.0)], calibration())
     finding = next(
-        one for one in judgement.findings if one.question == "monitored" and one.metric == "loss"
+        one for one in judgment.findings if one.question == "monitored" and one.metric == "loss"
     )
-    assert finding.word is Word.INCONCLUSIVE and finding.more_seeds == 1
-    assert not is_decided(judgement, recipe(), 1)
+    assert finding.verdict is Verdict.INCONCLUSIVE and finding.more_seeds == 1
+    assert not is_decided(judgment, recipe(), 1)
 
 
 def test_noise_of_a_deterministic_program_is_no_refusal():
@@ -218,5 +226,5 @@ def test_noise_of_a_deterministic_program_is_no_refusal():
         claims=[claim],
     )
     published = [run(0, 0.8995)]
-    assert judge(program, published, None).word is Word.NOT_REPRODUCED
-    assert judge(program, published, None, (), {"accuracy": 1e-4}).word is Word.REPRODUCED
+    assert judge(program, published, None).verdict is Verdict.NOT_REPRODUCED
+    assert judge(program, published, None, (), {"accuracy": 1e-4}).verdict is Verdict.REPRODUCED

@@ -2,7 +2,7 @@
 
 Compared with the simplest models on the same data. Pure.
 
-Source of the gates: A. Karpathy, A Recipe for Training Neural Networks (2019); A. Ng, Machine
+Source of the baselines: A. Karpathy, A Recipe for Training Neural Networks (2019); A. Ng, Machine
 Learning Yearning.
 """
 
@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
+from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
-from scaffold.records.system import Gates
+from scaffold.records.system import Baselines
 from scaffold.records.tweak import Bound, ChangeRule
 from scaffold.rules.change.judge import judge_differences, pair, refusal_of, weakest
-from scaffold.rules.stats import Law
+from scaffold.rules.stats import SampleStats
 
 SIMPLE_MODELS = ("constant", "linear")
 """The best constant answer, and a linear model: each one number, without chance."""
@@ -27,14 +27,14 @@ def judge_data(
     runs: Sequence[JudgedRun],
     zeroed: Sequence[JudgedRun],
     simple: Mapping[str, float],
-    memorised: float,
-    gates: Gates,
+    overfit_one_batch: float,
+    baselines: Baselines,
     bound: Bound | None,
     remarks: Sequence[str] = (),
     *,
     more: Sequence[Finding] = (),
     deterministic: bool = False,
-) -> ChangeJudgement:
+) -> ChangeJudgment:
     """Judge the first runs on new data.
 
     Args:
@@ -43,15 +43,15 @@ def judge_data(
         runs: of the system, by seed.
         zeroed: of the same seeds, all inputs 0.
         simple: the metric's value by simple model.
-        memorised: its value on the one batch that it was trained on.
-        gates: what counts as memorised.
+        overfit_one_batch: its value on the one batch that it was trained on.
+        baselines: what counts as overfitted.
         bound: the best one can hope for.
         remarks: what else is to be known.
         more: what speaks against any change.
         deterministic: whether one seed says all.
     """
     values = [run.metrics[metric.name].value for run in runs]
-    law = Law.of(values)
+    stats = SampleStats.of(values)
     findings = []
     for name in SIMPLE_MODELS:
         findings.append(
@@ -63,46 +63,50 @@ def judge_data(
     before, after = ([run[side].metrics[metric.name].value for run in both] for side in (0, 1))
     findings.append(_beats(rule, metric, "zeroed inputs", before, after, deterministic))
     higher = metric.direction == "higher"
-    is_memorised = memorised >= gates.memorised if higher else memorised <= gates.memorised
+    is_memorized = (
+        overfit_one_batch >= baselines.overfit_one_batch
+        if higher
+        else overfit_one_batch <= baselines.overfit_one_batch
+    )
     findings.append(
         Finding(
             question=Question.BASELINE,
-            metric="one batch memorised",
-            word=Word.BETTER if is_memorised else Word.WORSE,
+            metric="one batch overfitted",
+            verdict=Verdict.BETTER if is_memorized else Verdict.WORSE,
             n=1,
-            mean=memorised,
-            before=gates.memorised,
-            rule=f"one run on {gates.batch} examples",
+            mean=overfit_one_batch,
+            before=baselines.overfit_one_batch,
+            rule=f"one run on {baselines.batch} examples",
             reason=(
-                f"{metric.name} {memorised:.4g} on the batch it was trained on, {gates.memorised:g}"
-                " is asked for"
+                f"{metric.name} {overfit_one_batch:.4g} on the batch it was trained on,"
+                f" {baselines.overfit_one_batch:g} is asked for"
             ),
         )
     )
-    word = weakest([finding.word for finding in findings])
-    told = [*remarks, _of_bound(metric, law, bound)]
-    failed = [finding.metric for finding in findings if finding.word is not Word.BETTER]
+    verdict = weakest([finding.verdict for finding in findings])
+    told = [*remarks, _of_bound(metric, stats, bound)]
+    failed = [finding.metric for finding in findings if finding.verdict is not Verdict.BETTER]
     refusal = (
         f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
     )
     baseline = Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        word=word,
-        n=law.n,
-        mean=law.mean,
-        sd=law.sd if law.n > 1 else None,
-        reason=f"the new baseline is {law.mean:.4g} over {law.n} seeds",
+        verdict=verdict,
+        n=stats.n,
+        mean=stats.mean,
+        sd=stats.sd if stats.n > 1 else None,
+        reason=f"the new baseline is {stats.mean:.4g} over {stats.n} seeds",
         rule="compared with the simplest models below",
     )
     further = max((finding.more_seeds or 0 for finding in findings), default=0)
-    return ChangeJudgement(
-        word=word,
+    return ChangeJudgment(
+        verdict=verdict,
         kind="data",
         refusal=refusal,
         findings=(baseline, *findings, *more),
         remarks=tuple(told),
-        more_pairs=further or None if word is Word.UNDECIDED else None,
+        more_pairs=further or None if verdict is Verdict.UNDECIDED else None,
     )
 
 
@@ -114,7 +118,7 @@ def _beats(
     after: Sequence[float],
     deterministic: bool,
 ) -> Finding:
-    word, used, interval, more = judge_differences(
+    verdict, used, interval, more = judge_differences(
         before,
         after,
         higher_is_better=metric.direction == "higher",
@@ -123,27 +127,27 @@ def _beats(
         beta=rule.beta,
         max_pairs=rule.max_pairs,
     )
-    law = Law.of([b - a for a, b in zip(before, after, strict=True)])
+    stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     if deterministic:
-        is_better = law.mean > 0 if metric.direction == "higher" else law.mean < 0
-        word, used, more = (Word.BETTER if is_better else Word.WORSE), 1, None
+        is_better = stats.mean > 0 if metric.direction == "higher" else stats.mean < 0
+        verdict, used, more = (Verdict.BETTER if is_better else Verdict.WORSE), 1, None
     return Finding(
         question=Question.BASELINE,
         metric=name,
-        word=word,
+        verdict=verdict,
         n=used,
         before=math.fsum(before) / len(before),
         mean=math.fsum(after) / len(after),
-        sd=law.sd if law.n > 1 else None,
+        sd=stats.sd if stats.n > 1 else None,
         interval=interval,
         more_seeds=more,
-        reason=f"{metric.name} {law.mean:+.3g} over the {name}",
+        reason=f"{metric.name} {stats.mean:+.3g} over the {name}",
         rule=f"sequential t, alpha {rule.alpha:g}",
     )
 
 
-def _of_bound(metric: Metric, law: Law, bound: Bound | None) -> str:
+def _of_bound(metric: Metric, stats: SampleStats, bound: Bound | None) -> str:
     if bound is None or bound.value == "unknown":
         return "the bound is unknown: how much better it can become, nobody can say"
-    away = bound.value - law.mean if metric.direction == "higher" else law.mean - bound.value
+    away = bound.value - stats.mean if metric.direction == "higher" else stats.mean - bound.value
     return f"{away:.3g} away from the bound {bound.value:g} ({bound.source})"

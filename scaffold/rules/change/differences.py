@@ -50,7 +50,7 @@ def find_parts(
     """Name all that differs, a line each, with a group number for what belongs together.
 
     Args:
-        before: how the state before runs.
+        before: how the snapshot before runs.
         after: how the changed one runs.
         files: files of `src/` and data/ that differ.
         packages: `name==version` of both environments.

@@ -1,6 +1,6 @@
 """Did a change matter?
 
-Runs of the state before and after it, paired by seed, looked at a few times. Pure.
+Runs of the snapshot before and after it, paired by seed, looked at a few times. Pure.
 
 Each look at n pairs asks two questions of the differences d = after - before, with mean m and
 deviation s: does m lie away from 0 (BETTER or WORSE), and does it lie inside the margin, that is,
@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.judgement import ChangeJudgement, Finding, Question, Word
+from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule, Kind
-from scaffold.rules.stats import Law, equality_tolerance, t_quantile
+from scaffold.rules.stats import SampleStats, equality_tolerance, t_quantile
 
 _LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
 """Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to
@@ -46,7 +46,7 @@ def looks(max_pairs: int) -> tuple[int, ...]:
 
 
 def next_look(pairs: int, max_pairs: int) -> int:
-    """Return how many pairs the next judgement needs."""
+    """Return how many pairs the next judgment needs."""
     return next((look for look in looks(max_pairs) if look > pairs), max_pairs)
 
 
@@ -67,7 +67,7 @@ def judge_change(
     device: str = "cpu",
     more: Sequence[Finding] = (),
     remarks: Sequence[str] = (),
-) -> ChangeJudgement:
+) -> ChangeJudgment:
     """Judge a change by at least one pair of runs.
 
     Args:
@@ -92,13 +92,13 @@ def judge_change(
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
     findings += [_cost(pairs, rule, device), *more]
-    word = _overall(kind, findings)
+    verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
         and change.correlation < _LOST_CORRELATION
         and change.n >= _LOOKS[1]
     )
-    if lost and word is Word.UNDECIDED:
+    if lost and verdict is Verdict.UNDECIDED:
         remarks = [
             *remarks,
             (
@@ -106,18 +106,18 @@ def judge_change(
                 " nothing here"
             ),
         ]
-    return ChangeJudgement(
-        word=word,
+    return ChangeJudgment(
+        verdict=verdict,
         kind=kind,
-        refusal=_refusal(kind, word, findings),
+        refusal=_refusal(kind, verdict, findings),
         findings=tuple(findings),
         remarks=tuple(remarks),
-        more_pairs=change.more_seeds if word is Word.UNDECIDED else None,
+        more_pairs=change.more_seeds if verdict is Verdict.UNDECIDED else None,
     )
 
 
 def is_decided(
-    judgement: ChangeJudgement, pairs: int, rule: ChangeRule, *, has_probes: bool = False
+    judgment: ChangeJudgment, pairs: int, rule: ChangeRule, *, has_probes: bool = False
 ) -> bool:
     """Return whether more pairs are not allowed, or would not change the verdict.
 
@@ -125,15 +125,18 @@ def is_decided(
     """
     if pairs >= rule.max_pairs:
         return True
-    cost = next((f.word for f in judgement.findings if f.question is Question.COST), None)
-    if judgement.kind == "cheaper":
-        return cost is not Word.UNDECIDED and (has_probes or judgement.word is not Word.UNDECIDED)
-    if judgement.kind == "improve" and judgement.word is Word.NO_DIFFERENCE:
-        return cost is not Word.UNDECIDED
+    cost = next((f.verdict for f in judgment.findings if f.question is Question.COST), None)
+    if judgment.kind == "cheaper":
+        return cost is not Verdict.UNDECIDED and (
+            has_probes or judgment.verdict is not Verdict.UNDECIDED
+        )
+    if judgment.kind == "improve" and judgment.verdict is Verdict.NO_DIFFERENCE:
+        return cost is not Verdict.UNDECIDED
     has_moved = any(
-        f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in judgement.findings
+        f.question is Question.MONITORED and f.verdict is Verdict.UNEXPECTED
+        for f in judgment.findings
     )
-    return judgement.word is not Word.UNDECIDED or has_moved
+    return judgment.verdict is not Verdict.UNDECIDED or has_moved
 
 
 def judge_differences(
@@ -146,7 +149,7 @@ def judge_differences(
     beta: float,
     max_pairs: int,
     half_digit: float = 0.0,
-) -> tuple[Word, int, tuple[float, float] | None, int | None]:
+) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
     """Judge paired differences by a sequential t test.
 
     Returns:
@@ -161,34 +164,34 @@ def judge_differences(
     for look in looks(max_pairs):
         if look > len(differences):
             break
-        law = Law.of(differences[:look])
-        word, interval = _look(
-            law.mean, max(law.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
+        stats = SampleStats.of(differences[:look])
+        verdict, interval = _look(
+            stats.mean, max(stats.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
         )
         spent = look
-        if word is not Word.UNDECIDED:
-            return _directed(word, law.mean, higher_is_better), look, interval, None
+        if verdict is not Verdict.UNDECIDED:
+            return _directed(verdict, stats.mean, higher_is_better), look, interval, None
     if spent == 0:
         return (
-            Word.UNDECIDED,
+            Verdict.UNDECIDED,
             len(differences),
             None,
             next_look(len(differences), max_pairs) - len(differences),
         )
-    law = Law.of(differences)
+    stats = SampleStats.of(differences)
     for look in looks(max_pairs):
         if look > len(differences):
             share = (look - spent) / max_pairs
-            word, _ = _look(law.mean, max(law.sd, floor), look, share, margin, alpha, beta)
+            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, margin, alpha, beta)
             spent = look
-            if word is not Word.UNDECIDED:
-                return Word.UNDECIDED, len(differences), interval, look - len(differences)
-    return Word.UNDECIDED, len(differences), interval, None
+            if verdict is not Verdict.UNDECIDED:
+                return Verdict.UNDECIDED, len(differences), interval, look - len(differences)
+    return Verdict.UNDECIDED, len(differences), interval, None
 
 
 def _look(
     mean: float, sd: float, n: int, share: float, margin: float, alpha: float, beta: float
-) -> tuple[Word, tuple[float, float]]:
+) -> tuple[Verdict, tuple[float, float]]:
     """Judge one look at the pairs.
 
     BETTER stands for any difference here; its direction comes later.
@@ -197,14 +200,14 @@ def _look(
     away = t_quantile(1 - share * alpha / 2, n - 1) * error
     interval = (mean - away, mean + away)
     if abs(mean) + t_quantile(1 - share * beta, n - 1) * error < margin:
-        return Word.NO_DIFFERENCE, interval
-    return (Word.BETTER if abs(mean) > away else Word.UNDECIDED), interval
+        return Verdict.NO_DIFFERENCE, interval
+    return (Verdict.BETTER if abs(mean) > away else Verdict.UNDECIDED), interval
 
 
-def _directed(word: Word, mean: float, higher_is_better: bool) -> Word:
-    if word is Word.BETTER and (mean > 0) != higher_is_better:
-        return Word.WORSE
-    return word
+def _directed(verdict: Verdict, mean: float, higher_is_better: bool) -> Verdict:
+    if verdict is Verdict.BETTER and (mean > 0) != higher_is_better:
+        return Verdict.WORSE
+    return verdict
 
 
 def _quantum(values: Sequence[float], half_digit: float) -> float:
@@ -242,14 +245,14 @@ def _values(metric: Metric, pairs: Sequence[Pair]) -> tuple[list[float], list[fl
 
 def _same(metric: Metric, pairs: Sequence[Pair]) -> Finding:
     before, _ = _values(metric, pairs)
-    law = Law.of(before)
+    stats = SampleStats.of(before)
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        word=Word.NO_DIFFERENCE,
+        verdict=Verdict.NO_DIFFERENCE,
         n=len(pairs),
-        mean=law.mean,
-        before=law.mean,
+        mean=stats.mean,
+        before=stats.mean,
         sd=0.0,
         interval=(0.0, 0.0),
         correlation=1.0,
@@ -266,7 +269,7 @@ def _judge_metric(
     higher = metric.direction == "higher"
     if deterministic:
         return _without_spread(metric, before[0], after[0], half_digit, rule)
-    word, used, interval, more = judge_differences(
+    verdict, used, interval, more = judge_differences(
         before,
         after,
         higher_is_better=higher,
@@ -276,11 +279,11 @@ def _judge_metric(
         max_pairs=rule.max_pairs,
         half_digit=half_digit,
     )
-    law = Law.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
-    effect = f"{law.mean:+.3g}" + (
+    stats = SampleStats.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
+    effect = f"{stats.mean:+.3g}" + (
         f" ({interval[0]:+.3g} to {interval[1]:+.3g})" if interval else ""
     )
-    if word is not Word.UNDECIDED:
+    if verdict is not Verdict.UNDECIDED:
         reason = f"effect {effect} after {_count(used, 'pair')}"
     elif len(pairs) >= rule.max_pairs:
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
@@ -291,12 +294,12 @@ def _judge_metric(
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        word=word,
+        verdict=verdict,
         reason=reason,
         n=used,
         before=math.fsum(before[:used]) / used,
         mean=math.fsum(after[:used]) / used,
-        sd=law.sd if used > 1 else None,
+        sd=stats.sd if used > 1 else None,
         interval=interval,
         correlation=_correlation(before[:used], after[:used]),
         more_seeds=more,
@@ -311,17 +314,17 @@ def _without_spread(
     metric: Metric, before: float, after: float, half_digit: float, rule: ChangeRule
 ) -> Finding:
     tolerance = equality_tolerance(
-        Law(n=1, mean=after, sd=0.0, half_digit=half_digit),
-        Law(n=1, mean=before, sd=0.0, half_digit=half_digit),
+        SampleStats(n=1, mean=after, sd=0.0, half_digit=half_digit),
+        SampleStats(n=1, mean=before, sd=0.0, half_digit=half_digit),
     )
     difference, allowed = after - before, max(rule.margin, tolerance)
-    word = Word.NO_DIFFERENCE
+    verdict = Verdict.NO_DIFFERENCE
     if abs(difference) >= allowed:
-        word = _directed(Word.BETTER, difference, metric.direction == "higher")
+        verdict = _directed(Verdict.BETTER, difference, metric.direction == "higher")
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        word=word,
+        verdict=verdict,
         n=1,
         before=before,
         mean=after,
@@ -339,7 +342,7 @@ def _watch(
     Of a neutral change it must not; else it is shown.
     """
     before, after = _values(metric, pairs)
-    alpha = rule.watch_alpha / others
+    alpha = rule.monitor_alpha / others
     _, used, interval, _ = judge_differences(
         before,
         after,
@@ -350,18 +353,18 @@ def _watch(
         max_pairs=rule.max_pairs,
     )
     moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
-    law = Law.of([b - a for a, b in zip(before, after, strict=True)])
+    stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     return Finding(
         question=Question.MONITORED,
         metric=metric.name,
         n=used,
         before=math.fsum(before) / len(before),
         mean=math.fsum(after) / len(after),
-        sd=law.sd if len(pairs) > 1 else None,
+        sd=stats.sd if len(pairs) > 1 else None,
         interval=interval,
         correlation=_correlation(before, after),
-        word=Word.UNEXPECTED if moved and kind == "neutral" else Word.EXPECTED,
-        reason=f"moved by {law.mean:+.3g}" if moved else "no movement seen",
+        verdict=Verdict.UNEXPECTED if moved and kind == "neutral" else Verdict.EXPECTED,
+        reason=f"moved by {stats.mean:+.3g}" if moved else "no movement seen",
         rule=f"sequential paired t, alpha {alpha:.2g}",
     )
 
@@ -380,7 +383,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
         return Finding(
             question=Question.COST,
             metric=name,
-            word=Word.UNDECIDED,
+            verdict=Verdict.UNDECIDED,
             rule="pairs with as many threads",
             reason="all pairs ran with different numbers of threads",
         )
@@ -389,7 +392,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     )
     saved = -math.log1p(-_CHEAPER)
 
-    def judge(shift: float) -> tuple[Word, int, tuple[float, float] | None, int | None]:
+    def judge(shift: float) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
         return judge_differences(
             [value - shift for value in before],
             after,
@@ -400,10 +403,12 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
             max_pairs=rule.max_pairs,
         )
 
-    word, used, interval, more = judge(0.0)
-    if word is Word.BETTER:  # less time, but is it enough less?
-        word, used, _, more = judge(saved)
-        word = word if word in (Word.BETTER, Word.UNDECIDED) else Word.NO_DIFFERENCE
+    verdict, used, interval, more = judge(0.0)
+    if verdict is Verdict.BETTER:  # less time, but is it enough less?
+        verdict, used, _, more = judge(saved)
+        verdict = (
+            verdict if verdict in (Verdict.BETTER, Verdict.UNDECIDED) else Verdict.NO_DIFFERENCE
+        )
     seconds, mean = (
         math.exp(math.fsum(before) / len(before)),
         math.fsum(b - a for a, b in zip(before, after, strict=True)),
@@ -412,7 +417,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     return Finding(
         question=Question.COST,
         metric=name,
-        word=word,
+        verdict=verdict,
         n=used,
         before=seconds,
         mean=seconds * math.exp(mean / len(before)),
@@ -427,7 +432,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     )
 
 
-def judge_switched_off(
+def judge_ablation(
     metrics: Sequence[Metric],
     pairs: Sequence[Pair],
     rule: ChangeRule,
@@ -458,68 +463,74 @@ def judge_probe(
 
     Args:
         name: `hyperparameter=value`.
-        full: the judged metric, and pairs (without, with) the changed value in the state before.
+        full: the judged metric, and pairs (without, with) the changed value in the snapshot before.
         short: the same pairs in the cheaper mode.
         rule: of the tweak.
         deterministic: whether one seed says all.
     """
     metric, pairs = full
-    words = [
-        _judge_metric(metric, side, rule, deterministic=deterministic).word
+    verdicts = [
+        _judge_metric(metric, side, rule, deterministic=deterministic).verdict
         for side in (pairs, short)
     ]
-    agrees = Word.NO_DIFFERENCE if words[0] is words[1] else Word.WORSE
-    word = Word.UNDECIDED if Word.UNDECIDED in words else agrees
+    agrees = Verdict.NO_DIFFERENCE if verdicts[0] is verdicts[1] else Verdict.WORSE
+    verdict = Verdict.UNDECIDED if Verdict.UNDECIDED in verdicts else agrees
     return Finding(
         question=Question.PROBE,
         metric=name,
-        word=word,
+        verdict=verdict,
         n=min(len(pairs), len(short)),
         rule="the same word in both modes",
-        reason=f"{words[0].value} in the full mode, {words[1].value} in the cheaper one",
+        reason=f"{verdicts[0].value} in the full mode, {verdicts[1].value} in the cheaper one",
     )
 
 
-def _overall(kind: Kind, findings: Sequence[Finding]) -> Word:
+def _overall(kind: Kind, findings: Sequence[Finding]) -> Verdict:
     change, probes = (
-        findings[0].word,
-        [finding.word for finding in findings if finding.question is Question.PROBE],
+        findings[0].verdict,
+        [finding.verdict for finding in findings if finding.question is Question.PROBE],
     )
-    if kind == "cheaper" and probes and change is not Word.NO_DIFFERENCE:
+    if kind == "cheaper" and probes and change is not Verdict.NO_DIFFERENCE:
         # The metric itself may be another one: it is what is concluded of other changes that holds.
         worst = weakest(probes)
-        return Word.CONCLUSIONS_HOLD if worst is Word.NO_DIFFERENCE else worst
-    if change is Word.NO_DIFFERENCE and any(
-        f.question is Question.MONITORED and f.word is Word.UNEXPECTED for f in findings
+        return Verdict.CONCLUSIONS_HOLD if worst is Verdict.NO_DIFFERENCE else worst
+    if change is Verdict.NO_DIFFERENCE and any(
+        f.question is Question.MONITORED and f.verdict is Verdict.UNEXPECTED for f in findings
     ):
-        return Word.UNDECIDED
+        return Verdict.UNDECIDED
     return change
 
 
-def weakest(words: Sequence[Word]) -> Word:
+def weakest(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the worst of several verdicts."""
-    order = (Word.WORSE, Word.UNDECIDED, Word.NO_DIFFERENCE, Word.BETTER)
-    return next(word for word in order if word in words)
+    order = (Verdict.WORSE, Verdict.UNDECIDED, Verdict.NO_DIFFERENCE, Verdict.BETTER)
+    return next(verdict for verdict in order if verdict in verdicts)
 
 
-def _refusal(kind: Kind, word: Word, findings: Sequence[Finding]) -> str | None:
+def _refusal(kind: Kind, verdict: Verdict, findings: Sequence[Finding]) -> str | None:
     """Return why a change of this kind cannot be accepted with this verdict; None when it can."""
-    is_cheaper = any(f.question is Question.COST and f.word is Word.BETTER for f in findings)
+    is_cheaper = any(f.question is Question.COST and f.verdict is Verdict.BETTER for f in findings)
     unexpected = [
-        f.metric for f in findings if f.question is Question.MONITORED and f.word is Word.UNEXPECTED
+        f.metric
+        for f in findings
+        if f.question is Question.MONITORED and f.verdict is Verdict.UNEXPECTED
     ]
-    if kind == "neutral" and word is not Word.NO_DIFFERENCE:
+    if kind == "neutral" and verdict is not Verdict.NO_DIFFERENCE:
         moved = f" ({', '.join(unexpected)} moved)" if unexpected else ""
         return f"a neutral change must make NO_DIFFERENCE{moved}"
     if (
         kind == "improve"
-        and word is not Word.BETTER
-        and not (word is Word.NO_DIFFERENCE and is_cheaper)
+        and verdict is not Verdict.BETTER
+        and not (verdict is Verdict.NO_DIFFERENCE and is_cheaper)
     ):
         return "an improvement must be BETTER, or NO_DIFFERENCE and cheaper"
     if kind == "cheaper" and not is_cheaper:
         return "a cheaper mode must take at least 5 % less time"
-    if kind == "cheaper" and word not in (Word.NO_DIFFERENCE, Word.BETTER, Word.CONCLUSIONS_HOLD):
+    if kind == "cheaper" and verdict not in (
+        Verdict.NO_DIFFERENCE,
+        Verdict.BETTER,
+        Verdict.CONCLUSIONS_HOLD,
+    ):
         return "a cheaper mode must make NO_DIFFERENCE, or lead to the same word for every probe"
     return refusal_of(findings)
 
@@ -530,10 +541,12 @@ def refusal_of(findings: Sequence[Finding]) -> str | None:
     Such as a declaration changed after its start.
     """
     for finding in findings:
-        if finding.question is Question.ABLATION and finding.word is Word.UNDECIDED:
-            return "it is undecided whether it gives the state before again when it is switched off"
-        if finding.question is Question.ABLATION and finding.word is not Word.NO_DIFFERENCE:
-            return "with the change switched off, the state before is not given again"
+        if finding.question is Question.ABLATION and finding.verdict is Verdict.UNDECIDED:
+            return (
+                "it is undecided whether it gives the snapshot before again when it is switched off"
+            )
+        if finding.question is Question.ABLATION and finding.verdict is not Verdict.NO_DIFFERENCE:
+            return "with the change switched off, the snapshot before is not given again"
         if finding.question is Question.DECLARATION:
             return f"its declaration was changed after it was started: {finding.metric}"
     return None
@@ -541,7 +554,7 @@ def refusal_of(findings: Sequence[Finding]) -> str | None:
 
 def _correlation(before: Sequence[float], after: Sequence[float]) -> float | None:
     """Return Pearson's correlation; None where one side has no spread."""
-    a, b = Law.of(before), Law.of(after)
+    a, b = SampleStats.of(before), SampleStats.of(after)
     if len(before) < 3 or not (a.has_spread and b.has_spread):
         return None
     covariance = math.fsum((x - a.mean) * (y - b.mean) for x, y in zip(before, after, strict=True))

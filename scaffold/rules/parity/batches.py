@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.rules.parity.checks import CALLS, PORTIONS, Rung, Trace, differs, equal
+from scaffold.rules.parity.checks import CALLS, PORTIONS, CheckResult, Trace, differs, equal
 
 _MARK = 1e-5
 """Of marks of examples, relative to the largest: values that were preprocessed in float32."""
@@ -38,7 +38,7 @@ TARGETS = "series.train.targets"
 class Apart:
     """What differs between the examples of two programs, from which step on."""
 
-    rung: str
+    check: str
     text: str
     step: int
     structural: str = ""
@@ -75,14 +75,14 @@ def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK
     return first_apart(a[:shared], b[:shared], relative)
 
 
-def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None]:
+def compare_batches(golden: Trace, found: Trace) -> tuple[CheckResult, CheckResult, int | None]:
     """Compare the checks data and batches: the same examples and labels, in the same batches.
 
     Steps are compared as sets of examples: in how many calls, and in which order within a step,
     changes nothing.
 
     Returns:
-        both rungs, and the step from which on batches are others only because an evaluation before
+        both checks, and the step from which on batches are others only because an evaluation before
             drew otherwise: what
         is made of them cannot be compared from there on.
     """
@@ -95,7 +95,7 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None
         text = "what was trained in evaluation mode"
         return equal("data", 0, [text]), equal("batches", 0, [text]), None
     apart = _apart(golden, found, names)
-    lost = _lost(golden, found) if apart is None or apart.rung != "data" else None
+    lost = _lost(golden, found) if apart is None or apart.check != "data" else None
     if lost is not None:
         return (
             differs("data", lost.text, lost.step, compared=values),
@@ -110,10 +110,12 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[Rung, Rung, int | None
             f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they"
         )
         return equal("data", values, left_out), equal("batches", values, left_out), apart.step
-    rung = differs(apart.rung, apart.text, apart.step, compared=values, structural=apart.structural)
-    if apart.rung == "data":
-        return rung, equal("batches", values), None
-    return equal("data", values, left_out), rung, None
+    check = differs(
+        apart.check, apart.text, apart.step, compared=values, structural=apart.structural
+    )
+    if apart.check == "data":
+        return check, equal("batches", values), None
+    return equal("data", values, left_out), check, None
 
 
 def _inputs(trace: Trace) -> list[str]:
@@ -129,11 +131,11 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
             if called.partition(".")[0] not in {
                 network["name"] for network in found.index["networks"]
             }:
-                continue  # the whole network is gone, which is another rung's question
+                continue  # the whole network is gone, which is another check's question
             is_entered = called in found.index.get("entered", [called])
             text = f"{name.removeprefix('series.train.')} is no input of the network any more"
             return Apart(
-                rung="data" if is_entered else "batches", text=text, step=0, structural=CALLS
+                check="data" if is_entered else "batches", text=text, step=0, structural=CALLS
             )
         step = _first_step_apart(golden, found, name)
         if step is not None:
@@ -214,7 +216,7 @@ def calls_apart(golden: Trace, found: Trace) -> Apart | None:
     )
     called = name.removeprefix("series.train.").partition("[")[0]
     text = f"step {step + 1} calls {called} {len(calls[1])} times instead of {len(calls[0])}"
-    return Apart(rung="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
+    return Apart(check="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
 
 
 def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, bool]]:
@@ -289,34 +291,34 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
             leaked = len(np.intersect1d(new, tested.round(9))) if tested is not None else 0
             if leaked:
                 text = f"{leaked} examples that the reference evaluates are among the training ones"
-                return Apart(rung="data", text=text, step=step)
+                return Apart(check="data", text=text, step=step)
             if len(new) >= _OTHER * len(np.unique(actual.round(9))):
                 return _other_values(golden, found, name, step)
             text = (
                 f"{len(new)} training examples are not the reference's, {len(missing)} of its are"
                 " not there"
             )
-            return Apart(rung="data", text=text, step=step)
+            return Apart(check="data", text=text, step=step)
         largest = max((len(rows) for rows in _steps(golden, name).values()), default=0)
         if len(missing) >= max(largest, 1) or (len(missing) and not is_count):
             text = (
                 f"{len(missing)} of the reference's {len(distinct)} training examples are never"
                 " trained on"
             )
-            return Apart(rung="data", text=text, step=step)
+            return Apart(check="data", text=text, step=step)
     elif not is_count:
         return _other_values(golden, found, name, step)
     if is_count:
         numbers = [0 if rows is None else len(rows) for rows in (b, a)]
         text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
         return Apart(
-            rung="batches",
+            check="batches",
             text=text,
             step=step,
             structural=_kind_of_count(golden, found, name, step, b),
         )
     return Apart(
-        rung="batches", text=f"examples come in another order, from step {step + 1} on", step=step
+        check="batches", text=f"examples come in another order, from step {step + 1} on", step=step
     )
 
 
@@ -350,18 +352,20 @@ def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     is_whole = not (_is_cut(golden, name) or _is_cut(found, name))
     if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
         text = f"{numbers[0]} examples are trained on in all epochs instead of {numbers[1]}"
-        return Apart(rung="data", text=text, step=step)
+        return Apart(check="data", text=text, step=step)
     at = first_shared(golden, found, name) or 0
     is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
     is_batch = is_evaluated and evaluated_apart(golden, found) is None
     if is_batch and _same_set(golden, found, name):
         return Apart(
-            rung="batches",
+            check="batches",
             text=f"examples come in another order, from step {step + 1} on",
             step=step,
         )
     return Apart(
-        rung="batches" if is_batch else "data", text=f"example {at + 1} has other values", step=step
+        check="batches" if is_batch else "data",
+        text=f"example {at + 1} has other values",
+        step=step,
     )
 
 
@@ -402,7 +406,9 @@ def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None
         return None  # rows of a step in another order, their labels with them
     if len(np.unique(expected.round(9))) < 2 or not _is_function(found, names):
         return None
-    return Apart(rung="data", text=f"example {at + 1} has another label", step=_step_of(golden, at))
+    return Apart(
+        check="data", text=f"example {at + 1} has another label", step=_step_of(golden, at)
+    )
 
 
 def _ordered_otherwise(golden: Trace, found: Trace, names: list[str]) -> bool:
@@ -476,7 +482,7 @@ def _lost(golden: Trace, found: Trace) -> Apart | None:
                 missing = _without(call, actual)
                 if 0 < len(missing) < len(call):
                     text = f"{len(missing)} examples that the reference evaluates are not there"
-                    return Apart(rung="data", text=text, step=step)
+                    return Apart(check="data", text=text, step=step)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a difference at a rung usually comes from. Pure.
+"""What a difference at a check usually comes from. Pure.
 
 Source: the faults of benchmarks/faults, and the lists of A. Karpathy (A Recipe for Training Neural
 Networks, 2019) and of the issue trackers of reimplemented models.
@@ -6,7 +6,7 @@ Networks, 2019) and of the issue trackers of reimplemented models.
 
 from dataclasses import dataclass
 
-from scaffold.rules.parity.checks import Rung
+from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.series import GRADIENTS_LEFT, LEFT_IN_EVALUATION, TRAINING_MODE
 
 
@@ -29,7 +29,7 @@ _DROPOUT = ("dropout",)
 _EMBEDDING = ("embedding",)
 _SEQUENCE = ("embedding", "lstm", "gru", "rnn")
 
-_BY_RUNG = {
+_BY_CHECK = {
     "data": (
         Cause("another split, or test examples among the training ones"),
         Cause("statistics of the whole set for scaling"),
@@ -50,17 +50,17 @@ _BY_RUNG = {
     "schedule": (
         Cause("stepped once an epoch instead of once a step, or the other way round"),
         Cause("warm-up off by one step"),
-        Cause("stepped before instead of after the optimiser"),
+        Cause("stepped before instead of after the optimizer"),
         Cause("another number of steps to decay over"),
     ),
     "parameters": (
         Cause("weight decay on norms and biases too", (_NORM,)),
-        Cause("a parameter that the optimiser does not get"),
+        Cause("a parameter that the optimizer does not get"),
         Cause("a frozen parameter"),
         Cause("a missing bias"),
         Cause("tied weights untied", (_EMBEDDING,)),
     ),
-    "initialisation": (
+    "initialization": (
         Cause("the library's default instead of the reference's law"),
         Cause("a gain or fan in other than there"),
         Cause("scaled by depth there"),
@@ -71,7 +71,7 @@ _BY_RUNG = {
         Cause("switched off by eval()"),
     ),
     "forward_eval": (
-        Cause("eps, or the axis of a normalisation", (_NORM,)),
+        Cause("eps, or the axis of a normalization", (_NORM,)),
         Cause("a missing or another activation"),
         Cause("scale of attention", (_ATTENTION,)),
         Cause("a mask off by one", (_ATTENTION,)),
@@ -99,7 +99,7 @@ _BY_RUNG = {
         Cause("a detach, or a no_grad, in the graph"),
         Cause("gradients scaled or accumulated otherwise"),
     ),
-    "optimiser": (
+    "optimizer": (
         Cause("eps, betas or momentum"),
         Cause("weight decay coupled instead of decoupled, or the other way round"),
         Cause("missing bias correction"),
@@ -138,50 +138,52 @@ _MOST = 2
 """Causes that are told: a longer list is no help."""
 
 
-def usual_causes(rung: Rung, kind: str, classes: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def usual_causes(
+    check: CheckResult, kind: str, classes: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """Return the usual causes of a difference, likeliest first.
 
     Args:
-        rung: where it differs.
+        check: where it differs.
         kind: class of the module at the address, if it is one.
         classes: of all modules of the reference's networks.
     """
-    step = rung.address.step if rung.address else 0
-    gap = rung.address.gap if rung.address else None
-    found = [text for holds, text in _by_what_was_seen(rung, kind, step) if holds]
+    step = check.address.step if check.address else 0
+    gap = check.address.gap if check.address else None
+    found = [text for holds, text in _by_what_was_seen(check, kind, step) if holds]
     if gap is not None and gap.dtypes:
         found.insert(
             0,
             f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a"
             " cast",
         )
-    if gap is not None and gap.ratio is not None and gap.ratio > 0 and rung.name in _FACTORS:
-        found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[rung.name]}")
+    if gap is not None and gap.ratio is not None and gap.ratio > 0 and check.name in _FACTORS:
+        found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[check.name]}")
     names = " ".join(classes).lower()
-    usual = [cause.text for cause in _BY_RUNG.get(rung.name, ()) if cause.fits(names)]
+    usual = [cause.text for cause in _BY_CHECK.get(check.name, ()) if cause.fits(names)]
     return tuple(dict.fromkeys([*found, *usual]))[:_MOST]
 
 
 _FACTORS = {
     "loss": "another reduction, or a scale",
     "gradients": "a scale, or an accumulation",
-    "optimiser": "a scale, an accumulation, or another learning rate",
+    "optimizer": "a scale, an accumulation, or another learning rate",
 }
 
 
-def _by_what_was_seen(rung: Rung, kind: str, step: int) -> list[tuple[bool, str]]:
+def _by_what_was_seen(check: CheckResult, kind: str, step: int) -> list[tuple[bool, str]]:
     """Return causes that follow from what was seen, each with whether it applies."""
-    name = rung.name
+    name = check.name
     return [
-        (name == "evaluation" and rung.code == TRAINING_MODE, "missing eval()"),
-        (rung.code == LEFT_IN_EVALUATION, "missing train() after an evaluation"),
-        (rung.code == GRADIENTS_LEFT, "missing zero_grad, or called at another place"),
+        (name == "evaluation" and check.code == TRAINING_MODE, "missing eval()"),
+        (check.code == LEFT_IN_EVALUATION, "missing train() after an evaluation"),
+        (check.code == GRADIENTS_LEFT, "missing zero_grad, or called at another place"),
         (
             name.startswith("forward") and "Norm" in kind,
-            "eps, affine parameters or axes of the normalisation",
+            "eps, affine parameters or axes of the normalization",
         ),
         (
-            name == "optimiser" and step in (0, 3),
+            name == "optimizer" and step in (0, 3),
             "gradient clipping: these gradients are 100 times as large",
         ),
         (step > _LATE, f"something that acts from step {step + 1} on only"),

@@ -1,4 +1,6 @@
-"""The rungs of the ladder, what a trace of a program holds, and what comparing two of them answers.
+"""The parity checks, what a trace of a program holds.
+
+And what comparing two of them answers.
 
 Pure.
 """
@@ -7,35 +9,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.tensors import Gap
 
-RUNGS: Mapping[str, str] = {
+CHECKS: Mapping[str, str] = {
     "data": "examples, labels, values after preprocessing",
     "batches": "size, order and values of the batches",
     "budget": "steps and evaluations",
     "schedule": "learning rate at every step",
-    "parameters": "names, shapes, which are trained, the optimiser's groups",
-    "initialisation": "how each parameter begins",
+    "parameters": "names, shapes, which are trained, the optimizer's groups",
+    "initialization": "how each parameter begins",
     "dropout": "share and number of masks",
     "forward_eval": "each module's outputs, evaluation mode",
     "forward_train": "each module's outputs, training mode, the reference's masks",
     "buffers": "statistics after a step",
     "loss": "its value, and its gradient at the outputs",
     "gradients": "of every parameter, from the reference's gradient at the outputs",
-    "optimiser": "what a step makes of the reference's gradients, some of them 100 times as large",
+    "optimizer": "what a step makes of the reference's gradients, some of them 100 times as large",
     "loop": "six real steps in float64",
     "evaluation": "mode, inputs and outputs of the first evaluation",
     "functions": "outputs of every function whose inputs are equal",
     "reporting": "what the program reports, of made-up outputs where it has networks",
     "replay": "a shortened whole run in float64",
 }
-"""All rungs, in the order in which the first that differs is the address; what each compares."""
+"""All checks, in the order in which the first that differs is the address; what each compares."""
 
 
 CALLS, PORTIONS, OPTIONS = "calls", "portions", "options"
 """What a difference may be that is none of values: other calls of as many examples each, or of
-other numbers; options of an optimiser, of which only what it makes of gradients counts."""
+other numbers; options of an optimizer, of which only what it makes of gradients counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Trace:
     """What was captured of one run: index, arrays by name, metrics that the program reported.
 
     `full_metrics` are those that it reported when every step updated all weights; torch's own
-    optimisers are otherwise kept from updating what nobody looks at.
+    optimizers are otherwise kept from updating what nobody looks at.
     """
 
     index: Mapping[str, Any]
@@ -68,8 +70,8 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """The answer of one rung.
+class CheckResult:
+    """The answer of one check.
 
     Attributes:
         word: EQUAL, DIFFERS, or LEFT_OUT where nothing could be compared.
@@ -79,17 +81,17 @@ class Rung:
         causes: what such a difference usually comes from, likeliest first.
         left_out: what could not be compared, by name.
         suggestions: lines for `weights:`, where tensors have other names or shapes.
-        along: of a forward rung, the error of each module in the order of computation, in units of
+        along: of a forward check, the error of each module in the order of computation, in units of
             what is allowed.
         structural: `calls` or `portions` where what differs is in how many of those something is
-            computed, `options` where it is what an optimiser was told: where a whole run is the
+            computed, `options` where it is what an optimizer was told: where a whole run is the
             same after each update, that is none.
         has_metrics: of the replay, whether what it reported in the end was compared too.
         uncompared: what of the rewritten part nothing was compared with, in words.
     """
 
     name: str
-    word: Word
+    verdict: Verdict
     reason: str = ""
     code: str = ""
     address: Address | None = None
@@ -109,13 +111,13 @@ class Rung:
         return mapping
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> "Rung":
-        """Read what `as_mapping` and JSON made of a rung; its gap stays with its reason."""
+    def from_mapping(cls, data: Mapping[str, Any]) -> "CheckResult":
+        """Read what `as_mapping` and JSON made of a check; its gap stays with its reason."""
         address = data["address"]
         return cls(
             **{
                 **data,
-                "word": Word(data["word"]),
+                "verdict": Verdict(data["verdict"]),
                 "causes": tuple(data["causes"]),
                 "left_out": tuple(data["left_out"]),
                 "suggestions": tuple(data["suggestions"]),
@@ -126,7 +128,7 @@ class Rung:
 
 
 NOT_SEEN = "not_seen"
-"""Code of a rung of which a program shows nothing."""
+"""Code of a check of which a program shows nothing."""
 
 HUGE = 1e300
 """Stands for infinity in JSON."""
@@ -140,19 +142,21 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def equal(name: str, compared: int, left_out: Sequence[str] = (), worst: float = 0.0) -> Rung:
+def equal(
+    name: str, compared: int, left_out: Sequence[str] = (), worst: float = 0.0
+) -> CheckResult:
     """Return EQUAL; LEFT_OUT where nothing was compared."""
     if not compared:
-        return Rung(
+        return CheckResult(
             name=name,
-            word=Word.LEFT_OUT,
+            verdict=Verdict.LEFT_OUT,
             reason="not seen",
             code=NOT_SEEN,
             left_out=tuple(left_out),
             worst=worst,
         )
-    return Rung(
-        name=name, word=Word.EQUAL, compared=compared, left_out=tuple(left_out), worst=worst
+    return CheckResult(
+        name=name, verdict=Verdict.EQUAL, compared=compared, left_out=tuple(left_out), worst=worst
     )
 
 
@@ -164,11 +168,11 @@ def differs(
     compared: int = 0,
     *,
     structural: str = "",
-) -> Rung:
+) -> CheckResult:
     """Return DIFFERS, from a step on."""
-    return Rung(
+    return CheckResult(
         name=name,
-        word=Word.DIFFERS,
+        verdict=Verdict.DIFFERS,
         reason=reason,
         address=Address(module=module, step=step),
         compared=compared,
@@ -177,11 +181,11 @@ def differs(
     )
 
 
-def left_out(name: str, reason: str) -> Rung:
+def left_out(name: str, reason: str) -> CheckResult:
     """Return LEFT_OUT: nothing could be compared."""
-    return Rung(name=name, word=Word.LEFT_OUT, reason=reason)
+    return CheckResult(name=name, verdict=Verdict.LEFT_OUT, reason=reason)
 
 
-def first_difference(rungs: Sequence[Rung]) -> Rung | None:
+def first_difference(checks: Sequence[CheckResult]) -> CheckResult | None:
     """Return the first check that differs."""
-    return next((rung for rung in rungs if rung.word is Word.DIFFERS), None)
+    return next((check for check in checks if check.verdict is Verdict.DIFFERS), None)

@@ -1,31 +1,31 @@
-"""Compares the trace of a program with that of its reference, rung by rung. Pure.
+"""Compares the trace of a program with that of its reference, check by check. Pure.
 
-Every rung was fed the reference's values, so that one difference neither hides nor fakes another:
-the first rung that differs, and on it the first module in the order of computation whose inputs are
-equal, is the address of the fault.
+Every check was fed the reference's values, so that one difference neither hides nor fakes another:
+the first check that differs, and on it the first module in the order of computation whose inputs
+are equal, is the address of the fault.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity import series
 from scaffold.rules.parity.batches import compare_batches, first_apart, first_shared
 from scaffold.rules.parity.causes import usual_causes
 from scaffold.rules.parity.checks import (
     CALLS,
+    CHECKS,
     OPTIONS,
     PORTIONS,
-    RUNGS,
     Address,
-    Rung,
+    CheckResult,
     Trace,
     differs,
     equal,
     left_out,
 )
-from scaffold.rules.parity.entries import compare_entries, compare_rung, told
+from scaffold.rules.parity.entries import compare_check, compare_entries, told
 from scaffold.rules.parity.functions import compare_functions
 from scaffold.rules.parity.initial import compare_initial
 from scaffold.rules.parity.tensors import NOISE
@@ -36,7 +36,7 @@ _TENSORS = (
     "buffers",
     "loss",
     "gradients",
-    "optimiser",
+    "optimizer",
     "loop",
     "evaluation",
 )
@@ -45,10 +45,10 @@ _TENSORS = (
 _MODES_FIRST = ("evaluation", "forward_train", "gradients")
 """Rungs on which what was followed over the whole run says more than which tensor differs."""
 
-_MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimiser", "loop", "reporting")
+_MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimizer", "loop", "reporting")
 """Rungs that other batches show on as well."""
 
-_AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradients", "optimiser")
+_AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradients", "optimizer")
 """Rungs that differ as well where a program does something else between two updates."""
 
 _REPLAY = 1e-9
@@ -65,7 +65,7 @@ _BY_REPLAY = (
     "buffers",
     "loss",
     "gradients",
-    "optimiser",
+    "optimizer",
     "loop",
 )
 """Rungs of what is trained: where a whole run is the same after each update, calls in other
@@ -86,42 +86,43 @@ _OPTIONS_OF_HOW = {
     "differentiable",
     "decoupled_weight_decay",
 }
-"""Options of an optimiser that say how it computes, not what; rates are another rung's question."""
+"""Options of an optimizer that say how it computes, not what; rates are another check's
+question."""
 
 
 def climb_steps(
     golden: Mapping[str, Mapping[str, Trace]],
     found: Mapping[str, Mapping[str, Trace]],
     part: str = "",
-) -> tuple[Rung, ...]:
+) -> tuple[CheckResult, ...]:
     """Run all checks of a program of several commands.
 
     Its traces are given by kind and command.
 
-    A rung differs where it does in one of the commands. `part` is what was rewritten.
+    A check differs where it does in one of the commands. `part` is what was rewritten.
     """
-    merged: dict[str, Rung] = {}
+    merged: dict[str, CheckResult] = {}
     for step in golden["own"]:
-        for rung in climb(_of_step(golden, step), _of_step(found, step), part):
-            known = merged.get(rung.name)
-            merged[rung.name] = rung if known is None else _merged(known, rung)
-    return tuple(merged[name] for name in RUNGS if name in merged)
+        for check in climb(_of_step(golden, step), _of_step(found, step), part):
+            known = merged.get(check.name)
+            merged[check.name] = check if known is None else _merged(known, check)
+    return tuple(merged[name] for name in CHECKS if name in merged)
 
 
-def _merged(known: Rung, rung: Rung) -> Rung:
+def _merged(known: CheckResult, check: CheckResult) -> CheckResult:
     """Merge two commands' results of one check: the worse verdict, all that was compared."""
-    order = (Word.DIFFERS, Word.EQUAL, Word.LEFT_OUT)
-    kept = min(known, rung, key=lambda one: order.index(one.word))
+    order = (Verdict.DIFFERS, Verdict.EQUAL, Verdict.LEFT_OUT)
+    kept = min(known, check, key=lambda one: order.index(one.verdict))
     reasons = [
         one.reason
-        for one in (known, rung)
-        if one.word is Word.LEFT_OUT and kept.word is not Word.LEFT_OUT
+        for one in (known, check)
+        if one.verdict is Verdict.LEFT_OUT and kept.verdict is not Verdict.LEFT_OUT
     ]
     return replace(
         kept,
-        compared=known.compared + rung.compared,
-        worst=max(known.worst, rung.worst),
-        left_out=tuple(dict.fromkeys([*known.left_out, *rung.left_out, *reasons])),
+        compared=known.compared + check.compared,
+        worst=max(known.worst, check.worst),
+        left_out=tuple(dict.fromkeys([*known.left_out, *check.left_out, *reasons])),
     )
 
 
@@ -134,7 +135,7 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
 
 def climb(
     golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = ""
-) -> tuple[Rung, ...]:
+) -> tuple[CheckResult, ...]:
     """Run all checks, in order.
 
     Args:
@@ -146,13 +147,15 @@ def climb(
     """
     reference, own = golden["own"], found.get("own")
     if reference.index.get("kind") == "functions":
-        return tuple(_with_causes(rung, reference) for rung in _by_functions(reference, own, part))
+        return tuple(
+            _with_causes(check, reference) for check in _by_functions(reference, own, part)
+        )
     if own is None:
         return (differs("data", "no network was called: nothing of it can be compared"),)
     if "unmatched" in own.index:
         return (_unmatched(own),)
     data, batches, others_from = compare_batches(reference, own)
-    rungs = {rung.name: rung for rung in (data, batches, *_followed(reference, own))}
+    checks = {check.name: check for check in (data, batches, *_followed(reference, own))}
     wide = (
         [("float64", golden["float64"], found["float64"])]
         if "float64" in golden and "float64" in found
@@ -161,38 +164,40 @@ def climb(
     missing = [] if wide else ["float64: it cannot be had of this program"]
     for name in _TENSORS:
         pairs = wide if name == "loop" else [*wide, ("own dtype", reference, own)]
-        rungs[name] = compare_rung(name, pairs, left_out=missing)
+        checks[name] = compare_check(name, pairs, left_out=missing)
         apart = None if name == "loop" else series.compare_followed(name, reference, own)
-        rungs[name] = series.with_evaluated(rungs[name], reference)
-        if apart is not None and (rungs[name].word is not Word.DIFFERS or name in _MODES_FIRST):
+        checks[name] = series.with_evaluated(checks[name], reference)
+        if apart is not None and (
+            checks[name].verdict is not Verdict.DIFFERS or name in _MODES_FIRST
+        ):
             address = Address(module="", step=apart.step)
-            rungs[name] = replace(
-                rungs[name],
-                word=Word.DIFFERS,
+            checks[name] = replace(
+                checks[name],
+                verdict=Verdict.DIFFERS,
                 reason=apart.text,
                 code=apart.code,
                 address=address,
                 worst=float("inf"),
                 structural="",
             )
-    rungs["reporting"] = _reporting(reference, own)
-    _blame_loop(rungs, reference, own)
+    checks["reporting"] = _reporting(reference, own)
+    _blame_loop(checks, reference, own)
     if others_from is not None:
-        rungs |= {name: _without(rungs[name], others_from) for name in _MADE_OF_BATCHES}
-    rungs["replay"] = _replay(golden.get("replay"), found.get("replay"))
-    _relax(rungs, golden, reference, own)
-    return tuple(_with_causes(rungs[name], reference) for name in RUNGS if name in rungs)
+        checks |= {name: _without(checks[name], others_from) for name in _MADE_OF_BATCHES}
+    checks["replay"] = _replay(golden.get("replay"), found.get("replay"))
+    _relax(checks, golden, reference, own)
+    return tuple(_with_causes(checks[name], reference) for name in CHECKS if name in checks)
 
 
-def _without(rung: Rung, step: int) -> Rung:
+def _without(check: CheckResult, step: int) -> CheckResult:
     """Leave out a difference that starts at a step or later."""
-    if rung.word is not Word.DIFFERS or rung.address is None or rung.address.step < step:
-        return rung
+    if check.verdict is not Verdict.DIFFERS or check.address is None or check.address.step < step:
+        return check
     reason = f"it follows the batches, which are others from step {step + 1} on"
-    return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None)
+    return replace(check, verdict=Verdict.LEFT_OUT, reason=reason, address=None)
 
 
-def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
+def _blame_loop(checks: dict[str, CheckResult], reference: Trace, own: Trace) -> None:
     """Move differences to the loop that come from what the program does between two updates."""
     between = series.between_updates(reference, own)
     if between is None:
@@ -201,76 +206,78 @@ def _blame_loop(rungs: dict[str, Rung], reference: Trace, own: Trace) -> None:
     after = [
         name
         for name in _AFTER_LOOP
-        if rungs[name].word is Word.DIFFERS
-        and (address := rungs[name].address)
+        if checks[name].verdict is Verdict.DIFFERS
+        and (address := checks[name].address)
         and address.step >= step - 1
     ]
-    rungs |= {
-        name: left_out(name, f"it follows from the loop: {rungs[name].reason}") for name in after
+    checks |= {
+        name: left_out(name, f"it follows from the loop: {checks[name].reason}") for name in after
     }
     if after or is_enough:
-        rungs["loop"] = differs("loop", reason, step)
+        checks["loop"] = differs("loop", reason, step)
 
 
-def _by_functions(reference: Trace, own: Trace | None, part: str) -> tuple[Rung, Rung]:
+def _by_functions(
+    reference: Trace, own: Trace | None, part: str
+) -> tuple[CheckResult, CheckResult]:
     """Run the checks of a program without torch.
 
     That a function is called less often is no difference where all outputs that are there, and all
-    that is reported, are the same: somebody has regrouped what calls it. Of the part itself it
+    that is reported, are the same: someone has regrouped what calls it. Of the part itself it
     stays one.
     """
     functions, reporting = compare_functions(reference, own, part), _reporting(reference, own)
     if (
         functions.structural == CALLS
-        and reporting.word is Word.EQUAL
+        and reporting.verdict is Verdict.EQUAL
         and functions.address is not None
     ):
         name = functions.address.module
         if not part or not (name == part or name.startswith(f"{part}.")):
             left = (*functions.left_out, functions.reason)
-            word = Word.EQUAL if functions.compared else Word.LEFT_OUT
+            verdict = Verdict.EQUAL if functions.compared else Verdict.LEFT_OUT
             functions = replace(
-                functions, word=word, reason="", address=None, structural="", left_out=left
+                functions, verdict=verdict, reason="", address=None, structural="", left_out=left
             )
     return functions, reporting
 
 
 def _relax(
-    rungs: dict[str, Rung], golden: Mapping[str, Trace], reference: Trace, own: Trace
+    checks: dict[str, CheckResult], golden: Mapping[str, Trace], reference: Trace, own: Trace
 ) -> None:
     """Drop differences only in how networks are called, where a whole run is the same."""
-    if any(_speaks(rung) for rung in rungs.values()):
+    if any(_speaks(check) for check in checks.values()):
         for name in ("batches", "budget"):
-            if rungs[name].structural == CALLS:
-                rungs[name] = left_out(
-                    name, f"{rungs[name].reason}: follows from how the network is called"
+            if checks[name].structural == CALLS:
+                checks[name] = left_out(
+                    name, f"{checks[name].reason}: follows from how the network is called"
                 )
     if _enters_otherwise(reference, own):
-        rungs |= {
-            name: _as_calls(rungs[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in rungs
+        checks |= {
+            name: _as_calls(checks[name]) for name in (*_BY_REPLAY, *_BY_METRICS) if name in checks
         }
-    if rungs["replay"].word is not Word.EQUAL:
+    if checks["replay"].verdict is not Verdict.EQUAL:
         return
-    if rungs["replay"].has_metrics or rungs["forward_eval"].word is Word.EQUAL:
-        rungs |= {name: _unlike(rungs[name]) for name in _BY_METRICS}
-    rungs |= {
-        name: _portioned(rungs[name], golden["replay"]) for name in _BY_REPLAY if name in rungs
+    if checks["replay"].has_metrics or checks["forward_eval"].verdict is Verdict.EQUAL:
+        checks |= {name: _unlike(checks[name]) for name in _BY_METRICS}
+    checks |= {
+        name: _portioned(checks[name], golden["replay"]) for name in _BY_REPLAY if name in checks
     }
-    if rungs["parameters"].structural == OPTIONS and rungs["optimiser"].word is Word.EQUAL:
+    if checks["parameters"].structural == OPTIONS and checks["optimizer"].verdict is Verdict.EQUAL:
         reason = (
-            f"{rungs['parameters'].reason}, and the optimiser makes the same of the same gradients"
+            f"{checks['parameters'].reason}, and the optimizer makes the same of the same gradients"
         )
-        rungs["parameters"] = left_out("parameters", reason)
+        checks["parameters"] = left_out("parameters", reason)
 
 
-def _unlike(rung: Rung) -> Rung:
+def _unlike(check: CheckResult) -> CheckResult:
     """Leave out a check of evaluation in which other modules are called."""
-    if rung.word is not Word.DIFFERS or not rung.structural:
-        return rung
+    if check.verdict is not Verdict.DIFFERS or not check.structural:
+        return check
     return replace(
-        rung,
-        word=Word.LEFT_OUT,
-        reason=f"other modules are called: {rung.reason}",
+        check,
+        verdict=Verdict.LEFT_OUT,
+        reason=f"other modules are called: {check.reason}",
         address=None,
         worst=0.0,
     )
@@ -295,41 +302,41 @@ def _enters_otherwise(golden: Trace, found: Trace) -> bool:
     return called[0] != called[1]
 
 
-def _as_calls(rung: Rung) -> Rung:
+def _as_calls(check: CheckResult) -> CheckResult:
     """Mark a difference of programs that call other modules: their inputs prove nothing."""
-    return replace(rung, structural=CALLS) if rung.word is Word.DIFFERS else rung
+    return replace(check, structural=CALLS) if check.verdict is Verdict.DIFFERS else check
 
 
-def _speaks(rung: Rung) -> bool:
+def _speaks(check: CheckResult) -> bool:
     """Return whether a check of what is trained differs in its values."""
     return (
-        rung.word is Word.DIFFERS
-        and not rung.structural
-        and rung.name in (*_BY_REPLAY, "evaluation", "parameters")
+        check.verdict is Verdict.DIFFERS
+        and not check.structural
+        and check.name in (*_BY_REPLAY, "evaluation", "parameters")
     )
 
 
-def _portioned(rung: Rung, replay: Trace) -> Rung:
+def _portioned(check: CheckResult, replay: Trace) -> CheckResult:
     """Leave out a difference only in how many calls something is computed.
 
     Within the replayed steps.
     """
     steps = int(replay.index.get("steps", 0))
     if (
-        rung.word is not Word.DIFFERS
-        or not rung.structural
-        or rung.address is None
-        or rung.address.step >= steps
+        check.verdict is not Verdict.DIFFERS
+        or not check.structural
+        or check.address is None
+        or check.address.step >= steps
     ):
-        return rung
+        return check
     reason = (
-        f"in other calls or portions ({rung.reason}), and the same after each of {steps} updates in"
-        " float64"
+        f"in other calls or portions ({check.reason}), and the same after each of {steps} updates"
+        " in float64"
     )
-    return replace(rung, word=Word.LEFT_OUT, reason=reason, address=None, worst=0.0)
+    return replace(check, verdict=Verdict.LEFT_OUT, reason=reason, address=None, worst=0.0)
 
 
-def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
+def _followed(golden: Trace, found: Trace) -> Iterator[CheckResult]:
     """Run the checks of what is followed over the whole run, and of the networks."""
     yield series.compare_budget(golden, found)
     yield series.compare_schedule(golden, found)
@@ -338,7 +345,7 @@ def _followed(golden: Trace, found: Trace) -> Iterator[Rung]:
     yield series.compare_masks(golden, found)
 
 
-def _unmatched(found: Trace) -> Rung:
+def _unmatched(found: Trace) -> CheckResult:
     """Report tensors of the network that match nothing: no other check can run."""
     unmatched = found.index["unmatched"]
     text = []
@@ -357,7 +364,7 @@ def _unmatched(found: Trace) -> Rung:
     return replace(differs("parameters", reason, module=module), causes=causes)
 
 
-def _parameters(golden: Trace, found: Trace) -> Rung:
+def _parameters(golden: Trace, found: Trace) -> CheckResult:
     """Check which parameters are trained, and how the optimizer treats each."""
     compared, missing = 0, []
     counts = [series.networks_trained(trace) for trace in (golden, found)]
@@ -372,7 +379,7 @@ def _parameters(golden: Trace, found: Trace) -> Rung:
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):
             missing.append(
-                "the optimiser's groups: it is no torch optimiser; what it does is compared all the"
+                "the optimizer's groups: it is no torch optimizer; what it does is compared all the"
                 " same"
             )
         for entry in theirs["parameters"]:
@@ -399,7 +406,7 @@ def _treated_otherwise(
     if not has_groups or not wanted["group"]:
         return None
     if not entry["group"]:
-        return f"{entry['name']} is not given to the optimiser", ""
+        return f"{entry['name']} is not given to the optimizer", ""
     for key in sorted(wanted["group"].keys() & entry["group"].keys() - _OPTIONS_OF_HOW):
         if not _same_option(wanted["group"][key], entry["group"][key]):
             text = (
@@ -418,7 +425,7 @@ def _same_option(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _reporting(golden: Trace, found: Trace | None) -> Rung:
+def _reporting(golden: Trace, found: Trace | None) -> CheckResult:
     """Check metrics made of the same made-up outputs; of functions, of the program's own."""
     if found is None:
         return left_out("reporting", "there is no trace")
@@ -442,7 +449,7 @@ def _reporting(golden: Trace, found: Trace | None) -> Rung:
     return equal("reporting", len(metrics))
 
 
-def _replay(golden: Trace | None, found: Trace | None) -> Rung:
+def _replay(golden: Trace | None, found: Trace | None) -> CheckResult:
     """Check the losses at every step of a replay, then the final weights."""
     if golden is None:
         return left_out("replay", "there is none of the reference: no smoke command, or no float64")
@@ -454,7 +461,7 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
         )
     is_cut = "done" in (golden.index.get("ended"), found.index.get("ended"))
     losses = _losses_apart(golden, found, is_cut)
-    if losses.word is not Word.EQUAL:
+    if losses.verdict is not Verdict.EQUAL:
         return losses
     compared = losses.compared
     for name in golden.arrays:
@@ -480,7 +487,7 @@ def _replay(golden: Trace | None, found: Trace | None) -> Rung:
     )
 
 
-def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> Rung:
+def _losses_apart(golden: Trace, found: Trace, is_cut: bool) -> CheckResult:
     """Compare the losses of all steps of a replay; of one that was cut, as many as both have."""
     losses = [trace.arrays.get("series.loss") for trace in (golden, found)]
     compared = 0 if losses[0] is None else len(losses[0])
@@ -501,33 +508,35 @@ def _allowed(golden: Trace, name: str) -> float:
     return max(_REPLAY, NOISE * noise.get(name, 0.0))
 
 
-def _replayed_metrics(golden: Trace, found: Trace, rung: Rung, is_cut: bool) -> Rung:
+def _replayed_metrics(golden: Trace, found: Trace, check: CheckResult, is_cut: bool) -> CheckResult:
     """Compare what both programs reported at the end of a replay."""
-    if is_cut or rung.word is not Word.EQUAL:
-        return rung
+    if is_cut or check.verdict is not Verdict.EQUAL:
+        return check
     for name, value in golden.metrics.items():
         other = found.metrics.get(name)
         if other is None:
-            return differs("replay", f"{name} is not reported", module=name, compared=rung.compared)
+            return differs(
+                "replay", f"{name} is not reported", module=name, compared=check.compared
+            )
         if other != value and not abs(other - value) <= _REPORTED * max(abs(value), abs(other)):
             text = f"{name} is {other:.7g} instead of {value:.7g} at the end of a short run"
-            return differs("replay", text, int(golden.index.get("steps", 0)), name, rung.compared)
+            return differs("replay", text, int(golden.index.get("steps", 0)), name, check.compared)
     return replace(
-        rung, compared=rung.compared + len(golden.metrics), has_metrics=bool(golden.metrics)
+        check, compared=check.compared + len(golden.metrics), has_metrics=bool(golden.metrics)
     )
 
 
-def _with_causes(rung: Rung, golden: Trace) -> Rung:
-    if rung.word is not Word.DIFFERS or rung.causes or rung.address is None:
-        return rung
+def _with_causes(check: CheckResult, golden: Trace) -> CheckResult:
+    if check.verdict is not Verdict.DIFFERS or check.causes or check.address is None:
+        return check
     classes = {
         module["path"]: module["class"]
         for net in golden.index["networks"]
         for module in net["modules"]
     }
     return replace(
-        rung,
+        check,
         causes=usual_causes(
-            rung, classes.get(rung.address.module, ""), frozenset(classes.values())
+            check, classes.get(check.address.module, ""), frozenset(classes.values())
         ),
     )

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scaffold.records.judgement import Word
-from scaffold.rules.parity.checks import NOT_SEEN, PORTIONS, Address, Rung, Trace
+from scaffold.records.judgment import Verdict
+from scaffold.rules.parity.checks import NOT_SEEN, PORTIONS, Address, CheckResult, Trace
 from scaffold.rules.parity.tensors import NOISE, Gap, compare
 
 Entry = Mapping[str, Any]
-"""One tensor of a trace: rung, module, call, step, what, and the summary of its elements."""
+"""One tensor of a trace: check, module, call, step, what, and the summary of its elements."""
 
 SLACK = {"gradients": 200.0}
 """In the program's own dtype: a rectifier or a pooling whose input is within rounding of its
@@ -28,7 +28,7 @@ _NOISY = ("series.loss", "series.weights.", "series.later.", "series.moved.")
 
 _FORWARD = ("forward_eval", "forward_train")
 
-_DRAWN = ("forward_train", "buffers", "gradients", "optimiser", "loop")
+_DRAWN = ("forward_train", "buffers", "gradients", "optimizer", "loop")
 """Rungs that follow from what is drawn inside a network in training."""
 
 _PORTIONED = ("forward_eval", "forward_train", "loss", "buffers")
@@ -38,7 +38,7 @@ itself."""
 
 @dataclass(slots=True)
 class Found:
-    """What comparing the tensors of one rung has shown.
+    """What comparing the tensors of one check has shown.
 
     Attributes:
         first: the tensor that is the address, and how it differs.
@@ -60,14 +60,14 @@ def key_of(entry: Entry) -> tuple[str, int, int, str]:
 
 
 def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
-    """Compare all tensors of a rung in the order of computation.
+    """Compare all tensors of a check in the order of computation.
 
     A difference inside a network counts only if the network's own output differs too: a rewrite may
     move a step of the computation from one module to the next. The address is then the first module
     that differs, or, where its inputs differ already, the one around it.
     """
-    theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["rung"] == name}
-    mine = [entry for entry in golden.index["entries"] if entry["rung"] == name]
+    theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["check"] == name}
+    mine = [entry for entry in golden.index["entries"] if entry["check"] == name]
     outputs = [entry for entry in mine if not entry["what"].startswith("input")]
     inputs = [entry for entry in mine if entry["what"].startswith("input")]
     other_inputs = {
@@ -183,19 +183,26 @@ def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
     return {**entry, "module": around, "what": f"{entry['what']} of its {name}"}
 
 
-def compare_rung(
+def compare_check(
     name: str, pairs: Sequence[tuple[str, Trace, Trace]], *, left_out: Sequence[str] = ()
-) -> Rung:
+) -> CheckResult:
     """Run one tensor check in both dtypes.
 
     Float64 decides first, since rounding hides nothing there.
     """
-    answer = Rung(
-        name=name, word=Word.LEFT_OUT, reason="not seen", code=NOT_SEEN, left_out=tuple(left_out)
+    answer = CheckResult(
+        name=name,
+        verdict=Verdict.LEFT_OUT,
+        reason="not seen",
+        code=NOT_SEEN,
+        left_out=tuple(left_out),
     )
     for dtype, golden, found in pairs:
         said = [
-            n["text"] for trace in (golden, found) for n in trace.index["said"] if n["rung"] == name
+            n["text"]
+            for trace in (golden, found)
+            for n in trace.index["said"]
+            if n["check"] == name
         ]
         one = compare_entries(name, golden, found)
         random = _other_draws(golden, found) if name in _DRAWN and one.first is not None else None
@@ -210,9 +217,9 @@ def compare_rung(
             ),
             along=answer.along or tuple(one.along.items()),
         )
-        if random is not None and answer.word is not Word.DIFFERS:
-            answer = replace(answer, word=Word.LEFT_OUT, reason=random, code="")
-        elif one.first is not None and answer.word is not Word.DIFFERS:
+        if random is not None and answer.verdict is not Verdict.DIFFERS:
+            answer = replace(answer, verdict=Verdict.LEFT_OUT, reason=random, code="")
+        elif one.first is not None and answer.verdict is not Verdict.DIFFERS:
             entry, gap = one.first
             address = Address(
                 module=entry["module"],
@@ -225,7 +232,7 @@ def compare_rung(
             along = tuple(one.along.items())
             answer = replace(
                 answer,
-                word=Word.DIFFERS,
+                verdict=Verdict.DIFFERS,
                 reason=told(entry, gap),
                 code="",
                 address=address,
@@ -233,7 +240,7 @@ def compare_rung(
                 structural=PORTIONS if name in _PORTIONED and _is_portion(gap) else "",
             )
         elif answer.code == NOT_SEEN and one.compared:
-            answer = replace(answer, word=Word.EQUAL, reason="", code="")
+            answer = replace(answer, verdict=Verdict.EQUAL, reason="", code="")
     return answer
 
 
@@ -291,18 +298,18 @@ def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
     Of calls that the other trace does not have, as much as of the same tensor elsewhere, relative
     to its largest one.
     """
-    theirs = {(entry["rung"], *key_of(entry)): entry for entry in again.index["entries"]}
+    theirs = {(entry["check"], *key_of(entry)): entry for entry in again.index["entries"]}
     relative: dict[tuple[str, str, str], float] = {}
     for entry in trace.index["entries"]:
-        other = theirs.get((entry["rung"], *key_of(entry)))
+        other = theirs.get((entry["check"], *key_of(entry)))
         gap = compare(entry, other, (trace.arrays, again.arrays)) if other else None
         if gap is not None and 0.0 < gap.error < float("inf") and entry["largest"] > 0:
-            tensor = entry["rung"], entry["module"], entry["what"]
+            tensor = entry["check"], entry["module"], entry["what"]
             relative[tensor] = max(relative.get(tensor, 0.0), gap.error / entry["largest"])
     entries = []
     for entry in trace.index["entries"]:
         noise = (
-            relative.get((entry["rung"], entry["module"], entry["what"]), 0.0) * entry["largest"]
+            relative.get((entry["check"], entry["module"], entry["what"]), 0.0) * entry["largest"]
         )
         entries.append({**entry, **({"noise": noise} if noise else {})})
     return entries

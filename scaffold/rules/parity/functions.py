@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.batches import first_apart
-from scaffold.rules.parity.checks import CALLS, Address, Rung, Trace, differs, equal
+from scaffold.rules.parity.checks import CALLS, Address, CheckResult, Trace, differs, equal
 from scaffold.rules.parity.entries import Entry, Found, key_of, told
 from scaffold.rules.parity.tensors import Gap, compare
 
@@ -17,7 +17,7 @@ _SAME = 1e-9
 """The same of what a call is given, where other numbers of it are to be the call's own."""
 
 
-def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Rung:
+def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> CheckResult:
     """Compare the outputs of every function of the reference.
 
     The address is the first function whose inputs are equal and whose outputs are not, or one that
@@ -35,15 +35,15 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
     answer, other_inputs = _compared(golden, found)
     uncovered = _uncovered(golden, found)
     said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
-    rung = equal(
+    check = equal(
         "functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst
     )
     if answer.first is None and uncovered["fewer"]:
         name, counts = next(iter(uncovered["fewer"].items()))
         text = f"{name} is called {counts[1]} times instead of {counts[0]}"
         return replace(
-            rung,
-            word=Word.DIFFERS,
+            check,
+            verdict=Verdict.DIFFERS,
             reason=text,
             address=Address(module=name, call=counts[1]),
             structural=CALLS,
@@ -55,10 +55,10 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
         name, call = late
         text = f"{name} gives other numbers from call {call + 1} on"
         return replace(
-            rung, word=Word.DIFFERS, reason=text, address=Address(module=name, call=call)
+            check, verdict=Verdict.DIFFERS, reason=text, address=Address(module=name, call=call)
         )
     if answer.first is None:
-        return replace(rung, uncompared=_uncompared(golden, found, part, uncovered))
+        return replace(check, uncompared=_uncompared(golden, found, part, uncovered))
     entry, gap = answer.first
     address = Address(
         module=entry["module"],
@@ -67,7 +67,7 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Run
         dtype=entry["dtype"],
         gap=gap,
     )
-    return replace(rung, word=Word.DIFFERS, reason=told(entry, gap), address=address)
+    return replace(check, verdict=Verdict.DIFFERS, reason=told(entry, gap), address=address)
 
 
 def _compared(
@@ -200,7 +200,7 @@ def _uncompared(
         return ""
     called: Mapping[str, int] = golden.index.get("counts", {})
     names = [name for name in called if name == part or name.startswith(f"{part}.")]
-    if part in ("data", "loss", "optimiser", "schedule", "evaluation", "program"):
+    if part in ("data", "loss", "optimizer", "schedule", "evaluation", "program"):
         return ""  # a stage is whatever functions it has; all of them are compared
     if not names:
         return f"{part} was not compared: the reference does not call it"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from scaffold.rules.parity.checks import Rung, Trace, differs, equal
+from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 
 _Z = 5.0
 """Standard errors that a mean, a spread or a tenth may be off: of a thousand parameters one in a
@@ -18,7 +18,7 @@ _SAME = 1e-6
 """Relative difference of values that were drawn alike."""
 
 
-def compare_initial(golden: Trace, found: Trace) -> Rung:
+def compare_initial(golden: Trace, found: Trace) -> CheckResult:
     """Check initialization: equal values where both draw alike, else equal distributions.
 
     The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
@@ -29,27 +29,29 @@ def compare_initial(golden: Trace, found: Trace) -> Rung:
     statistical = []
     copied = _copied(golden, found)
     if copied is not None:
-        return differs("initialisation", copied[1], module=copied[0])
+        return differs("initialization", copied[1], module=copied[0])
     for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
         if mine.get("begun_at") or own.get("begun_at"):
             continue  # it is called for the first time after an update: an average, or a copy
-        for name, law in mine["begun"].items():
+        for name, distribution in mine["begun"].items():
             other = own["begun"].get(name)
             if other is None:
                 continue
             compared += 1
-            if _is_same(law, other):
+            if _is_same(distribution, other):
                 continue
             told = (
-                _apart(law, other)
-                if law["size"] >= _LEAST or _is_constant(law) or _is_constant(other)
+                _apart(distribution, other)
+                if distribution["size"] >= _LEAST
+                or _is_constant(distribution)
+                or _is_constant(other)
                 else None
             )
             if told:
-                return differs("initialisation", f"{name}: {told}", module=name, compared=compared)
+                return differs("initialization", f"{name}: {told}", module=name, compared=compared)
             statistical.append(name)
     told = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
-    return equal("initialisation", compared, [told] if statistical else [])
+    return equal("initialization", compared, [told] if statistical else [])
 
 
 def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
@@ -70,16 +72,21 @@ def _copies(trace: Trace) -> dict[str, str]:
     firsts: dict[tuple[Any, ...], str] = {}
     found: dict[str, str] = {}
     for network in trace.index["networks"]:
-        for name, law in () if network.get("begun_at") else network["begun"].items():
-            if law["sd"] and law["size"] >= _LEAST:
-                key = law["size"], law["mean"], law["sd"], *law["tenths"]
+        for name, distribution in () if network.get("begun_at") else network["begun"].items():
+            if distribution["sd"] and distribution["size"] >= _LEAST:
+                key = (
+                    distribution["size"],
+                    distribution["mean"],
+                    distribution["sd"],
+                    *distribution["tenths"],
+                )
                 found[name] = firsts.setdefault(key, name)
     return found
 
 
-def _is_constant(law: Mapping[str, Any]) -> bool:
+def _is_constant(distribution: Mapping[str, Any]) -> bool:
     """Return whether a parameter begins as zeros or ones, which is not drawn."""
-    return not law["sd"] and law["mean"] in (0.0, 1.0)
+    return not distribution["sd"] and distribution["mean"] in (0.0, 1.0)
 
 
 def _is_same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
@@ -100,7 +107,11 @@ def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
     if abs(b["mean"] - a["mean"]) / a["sd"] * root / math.sqrt(2) > _Z:
         return f"mean {b['mean']:.6g} instead of {a['mean']:.6g}"
     tenths = [
-        [(value - law["mean"]) / law["sd"] for value in law["tenths"][1:-1]] for law in (a, b)
+        [
+            (value - distribution["mean"]) / distribution["sd"]
+            for value in distribution["tenths"][1:-1]
+        ]
+        for distribution in (a, b)
     ]
     if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
         return "another shape of its law, such as uniform instead of normal"

@@ -2,94 +2,95 @@
 
 from collections.abc import Mapping, Sequence
 
-from scaffold.records.judgement import ChangeJudgement, Finding, Judgement, Question, Word
-from scaffold.rules.parity.checks import RUNGS, Rung, first_difference
+from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question, Verdict
+from scaffold.rules.parity.checks import CHECKS, CheckResult, first_difference
 
 _SHOWN = ("forward_eval", "forward_train", "functions", "replay")
-"""At least one of these rungs must have been compared: without it nothing is known of what the
+"""At least one of these checks must have been compared: without it nothing is known of what the
 program computes."""
 
 
-def construction_findings(rungs: Sequence[Rung]) -> list[Finding]:
+def construction_findings(checks: Sequence[CheckResult]) -> list[Finding]:
     """Return one finding per check."""
     return [
         Finding(
             question=Question.PARITY,
-            metric=rung.name,
-            word=rung.word,
-            n=rung.compared,
-            reason=rung.reason
-            or f"{rung.compared} compared, largest error {rung.worst:.2g} of what is allowed",
-            rule=RUNGS[rung.name],
+            metric=check.name,
+            verdict=check.verdict,
+            n=check.compared,
+            reason=check.reason
+            or f"{check.compared} compared, largest error {check.worst:.2g} of what is allowed",
+            rule=CHECKS[check.name],
         )
-        for rung in rungs
+        for check in checks
     ]
 
 
-def refusal_of(rungs: Sequence[Rung], part: str = "") -> str | None:
+def refusal_of(checks: Sequence[CheckResult], part: str = "") -> str | None:
     """Return why a rewrite of a part is not equal; None when it is."""
-    first = first_difference(rungs)
+    first = first_difference(checks)
     if first is not None:
         return f"it differs at {address_text(first)}"
-    return uncompared(rungs, part)
+    return uncompared(checks, part)
 
 
-def uncompared(rungs: Sequence[Rung], part: str = "") -> str | None:
+def uncompared(checks: Sequence[CheckResult], part: str = "") -> str | None:
     """Return what was not compared though it had to be: the computation, or the part itself."""
-    words = {rung.name: rung.word for rung in rungs}
-    if not any(words.get(name) is Word.EQUAL for name in _SHOWN):
-        reasons = dict.fromkeys(rung.reason for rung in rungs if rung.reason)
+    verdicts = {check.name: check.verdict for check in checks}
+    if not any(verdicts.get(name) is Verdict.EQUAL for name in _SHOWN):
+        reasons = dict.fromkeys(check.reason for check in checks if check.reason)
         return "what it computes could not be compared: " + "; ".join(reasons)
-    told = next((rung.uncompared for rung in rungs if rung.uncompared), "")
+    told = next((check.uncompared for check in checks if check.uncompared), "")
     if told:
         return told
-    if words.get("functions") is not None:
+    if verdicts.get("functions") is not None:
         return None
     replay = next(
-        (rung for rung in rungs if rung.name == "replay" and rung.word is Word.EQUAL), None
+        (check for check in checks if check.name == "replay" and check.verdict is Verdict.EQUAL),
+        None,
     )
     spoken_for = [
         *(_TRAINED if replay else ()),
         *(_REPORTED if replay and replay.has_metrics else ()),
     ]
     missing = [
-        rung
-        for rung in rungs
-        if rung.name in _RUNGS_OF.get(part, ())
-        and rung.word is Word.LEFT_OUT
-        and rung.name not in spoken_for
+        check
+        for check in checks
+        if check.name in _CHECKS_OF.get(part, ())
+        and check.verdict is Verdict.LEFT_OUT
+        and check.name not in spoken_for
     ]
     if not missing:
         return None
-    names = ", ".join(f"{rung.name} ({rung.reason})" for rung in missing)
+    names = ", ".join(f"{check.name} ({check.reason})" for check in missing)
     return f"{part} was not compared: {names}"
 
 
-_RUNGS_OF: Mapping[str, tuple[str, ...]] = {
+_CHECKS_OF: Mapping[str, tuple[str, ...]] = {
     "data": ("data", "batches"),
     "loss": ("loss",),
-    "optimiser": ("optimiser",),
+    "optimizer": ("optimizer",),
     "schedule": ("schedule",),
     "evaluation": ("evaluation", "reporting"),
-    "program": ("data", "loss", "optimiser", "reporting"),
+    "program": ("data", "loss", "optimizer", "reporting"),
 }
 """Rungs that must have been compared where a stage of the training was rewritten."""
 
-_TRAINED = ("data", "batches", "loss", "optimiser", "schedule")
+_TRAINED = ("data", "batches", "loss", "optimizer", "schedule")
 """Rungs that a whole run speaks for, which is the same after each update."""
 
 _REPORTED = ("evaluation", "reporting")
 """The same, where that run ended by itself and reported the same."""
 
 
-def address_text(rung: Rung) -> str:
+def address_text(check: CheckResult) -> str:
     """Return check, module, call and step in words."""
-    told = [rung.name]
-    if rung.address is not None:
-        told += [rung.address.module] if rung.address.module else []
-        told += [_call_text(rung.address.call)] if rung.address.call else []
-        told.append(f"step {rung.address.step + 1}")
-        told += [rung.address.dtype] if rung.address.dtype else []
+    told = [check.name]
+    if check.address is not None:
+        told += [check.address.module] if check.address.module else []
+        told += [_call_text(check.address.call)] if check.address.call else []
+        told.append(f"step {check.address.step + 1}")
+        told += [check.address.dtype] if check.address.dtype else []
     return ", ".join(told)
 
 
@@ -105,11 +106,11 @@ def _call_text(call: int) -> str:
 
 def judge_rewrite(
     part: str,
-    rungs: Sequence[Rung],
-    reproduction: Judgement | None,
+    checks: Sequence[CheckResult],
+    reproduction: Judgment | None,
     remarks: Sequence[str] = (),
     more: Sequence[Finding] = (),
-) -> ChangeJudgement:
+) -> ChangeJudgment:
     """Judge a rewrite by the parity checks alone.
 
     EQUAL, DIFFERS, or INCONCLUSIVE where the part was not compared.
@@ -118,25 +119,32 @@ def judge_rewrite(
 
     Args:
         part: what was rewritten.
-        rungs: of the ladder.
-        reproduction: of runs of the rewritten system; None where the ladder has already refused it.
+        checks: results of the parity checks.
+        reproduction: of runs of the rewritten system; None where the parity checks have already
+            refused it.
         remarks: what else is to be known.
         more: findings such as `declaration`.
     """
-    refusal = refusal_of(rungs, part)
-    is_apart = first_difference(rungs) is not None
-    word = Word.DIFFERS if is_apart else Word.INCONCLUSIVE if refusal else Word.EQUAL
-    findings = [*construction_findings(rungs), *more]
+    refusal = refusal_of(checks, part)
+    is_apart = first_difference(checks) is not None
+    verdict = Verdict.DIFFERS if is_apart else Verdict.INCONCLUSIVE if refusal else Verdict.EQUAL
+    findings = [*construction_findings(checks), *more]
     if reproduction is None and refusal is None:
         refusal = "no run of it shows the published result"
     if reproduction is not None:
         findings += reproduction.findings
-        if refusal is None and reproduction.word is not Word.REPRODUCED:
+        if refusal is None and reproduction.verdict is not Verdict.REPRODUCED:
             refusal = (
-                f"the published result is {reproduction.word.value} by it: {reproduction.reason}"
+                f"the published result is {reproduction.verdict.value} by it: {reproduction.reason}"
             )
     if refusal is None:
-        refusal = next((f"{f.metric} {f.reason}" for f in more if f.word is Word.UNEXPECTED), None)
-    return ChangeJudgement(
-        word=word, kind="rewrite", refusal=refusal, findings=tuple(findings), remarks=tuple(remarks)
+        refusal = next(
+            (f"{f.metric} {f.reason}" for f in more if f.verdict is Verdict.UNEXPECTED), None
+        )
+    return ChangeJudgment(
+        verdict=verdict,
+        kind="rewrite",
+        refusal=refusal,
+        findings=tuple(findings),
+        remarks=tuple(remarks),
     )

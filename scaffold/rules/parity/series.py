@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from scaffold.records.judgement import Word
+from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.batches import (
     EVALUATED,
     calls_apart,
@@ -19,7 +19,7 @@ from scaffold.rules.parity.batches import (
     first_shared,
     trains_in_evaluation,
 )
-from scaffold.rules.parity.checks import Rung, Trace, differs, equal
+from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 
 _EXACT = 1e-12
 """Two numbers that a program was given."""
@@ -64,7 +64,7 @@ _OPTIONS = (
 """Columns of the series of options, in the order in which the tracer writes them."""
 
 
-def compare_budget(golden: Trace, found: Trace) -> Rung:
+def compare_budget(golden: Trace, found: Trace) -> CheckResult:
     """Check the budget: updates, calls of a network in a step, evaluations and their sizes."""
     if trains_in_evaluation(golden, found):
         return equal("budget", 0, ["what was trained in evaluation mode"])
@@ -92,7 +92,7 @@ def evaluated_at(trace: Trace) -> set[int]:
     return set() if counts is None else {int(step) for step in counts[:, 0]}
 
 
-def compare_schedule(golden: Trace, found: Trace) -> Rung:
+def compare_schedule(golden: Trace, found: Trace) -> CheckResult:
     """Check the schedule: the options of every parameter group at every step.
 
     Where one of both programs has no torch optimizer it is compared by how far weights move.
@@ -113,7 +113,7 @@ def compare_schedule(golden: Trace, found: Trace) -> Rung:
         return equal("schedule", sum(len(rows) for rows in options[0].values()))
     step_apart = _movement_apart(golden, found)
     left_out = [
-        "learning rates: one of both has no torch optimiser; compared by how far weights move"
+        "learning rates: one of both has no torch optimizer; compared by how far weights move"
     ]
     if step_apart is not None:
         text = f"the weights move by another amount at step {step_apart + 1}"
@@ -148,8 +148,8 @@ def _option_apart(
 ) -> tuple[int, str] | None:
     """Return the first step at which an option of two groups differs, and how.
 
-    What it is at first is compared for the learning rate only: the rest is the question of the rung
-    parameters.
+    What it is at first is compared for the learning rate only: the rest is the question of the
+    check parameters.
     """
     import numpy as np
 
@@ -204,11 +204,11 @@ def _movement_apart(golden: Trace, found: Trace) -> int | None:
     return min(steps, default=None)
 
 
-def compare_masks(golden: Trace, found: Trace) -> Rung:
+def compare_masks(golden: Trace, found: Trace) -> CheckResult:
     """Check dropout: masks per call, their sizes and probabilities.
 
     What keeps or drops by a mask that is no dropout of torch's own, only the outputs show. Noise
-    that is no mask is a question of the rung forward_train.
+    that is no mask is a question of the check forward_train.
     """
     masks = [_masks_by_call(trace) for trace in (golden, found)]
     if not any(masks):
@@ -278,7 +278,7 @@ def _by_step(calls: Sequence[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
+def _seeded_again(golden: Trace, found: Trace) -> CheckResult | None:
     """Check whether a program seeds torch again with an earlier seed: its masks repeat."""
     first = [next(iter(trace.index.get("reseeded", [])), None) for trace in (golden, found)]
     if (first[0] is None) == (first[1] is None):
@@ -296,22 +296,22 @@ def _seeded_again(golden: Trace, found: Trace) -> Rung | None:
     return differs("dropout", text, step)
 
 
-def with_evaluated(rung: Rung, golden: Trace) -> Rung:
+def with_evaluated(check: CheckResult, golden: Trace) -> CheckResult:
     """Return the evaluation check with outputs compared example by example counted."""
-    if rung.name != "evaluation":
-        return rung
+    if check.name != "evaluation":
+        return check
     count = sum(
         len(values)
         for name, values in golden.arrays.items()
         if name.startswith("series.evaluation.outputs.")
     )
-    is_seen = count > 0 and rung.word is Word.LEFT_OUT
+    is_seen = count > 0 and check.verdict is Verdict.LEFT_OUT
     return replace(
-        rung,
-        compared=rung.compared + count,
-        word=Word.EQUAL if is_seen else rung.word,
-        reason="" if is_seen else rung.reason,
-        code="" if is_seen else rung.code,
+        check,
+        compared=check.compared + count,
+        verdict=Verdict.EQUAL if is_seen else check.verdict,
+        reason="" if is_seen else check.reason,
+        code="" if is_seen else check.code,
     )
 
 
@@ -334,15 +334,15 @@ TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = (
 """Codes of differences that have a usual cause of their own."""
 
 
-def compare_followed(rung: str, golden: Trace, found: Trace) -> Followed | None:
+def compare_followed(check: str, golden: Trace, found: Trace) -> Followed | None:
     """Compare what is followed over the whole run: modes, losses, left gradients, movement."""
     compare: Callable[[Trace, Trace], tuple[str, int] | Followed | None] | None = {
         "evaluation": _evaluation_apart,
         "forward_train": _training_apart,
         "loss": _loss_apart,
         "gradients": _left_apart,
-        "optimiser": _effect_apart,
-    }.get(rung)
+        "optimizer": _effect_apart,
+    }.get(check)
     apart = compare(golden, found) if compare else None
     return Followed(*apart) if apart else None
 
@@ -559,7 +559,7 @@ def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None
     """Describe what only one program does between two updates, and before which step.
 
     The last is whether that is a difference by itself. Weights that are given other values right
-    after an update are none: somebody may clip them inside the optimiser. After an evaluation they
+    after an update are none: someone may clip them inside the optimizer. After an evaluation they
     are.
     """
     updates = [int(trace.index.get("updates", 0)) for trace in (golden, found)]
@@ -571,7 +571,7 @@ def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None
         )
         return text, 0, False
     if not all(updates):
-        return None  # an optimiser that is not torch's: nobody sees where its update ends
+        return None  # an optimizer that is not torch's: nobody sees where its update ends
     assigned = [
         {
             (int(step), bool(is_evaluated))
@@ -603,6 +603,6 @@ def _effect_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     Over all steps with one learning rate.
     """
     step = None if trains_in_evaluation(golden, found) else _movement_apart(golden, found)
-    if step is None or compare_schedule(golden, found).word is Word.DIFFERS:
+    if step is None or compare_schedule(golden, found).verdict is Verdict.DIFFERS:
         return None
     return f"the weights move by another amount at step {step + 1}", step

@@ -66,7 +66,7 @@ def compare(
         expected: entry of the reference's index.
         found: that of the other's.
         arrays: kept elements of the two traces.
-        scale: the largest element of all tensors of the rung: what is far below it is rounding.
+        scale: the largest element of all tensors of the check: what is far below it is rounding.
         noise: largest difference of the reference from itself.
         slack: how many times what rounding explains is allowed.
     """

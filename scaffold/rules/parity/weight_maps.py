@@ -58,7 +58,7 @@ def suggest(
 ) -> dict[str, str | list[str]]:
     """Suggest expressions for own tensors that match no name, by shape and order.
 
-    A guess for the person to declare, or not: squares fit transposed, and equal shapes in any
+    A guess for the user to declare, or not: squares fit transposed, and equal shapes in any
     order.
 
     Args:

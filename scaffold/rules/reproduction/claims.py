@@ -17,17 +17,23 @@ from scaffold.records.claim import (
     StepsToTargetClaim,
     ValueClaim,
 )
-from scaffold.records.judgement import Finding, Question, Word
+from scaffold.records.judgment import Finding, Question, Verdict
 from scaffold.rules.reproduction.sequential import NOISE
-from scaffold.rules.stats import Law, equality_tolerance, pooled_sd, t_quantile, t_two_sided_p
+from scaffold.rules.stats import (
+    SampleStats,
+    equality_tolerance,
+    pooled_sd,
+    t_quantile,
+    t_two_sided_p,
+)
 
 Series = Sequence[tuple[int, float]]
 
 
 def judge_claim(
     claim: Claim,
-    own: Law,
-    calibration: Law | None,
+    own: SampleStats,
+    calibration: SampleStats | None,
     series: Sequence[Series],
     direction: str,
     rule: Rule,
@@ -86,11 +92,13 @@ def claim_text(claim: Claim) -> str:
     return f"{claim.value:.{decimals}f}{spread}"
 
 
-def _finding(claim: Claim, own: Law, word: Word, reason: str, rule: str, **more: object) -> Finding:
+def _finding(
+    claim: Claim, own: SampleStats, verdict: Verdict, reason: str, rule: str, **more: object
+) -> Finding:
     return Finding(
         question=Question.CLAIM,
         metric=claim.metric,
-        word=word,
+        verdict=verdict,
         reason=reason,
         rule=rule,
         published=claim_text(claim),
@@ -105,11 +113,11 @@ def _is_better(first: float, second: float, direction: str) -> bool:
     return first < second if direction == "lower" else first > second
 
 
-def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
+def _outside(claim: ValueClaim, own: SampleStats, direction: str) -> tuple[Verdict, str]:
     """Return the verdict for a published value that lies outside the interval."""
     if _is_better(own.mean, claim.value, direction):
         return (
-            Word.EXCEEDS,
+            Verdict.EXCEEDS,
             (
                 "better than published beyond chance: look for a leaked test set or a changed"
                 " evaluation"
@@ -117,19 +125,19 @@ def _outside(claim: ValueClaim, own: Law, direction: str) -> tuple[Word, str]:
         )
     if claim.selection == "unknown":
         return (
-            Word.UNTESTABLE,
+            Verdict.UNTESTABLE,
             (
                 "worse than published, but whether that was the best of several runs is not stated:"
                 " declare `selection`"
             ),
         )
-    return Word.INCONSISTENT, "worse than published beyond chance"
+    return Verdict.INCONSISTENT, "worse than published beyond chance"
 
 
 def _test_value(
     claim: ValueClaim,
-    own: Law,
-    calibration: Law | None,
+    own: SampleStats,
+    calibration: SampleStats | None,
     direction: str,
     rule: Rule,
     *,
@@ -146,7 +154,7 @@ def _test_value(
         return _finding(
             claim,
             own,
-            Word.UNTESTABLE,
+            Verdict.UNTESTABLE,
             "one run of a program with chance says nothing of a published number without the spread"
             " over seeds, which more seeds here, or `scaffold recipes calibrate`, give",
             "prediction interval",
@@ -179,13 +187,13 @@ def _test_value(
         return _finding(
             claim,
             own,
-            Word.CONSISTENT,
+            Verdict.CONSISTENT,
             f"{reason}; {_width(interval, spread, rule)}",
             text,
             interval=interval,
         )
-    word, reason = _outside(claim, own, direction)
-    return _finding(claim, own, word, reason, text, interval=interval)
+    verdict, reason = _outside(claim, own, direction)
+    return _finding(claim, own, verdict, reason, text, interval=interval)
 
 
 _WIDE = 3.0
@@ -196,7 +204,7 @@ _ENOUGH = 20
 """Runs whose spread is known well enough (docs/verdicts.md)."""
 
 
-def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
+def _width(interval: tuple[float, float], spread: SampleStats, rule: Rule) -> str:
     """Describe how much a consistent claim excludes."""
     text = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
     if interval[1] - interval[0] <= 2 * _WIDE * spread.sd:
@@ -209,7 +217,11 @@ def _width(interval: tuple[float, float], spread: Law, rule: Rule) -> str:
 
 
 def _test_over_examples(
-    claim: ValueClaim, standard_error: float, own: Law, calibration: Law | None, direction: str
+    claim: ValueClaim,
+    standard_error: float,
+    own: SampleStats,
+    calibration: SampleStats | None,
+    direction: str,
 ) -> Finding:
     """Judge a claim with a standard error over test examples, which is independent of the seed.
 
@@ -228,16 +240,18 @@ def _test_over_examples(
     )
     if interval[0] <= claim.value <= interval[1]:
         reason = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
-        return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
-    word, reason = _outside(claim, own, direction)
-    return _finding(claim, own, word, reason, text, interval=interval)
+        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    verdict, reason = _outside(claim, own, direction)
+    return _finding(claim, own, verdict, reason, text, interval=interval)
 
 
 NORMAL_QUANTILE = 1.959964
 """Of the standard normal distribution at 0.975."""
 
 
-def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float = 0.0) -> Finding:
+def _test_rounding(
+    claim: ValueClaim, own: SampleStats, direction: str, allowed: float = 0.0
+) -> Finding:
     tolerance = max(claim.half_digit + own.half_digit, equality_tolerance(own, own), allowed)
     interval = (own.mean - tolerance, own.mean + tolerance)
     text = "equality at the coarser rounding, since there is no spread"
@@ -245,12 +259,12 @@ def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float =
         text += f"; {allowed:.3g} is noise of this program, or its margin"
     if interval[0] <= claim.value <= interval[1]:
         reason = "equal as printed" if not allowed else "equal but for rounding"
-        return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
-    word, reason = _outside(claim, own, direction)
+        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    verdict, reason = _outside(claim, own, direction)
     return _finding(
         claim,
         own,
-        word,
+        verdict,
         reason.replace("beyond chance", "beyond rounding"),
         text,
         interval=interval,
@@ -258,13 +272,13 @@ def _test_rounding(claim: ValueClaim, own: Law, direction: str, allowed: float =
 
 
 def _test_mean(
-    claim: ValueClaim, claim_sd: float, claim_n: int, own: Law, direction: str, rule: Rule
+    claim: ValueClaim, claim_sd: float, claim_n: int, own: SampleStats, direction: str, rule: Rule
 ) -> Finding:
     """Judge a published mean: a pooled t test refutes, two one-sided tests confirm.
 
     TOST, Schuirmann 1987.
     """
-    published = Law(n=claim_n, mean=claim.value, sd=claim_sd)
+    published = SampleStats(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)
     margin = next(
         (margin.value for margin in rule.margins if margin.metric == claim.metric),
@@ -279,14 +293,14 @@ def _test_mean(
     interval = (claim.value - margin, claim.value + margin)
     if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
         reason = f"the means differ by {own.mean - claim.value:+.3g}, surely less than the margin"
-        return _finding(claim, own, Word.CONSISTENT, reason, text, interval=interval)
+        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
     if t_two_sided_p(difference / error, df) < rule.alpha:
-        word, reason = _outside(claim, own, direction)
-        return _finding(claim, own, word, reason, text, interval=interval)
+        verdict, reason = _outside(claim, own, direction)
+        return _finding(claim, own, verdict, reason, text, interval=interval)
     return _finding(
         claim,
         own,
-        Word.UNTESTABLE,
+        Verdict.UNTESTABLE,
         f"{own.n} runs neither confirm nor refute",
         text,
         interval=interval,
@@ -294,7 +308,9 @@ def _test_mean(
     )
 
 
-def _test_range(claim: RangeClaim, own: Law, calibration: Law | None, rule: Rule) -> Finding:
+def _test_range(
+    claim: RangeClaim, own: SampleStats, calibration: SampleStats | None, rule: Rule
+) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
     half = 0.0
     if spread.n > 1 and spread.has_spread:
@@ -306,14 +322,16 @@ def _test_range(claim: RangeClaim, own: Law, calibration: Law | None, rule: Rule
     most = math.inf if claim.at_most is None else claim.at_most
     if high < least or low > most:
         return _finding(
-            claim, own, Word.INCONSISTENT, "the mean lies outside", text, interval=(low, high)
+            claim, own, Verdict.INCONSISTENT, "the mean lies outside", text, interval=(low, high)
         )
     if low >= least and high <= most:
         return _finding(
-            claim, own, Word.CONSISTENT, "the mean lies inside", text, interval=(low, high)
+            claim, own, Verdict.CONSISTENT, "the mean lies inside", text, interval=(low, high)
         )
     reason = f"{own.n} runs do not say on which side of the bound the mean lies"
-    return _finding(claim, own, Word.UNTESTABLE, reason, text, interval=(low, high), more_seeds=1)
+    return _finding(
+        claim, own, Verdict.UNTESTABLE, reason, text, interval=(low, high), more_seeds=1
+    )
 
 
 def _first_step(series: Series, threshold: float, direction: str) -> int | None:
@@ -323,7 +341,7 @@ def _first_step(series: Series, threshold: float, direction: str) -> int | None:
 
 
 def _test_event(
-    claim: EventClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
+    claim: EventClaim, own: SampleStats, series: Sequence[Series], direction: str, rule: Rule
 ) -> Finding:
     """Judge whether an event is more likely than not.
 
@@ -335,10 +353,10 @@ def _test_event(
     text = f"exact binomial bound against one half, alpha {rule.alpha:g}"
     reason = f"{reached} of {n} runs reached it in time"
     if _binomial_tail(reached, n) <= rule.alpha:
-        return _finding(claim, own, Word.CONSISTENT, reason, text)
+        return _finding(claim, own, Verdict.CONSISTENT, reason, text)
     if _binomial_tail(n - reached, n) <= rule.alpha:
-        return _finding(claim, own, Word.INCONSISTENT, reason, text)
-    return _finding(claim, own, Word.UNTESTABLE, f"{reason}: too few to say", text, more_seeds=1)
+        return _finding(claim, own, Verdict.INCONSISTENT, reason, text)
+    return _finding(claim, own, Verdict.UNTESTABLE, f"{reason}: too few to say", text, more_seeds=1)
 
 
 def _binomial_tail(successes: int, n: int) -> float:
@@ -347,7 +365,11 @@ def _binomial_tail(successes: int, n: int) -> float:
 
 
 def _test_steps(
-    claim: StepsToTargetClaim, own: Law, series: Sequence[Series], direction: str, rule: Rule
+    claim: StepsToTargetClaim,
+    own: SampleStats,
+    series: Sequence[Series],
+    direction: str,
+    rule: Rule,
 ) -> Finding:
     """Judge steps to a target by a prediction interval of their logarithm.
 
@@ -359,18 +381,22 @@ def _test_steps(
     text = f"prediction interval of log steps, alpha {rule.alpha:g}"
     if missed and _binomial_tail(missed, len(firsts)) <= rule.alpha:
         return _finding(
-            claim, own, Word.INCONSISTENT, f"{missed} of {len(firsts)} runs never reached it", text
+            claim,
+            own,
+            Verdict.INCONSISTENT,
+            f"{missed} of {len(firsts)} runs never reached it",
+            text,
         )
     if missed or len(steps) < 3:
         reason = f"{len(steps)} of {len(firsts)} runs reached it; at least 3, and all, are needed"
         return _finding(
-            claim, own, Word.UNTESTABLE, reason, text, more_seeds=max(3 - len(firsts), 1)
+            claim, own, Verdict.UNTESTABLE, reason, text, more_seeds=max(3 - len(firsts), 1)
         )
-    logs = Law.of([math.log(step) for step in steps])
+    logs = SampleStats.of([math.log(step) for step in steps])
     half = t_quantile(1 - rule.alpha / 2, logs.n - 1) * logs.sd * math.sqrt(1 + 1 / logs.n)
     interval = (math.exp(logs.mean - half), math.exp(logs.mean + half))
     mean_text = f"{math.exp(logs.mean):.0f} steps here (geometric mean)"
     if interval[0] <= claim.steps_to.steps <= interval[1]:
-        return _finding(claim, own, Word.CONSISTENT, mean_text, text, interval=interval)
-    word = Word.EXCEEDS if interval[1] < claim.steps_to.steps else Word.INCONSISTENT
-    return _finding(claim, own, word, mean_text, text, interval=interval)
+        return _finding(claim, own, Verdict.CONSISTENT, mean_text, text, interval=interval)
+    verdict = Verdict.EXCEEDS if interval[1] < claim.steps_to.steps else Verdict.INCONSISTENT
+    return _finding(claim, own, verdict, mean_text, text, interval=interval)

@@ -11,13 +11,13 @@ from types import MappingProxyType
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
 from scaffold.records.evidence import Calibration, JudgedRun, MetricValue
-from scaffold.records.judgement import Finding, Judgement, Question, Word
+from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
-from scaffold.rules.stats import Law, equality_tolerance, rank_p, t_two_sided_p
+from scaffold.rules.stats import SampleStats, equality_tolerance, rank_p, t_two_sided_p
 
 _DEPTHS = ("early", "evaluate", "full")
 
@@ -30,10 +30,10 @@ def judge(
     calibration: Calibration | None,
     deviations: Sequence[Reason] = (),
     noise: Mapping[str, float] = _NONE,
-) -> Judgement:
+) -> Judgment:
     """Judge at least one completed full run, in the order in which their seeds were used.
 
-    The overall word is the weakest of all findings. A claim of depth `early` can refute but never
+    The overall word is the weakest of all findings. A claim of basis `early` can refute but never
     confirm. `noise` is how far each metric of a deterministic program was measured to differ from
     itself.
     """
@@ -46,12 +46,12 @@ def judge(
     ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
-        law, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
+        stats, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
         findings.append(
             judge_claim(
                 claim,
-                law,
+                stats,
                 shipped,
                 series,
                 metric.direction,
@@ -60,34 +60,35 @@ def judge(
                 noise=noise.get(metric.name, 0.0),
             )
         )
-    findings += _watched(recipe, distinct, calibration, claimed)
+    findings += _monitored(recipe, distinct, calibration, claimed)
     findings += _seeds(recipe, runs, distinct, calibration)
-    depth = min((claim.depth for claim in recipe.claims), key=_DEPTHS.index)
-    words = [finding.word.overall for finding in findings]
+    basis = min((claim.basis for claim in recipe.claims), key=_DEPTHS.index)
+    verdicts = [finding.verdict.overall for finding in findings]
     overall = next(
-        (w for w in (Word.NOT_REPRODUCED, Word.INCONCLUSIVE) if w in words), Word.REPRODUCED
+        (w for w in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE) if w in verdicts),
+        Verdict.REPRODUCED,
     )
-    if depth == "early" and overall is Word.REPRODUCED:
-        overall = Word.INCONCLUSIVE
+    if basis == "early" and overall is Verdict.REPRODUCED:
+        overall = Verdict.INCONCLUSIVE
         findings.append(
             Finding(
                 question=Question.CLAIM,
                 metric=recipe.claims[0].metric,
-                word=Word.UNTESTABLE,
+                verdict=Verdict.UNTESTABLE,
                 n=len(distinct),
-                rule="depth early",
+                rule="basis early",
                 reason=(
                     "the first part of a training curve can refute a final number, never confirm it"
                 ),
             )
         )
-    return Judgement(
-        word=overall, depth=depth, findings=tuple(findings), deviations=tuple(deviations)
+    return Judgment(
+        verdict=overall, basis=basis, findings=tuple(findings), deviations=tuple(deviations)
     )
 
 
 def needs_series(recipe: Recipe) -> set[str]:
-    """Return metrics whose judgement needs every step.
+    """Return metrics whose judgment needs every step.
 
     Since a claim is about when something is reached.
     """
@@ -98,7 +99,7 @@ def needs_series(recipe: Recipe) -> set[str]:
     }
 
 
-def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
+def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     """Return whether no further seeds are allowed or needed.
 
     Only the sequential test may end it early with a bad word: the other tests have fixed error
@@ -106,19 +107,19 @@ def is_decided(judgement: Judgement, recipe: Recipe, seeds_run: int) -> bool:
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
     refused = any(
-        f.question is Question.REPRODUCTION and f.word is Word.NOT_REPRODUCED
-        for f in judgement.findings
+        f.question is Question.REPRODUCTION and f.verdict is Verdict.NOT_REPRODUCED
+        for f in judgment.findings
     )
     if seeds_run >= limit or refused:
         return True
-    return not any(finding.more_seeds for finding in judgement.findings)
+    return not any(finding.more_seeds for finding in judgment.findings)
 
 
-def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> Law:
+def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> SampleStats:
     return _law([run.metrics[metric.name] for run in runs])
 
 
-def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | None:
+def _calibration_law(metric: Metric, calibration: Calibration | None) -> SampleStats | None:
     values = (
         [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics]
         if calibration
@@ -127,8 +128,8 @@ def _calibration_law(metric: Metric, calibration: Calibration | None) -> Law | N
     return _law(values) if values else None
 
 
-def _law(values: Sequence[MetricValue]) -> Law:
-    return Law.of(
+def _law(values: Sequence[MetricValue]) -> SampleStats:
+    return SampleStats.of(
         [value.value for value in values], half_digit=min(value.half_digit for value in values)
     )
 
@@ -141,21 +142,23 @@ def _reproduction(
     noise: Mapping[str, float],
 ) -> Finding:
     metric = recipe.metric(claim.metric)
-    law = _calibration_law(metric, calibration)
+    stats = _calibration_law(metric, calibration)
     own = _own_law(metric, runs)
     values = [run.metrics[metric.name].value for run in runs]
-    if law is None and isinstance(claim, ValueClaim):
+    if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
-            law = Law(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
+            stats = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
         elif (
             claim.deviation is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS
         ):
-            law = Law(n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit)
-    if law is None:
+            stats = SampleStats(
+                n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit
+            )
+    if stats is None:
         return Finding(
             question=Question.REPRODUCTION,
             metric=metric.name,
-            word=Word.INCONCLUSIVE,
+            verdict=Verdict.INCONCLUSIVE,
             rule="sequential t",
             n=own.n,
             mean=own.mean,
@@ -178,7 +181,7 @@ def _reproduction(
         metric.name,
         values,
         own.half_digit,
-        law,
+        stats,
         recipe.rule,
         deterministic=deterministic,
         shipped=_shipped(metric, calibration),
@@ -192,7 +195,7 @@ def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
     return [run.metrics[metric.name].value for run in runs if metric.name in run.metrics]
 
 
-def _watched(
+def _monitored(
     recipe: Recipe,
     runs: Sequence[JudgedRun],
     calibration: Calibration | None,
@@ -202,21 +205,25 @@ def _watched(
 
     Bonferroni over all of them.
     """
-    laws = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
+    statistics = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
     shipped = [
-        (metric, law) for metric, law in laws if law is not None and law.n >= MIN_CALIBRATION_RUNS
+        (metric, stats)
+        for metric, stats in statistics
+        if stats is not None and stats.n >= MIN_CALIBRATION_RUNS
     ]
     means = [
-        (metric, law) for metric, law in shipped if metric.watch and metric.name not in claimed
+        (metric, stats)
+        for metric, stats in shipped
+        if metric.monitored and metric.name not in claimed
     ]
     spreads = [
-        (metric, law)
-        for metric, law in shipped
-        if metric.name in claimed and len(runs) > 1 and law.has_spread
+        (metric, stats)
+        for metric, stats in shipped
+        if metric.name in claimed and len(runs) > 1 and stats.has_spread
     ]
     if not means and not spreads:
         return []
-    alpha = recipe.rule.watch_alpha / (len(means) + len(spreads))
+    alpha = recipe.rule.monitor_alpha / (len(means) + len(spreads))
     values = {
         metric.name: [run.metrics[metric.name].value for run in runs]
         for metric, _ in [*means, *spreads]
@@ -226,20 +233,20 @@ def _watched(
     }
     return [
         _by_ranks(
-            _watch_mean(metric, law, _own_law(metric, runs), alpha),
+            _monitor_mean(metric, stats, _own_law(metric, runs), alpha),
             rank_p(values[metric.name], shipped_values[metric.name]),
             alpha,
-            law.n,
+            stats.n,
         )
-        for metric, law in means
+        for metric, stats in means
     ] + [
         _by_ranks(
-            _watch_spread(metric, law, _own_law(metric, runs), alpha),
+            _monitor_spread(metric, stats, _own_law(metric, runs), alpha),
             _rank_p_of_spread(values[metric.name], shipped_values[metric.name]),
             alpha,
-            law.n,
+            stats.n,
         )
-        for metric, law in spreads
+        for metric, stats in spreads
     ]
 
 
@@ -253,7 +260,7 @@ def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
 
 def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding:
     """Keep a flag of a normal-theory test only if an exact permutation test flags the runs too."""
-    if finding.word is not Word.UNEXPECTED or p < alpha:
+    if finding.verdict is not Verdict.UNEXPECTED or p < alpha:
         return finding
     missing = _seeds_until_ranks_can_speak(finding.n, shipped, alpha)
     if missing:
@@ -261,9 +268,9 @@ def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding
             f"{finding.reason}; {finding.n} seeds are too few to say so of any distribution,"
             f" {missing} more can"
         )
-        return replace(finding, word=Word.INCONCLUSIVE, reason=reason, more_seeds=missing)
+        return replace(finding, verdict=Verdict.INCONCLUSIVE, reason=reason, more_seeds=missing)
     reason = f"{finding.reason}; by ranks, whatever the distribution, p {p:.2g}"
-    return replace(finding, word=Word.EXPECTED, reason=reason)
+    return replace(finding, verdict=Verdict.EXPECTED, reason=reason)
 
 
 def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> float:
@@ -272,23 +279,23 @@ def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> floa
     return rank_p(apart[0], apart[1], larger_only=True)
 
 
-def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
-    difference = max(abs(own.mean - law.mean) - own.half_digit, 0.0)
-    if law.has_spread:
+def _monitor_mean(metric: Metric, stats: SampleStats, own: SampleStats, alpha: float) -> Finding:
+    difference = max(abs(own.mean - stats.mean) - own.half_digit, 0.0)
+    if stats.has_spread:
         # The calibration's sd alone: one own run has none, and a faulty program's own spread must
         # not excuse it.
-        p = t_two_sided_p(difference / (law.sd * (1 / own.n + 1 / law.n) ** 0.5), law.n - 1)
+        p = t_two_sided_p(difference / (stats.sd * (1 / own.n + 1 / stats.n) ** 0.5), stats.n - 1)
     else:
-        p = float(difference <= equality_tolerance(own, law))
+        p = float(difference <= equality_tolerance(own, stats))
     shift = (
-        f"{(own.mean - law.mean) / law.sd:+.2f} sd"
-        if law.has_spread
-        else f"{own.mean - law.mean:+.3g}"
+        f"{(own.mean - stats.mean) / stats.sd:+.2f} sd"
+        if stats.has_spread
+        else f"{own.mean - stats.mean:+.3g}"
     )
     return Finding(
         question=Question.MONITORED,
         metric=metric.name,
-        word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
         reason=f"{shift} from calibration, p {p:.2g}",
         rule=f"t against calibration, alpha {alpha:.2g}",
         n=own.n,
@@ -297,15 +304,15 @@ def _watch_mean(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
     )
 
 
-def _watch_spread(metric: Metric, law: Law, own: Law, alpha: float) -> Finding:
+def _monitor_spread(metric: Metric, stats: SampleStats, own: SampleStats, alpha: float) -> Finding:
     from scipy.special import fdtrc
 
-    ratio = (own.sd / law.sd) ** 2
-    p = float(fdtrc(own.n - 1, law.n - 1, ratio))
+    ratio = (own.sd / stats.sd) ** 2
+    p = float(fdtrc(own.n - 1, stats.n - 1, ratio))
     return Finding(
         question=Question.MONITORED,
         metric=f"sd of {metric.name}",
-        word=Word.UNEXPECTED if p < alpha else Word.EXPECTED,
+        verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
         reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}",
         rule=f"F, larger only, alpha {alpha:.2g}",
         n=own.n,
@@ -324,7 +331,9 @@ def _seeds(
     for seed in sorted({run.seed for run in runs}):
         results = [run.metrics for run in runs if run.seed == seed]
         if any(metrics != results[0] for metrics in results):
-            word = Word.INCONCLUSIVE if recipe.seeds.how == "none" else Word.NONDETERMINISTIC
+            verdict = (
+                Verdict.INCONCLUSIVE if recipe.seeds.how == "none" else Verdict.NONDETERMINISTIC
+            )
             reason = (
                 f"{len(results)} runs of seed {seed} with the same inputs gave different results"
             )
@@ -332,7 +341,7 @@ def _seeds(
                 Finding(
                     question=Question.SEEDS,
                     metric="all",
-                    word=word,
+                    verdict=verdict,
                     reason=reason,
                     rule="equality",
                     n=len(results),
@@ -350,7 +359,7 @@ def _seeds(
             Finding(
                 question=Question.SEEDS,
                 metric="all",
-                word=Word.SEED_IGNORED,
+                verdict=Verdict.SEED_IGNORED,
                 reason=reason,
                 rule="equality",
                 n=len(distinct),

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 
 from scaffold.records.claim import Rule
-from scaffold.records.judgement import Finding, Question, Word
-from scaffold.rules.stats import Law, equality_tolerance, pooled_sd, rank_p
+from scaffold.records.judgment import Finding, Question, Verdict
+from scaffold.rules.stats import SampleStats, equality_tolerance, pooled_sd, rank_p
 
 NOISE = 10.0
 """How many times what a deterministic program was measured to differ from itself is still no
@@ -61,7 +61,7 @@ def _log_integral(shift: float, df: int) -> float:
     return peak + math.log(step * total)
 
 
-def ratios(own: Law, calibration: Law, delta_sd: float) -> tuple[float, float]:
+def ratios(own: SampleStats, calibration: SampleStats, delta_sd: float) -> tuple[float, float]:
     """Return likelihood ratios of a shift up and a shift down by `delta_sd` against no shift."""
     sd, df = pooled_sd(own, calibration)
     weight = math.sqrt(own.n * calibration.n / (own.n + calibration.n))
@@ -70,19 +70,19 @@ def ratios(own: Law, calibration: Law, delta_sd: float) -> tuple[float, float]:
     return noncentral_t_ratio(t, df, noncentrality), noncentral_t_ratio(t, df, -noncentrality)
 
 
-def decide(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> Word:
+def decide(own: SampleStats, calibration: SampleStats, delta_sd: float, rule: Rule) -> Verdict:
     """Return REPRODUCED, NOT_REPRODUCED, or INCONCLUSIVE so far."""
     up, down = ratios(own, calibration, delta_sd)
     if 0.5 * (up + down) >= 1.0 / rule.alpha:
-        return Word.NOT_REPRODUCED
-    return Word.REPRODUCED if max(up, down) <= rule.beta else Word.INCONCLUSIVE
+        return Verdict.NOT_REPRODUCED
+    return Verdict.REPRODUCED if max(up, down) <= rule.beta else Verdict.INCONCLUSIVE
 
 
 def judge_reproduction(
     metric: str,
     values: Sequence[float],
     half_digit: float,
-    calibration: Law,
+    calibration: SampleStats,
     rule: Rule,
     *,
     deterministic: bool = False,
@@ -117,11 +117,13 @@ def judge_reproduction(
         + (f"margin {margin:g}" if margin is not None else f"margin {rule.delta_sd:g} sd")
     )
 
-    def finding(word: Word, own: Law, reason: str, more_seeds: int | None = None) -> Finding:
+    def finding(
+        verdict: Verdict, own: SampleStats, reason: str, more_seeds: int | None = None
+    ) -> Finding:
         return Finding(
             question=Question.REPRODUCTION,
             metric=metric,
-            word=word,
+            verdict=verdict,
             reason=reason,
             rule=text,
             n=own.n,
@@ -131,33 +133,35 @@ def judge_reproduction(
             more_seeds=more_seeds,
         )
 
-    own = Law.of(values[:1], half_digit=half_digit)
+    own = SampleStats.of(values[:1], half_digit=half_digit)
     if calibration.n < MIN_CALIBRATION_RUNS:
         reason = (
             f"{calibration.n} calibration runs do not show the spread; at least"
             f" {MIN_CALIBRATION_RUNS} are needed"
         )
-        return finding(Word.INCONCLUSIVE, Law.of(values), reason)
+        return finding(Verdict.INCONCLUSIVE, SampleStats.of(values), reason)
     for n in range(1, min(len(values), rule.max_seeds) + 1):
-        own = Law.of(values[:n], half_digit=half_digit)
-        word = decide(own, calibration, delta_sd, rule)
-        if word is Word.NOT_REPRODUCED and not _is_refused_by_ranks(values[:n], shipped, rule):
+        own = SampleStats.of(values[:n], half_digit=half_digit)
+        verdict = decide(own, calibration, delta_sd, rule)
+        if verdict is Verdict.NOT_REPRODUCED and not _is_refused_by_ranks(
+            values[:n], shipped, rule
+        ):
             continue  # one far value of a heavy tail; more seeds will tell
-        if word is not Word.INCONCLUSIVE:
+        if verdict is not Verdict.INCONCLUSIVE:
             shift = (own.mean - calibration.mean) / calibration.sd
             return finding(
-                word,
+                verdict,
                 own,
                 f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}",
             )
     more = expected_further_seeds(own, calibration, delta_sd, rule)
     if own.n >= rule.max_seeds:
         return finding(
-            Word.INCONCLUSIVE,
+            Verdict.INCONCLUSIVE,
             own,
             f"undecided after the {rule.max_seeds} seeds that the rule allows",
         )
-    return finding(Word.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
+    return finding(Verdict.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
 
 
 def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule: Rule) -> bool:
@@ -168,31 +172,37 @@ def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule
     return rank_p(values, shipped) <= rule.alpha if shipped else len(values) > 1
 
 
-def expected_further_seeds(own: Law, calibration: Law, delta_sd: float, rule: Rule) -> int:
+def expected_further_seeds(
+    own: SampleStats, calibration: SampleStats, delta_sd: float, rule: Rule
+) -> int:
     """Return the expected seeds until a decision, from 1 up to what the rule allows.
 
     Assumes further ones like those so far.
     """
     room = max(rule.max_seeds - own.n, 1)
     for further in range(1, room):
-        projected = Law(n=own.n + further, mean=own.mean, sd=own.sd or calibration.sd)
-        if decide(projected, calibration, delta_sd, rule) is not Word.INCONCLUSIVE:
+        projected = SampleStats(n=own.n + further, mean=own.mean, sd=own.sd or calibration.sd)
+        if decide(projected, calibration, delta_sd, rule) is not Verdict.INCONCLUSIVE:
             return further
     return room
 
 
 def _equal(
-    metric: str, values: Sequence[float], half_digit: float, calibration: Law, allowed: float
+    metric: str,
+    values: Sequence[float],
+    half_digit: float,
+    calibration: SampleStats,
+    allowed: float,
 ) -> Finding:
-    own = Law.of(values, half_digit=half_digit)
+    own = SampleStats.of(values, half_digit=half_digit)
     tolerance = max(equality_tolerance(own, calibration), allowed)
     worst = max(values, key=lambda value: abs(value - calibration.mean))
     difference = abs(worst - calibration.mean)
-    word = Word.REPRODUCED if difference <= tolerance else Word.NOT_REPRODUCED
+    verdict = Verdict.REPRODUCED if difference <= tolerance else Verdict.NOT_REPRODUCED
     return Finding(
         question=Question.REPRODUCTION,
         metric=metric,
-        word=word,
+        verdict=verdict,
         reason=(
             f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs"
         ),

@@ -16,7 +16,7 @@ from scaffold.running.recording import finish
 _REFRESH_S = 0.25
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Is told how runs go; shows it, or does nothing."""
 
     def started(self, seed: int, smoke: bool) -> None:
@@ -32,7 +32,9 @@ class Watcher(Protocol):
         """Handle a message about the runs that follow."""
 
 
-def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) -> list[RunRecord]:
+def run_seeds(
+    plan: Plan, seeds: Iterable[int], slots: int, listener: ProgressListener
+) -> list[RunRecord]:
     """Run these seeds and return their records in order of ending.
 
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
@@ -54,7 +56,7 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
                 running = start(plan, seed)
                 assert running.process.stdout is not None
                 active[running.process.stdout.fileno()] = running
-                watcher.started(seed, plan.smoke)
+                listener.started(seed, plan.smoke)
             # A supervisor's output ends when it does.
             ended = select.select(list(active), [], [], _REFRESH_S)[0]
             for descriptor in ended:
@@ -70,9 +72,9 @@ def run_seeds(plan: Plan, seeds: Iterable[int], slots: int, watcher: Watcher) ->
                     end_orphans({*foreign, *(other.process.pid for other in active.values())})
                     discard(running.workspace)
                     continue
-                watcher.ended(records[-1])
+                listener.ended(records[-1])
             for running in active.values():
-                watcher.advanced(
+                listener.advanced(
                     running.seed, follow(running), time.monotonic() - running.started_s
                 )
     finally:

@@ -9,7 +9,7 @@ said in the report.
     SCAFFOLD_SEED         the seed, or how far to shift
     SCAFFOLD_SEED_REPORT  folder for one JSON file a process: which seeding calls the program itself
         made, and what it tried that the sandbox denies
-    SCAFFOLD_WATCH        what the sandbox denies, as JSON
+    SCAFFOLD_DENIALS        what the sandbox denies, as JSON
     SCAFFOLD_STREAMS      if set: each kind of draw has a stream of its own
     SCAFFOLD_TRACE        if set: what is to be recorded of the program, see `_scaffold_trace`
 """
@@ -25,7 +25,7 @@ import threading
 _HOW = os.environ.get("SCAFFOLD_SEED_HOW", "")
 _SEED = int(os.environ.get("SCAFFOLD_SEED", "0"))
 _REPORT = os.environ.get("SCAFFOLD_SEED_REPORT", "")
-_WATCH = os.environ.get("SCAFFOLD_WATCH", "")
+_WATCH = os.environ.get("SCAFFOLD_DENIALS", "")
 _names = {}
 _watch = None
 _streams = None
@@ -317,7 +317,7 @@ if _HOW:
     if _REPORT:
         atexit.register(_write_report)
     if _REPORT and _WATCH:
-        import _scaffold_watch as _watch
+        import _scaffold_denials as _watch
 
         _watch.start(json.loads(_WATCH), _write_report)
 _run_next_sitecustomize()

@@ -1,4 +1,4 @@
-"""Does every accepted rewrite compute what it replaced? A test a rung, from evidence/rewrite-*.json and golden/; skips
+"""Does every accepted rewrite compute what it replaced? A test a check, from evidence/rewrite-*.json and golden/; skips
 while there is none, and what could not be compared. To compare src/ as it is now: scaffold rewrite check."""
 
 
@@ -22,8 +22,8 @@ def test_parameters(parity):
     assert parity.difference("parameters") is None
 
 
-def test_initialisation(parity):
-    assert parity.difference("initialisation") is None
+def test_initialization(parity):
+    assert parity.difference("initialization") is None
 
 
 def test_dropout(parity):
@@ -50,8 +50,8 @@ def test_gradients(parity):
     assert parity.difference("gradients") is None
 
 
-def test_optimiser(parity):
-    assert parity.difference("optimiser") is None
+def test_optimizer(parity):
+    assert parity.difference("optimizer") is None
 
 
 def test_loop(parity):

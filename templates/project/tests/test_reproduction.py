@@ -6,4 +6,4 @@ def test_reference_is_untouched(reference_edits):
 
 
 def test_published_result_is_reproduced(reproduction):
-    assert reproduction.word == "REPRODUCED", reproduction.reason
+    assert reproduction.verdict == "REPRODUCED", reproduction.reason

@@ -2,4 +2,4 @@
 
 
 def test_accepted_change_holds(accepted_change):
-    assert accepted_change.refusal is None or accepted_change.because, accepted_change.refusal
+    assert accepted_change.refusal is None or accepted_change.reason, accepted_change.refusal

@@ -33,12 +33,12 @@ def test_reference_is_untouched(path):
 def test_recorded_results_hold_together(milestone):
     result = EXPECTED["results"][milestone]
     record = json.loads((ROOT / "evidence" / f"{milestone}.json").read_text())
-    assert record["judgement"]["word"] == result["word"]
+    assert record["judgment"]["verdict"] == result["verdict"]
     side = record if milestone == "reproduce" else record["change"]
     for metric, expected in result["metrics"].items():
         values = [run["metrics"][metric]["value"] for run in side["runs"]][: len(expected["values"])]
         assert values == expected["values"]
-        if expected["interval"] and result["word"] == "REPRODUCED":
+        if expected["interval"] and result["verdict"] == "REPRODUCED":
             assert expected["interval"][0] <= statistics.fmean(values) <= expected["interval"][1]
 
 

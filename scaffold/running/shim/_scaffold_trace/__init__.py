@@ -1,4 +1,4 @@
-"""Records what a program computes, rung by rung, without editing it; started by `sitecustomize`.
+"""Records what a program computes, check by check, without editing it; started by `sitecustomize`.
 
     SCAFFOLD_TRACE    path of a JSON file: out           folder for one trace a process in which a
         network was called, or functions were golden        folder of the reference's traces, whose

@@ -9,7 +9,7 @@ MOST_PROBE = 4096
 """Elements of a parameter whose movement is followed over all steps."""
 
 STATISTICS = ("running_mean", "running_var")
-"""Buffers of batch normalisation, which are given values too."""
+"""Buffers of batch normalization, which are given values too."""
 
 
 def plain(path):
@@ -167,7 +167,7 @@ class Network:
         layout, buffers = self.layout, self.buffer_layout
         missing, extra = list(layout.missing), list(layout.extra)
         statistics = [name for name in buffers.missing if name.endswith(STATISTICS)]
-        if statistics and buffers.extra:  # which of them they are, only the person can say
+        if statistics and buffers.extra:  # which of them they are, only the user can say
             missing, extra = missing + statistics, extra + buffers.extra
         if not (missing or extra or layout.problems):
             return None

@@ -343,7 +343,7 @@ class Steps:
 
         Schedules have begun by then.
         """
-        self.store.index["optimiser"] = [
+        self.store.index["optimizer"] = [
             type(optimizer).__qualname__ for optimizer in self.optimizers
         ]
         groups, numbers = {}, {}

@@ -195,13 +195,13 @@ class Store:
         self.kept_bytes = 0
         self.input_bytes = 0
 
-    def say(self, rung, text, series=""):
-        """Note what could not be captured, by rung; `series` names the one that was cut."""
-        note = {"rung": rung, "text": text, "series": series}
+    def say(self, check, text, series=""):
+        """Note what could not be captured, by check; `series` names the one that was cut."""
+        note = {"check": check, "text": text, "series": series}
         if note not in self.index["said"] and len(self.index["said"]) < 200:
             self.index["said"].append(note)
 
-    def add(self, rung, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
+    def add(self, check, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
         """Add one tensor or its summary: where it is, what it amounts to, its elements if few.
 
         `floor` is what rounding alone makes of it, where it is the small difference of larger
@@ -209,13 +209,13 @@ class Store:
         """
         if len(self.index["entries"]) >= MOST_ENTRIES:
             self.say(
-                rung,
+                check,
                 "more than %d tensors: those after step %d are not compared"
                 % (MOST_ENTRIES, step + 1),
             )
             return
         known = array if isinstance(array, dict) else summary(np.asarray(array))
-        entry = dict(known["entry"], rung=rung, module=module, call=call, step=step, what=what)
+        entry = dict(known["entry"], check=check, module=module, call=call, step=step, what=what)
         entry["dtype"] = dtype or entry["dtype"]
         if floor:
             entry["floor"] = floor

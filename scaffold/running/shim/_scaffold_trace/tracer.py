@@ -1,4 +1,6 @@
-"""Follows a torch training program from outside, and feeds it the reference's values at every rung.
+"""Follows a torch training program from outside.
+
+And feeds it the reference's values at every check.
 
 Steps are counted by the program's updates. In the first FED of them, and in some later ones,
 weights, inputs, outputs and gradients are replaced by given ones, so that no difference hides or
@@ -223,26 +225,26 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
 
         Its inputs, and its outputs before others change them.
         """
-        rung, step = self.recording
+        check, step = self.recording
         path = self.outer.paths.get(id(module), "")
         number = self.counts[path] = self.counts.get(path, self.begins_at - 1) + 1
-        self.record(rung, "input", (args, kwargs), path, number, step, keep=False)
+        self.record(check, "input", (args, kwargs), path, number, step, keep=False)
         self.path.append(path)
         try:
             output = original(module, *args, **kwargs)
         finally:
             self.path.pop()
-        self.record(rung, "output", output, path, number, step, keep=step == 0)
+        self.record(check, "output", output, path, number, step, keep=step == 0)
         return output
 
-    def record(self, rung, what, value, path, number, step, keep=True):
+    def record(self, check, what, value, path, number, step, keep=True):
         """Record all tensors inside a value."""
         found = False
         for place, tensor in tensors_in(value, self.answers.is_tensor):
             found = True
             if tensor.is_floating_point() or what != "input":
                 self.store.add(
-                    rung,
+                    check,
                     what + place,
                     self.known(tensor),
                     path,
@@ -253,7 +255,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 )
         if not found and what == "output":
             self.store.say(
-                rung, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__)
+                check, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__)
             )
 
     def here(self):
@@ -420,7 +422,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 change = array - network.made[name]
                 keep = k in (1, FED)
                 self.store.add(
-                    "optimiser", "change", change, name, 0, k - 1, network.dtype, keep, floor
+                    "optimizer", "change", change, name, 0, k - 1, network.dtype, keep, floor
                 )
 
     def follow_batch(self, kind, entry, inputs):

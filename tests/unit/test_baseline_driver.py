@@ -11,7 +11,7 @@ from helpers import write_tree
 
 import scaffold.running.shim as shim
 
-DRIVER = Path(shim.__path__[0]) / "_scaffold_gate.py"
+DRIVER = Path(shim.__path__[0]) / "_scaffold_baselines.py"
 
 SCRIPT = """\
     import sys
@@ -36,9 +36,9 @@ def drive(
     folder, mode, script=SCRIPT, loader="load_data", measure="accuracy", files=None, status=0
 ):
     write_tree(folder, {"train.py": script, **(files or {})})
-    words = [mode, loader, "8", measure, "train.py", "--seed", "3"]
+    verdicts = [mode, loader, "8", measure, "train.py", "--seed", "3"]
     done = subprocess.run(
-        [sys.executable, DRIVER, *words], cwd=folder, capture_output=True, text=True
+        [sys.executable, DRIVER, *verdicts], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == status, done.stderr
     return done
@@ -50,7 +50,7 @@ def test_inputs_are_zeroed_in_both_splits(tmp_path):
 
 
 def test_one_batch_stands_for_all(tmp_path):
-    lines = drive(tmp_path, "memorise").stdout.splitlines()
+    lines = drive(tmp_path, "memorize").stdout.splitlines()
     assert lines[0].endswith("150 8")
     assert lines[1] == "8"
 
@@ -58,11 +58,11 @@ def test_one_batch_stands_for_all(tmp_path):
 def test_simple_models_end_the_script(tmp_path):
     done = drive(tmp_path, "simple")
     assert done.stdout == ""
-    found = json.loads((tmp_path / "gates.json").read_text())
+    found = json.loads((tmp_path / "baselines.json").read_text())
     assert found["constant"] == pytest.approx(0.58, abs=0.15)
     assert found["linear"] > 0.8 > found["constant"]
     error = json.loads(
-        (drive(tmp_path, "simple", measure="error") and tmp_path / "gates.json").read_text()
+        (drive(tmp_path, "simple", measure="error") and tmp_path / "baselines.json").read_text()
     )
     assert error["linear"] == pytest.approx(1 - found["linear"])
 
@@ -73,7 +73,7 @@ def test_simple_models_end_the_script(tmp_path):
 def test_simple_models_of_numbers(tmp_path, measure, constant):
     script = SCRIPT.replace("(x.reshape(200, -1).sum(1) > 0.7).astype(int)", "x[:, 0, 0] * 2**0.5")
     drive(tmp_path, "simple", script, measure=measure)
-    found = json.loads((tmp_path / "gates.json").read_text())
+    found = json.loads((tmp_path / "baselines.json").read_text())
     assert found["linear"] < 0.1
     assert found["constant"] == pytest.approx(constant, rel=0.5)
 
@@ -84,8 +84,8 @@ def test_tensors_work_as_well(tmp_path):
         "return (x[:150]", "x, y = torch.tensor(x), torch.tensor(y)\n        return (x[:150]"
     )
     drive(tmp_path, "simple", script)
-    assert json.loads((tmp_path / "gates.json").read_text())["linear"] > 0.8
-    assert drive(tmp_path, "memorise", script).stdout.splitlines()[1] == "8"
+    assert json.loads((tmp_path / "baselines.json").read_text())["linear"] > 0.8
+    assert drive(tmp_path, "memorize", script).stdout.splitlines()[1] == "8"
 
 
 def test_an_imported_loader(tmp_path):
@@ -116,7 +116,7 @@ def test_the_linear_model_is_least_squares(tmp_path):
     """With next to no shrinking it is numpy's own fit."""
     sys.path.insert(0, str(DRIVER.parent))
     try:
-        import _scaffold_gate as gate
+        import _scaffold_baselines as baseline
     finally:
         sys.path.pop(0)
     generator = numpy.random.default_rng(1)
@@ -124,7 +124,7 @@ def test_the_linear_model_is_least_squares(tmp_path):
     more = generator.normal(size=(100, 4))
     weights = numpy.array([1.0, -2.0, 0.5, 3.0])
     y, test_y = x @ weights + noise[:500], more @ weights + noise[500:]
-    found = gate.simple_models(x, y, more, test_y, "mean_squared_error")
+    found = baseline.simple_models(x, y, more, test_y, "mean_squared_error")
     plain = numpy.linalg.lstsq(numpy.c_[x, numpy.ones(500)], y, rcond=None)[0]
     expected = numpy.mean((numpy.c_[more, numpy.ones(100)] @ plain - test_y) ** 2)
     assert found["linear"] == pytest.approx(expected, rel=0.01)

@@ -1,4 +1,4 @@
-"""`scaffold strike`."""
+"""`scaffold eject`."""
 
 import sys
 
@@ -9,7 +9,7 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 
 @make_command(
-    "strike",
+    "eject",
     "Take the scaffold down, in one commit: tests become plain pytest with stored expectations,"
     " packages a requirements.txt; nothing needs mlloop-new any more. `git revert HEAD` puts it up"
     " again.",
@@ -18,30 +18,30 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 def command(*, yes: bool, as_json: bool) -> int:
     """Ask, take it down, say what stays."""
     from scaffold.errors import UsageError
-    from scaffold.scaffolding.eject import strike_scaffold
+    from scaffold.scaffolding.eject import eject_scaffold
     from scaffold.views.report import wrap
 
-    project = open_project("strike")
+    project = open_project("eject")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
         raise UsageError(
             "nobody is here to ask whether the scaffold shall come down",
-            hint="scaffold strike --yes",
+            hint="scaffold eject --yes",
         )
     if not yes and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
         raise click.Abort
-    struck = strike_scaffold(project)
+    ejected = eject_scaffold(project)
     if as_json:
         print_json(
             {
-                "removed": list(struck.removed),
-                "written": list(struck.written),
-                "commit": struck.commit,
+                "removed": list(ejected.removed),
+                "written": list(ejected.written),
+                "commit": ejected.commit,
             }
         )
         return 0
     for line in (
-        f"Removed    {', '.join(struck.removed)}",
-        f"Written    {', '.join(struck.written)}",
+        f"Removed    {', '.join(ejected.removed)}",
+        f"Written    {', '.join(ejected.written)}",
     ):
         click.echo("\n".join(wrap(line, width(), hanging=13)))
     paint = paint_for(sys.stdout)

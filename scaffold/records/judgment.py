@@ -1,6 +1,6 @@
-"""What a verdict says: words, findings, and the judgement they add up to.
+"""What a verdict says: words, findings, and the judgment they add up to.
 
-Plain dataclasses without third-party imports, so that a stored judgement is shown again at no cost.
+Plain dataclasses without third-party imports, so that a stored judgment is shown again at no cost.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from scaffold.records.reason import Reason
 
 
-class Word(str, Enum):
+class Verdict(str, Enum):
     """The answer to one question; see docs/verdicts.md."""
 
     REPRODUCED = "REPRODUCED"
@@ -35,13 +35,18 @@ class Word(str, Enum):
     LEFT_OUT = "LEFT_OUT"
 
     @property
-    def overall(self) -> "Word":
+    def overall(self) -> "Verdict":
         """Return what this answer alone allows the overall verdict to be."""
-        if self in (Word.NOT_REPRODUCED, Word.INCONSISTENT):
-            return Word.NOT_REPRODUCED
-        if self in (Word.REPRODUCED, Word.CONSISTENT, Word.EXPECTED, Word.NONDETERMINISTIC):
-            return Word.REPRODUCED
-        return Word.INCONCLUSIVE
+        if self in (Verdict.NOT_REPRODUCED, Verdict.INCONSISTENT):
+            return Verdict.NOT_REPRODUCED
+        if self in (
+            Verdict.REPRODUCED,
+            Verdict.CONSISTENT,
+            Verdict.EXPECTED,
+            Verdict.NONDETERMINISTIC,
+        ):
+            return Verdict.REPRODUCED
+        return Verdict.INCONCLUSIVE
 
 
 class Question(str, Enum):
@@ -78,7 +83,7 @@ class Finding:
 
     question: Question
     metric: str
-    word: Word
+    verdict: Verdict
     reason: str
     rule: str
     published: str | None = None
@@ -110,32 +115,32 @@ class Finding:
             **{
                 **data,
                 "question": Question(data["question"]),
-                "word": Word(data["word"]),
+                "verdict": Verdict(data["verdict"]),
                 "interval": tuple(interval) if interval else None,
             }
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgment:
     """All findings and the weakest word among them.
 
     Attributes:
-        depth: `full` (trained here), `evaluate` (released weights, evaluated here) or `early`.
+        basis: `full` (trained here), `evaluate` (released weights, evaluated here) or `early`.
         deviations: intended, recorded differences from what was published.
     """
 
-    word: Word
-    depth: str
+    verdict: Verdict
+    basis: str
     findings: tuple[Finding, ...] = field(repr=False)
     deviations: tuple[Reason, ...] = field(default=(), repr=False)
 
     @property
     def reason(self) -> str:
         """Return the reasons of the findings that determine the verdict."""
-        weakest = [finding for finding in self.findings if finding.word.overall is self.word]
+        weakest = [finding for finding in self.findings if finding.verdict.overall is self.verdict]
         return "; ".join(
-            f"{finding.metric}: {finding.word.value}, {finding.reason}" for finding in weakest
+            f"{finding.metric}: {finding.verdict.value}, {finding.reason}" for finding in weakest
         )
 
     def as_mapping(self) -> dict[str, Any]:
@@ -143,18 +148,18 @@ class Judgement:
         return asdict(self)
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> "Judgement":
-        """Read what `as_mapping` and JSON made of a judgement."""
+    def from_mapping(cls, data: Mapping[str, Any]) -> "Judgment":
+        """Read what `as_mapping` and JSON made of a judgment."""
         return cls(
-            word=Word(data["word"]),
-            depth=data["depth"],
+            verdict=Verdict(data["verdict"]),
+            basis=data["basis"],
             findings=tuple(Finding.from_mapping(finding) for finding in data["findings"]),
             deviations=tuple(Reason(**deviation) for deviation in data["deviations"]),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeJudgement:
+class ChangeJudgment:
     """What the runs of two states say of the change between them.
 
     Attributes:
@@ -165,7 +170,7 @@ class ChangeJudgement:
             none would do.
     """
 
-    word: Word
+    verdict: Verdict
     kind: str
     refusal: str | None
     findings: tuple[Finding, ...] = field(repr=False)
@@ -178,34 +183,36 @@ class ChangeJudgement:
 
         And of whatever else determines the verdict.
         """
-        rungs = [finding for finding in self.findings if finding.question is Question.PARITY]
-        if self.kind == "rewrite" and self.word is Word.EQUAL:
-            left_out = [finding.metric for finding in rungs if finding.word is Word.LEFT_OUT]
-            equal = f"{sum(finding.word is Word.EQUAL for finding in rungs)} rungs are equal"
+        checks = [finding for finding in self.findings if finding.question is Question.PARITY]
+        if self.kind == "rewrite" and self.verdict is Verdict.EQUAL:
+            left_out = [finding.metric for finding in checks if finding.verdict is Verdict.LEFT_OUT]
+            equal = (
+                f"{sum(finding.verdict is Verdict.EQUAL for finding in checks)} checks are equal"
+            )
             return equal + (f", left out: {', '.join(left_out)}" if left_out else "")
         if self.kind == "rewrite":
             return next(
-                (f"{f.metric}: {f.reason}" for f in rungs if f.word is Word.DIFFERS),
+                (f"{f.metric}: {f.reason}" for f in checks if f.verdict is Verdict.DIFFERS),
                 self.refusal or "",
             )
         told = [
             f
             for f in self.findings
-            if f.question is Question.CHANGE or f.word in (Word.UNEXPECTED, self.word)
+            if f.question is Question.CHANGE or f.verdict in (Verdict.UNEXPECTED, self.verdict)
         ]
-        return "; ".join(dict.fromkeys(f"{f.metric}: {f.word.value}, {f.reason}" for f in told))
+        return "; ".join(dict.fromkeys(f"{f.metric}: {f.verdict.value}, {f.reason}" for f in told))
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> "ChangeJudgement":
-        """Read what `as_mapping` and JSON made of a judgement."""
+    def from_mapping(cls, data: Mapping[str, Any]) -> "ChangeJudgment":
+        """Read what `as_mapping` and JSON made of a judgment."""
         return cls(
             **{
                 **data,
-                "word": Word(data["word"]),
+                "verdict": Verdict(data["verdict"]),
                 "findings": tuple(Finding.from_mapping(finding) for finding in data["findings"]),
                 "remarks": tuple(data["remarks"]),
             }

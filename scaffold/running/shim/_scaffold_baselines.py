@@ -1,10 +1,10 @@
 """Runs a training script with its data loader wrapped: the probes of a new dataset.
 
-    python _scaffold_gate.py MODE LOADER BATCH MEASURE SCRIPT [ARGUMENT ...]
+    python _scaffold_baselines.py MODE LOADER BATCH MEASURE SCRIPT [ARGUMENT ...]
 
     zeroed     every input is 0
-    memorise   all training examples are the first BATCH, and so are the test examples
-    simple     nothing is trained: writes gates.json with the MEASURE of a constant and a linear
+    memorize   all training examples are the first BATCH, and so are the test examples
+    simple     nothing is trained: writes baselines.json with the MEASURE of a constant and a linear
         model, and ends
 
 LOADER is a function of SCRIPT, defined or imported there, that returns (train inputs, train
@@ -29,10 +29,10 @@ def wrap(loader, mode, batch, measure):
             sys.exit("%s does not return (inputs, targets), (inputs, targets)" % loader.__name__)
         if mode == "zeroed":
             return (train_x * 0, train_y), (test_x * 0, test_y)
-        if mode == "memorise":
+        if mode == "memorize":
             rows = [index % batch for index in range(len(train_x))]
             return (train_x[rows], train_y[rows]), (train_x[:batch], train_y[:batch])
-        with open("gates.json", "w") as file:
+        with open("baselines.json", "w") as file:
             json.dump(simple_models(train_x, train_y, test_x, test_y, measure), file)
         sys.exit(0)
 

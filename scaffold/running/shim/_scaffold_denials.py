@@ -37,7 +37,7 @@ def start(policy, report):
     global _report
     _report = report
     _policy.update(policy)
-    _watch_variables()
+    _denial_variables()
     if hasattr(sys, "addaudithook"):  # Python 3.8
         sys.addaudithook(_hook)
 
@@ -119,7 +119,7 @@ def _note(found, entry):
         _report()
 
 
-def _watch_variables():
+def _denial_variables():
     """Watch variables: os.environ[...], .get, os.getenv and `in` all end in __getitem__."""
     kind = type(os.environ)
     original = kind.__getitem__

@@ -1,4 +1,4 @@
-"""Each rule of the ladder, on a trace that was recorded once and changed in one place."""
+"""Each rule of the parity checks, on a trace that was recorded once and changed in one place."""
 
 import copy
 import json
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers import trace_program
 
-from scaffold.records.judgement import Word
-from scaffold.rules.parity.checks import RUNGS, Rung, Trace, first_difference
+from scaffold.records.judgment import Verdict
+from scaffold.rules.parity.checks import CHECKS, CheckResult, Trace, first_difference
 from scaffold.rules.parity.compare import climb, climb_steps
 from scaffold.rules.parity.entries import noise_of
 from scaffold.rules.parity.judge import judge_rewrite, refusal_of
@@ -34,51 +34,51 @@ def found(recorded):
     }
 
 
-def entry(trace, rung, module, what="output", step=0):
+def entry(trace, check, module, what="output", step=0):
     return next(
         e
         for e in trace.index["entries"]
-        if (e["rung"], e["module"], e["what"], e["step"]) == (rung, module, what, step)
+        if (e["check"], e["module"], e["what"], e["step"]) == (check, module, what, step)
     )
 
 
-def move(trace, rung, module, by, what="output", step=0):
+def move(trace, check, module, by, what="output", step=0):
     """Make a tensor differ by so much of its largest element."""
-    one = entry(trace, rung, module, what, step)
+    one = entry(trace, check, module, what, step)
     one["norm"] += by * max(one["largest"], 1e-3) * 10
     if "kept" in one:
         trace.arrays[one["kept"]][-1] += by * max(one["largest"], 1e-3)
 
 
 def answer(recorded, found, name):
-    rungs = {rung.name: rung for rung in climb(recorded, found)}
-    return rungs[name]
+    checks = {check.name: check for check in climb(recorded, found)}
+    return checks[name]
 
 
 def test_a_program_equals_itself(recorded, found):
-    rungs = climb(recorded, found)
-    assert {rung.word for rung in rungs} == {Word.EQUAL, Word.LEFT_OUT}
-    assert [rung.name for rung in rungs if rung.word is Word.LEFT_OUT] == ["replay"]
-    assert refusal_of(rungs) is None and first_difference(rungs) is None
-    assert [rung.name for rung in rungs] == [name for name in RUNGS if name != "functions"]
+    checks = climb(recorded, found)
+    assert {check.verdict for check in checks} == {Verdict.EQUAL, Verdict.LEFT_OUT}
+    assert [check.name for check in checks if check.verdict is Verdict.LEFT_OUT] == ["replay"]
+    assert refusal_of(checks) is None and first_difference(checks) is None
+    assert [check.name for check in checks] == [name for name in CHECKS if name != "functions"]
 
 
 def test_rounding_is_no_difference_and_more_is(recorded, found):
     move(found["float64"], "forward_eval", "model", 1e-11)
-    assert answer(recorded, found, "forward_eval").word is Word.EQUAL
+    assert answer(recorded, found, "forward_eval").verdict is Verdict.EQUAL
     move(found["float64"], "forward_eval", "model", 1e-7)
     differing = answer(recorded, found, "forward_eval")
-    assert differing.word is Word.DIFFERS and differing.address.dtype == "float64"
+    assert differing.verdict is Verdict.DIFFERS and differing.address.dtype == "float64"
     assert "instead of" in differing.reason and differing.worst > 10
 
 
 def test_the_address_is_the_first_module_that_differs(recorded, found):
     for module in ("model.norm", "model.dropout", "model.last", "model"):
         move(found["float64"], "forward_eval", module, 1e-3)
-    rung = answer(recorded, found, "forward_eval")
-    assert rung.address.module == "model.norm"
-    assert "eps" in rung.causes[0]
-    assert dict(rung.along)["model.norm"] > 1 >= dict(rung.along)["model.first"]
+    check = answer(recorded, found, "forward_eval")
+    assert check.address.module == "model.norm"
+    assert "eps" in check.causes[0]
+    assert dict(check.along)["model.norm"] > 1 >= dict(check.along)["model.first"]
 
 
 def test_where_inputs_differ_already_it_is_the_code_around(recorded, found):
@@ -93,22 +93,22 @@ def test_where_inputs_differ_already_it_is_the_code_around(recorded, found):
 
 def test_a_difference_inside_an_equal_network_is_only_told(recorded, found):
     move(found["float64"], "forward_eval", "model.norm", 1e-3)
-    rung = answer(recorded, found, "forward_eval")
+    check = answer(recorded, found, "forward_eval")
     assert (
-        rung.word is Word.EQUAL
-        and "other outputs, though those of the network are equal: model.norm" in rung.left_out
+        check.verdict is Verdict.EQUAL
+        and "other outputs, though those of the network are equal: model.norm" in check.left_out
     )
 
 
 def test_modules_may_go_and_what_a_network_gives_may_not(recorded, found):
     index = found["float64"].index
     index["entries"] = [
-        e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_eval", "model.norm")
+        e for e in index["entries"] if (e["check"], e["module"]) != ("forward_eval", "model.norm")
     ]
-    rung = answer(recorded, found, "forward_eval")
-    assert rung.word is Word.EQUAL and "model.norm" in rung.left_out[0]
+    check = answer(recorded, found, "forward_eval")
+    assert check.verdict is Verdict.EQUAL and "model.norm" in check.left_out[0]
     index["entries"] = [
-        e for e in index["entries"] if (e["rung"], e["module"]) != ("forward_train", "model")
+        e for e in index["entries"] if (e["check"], e["module"]) != ("forward_train", "model")
     ]
     assert "there is no output" in answer(recorded, found, "forward_train").reason
 
@@ -122,24 +122,24 @@ def test_another_dtype_or_shape_differs_whatever_the_numbers(recorded, found):
 
 
 @pytest.mark.parametrize(
-    ("rung", "module", "what"),
+    ("check", "module", "what"),
     [
         ("buffers", "model.norm.running_var", "statistics"),
         ("loss", "", "value"),
         ("gradients", "model.first.weight", "gradient"),
-        ("optimiser", "model.last.bias", "change"),
+        ("optimizer", "model.last.bias", "change"),
         ("loop", "model.first.bias", "weights"),
     ],
 )
-def test_each_rung_of_tensors_has_its_own_address(recorded, found, rung, module, what):
-    move(found["float64"], rung, module, 1e-4, what, step=4 if rung == "loop" else 1)
+def test_each_check_of_tensors_has_its_own_address(recorded, found, check, module, what):
+    move(found["float64"], check, module, 1e-4, what, step=4 if check == "loop" else 1)
     first = first_difference(climb(recorded, found))
-    assert (first.name, first.address.module) == (rung, module)
+    assert (first.name, first.address.module) == (check, module)
 
 
 def test_what_the_reference_differs_from_itself_is_allowed(recorded, found):
     move(found["own"], "forward_eval", "model", 1e-3)
-    assert answer(recorded, found, "forward_eval").word is Word.DIFFERS
+    assert answer(recorded, found, "forward_eval").verdict is Verdict.DIFFERS
     again = {**recorded, "own": copy.deepcopy(recorded["own"])}
     move(again["own"], "forward_eval", "model", 1e-3)
     noisy = Trace(
@@ -147,31 +147,34 @@ def test_what_the_reference_differs_from_itself_is_allowed(recorded, found):
         arrays=recorded["own"].arrays,
         metrics=recorded["own"].metrics,
     )
-    assert answer({**recorded, "own": noisy}, found, "forward_eval").word is Word.EQUAL
+    assert answer({**recorded, "own": noisy}, found, "forward_eval").verdict is Verdict.EQUAL
     move(again["own"], "forward_eval", "model", 1.0)
     unsteady = Trace(
         index={**recorded["own"].index, "entries": noise_of(recorded["own"], again["own"])},
         arrays=recorded["own"].arrays,
         metrics=recorded["own"].metrics,
     )
-    rung = answer({**recorded, "own": unsteady}, found, "forward_eval")
-    assert "the reference differs from itself: model" in rung.left_out
+    check = answer({**recorded, "own": unsteady}, found, "forward_eval")
+    assert "the reference differs from itself: model" in check.left_out
 
 
-def test_randomness_that_cannot_be_given_leaves_the_rung_out_by_name(recorded, found):
+def test_randomness_that_cannot_be_given_leaves_the_check_out_by_name(recorded, found):
     for dtype in found:
         move(found[dtype], "forward_train", "model", 1e-2)
-    assert answer(recorded, found, "forward_train").word is Word.DIFFERS
+    assert answer(recorded, found, "forward_train").verdict is Verdict.DIFFERS
     for dtype in found:
         found[dtype].index["drawn"] = [["torch.randn", "model.noise"]]
-    rung = answer(recorded, found, "forward_train")
-    assert rung.word is Word.LEFT_OUT and "torch.randn in model.noise" in rung.reason
+    check = answer(recorded, found, "forward_train")
+    assert check.verdict is Verdict.LEFT_OUT and "torch.randn in model.noise" in check.reason
 
 
 def test_without_float64_the_rest_is_compared_and_that_is_said(recorded, found):
-    rungs = {rung.name: rung for rung in climb({"own": recorded["own"]}, found)}
-    assert rungs["loop"].word is Word.LEFT_OUT and rungs["forward_eval"].word is Word.EQUAL
-    assert "float64: it cannot be had of this program" in rungs["forward_eval"].left_out
+    checks = {check.name: check for check in climb({"own": recorded["own"]}, found)}
+    assert (
+        checks["loop"].verdict is Verdict.LEFT_OUT
+        and checks["forward_eval"].verdict is Verdict.EQUAL
+    )
+    assert "float64: it cannot be had of this program" in checks["forward_eval"].left_out
 
 
 def change(index, key, value):
@@ -187,8 +190,8 @@ SERIES = {
     "evaluation": lambda t: t.arrays["series.evaluation.calls"].__setitem__((0, 1), 1.0),
     "forward_train": lambda t: t.arrays["series.train.calls"].__setitem__((9, 2), 0.5),
     "loss": lambda t: t.arrays["series.loss"].__setitem__(2, 9.0),
-    "optimiser": lambda t: t.arrays["series.moved.model"].__setitem__((5, 1), 9.0),
-    "initialisation": (
+    "optimizer": lambda t: t.arrays["series.moved.model"].__setitem__((5, 1), 9.0),
+    "initialization": (
         lambda t: t.index["networks"][0]["begun"]["model.first.weight"].update(
             sd=9.0, tenths=[float(n) for n in range(11)]
         )
@@ -200,11 +203,11 @@ SERIES = {
 }
 
 
-@pytest.mark.parametrize("rung", SERIES)
-def test_what_is_followed_over_the_whole_run_differs(recorded, found, rung):
-    SERIES[rung](found["own"])
-    differing = [one.name for one in climb(recorded, found) if one.word is Word.DIFFERS]
-    assert differing == [rung]
+@pytest.mark.parametrize("check", SERIES)
+def test_what_is_followed_over_the_whole_run_differs(recorded, found, check):
+    SERIES[check](found["own"])
+    differing = [one.name for one in climb(recorded, found) if one.verdict is Verdict.DIFFERS]
+    assert differing == [check]
 
 
 def test_values_order_and_labels_are_told_apart(recorded, found):
@@ -219,19 +222,19 @@ def test_values_order_and_labels_are_told_apart(recorded, found):
     assert "another label" in answer(recorded, found, "data").reason
 
     within, across = [0, 5], [0, 20]
-    for rows, word in ((within, Word.EQUAL), (across, Word.DIFFERS)):
+    for rows, verdict in ((within, Verdict.EQUAL), (across, Verdict.DIFFERS)):
         for name in (inputs, targets):
             moved = original[name].copy()
             moved[rows] = moved[rows[::-1]]
             found["own"].arrays[name] = moved
-        rung = answer(recorded, found, "batches")
-        assert rung.word is word, "the order within a step changes nothing"
-    assert "another order" in rung.reason
+        check = answer(recorded, found, "batches")
+        assert check.verdict is verdict, "the order within a step changes nothing"
+    assert "another order" in check.reason
 
     found["own"].arrays.update({targets: original[targets], inputs: original[inputs] * 1.1})
-    assert answer(recorded, found, "batches").word is Word.DIFFERS
+    assert answer(recorded, found, "batches").verdict is Verdict.DIFFERS
     found["own"].arrays[evaluated] = original[evaluated] * 1.1
-    assert answer(recorded, found, "data").word is Word.DIFFERS
+    assert answer(recorded, found, "data").verdict is Verdict.DIFFERS
 
     leaked = original[inputs].copy()
     leaked[5:21] = original[evaluated][:16]
@@ -245,10 +248,10 @@ def test_an_evaluation_that_draws_otherwise_is_the_address_of_what_follows(recor
     found["own"].arrays[evaluated][0] += 1.0
     found["own"].arrays[inputs][70:] += 1.0
     found["own"].arrays["series.loss"][3:] += 1.0
-    rungs = climb(recorded, found)
-    assert first_difference(rungs).name == "evaluation"
-    assert any("the evaluation before drew otherwise" in text for text in rungs[1].left_out)
-    assert next(rung for rung in rungs if rung.name == "loss").word is Word.LEFT_OUT
+    checks = climb(recorded, found)
+    assert first_difference(checks).name == "evaluation"
+    assert any("the evaluation before drew otherwise" in text for text in checks[1].left_out)
+    assert next(check for check in checks if check.name == "loss").verdict is Verdict.LEFT_OUT
 
 
 def test_training_in_evaluation_mode_is_named(recorded, found):
@@ -271,18 +274,18 @@ def test_other_weights_in_an_evaluation_are_seen(recorded, found):
     )
 
 
-def test_an_optimiser_of_ones_own_is_compared_by_its_effect(recorded, found):
+def test_an_optimizer_of_ones_own_is_compared_by_its_effect(recorded, found):
     del found["own"].arrays["series.options"]
     for one in found["own"].index["networks"][0]["parameters"]:
         one["group"] = None
-    rungs = {rung.name: rung for rung in climb(recorded, found)}
+    checks = {check.name: check for check in climb(recorded, found)}
     assert (
-        rungs["schedule"].word is Word.EQUAL
-        and "no torch optimiser" in rungs["schedule"].left_out[0]
+        checks["schedule"].verdict is Verdict.EQUAL
+        and "no torch optimizer" in checks["schedule"].left_out[0]
     )
-    assert "no torch optimiser" in rungs["parameters"].left_out[0]
+    assert "no torch optimizer" in checks["parameters"].left_out[0]
     found["own"].arrays["series.moved.model"][9:, 1] += 0.5
-    assert answer(recorded, found, "schedule").word is Word.DIFFERS
+    assert answer(recorded, found, "schedule").verdict is Verdict.DIFFERS
 
 
 def test_metrics_are_compared_with_those_of_the_same_updates(recorded, found):
@@ -295,7 +298,7 @@ def test_metrics_are_compared_with_those_of_the_same_updates(recorded, found):
     assert recorded["own"].index["hidden"]
     del found["own"].index["hidden"]
     found["own"].metrics.update(accuracy=0.25, loss=1.0)
-    assert answer({**recorded, "own": golden}, found, "reporting").word is Word.EQUAL
+    assert answer({**recorded, "own": golden}, found, "reporting").verdict is Verdict.EQUAL
 
 
 def test_unmatched_tensors_leave_nothing_to_compare(recorded, found):
@@ -306,14 +309,14 @@ def test_unmatched_tensors_leave_nothing_to_compare(recorded, found):
         "problems": ["no"],
     }
     found["own"].index["unmatched"] = unmatched
-    (rung,) = climb(recorded, found)
-    assert rung.name == "parameters" and rung.address.module == "model.a"
-    assert "model.b.scale are made of nothing; no" in rung.reason
+    (check,) = climb(recorded, found)
+    assert check.name == "parameters" and check.address.module == "model.a"
+    assert "model.b.scale are made of nothing; no" in check.reason
 
 
 def test_a_program_that_calls_no_network_is_no_equal_one(recorded):
-    (rung,) = climb(recorded, {})
-    assert rung.word is Word.DIFFERS and "no network was called" in rung.reason
+    (check,) = climb(recorded, {})
+    assert check.verdict is Verdict.DIFFERS and "no network was called" in check.reason
 
 
 def test_a_replay_is_compared_to_nine_digits(recorded, found):
@@ -321,9 +324,9 @@ def test_a_replay_is_compared_to_nine_digits(recorded, found):
     runs = [
         Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-12, 1e-7)
     ]
-    for run, word in zip(runs, (Word.EQUAL, Word.EQUAL, Word.DIFFERS), strict=True):
-        rungs = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
-        assert rungs[-1].name == "replay" and rungs[-1].word is word
+    for run, verdict in zip(runs, (Verdict.EQUAL, Verdict.EQUAL, Verdict.DIFFERS), strict=True):
+        checks = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
+        assert checks[-1].name == "replay" and checks[-1].verdict is verdict
     unmatched = Trace(index={"entries": [], "unmatched": {}}, arrays={})
     assert (
         "do not fit"
@@ -341,23 +344,25 @@ def test_commands_are_compared_one_by_one_and_the_worst_counts(recorded, found):
     assert first_difference(climb_steps(both, theirs)).name == "forward_eval"
 
 
-def test_rungs_survive_json(recorded, found):
+def test_checks_survive_json(recorded, found):
     move(found["float64"], "forward_eval", "model", float("inf"))
-    for rung in climb(recorded, found):
-        again = Rung.from_mapping(json.loads(json.dumps(rung.as_mapping(), allow_nan=False)))
-        assert (again.name, again.word, again.reason, again.left_out) == (
-            rung.name,
-            rung.word,
-            rung.reason,
-            rung.left_out,
+    for check in climb(recorded, found):
+        again = CheckResult.from_mapping(
+            json.loads(json.dumps(check.as_mapping(), allow_nan=False))
+        )
+        assert (again.name, again.verdict, again.reason, again.left_out) == (
+            check.name,
+            check.verdict,
+            check.reason,
+            check.left_out,
         )
 
 
 def test_an_equal_ladder_alone_does_not_prove_what_nobody_compared():
-    rungs = [Rung(name="data", word=Word.EQUAL, compared=3)]
-    assert "could not be compared" in refusal_of(rungs)
-    assert judge_rewrite("program", rungs, None).word is Word.INCONCLUSIVE
-    whole = [Rung(name="forward_eval", word=Word.EQUAL, compared=3)]
+    checks = [CheckResult(name="data", verdict=Verdict.EQUAL, compared=3)]
+    assert "could not be compared" in refusal_of(checks)
+    assert judge_rewrite("program", checks, None).verdict is Verdict.INCONCLUSIVE
+    whole = [CheckResult(name="forward_eval", verdict=Verdict.EQUAL, compared=3)]
     assert judge_rewrite("model", whole, None).refusal == "no run of it shows the published result"
 
 
@@ -365,7 +370,7 @@ def test_two_rates_are_told_with_as_many_digits_as_it_takes(recorded, found):
     for trace in (recorded["own"], found["own"]):
         trace.arrays["series.options"] = trace.arrays["series.options"].copy()
         trace.arrays["series.options"][:, 2] = 3e-4
-    assert answer(recorded, found, "schedule").word is Word.EQUAL
+    assert answer(recorded, found, "schedule").verdict is Verdict.EQUAL
     found["own"].arrays["series.options"][2:, 2] = 3.00000004e-4
     assert "0.000300000004 instead of 0.0003 at step" in answer(recorded, found, "schedule").reason
 
@@ -378,15 +383,15 @@ def test_options_of_every_group_are_followed_and_paired_by_parameter(recorded, f
         trace.arrays["series.options"] = np.concatenate([rows, second])
         for entry in trace.index["networks"][0]["parameters"]:
             entry["groups"] = [1 if "norm" in entry["name"] else 0]
-    assert answer(recorded, found, "schedule").word is Word.EQUAL
+    assert answer(recorded, found, "schedule").verdict is Verdict.EQUAL
     late = (found["own"].arrays["series.options"][:, 1] == 1) & (
         found["own"].arrays["series.options"][:, 0] > 8
     )
     found["own"].arrays["series.options"][late, 3] = 0.5
-    rung = answer(recorded, found, "schedule")
+    check = answer(recorded, found, "schedule")
     assert (
-        "weight_decay is 0.5 instead of 0.1 at step 10" in rung.reason
-        and "norm" in rung.address.module
+        "weight_decay is 0.5 instead of 0.1 at step 10" in check.reason
+        and "norm" in check.address.module
     )
 
 
@@ -397,7 +402,7 @@ def test_an_optimizer_split_in_two_has_the_same_options(recorded, found):
     found["own"].arrays["series.options"] = np.concatenate([rows, other])
     for entry in found["own"].index["networks"][0]["parameters"]:
         entry["groups"] = [1000 if "last" in entry["name"] else 0]
-    assert answer(recorded, found, "schedule").word is Word.EQUAL
+    assert answer(recorded, found, "schedule").verdict is Verdict.EQUAL
 
 
 def test_seeds_given_again_and_settings_changed_late_are_named(recorded, found):
@@ -409,7 +414,9 @@ def test_seeds_given_again_and_settings_changed_late_are_named(recorded, found):
     found["own"].index["changed"] = [[12, "model.norm.momentum", 0.1, 0.2]]
     assert answer(recorded, found, "parameters").address.module == "model.norm.momentum"
     found["own"].index["changed"] = [[12, "model.own_name.p", 0.1, 0.2]]
-    assert answer(recorded, found, "dropout").word is Word.EQUAL, "the reference has no such module"
+    assert answer(recorded, found, "dropout").verdict is Verdict.EQUAL, (
+        "the reference has no such module"
+    )
 
 
 def test_statistics_that_were_not_restored_are_evaluation(recorded, found):
@@ -426,25 +433,26 @@ def test_other_portions_are_a_difference_only_if_a_whole_run_says_so(recorded, f
     counts = found["own"].arrays["series.train.count"].copy()
     counts[3, 1] = 15
     found["own"].arrays["series.train.count"] = counts
-    assert answer(recorded, found, "batches").word is Word.DIFFERS
+    assert answer(recorded, found, "batches").verdict is Verdict.DIFFERS
     losses = np.linspace(2, 1, 20)
     arrays = {"series.loss": losses, "series.weights.model": np.ones((20, 3))}
     run = Trace(index={"entries": [], "steps": 20}, arrays=arrays)
-    rung = answer({**recorded, "replay": run}, {**found, "replay": run}, "batches")
+    check = answer({**recorded, "replay": run}, {**found, "replay": run}, "batches")
     assert (
-        rung.word is Word.LEFT_OUT and "the same after each of 20 updates in float64" in rung.reason
+        check.verdict is Verdict.LEFT_OUT
+        and "the same after each of 20 updates in float64" in check.reason
     )
     moved = Trace(
         index={"entries": [], "steps": 20},
         arrays={**arrays, "series.weights.model": np.full((20, 3), 1.1)},
     )
     assert (
-        answer({**recorded, "replay": run}, {**found, "replay": moved}, "batches").word
-        is Word.DIFFERS
+        answer({**recorded, "replay": run}, {**found, "replay": moved}, "batches").verdict
+        is Verdict.DIFFERS
     )
     short = Trace(index={"entries": [], "steps": 3}, arrays=arrays)
-    rung = answer({**recorded, "replay": short}, {**found, "replay": short}, "batches")
-    assert rung.word is Word.DIFFERS, "it comes after the steps that were replayed"
+    check = answer({**recorded, "replay": short}, {**found, "replay": short}, "batches")
+    assert check.verdict is Verdict.DIFFERS, "it comes after the steps that were replayed"
 
 
 def test_a_replay_is_not_judged_closer_than_the_reference_is_to_itself(recorded, found):
@@ -452,10 +460,13 @@ def test_a_replay_is_not_judged_closer_than_the_reference_is_to_itself(recorded,
     runs = [Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-7)]
     noisy = Trace(index={"entries": [], "noise": {"series.loss": 1e-7}}, arrays=runs[0].arrays)
     assert (
-        climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].word
-        is Word.DIFFERS
+        climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].verdict
+        is Verdict.DIFFERS
     )
-    assert climb({**recorded, "replay": noisy}, {**found, "replay": runs[1]})[-1].word is Word.EQUAL
+    assert (
+        climb({**recorded, "replay": noisy}, {**found, "replay": runs[1]})[-1].verdict
+        is Verdict.EQUAL
+    )
 
 
 def test_a_replay_compares_what_was_reported(recorded, found):
@@ -465,8 +476,8 @@ def test_a_replay_compares_what_was_reported(recorded, found):
         )
         for value in (0.9, 0.8)
     ]
-    rung = climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1]
-    assert rung.word is Word.DIFFERS and "accuracy is 0.8 instead of 0.9" in rung.reason
+    check = climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1]
+    assert check.verdict is Verdict.DIFFERS and "accuracy is 0.8 instead of 0.9" in check.reason
 
 
 def test_evaluated_examples_may_come_in_another_order(recorded, found):
@@ -480,7 +491,7 @@ def test_evaluated_examples_may_come_in_another_order(recorded, found):
             found["own"].arrays[name] = np.concatenate(
                 [part[order] for part in np.split(found["own"].arrays[name], 5)]
             )
-    assert answer(recorded, found, "evaluation").word is Word.EQUAL
+    assert answer(recorded, found, "evaluation").verdict is Verdict.EQUAL
 
 
 def test_lost_rows_are_data_and_not_the_size_of_a_step(recorded, found):
@@ -489,10 +500,10 @@ def test_lost_rows_are_data_and_not_the_size_of_a_step(recorded, found):
     counts = found["own"].arrays["series.train.count"]
     found["own"].arrays[inputs] = np.tile(kept, 8)[: len(found["own"].arrays[inputs])]
     counts[7, 1] -= 1
-    rung = answer(recorded, found, "data")
+    check = answer(recorded, found, "data")
     assert (
-        rung.word is Word.DIFFERS
-        and "24 of the reference's 64 training examples are never trained on" in rung.reason
+        check.verdict is Verdict.DIFFERS
+        and "24 of the reference's 64 training examples are never trained on" in check.reason
     )
 
 
@@ -509,25 +520,37 @@ def test_at_most_two_causes_and_none_that_cannot_be(recorded, found):
     [
         (
             "evaluation",
-            {"forward_eval": Word.EQUAL, "evaluation": Word.LEFT_OUT, "reporting": Word.EQUAL},
+            {
+                "forward_eval": Verdict.EQUAL,
+                "evaluation": Verdict.LEFT_OUT,
+                "reporting": Verdict.EQUAL,
+            },
             "evaluation was",
         ),
-        ("loss", {"forward_eval": Word.EQUAL, "loss": Word.LEFT_OUT}, "loss was not compared"),
+        (
+            "loss",
+            {"forward_eval": Verdict.EQUAL, "loss": Verdict.LEFT_OUT},
+            "loss was not compared",
+        ),
         ("data", {}, "could not be compared"),
     ],
 )
-def test_what_was_rewritten_and_not_compared_is_no_proof(part, words, told):
-    rungs = [
-        Rung(name=name, word=word, reason="not seen", compared=1) for name, word in words.items()
+def test_what_was_rewritten_and_not_compared_is_no_proof(part, verdicts, told):
+    checks = [
+        CheckResult(name=name, verdict=verdict, reason="not seen", compared=1)
+        for name, verdict in verdicts.items()
     ]
-    assert told in refusal_of(rungs, part)
-    assert judge_rewrite(part, rungs, None).word is Word.INCONCLUSIVE
-    replayed = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9)]
+    assert told in refusal_of(checks, part)
+    assert judge_rewrite(part, checks, None).verdict is Verdict.INCONCLUSIVE
+    replayed = [*checks, CheckResult(name="replay", verdict=Verdict.EQUAL, compared=9)]
     is_refused = refusal_of(replayed, part) is not None
     assert is_refused == (part == "evaluation"), (
         "a whole run speaks for what is trained, not for what is reported"
     )
-    reported = [*rungs, Rung(name="replay", word=Word.EQUAL, compared=9, has_metrics=True)]
+    reported = [
+        *checks,
+        CheckResult(name="replay", verdict=Verdict.EQUAL, compared=9, has_metrics=True),
+    ]
     assert refusal_of(reported, part) is None, "unless it ended by itself, and reported the same"
 
 
@@ -535,39 +558,41 @@ def test_what_a_fed_step_moves_is_no_movement(recorded, found):
     rows = found["own"].arrays["series.moved.model"]
     after = int(np.flatnonzero(np.diff(rows[:, 0]) > 1)[0]) + 1
     rows[after:, 1] += 0.5
-    assert answer(recorded, found, "optimiser").word is Word.EQUAL, "weights were given in between"
+    assert answer(recorded, found, "optimizer").verdict is Verdict.EQUAL, (
+        "weights were given in between"
+    )
     rows[after + 1 :, 1] += 0.5
-    assert answer(recorded, found, "optimiser").word is Word.DIFFERS
+    assert answer(recorded, found, "optimizer").verdict is Verdict.DIFFERS
 
 
 def test_laws_of_a_few_elements_say_nothing_unless_they_are_constant(recorded, found):
     begun = found["own"].index["networks"][0]["begun"]
     begun["model.last.bias"].update(mean=0.9, sd=2.0, tenths=[float(n) for n in range(11)])
-    assert answer(recorded, found, "initialisation").word is Word.EQUAL
+    assert answer(recorded, found, "initialization").verdict is Verdict.EQUAL
     begun["model.last.bias"].update(mean=0.0, sd=0.0, tenths=[0.0] * 11)
-    assert answer(recorded, found, "initialisation").word is Word.DIFFERS
+    assert answer(recorded, found, "initialization").verdict is Verdict.DIFFERS
 
 
 def test_commands_add_up_what_they_compared_and_left_out(recorded, found):
     both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
     theirs = {kind: {"train": one, "evaluate": one} for kind, one in found.items()}
     del theirs["float64"]["evaluate"]
-    rung = next(rung for rung in climb_steps(both, theirs) if rung.name == "forward_eval")
+    check = next(check for check in climb_steps(both, theirs) if check.name == "forward_eval")
     alone = answer(recorded, found, "forward_eval")
-    assert rung.word is Word.EQUAL and alone.compared < rung.compared < 2 * alone.compared
-    assert "float64: it cannot be had of this program" in rung.left_out
+    assert check.verdict is Verdict.EQUAL and alone.compared < check.compared < 2 * alone.compared
+    assert "float64: it cannot be had of this program" in check.left_out
 
 
 def test_a_tensor_that_begins_as_a_copy_of_another_differs(recorded, found):
     begun = found["own"].index["networks"][0]["begun"]
     begun["model.last.weight"] = copy.deepcopy(begun["model.first.weight"])
-    rung = answer(recorded, found, "initialisation")
-    assert rung.address.module == "model.last.weight"
+    check = answer(recorded, found, "initialization")
+    assert check.address.module == "model.last.weight"
     assert (
         "begins with the values of model.first.weight, which the reference's does not"
-        in rung.reason
+        in check.reason
     )
-    back = answer(found, recorded, "initialisation")
+    back = answer(found, recorded, "initialization")
     assert (
         "begins with values of its own, the reference's with those of model.first.weight"
         in back.reason
@@ -577,7 +602,7 @@ def test_a_tensor_that_begins_as_a_copy_of_another_differs(recorded, found):
 def test_masks_are_counted_by_call_and_not_by_step(recorded, found):
     masks = found["own"].arrays["series.masks"]
     found["own"].arrays["series.masks"] = np.repeat(masks, 2, axis=0)
-    assert answer(recorded, found, "dropout").word is Word.EQUAL, (
+    assert answer(recorded, found, "dropout").verdict is Verdict.EQUAL, (
         "how often a network is called is the budget's question"
     )
     two = np.repeat(masks, 2, axis=0)
@@ -597,8 +622,8 @@ def test_more_examples_that_are_drawn_anew_are_data(recorded, found):
         own.arrays["series.train.count"] = counts
         traces = dict(traces, own=own)
         recorded, found = (traces, found) if count == 320 else (recorded, traces)
-    rung = answer(recorded, found, "data")
+    check = answer(recorded, found, "data")
     assert (
-        rung.word is Word.DIFFERS
-        and "336 examples are trained on in all epochs instead of 320" in rung.reason
+        check.verdict is Verdict.DIFFERS
+        and "336 examples are trained on in all epochs instead of 320" in check.reason
     )

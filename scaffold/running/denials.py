@@ -1,6 +1,6 @@
 """Read what a run's Python programs reported: seeding calls, and what the sandbox denied.
 
-The shim writes it down from inside the run, so that it is a stranger's word: read with care, and
+The shim writes it down from inside the run, so that it is an untrusted word: read with care, and
 never a guard. The sandbox denies whether or not anybody watches.
 """
 
@@ -39,7 +39,7 @@ class Seen:
     attempts: tuple[Attempt, ...]
 
 
-def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
+def denial_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
     """Return what the shim needs to report denials; nothing where nothing is denied."""
     if sandbox.kind == "none":
         return {}
@@ -53,7 +53,7 @@ def watch_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
         "network": policy.network,
         "loopback": sandbox.kind == "bubblewrap",
     }
-    return {"SCAFFOLD_WATCH": json.dumps(denied)}
+    return {"SCAFFOLD_DENIALS": json.dumps(denied)}
 
 
 def read_reports(folder: Path) -> Seen:
