@@ -38,7 +38,8 @@ from typing import Any
 
 import yaml
 
-from scaffold.environments.environment import prepare_environment
+from scaffold.environments.prepare import prepare_environment
+from scaffold.git.trees import content_id
 from scaffold.machine import describe_machine
 from scaffold.project.digests import inputs_of
 from scaffold.project.project import Project, Source, load_yaml
@@ -46,7 +47,6 @@ from scaffold.records.claim import Rule
 from scaffold.records.evidence import RunRecord
 from scaffold.records.judgment import Verdict
 from scaffold.records.system import System
-from scaffold.references.folder import content_id
 from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.reproduction.sequential import judge_reproduction
 from scaffold.rules.stats import SampleStats, t_two_sided_p
@@ -54,7 +54,8 @@ from scaffold.running.engines.local import run_seeds
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX
 from scaffold.tracing.compare import Rewritten, climb
-from scaffold.tracing.golden import Golden, record_golden
+from scaffold.tracing.golden import Golden
+from scaffold.tracing.record import record_golden
 
 FAULTS = Path(__file__).with_name("faults")
 RECORDS = Path(__file__).with_name("records") / "faults.json"

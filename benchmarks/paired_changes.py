@@ -30,13 +30,13 @@ from scaffold.machine import describe_machine
 from scaffold.project.project import Project, load_recipe
 from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.judgment import Verdict
-from scaffold.rules.change.judge import judge_differences
+from scaffold.rules.change.paired import judge_differences
 from scaffold.rules.stats import SampleStats
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.running.seeds import make_runs
 from scaffold.scaffolding.create import create_project
 from scaffold.tweak.create_src import begin
-from scaffold.tweak.verify import with_values
+from scaffold.tweak.prepare import with_values
 
 RECORDS = Path(__file__).with_name("records") / "digits-cnn-changes.json"
 CHANGES = {"epochs": 19, "learning_rate": 0.008, "dropout": 0.3, "width": 18}

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.environments.environment import lock_fits
+from scaffold.environments.lock import lock_fits
 from scaffold.errors import ConsentError, FetchError, MachineError, ScaffoldError
 from scaffold.project.digests import data_digests, file_digest, program_parts
-from scaffold.project.project import Source, read_text, write_text
+from scaffold.project.files import read_text, write_text
+from scaffold.project.project import Source
 from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from scaffold.cache import cache_dir
-from scaffold.environments.environment import installed_pythons, uv_version
+from scaffold.environments.resolve import installed_pythons
+from scaffold.environments.uv import uv_version
 from scaffold.errors import MachineError, ScaffoldError
-from scaffold.git.repository import git_version, person
+from scaffold.git.execute import git_version
+from scaffold.git.repository import person
 from scaffold.machine import describe_machine, free_bytes, require_free
-from scaffold.sandbox import bubblewrap_problem, landlock_problem, require_sandbox
+from scaffold.sandbox import landlock_problem, require_sandbox
+from scaffold.sandbox.bubblewrap import bubblewrap_problem
 
 _OLDEST_GIT = (2, 34)
 _ROOM_BYTES = 5 * 10**9

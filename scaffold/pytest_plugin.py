@@ -94,7 +94,8 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
     """
     from scaffold.errors import ScaffoldError
     from scaffold.project.project import load_recipe
-    from scaffold.reproduce.verify import find_stale, judge_again, read_evidence
+    from scaffold.reproduce.evidence import read_evidence
+    from scaffold.reproduce.staleness import find_stale, judge_again
     from scaffold.user_state import Origin, origin_of
 
     try:

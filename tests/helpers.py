@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 from click.testing import CliRunner
 
-from scaffold.references.folder import content_id
+from scaffold.git.trees import content_id
 
 if TYPE_CHECKING:
     from scaffold.rules.parity.checks import Trace

@@ -10,7 +10,8 @@ from pathlib import Path
 from scaffold.cache import cache_dir
 from scaffold.machine import describe_machine
 from scaffold.project.digests import program_digest
-from scaffold.project.project import Project, write_bytes, write_record
+from scaffold.project.files import write_bytes, write_record
+from scaffold.project.project import Project
 from scaffold.recipes.catalogue import FoundRecipe
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.program import CALIBRATION_SEED
@@ -19,7 +20,7 @@ from scaffold.running.engines.local import ProgressListener
 from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.seeds import make_runs
 from scaffold.scaffolding.create import create_project
-from scaffold.tracing.golden import record_golden
+from scaffold.tracing.record import record_golden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from scaffold.errors import UsageError
 from scaffold.git.repository import Repository
 from scaffold.project.digests import data_digests, file_digest, program_digest
-from scaffold.project.project import read_text
+from scaffold.project.files import read_text
 from scaffold.recipes.catalogue import FoundRecipe
 from scaffold.records.program import CALIBRATION_SEED, FileDataset
 from scaffold.records.recipe import reference_name

@@ -70,7 +70,8 @@ def command(
 
 
 def _print(found: "Bisected") -> None:
-    from scaffold.views.report import change_color, plain, table, wrap
+    from scaffold.views.change import change_color
+    from scaffold.views.tables import plain, table, wrap
 
     paint = paint_for(sys.stdout)
     head = ("older", "newer", "pairs", "runs made", "effect", "verdict")

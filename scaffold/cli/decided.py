@@ -10,7 +10,7 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
-    from scaffold.tweak.tweak_verbs import Decided
+    from scaffold.tweak.decide import Decided
 
 
 _include_large = click.option(
@@ -36,7 +36,7 @@ def accept_command(what: str) -> click.Command:
     def accept(*, reason: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
         from scaffold.cli.terminal import require_one_line
-        from scaffold.tweak.tweak_verbs import accept_tweak
+        from scaffold.tweak.decide import accept_tweak
 
         project = open_project(f"{what} accept")
         reason = require_one_line("--reason", reason)
@@ -58,7 +58,7 @@ def drop_command(what: str) -> click.Command:
     @_include_large
     def drop(*, include_large: bool, as_json: bool) -> int:
         """Keep the record, leave the rest as it was."""
-        from scaffold.tweak.tweak_verbs import drop_tweak
+        from scaffold.tweak.decide import drop_tweak
 
         project = open_project(f"{what} drop")
         _print_decided(drop_tweak(project, what, include_large=include_large), "dropped", as_json)
@@ -72,7 +72,8 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
     from scaffold.records.judgment import ChangeJudgment
     from scaffold.status.cache import load_status
     from scaffold.tweak.new_files import describe_files
-    from scaffold.views.report import format_next, plain, wrap
+    from scaffold.views.status import format_next
+    from scaffold.views.tables import plain, wrap
 
     evidence = decided.evidence
     judgment = ChangeJudgment.from_mapping(evidence.judgment) if evidence else None

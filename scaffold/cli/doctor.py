@@ -19,7 +19,7 @@ def command(*, as_json: bool) -> int:
     from dataclasses import asdict
 
     from scaffold.doctor import examine
-    from scaffold.views.report import format_checked
+    from scaffold.views.doctor import format_checked
 
     found = examine(Path.cwd())
     if as_json:

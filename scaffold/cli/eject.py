@@ -19,7 +19,7 @@ def command(*, yes: bool, as_json: bool) -> int:
     """Ask, take it down, say what stays."""
     from scaffold.errors import UsageError
     from scaffold.scaffolding.eject import eject_scaffold
-    from scaffold.views.report import wrap
+    from scaffold.views.tables import wrap
 
     project = open_project("eject")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):

@@ -17,7 +17,7 @@ def command(*, as_json: bool) -> int:
     if as_json:
         print_json(asdict(status.next))
     else:
-        from scaffold.views.report import format_next
+        from scaffold.views.status import format_next
 
         click.echo(format_next(status, width(), paint_for(sys.stdout)))
     return 0

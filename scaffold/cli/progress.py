@@ -11,7 +11,7 @@ import click
 
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.program import Program
-from scaffold.views.report import format_duration, plain
+from scaffold.views.tables import format_duration, plain
 
 
 class RunProgress:

@@ -18,7 +18,7 @@ def list_recipes(*, as_json: bool) -> int:
     from scaffold.recipes.catalogue import find_recipe, recipe_ids
     from scaffold.records.recipe import reference_name
     from scaffold.rules.reproduction.claims import claim_text
-    from scaffold.views.report import format_duration, table
+    from scaffold.views.tables import format_duration, table
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
     if as_json:
@@ -117,7 +117,7 @@ def calibrate(
     from scaffold.authoring import calibrate as calibration
     from scaffold.machine import runs_at_once
     from scaffold.recipes.catalogue import without_calibration
-    from scaffold.views.report import format_duration
+    from scaffold.views.tables import format_duration
 
     found = without_calibration(source)
     needed = found.recipe.resources

@@ -48,7 +48,7 @@ def update(*, revision: str, offline: bool, as_json: bool) -> int:
 
 
 def _print(advanced: "Advanced") -> None:
-    from scaffold.views.report import plain, wrap
+    from scaffold.views.tables import plain, wrap
 
     paint = paint_for(sys.stdout)
     lines = [

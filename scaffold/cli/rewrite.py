@@ -166,7 +166,7 @@ def start(
 
 
 def _print_opened(opened: "Opened") -> None:
-    from scaffold.views.report import plain, wrap
+    from scaffold.views.tables import plain, wrap
 
     tweak, paint = opened.tweak, paint_for(sys.stdout)
     assert tweak.golden is not None, "a rewrite has one"

@@ -66,7 +66,7 @@ def command(
 
     def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
         if tweak is not None:
-            from scaffold.tweak.verify import prepare_change
+            from scaffold.tweak.prepare import prepare_change
 
             plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
         else:

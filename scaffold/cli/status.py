@@ -18,7 +18,7 @@ def command(*, as_json: bool) -> int:
     if as_json:
         print_json(status.as_mapping())
     else:
-        from scaffold.views.report import format_status
+        from scaffold.views.status import format_status
 
         click.echo(format_status(status, width(), paint_for(sys.stdout)))
     return 0

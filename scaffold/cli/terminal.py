@@ -76,7 +76,8 @@ def open_project(writes: str | None = None) -> "Project":
     """
     from pathlib import Path
 
-    from scaffold.project.project import find_project, only_one
+    from scaffold.project.lock import only_one
+    from scaffold.project.project import find_project
 
     project = find_project(Path.cwd())
     context = click.get_current_context()
@@ -160,7 +161,7 @@ def run_with_progress(
         except ConsentError as error:
             if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
-            from scaffold.views.report import plain
+            from scaffold.views.tables import plain
 
             click.echo(plain(error.message), err=True)
             if not click.confirm("Run this?", err=True):
@@ -225,7 +226,7 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
             {"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told}
         )
         return
-    from scaffold.views.report import plain
+    from scaffold.views.tables import plain
 
     head, *rest = plain(error.message).split("\n")
     click.echo(paint_for(sys.stderr)("Error: ", "red") + head, err=True)

@@ -11,7 +11,7 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import Bound
-    from scaffold.tweak.tweak_verbs import Started
+    from scaffold.tweak.start import Started
 
 
 @click.group("tweak", help="Take one small step away from the reference, and judge it.")
@@ -79,7 +79,7 @@ def start(
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
     from scaffold.status.cache import require_reproduced
-    from scaffold.tweak.tweak_verbs import Wish, start_tweak
+    from scaffold.tweak.start import Wish, start_tweak
 
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
@@ -148,7 +148,7 @@ def _bound(value: str | None, source: str) -> "Bound | None":
 
 
 def _print_started(started: "Started") -> None:
-    from scaffold.views.report import plain, wrap
+    from scaffold.views.tables import plain, wrap
 
     tweak, paint = started.tweak, paint_for(sys.stdout)
     lines = []
@@ -202,8 +202,8 @@ def list_all(*, as_json: bool) -> int:
     """List tweaks, one line each."""
     from dataclasses import asdict
 
-    from scaffold.tweak.store import list_tweaks
-    from scaffold.views.report import format_tweaks
+    from scaffold.tweak.listing import list_tweaks
+    from scaffold.views.change import format_tweaks
 
     rows = list_tweaks(open_project())
     if as_json:

@@ -179,7 +179,8 @@ def _print_change(
         ]
         print_json({**mapping, "reason": judgment.reason, **told})
         return
-    from scaffold.views.report import format_change, format_next
+    from scaffold.views.change import format_change
+    from scaffold.views.status import format_next
 
     paint = paint_for(sys.stdout)
     if evidence.tweak.kind == "rewrite":
@@ -198,7 +199,8 @@ def _print(project: Project, judgment: Judgment, as_json: bool, note: str) -> No
     if as_json:
         print_json({**judgment.as_mapping(), "reason": judgment.reason, "note": note})
         return
-    from scaffold.views.report import format_judgment, format_next
+    from scaffold.views.reproduction import format_judgment
+    from scaffold.views.status import format_next
 
     paint = paint_for(sys.stdout)
     click.echo(format_judgment(judgment, width(), paint))

@@ -15,7 +15,7 @@ from scaffold.cache import cache_dir
 from scaffold.datasets.archives import unpack
 from scaffold.errors import FetchError, MachineError, RunError
 from scaffold.machine import require_free
-from scaffold.project.project import write_text
+from scaffold.project.files import write_text
 from scaffold.records.program import (
     FileDataset,
     GitDataset,

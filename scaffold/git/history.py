@@ -15,7 +15,8 @@ from pathlib import Path
 
 from scaffold.errors import ProjectError
 from scaffold.git.gitdir import main_work_tree_on
-from scaffold.git.repository import Repository, TreeEntry, person
+from scaffold.git.objects import TreeEntry
+from scaffold.git.repository import Repository, person
 
 _UNDER_WAY = {
     "MERGE_HEAD": ("a merge", "git merge --continue, or git merge --abort"),

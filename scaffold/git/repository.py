@@ -1,18 +1,14 @@
-"""Git, called with explicit arguments. The only module that imports GitPython.
+"""Ask and change a repository by git, called with explicit arguments.
 
-A repository from elsewhere is an untrusted: of its git directory only what `gitdir` lets through is
+A repository from elsewhere is untrusted: of its git directory only what `gitdir` lets through is
 read (no hooks, no filters, no programs), of the user's own configuration what `_ALLOWED_SETTINGS`
-names, and only the transports in `_TRANSPORTS` are used. What objects hold is checked against their
+names, and only the transports in `remote` are used. What objects hold is checked against their
 names. User text is never an option: it stands behind `--` or was checked by `fields`.
 """
 
-import atexit
 import contextlib
-import functools
-import hashlib
 import os
 import re
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,9 +18,11 @@ from typing import Any, BinaryIO
 
 from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.git import gitdir
+from scaffold.git.execute import GitError, git_version, run_git, trusted_folders
+from scaffold.git.objects import TreeEntry, require_id, tree_id, write_blob
 from scaffold.records.fields import check_relpath
 
-_HARDENED = (
+HARDENED = (
     "-c",
     "core.attributesFile=/dev/null",  # read where nothing names it, too
     "-c",
@@ -32,31 +30,6 @@ _HARDENED = (
     "-c",
     "safe.bareRepository=explicit",
 )
-_NETWORK = (
-    "-c",
-    "fetch.fsckObjects=true",
-    "-c",
-    "fetch.unpackLimit=1",
-    # Harmless slips that old, well-known repositories carry; everything else fsck finds is refused.
-    "-c",
-    "fetch.fsck.zeroPaddedFilemode=ignore",
-    "-c",
-    "fetch.fsck.badTimezone=ignore",
-    "-c",
-    "fetch.fsck.missingSpaceBeforeDate=ignore",
-)
-_ENVIRONMENT = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_LFS_SKIP_SMUDGE": "1",
-    "LC_ALL": "C",
-    "GIT_OPTIONAL_LOCKS": "0",
-    # No object is fetched on the way to another: what is missing in the cache is asked for by
-    # `fetch` alone.
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",  # no object stands for another
-}
-_TRANSPORTS = {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
 _CLEARED = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -67,22 +40,6 @@ _CLEARED = (
     "GIT_EXTERNAL_DIFF",
     "GIT_TEMPLATE_DIR",
 )
-_ALLOWED_SETTINGS = re.compile(
-    r"url\..+\.insteadof|(credential|http|user|author|committer)\..+|safe\.directory|core\.(sshcommand|excludesfile|autocrlf|eol)|ssh\.variant",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Of the user's and the system's configuration: who they are, how to reach a server, where it is
-mirrored, what they ignore, and their line ends. Filters, aliases, editors, diff and merge programs
-are not needed, so they cannot be called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
-    """A file, link or submodule of a tree, with its path from the top."""
-
-    mode: str
-    id: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,75 +49,6 @@ class Author:
     name: str
     email: str
     date: str | None = None
-
-
-def object_id(kind: str, content: bytes, length: int = 40) -> str:
-    """Return the id that git gives an object: SHA-1, or SHA-256 where ids have 64 digits.
-
-    Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-    """
-    name = "sha256" if length == 64 else "sha1"
-    return hashlib.new(
-        name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False
-    ).hexdigest()
-
-
-def file_object_id(file: Path, length: int = 40) -> str:
-    """Return the id that git gives a file's content, read in portions: it may be gigabytes."""
-    with file.open("rb") as opened:
-        hashed = _blob_hash(os.fstat(opened.fileno()).st_size, length)
-        while portion := opened.read(_PORTION_BYTES):
-            hashed.update(portion)
-    return str(hashed.hexdigest())
-
-
-_PORTION_BYTES = 1 << 20
-
-
-def _blob_hash(size: int, length: int) -> Any:
-    name = "sha256" if length == 64 else "sha1"
-    return hashlib.new(name, f"blob {size}\0".encode(), usedforsecurity=False)
-
-
-def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
-    """Return the id of the tree with these entries, without calling git."""
-    root: dict[str, Any] = {}
-    for entry in entries:
-        *folders, name = entry.path.split("/")
-        place = root
-        for folder in folders:
-            place = place.setdefault(folder, {})
-        place[name] = entry
-    return _tree_id(root, length)
-
-
-def _tree_id(place: Mapping[str, Any], length: int) -> str:
-    lines = []
-    for name, found in place.items():
-        is_tree = isinstance(found, dict)
-        mode, known = ("40000", _tree_id(found, length)) if is_tree else (found.mode, found.id)
-        # Git sorts a tree's entries as if folders ended in a slash.
-        lines.append(
-            (
-                os.fsencode(name) + b"/" * is_tree,
-                mode.encode(),
-                os.fsencode(name),
-                bytes.fromhex(known),
-            )
-        )
-    body = b"".join(mode + b" " + name + b"\0" + known for _, mode, name, known in sorted(lines))
-    return object_id("tree", body, length)
-
-
-_FORGED = (
-    "is not what its name says: the repository is damaged, or someone has put other content there"
-)
-_FORGED_HINT = "see more: git fsck; take it from where it came from once more"
-
-
-def _require_id(kind: str, content: bytes, wanted: str) -> None:
-    if object_id(kind, content, len(wanted)) != wanted:
-        raise ProjectError(f"{kind} {wanted[:12]} {_FORGED}", hint=_FORGED_HINT)
 
 
 class Repository:
@@ -178,15 +66,15 @@ class Repository:
         """Run git with nothing but a command line; for what `call` cannot give.
 
         Raises:
-            _GitError: git says no.
+            GitError: git says no.
             ProjectError: its git directory is not to be trusted.
         """
         place = (
             {"GIT_DIR": str(self.folder)}
             if self.is_bare
-            else gitdir.variables(self.folder, _trusted_folders)
+            else gitdir.variables(self.folder, trusted_folders)
         )
-        return _git(self.folder, command, place, env=env, **options)
+        return run_git(self.folder, command, place, env=env, **options)
 
     @classmethod
     def create(cls, folder: Path, *, bare: bool = False) -> "Repository":
@@ -208,24 +96,25 @@ class Repository:
             MachineError: the disk is full.
         """
         try:
-            return self._execute(arguments, stdin, env, ())
-        except _GitError as error:
+            return self.execute(arguments, stdin, env, ())
+        except GitError as error:
             message = f"git {arguments[0]} failed in {self.folder}: {error}"
             if _DISK_FULL.search(str(error)):
                 raise MachineError(message, hint="free some space and repeat") from error
             raise ProjectError(message, cause=str(error)) from error
 
-    def _execute(
+    def execute(
         self,
         arguments: Iterable[str],
         stdin: bytes | None,
         env: Mapping[str, str] | None,
         options: Iterable[str],
     ) -> str:
-        command = [*_HARDENED, *options, *arguments]
+        """Run one git command with hardened settings; raises GitError."""
+        command = [*HARDENED, *options, *arguments]
         if stdin is None:
             return str(self.git(command, env=env))
-        with _file_of(stdin) as file:
+        with file_of(stdin) as file:
             return str(self.git(command, env=env, istream=file))
 
     # --- reading ---------------------------------------------------------------------------------
@@ -245,10 +134,10 @@ class Repository:
     def find_id(self, name: str) -> str | None:
         """Return the full id of a revision expression, if it names any."""
         try:
-            return self._execute(
+            return self.execute(
                 ("rev-parse", "--verify", "--quiet", "--end-of-options", name), None, None, ()
             )
-        except _GitError:
+        except GitError:
             return None
 
     def entries(self, tree: str) -> list[TreeEntry]:
@@ -281,14 +170,14 @@ class Repository:
 
     def read_blob(self, object_id: str) -> bytes:
         """Return the bytes of one blob."""
-        command = [*_HARDENED, "cat-file", "blob", object_id]
+        command = [*HARDENED, "cat-file", "blob", object_id]
         try:
             content = bytes(
                 self.git(command, stdout_as_string=False, strip_newline_in_stdout=False)
             )
-        except _GitError as error:
+        except GitError as error:
             raise ProjectError(f"git cat-file failed in {self.folder}: {error}") from error
-        _require_id("blob", content, self.find_id(object_id) or "")
+        require_id("blob", content, self.find_id(object_id) or "")
         return content
 
     def commit_date(self, revision: str) -> str:
@@ -348,44 +237,6 @@ class Repository:
         }
         return self.call(*arguments, stdin=message.encode(), env=env)
 
-    def import_tree(self, source: "Repository", tree: str) -> None:
-        """Copy a tree and all below it from another repository, without touching a byte."""
-        with _file_of(f"{tree}\n".encode()) as wanted:
-            pack = [
-                *_HARDENED,
-                "pack-objects",
-                "--revs",
-                "--stdout",
-                "--quiet",
-                "--delta-base-offset",
-            ]
-            packer = source.git(pack, istream=wanted, as_process=True)
-        try:
-            self.git([*_HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
-            packer.wait()
-        except _GitError as error:
-            raise FetchError(
-                f"the reference could not be copied from {source.folder}: {error}"
-            ) from error
-
-    def link_packs(self, source: "Repository") -> None:
-        """Take over all objects of a bare, fully packed repository, as links where the disk can."""
-        packs = self.objects / "pack"
-        packs.mkdir(parents=True, exist_ok=True)
-        for stale in packs.glob(f"{_PACK_ASIDE}*"):
-            stale.unlink()
-        for name in ("*.pack", "*.idx"):  # the index last: git sees a pack by it
-            for file in (source.folder / "objects" / "pack").glob(name):
-                target = packs / file.name
-                if target.exists() and target.stat().st_size == file.stat().st_size:
-                    continue
-                aside = packs / f"{_PACK_ASIDE}{file.name}"
-                try:
-                    os.link(file, aside)
-                except OSError:  # another file system
-                    _copy(file, aside)
-                aside.replace(target)
-
     @property
     def objects(self) -> Path:
         """Return the folder of the objects."""
@@ -411,10 +262,10 @@ class Repository:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     if entry.mode == "120000":
                         content = stream.read(size)
-                        _require_id("blob", content, name)
+                        require_id("blob", content, name)
                         file.symlink_to(os.fsdecode(content))
                     else:
-                        _write_blob(stream, size, name, file)
+                        write_blob(stream, size, name, file)
                         file.chmod(int(entry.mode[-3:], 8))
             aside.replace(folder)
         except ValueError as error:
@@ -434,7 +285,7 @@ class Repository:
         with self._objects(object_ids) as objects:
             for name, size, stream in objects:
                 content = stream.read(size)
-                _require_id(kind, content, name)
+                require_id(kind, content, name)
                 yield content
 
     @contextlib.contextmanager
@@ -443,8 +294,8 @@ class Repository:
 
         And a stream from which exactly these bytes must be read.
         """
-        with _file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
-            reader = self.git([*_HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
+        with file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
+            reader = self.git([*HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
             with contextlib.closing(reader.proc.stdout) as answers:
                 yield _answers(answers)
             reader.wait()
@@ -457,7 +308,7 @@ class Repository:
         """
         for place in (self.folder, *self.folder.parents):
             if os.path.lexists(place / ".git"):
-                with contextlib.suppress(_GitError):
+                with contextlib.suppress(GitError):
                     Repository(place).git(["rev-parse", "--git-dir"])
                     return place
         return None
@@ -478,7 +329,7 @@ class Repository:
             ProjectError: they cannot be merged.
             MachineError: git is older than 2.38.
         """
-        command = [*_HARDENED, "merge-tree", "--write-tree", "--no-messages", "-z", ours, theirs]
+        command = [*HARDENED, "merge-tree", "--write-tree", "--no-messages", "-z", ours, theirs]
         status, listed, reason = self.git(command, with_extended_output=True, with_exceptions=False)
         if status == _WRONG_USAGE:
             raise MachineError(
@@ -488,68 +339,6 @@ class Repository:
             raise ProjectError(f"git merge-tree failed in {self.folder}: {reason}")
         return [word for word in listed.split("\0") if word]
 
-    # --- network ---------------------------------------------------------------------------------
-
-    def fetch(self, url: str, wanted: Iterable[str], *options: str) -> None:
-        """Fetch objects by full id, no tags.
-
-        Args:
-            url: where from; must have passed `fields.check_git_url`.
-            wanted: full ids.
-            options: `--depth=1` for commits without history, `--filter=blob:none` without file
-                contents.
-
-        Raises:
-            FetchError: with git's own reason.
-        """
-        self.call("config", "remote.origin.url", url)
-        arguments = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-        ]
-        arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
-        try:
-            self._execute(
-                arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK
-            )
-        except _GitError as error:
-            hint = None
-            if _OF_ANOTHER in str(error):
-                place = str(error).partition("'")[2].partition("'")[0]
-                hint = (
-                    "if it is yours to trust: git config --global --add safe.directory"
-                    f" {shlex.quote(place)}"
-                )
-            raise FetchError(
-                f"could not fetch from {url}: {error}", hint=hint, cause=str(error)
-            ) from error
-
-    def remote_id(self, url: str, name: str) -> str | None:
-        """Return the commit that a branch or tag of a remote names today.
-
-        Raises:
-            FetchError: the remote cannot be reached.
-        """
-        try:
-            listed = self._execute(
-                ("ls-remote", "--quiet", "--", url, name, f"refs/tags/{name}^{{}}"),
-                None,
-                _TRANSPORTS,
-                _NETWORK,
-            )
-        except _GitError as error:
-            raise FetchError(f"could not ask {url} for {name!r}: {error}") from error
-        found = {
-            line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line
-        }
-        for full in (f"refs/tags/{name}^{{}}", f"refs/tags/{name}", f"refs/heads/{name}", name):
-            if full in found:
-                return found[full]
-        return None
-
 
 def _answers(stream: BinaryIO) -> Iterator[tuple[str, int, BinaryIO]]:
     while head := stream.readline():
@@ -558,58 +347,14 @@ def _answers(stream: BinaryIO) -> Iterator[tuple[str, int, BinaryIO]]:
         stream.read(1)
 
 
-def _write_blob(stream: BinaryIO, size: int, name: str, file: Path) -> None:
-    """Write a blob in portions.
-
-    Raises:
-        ProjectError: it is not what its name says.
-    """
-    hashed = _blob_hash(size, len(name))
-    with file.open("wb") as opened:
-        while size and (portion := stream.read(min(size, _PORTION_BYTES))):
-            hashed.update(portion)
-            opened.write(portion)
-            size -= len(portion)
-    if hashed.hexdigest() != name:
-        raise ProjectError(f"blob {name[:12]} {_FORGED}", hint=_FORGED_HINT)
-
-
-_PACK_ASIDE = "tmp_scaffold_"
-"""What a pack is called until it is whole; git takes no notice of it, and `git gc` removes one that
-was left."""
-
-
-def _copy(file: Path, target: Path) -> None:
-    """Copy a file to the disk, not only to memory.
-
-    Raises:
-        MachineError: the disk is full; nothing is left there.
-    """
-    try:
-        with file.open("rb") as source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise MachineError(
-            f"could not write {target}: {error.strerror}", hint="nothing was changed"
-        ) from error
-
-
 def person(folder: Path) -> Author | None:
     """Return the name and address that git would commit under in a folder, if configured."""
     try:
         ident = Repository(folder).git(["var", "GIT_AUTHOR_IDENT"])
-    except (_GitError, MachineError, ProjectError):
+    except (GitError, MachineError, ProjectError):
         return None
     match = re.fullmatch(r"(.*) <(.*)> \d+ [-+]\d+", str(ident))
     return Author(name=match[1], email=match[2]) if match else None
-
-
-def git_version() -> str:
-    """Return git's version; raise MachineError if it is not installed."""
-    return str(_execute(Path.cwd(), ["--version"], env=_ENVIRONMENT)).removeprefix("git version ")
 
 
 _DISK_FULL = re.compile("No space left on device|Disk quota exceeded|Out of diskspace|write error")
@@ -617,114 +362,9 @@ _DISK_FULL = re.compile("No space left on device|Disk quota exceeded|Out of disk
 _WRONG_USAGE = 129
 """How git ends where it does not know an option."""
 
-_OF_ANOTHER = "dubious ownership"
-"""What git says of a repository whose folders belong to another user."""
 
-
-class _GitError(Exception):
-    """Git said no; the text is its own reason, without the command line and without credentials."""
-
-
-def _git(
-    folder: Path,
-    command: Iterable[str],
-    place: Mapping[str, str],
-    *,
-    env: Mapping[str, str] | None = None,
-    **options: Any,
-) -> Any:
-    """Run git through GitPython's runner; `place` says which repository it works in.
-
-    Raises:
-        _GitError: git says no.
-        MachineError: there is no git.
-    """
-    variables = {
-        **_ENVIRONMENT,
-        **_persons_configuration(folder, tuple(place.items())),
-        **place,
-        **(env or {}),
-    }
-    return _execute(folder, command, env=variables, **options)
-
-
-def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
-    # A missing git is told below, when it is needed.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    import git  # 30 ms: only when git is needed
-
-    try:
-        return git.Git(str(folder)).execute(["git", *command], **options)
-    except git.GitCommandNotFound as error:
-        raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
-    except git.GitCommandError as error:
-        text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
-        lines = [
-            re.sub(r"^(fatal|error|remote): ", "", line.strip())
-            for line in text.splitlines()
-            if line.strip()
-        ]
-        said = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
-        raise _GitError(said or f"exit status {error.status}") from error
-
-
-@functools.cache
-def _persons_configuration(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    """Return variables that replace the user's configuration files.
-
-    With only what `_ALLOWED_SETTINGS` allows.
-
-    Asked in the folder, since includes may depend on it, and so may who commits there.
-    """
-    command = ["config", "--list", "--null", "--show-scope", "--includes"]
-    words = str(_execute(folder, command, env={**_ENVIRONMENT, **dict(place)})).split("\0")
-    settings = [
-        (key, value)
-        for scope, (key, _, value) in zip(
-            words[::2], (word.partition("\n") for word in words[1::2]), strict=False
-        )
-        if scope in ("system", "global", "local", "command") and _ALLOWED_SETTINGS.fullmatch(key)
-    ]
-    trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
-    given = {
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
-        "GIT_CONFIG_COUNT": str(len(settings)),
-    }
-    for index, (key, value) in enumerate(settings):
-        given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return given
-
-
-def _trusted_folders() -> tuple[str, ...]:
-    """Return folders of other users that the user trusts, in the order of their configuration."""
-    settings = _persons_configuration(Path("/"), (("GIT_CEILING_DIRECTORIES", "/"),))
-    count = int(settings["GIT_CONFIG_COUNT"])
-    pairs = (
-        (settings[f"GIT_CONFIG_KEY_{at}"], settings[f"GIT_CONFIG_VALUE_{at}"])
-        for at in range(count)
-    )
-    return tuple(value for key, value in pairs if key.lower() == "safe.directory")
-
-
-@functools.cache
-def _file_of_trusted(folders: tuple[str, ...]) -> str:
-    """Return a configuration file with the folders that the user trusts.
-
-    The program that serves a repository on this machine is started by git without the variables
-    that say the same.
-    """
-    if not folders:
-        return os.devnull
-    place = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    file = Path(place) / "config"
-    quoted = [folder.replace("\\", "\\\\").replace('"', '\\"') for folder in folders]
-    file.write_text("[safe]\n" + "".join(f'\tdirectory = "{folder}"\n' for folder in quoted))
-    return str(file)
-
-
-def _file_of(content: bytes) -> Any:
+def file_of(content: bytes) -> Any:
+    """Return an open temporary file with this content; the caller closes it."""
     holder = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     holder.write(content)
     holder.seek(0)

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaffold.errors import ProjectError
+from scaffold.git.entries import refuse_unsafe
 from scaffold.git.history import changed_entries, tree_of_commit, tree_of_worktree
 from scaffold.git.repository import Repository
-from scaffold.project.project import Project, Source, load_yaml, remove
+from scaffold.git.trees import content_id
+from scaffold.project.files import remove
+from scaffold.project.project import Project, Source, load_yaml
 from scaffold.records.system import System
-from scaffold.references import refuse_unsafe
-from scaffold.references.folder import content_id
 
 PATHS = ("src", "system.yaml", "system.lock", "data")
 """All that makes a state. Data files that came with the recipe lie in data/."""

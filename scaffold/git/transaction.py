@@ -11,17 +11,16 @@ user edited after an interruption stays as it is.
 """
 
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from scaffold.errors import MachineError, ProjectError
 from scaffold.git.history import conflict_error, conflicting_paths, find_branch
 from scaffold.git.index import LOCK_WAIT_S, NextIndex
+from scaffold.git.move_journal import Journal, Merging, read_journal, write_journal
 from scaffold.git.repository import Repository
 from scaffold.git.worktree import (
     ABSENT,
@@ -33,33 +32,11 @@ from scaffold.git.worktree import (
     paths_in_the_way,
     write_aside,
 )
-from scaffold.project.project import (
-    Project,
-    make_durable,
-    only_one,
-    read_text,
-    remove,
-    remove_partial,
-    write_text,
-)
-from scaffold.user_state import sign
+from scaffold.project.files import remove, write_text
+from scaffold.project.lock import only_one
+from scaffold.project.project import Project, remove_partial
 
 _COMPLETED_LATER = "mend that; the next scaffold command completes it"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merging:
-    """A merge with conflicts, left for the user to resolve as `git merge` leaves it.
-
-    Attributes:
-        theirs: the commit that is merged in.
-        message: for the merge commit.
-        stages: index entries of conflicting paths, as `git ls-files --stage` prints them.
-    """
-
-    theirs: str
-    message: str
-    stages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,26 +62,6 @@ class Move:
     merging: Merging | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Journal:
-    """A move with all names resolved, as the next command must find it.
-
-    `commits` are those that HEAD may name meanwhile: the old one, that of the other branch, the new
-    one.
-    """
-
-    title: str
-    refs: Mapping[str, tuple[str, str]]
-    head: str
-    old_head: str
-    commits: tuple[str, ...]
-    old_tree: str
-    new_tree: str
-    old_files: str
-    new_files: str
-    merging: Merging | None = None
-
-
 def move(project: Project, wanted: Move) -> None:
     """Carry out a move.
 
@@ -124,7 +81,7 @@ def move(project: Project, wanted: Move) -> None:
         _refuse_in_the_way(repository, journal, differing)
         _prepare(project, repository, journal, differing, index)
         with _uninterrupted():
-            _write_journal(project, journal)
+            write_journal(project, journal)
             _carry_out(project, repository, journal, differing, index)
 
 
@@ -140,7 +97,7 @@ def complete_interrupted(project: Project) -> str | None:
         MachineError: see `move`.
     """
     with only_one(project):
-        journal = _read_journal(project)
+        journal = read_journal(project)
         remove(project.aside)
         remove_partial(project)
         if journal is None:
@@ -179,37 +136,7 @@ def _uninterrupted() -> Iterator[None]:
 # --- the journal --------------------------------------------------------------------------------
 
 
-def _write_journal(project: Project, journal: _Journal) -> None:
-    text = json.dumps(asdict(journal))
-    write_text(project.journal_of_move, f"{_signature(project, text)}\n{text}\n")
-    make_durable(project.scaffold_dir)
-
-
-def _signature(project: Project, text: str) -> str:
-    return sign(f"move in {project.root}: {text}")
-
-
-def _read_journal(project: Project) -> _Journal | None:
-    path = project.journal_of_move
-    if not os.path.lexists(path):
-        return None
-    signature, _, text = read_text(path).rstrip("\n").partition("\n")
-    if path.is_symlink() or signature != _signature(project, text):
-        raise ProjectError(
-            f"{path} was not written by you in this folder: it is not carried out",
-            hint="rm .scaffold/move.json, then look at: git status",
-        )
-    document: dict[str, Any] = json.loads(text)
-    merging = document.pop("merging")
-    document["commits"] = tuple(document["commits"])
-    document["refs"] = {name: (old, new) for name, (old, new) in document["refs"].items()}
-    return _Journal(
-        **document,
-        merging=Merging(**{**merging, "stages": tuple(merging["stages"])}) if merging else None,
-    )
-
-
-def _resolved(repository: Repository, wanted: Move) -> _Journal:
+def _resolved(repository: Repository, wanted: Move) -> Journal:
     present = find_branch(repository)
     old_head = f"refs/heads/{present}" if present else "HEAD"
     branch = f"refs/heads/{wanted.branch}" if wanted.branch else old_head
@@ -224,7 +151,7 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
     new_tree = repository.call("rev-parse", f"{commit}^{{tree}}")
     if wanted.merging and wanted.files:  # what merged cleanly is staged
         new_tree = wanted.files
-    return _Journal(
+    return Journal(
         title=wanted.title,
         refs=refs,
         head=branch,
@@ -246,7 +173,7 @@ def _resolved(repository: Repository, wanted: Move) -> _Journal:
 
 
 def _refuse_in_the_way(
-    repository: Repository, journal: _Journal, differing: Mapping[str, Sides]
+    repository: Repository, journal: Journal, differing: Mapping[str, Sides]
 ) -> None:
     """Raise ProjectError if a file with edits, or one that git does not track.
 
@@ -268,7 +195,7 @@ def _refuse_in_the_way(
 
 
 def _staged(
-    repository: Repository, journal: _Journal, differing: Mapping[str, Sides]
+    repository: Repository, journal: Journal, differing: Mapping[str, Sides]
 ) -> Iterator[str]:
     """Yield paths whose staged content is in none of the trees, so that it would be lost."""
     changing = differences(repository, journal.old_tree, journal.new_tree)
@@ -294,7 +221,7 @@ def _staged(
 def _prepare(
     project: Project,
     repository: Repository,
-    journal: _Journal,
+    journal: Journal,
     differing: Mapping[str, Sides],
     index: NextIndex,
 ) -> None:
@@ -306,7 +233,7 @@ def _prepare(
         raise
 
 
-def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
+def _index_entries(repository: Repository, journal: Journal) -> list[str]:
     """Return what the move changes in the index, as `git update-index --index-info` reads it."""
     changing = differences(repository, journal.old_tree, journal.new_tree)
     stages = journal.merging.stages if journal.merging else ()
@@ -325,7 +252,7 @@ def _index_entries(repository: Repository, journal: _Journal) -> list[str]:
 def _carry_out(
     project: Project,
     repository: Repository,
-    journal: _Journal,
+    journal: Journal,
     differing: Mapping[str, Sides],
     index: NextIndex,
 ) -> None:
@@ -363,7 +290,7 @@ def _forget(project: Project, index: NextIndex) -> None:
     project.journal_of_move.unlink(missing_ok=True)
 
 
-def _clear_locks(repository: Repository, journal: _Journal) -> None:
+def _clear_locks(repository: Repository, journal: Journal) -> None:
     """Remove the reference locks that a killed git left; one in use ends by itself first."""
     names = ["HEAD", journal.head, "packed-refs", "reftable/tables.list", *journal.refs]
     placed = [repository.call("rev-parse", "--git-path", name) for name in dict.fromkeys(names)]
@@ -376,12 +303,12 @@ def _clear_locks(repository: Repository, journal: _Journal) -> None:
         lock.unlink(missing_ok=True)
 
 
-def _is_begun(repository: Repository, journal: _Journal) -> bool:
+def _is_begun(repository: Repository, journal: Journal) -> bool:
     kept = {name: new for name, (_, new) in journal.refs.items() if new != ABSENT}
     return any(repository.find_id(name) == new for name, new in kept.items())
 
 
-def _refuse_moved(repository: Repository, journal: _Journal) -> None:
+def _refuse_moved(repository: Repository, journal: Journal) -> None:
     """Raise ProjectError if a reference has neither its old nor its new value.
 
     Someone else moved it.
@@ -398,7 +325,7 @@ def _refuse_moved(repository: Repository, journal: _Journal) -> None:
             )
 
 
-def _move_refs(repository: Repository, journal: _Journal) -> None:
+def _move_refs(repository: Repository, journal: Journal) -> None:
     """Set all references in one git transaction; what is deleted stays until HEAD has left it."""
     lines = [
         f"update {name} {new} {old}\n"
@@ -410,7 +337,7 @@ def _move_refs(repository: Repository, journal: _Journal) -> None:
         repository.call("update-ref", "-m", message, "--stdin", stdin=os.fsencode("".join(lines)))
 
 
-def _delete_refs(repository: Repository, journal: _Journal) -> None:
+def _delete_refs(repository: Repository, journal: Journal) -> None:
     gone = [
         name
         for name, (_, new) in journal.refs.items()

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scaffold.errors import MachineError, ProjectError
-from scaffold.git.repository import Repository, TreeEntry, file_object_id, object_id
+from scaffold.git.objects import TreeEntry, file_object_id, object_id
+from scaffold.git.repository import Repository
 
 Sides = tuple[TreeEntry | None, TreeEntry | None]
 """The entry of a path before and after; None where it is not there."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import scaffold
 from scaffold.errors import FetchError, InstallationError, UsageError
-from scaffold.project.project import read_record, read_text
+from scaffold.project.files import read_record, read_text
 from scaffold.records.evidence import Calibration
 from scaffold.records.fields import check_git_url, check_relpath
 from scaffold.records.parsing import parse_record

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, ProjectError
-from scaffold.git.repository import Repository, TreeEntry
+from scaffold.git.objects import TreeEntry
+from scaffold.git.packs import import_tree, link_packs
+from scaffold.git.remote import fetch_objects, find_remote_id
+from scaffold.git.repository import Repository
 from scaffold.records.recipe import GitReference
 
 
@@ -42,9 +45,9 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
             offline=offline,
         )
         tree = cache.write_tree(entries)
-        into.import_tree(cache, tree)
+        import_tree(into, cache, tree)
     else:
-        into.link_packs(cache)
+        link_packs(into, cache)
     return tree
 
 
@@ -72,7 +75,9 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
         is_new = not folder.exists()
         cache = Repository.create(folder, bare=True)
         try:
-            cache.fetch(url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else []))
+            fetch_objects(
+                cache, url, [revision], "--depth=1", *(["--filter=blob:none"] if blobless else [])
+            )
             if cache.find_id(f"{revision}^{{commit}}") != revision:
                 raise FetchError(f"{url} has no commit {revision}", hint=_not_there(url))
             marker.parent.mkdir(exist_ok=True)
@@ -118,7 +123,7 @@ def fetch_blobs(
             " them"
         )
     if missing:
-        cache.fetch(url, missing, "--filter=blob:none")
+        fetch_objects(cache, url, missing, "--filter=blob:none")
 
 
 def _without(entries: list[TreeEntry], excluded: tuple[str, ...]) -> list[TreeEntry]:
@@ -138,7 +143,7 @@ def resolve(url: str, name: str) -> str:
     Raises:
         FetchError: it names none.
     """
-    found = Repository(Path("/")).remote_id(url, name)  # not in whatever folder this is
+    found = find_remote_id(Repository(Path("/")), url, name)  # not in whatever folder this is
     if found is None:
         raise FetchError(
             f"{url} has no branch or tag {name!r}",

@@ -5,24 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-import scaffold
-from scaffold.consent import is_ours
-from scaffold.environments.environment import ReadyEnvironment, lock_fits
-from scaffold.errors import BrokenFileError, MachineError, Problem, ProjectError, RunError
+from scaffold.errors import BrokenFileError, MachineError, ProjectError, RunError
 from scaffold.git.history import find_branch, make_commit, project_repository, tree_with_edits
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
-from scaffold.machine import describe_machine
-from scaffold.project.digests import data_digests, file_digest, program_digest
-from scaffold.project.project import (
-    Project,
-    read_record,
-    read_text,
-    remove,
-    write_record,
-    write_text,
-)
-from scaffold.recipes.catalogue import find_recipe, recipe_ids
+from scaffold.project.digests import file_digest
+from scaffold.project.files import read_text, remove, write_record, write_text
+from scaffold.project.project import Project
 from scaffold.records.evidence import (
     Calibration,
     Evidence,
@@ -32,10 +21,11 @@ from scaffold.records.evidence import (
     RunRecord,
 )
 from scaffold.records.judgment import Judgment, Verdict
-from scaffold.records.program import Program
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.references import find_edits
+from scaffold.reproduce.deviations import changed_rule, find_deviations, run_remarks
+from scaffold.reproduce.evidence import load_calibration, read_evidence
+from scaffold.reproduce.staleness import find_stale
 from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.parity.judge import refusal_of
 from scaffold.rules.reproduction.judge import is_decided, judge, needs_series
@@ -45,7 +35,8 @@ from scaffold.running.preparation import RunOptions, prepare
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.store import completed, find_runs, judged_runs
 from scaffold.tracing.compare import Rewritten, climb
-from scaffold.tracing.golden import Asked, Mode, read_golden, traced
+from scaffold.tracing.golden import read_golden
+from scaffold.tracing.record import Asked, Mode, traced
 from scaffold.user_state import Origin, origin_of, remember_origin
 
 
@@ -82,7 +73,7 @@ def verify_reproduction(
     calibration = load_calibration(project, recipe)
     plan, room = prepare(project, recipe, options)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
-    deviations += _changed_rule(project, recipe)
+    deviations += changed_rule(project, recipe)
     deviations += _other_construction(project, recipe, plan, options, listener)
     checked = _checked_evidence(project, recipe, plan, room, deviations, listener)
     if checked is not None:
@@ -317,216 +308,6 @@ def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[
     ]
 
 
-def run_remarks(
-    program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
-) -> list[Reason]:
-    """Return what the runs themselves show to be other than it should be."""
-    found: list[Reason] = []
-
-    def add(code: str, text: str) -> None:
-        found.append(Reason(code, text))
-
-    if unwell:
-        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
-        add("failed_runs", f"runs that did not end well, and are not among those judged: {kinds}")
-    unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
-    if unconfined:
-        add("no_sandbox", f"run without a sandbox: seed {', '.join(unconfined)}")
-    denied = list(dict.fromkeys(what for record in records for what in record.confinement.denied))
-    if denied:
-        more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
-        add("denied", f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
-    cores = program.resources.cores
-    other = sorted({record.threads for record in records} - {cores})
-    if other and program.resources.device == "cpu":
-        add(
-            "threads",
-            f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}:"
-            " that moves the last digits, and the time",
-        )
-    if program.seeds.draws_data and len({record.seed for record in records}) > 1:
-        add(
-            "seed_draws_data",
-            "a seed draws the data too: each of these runs is measured on another test set",
-        )
-    missed = list(dict.fromkeys(text for record in records for text in record.seeding.missed))
-    if missed:
-        add("unseeded", f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
-    seeded = any(record.seeding.calls for record in records)
-    if program.seeds.how in ("argument", "variable") and not seeded:
-        add(
-            "no_seeding_call",
-            "no seeding call of random, numpy or torch was seen: one seed may give several results",
-        )
-    return found
-
-
-_MOST_DENIED = 10
-"""Attempts that are shown with a judgment; the evidence has all that were noted."""
-
-REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
-"""Among the reasons for stale evidence: the one that running again cannot mend."""
-
-_RULE_CHANGED = Reason(
-    "rule_changed", "metrics, claims or rule were changed after results were seen"
-)
-
-
-def _changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
-    """Return a deviation if the rule changed after results were seen; it stays one."""
-    try:
-        before = read_evidence(project)
-    except BrokenFileError:
-        return []  # it is about to be replaced
-    if before is None:
-        return []
-    deviations = Judgment.from_mapping(before.judgment).deviations
-    was_changed = any(deviation.code == _RULE_CHANGED.code for deviation in deviations)
-    return [_RULE_CHANGED] if was_changed or before.rule != recipe.rule_digest() else []
-
-
-def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
-    """Return the calibration runs that came with the recipe."""
-    return read_record(Calibration, project.calibration) if recipe.calibration else None
-
-
-def find_deviations(
-    project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
-) -> list[Reason]:
-    """Return differences from what was published, and from how the calibration runs were made."""
-    found = recipe.deviations() + _other_than_bundled(project, recipe)
-    if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
-        found.append(Reason("device", "the recipe's device is cuda, and this machine has none"))
-    if calibration is None:
-        return found
-    if calibration.reference != recipe.reference.tree:
-        text = (
-            f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
-        )
-        found.append(Reason("calibration_reference", text))
-    if calibration.program != program_digest(recipe, project.root):
-        text = "the calibration runs were made with other commands or hyperparameters"
-        found.append(Reason("calibration_program", text))
-    if dict(calibration.data) != data_digests(recipe):
-        found.append(Reason("calibration_data", "the calibration runs were made with other data"))
-    if calibration.reading != recipe.reading_digest():
-        found.append(
-            Reason(
-                "calibration_reading",
-                "the metrics of the calibration runs were read in another way",
-            )
-        )
-    named = {_name(line) for line in recipe.environment.packages}
-    shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
-    for line in environment.packages:
-        name, _, version = line.partition("==")
-        if name in named and name in shipped and _public(shipped[name]) != _public(version):
-            found.append(
-                Reason(
-                    "package_version",
-                    f"{name} is {version}, in the calibration runs {shipped[name]}",
-                )
-            )
-    return found
-
-
-def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
-    """Return how a project of one of our recipes is judged otherwise than that recipe says.
-
-    What it runs is ours to the last byte, or there is consent to something else; this is by what it
-    is judged.
-    """
-    if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
-        return []
-    bundled = find_recipe(recipe.id)
-    found = []
-    expected = (
-        file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
-    )
-    if (file_digest(project.calibration) if recipe.calibration else None) != expected:
-        text = (
-            f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new"
-            f" {scaffold.__version__}"
-        )
-        found.append(Reason("bundled_calibration", text))
-    if bundled.recipe.rule_digest() != recipe.rule_digest():
-        text = (
-            f"metrics, claims or rule are not those of {recipe.id} in mlloop-new"
-            f" {scaffold.__version__}"
-        )
-        found.append(Reason("bundled_rule", text))
-    return found
-
-
-def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Reason]:
-    """Return why evidence no longer speaks of the project as it is; nothing when it does."""
-    stale = []
-    if evidence.checksum != evidence.expected_checksum():
-        stale.append(
-            Reason("evidence_edited", "evidence/reproduce.json was edited after it was written")
-        )
-    edited = bool(find_edits(project.root, project.reference, recipe.reference.tree))
-    if edited:
-        stale.append(REFERENCE_EDITED)
-    if evidence.inputs.reference != recipe.reference.tree:
-        stale.append(Reason("reference_pin", "the recipe pins another reference"))
-    if evidence.inputs.program != program_digest(recipe, project.root):
-        text = "the recipe's commands, hyperparameters, seeding, patches or drivers changed"
-        stale.append(Reason("program", text))
-    if evidence.inputs.lock != file_digest(project.lock):
-        stale.append(Reason("lock", "environment.lock changed"))
-    if not edited and not lock_fits(project.reference_source, recipe.environment):
-        stale.append(Reason("environment", "the recipe's environment changed"))
-    if dict(evidence.inputs.data) != data_digests(recipe):
-        stale.append(Reason("data", "the datasets changed"))
-    if evidence.rule != recipe.rule_digest():
-        text = "the recipe's metrics, claims or rule changed after results were seen"
-        stale.append(Reason("rule", text))
-    if evidence.calibration != (file_digest(project.calibration) if recipe.calibration else None):
-        stale.append(Reason("calibration", "calibration.json changed"))
-    return stale
-
-
-def read_evidence(project: Project) -> Evidence | None:
-    """Return the reproduction's evidence, if there is any.
-
-    Raises:
-        BrokenFileError: it is not evidence.
-    """
-    if not project.reproduction.exists():
-        return None
-    evidence = read_record(Evidence, project.reproduction)
-    try:
-        Judgment.from_mapping(evidence.judgment)
-    except (ValueError, KeyError, TypeError) as error:
-        name = project.reproduction.name
-        problem = Problem(source=name, line=1, where="judgment", message=f"is none: {error}")
-        raise BrokenFileError(
-            name, [problem], hint=f"restore it: git checkout -- evidence/{name}"
-        ) from error
-    return evidence
-
-
-def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgment:
-    """Return the judgment that the runs in the evidence lead to, which must be the stored one.
-
-    Raises:
-        BrokenFileError: the stored word does not follow from the stored runs.
-    """
-    stored = Judgment.from_mapping(evidence.judgment)
-    runs: tuple[JudgedRun, ...] = evidence.runs
-    fresh = judge(
-        recipe, runs, load_calibration(project, recipe), stored.deviations, evidence.noise
-    )
-    if fresh.verdict is not stored.verdict:
-        message = f"says {stored.verdict.value}, but its runs say {fresh.verdict.value}"
-        problem = Problem(
-            source="evidence/reproduce.json", line=1, where="judgment", message=message
-        )
-        raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")
-    return stored
-
-
 def _commit(project: Project, recipe: Recipe, judgment: Judgment) -> str | None:
     """Commit the evidence and the lock; tag the commit when the milestone has passed.
 
@@ -567,15 +348,3 @@ def _commit(project: Project, recipe: Recipe, judgment: Judgment) -> str | None:
     except (ProjectError, MachineError) as error:
         return error.message
     return None
-
-
-def _public(version: str) -> str:
-    """Return a version without its local part: 2.13.0+cpu is a build of 2.13.0."""
-    return version.partition("+")[0]
-
-
-def _name(requirement: str) -> str:
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(Requirement(requirement).name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import UsageError
-from scaffold.references.folder import list_files
+from scaffold.git.trees import list_files
 from scaffold.rewrite.imports import import_path
 
 STAGES: Mapping[str, str] = {

@@ -32,10 +32,11 @@ from scaffold.rules.parity.checks import CheckResult
 from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare, prepare_program
-from scaffold.tracing.golden import Golden, modules_of, record_golden, require_golden
+from scaffold.tracing.golden import Golden, modules_of, require_golden
+from scaffold.tracing.record import record_golden
+from scaffold.tweak.prepare import runnable
+from scaffold.tweak.start import Wish, ensure_src, open_tweak, refuse_start, rule_of
 from scaffold.tweak.store import accepted, find_tweak, is_own_tweak
-from scaffold.tweak.tweak_verbs import Wish, ensure_src, open_tweak, refuse_start, rule_of
-from scaffold.tweak.verify import runnable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import Judgment
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence, Tweak
-from scaffold.reproduce.verify import load_calibration, run_until_decided
+from scaffold.reproduce.evidence import load_calibration
+from scaffold.reproduce.verify import run_until_decided
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import judge_rewrite, refusal_of
 from scaffold.running.engines.local import ProgressListener
@@ -19,17 +20,10 @@ from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import require_golden
+from scaffold.tweak.evidence import declared_otherwise, parts_of, remarks_of, side_of, write_judged
+from scaffold.tweak.prepare import Work, open_change
 from scaffold.tweak.store import accepted
-from scaffold.tweak.verify import (
-    Work,
-    declared_otherwise,
-    judge_pairs,
-    open_change,
-    parts_of,
-    remarks_of,
-    side_of,
-    write_judged,
-)
+from scaffold.tweak.verify import judge_pairs
 
 
 def verify_rewrite(

@@ -12,7 +12,8 @@ from typing import Any
 from scaffold.errors import RunError
 from scaffold.records.evidence import Seeding
 from scaffold.running.outputs import read_output
-from scaffold.sandbox import TEMPORARY, Policy, Sandbox, hidden_places, readable_paths
+from scaffold.sandbox import Sandbox
+from scaffold.sandbox.visible import TEMPORARY, Policy, hidden_places, readable_paths
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 

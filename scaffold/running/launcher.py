@@ -15,7 +15,7 @@ from typing import Any
 
 from scaffold.errors import RunError
 from scaffold.machine import FREE_BYTES, memory_bytes, require_free
-from scaffold.project.project import remove
+from scaffold.project.files import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.program import Command
 from scaffold.running.denials import denial_variables
@@ -25,7 +25,8 @@ from scaffold.running.processes import end_processes
 from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
 from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
-from scaffold.sandbox import FILTER_DESCRIPTOR, Policy, confine
+from scaffold.sandbox import FILTER_DESCRIPTOR, confine
+from scaffold.sandbox.visible import Policy
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaffold.environments.environment import ReadyEnvironment
-from scaffold.git.repository import TreeEntry
+from scaffold.environments.prepare import ReadyEnvironment
+from scaffold.git.objects import TreeEntry
 from scaffold.project.project import Source
 from scaffold.records.evidence import Inputs
 from scaffold.records.program import Program

@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from scaffold.consent import require_consent
 from scaffold.datasets.fetch import OnBytes, fetch_datasets
-from scaffold.environments.environment import Announce, prepare_environment
+from scaffold.environments.prepare import prepare_environment
+from scaffold.environments.resolve import Announce
 from scaffold.errors import ProjectError
 from scaffold.git.repository import Repository
 from scaffold.machine import runs_at_once, threads_of

@@ -4,14 +4,11 @@ Each reader gives points in the order written; `select` takes the one that the r
 number counts only if it is finite and within the range of its unit.
 """
 
-import codecs
-import csv
-import io
 import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +28,17 @@ from scaffold.records.metric import (
     TrainerStateReader,
 )
 from scaffold.running import tensorboard_events
-from scaffold.running.outputs import find_output, read_output
-
-MAX_LINE_CHARACTERS = 65536
-"""Longer lines are no metric lines: a pattern is not tried on them, so that it cannot hang on a
-dump."""
-
-_RANGES = {"fraction": 1.0, "percent": 100.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One number as it was printed.
-
-    `half_digit` is half a unit of its last digit, 0.0 for full precision.
-    """
-
-    value: float
-    half_digit: float = 0.0
-    step: int | None = None
-    phase: int = 1
+from scaffold.running.outputs import find_output
+from scaffold.running.points import (
+    MAX_LINE_CHARACTERS,
+    RANGES,
+    Point,
+    integer,
+    json_float,
+    parse_number,
+    read_file_text,
+)
+from scaffold.running.tables import csv_points
 
 
 def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, list[Point]]:
@@ -78,7 +66,7 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
     chosen = select(metric, points)
     if not math.isfinite(chosen.value):
         raise RunError(f"metric {metric.name} is {chosen.value}")
-    limit = _RANGES.get(metric.unit)
+    limit = RANGES.get(metric.unit)
     if limit is not None and not -1e-9 <= chosen.value <= limit * (1 + 1e-9):
         other = "percent" if metric.unit == "fraction" else "fraction"
         raise RunError(
@@ -152,7 +140,7 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
     if isinstance(reader, JsonReader):
         return _with_phases(list(_json_points(find_output(tree, reader.json_file), reader)))
     if isinstance(reader, CsvReader):
-        return _with_phases(list(_csv_points(find_output(tree, reader.csv), reader)))
+        return _with_phases(list(csv_points(find_output(tree, reader.csv), reader)))
     if isinstance(reader, TensorboardReader):
         return [
             Point(value=value, step=step)
@@ -168,7 +156,7 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
         (entry, _as_point(entry.get(reader.key))) for entry in history if isinstance(entry, dict)
     ]
     return [
-        Point(value=point.value, half_digit=point.half_digit, step=_integer(entry.get("step")))
+        Point(value=point.value, half_digit=point.half_digit, step=integer(entry.get("step")))
         for entry, point in entries
         if point is not None
     ]
@@ -218,25 +206,6 @@ def read_lines(log: Path) -> Iterator[str]:
                     line = file.readline(MAX_LINE_CHARACTERS)
 
 
-def parse_number(text: str) -> Point:
-    """Return a printed number and half a unit of its last digit; raise ValueError if it is none."""
-    plain = (
-        text.strip().replace(",", "")
-        if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text.strip())
-        else text
-    )
-    value = float(plain)
-    mantissa, _, exponent = plain.strip().lower().partition("e")
-    digits = mantissa.partition(".")[2]
-    if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
-        # Twelve significant digits and more are full precision, not rounding.
-        return Point(value=value)
-    half_digit = float(f"5e{int(exponent or 0) - len(digits) - 1}")
-    if not math.isfinite(half_digit):
-        raise ValueError(f"{plain[:40]!r} is written in no sensible way")
-    return Point(value=value, half_digit=half_digit)
-
-
 def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
     for match in pattern.finditer(line):
         groups = match.groupdict()
@@ -247,26 +216,14 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
                 f"{groups['value']!r} in the line {line[:120]!r} is no number"
             ) from error
         yield Point(
-            value=number.value, half_digit=number.half_digit, step=_integer(groups.get("step"))
+            value=number.value, half_digit=number.half_digit, step=integer(groups.get("step"))
         )
 
 
-def _integer(text: Any) -> int | None:
-    try:
-        return int(float(str(text.value if isinstance(text, Point) else text).replace(",", "")))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _json_float(text: str) -> Point:
-    # Full precision: a short number in JSON is one that happens to be round.
-    return Point(value=float(text))
-
-
 def _load_json(path: Path) -> Any:
-    content = _text(path)
+    content = read_file_text(path)
     try:
-        return json.loads(content, parse_float=_json_float, parse_constant=_json_float)
+        return json.loads(content, parse_float=json_float, parse_constant=json_float)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path.name} is not JSON: {error}") from error
 
@@ -275,10 +232,10 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
     try:
         documents = [_load_json(path)]
     except RunError:
-        lines = [line for line in _text(path).splitlines() if line.strip()]
+        lines = [line for line in read_file_text(path).splitlines() if line.strip()]
         try:
             documents = [
-                json.loads(line, parse_float=_json_float, parse_constant=_json_float)
+                json.loads(line, parse_float=json_float, parse_constant=json_float)
                 for line in lines
             ]
         except (ValueError, RecursionError) as error:
@@ -290,7 +247,7 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
             found = _look_up(item, reader.key)
             value = _as_point(found)
             if value is not None:
-                step = _integer(_look_up(item, reader.step_key)) if reader.step_key else None
+                step = integer(_look_up(item, reader.step_key)) if reader.step_key else None
                 yield Point(value=value.value, half_digit=value.half_digit, step=step)
             elif found is not None:
                 raise RunError(
@@ -339,105 +296,6 @@ def _as_point(value: Any) -> Point | None:
         except ValueError:
             return None
     return value if isinstance(value, Point) else None
-
-
-def _text(path: Path) -> str:
-    """Return a file's text, whatever byte order mark it begins with."""
-    content = read_output(path)
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if content.startswith(mark):
-            return content.decode(encoding, errors="replace")
-    return content.decode(errors="replace")
-
-
-_DELIMITERS = (",", ";", "\t", "|")
-
-
-def _csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
-    """Yield the numbers of a column, in a file as loggers leave it.
-
-    A comment before the header, a byte order mark, tabs, semicolons with decimal commas, and a
-    header again after a resume, with its columns in another order, are read. A row that does not
-    fit its header is refused.
-    """
-    rows: _Rows | None = None
-    wanted = [reader.column, *([reader.step_column] if reader.step_column else [])]
-    for number, line in enumerate(io.StringIO(_text(path), newline=None), start=1):
-        text = line.rstrip("\r\n")
-        if not text.strip() or text.lstrip().startswith("#"):
-            continue
-        if rows is None or reader.column in rows.split(text):
-            header = _Rows.of(text, reader.column)
-            header.require(path.name, number, wanted)
-            rows = header
-            continue
-        cells = rows.split(text)
-        if len(cells) != len(rows.header):
-            counts = f"has {len(cells)} cells, its header {len(rows.header)} columns"
-            raise RunError(f"{path.name} line {number} {counts}: {text[:80]!r}")
-        row = dict(zip(rows.header, cells, strict=True))
-        if row[reader.column]:  # loggers leave a cell empty at steps without this metric
-            try:
-                point = parse_number(rows.with_point(row[reader.column]))
-            except ValueError as error:
-                raise RunError(
-                    f"{path.name} line {number}: {row[reader.column]!r} is no number"
-                ) from error
-            step = (
-                _integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
-            )
-            yield Point(value=point.value, half_digit=point.half_digit, step=step)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """How the rows after a header are read."""
-
-    delimiter: str
-    header: tuple[str, ...]
-
-    @classmethod
-    def of(cls, text: str, column: str) -> "_Rows":
-        """Return how a header is split: by what yields the wanted column, else by commas."""
-        found = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
-        return next(
-            (rows for rows in found if column in rows.header),
-            max(found, key=lambda rows: len(rows.header)),
-        )
-
-    def split(self, text: str) -> list[str]:
-        """Return the cells of a row."""
-        return _cells(text, self.delimiter)
-
-    def with_point(self, text: str) -> str:
-        """Return a number with a decimal point, where commas may be decimal ones."""
-        is_decimal = self.delimiter != "," and text.count(",") == 1 and "." not in text
-        return text.replace(",", ".") if is_decimal else text
-
-    def require(self, name: str, number: int, wanted: Sequence[str]) -> None:
-        """Raise RunError unless each wanted column is there once."""
-        for column in wanted:
-            count = self.header.count(column)
-            if count == 0:
-                listed = ", ".join(self.header)
-                raise RunError(f"{name} has no column {column!r}, but {listed}")
-            if count > 1:
-                raise RunError(
-                    f"{name} line {number} names the column {column!r} {count} times: which one is"
-                    " meant?"
-                )
-
-
-def _cells(text: str, delimiter: str) -> list[str]:
-    try:
-        cells = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error as error:
-        raise RunError(f"{text[:80]!r} is not CSV: {error}") from error
-    return [cell.strip() for cell in cells]
 
 
 def _describe(reader: Reader) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from scaffold.errors import RunError
 from scaffold.machine import FREE_BYTES, describe_machine
 from scaffold.project.digests import file_digest
-from scaffold.project.project import make_durable, make_ordinary, remove, write_json, write_record
+from scaffold.project.files import make_durable, make_ordinary, remove, write_json, write_record
 from scaffold.records.evidence import (
     Confinement,
     EnvironmentUsed,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from scaffold.errors import RunError
-from scaffold.project.project import Project, only_one
+from scaffold.project.lock import only_one
+from scaffold.project.project import Project
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.program import Program
 from scaffold.running.engines.local import ProgressListener, run_seeds

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
-from scaffold.project.project import MOST_SERIES_BYTES, read_record, read_text
+from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.records.evidence import Inputs, JudgedRun, Outcome, RunRecord
 from scaffold.records.program import Program
 from scaffold.running.recording import is_own, read_again

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from scaffold.datasets.fetch import place
 from scaffold.errors import MachineError, ProjectError
+from scaffold.git.trees import content_id, find_edits, is_leftover
 from scaffold.project.digests import program_digest
-from scaffold.references.folder import content_id, find_edits, is_leftover
 from scaffold.references.patches import apply_patch
 from scaffold.running.plan import Plan
 

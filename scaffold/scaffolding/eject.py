@@ -16,16 +16,18 @@ from scaffold.git.history import (
     tree_with_files,
 )
 from scaffold.git.transaction import Move, move
+from scaffold.git.trees import list_files
 from scaffold.project.digests import file_digest
-from scaffold.project.project import Project, load_recipe, load_yaml, read_text
+from scaffold.project.files import read_text
+from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.program import FileDataset, Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
-from scaffold.references.folder import list_files
-from scaffold.reproduce.verify import read_evidence
+from scaffold.reproduce.evidence import read_evidence
 from scaffold.scaffolding.templates import render
-from scaffold.tweak.store import accepted, find_tweak, refuse_vendor
+from scaffold.tweak.base_branch import refuse_vendor
+from scaffold.tweak.store import accepted, find_tweak
 
 _REMOVED = (
     "AGENTS.md",

@@ -11,6 +11,7 @@ from pathlib import Path
 import scaffold
 from scaffold.consent import is_ours
 from scaffold.errors import ProjectError, UsageError
+from scaffold.git.entries import refuse_unsafe
 from scaffold.git.history import (
     changed_entries,
     common_ancestor,
@@ -22,14 +23,17 @@ from scaffold.git.history import (
     project_repository,
     tree_with_files,
 )
-from scaffold.git.repository import Repository, TreeEntry, person
-from scaffold.git.transaction import Merging, Move, move
-from scaffold.project.project import Project, load_recipe, read_text
+from scaffold.git.move_journal import Merging
+from scaffold.git.objects import TreeEntry
+from scaffold.git.repository import Repository, person
+from scaffold.git.transaction import Move, move
+from scaffold.git.trees import list_files
+from scaffold.project.files import read_text
+from scaffold.project.project import Project, load_recipe
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
-from scaffold.references import check_patched, git, refuse_unsafe
-from scaffold.references.folder import list_files
+from scaffold.references import check_patched, git
 from scaffold.scaffolding.create import (
     FALLBACK_AUTHOR,
     template_data,
@@ -38,7 +42,8 @@ from scaffold.scaffolding.create import (
     vendor_message,
 )
 from scaffold.scaffolding.templates import render
-from scaffold.tweak.store import find_tweak, refuse_vendor
+from scaffold.tweak.base_branch import refuse_vendor
+from scaffold.tweak.store import find_tweak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import scaffold
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
-from scaffold.project.project import Project, read_text, write_json
+from scaffold.project.files import read_text, write_json
+from scaffold.project.project import Project
 from scaffold.records.judgment import Judgment, Verdict
 from scaffold.status.model import Status, is_by_others
 from scaffold.user_state import Origin, origin_of, sign

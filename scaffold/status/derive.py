@@ -3,17 +3,21 @@
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import snapshot_id, worktree_id
 from scaffold.machine import runs_at_once
-from scaffold.project.project import Project, load_recipe, load_yaml, read_text
+from scaffold.project.files import read_text
+from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
-from scaffold.reproduce.verify import REFERENCE_EDITED, find_stale, find_unjudged, read_evidence
+from scaffold.reproduce.evidence import read_evidence
+from scaffold.reproduce.staleness import REFERENCE_EDITED, find_stale
+from scaffold.reproduce.verify import find_unjudged
 from scaffold.rules.milestones import Milestone, Milestones, derive_states
 from scaffold.rules.reproduction.judge import is_decided
 from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
 from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
+from scaffold.tweak.base_branch import commit_before
 from scaffold.tweak.staleness import find_stale_change
-from scaffold.tweak.store import all_evidence, commit_before, find_tweak, read_change
+from scaffold.tweak.store import all_evidence, find_tweak, read_change
 from scaffold.user_state import Origin, origin_of
 
 EXPECTED_SEEDS = 4

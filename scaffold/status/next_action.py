@@ -9,11 +9,12 @@ from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.reproduce.verify import REFERENCE_EDITED
+from scaffold.reproduce.staleness import REFERENCE_EDITED
 from scaffold.rewrite.parts import rewrite_name
 from scaffold.rules.milestones import next_suggestion
 from scaffold.status.model import ActionKind, NextAction, TweakStatus, is_by_others
-from scaffold.tweak.store import accepted, decided_names, find_judged, tweak_branches
+from scaffold.tweak.base_branch import find_judged
+from scaffold.tweak.store import accepted, decided_names, tweak_branches
 
 CALIBRATION_RUNS = 20
 """Runs that show a spread well enough (docs/verdicts.md)."""

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scaffold.errors import RunError
-from scaffold.project.project import Project, only_one, remove
+from scaffold.project.files import remove
+from scaffold.project.lock import only_one
+from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import CheckResult, Trace
 from scaffold.rules.parity.compare import climb_steps
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
-from scaffold.tracing.golden import Asked, Golden, Mode, Traces, traced
+from scaffold.tracing.golden import Golden, Traces
+from scaffold.tracing.record import Asked, Mode, traced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,15 @@ from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
-from scaffold.rules.change.judge import are_identical, judge_differences, next_look
+from scaffold.rules.change.paired import are_identical, judge_differences, next_look
 from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds
 from scaffold.running.store import judged_runs
+from scaffold.tweak.prepare import runnable
+from scaffold.tweak.start import default_margin
 from scaffold.tweak.store import accepted, last_accepted
-from scaffold.tweak.tweak_verbs import default_margin
-from scaffold.tweak.verify import runnable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from scaffold.errors import BrokenFileError, ProjectError
 from scaffold.git.history import make_commit, present_branch, tree_with_files
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
-from scaffold.project.project import Project, read_text
+from scaffold.project.files import read_text
+from scaffold.project.project import Project
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System

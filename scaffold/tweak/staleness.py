@@ -15,7 +15,8 @@ from scaffold.records.reason import Reason
 from scaffold.records.system import Baselines
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.rules.change.baselines import judge_data
-from scaffold.rules.change.judge import judge_change, judge_probe, pair
+from scaffold.rules.change.judge import judge_change, judge_probe
+from scaffold.rules.change.paired import pair
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import construction_findings, judge_rewrite
 

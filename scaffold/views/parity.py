@@ -7,7 +7,8 @@ from scaffold.rewrite.parts import Part
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import address_text
 from scaffold.rules.parity.picture import error_bar, error_text
-from scaffold.views.report import Paint, change_color, plain, table, wrap
+from scaffold.views.change import change_color
+from scaffold.views.tables import Paint, plain, table, wrap
 
 _MOST_MODULES = 60
 """Modules that a user looks through."""

@@ -74,7 +74,8 @@ def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
 
 
 def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
-    from scaffold.project.project import Project, only_one
+    from scaffold.project.lock import only_one
+    from scaffold.project.project import Project
 
     project = cli.new(calibrated_recipe)
     holder = subprocess.Popen(

@@ -18,7 +18,7 @@ from helpers import (
     write_tree,
 )
 
-from scaffold.references.folder import content_id
+from scaffold.git.trees import content_id
 
 
 def test_project_has_exactly_these_files(cli, calibrated_recipe):

@@ -348,7 +348,7 @@ def test_a_recipes_golden_trace_is_compared_before_the_first_run(cli, numpy_proj
 
 
 def fix_tree(recipe):
-    from scaffold.references.folder import content_id
+    from scaffold.git.trees import content_id
 
     text = (recipe / "recipe.yaml").read_text()
     old = next(line for line in text.splitlines() if line.strip().startswith("tree:"))

@@ -15,9 +15,11 @@ from helpers import git, make_repository, write_tree
 
 from scaffold.errors import ProjectError
 from scaffold.git.history import merge_aside
+from scaffold.git.move_journal import Merging
 from scaffold.git.repository import Repository
-from scaffold.git.transaction import Merging, Move, complete_interrupted, move
-from scaffold.project.project import Project, only_one
+from scaffold.git.transaction import Move, complete_interrupted, move
+from scaffold.project.lock import only_one
+from scaffold.project.project import Project
 
 FILES = {
     "same.txt": "same\n",

@@ -130,7 +130,8 @@ def test_stale_evidence_is_refused(cli, reproduced, edited):
 
 def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
     """Even with the checksum made right, as nobody but a forger would."""
-    from scaffold.project.project import Project, read_record
+    from scaffold.project.files import read_record
+    from scaffold.project.project import Project
     from scaffold.records.tweak import ChangeEvidence
 
     cli("tweak", "start", "level", "--kind", "neutral", cwd=reproduced)

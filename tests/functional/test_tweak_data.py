@@ -101,7 +101,8 @@ def test_a_system_that_learns_nothing_is_refused(cli, started):
 
 
 def test_a_forged_gate_is_found(cli, started):
-    from scaffold.project.project import Project, read_record
+    from scaffold.project.files import read_record
+    from scaffold.project.project import Project
     from scaffold.records.tweak import ChangeEvidence
 
     with (started / "system.yaml").open("a") as file:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import BETTER, RENAME, WORSE, accepted, approved, edit, git, write_tree
 
-from scaffold.git import repository
+from scaffold.git import execute
 from scaffold.git.repository import Repository
 from scaffold.tweak.new_files import find_new_files
 
@@ -321,7 +321,7 @@ def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("EMAIL", "")
     git(reproduced, "config", "user.useConfigOnly", "true")
-    from scaffold.git.repository import _persons_configuration
+    from scaffold.git.execute import _persons_configuration
 
     _persons_configuration.cache_clear()
     refused = cli("tweak", "start", "x", code=2, cwd=reproduced)
@@ -416,10 +416,10 @@ def test_what_the_person_ignores_is_not_committed(cli, judged, tmp_path, monkeyp
     text = config.read_text() if config and config.exists() else ""
     (tmp_path / "gitconfig").write_text(f"{text}\n[core]\n\texcludesFile = {tmp_path / 'ignore'}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    repository._persons_configuration.cache_clear()
+    execute._user_settings.cache_clear()
     write_tree(judged, {"src/.env": "SECRET=1\n"})
     assert "src/.env" not in str(find_new_files(Repository(judged), ["src"]))
-    repository._persons_configuration.cache_clear()
+    execute._user_settings.cache_clear()
 
 
 def test_a_linked_work_tree_with_relative_paths(cli, reproduced, tmp_path):

@@ -159,7 +159,8 @@ def test_evidence_goes_stale(cli, tmp_path, calibrated_recipe, path, old, new, r
 
 
 def test_a_resealed_lie_is_seen_by_judging_again(cli, project):
-    from scaffold.project.project import Project, read_record, write_record
+    from scaffold.project.files import read_record, write_record
+    from scaffold.project.project import Project
     from scaffold.records.evidence import Evidence
 
     cli("verify", cwd=project)

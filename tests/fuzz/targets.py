@@ -18,7 +18,7 @@ from scaffold.project.project import Project
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
-from scaffold.reproduce.verify import read_evidence
+from scaffold.reproduce.evidence import read_evidence
 from scaffold.running.denials import read_reports
 from scaffold.running.readers import read_metric
 

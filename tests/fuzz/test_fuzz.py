@@ -28,7 +28,7 @@ from scaffold.records.evidence import (
 )
 from scaffold.records.judgment import Verdict
 from scaffold.records.recipe import Recipe
-from scaffold.reproduce.verify import read_evidence
+from scaffold.reproduce.evidence import read_evidence
 from scaffold.rules.reproduction.judge import judge
 from scaffold.rules.reproduction.sequential import decide
 from scaffold.rules.stats import SampleStats

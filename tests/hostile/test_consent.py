@@ -13,7 +13,7 @@ import pytest
 import yaml
 from helpers import TOY, copy_recipe, edit, merged, toy_recipe, write_tree
 
-from scaffold.environments.environment import _lock_text
+from scaffold.environments.lock import format_lock
 from scaffold.recipes.catalogue import data_dir
 
 DRIVER = "print('the driver')\n"
@@ -241,10 +241,10 @@ def test_no_package_is_built_unless_the_recipe_says_so(cli, tmp_path, marker, mo
     recipe = toy_recipe(tmp_path / "locked")
     locked = cli.new(recipe, "locked-project")
     cli("run", "--smoke", cwd=locked)
-    from scaffold.environments.environment import _lock_text
+    from scaffold.environments.lock import format_lock
 
     lines = (locked / "environment.lock").read_text().splitlines()[1:-1]
-    (locked / "environment.lock").write_text(_lock_text([*lines, "evil==1.0"]))
+    (locked / "environment.lock").write_text(format_lock([*lines, "evil==1.0"]))
     assert "made elsewhere and installs evil==1.0" in cli("run", "--smoke", cwd=locked, code=2).err
 
 
@@ -291,7 +291,7 @@ def test_a_lock_that_was_made_elsewhere_is_shown_and_asked_for(cli, calibrated_r
     cli.is_trusting = False
     cli("run", "--rerun", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
-    (project / "environment.lock").write_text(_lock_text([*lines, "one-more==1.0"]))
+    (project / "environment.lock").write_text(format_lock([*lines, "one-more==1.0"]))
     refused = cli("run", "--rerun", "--json", code=2, cwd=project).json["error"]
     assert (
         "lock       made elsewhere, installs exactly:\n" in refused and "| one-more==1.0" in refused
@@ -333,7 +333,7 @@ def test_a_lock_of_others_installs_only_what_the_recipe_needs(cli, tmp_path, mon
     assert any(line.startswith("needed==1.0") for line in lines)
     digest = hashlib.sha256((index / "further-1.0-py3-none-any.whl").read_bytes()).hexdigest()
     lines += ["further==1.0 \\", f"    --hash=sha256:{digest}"]
-    (project / "environment.lock").write_text(_lock_text(lines))
+    (project / "environment.lock").write_text(format_lock(lines))
     error = cli("run", "--rerun", code=2, cwd=project).err
     assert (
         "environment.lock was made elsewhere and installs further==1.0, which nothing asked for"

@@ -14,7 +14,8 @@ from helpers import git, toy_recipe
 
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence
-from scaffold.reproduce.verify import find_deviations, read_evidence
+from scaffold.reproduce.deviations import find_deviations
+from scaffold.reproduce.evidence import read_evidence
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from helpers import git, git_recipe, make_repository, toy_recipe
 
-from scaffold.sandbox import bubblewrap_problem
+from scaffold.sandbox.bubblewrap import bubblewrap_problem
 
 # --- damaged files -------------------------------------------------------------------------------
 

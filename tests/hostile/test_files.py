@@ -20,7 +20,7 @@ from scaffold.datasets.archives import unpack
 from scaffold.errors import FetchError, ScaffoldError
 from scaffold.project.digests import file_digest
 from scaffold.scaffolding.templates import render
-from scaffold.views.report import plain
+from scaffold.views.tables import plain
 
 # --- archives ------------------------------------------------------------------------------------
 

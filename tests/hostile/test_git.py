@@ -9,9 +9,11 @@ import pytest
 from helpers import TOY, TOY_RECIPE, git, git_recipe, make_repository, toy_recipe, write_tree
 
 from scaffold.errors import FetchError
-from scaffold.git.repository import Repository, TreeEntry
-from scaffold.references import refuse_unsafe
-from scaffold.references.folder import content_id
+from scaffold.git.entries import refuse_unsafe
+from scaffold.git.objects import TreeEntry
+from scaffold.git.remote import fetch_objects, find_remote_id
+from scaffold.git.repository import Repository
+from scaffold.git.trees import content_id
 
 
 @pytest.fixture
@@ -126,15 +128,15 @@ def test_urls_that_are_more_than_a_place(cli, tmp_path, url, upstream):
 def test_ext_transport_is_off_whatever_url_comes_through(payload, tmp_path):
     repository = Repository.create(tmp_path / "cache", bare=True)
     with pytest.raises(FetchError, match="transport 'ext' not allowed"):
-        repository.fetch(f"ext::sh {payload}", ["0" * 40])
+        fetch_objects(repository, f"ext::sh {payload}", ["0" * 40])
     with pytest.raises(FetchError, match="transport 'ext' not allowed"):
-        repository.remote_id(f"ext::sh {payload}", "main")
+        find_remote_id(repository, f"ext::sh {payload}", "main")
 
 
 def test_upload_pack_as_url_or_revision(cli, payload, upstream, tmp_path):
     repository = Repository.create(tmp_path / "cache", bare=True)
     with pytest.raises(FetchError):
-        repository.remote_id(f"--upload-pack={payload}", str(upstream[0]))
+        find_remote_id(repository, f"--upload-pack={payload}", str(upstream[0]))
     error = cli("new", "x", "--from", f"file://{upstream[0]}@--upload-pack={payload}", code=2).err
     assert "is not a revision" in error
 
@@ -174,8 +176,11 @@ def test_git_folder_inside_a_fetched_tree(upstream, tmp_path):
         upstream[0], [("40000", b".git", git(upstream[0], "rev-parse", f"{inner}^{{tree}}"))]
     )
     with pytest.raises(FetchError, match=r"hasDotgit|contains"):
-        Repository.create(tmp_path / "cache", bare=True).fetch(
-            f"file://{upstream[0]}", [commit], "--basis=1"
+        fetch_objects(
+            Repository.create(tmp_path / "cache", bare=True),
+            f"file://{upstream[0]}",
+            [commit],
+            "--depth=1",
         )
 
 

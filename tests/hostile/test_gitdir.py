@@ -14,6 +14,7 @@ from helpers import TOY, git, git_recipe, make_repository, write_tree
 
 from scaffold.errors import ProjectError
 from scaffold.git import gitdir
+from scaffold.git.remote import fetch_objects
 from scaffold.git.repository import Repository
 
 
@@ -181,7 +182,9 @@ def test_missing_objects_of_the_cache_are_not_fetched_on_the_way(tmp_path):
     """
     revision = make_repository(tmp_path / "upstream", {"train.py": TOY})
     cache = Repository.create(tmp_path / "cache", bare=True)
-    cache.fetch(f"file://{tmp_path / 'upstream'}", [revision], "--basis=1", "--filter=blob:none")
+    fetch_objects(
+        cache, f"file://{tmp_path / 'upstream'}", [revision], "--depth=1", "--filter=blob:none"
+    )
     with pytest.raises(ProjectError):
         cache.read_blob(git(tmp_path / "upstream", "rev-parse", "HEAD:train.py"))
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import TOY, git, toy_recipe, write_tree
 
 from scaffold import sandbox
-from scaffold.environments.environment import _lock_text
+from scaffold.environments.lock import format_lock
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def test_links_in_the_place_of_our_own_files(cli, project, tmp_path, name):
 
 
 def test_the_lock_file_is_not_followed(project, tmp_path):
-    from scaffold.project.project import Project, only_one
+    from scaffold.project.lock import only_one
+    from scaffold.project.project import Project
 
     (tmp_path / "file").write_text("whole")
     (project / ".scaffold").mkdir(exist_ok=True)
@@ -128,7 +129,7 @@ def test_runs_are_known_where_the_key_cannot_be_kept(cli, project, tmp_path, mon
 def test_locks_that_hold_more_than_versions(cli, project, line):
     cli("run", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
-    (project / "environment.lock").write_text(_lock_text([*lines, line]))
+    (project / "environment.lock").write_text(format_lock([*lines, line]))
     error = cli("run", "--rerun", cwd=project, code=2).err
     assert f"environment.lock has the line {line!r}, which is no package with its version" in error
 
@@ -137,7 +138,7 @@ def test_lock_that_names_a_program_as_python(cli, project, payload):
     cli("run", cwd=project)
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     named = [f"# python {payload}" if line.startswith("# python") else line for line in lines]
-    (project / "environment.lock").write_text(_lock_text(named))
+    (project / "environment.lock").write_text(format_lock(named))
     assert (
         "environment.lock names no version of Python"
         in cli("run", "--rerun", cwd=project, code=2).err

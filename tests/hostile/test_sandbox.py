@@ -13,8 +13,9 @@ import pytest
 from helpers import toy_recipe, write_tree
 
 from scaffold import sandbox as sandboxes
-from scaffold.sandbox import Policy, Sandbox, confine
+from scaffold.sandbox import Sandbox, confine
 from scaffold.sandbox.seccomp import build_filter
+from scaffold.sandbox.visible import Policy
 from scaffold.user_state import sign
 
 METRIC = {

@@ -10,7 +10,7 @@ from helpers import NETWORK, trace_program, write_tree
 
 from scaffold.errors import ProjectError, RunError
 from scaffold.project.digests import file_digest
-from scaffold.project.project import record_text
+from scaffold.project.files import record_text
 from scaffold.records.tweak import GoldenAbout, GoldenTrace
 from scaffold.running import tracing
 from scaffold.running.tracing import read_traces

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from helpers import BETTER, WORSE, approved, edit, git, write_tree
 
-from scaffold.project.project import Project, read_record
+from scaffold.project.files import read_record
+from scaffold.project.project import Project
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.tweak.store import read_change
 

@@ -11,16 +11,8 @@ from scaffold.records.evidence import EnvironmentUsed, JudgedRun, Machine, Metri
 from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule
-from scaffold.rules.change.judge import (
-    is_decided,
-    judge_ablation,
-    judge_change,
-    judge_differences,
-    judge_probe,
-    looks,
-    next_look,
-    pair,
-)
+from scaffold.rules.change.judge import is_decided, judge_ablation, judge_change, judge_probe
+from scaffold.rules.change.paired import judge_differences, looks, next_look, pair
 
 MACHINE = Machine(processor="any", cores=1, memory_gb=1, accelerator=None, system="any")
 USED = EnvironmentUsed(python="3.11", lock="0", reused=True)

@@ -6,10 +6,12 @@ from datetime import date
 
 import pytest
 
-from scaffold.environments import environment
+from scaffold.environments import resolve as resolve_lock
+from scaffold.environments import reuse, uv
 from scaffold.environments.downloads import DownloadProgress
-from scaffold.environments.environment import unmet_requirements
 from scaffold.environments.pip_config import read_pip_settings, translate
+from scaffold.environments.prepare import prepare_environment
+from scaffold.environments.reuse import unmet_requirements
 from scaffold.errors import FetchError
 from scaffold.project.project import Source
 from scaffold.records.program import Environment
@@ -134,15 +136,14 @@ def resolve(tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(environment, "_uv_program", lambda: str(program))
-        monkeypatch.setattr(environment, "unmet_requirements", lambda lines: list(lines))
+        monkeypatch.setattr(uv, "_uv_program", lambda: str(program))
+        for module in (resolve_lock, reuse):
+            monkeypatch.setattr(module, "unmet_requirements", lambda lines: list(lines))
         source = Source(folder=tmp_path, tree=tmp_path, lock=tmp_path / "environment.lock")
         wanted = Environment(python=">=3.10", packages=("torch",), as_of=date(2026, 8, 1))
         said: list[str] = []
         with pytest.raises(FetchError, match="cancelled"):
-            environment.prepare_environment(
-                source, wanted, lambda: None, device=device, announce=said.append
-            )
+            prepare_environment(source, wanted, lambda: None, device=device, announce=said.append)
         left = list((tmp_path / "cache/mlloop-new/environments").glob("*-*"))
         assert [path for path in left if path.is_dir()] == []  # of what was cut off nothing stays
         return source.lock.read_text(), "\n".join(said), log.read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.records.judgment import Verdict
-from scaffold.rules.change.judge import judge_differences
+from scaffold.rules.change.paired import judge_differences
 from scaffold.rules.stats import SampleStats
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "digits-cnn-changes.json"

@@ -4,8 +4,9 @@ import pytest
 from helpers import git, write_tree
 
 from scaffold.errors import MachineError, ProjectError
-from scaffold.project.project import find_project, read_text, write_text
-from scaffold.references.folder import content_id
+from scaffold.git.trees import content_id
+from scaffold.project.files import read_text, write_text
+from scaffold.project.project import find_project
 from scaffold.rules.milestones import Milestone, Snapshot, derive_states
 
 

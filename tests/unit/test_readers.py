@@ -10,7 +10,8 @@ from tensorboardX import SummaryWriter
 
 from scaffold.errors import RunError
 from scaffold.records.metric import Metric
-from scaffold.running.readers import parse_number, read_lines, read_metric, read_points
+from scaffold.running.points import parse_number
+from scaffold.running.readers import read_lines, read_metric, read_points
 from scaffold.running.tensorboard_events import read_scalars
 
 STDOUT = {"stdout": r"loss (?P<value>\S+)"}

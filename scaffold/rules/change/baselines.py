@@ -14,7 +14,8 @@ from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.system import Baselines
 from scaffold.records.tweak import Bound, ChangeRule
-from scaffold.rules.change.judge import judge_differences, pair, refusal_of, weakest
+from scaffold.rules.change.judge import refusal_of, weakest
+from scaffold.rules.change.paired import judge_differences, pair
 from scaffold.rules.stats import SampleStats
 
 SIMPLE_MODELS = ("constant", "linear")

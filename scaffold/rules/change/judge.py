@@ -13,48 +13,28 @@ Sources: pairs, and two one-sided tests: D. Schuirmann, J. Pharmacokinetics and 
 characteristics: benchmarks/operating_characteristics.py.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule, Kind
-from scaffold.rules.stats import SampleStats, equality_tolerance, t_quantile
-
-_LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
-"""Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to
-speak of."""
-
-_COARSE = ("fraction", "percent")
-"""Units whose values lie on a grid of one example."""
-
-_LOST_CORRELATION = 0.2
-"""Below it pairs save less than a fifth of the runs, at the cost of degrees of freedom."""
+from scaffold.rules.change.paired import (
+    LOOKS,
+    LOST_CORRELATION,
+    Pair,
+    are_identical,
+    count,
+    directed,
+    judge_differences,
+    paired_values,
+    same_values,
+)
+from scaffold.rules.stats import SampleStats, equality_tolerance
 
 _CHEAPER = 0.05
 """The least saving of time that counts: five in a hundred."""
-
-Pair = tuple[JudgedRun, JudgedRun]
-
-
-def looks(max_pairs: int) -> tuple[int, ...]:
-    """Return the numbers of pairs at which a change is judged."""
-    return (*(look for look in _LOOKS if look < max_pairs), max_pairs)
-
-
-def next_look(pairs: int, max_pairs: int) -> int:
-    """Return how many pairs the next judgment needs."""
-    return next((look for look in looks(max_pairs) if look > pairs), max_pairs)
-
-
-def pair(before: Sequence[JudgedRun], after: Sequence[JudgedRun]) -> list[Pair]:
-    """Pair runs of one seed, in the order of `before`; of several runs of a seed, the first."""
-    first = {run.seed: run for run in reversed(after)}
-    distinct = {run.seed: run for run in reversed(before)}
-    return [(run, first[run.seed]) for run in reversed(distinct.values()) if run.seed in first]
 
 
 def judge_change(
@@ -83,7 +63,7 @@ def judge_change(
     judged = next(metric for metric in metrics if metric.name == rule.metric)
     identical = are_identical(metrics, pairs, deterministic)
     change = (
-        _same(judged, pairs)
+        same_values(judged, pairs)
         if identical
         else _judge_metric(judged, pairs, rule, deterministic=deterministic)
     )
@@ -95,8 +75,8 @@ def judge_change(
     verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
-        and change.correlation < _LOST_CORRELATION
-        and change.n >= _LOOKS[1]
+        and change.correlation < LOST_CORRELATION
+        and change.n >= LOOKS[1]
     )
     if lost and verdict is Verdict.UNDECIDED:
         remarks = [
@@ -139,132 +119,10 @@ def is_decided(
     return judgment.verdict is not Verdict.UNDECIDED or has_moved
 
 
-def judge_differences(
-    before: Sequence[float],
-    after: Sequence[float],
-    *,
-    higher_is_better: bool,
-    margin: float,
-    alpha: float,
-    beta: float,
-    max_pairs: int,
-    half_digit: float = 0.0,
-) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
-    """Judge paired differences by a sequential t test.
-
-    Returns:
-        the word, the pairs it was reached with, the interval of the effect there (None before the
-            first look), and how
-        many further pairs are expected to decide it if they fall like those so far (None when
-            decided, or never).
-    """
-    differences = [b - a for a, b in zip(before, after, strict=True)]
-    floor = _quantum([*before, *after], half_digit) / math.sqrt(6)
-    spent, interval = 0, None
-    for look in looks(max_pairs):
-        if look > len(differences):
-            break
-        stats = SampleStats.of(differences[:look])
-        verdict, interval = _look(
-            stats.mean, max(stats.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
-        )
-        spent = look
-        if verdict is not Verdict.UNDECIDED:
-            return _directed(verdict, stats.mean, higher_is_better), look, interval, None
-    if spent == 0:
-        return (
-            Verdict.UNDECIDED,
-            len(differences),
-            None,
-            next_look(len(differences), max_pairs) - len(differences),
-        )
-    stats = SampleStats.of(differences)
-    for look in looks(max_pairs):
-        if look > len(differences):
-            share = (look - spent) / max_pairs
-            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, margin, alpha, beta)
-            spent = look
-            if verdict is not Verdict.UNDECIDED:
-                return Verdict.UNDECIDED, len(differences), interval, look - len(differences)
-    return Verdict.UNDECIDED, len(differences), interval, None
-
-
-def _look(
-    mean: float, sd: float, n: int, share: float, margin: float, alpha: float, beta: float
-) -> tuple[Verdict, tuple[float, float]]:
-    """Judge one look at the pairs.
-
-    BETTER stands for any difference here; its direction comes later.
-    """
-    error = sd / math.sqrt(n)
-    away = t_quantile(1 - share * alpha / 2, n - 1) * error
-    interval = (mean - away, mean + away)
-    if abs(mean) + t_quantile(1 - share * beta, n - 1) * error < margin:
-        return Verdict.NO_DIFFERENCE, interval
-    return (Verdict.BETTER if abs(mean) > away else Verdict.UNDECIDED), interval
-
-
-def _directed(verdict: Verdict, mean: float, higher_is_better: bool) -> Verdict:
-    if verdict is Verdict.BETTER and (mean > 0) != higher_is_better:
-        return Verdict.WORSE
-    return verdict
-
-
-def _quantum(values: Sequence[float], half_digit: float) -> float:
-    """Return the width of the grid that values lie on, 0 where there is none.
-
-    A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of
-    two values on a grid of width q has a rounding error of variance q^2/6. It is a grid if all gaps
-    are whole multiples of the smallest.
-    """
-    ordered = sorted(set(values))
-    gaps = [high - low for low, high in itertools.pairwise(ordered)]
-    smallest = min(gaps, default=0.0)
-    is_grid = all(abs(gap / smallest - round(gap / smallest)) < 0.01 for gap in gaps)
-    return max(smallest if is_grid else 0.0, 2 * half_digit)
-
-
-def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:
-    """Return whether all metrics of all pairs agree to the last digit, beyond chance.
-
-    Shares of examples agree by chance; a loss or a norm that differs from seed to seed does not.
-    """
-    same = all(
-        a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics
-    )
-    fine = [m for m in metrics if m.unit not in _COARSE]
-    differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in fine)
-    return same and (deterministic or (len(pairs) > 1 and differ))
-
-
-def _values(metric: Metric, pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
-    return [a.metrics[metric.name].value for a, _ in pairs], [
-        b.metrics[metric.name].value for _, b in pairs
-    ]
-
-
-def _same(metric: Metric, pairs: Sequence[Pair]) -> Finding:
-    before, _ = _values(metric, pairs)
-    stats = SampleStats.of(before)
-    return Finding(
-        question=Question.CHANGE,
-        metric=metric.name,
-        verdict=Verdict.NO_DIFFERENCE,
-        n=len(pairs),
-        mean=stats.mean,
-        before=stats.mean,
-        sd=0.0,
-        interval=(0.0, 0.0),
-        correlation=1.0,
-        rule="equality of all metrics",
-        reason=f"all metrics are equal to the last digit in {_count(len(pairs), 'pair')}",
-    )
-
-
 def _judge_metric(
     metric: Metric, pairs: Sequence[Pair], rule: ChangeRule, *, deterministic: bool
 ) -> Finding:
-    before, after = _values(metric, pairs)
+    before, after = paired_values(metric, pairs)
     half_digit = min(run.metrics[metric.name].half_digit for both in pairs for run in both)
     higher = metric.direction == "higher"
     if deterministic:
@@ -284,11 +142,11 @@ def _judge_metric(
         f" ({interval[0]:+.3g} to {interval[1]:+.3g})" if interval else ""
     )
     if verdict is not Verdict.UNDECIDED:
-        reason = f"effect {effect} after {_count(used, 'pair')}"
+        reason = f"effect {effect} after {count(used, 'pair')}"
     elif len(pairs) >= rule.max_pairs:
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
     else:
-        reason = f"effect {effect}, undecided after {_count(used, 'pair')}" + (
+        reason = f"effect {effect}, undecided after {count(used, 'pair')}" + (
             f"; about {more} more" if more else ""
         )
     return Finding(
@@ -320,7 +178,7 @@ def _without_spread(
     difference, allowed = after - before, max(rule.margin, tolerance)
     verdict = Verdict.NO_DIFFERENCE
     if abs(difference) >= allowed:
-        verdict = _directed(Verdict.BETTER, difference, metric.direction == "higher")
+        verdict = directed(Verdict.BETTER, difference, metric.direction == "higher")
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
@@ -341,7 +199,7 @@ def _watch(
 
     Of a neutral change it must not; else it is shown.
     """
-    before, after = _values(metric, pairs)
+    before, after = paired_values(metric, pairs)
     alpha = rule.monitor_alpha / others
     _, used, interval, _ = judge_differences(
         before,
@@ -444,7 +302,7 @@ def judge_ablation(
     metric = next(metric for metric in metrics if metric.name == rule.metric)
     same = are_identical(metrics, pairs, deterministic)
     found = (
-        _same(metric, pairs)
+        same_values(metric, pairs)
         if same
         else _judge_metric(metric, pairs, rule, deterministic=deterministic)
     )
@@ -559,7 +417,3 @@ def _correlation(before: Sequence[float], after: Sequence[float]) -> float | Non
         return None
     covariance = math.fsum((x - a.mean) * (y - b.mean) for x, y in zip(before, after, strict=True))
     return covariance / ((len(before) - 1) * a.sd * b.sd)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -8,9 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold.rules.parity.checks import CALLS, PORTIONS, CheckResult, Trace, differs, equal
-
-_MARK = 1e-5
-"""Of marks of examples, relative to the largest: values that were preprocessed in float32."""
+from scaffold.rules.parity.evaluated import evaluated_apart, evaluated_steps, evaluation_moved
+from scaffold.rules.parity.marks import (
+    COUNT,
+    EVALUATED,
+    MARK,
+    TARGETS,
+    calls_by_step,
+    close,
+    first_apart,
+    first_shared,
+    is_cut,
+    marks_by_step,
+    number_of,
+    same_set,
+    without,
+)
 
 _REPEATED = 0.35
 """Share of distinct examples among all that were trained on, up to which they come again in later
@@ -25,14 +38,6 @@ _BEFORE = 2
 """Steps before, from which an example may come that is given again: networks that are updated in
 turn share one."""
 
-COUNT = "series.train.count"
-"""Step, number of examples and number of the network of every training call."""
-
-EVALUATED = "series.evaluation.count"
-"""The same of every call in an evaluation."""
-
-TARGETS = "series.train.targets"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
@@ -42,37 +47,6 @@ class Apart:
     text: str
     step: int
     structural: str = ""
-
-
-def first_apart(expected: Any, found: Any, relative: float) -> int | None:
-    """Return the index of the first value, or row of values, that differs beyond rounding.
-
-    Where one ends first, it is the shared length. Both None, or equal: None.
-    """
-    import numpy as np
-
-    if expected is None or found is None:
-        return None if expected is found else 0
-    a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(found).astype(np.float64)
-    shared = min(len(a), len(b))
-    # Each column has a unit of its own: a step counts thousands, a learning rate is 1e-4.
-    scale = np.max(np.where(np.isfinite(a), np.abs(a), 0.0), axis=0, initial=1e-300)
-    with np.errstate(invalid="ignore"):
-        same = (a[:shared] == b[:shared]) | (np.abs(a[:shared] - b[:shared]) <= relative * scale)
-    same |= np.isnan(a[:shared]) & np.isnan(b[:shared])
-    same = same.reshape(shared, -1).all(axis=1)
-    if not same.all():
-        return int(np.argmin(same))
-    return None if len(a) == len(b) else shared
-
-
-def first_shared(golden: Trace, found: Trace, name: str, relative: float = _MARK) -> int | None:
-    """Return where a series differs, among as many values as both have."""
-    a, b = golden.arrays.get(name), found.arrays.get(name)
-    if a is None or b is None:
-        return None
-    shared = min(len(a), len(b))
-    return first_apart(a[:shared], b[:shared], relative)
 
 
 def compare_batches(golden: Trace, found: Trace) -> tuple[CheckResult, CheckResult, int | None]:
@@ -146,48 +120,6 @@ def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
     return _labels_apart(golden, found, names)
 
 
-def _number_of(trace: Trace, name: str) -> int:
-    """Return the number that the call series use for the network a series is about."""
-    called = name.removeprefix("series.train.").removeprefix("series.evaluation.").partition("[")[0]
-    return int(trace.index.get("numbers", {}).get(called, 1))
-
-
-def _steps(trace: Trace, name: str) -> dict[int, Any]:
-    """Return the marks of all examples of a network's input in each step."""
-    import numpy as np
-
-    return {step: np.concatenate(calls) for step, calls in _calls(trace, name).items()}
-
-
-def _calls(trace: Trace, name: str) -> dict[int, list[Any]]:
-    """Return the marks of a network's input in each step, call by call.
-
-    Of a series that was cut, in whole steps.
-    """
-    import numpy as np
-
-    if COUNT not in trace.arrays:
-        return {}
-    counts = trace.arrays[COUNT]
-    number = _number_of(trace, name)
-    mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
-    marks, begin = trace.arrays[name], 0
-    found: dict[int, list[Any]] = {}
-    rows = mine[:, 1].astype(int)
-    if rows.sum() != len(marks):  # an input that not every call has, or a series that was cut
-        whole = int(np.searchsorted(np.cumsum(rows), len(marks), side="right"))
-        mine = mine[mine[:, 0] < mine[min(whole, len(mine) - 1), 0]]
-        rows = mine[:, 1].astype(int)
-    for step, count in zip(mine[:, 0].astype(int), rows, strict=False):
-        found.setdefault(int(step), []).append(marks[begin : begin + count])
-        begin += count
-    return found
-
-
-def _is_cut(trace: Trace, name: str) -> bool:
-    return any(note["series"] == name.removeprefix("series.") for note in trace.index["said"])
-
-
 def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
     """Return the first step whose examples are not the same set."""
     return next(
@@ -209,10 +141,10 @@ def calls_apart(golden: Trace, found: Trace) -> Apart | None:
     if not apart:
         return None
     step, name = min(apart)
-    calls = [_calls(trace, name)[step] for trace in (golden, found)]
+    calls = [calls_by_step(trace, name)[step] for trace in (golden, found)]
     examples = [np.concatenate(one) for one in calls]
-    is_again = not len(_without(examples[0], examples[1])) and not len(
-        _without(examples[1], examples[0])
+    is_again = not len(without(examples[0], examples[1])) and not len(
+        without(examples[1], examples[0])
     )
     called = name.removeprefix("series.train.").partition("[")[0]
     text = f"step {step + 1} calls {called} {len(calls[1])} times instead of {len(calls[0])}"
@@ -223,9 +155,9 @@ def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, 
     """Yield steps with other examples, and whether only calls are missing or additional."""
     import numpy as np
 
-    expected, actual = _calls(golden, name), _calls(found, name)
+    expected, actual = calls_by_step(golden, name), calls_by_step(found, name)
     limit = max(expected, default=-1)
-    if _is_cut(golden, name) or _is_cut(found, name):
+    if is_cut(golden, name) or is_cut(found, name):
         limit = min(limit, max(actual, default=-1))
     scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
     for step in sorted(step for step in set(expected) | set(actual) if step <= limit):
@@ -238,7 +170,7 @@ def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, 
         a, b = map(np.concatenate, calls)
         if len(a) != len(b):
             yield step, _contains(*calls, scale)
-        elif not _close(a, b, scale) and not _close(np.sort(a), np.sort(b), scale):
+        elif not close(a, b, scale) and not close(np.sort(a), np.sort(b), scale):
             yield step, False
 
 
@@ -252,7 +184,7 @@ def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
             (
                 at
                 for at, own in enumerate(more)
-                if len(own) == len(call) and _close(own, call, scale)
+                if len(own) == len(call) and close(own, call, scale)
             ),
             None,
         )
@@ -262,15 +194,6 @@ def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
     return bool(more)
 
 
-def _close(a: Any, b: Any, scale: float) -> bool:
-    import numpy as np
-
-    with np.errstate(invalid="ignore"):
-        return bool(
-            ((a == b) | (np.abs(a - b) <= _MARK * scale) | (np.isnan(a) & np.isnan(b))).all()
-        )
-
-
 def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     """Explain how the examples of a step differ.
 
@@ -278,14 +201,14 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     """
     import numpy as np
 
-    a, b = _steps(golden, name).get(step), _steps(found, name).get(step)
+    a, b = marks_by_step(golden, name).get(step), marks_by_step(found, name).get(step)
     is_count = a is None or b is None or len(a) != len(b)
     expected, actual = golden.arrays[name], found.arrays[name]
     distinct = np.unique(expected.round(9))
     is_repeated = len(distinct) <= _REPEATED * len(expected)
     evaluated = "series.evaluation." + name.removeprefix("series.train.")
     if is_repeated:
-        missing, new = _without(distinct, actual), _without(np.unique(actual.round(9)), distinct)
+        missing, new = without(distinct, actual), without(np.unique(actual.round(9)), distinct)
         tested = golden.arrays.get(evaluated)
         if len(new):
             leaked = len(np.intersect1d(new, tested.round(9))) if tested is not None else 0
@@ -299,7 +222,7 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
                 " not there"
             )
             return Apart(check="data", text=text, step=step)
-        largest = max((len(rows) for rows in _steps(golden, name).values()), default=0)
+        largest = max((len(rows) for rows in marks_by_step(golden, name).values()), default=0)
         if len(missing) >= max(largest, 1) or (len(missing) and not is_count):
             text = (
                 f"{len(missing)} of the reference's {len(distinct)} training examples are never"
@@ -329,14 +252,14 @@ def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: 
     """
     import numpy as np
 
-    near = [rows for at, rows in _steps(golden, name).items() if 0 <= step - at <= _BEFORE]
-    if examples is not None and (not near or len(_without(examples, np.concatenate(near)))):
+    near = [rows for at, rows in marks_by_step(golden, name).items() if 0 <= step - at <= _BEFORE]
+    if examples is not None and (not near or len(without(examples, np.concatenate(near)))):
         return PORTIONS
     sizes = [
         {
             int(row[1])
             for row in trace.arrays[COUNT]
-            if len(row) < 3 or row[2] == _number_of(trace, name)
+            if len(row) < 3 or row[2] == number_of(trace, name)
         }
         for trace in (golden, found)
     ]
@@ -349,14 +272,14 @@ def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     Of the data if the evaluated ones differ as well, else of a batch.
     """
     numbers = [len(trace.arrays[name]) for trace in (found, golden)]
-    is_whole = not (_is_cut(golden, name) or _is_cut(found, name))
+    is_whole = not (is_cut(golden, name) or is_cut(found, name))
     if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
         text = f"{numbers[0]} examples are trained on in all epochs instead of {numbers[1]}"
         return Apart(check="data", text=text, step=step)
     at = first_shared(golden, found, name) or 0
     is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
     is_batch = is_evaluated and evaluated_apart(golden, found) is None
-    if is_batch and _same_set(golden, found, name):
+    if is_batch and same_set(golden, found, name):
         return Apart(
             check="batches",
             text=f"examples come in another order, from step {step + 1} on",
@@ -367,21 +290,6 @@ def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
         text=f"example {at + 1} has other values",
         step=step,
     )
-
-
-def _without(values: Any, others: Any) -> Any:
-    """Return the values that none of the others is equal to, but for rounding."""
-    import numpy as np
-
-    if not len(others):
-        return values
-    ordered = np.sort(np.asarray(others, dtype=np.float64))
-    scale = float(np.abs(ordered[np.isfinite(ordered)]).max(initial=1e-300))
-    places = np.searchsorted(ordered, values)
-    above, below = (ordered[np.clip(at, 0, len(ordered) - 1)] for at in (places, places - 1))
-    with np.errstate(invalid="ignore"):  # where both are infinite, and equal
-        near = np.minimum(np.abs(values - above), np.abs(values - below))
-    return values[(near > _MARK * scale) & (values != above) & (values != below)]
 
 
 def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
@@ -400,7 +308,7 @@ def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None
     at = first_shared(golden, found, TARGETS)
     if at is None:
         return None
-    if first_apart(np.sort(expected), np.sort(actual), _MARK) is None and _ordered_otherwise(
+    if first_apart(np.sort(expected), np.sort(actual), MARK) is None and _ordered_otherwise(
         golden, found, names
     ):
         return None  # rows of a step in another order, their labels with them
@@ -446,14 +354,6 @@ def _step_of(trace: Trace, target: int) -> int:
     return int(counts[min(int(np.searchsorted(ends, target, side="right")), len(counts) - 1)][0])
 
 
-def _same_set(golden: Trace, found: Trace, name: str) -> bool:
-    import numpy as np
-
-    a, b = golden.arrays[name], found.arrays[name]
-    shared = min(len(a), len(b))
-    return first_apart(np.sort(a[:shared]), np.sort(b[:shared]), _MARK) is None
-
-
 def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
     """Return whether a program wrongly trains in evaluation mode.
 
@@ -467,19 +367,19 @@ def _lost(golden: Trace, found: Trace) -> Apart | None:
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
-        if name not in found.arrays or _is_cut(golden, name) or _is_cut(found, name):
+        if name not in found.arrays or is_cut(golden, name) or is_cut(found, name):
             continue
         # Whichever network evaluates them: another one may be called than before.
         actual = np.concatenate(
             [v for key, v in found.arrays.items() if key.startswith("series.evaluation.model")]
         )
         trained = golden.arrays.get(name.replace("evaluation", "train", 1))
-        new = _without(np.unique(actual), golden.arrays[name])
-        if len(new) and (trained is None or len(_without(new, trained))):
+        new = without(np.unique(actual), golden.arrays[name])
+        if len(new) and (trained is None or len(without(new, trained))):
             continue  # its values are others, which is another question
         for step, calls in evaluated_steps(golden, name).items():
             for call in calls:
-                missing = _without(call, actual)
+                missing = without(call, actual)
                 if 0 < len(missing) < len(call):
                     text = f"{len(missing)} examples that the reference evaluates are not there"
                     return Apart(check="data", text=text, step=step)
@@ -508,72 +408,3 @@ def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
     apart = evaluated_apart(golden, found)
     counts = golden.arrays.get(EVALUATED)
     return counts is not None and apart is not None and apart[1] <= step and step > 0
-
-
-def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
-    """Return the inputs of each evaluation, call by call, by the step it comes after."""
-    counts = trace.arrays.get(EVALUATED)
-    if counts is None:
-        return {}
-    number = _number_of(trace, name) if name else 0
-    mine = counts if not name or counts.shape[1] < 3 else counts[counts[:, 2] == number]
-    marks, begin = trace.arrays.get(name), 0
-    found: dict[int, list[Any]] = {}
-    for step, rows in mine[:, :2].astype(int):
-        found.setdefault(int(step), []).append(
-            None if marks is None else marks[begin : begin + rows]
-        )
-        begin += rows
-    return found
-
-
-def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
-    """Find the first evaluation with other examples, in whatever order and portions."""
-    import numpy as np
-
-    for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
-        if name not in found.arrays:
-            continue
-        expected, actual = evaluated_steps(golden, name), evaluated_steps(found, name)
-        scale = float(
-            np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300)
-        )
-        for step in sorted(set(expected) & set(actual)):
-            a, b = np.sort(np.concatenate(expected[step])), np.sort(np.concatenate(actual[step]))
-            shared = min(len(a), len(b))
-            if len(a) == len(b) and not _close(a, b, scale):
-                return f"evaluated examples have other values after step {step}", step
-            if len(a) != len(b) and (len(_without(a, b)) or len(_without(b, a)) or not shared):
-                return (
-                    f"{len(b)} examples are evaluated instead of {len(a)} after step {step}",
-                    step,
-                )
-    return None
-
-
-def evaluates_others(golden: Trace, found: Trace) -> bool:
-    """Return whether as many labels are evaluated, but others."""
-    labels = [trace.arrays.get("series.evaluation.targets") for trace in (golden, found)]
-    if labels[0] is None or labels[1] is None or len(labels[0]) != len(labels[1]):
-        return False
-    return not _same_set(golden, found, "series.evaluation.targets")
-
-
-def evaluation_moved(golden: Trace, found: Trace) -> int | None:
-    """Return the first step after which only one of two programs evaluates."""
-    steps = [set(evaluated_steps(trace)) for trace in (golden, found)]
-    apart = steps[0] ^ steps[1]
-    return min(apart) if apart and all(steps) else None
-
-
-def evaluated_outputs(trace: Trace, name: str) -> Iterator[tuple[float, float]]:
-    """Yield mark and output of each example of the first evaluation, ordered by the marks."""
-    import numpy as np
-
-    examples = trace.arrays.get("series.evaluation.examples." + name.partition("[")[0])
-    outputs = trace.arrays["series.evaluation.outputs." + name]
-    if examples is None or len(examples) != len(outputs):
-        yield from enumerate(outputs)
-        return
-    for at in np.argsort(examples, kind="stable"):
-        yield float(examples[at]), float(outputs[at])

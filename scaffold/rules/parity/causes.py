@@ -7,7 +7,7 @@ Networks, 2019) and of the issue trackers of reimplemented models.
 from dataclasses import dataclass
 
 from scaffold.rules.parity.checks import CheckResult
-from scaffold.rules.parity.series import GRADIENTS_LEFT, LEFT_IN_EVALUATION, TRAINING_MODE
+from scaffold.rules.parity.followed import GRADIENTS_LEFT, LEFT_IN_EVALUATION, TRAINING_MODE
 
 
 @dataclass(frozen=True, slots=True)

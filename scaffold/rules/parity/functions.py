@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scaffold.records.judgment import Verdict
-from scaffold.rules.parity.batches import first_apart
 from scaffold.rules.parity.checks import CALLS, Address, CheckResult, Trace, differs, equal
 from scaffold.rules.parity.entries import Entry, Found, key_of, told
+from scaffold.rules.parity.marks import first_apart
 from scaffold.rules.parity.tensors import Gap, compare
 
 _LATER = 1e-5

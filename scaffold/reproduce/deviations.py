@@ -1,0 +1,167 @@
+"""Find differences from what was published, and from how the calibration runs were made."""
+
+from collections.abc import Sequence
+
+import scaffold
+from scaffold.consent import is_ours
+from scaffold.environments.prepare import ReadyEnvironment
+from scaffold.errors import BrokenFileError
+from scaffold.machine import describe_machine
+from scaffold.project.digests import data_digests, file_digest, program_digest
+from scaffold.project.project import Project
+from scaffold.recipes.catalogue import find_recipe, recipe_ids
+from scaffold.records.evidence import (
+    Calibration,
+    RunRecord,
+)
+from scaffold.records.judgment import Judgment
+from scaffold.records.program import Program
+from scaffold.records.reason import Reason
+from scaffold.records.recipe import Recipe
+from scaffold.reproduce.evidence import read_evidence
+
+
+def run_remarks(
+    program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
+) -> list[Reason]:
+    """Return what the runs themselves show to be other than it should be."""
+    found: list[Reason] = []
+
+    def add(code: str, text: str) -> None:
+        found.append(Reason(code, text))
+
+    if unwell:
+        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
+        add("failed_runs", f"runs that did not end well, and are not among those judged: {kinds}")
+    unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
+    if unconfined:
+        add("no_sandbox", f"run without a sandbox: seed {', '.join(unconfined)}")
+    denied = list(dict.fromkeys(what for record in records for what in record.confinement.denied))
+    if denied:
+        more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
+        add("denied", f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
+    cores = program.resources.cores
+    other = sorted({record.threads for record in records} - {cores})
+    if other and program.resources.device == "cpu":
+        add(
+            "threads",
+            f"run with {' and '.join(map(str, other))} threads, the recipe's runs have {cores}:"
+            " that moves the last digits, and the time",
+        )
+    if program.seeds.draws_data and len({record.seed for record in records}) > 1:
+        add(
+            "seed_draws_data",
+            "a seed draws the data too: each of these runs is measured on another test set",
+        )
+    missed = list(dict.fromkeys(text for record in records for text in record.seeding.missed))
+    if missed:
+        add("unseeded", f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
+    seeded = any(record.seeding.calls for record in records)
+    if program.seeds.how in ("argument", "variable") and not seeded:
+        add(
+            "no_seeding_call",
+            "no seeding call of random, numpy or torch was seen: one seed may give several results",
+        )
+    return found
+
+
+_MOST_DENIED = 10
+"""Attempts that are shown with a judgment; the evidence has all that were noted."""
+
+
+_RULE_CHANGED = Reason(
+    "rule_changed", "metrics, claims or rule were changed after results were seen"
+)
+
+
+def changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
+    """Return a deviation if the rule changed after results were seen; it stays one."""
+    try:
+        before = read_evidence(project)
+    except BrokenFileError:
+        return []  # it is about to be replaced
+    if before is None:
+        return []
+    deviations = Judgment.from_mapping(before.judgment).deviations
+    was_changed = any(deviation.code == _RULE_CHANGED.code for deviation in deviations)
+    return [_RULE_CHANGED] if was_changed or before.rule != recipe.rule_digest() else []
+
+
+def find_deviations(
+    project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
+) -> list[Reason]:
+    """Return differences from what was published, and from how the calibration runs were made."""
+    found = recipe.deviations() + _other_than_bundled(project, recipe)
+    if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
+        found.append(Reason("device", "the recipe's device is cuda, and this machine has none"))
+    if calibration is None:
+        return found
+    if calibration.reference != recipe.reference.tree:
+        text = (
+            f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
+        )
+        found.append(Reason("calibration_reference", text))
+    if calibration.program != program_digest(recipe, project.root):
+        text = "the calibration runs were made with other commands or hyperparameters"
+        found.append(Reason("calibration_program", text))
+    if dict(calibration.data) != data_digests(recipe):
+        found.append(Reason("calibration_data", "the calibration runs were made with other data"))
+    if calibration.reading != recipe.reading_digest():
+        found.append(
+            Reason(
+                "calibration_reading",
+                "the metrics of the calibration runs were read in another way",
+            )
+        )
+    named = {_name(line) for line in recipe.environment.packages}
+    shipped = dict(line.split("==", 1) for line in calibration.packages if "==" in line)
+    for line in environment.packages:
+        name, _, version = line.partition("==")
+        if name in named and name in shipped and _public(shipped[name]) != _public(version):
+            found.append(
+                Reason(
+                    "package_version",
+                    f"{name} is {version}, in the calibration runs {shipped[name]}",
+                )
+            )
+    return found
+
+
+def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
+    """Return how a project of one of our recipes is judged otherwise than that recipe says.
+
+    What it runs is ours to the last byte, or there is consent to something else; this is by what it
+    is judged.
+    """
+    if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
+        return []
+    bundled = find_recipe(recipe.id)
+    found = []
+    expected = (
+        file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
+    )
+    if (file_digest(project.calibration) if recipe.calibration else None) != expected:
+        text = (
+            f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new"
+            f" {scaffold.__version__}"
+        )
+        found.append(Reason("bundled_calibration", text))
+    if bundled.recipe.rule_digest() != recipe.rule_digest():
+        text = (
+            f"metrics, claims or rule are not those of {recipe.id} in mlloop-new"
+            f" {scaffold.__version__}"
+        )
+        found.append(Reason("bundled_rule", text))
+    return found
+
+
+def _public(version: str) -> str:
+    """Return a version without its local part: 2.13.0+cpu is a build of 2.13.0."""
+    return version.partition("+")[0]
+
+
+def _name(requirement: str) -> str:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(Requirement(requirement).name)

@@ -1,0 +1,172 @@
+"""Judge paired differences by a sequential t test. Pure."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.judgment import Finding, Question, Verdict
+from scaffold.records.metric import Metric
+from scaffold.rules.stats import SampleStats, t_quantile
+
+LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
+"""Pairs at which one looks: each look half as many pairs again. Fewer than 4 have no spread to
+speak of."""
+
+
+_COARSE = ("fraction", "percent")
+"""Units whose values lie on a grid of one example."""
+
+
+LOST_CORRELATION = 0.2
+"""Below it pairs save less than a fifth of the runs, at the cost of degrees of freedom."""
+
+
+Pair = tuple[JudgedRun, JudgedRun]
+
+
+def looks(max_pairs: int) -> tuple[int, ...]:
+    """Return the numbers of pairs at which a change is judged."""
+    return (*(look for look in LOOKS if look < max_pairs), max_pairs)
+
+
+def next_look(pairs: int, max_pairs: int) -> int:
+    """Return how many pairs the next judgment needs."""
+    return next((look for look in looks(max_pairs) if look > pairs), max_pairs)
+
+
+def pair(before: Sequence[JudgedRun], after: Sequence[JudgedRun]) -> list[Pair]:
+    """Pair runs of one seed, in the order of `before`; of several runs of a seed, the first."""
+    first = {run.seed: run for run in reversed(after)}
+    distinct = {run.seed: run for run in reversed(before)}
+    return [(run, first[run.seed]) for run in reversed(distinct.values()) if run.seed in first]
+
+
+def judge_differences(
+    before: Sequence[float],
+    after: Sequence[float],
+    *,
+    higher_is_better: bool,
+    margin: float,
+    alpha: float,
+    beta: float,
+    max_pairs: int,
+    half_digit: float = 0.0,
+) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
+    """Judge paired differences by a sequential t test.
+
+    Returns:
+        the word, the pairs it was reached with, the interval of the effect there (None before the
+            first look), and how
+        many further pairs are expected to decide it if they fall like those so far (None when
+            decided, or never).
+    """
+    differences = [b - a for a, b in zip(before, after, strict=True)]
+    floor = _quantum([*before, *after], half_digit) / math.sqrt(6)
+    spent, interval = 0, None
+    for look in looks(max_pairs):
+        if look > len(differences):
+            break
+        stats = SampleStats.of(differences[:look])
+        verdict, interval = _look(
+            stats.mean, max(stats.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
+        )
+        spent = look
+        if verdict is not Verdict.UNDECIDED:
+            return directed(verdict, stats.mean, higher_is_better), look, interval, None
+    if spent == 0:
+        return (
+            Verdict.UNDECIDED,
+            len(differences),
+            None,
+            next_look(len(differences), max_pairs) - len(differences),
+        )
+    stats = SampleStats.of(differences)
+    for look in looks(max_pairs):
+        if look > len(differences):
+            share = (look - spent) / max_pairs
+            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, margin, alpha, beta)
+            spent = look
+            if verdict is not Verdict.UNDECIDED:
+                return Verdict.UNDECIDED, len(differences), interval, look - len(differences)
+    return Verdict.UNDECIDED, len(differences), interval, None
+
+
+def _look(
+    mean: float, sd: float, n: int, share: float, margin: float, alpha: float, beta: float
+) -> tuple[Verdict, tuple[float, float]]:
+    """Judge one look at the pairs.
+
+    BETTER stands for any difference here; its direction comes later.
+    """
+    error = sd / math.sqrt(n)
+    away = t_quantile(1 - share * alpha / 2, n - 1) * error
+    interval = (mean - away, mean + away)
+    if abs(mean) + t_quantile(1 - share * beta, n - 1) * error < margin:
+        return Verdict.NO_DIFFERENCE, interval
+    return (Verdict.BETTER if abs(mean) > away else Verdict.UNDECIDED), interval
+
+
+def directed(verdict: Verdict, mean: float, higher_is_better: bool) -> Verdict:
+    """Return WORSE instead of BETTER where the difference goes the other way."""
+    if verdict is Verdict.BETTER and (mean > 0) != higher_is_better:
+        return Verdict.WORSE
+    return verdict
+
+
+def _quantum(values: Sequence[float], half_digit: float) -> float:
+    """Return the width of the grid that values lie on, 0 where there is none.
+
+    A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of
+    two values on a grid of width q has a rounding error of variance q^2/6. It is a grid if all gaps
+    are whole multiples of the smallest.
+    """
+    ordered = sorted(set(values))
+    gaps = [high - low for low, high in itertools.pairwise(ordered)]
+    smallest = min(gaps, default=0.0)
+    is_grid = all(abs(gap / smallest - round(gap / smallest)) < 0.01 for gap in gaps)
+    return max(smallest if is_grid else 0.0, 2 * half_digit)
+
+
+def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministic: bool) -> bool:
+    """Return whether all metrics of all pairs agree to the last digit, beyond chance.
+
+    Shares of examples agree by chance; a loss or a norm that differs from seed to seed does not.
+    """
+    same = all(
+        a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics
+    )
+    fine = [m for m in metrics if m.unit not in _COARSE]
+    differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in fine)
+    return same and (deterministic or (len(pairs) > 1 and differ))
+
+
+def paired_values(metric: Metric, pairs: Sequence[Pair]) -> tuple[list[float], list[float]]:
+    """Return a metric's values before and after, pair by pair."""
+    return [a.metrics[metric.name].value for a, _ in pairs], [
+        b.metrics[metric.name].value for _, b in pairs
+    ]
+
+
+def same_values(metric: Metric, pairs: Sequence[Pair]) -> Finding:
+    """Return the finding of pairs that agree to the last digit."""
+    before, _ = paired_values(metric, pairs)
+    stats = SampleStats.of(before)
+    return Finding(
+        question=Question.CHANGE,
+        metric=metric.name,
+        verdict=Verdict.NO_DIFFERENCE,
+        n=len(pairs),
+        mean=stats.mean,
+        before=stats.mean,
+        sd=0.0,
+        interval=(0.0, 0.0),
+        correlation=1.0,
+        rule="equality of all metrics",
+        reason=f"all metrics are equal to the last digit in {count(len(pairs), 'pair')}",
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'s' * (number != 1)}"

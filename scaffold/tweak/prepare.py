@@ -1,0 +1,207 @@
+"""Prepare both snapshots of the open change to run, once there is consent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scaffold.consent import Runnable, remember_shown, require_snapshots_consent
+from scaffold.environments.prepare import prepare_environment
+from scaffold.errors import ProjectError, UsageError
+from scaffold.git.history import project_repository
+from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_worktree
+from scaffold.project.project import Project, load_yaml
+from scaffold.records.evidence import JudgedRun
+from scaffold.records.fields import Scalar
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.records.tweak import Tweak
+from scaffold.running.engines.local import ProgressListener
+from scaffold.running.plan import Plan
+from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
+from scaffold.running.seeds import make_runs, planned_seeds, runs_of
+from scaffold.running.store import completed, judged_runs
+from scaffold.tweak.base_branch import commit_before
+from scaffold.tweak.store import is_own_tweak
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all steps of one verification share."""
+
+    project: Project
+    recipe: Recipe
+    tweak: Tweak
+    listener: ProgressListener
+    options: RunOptions
+
+    def plan(
+        self, snapshot: Snapshot, system: System, title: str, *, smoke: bool = False
+    ) -> tuple[Plan, int]:
+        """Prepare a snapshot to run, and return how many of its runs fit at once."""
+        return prepare_program(
+            self.project,
+            self.recipe,
+            system,
+            snapshot.source,
+            snapshot.tree,
+            self.options,
+            title=title,
+            smoke=smoke,
+        )
+
+    def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
+        """Return runs of the first seeds, making missing ones."""
+        wanted = planned_seeds(plan.program, count)
+        if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
+            self.listener.said(f"{plan.title}: {len(wanted)} seeds")
+        records = make_runs(self.project, plan, wanted, room, self.listener)
+        return judged_runs(records, plan.runs_dir, ())
+
+
+def open_change(
+    project: Project, recipe: Recipe, tweak: Tweak, listener: ProgressListener, options: RunOptions
+) -> tuple[Work, Snapshot, Snapshot]:
+    """Return the snapshots before and after, once there is consent to run both.
+
+    Raises:
+        ProjectError, UsageError, ConsentError: see `verify_change`.
+    """
+    repository = project_repository(project.root)
+    before, after = (
+        snapshot_of_commit(project, commit_before(project, repository, tweak)),
+        snapshot_of_worktree(project),
+    )
+    if before.id == after.id:
+        raise ProjectError(
+            "nothing has changed yet: src/ and system.yaml are those of the snapshot before"
+            f" {tweak.name}",
+            hint="edit src/ or system.yaml, then scaffold verify",
+        )
+    snapshots = [runnable(before, "the snapshot before")]
+    snapshots += _to_be_asked(project, tweak, before, after)
+    require_snapshots_consent(snapshots, options.trust)
+    after = _with_its_lock(project, recipe, options)
+    before = _with_lock(before, after)
+    _require_same_seeding(before.system, after.system)
+    return Work(project, recipe, tweak, listener, options), before, after
+
+
+def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Snapshot:
+    """Return the work tree's snapshot.
+
+    Its lock made again if system.yaml asks for other packages.
+    """
+    system = load_yaml(System, project.system)
+    as_of = commit_date_of(project, recipe)
+    prepare_environment(
+        project.system_source,
+        system.environment,
+        as_of,
+        offline=options.offline,
+        device=system.resources.device,
+        announce=options.announce,
+    )
+    return snapshot_of_worktree(project)
+
+
+def _require_same_seeding(before: System, after: System) -> None:
+    """Raise UsageError if seeds mean different things in the snapshots: runs would not be pairs."""
+    kinds = [(system.seeds.how == "none", system.seeds.first) for system in (before, after)]
+    if kinds[0] != kinds[1]:
+        raise UsageError(
+            f"seeds: the snapshot before has {before.seeds.how} from {before.seeds.first}, the"
+            f" change {after.seeds.how} from {after.seeds.first}: their runs make no pairs",
+            hint="keep seeds in system.yaml as it was",
+        )
+
+
+def _with_lock(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Return a first `src/` without a lock, with that of the change."""
+    if before.source.lock.exists() or before.system.environment != after.system.environment:
+        return before
+    return replace(before, source=replace(before.source, lock=after.source.lock))
+
+
+def prepare_change(
+    project: Project, recipe: Recipe, tweak: Tweak, options: RunOptions, *, smoke: bool = False
+) -> tuple[Plan, int]:
+    """Prepare the open change to run by itself, to see whether it starts at all.
+
+    Raises:
+        ConsentError, MachineError, FetchError: see `preparation.prepare`.
+    """
+    repository = project_repository(project.root)
+    title = f"{tweak.phase} {tweak.name}"
+    before = snapshot_of_commit(project, commit_before(project, repository, tweak))
+    require_snapshots_consent(
+        _to_be_asked(project, tweak, before, snapshot_of_worktree(project)), options.trust
+    )
+    snapshot = _with_its_lock(project, recipe, options)
+    return prepare_program(
+        project,
+        recipe,
+        snapshot.system,
+        snapshot.source,
+        snapshot.tree,
+        options,
+        title=title,
+        smoke=smoke,
+    )
+
+
+def _to_be_asked(
+    project: Project, tweak: Tweak, before: Snapshot, after: Snapshot
+) -> list[Runnable]:
+    """Return the change if consent must be asked: it is not the user's own, or builds a package."""
+    builds = set(after.system.environment.build) - set(before.system.environment.build)
+    asked = runnable(after, f"{tweak.phase} {tweak.name}")
+    if is_own_tweak(project, tweak) and not builds:
+        remember_shown(asked)
+        return []
+    return [asked]
+
+
+def runnable(snapshot: Snapshot, title: str) -> Runnable:
+    """Return a snapshot as what consent is asked for."""
+    return Runnable(title, snapshot.system, snapshot.source.folder, snapshot.tree)
+
+
+def ablation_values(system: System, ablated: Mapping[str, str]) -> dict[str, Scalar]:
+    """Return hyperparameters from KEY=VALUE texts; raise UsageError for unknown keys."""
+    values: dict[str, Scalar] = {}
+    for name, text in ablated.items():
+        if name not in system.hyperparameters:
+            known = ", ".join(system.hyperparameters) or "none"
+            raise UsageError(
+                f"--ablate {name}: system.yaml has no hyperparameter {name!r}",
+                hint=f"it has: {known}",
+            )
+        values[name] = like(system.hyperparameters[name], text, f"--ablate {name}={text}")
+    return values
+
+
+def like(present: Any, text: str, option: str) -> Scalar:
+    """Convert a text to the type of the present value.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(present, bool):
+        if text not in ("true", "false"):
+            raise UsageError(f"{option}: must be true or false, as {str(present).lower()} is")
+        return text == "true"
+    try:
+        return type(present)(text)
+    except ValueError as error:
+        wanted = type(present).__name__
+        raise UsageError(f"{option}: must be of type {wanted}, such as {present}") from error
+
+
+def with_values(system: System, values: Mapping[str, Scalar]) -> System:
+    """Return the system with other hyperparameters."""
+    return system.model_copy(update={"hyperparameters": {**system.hyperparameters, **values}})
+
+
+def locked(text: str) -> list[str]:
+    """Return the packages of a lock, by version."""
+    return [line.split(" ")[0] for line in text.splitlines() if line[:1].isalnum()]

@@ -1,0 +1,66 @@
+"""Format where a project stands."""
+
+from typing import TYPE_CHECKING
+
+from scaffold.status.model import Status
+from scaffold.user_state import Origin
+from scaffold.views.tables import (
+    Paint,
+    format_duration,
+    plain,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
+
+
+def format_status(status: Status, width: int, paint: Paint) -> str:
+    """Format where a project stands, and the next command."""
+    lines = [
+        f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})",
+        "",
+    ]
+    for step in status.milestones:
+        lines.append(
+            f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[
+                : width + 20
+            ]
+        )
+    evidence = {
+        "none": "none yet",
+        "current": (
+            f"{status.verdict} from {status.seeds}"
+            f" seed{'s' * (status.seeds != 1)}{_judged_by(status.origin)}"
+        ),
+        "stale": "stale",
+    }
+    lines += ["", f"  Evidence   {evidence[status.evidence]}"]
+    notes = [*map(str, status.stale_reasons), *(f"deviation: {text}" for text in status.deviations)]
+    lines += [
+        line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)
+    ]
+    if status.tweak is not None:
+        tweak = status.tweak
+        verdict = f"{tweak.verdict}{_judged_by(tweak.origin)}"
+        found = {"none": "not judged yet", "current": verdict, "stale": f"{verdict}, but stale"}
+        lines += wrap(
+            f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13
+        )
+    return "\n".join([*lines, format_next(status, width, paint)])
+
+
+def _judged_by(origin: str | None) -> str:
+    return f" ({origin})" if origin and origin != Origin.HERE.value else ""
+
+
+def format_next(status: Status, width: int, paint: Paint) -> str:
+    """Format the one next action: the command, how long it takes, why."""
+    action = status.next
+    about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
+    why = wrap(plain(action.why), width, hanging=13)
+    why[0] = " " * 11 + why[0]
+    return "\n".join([f"  Next       {paint(action.command, 'cyan')}{about}", *why])
