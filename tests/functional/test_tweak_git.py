@@ -321,16 +321,16 @@ def test_no_identity(cli, reproduced, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("EMAIL", "")
     git(reproduced, "config", "user.useConfigOnly", "true")
-    from scaffold.git.execute import _persons_configuration
+    from scaffold.git.execute import _user_settings
 
-    _persons_configuration.cache_clear()
+    _user_settings.cache_clear()
     refused = cli("tweak", "start", "x", code=2, cwd=reproduced)
     assert (
         "identity" in refused.err.lower()
         or "user.name" in refused.err
         or "auto-detection" in refused.err
     )
-    _persons_configuration.cache_clear()
+    _user_settings.cache_clear()
     assert not (reproduced / "tweaks").exists()
     assert os.environ["HOME"] == str(tmp_path)
 
