@@ -67,10 +67,10 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
         UsageError: a file that the recipe names is a link out of its folder.
     """
     require_own_files(recipe, recipe_dir)
-    wanted = consent_digest(recipe, recipe_dir, recipe.reference.tree)
-    if _approval(wanted).exists():
+    required = consent_digest(recipe, recipe_dir, recipe.reference.tree)
+    if _approval(required).exists():
         return
-    if trust == wanted or _is_ours(recipe, wanted):
+    if trust == required or _is_ours(recipe, required):
         # A home that cannot be written: asked again next time.
         with contextlib.suppress(MachineError):
             approve(recipe, recipe_dir)
@@ -80,8 +80,8 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
     raise ConsentError(
         f"{mistaken}{recipe.id} is not a recipe of ours, and this of it was not approved yet:\n"
         + "\n".join(_changed_since_approved(str(recipe_dir), describe_program(recipe, recipe_dir))),
-        hint=f"read it, and what it runs; if you trust it, repeat with --trust {wanted}",
-        digest=wanted,
+        hint=f"read it, and what it runs; if you trust it, repeat with --trust {required}",
+        digest=required,
     )
 
 
@@ -158,8 +158,8 @@ def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = (
         return lines
     before = read_text(_description(key)).split("\n")
     # Without two file names.
-    found = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]
-    changed = [f"{line[:1]} {line[1:].strip()}" for line in found if line[:1] in "+-"]
+    diff = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]
+    changed = [f"{line[:1]} {line[1:].strip()}" for line in diff if line[:1] in "+-"]
     if not changed:  # what no line shows, such as a file that a patch or driver reads
         return lines
     return ["  changed since you approved it, - before, + now:", *(f"  {line}" for line in changed)]
@@ -186,16 +186,16 @@ def require_snapshots_consent(snapshots: Sequence[Runnable], trust: str | None) 
     ]
     if not unknown:
         return
-    wanted = digest(
+    required = digest(
         [consent_digest(snapshot.program, snapshot.folder, snapshot.tree) for snapshot in unknown]
     )
-    if trust == wanted:
+    if trust == required:
         for snapshot in unknown:
             approve_program(snapshot.program, snapshot.folder, snapshot.tree, snapshot.title)
             remember_shown(snapshot)
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
-    told = [
+    descriptions = [
         line
         for snapshot in unknown
         for line in _changed_since_approved(
@@ -203,14 +203,14 @@ def require_snapshots_consent(snapshots: Sequence[Runnable], trust: str | None) 
         )
     ]
     raise ConsentError(
-        f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(told),
-        hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {wanted}",
-        digest=wanted,
+        f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(descriptions),
+        hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {required}",
+        digest=required,
     )
 
 
-def _approval(wanted: str) -> Path:
-    return state_dir() / "approved" / wanted
+def _approval(consent_id: str) -> Path:
+    return state_dir() / "approved" / consent_id
 
 
 def is_ours(recipe: Recipe, recipe_dir: Path) -> bool:
@@ -218,11 +218,13 @@ def is_ours(recipe: Recipe, recipe_dir: Path) -> bool:
     return _is_ours(recipe, consent_digest(recipe, recipe_dir, recipe.reference.tree))
 
 
-def _is_ours(recipe: Recipe, wanted: str) -> bool:
+def _is_ours(recipe: Recipe, consent_id: str) -> bool:
     if recipe.id not in recipe_ids():
         return False
-    found = find_recipe(recipe.id)
-    return consent_digest(found.recipe, found.folder, found.recipe.reference.tree) == wanted
+    bundled = find_recipe(recipe.id)
+    return (
+        consent_digest(bundled.recipe, bundled.folder, bundled.recipe.reference.tree) == consent_id
+    )
 
 
 def _commands(program: Program) -> Iterator[tuple[str, Command]]:
@@ -258,9 +260,9 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
 def _describe_packages(program: Program, tree: Path) -> list[str]:
     packages = ", ".join(program.environment.packages) or "none"
     requirements, built = program.environment.requirements, ", ".join(program.environment.build)
-    more = f", and those of the reference's {requirements}" if requirements else ""
+    suffix = f", and those of the reference's {requirements}" if requirements else ""
     return [
-        f"  packages   {packages}{more}",
+        f"  packages   {packages}{suffix}",
         *(_text_lines(tree / requirements) if requirements else []),
         *(
             [f"  builds     {built}: their own build programs run OUTSIDE the sandbox"]

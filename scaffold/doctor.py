@@ -27,7 +27,7 @@ class Checked:
 
     name: str
     state: Literal["ok", "limited", "missing"]
-    what: str
+    detail: str
     remedy: str | None = None
 
 
@@ -48,31 +48,31 @@ def _sandbox() -> Checked:
             + "where it is installed and still fails, the system forbids user namespaces: "
             "sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns"
         )
-        return Checked(name="sandbox", state="missing", what=problems, remedy=remedy)
+        return Checked(name="sandbox", state="missing", detail=problems, remedy=remedy)
     if sandbox.kind == "bubblewrap":
-        return Checked(name="sandbox", state="ok", what=problems)
+        return Checked(name="sandbox", state="ok", detail=problems)
     doors = f"stays open: {', '.join(sandbox.open_doors)}"
     return Checked(
-        name="sandbox", state="limited", what=f"{problems}; {doors}", remedy="install bubblewrap"
+        name="sandbox", state="limited", detail=f"{problems}; {doors}", remedy="install bubblewrap"
     )
 
 
 def _git() -> Iterator[Checked]:
-    wanted = ".".join(map(str, _OLDEST_GIT))
+    oldest = ".".join(map(str, _OLDEST_GIT))
     try:
         version = git_version()
     except MachineError as error:
-        yield Checked(name="git", state="missing", what=error.message, remedy=error.hint)
+        yield Checked(name="git", state="missing", detail=error.message, remedy=error.hint)
         return
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     is_new = numbers >= _OLDEST_GIT
-    remedy = None if is_new else f"install git {wanted} or newer"
-    yield Checked(name="git", state="ok" if is_new else "missing", what=version, remedy=remedy)
+    remedy = None if is_new else f"install git {oldest} or newer"
+    yield Checked(name="git", state="ok" if is_new else "missing", detail=version, remedy=remedy)
     author = person(Path.cwd())
     yield Checked(
         name="identity",
         state="ok" if author else "limited",
-        what=(
+        detail=(
             f"{author.name} <{author.email}>"
             if author
             else "git knows no name and address: nothing is committed"
@@ -87,22 +87,22 @@ def _git() -> Iterator[Checked]:
 
 def _environments() -> Iterator[Checked]:
     try:
-        yield Checked(name="uv", state="ok", what=uv_version())
-        found = installed_pythons()
+        yield Checked(name="uv", state="ok", detail=uv_version())
+        versions = installed_pythons()
     except ScaffoldError as error:
-        yield Checked(name="uv", state="missing", what=error.message, remedy=error.hint)
+        yield Checked(name="uv", state="missing", detail=error.message, remedy=error.hint)
         return
     yield Checked(
-        name="interpreters", state="ok", what=", ".join(found) or "only the one that runs this"
+        name="interpreters", state="ok", detail=", ".join(versions) or "only the one that runs this"
     )
 
 
 def _devices() -> Checked:
     machine = describe_machine()
-    what = (
+    detail = (
         f"{machine.cores} cores, {machine.memory_gb} GB, {machine.accelerator or 'no accelerator'}"
     )
-    return Checked(name="devices", state="ok", what=f"{what} ({machine.processor})")
+    return Checked(name="devices", state="ok", detail=f"{detail} ({machine.processor})")
 
 
 def _disks(folder: Path) -> Iterator[Checked]:
@@ -110,14 +110,18 @@ def _disks(folder: Path) -> Iterator[Checked]:
     try:
         places["disk of cache"] = cache_dir("data").parent
     except MachineError as error:
-        yield Checked(name="disk of cache", state="missing", what=error.message, remedy=error.hint)
+        yield Checked(
+            name="disk of cache", state="missing", detail=error.message, remedy=error.hint
+        )
     for name, place in places.items():
-        what = f"{free_bytes(place) / 1e9:.1f} GB free in {place}"
+        detail = f"{free_bytes(place) / 1e9:.1f} GB free in {place}"
         try:
             require_free(place)
         except MachineError as error:
-            yield Checked(name=name, state="missing", what=what, remedy=error.hint)
+            yield Checked(name=name, state="missing", detail=detail, remedy=error.hint)
             continue
         has_room = free_bytes(place) >= _ROOM_BYTES
         remedy = None if has_room else "an environment with torch takes 1 to 5 GB: free some space"
-        yield Checked(name=name, state="ok" if has_room else "limited", what=what, remedy=remedy)
+        yield Checked(
+            name=name, state="ok" if has_room else "limited", detail=detail, remedy=remedy
+        )

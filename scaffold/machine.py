@@ -36,9 +36,9 @@ def threads_of(resources: Resources) -> int:
     What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it
     has.
     """
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
+    setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if setting.isdigit() and int(setting) > 0:
+        return int(setting)
     return max(1, min(resources.cores, usable_cores()))
 
 

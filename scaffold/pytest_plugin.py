@@ -163,8 +163,8 @@ def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Pari
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Generate one test per accepted tweak, and one per check of each accepted rewrite."""
-    wanted = {"accepted_change", "parity"} & set(metafunc.fixturenames)
-    if wanted:
+    fixtures = {"accepted_change", "parity"} & set(metafunc.fixturenames)
+    if fixtures:
         from scaffold.errors import ScaffoldError
         from scaffold.project.project import find_project
         from scaffold.tweak.store import accepted
@@ -177,7 +177,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             "accepted_change": done,
             "parity": [evidence for evidence in done if evidence.checks],
         }
-        for fixture in wanted:
+        for fixture in fixtures:
             metafunc.parametrize(
                 fixture, [evidence.tweak.name for evidence in names[fixture]], indirect=True
             )

@@ -32,7 +32,7 @@ class Calibrated:
 
 
 def calibrate(
-    found: FoundRecipe,
+    recipe_source: FoundRecipe,
     runs: int,
     listener: ProgressListener,
     options: RunOptions,
@@ -46,8 +46,8 @@ def calibrate(
     Raises:
         RunError: a run failed beyond what the recipe allows; nothing is written.
     """
-    recipe = found.recipe
-    project = _project(found, options)
+    recipe = recipe_source.recipe
+    project = _project(recipe_source, options)
     plan, room = prepare(project, recipe, options)
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
     records = make_runs(project, plan, seeds, room, listener, spare=CALIBRATION_SEED + runs)
@@ -58,7 +58,7 @@ def calibrate(
         program=plan.inputs.program,
         data=plan.inputs.data,
         reading=recipe.reading_digest(),
-        made=datetime.now(timezone.utc).date().isoformat(),
+        created=datetime.now(timezone.utc).date().isoformat(),
         machine=describe_machine(),
         threads=plan.threads,
         packages=plan.environment.packages,
@@ -69,25 +69,27 @@ def calibrate(
             for record in reversed(first_of_seed)
         ),
     )
-    path = found.folder / "calibration.json"
+    path = recipe_source.folder / "calibration.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)
 
 
-def _project(found: FoundRecipe, options: RunOptions) -> Project:
+def _project(recipe_source: FoundRecipe, options: RunOptions) -> Project:
     """Return a project of the recipe in the cache, kept for the next time."""
-    recipe = found.recipe
-    digest = program_digest(recipe, found.folder)[:12]
+    recipe = recipe_source.recipe
+    digest = program_digest(recipe, recipe_source.folder)[:12]
     project = Project(
         cache_dir("calibration") / f"{recipe.id}-{recipe.reference.tree[:12]}-{digest}"
     )
     if not project.root.exists():
-        create_project(found, project.root, name=recipe.id, settings={}, offline=options.offline)
+        create_project(
+            recipe_source, project.root, name=recipe.id, settings={}, offline=options.offline
+        )
     return project
 
 
 def record_trace(
-    found: FoundRecipe, listener: ProgressListener, options: RunOptions
+    recipe_source: FoundRecipe, listener: ProgressListener, options: RunOptions
 ) -> ShippedTrace:
     """Record what a recipe's reference computes into `golden/` beside it.
 
@@ -97,12 +99,12 @@ def record_trace(
     Raises:
         RunError: the reference failed, or cannot be traced; nothing is written.
     """
-    recipe = found.recipe
-    project = _project(found, options)
+    recipe = recipe_source.recipe
+    project = _project(recipe_source, options)
     plan = prepare(project, recipe, options)[0]
     smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
     golden = record_golden(project, plan, smoke, recipe.reference.tree, listener)
     for name, content in golden.files().items():
-        write_bytes(found.folder / "golden" / name, content)
+        write_bytes(recipe_source.folder / "golden" / name, content)
     files = ("about.json", *golden.about.files)
     return ShippedTrace(**golden.record.model_dump(), files=files)

@@ -15,46 +15,50 @@ from scaffold.references import check_patched, fetch_reference
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS
 
 
-def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
+def check_recipe(recipe_source: FoundRecipe, *, offline: bool = False) -> list[str]:
     """Return what holds of a recipe, one line each.
 
     Raises:
         FetchError: the reference is not what the recipe pins, or a patch does not apply.
         UsageError: the calibration is another recipe's, or was made from seeds that projects use.
     """
-    recipe = found.recipe
+    recipe = recipe_source.recipe
     with tempfile.TemporaryDirectory() as folder:
         repository = Repository.create(Path(folder) / "check", bare=True)
-        tree = fetch_reference(recipe, found.folder, repository, offline=offline)
-        check_patched(recipe, found.folder, repository, tree)
-    _check_local(found)
+        tree = fetch_reference(recipe, recipe_source.folder, repository, offline=offline)
+        check_patched(recipe, recipe_source.folder, repository, tree)
+    _check_local(recipe_source)
     notes = [
-        f"{found.origin}: the text is a valid recipe",
+        f"{recipe_source.origin}: the text is a valid recipe",
         (
             f"reference {reference_name(recipe)}: tree {tree} as pinned,"
             f" {len(recipe.reference.patches)} patches apply"
         ),
     ]
-    calibration = found.calibration()
+    calibration = recipe_source.calibration()
     if calibration is None:
         notes.append(
             "no calibration runs: a reproduction can be refuted, never confirmed "
-            f"(scaffold recipes calibrate {found.folder})"
+            f"(scaffold recipes calibrate {recipe_source.folder})"
         )
         return notes
     if calibration.recipe != recipe.id or calibration.reference != tree:
         raise UsageError(
             f"calibration.json was made for {calibration.recipe} with the tree"
             f" {calibration.reference}",
-            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
+            hint=(
+                f"make it anew: scaffold recipes calibrate {shlex.quote(str(recipe_source.folder))}"
+            ),
         )
-    if calibration.program != program_digest(recipe, found.folder) or dict(
+    if calibration.program != program_digest(recipe, recipe_source.folder) or dict(
         calibration.data
     ) != data_digests(recipe):
         raise UsageError(
             "calibration.json was made with other commands, hyperparameters, seeding, patches,"
             " drivers or data",
-            hint=f"make it anew: scaffold recipes calibrate {shlex.quote(str(found.folder))}",
+            hint=(
+                f"make it anew: scaffold recipes calibrate {shlex.quote(str(recipe_source.folder))}"
+            ),
         )
     if any(run.seed < CALIBRATION_SEED for run in calibration.runs) and recipe.seeds.how != "none":
         raise UsageError(
@@ -71,17 +75,17 @@ def check_recipe(found: FoundRecipe, *, offline: bool = False) -> list[str]:
     return notes
 
 
-def _check_local(found: FoundRecipe) -> None:
+def _check_local(recipe_source: FoundRecipe) -> None:
     """Check the recipe against the files beside it: dataset digests, quoted words."""
-    for dataset in found.recipe.placed_datasets():
+    for dataset in recipe_source.recipe.placed_datasets():
         if isinstance(dataset, FileDataset):
-            sha256 = file_digest(found.folder / dataset.file)
+            sha256 = file_digest(recipe_source.folder / dataset.file)
             if sha256 != dataset.sha256:
                 raise UsageError(
                     f"{dataset.file} has the sha256 {sha256}, the recipe pins {dataset.sha256}"
                 )
-    for index, claim in enumerate(found.recipe.claims):
-        path, source = found.folder / claim.source.url, claim.source
+    for index, claim in enumerate(recipe_source.recipe.claims):
+        path, source = recipe_source.folder / claim.source.url, claim.source
         if "://" in source.url or not path.is_file():
             continue
         lines = read_text(path).splitlines()

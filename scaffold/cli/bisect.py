@@ -53,7 +53,7 @@ def command(
     if not project.system.exists():
         raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")
     system = load_yaml(System, project.system)
-    found = run_with_progress(
+    result = run_with_progress(
         system,
         lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
         jobs=jobs,
@@ -63,13 +63,13 @@ def command(
         as_json=as_json,
     )
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(result))
     else:
-        _print(found)
-    return 0 if found.certain else EXIT_UNDECIDED
+        _print(result)
+    return 0 if result.certain else EXIT_UNDECIDED
 
 
-def _print(found: "Bisected") -> None:
+def _print(result: "Bisected") -> None:
     from scaffold.views.change import change_color
     from scaffold.views.tables import plain, table, wrap
 
@@ -84,22 +84,22 @@ def _print(found: "Bisected") -> None:
             f"{c.effect:+.3g}",
             c.verdict.value,
         )
-        for c in found.compared
+        for c in result.compared
     ]
-    colors = [change_color(compared.verdict) for compared in found.compared]
+    colors = [change_color(compared.verdict) for compared in result.compared]
     click.echo("\n".join(table(head, rows, width(), lambda row, text: paint(text, colors[row]))))
     click.echo("")
-    if found.step is None:
-        click.echo(f"  {found.metric} was not lost: no loss of {found.margin:.3g} or more")
+    if result.step is None:
+        click.echo(f"  {result.metric} was not lost: no loss of {result.margin:.3g} or more")
     else:
-        last = found.compared[-1]
-        told = f"{found.metric} was lost by {plain(found.step)}: {last.effect:+.3g}"
-        click.echo("\n".join(wrap(told, width())))
+        last = result.compared[-1]
+        headline = f"{result.metric} was lost by {plain(result.step)}: {last.effect:+.3g}"
+        click.echo("\n".join(wrap(headline, width())))
         click.echo(
             "  Next      "
-            f" {paint(f'git show -m --first-parent {(found.commit or str())[:10]}', 'cyan')}"
+            f" {paint(f'git show -m --first-parent {(result.commit or str())[:10]}', 'cyan')}"
         )
-    if found.note:
-        click.echo(f"  {found.note}")
-    if not found.certain:
+    if result.note:
+        click.echo(f"  {result.note}")
+    if not result.certain:
         click.echo("  not every comparison on the way was decided: read the table")

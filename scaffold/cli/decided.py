@@ -20,12 +20,12 @@ _include_large = click.option(
 )
 
 
-def accept_command(what: str) -> click.Command:
+def accept_command(phase: str) -> click.Command:
     """Build `scaffold tweak accept` or `scaffold rewrite accept`."""
 
     @make_command(
         "accept",
-        f"Merge the {what} into the branch that it came from, with its evidence and a page of the"
+        f"Merge the {phase} into the branch that it came from, with its evidence and a page of the"
         " journal, and tag it.\n\nRefused when the evidence is stale or does not show what it"
         " must, unless you say --reason.",
     )
@@ -38,21 +38,21 @@ def accept_command(what: str) -> click.Command:
         from scaffold.cli.terminal import require_one_line
         from scaffold.tweak.decide import accept_tweak
 
-        project = open_project(f"{what} accept")
+        project = open_project(f"{phase} accept")
         reason = require_one_line("--reason", reason)
-        decided = accept_tweak(project, reason, what, include_large=include_large)
+        decided = accept_tweak(project, reason, phase, include_large=include_large)
         _print_decided(decided, "accepted", as_json)
         return 0
 
     return accept
 
 
-def drop_command(what: str) -> click.Command:
+def drop_command(phase: str) -> click.Command:
     """Build `scaffold tweak drop` or `scaffold rewrite drop`."""
 
     @make_command(
         "drop",
-        f"End the {what} without merging it. The branch that it came from gets the record of what"
+        f"End the {phase} without merging it. The branch that it came from gets the record of what"
         " it showed, a tag dropped/NAME keeps the code. New files of data/ stay where they are.",
     )
     @_include_large
@@ -60,14 +60,14 @@ def drop_command(what: str) -> click.Command:
         """Keep the record, leave the rest as it was."""
         from scaffold.tweak.decide import drop_tweak
 
-        project = open_project(f"{what} drop")
-        _print_decided(drop_tweak(project, what, include_large=include_large), "dropped", as_json)
+        project = open_project(f"{phase} drop")
+        _print_decided(drop_tweak(project, phase, include_large=include_large), "dropped", as_json)
         return 0
 
     return drop
 
 
-def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
+def _print_decided(decided: "Decided", phase: str, as_json: bool) -> None:
     from scaffold.project.project import find_project
     from scaffold.records.judgment import ChangeJudgment
     from scaffold.status.cache import load_status
@@ -81,7 +81,7 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
         print_json(
             {
                 "tweak": decided.tweak.name,
-                "decision": what,
+                "decision": phase,
                 "home": decided.base_branch,
                 "commit": decided.commit,
                 "verdict": judgment.verdict.value if judgment else None,
@@ -93,9 +93,9 @@ def _print_decided(decided: "Decided", what: str, as_json: bool) -> None:
         return
     verdict = judgment.verdict.value if judgment else "before it was judged"
     where = f"merged into {decided.base_branch}, tag milestone/{decided.tweak.milestone}"
-    if what == "dropped":
+    if phase == "dropped":
         where = f"{decided.base_branch} has the record, tag dropped/{decided.tweak.name} the code"
-    lines = [f"{what.capitalize():9}  {decided.tweak.name}: {verdict}; {where}"]
+    lines = [f"{phase.capitalize():9}  {decided.tweak.name}: {verdict}; {where}"]
     if judgment:
         lines.append(f"Showed     {plain(judgment.reason)}")
     if evidence and evidence.reason:

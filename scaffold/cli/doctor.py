@@ -21,9 +21,9 @@ def command(*, as_json: bool) -> int:
     from scaffold.doctor import examine
     from scaffold.views.doctor import format_checked
 
-    found = examine(Path.cwd())
+    checks = examine(Path.cwd())
     if as_json:
-        print_json([asdict(checked) for checked in found])
+        print_json([asdict(checked) for checked in checks])
     else:
-        click.echo(format_checked(found, width(), paint_for(sys.stdout)))
-    return EXIT_FAILED if any(checked.state == "missing" for checked in found) else 0
+        click.echo(format_checked(checks, width(), paint_for(sys.stdout)))
+    return EXIT_FAILED if any(checked.state == "missing" for checked in checks) else 0

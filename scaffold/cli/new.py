@@ -62,14 +62,14 @@ def command(
         raise UsageError(
             "where shall the project go?", hint=f"mlloop-new my-project --from {source}"
         )
-    found = find_recipe(source, offline=offline)
+    source_recipe = find_recipe(source, offline=offline)
     if directory is None:
-        directory = Path(name or _ask_directory(found))
+        directory = Path(name or _ask_directory(source_recipe))
     target = directory.absolute()
     if sys.stderr.isatty() and not as_json:
-        click.echo(f"  Fetching   {reference_name(found.recipe)}", err=True)
+        click.echo(f"  Fetching   {reference_name(source_recipe.recipe)}", err=True)
     created = create_project(
-        found,
+        source_recipe,
         target,
         name=target.name if name is None else name,
         settings=parse_settings("--set", settings),
@@ -117,10 +117,10 @@ def _ask_recipe() -> str:
     return str(answer.unsafe_ask())
 
 
-def _ask_directory(found: "FoundRecipe") -> str:
+def _ask_directory(source_recipe: "FoundRecipe") -> str:
     import questionary
 
-    default = f"my-{found.recipe.id}"
+    default = f"my-{source_recipe.recipe.id}"
     answer = questionary.text(f"Folder for the new project (empty: {default}):").unsafe_ask()
     return str(answer).strip() or default
 
@@ -149,10 +149,12 @@ def _print_created(created: "Created", directory: Path) -> None:
     lines += [f"  Deviation  {deviation.text}" for deviation in recipe.deviations()]
     if created.lfs_pointers:
         shown = ", ".join(created.lfs_pointers[:3])
-        more = f" and {len(created.lfs_pointers) - 3} more" if len(created.lfs_pointers) > 3 else ""
+        others = (
+            f" and {len(created.lfs_pointers) - 3} more" if len(created.lfs_pointers) > 3 else ""
+        )
         lines.append(
-            f"  Git LFS    {shown}{more}: pointers, not the files; what a run needs of them belongs"
-            " under `datasets`"
+            f"  Git LFS    {shown}{others}: pointers, not the files; what a run needs of them"
+            " belongs under `datasets`"
         )
     if not created.is_ours:
         lines.append(

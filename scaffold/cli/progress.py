@@ -82,14 +82,14 @@ class RunProgress:
                 self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far"
             )
         elif self._total:
-            left = elapsed_s / step * max(self._total - step, 0)
-            state = f"step {step} of {self._total}, {format_duration(left)} left"
+            left_s = elapsed_s / step * max(self._total - step, 0)
+            state = f"step {step} of {self._total}, {format_duration(left_s)} left"
             self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
         else:
-            left = self._expected_s - elapsed_s
+            left_s = self._expected_s - elapsed_s
             state = (
-                f"about {format_duration(left)} left"
-                if left > 0
+                f"about {format_duration(left_s)} left"
+                if left_s > 0
                 else f"{format_duration(elapsed_s)} so far"
             )
             self._live.update(
@@ -102,16 +102,16 @@ class RunProgress:
             self._live.remove_task(self._rows.pop(record.seed))
         name = "smoke run" if record.smoke else f"seed {record.seed}"
         values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
-        what = (
+        result = (
             values
             if record.outcome is Outcome.COMPLETED
             else f"{record.outcome.value}: {record.reason}"
         )
-        self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(what)}")
+        self._note(f"  {name}  {format_duration(record.wall_time_s)}  {plain(result)}")
         if record.confinement.denied:
             self._note(f"    the sandbox denied: {plain('; '.join(record.confinement.denied[:5]))}")
 
-    def said(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Show what the next runs are for, or what they have shown so far."""
         self._note(f"  {plain(text)}")
 

@@ -59,11 +59,11 @@ def show(*, source: str, as_json: bool) -> int:
     """Show the file of a recipe, or its content as JSON."""
     from scaffold.recipes.catalogue import find_recipe
 
-    found = find_recipe(source)
+    source_recipe = find_recipe(source)
     if as_json:
-        print_json(found.recipe.model_dump(mode="json", by_alias=True))
+        print_json(source_recipe.recipe.model_dump(mode="json", by_alias=True))
     else:
-        click.echo(found.text.rstrip())
+        click.echo(source_recipe.text.rstrip())
     return 0
 
 
@@ -119,8 +119,8 @@ def calibrate(
     from scaffold.recipes.catalogue import without_calibration
     from scaffold.views.tables import format_duration
 
-    found = without_calibration(source)
-    needed = found.recipe.resources
+    source_recipe = without_calibration(source)
+    needed = source_recipe.recipe.resources
     about = format_duration(runs * needed.run_time_s / (jobs or runs_at_once(needed)))
     if not as_json:
         click.echo(
@@ -129,8 +129,8 @@ def calibrate(
         )
 
     done = run_with_progress(
-        found.recipe,
-        lambda progress, options: calibration.calibrate(found, runs, progress, options),
+        source_recipe.recipe,
+        lambda progress, options: calibration.calibrate(source_recipe, runs, progress, options),
         jobs=jobs,
         offline=offline,
         no_sandbox=no_sandbox,
@@ -142,8 +142,8 @@ def calibrate(
     else:
         click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
         if (
-            found.recipe.calibration is None
-            and "calibration:" not in (found.folder / "recipe.yaml").read_text()
+            source_recipe.recipe.calibration is None
+            and "calibration:" not in (source_recipe.folder / "recipe.yaml").read_text()
         ):
             click.echo("  Next       add `calibration: calibration.json` to recipe.yaml")
     return 0
@@ -170,10 +170,10 @@ def trace(
     from scaffold.authoring.calibrate import record_trace
     from scaffold.recipes.catalogue import find_recipe
 
-    found = find_recipe(source, offline=offline)
+    source_recipe = find_recipe(source, offline=offline)
     shipped = run_with_progress(
-        found.recipe,
-        lambda progress, options: record_trace(found, progress, options),
+        source_recipe.recipe,
+        lambda progress, options: record_trace(source_recipe, progress, options),
         jobs=jobs,
         offline=offline,
         no_sandbox=no_sandbox,
@@ -183,7 +183,7 @@ def trace(
     if as_json:
         print_json({"golden": shipped.model_dump(mode="json")})
         return 0
-    click.echo(f"  recorded in {found.folder / 'golden' / shipped.name}")
+    click.echo(f"  recorded in {source_recipe.folder / 'golden' / shipped.name}")
     click.echo("  Next       put this into recipe.yaml, in place of an earlier one:\n")
     click.echo(f'golden:\n  name: "{shipped.name}"\n  sha256: {shipped.sha256}\n  files:')
     click.echo("".join(f"    - {file}\n" for file in shipped.files))

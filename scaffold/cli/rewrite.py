@@ -58,7 +58,7 @@ def parts(
 
     project = open_project("rewrite parts" if traced else None)
     recipe = load_recipe(project)
-    found: list[Part] = (
+    listed: list[Part] = (
         list_parts(project, recipe)
         if not traced
         else run_with_progress(
@@ -72,9 +72,9 @@ def parts(
         )
     )
     if as_json:
-        print_json([asdict(part) for part in found])
+        print_json([asdict(part) for part in listed])
     else:
-        click.echo(format_parts(found, width(), paint_for(sys.stdout)))
+        click.echo(format_parts(listed, width(), paint_for(sys.stdout)))
     return 0
 
 
@@ -137,11 +137,13 @@ def start(
     project = open_project(f"rewrite start {name or rewrite_name(part)}")
     if not reason:
         require_reproduced(project)
-    told = " ".join([expect, f"(begun without a reproduction: {reason})" if reason else ""]).strip()
+    expectation = " ".join(
+        [expect, f"(begun without a reproduction: {reason})" if reason else ""]
+    ).strip()
     opened: Opened = run_with_progress(
         load_recipe(project),
         lambda progress, options: start_rewrite(
-            project, name, part, own, told, margin, progress, options
+            project, name, part, own, expectation, margin, progress, options
         ),
         jobs=jobs,
         offline=offline,

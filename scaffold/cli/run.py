@@ -71,8 +71,8 @@ def command(
             plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
         else:
             plan, room = prepare(project, recipe, options, smoke=smoke)
-        wanted = planned_seeds(program, 1 if smoke else seeds)
-        return make_runs(project, plan, wanted, room, progress, rerun=rerun)
+        run_seeds = planned_seeds(program, 1 if smoke else seeds)
+        return make_runs(project, plan, run_seeds, room, progress, rerun=rerun)
 
     records = run_with_progress(
         program,

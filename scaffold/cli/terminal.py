@@ -49,15 +49,17 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
                 _guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug)
             )
 
-        made: Any = click.option(
+        option_decorator: Any = click.option(
             "--debug", is_flag=True, help="Show a traceback when something goes wrong."
         )(guarded)
-        made = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
-            made
-        )
+        option_decorator = click.option(
+            "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+        )(option_decorator)
         settings = {"help_option_names": ["-h", "--help"]}
-        made = click.command(name, help=help_text, context_settings=settings)(made)
-        result: click.Command = made
+        option_decorator = click.command(name, help=help_text, context_settings=settings)(
+            option_decorator
+        )
+        result: click.Command = option_decorator
         return result
 
     return decorate
@@ -151,7 +153,7 @@ def run_with_progress(
                 sandboxed=not no_sandbox,
                 trust=trusted,
                 on_bytes=progress.fetched,
-                announce=progress.said,
+                announce=progress.message,
             )
             return call(progress, options)
 
@@ -221,16 +223,16 @@ def _prepare_process() -> None:
 
 def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
     if as_json:
-        told = {"trust": error.digest} if isinstance(error, ConsentError) else {}
+        extra = {"trust": error.digest} if isinstance(error, ConsentError) else {}
         print_json(
-            {"error": error.message, "hint": error.hint, "kind": type(error).__name__, **told}
+            {"error": error.message, "hint": error.hint, "kind": type(error).__name__, **extra}
         )
         return
     from scaffold.views.tables import plain
 
-    head, *rest = plain(error.message).split("\n")
+    head, *details = plain(error.message).split("\n")
     click.echo(paint_for(sys.stderr)("Error: ", "red") + head, err=True)
-    for line in rest:
+    for line in details:
         click.echo(line, err=True)
     if error.hint:
         click.echo(f"  {plain(error.hint)}", err=True)

@@ -156,11 +156,11 @@ def _print_started(started: "Started") -> None:
         lines.append(
             "Made       src/, a copy of the reference, and system.yaml, which says how it runs"
         )
-        told = (
+        suggestion = (
             "runs of src/ give each kind of random draw a stream of its own: other numbers at one"
             " seed, the same law"
         )
-        lines.append(f"Streams    {told}")
+        lines.append(f"Streams    {suggestion}")
     rule = tweak.rule
     lines += [
         (

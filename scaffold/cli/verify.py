@@ -163,21 +163,23 @@ def _print_change(
     note: str,
 ) -> None:
     if as_json:
-        parts = [part.model_dump(mode="json") for part in evidence.parts]
-        told = {
+        differences = [difference.model_dump(mode="json") for difference in evidence.differences]
+        details = {
             "tweak": evidence.tweak.name,
             "margin": evidence.tweak.rule.margin,
-            "parts": parts,
+            "differences": differences,
             "checks": list(evidence.checks),
             "cost_s": evidence.cost_s,
             "note": note,
         }
         mapping = judgment.as_mapping()
         mapping["findings"] = [
-            {**found, "effect": finding.effect}
-            for found, finding in zip(mapping["findings"], judgment.findings, strict=True)
+            {**mapping_of_finding, "effect": finding.effect}
+            for mapping_of_finding, finding in zip(
+                mapping["findings"], judgment.findings, strict=True
+            )
         ]
-        print_json({**mapping, "reason": judgment.reason, **told})
+        print_json({**mapping, "reason": judgment.reason, **details})
         return
     from scaffold.views.change import format_change
     from scaffold.views.status import format_next
@@ -191,7 +193,7 @@ def _print_change(
         click.echo(format_rewrite(checks, judgment, width(), paint))
         click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
         return
-    click.echo(format_change(evidence.parts, judgment, width(), paint))
+    click.echo(format_change(evidence.differences, judgment, width(), paint))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
 
 

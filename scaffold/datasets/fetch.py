@@ -56,10 +56,10 @@ def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnByte
     aside = Path(name)
     try:
         _copy_into(aside, dataset, folder, offline, on_bytes)
-        found = _sha256(aside)
-        if found != dataset.sha256:
+        digest = _sha256(aside)
+        if digest != dataset.sha256:
             raise FetchError(
-                f"dataset {dataset.name} has sha256 {found}, but the recipe pins {dataset.sha256}",
+                f"dataset {dataset.name} has sha256 {digest}, but the recipe pins {dataset.sha256}",
                 hint=(
                     "the file changed where it is published, or the pin is wrong; nothing was"
                     " placed"
@@ -158,16 +158,16 @@ def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
     try:
         with opener.open(dataset.url, timeout=60) as answer, aside.open("wb") as file:
             length = answer.headers.get("Content-Length")
-            total, here = int(length) if length else None, 0
+            total, received = int(length) if length else None, 0
             while chunk := answer.read(_CHUNK_BYTES):
                 file.write(chunk)
-                here += len(chunk)
-                on_bytes(dataset.name, here, total)
-                if here % _LOOK_EVERY_BYTES < _CHUNK_BYTES:
+                received += len(chunk)
+                on_bytes(dataset.name, received, total)
+                if received % _LOOK_EVERY_BYTES < _CHUNK_BYTES:
                     require_free(aside.parent)  # an answer may have no end
-            if total is not None and here < total:
+            if total is not None and received < total:
                 raise FetchError(
-                    f"dataset {dataset.name}: {dataset.url} ended after {here} of {total} bytes"
+                    f"dataset {dataset.name}: {dataset.url} ended after {received} of {total} bytes"
                 )
     except urllib.error.URLError as error:
         reason = (

@@ -66,11 +66,14 @@ class DownloadProgress:
             self._sizes[begun[1]] = float(begun[2]) * _UNITS[begun[3]]
         elif ended and ended[1] in self._sizes:
             self._here.add(ended[1])
-            here, total = sum(self._sizes[name] for name in self._here), sum(self._sizes.values())
-            left_s = (time.monotonic() - self._start) * (total - here) / here
-            left = f", about {max(left_s, 1):.0f} s left" if here < total else ""
+            received, total = (
+                sum(self._sizes[name] for name in self._here),
+                sum(self._sizes.values()),
+            )
+            left_s = (time.monotonic() - self._start) * (total - received) / received
+            time_left = f", about {max(left_s, 1):.0f} s left" if received < total else ""
             self._announce(
-                f"environment: {here / 1e6:,.0f} of {total / 1e6:,.0f} MB downloaded{left}"
+                f"environment: {received / 1e6:,.0f} of {total / 1e6:,.0f} MB downloaded{time_left}"
             )
 
 

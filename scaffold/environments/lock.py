@@ -25,8 +25,8 @@ _HEADER = "# What the reference runs in. Written by scaffold; delete it to resol
 
 def lock_fits(source: Source, environment: Environment) -> bool:
     """Return whether the lock was made for the packages that the recipe asks for now."""
-    wanted = digest(environment, all_requirements(source, environment))
-    return source.lock.exists() and f"\n# for {wanted}\n" in read_text(source.lock)
+    required = digest(environment, all_requirements(source, environment))
+    return source.lock.exists() and f"\n# for {required}\n" in read_text(source.lock)
 
 
 def require_whole_lock(source: Source) -> None:
@@ -107,10 +107,10 @@ def format_lock(lines: Sequence[str]) -> str:
     return f"{text}# checksum {hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
-def digest(environment: Environment, wanted: Sequence[str]) -> str:
+def digest(environment: Environment, requirements: Sequence[str]) -> str:
     """Return a digest of all that an environment is resolved from."""
     built = [f"build {name}" for name in environment.build]
-    text = "\n".join([environment.python, str(environment.as_of), *wanted, *built])
+    text = "\n".join([environment.python, str(environment.as_of), *requirements, *built])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

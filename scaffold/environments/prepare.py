@@ -81,10 +81,12 @@ def prepare_environment(
     if source.lock.exists():
         require_whole_lock(source)
     if not lock_fits(source, environment):
-        wanted = all_requirements(source, environment)
-        made = resolve(source, environment, wanted, default_as_of, offline, device, announce)
-        write_text(source.lock, made)
-        remember_lock(made)
+        requirements = all_requirements(source, environment)
+        lock_text = resolve(
+            source, environment, requirements, default_as_of, offline, device, announce
+        )
+        write_text(source.lock, lock_text)
+        remember_lock(lock_text)
     text = read_text(source.lock)
     lock = hashlib.sha256(text.encode()).hexdigest()
     version = header(text, "python")

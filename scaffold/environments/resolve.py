@@ -36,23 +36,23 @@ Announce = Callable[[str], None]
 def resolve(
     source: Source,
     environment: Environment,
-    wanted: list[str],
+    requirements: list[str],
     default_as_of: Callable[[], date | None],
     offline: bool,
     device: str,
     announce: Announce,
 ) -> str:
     """Return the text of a new lock, from the running interpreter if it satisfies everything."""
-    wanted_digest = digest(environment, wanted)
+    wanted_digest = digest(environment, requirements)
     own, constraints = own_lines(source, environment)
     accepted = SpecifierSet(environment.python)
-    if accepted.contains(running_version()) and not unmet_requirements(wanted):
+    if accepted.contains(running_version()) and not unmet_requirements(requirements):
         head = [f"# for {wanted_digest}", f"# python {running_version()}"]
         head.append(
             "# reused: the interpreter that ran scaffold satisfied every requirement (hence no"
             " hashes)"
         )
-        return format_lock([*head, *closure(wanted)])
+        return format_lock([*head, *closure(requirements)])
     version = _find_python(environment.python, offline)
     as_of = environment.as_of or default_as_of()
     options = ["--python-version", version, "--python", sys.executable]
@@ -114,7 +114,9 @@ def _find_python(specifier: str, offline: bool) -> str:
     if accepted.contains(running_version()):
         return running_version()
     admitted = [
-        (here, version) for here, version in _list_pythons(offline) if accepted.contains(version)
+        (is_installed, version)
+        for is_installed, version in _list_pythons(offline)
+        if accepted.contains(version)
     ]
     if not admitted:
         raise FetchError(

@@ -42,7 +42,7 @@ def closure(requirements: Iterable[str]) -> list[str]:
     """Return `name==version` of the installed packages that these requirements bring, sorted."""
     from importlib import metadata
 
-    found: dict[str, str] = {}
+    pinned: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [(line, "") for line in requirements]
     while waiting:
@@ -58,13 +58,13 @@ def closure(requirements: Iterable[str]) -> list[str]:
         except metadata.PackageNotFoundError:
             continue  # optional on this platform, or left out by whoever installed it
         name = canonicalize_name(requirement.name)
-        found[name] = f"{name}=={distribution.version}"
+        pinned[name] = f"{name}=={distribution.version}"
         waiting += [
             (needed, own)
             for needed in distribution.requires or ()
             for own in requirement.extras or {""}
         ]
-    return sorted(found.values())
+    return sorted(pinned.values())
 
 
 def runs_here(version: str, packages: Sequence[str]) -> bool:

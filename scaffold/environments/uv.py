@@ -85,14 +85,14 @@ def run_uv(
     }
     if offline:
         environment |= {"UV_OFFLINE": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as printed:
-        given.write(stdin or "")
-        given.seek(0)
+    with tempfile.TemporaryFile("w+") as input_file, tempfile.TemporaryFile("w+") as printed:
+        input_file.write(stdin or "")
+        input_file.seek(0)
         messages = []
         # Not where an untrusted uv.toml, pyproject.toml or .venv would be obeyed.
         with subprocess.Popen(
             [_uv_program(), *arguments],
-            stdin=given,
+            stdin=input_file,
             stdout=printed,
             stderr=subprocess.PIPE,
             text=True,

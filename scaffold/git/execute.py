@@ -82,8 +82,8 @@ def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
             for line in text.splitlines()
             if line.strip()
         ]
-        said = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
-        raise GitError(said or f"exit status {error.status}") from error
+        reason = re.sub(r"://[^/@\s]+@", "://", "; ".join(lines[:3]))
+        raise GitError(reason or f"exit status {error.status}") from error
 
 
 @functools.cache
@@ -104,14 +104,14 @@ def _user_settings(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[
         if scope in ("system", "global", "local", "command") and _ALLOWED_SETTINGS.fullmatch(key)
     ]
     trusted = tuple(value for key, value in settings if key.lower() == "safe.directory")
-    given = {
+    variables = {
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": _file_of_trusted(trusted),
         "GIT_CONFIG_COUNT": str(len(settings)),
     }
     for index, (key, value) in enumerate(settings):
-        given |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return given
+        variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return variables
 
 
 def trusted_folders() -> tuple[str, ...]:

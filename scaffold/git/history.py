@@ -42,9 +42,9 @@ def project_repository(root: Path) -> Repository:
         )
     if repository.find_id("HEAD") is None:
         raise ProjectError("there is no commit yet", hint="git add --all && git commit")
-    for name, (what, remedy) in _UNDER_WAY.items():
+    for name, (title, remedy) in _UNDER_WAY.items():
         if _git_path(repository, name).exists():
-            raise ProjectError(f"{what} is under way in {root}", hint=f"end it first: {remedy}")
+            raise ProjectError(f"{title} is under way in {root}", hint=f"end it first: {remedy}")
     return repository
 
 
@@ -84,8 +84,10 @@ def branches(repository: Repository) -> list[str]:
 def commits_made_here(repository: Repository) -> set[str]:
     """Return commits that git's reflog says were made in this work tree, not pulled or merged."""
     moves = repository.call("log", "--walk-reflogs", "--format=%H %gs", "HEAD", "--").splitlines()
-    made = (line.partition(" ") for line in moves)
-    return {commit for commit, _, how in made if re.match(r"commit( \((amend|initial)\))?:", how)}
+    own_moves = (line.partition(" ") for line in moves)
+    return {
+        commit for commit, _, how in own_moves if re.match(r"commit( \((amend|initial)\))?:", how)
+    }
 
 
 def is_ancestor(repository: Repository, older: str, newer: str) -> bool:
@@ -184,14 +186,14 @@ def tree_with_edits(
 
 
 def _add(repository: Repository, names: Iterable[str], env: Mapping[str, str]) -> None:
-    there = [name for name in names if os.path.lexists(repository.folder / name)]
-    files = [name for name in there if not (repository.folder / name).is_dir()]
+    present = [name for name in names if os.path.lexists(repository.folder / name)]
+    files = [name for name in present if not (repository.folder / name).is_dir()]
     if files:  # they are part of it, whatever is ignored
         repository.call("add", "--force", "--", *files, env=env)
-    folders = [name for name in there if name not in files and _has_files(repository, name)]
+    folders = [name for name in present if name not in files and _has_files(repository, name)]
     if folders:
         repository.call("add", "--all", "--", *folders, env=env)
-    gone = [name for name in names if name not in there]
+    gone = [name for name in names if name not in present]
     if gone:
         repository.call("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *gone, env=env)
 
@@ -220,8 +222,8 @@ def tree_with_files(
         for folder, tree in (trees or {}).items():
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
         for path, content in files.items():
-            given = content.encode() if isinstance(content, str) else content
-            blob = repository.call("hash-object", "-w", "--stdin", stdin=given)
+            data = content.encode() if isinstance(content, str) else content
+            blob = repository.call("hash-object", "-w", "--stdin", stdin=data)
             line = f"100644 {blob}\t{path}\0"
             repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
         return repository.call("write-tree", env=env)

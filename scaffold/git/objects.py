@@ -61,9 +61,9 @@ def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
 
 def _tree_id(place: Mapping[str, Any], length: int) -> str:
     lines = []
-    for name, found in place.items():
-        is_tree = isinstance(found, dict)
-        mode, known = ("40000", _tree_id(found, length)) if is_tree else (found.mode, found.id)
+    for name, entry in place.items():
+        is_tree = isinstance(entry, dict)
+        mode, known = ("40000", _tree_id(entry, length)) if is_tree else (entry.mode, entry.id)
         # Git sorts a tree's entries as if folders ended in a slash.
         lines.append(
             (
@@ -85,10 +85,10 @@ _FORGED = (
 _FORGED_HINT = "see more: git fsck; take it from where it came from once more"
 
 
-def require_id(kind: str, content: bytes, wanted: str) -> None:
+def require_id(kind: str, content: bytes, expected: str) -> None:
     """Raise ProjectError if content does not have the id that it goes by."""
-    if object_id(kind, content, len(wanted)) != wanted:
-        raise ProjectError(f"{kind} {wanted[:12]} {_FORGED}", hint=_FORGED_HINT)
+    if object_id(kind, content, len(expected)) != expected:
+        raise ProjectError(f"{kind} {expected[:12]} {_FORGED}", hint=_FORGED_HINT)
 
 
 def write_blob(stream: BinaryIO, size: int, name: str, file: Path) -> None:

@@ -33,7 +33,7 @@ def _copy(file: Path, target: Path) -> None:
 
 def import_tree(repository: Repository, source: Repository, tree: str) -> None:
     """Copy a tree and all below it from another repository, without touching a byte."""
-    with file_of(f"{tree}\n".encode()) as wanted:
+    with file_of(f"{tree}\n".encode()) as names_file:
         pack = [
             *HARDENED,
             "pack-objects",
@@ -42,7 +42,7 @@ def import_tree(repository: Repository, source: Repository, tree: str) -> None:
             "--quiet",
             "--delta-base-offset",
         ]
-        packer = source.git(pack, istream=wanted, as_process=True)
+        packer = source.git(pack, istream=names_file, as_process=True)
     try:
         repository.git([*HARDENED, "index-pack", "--stdin"], istream=packer.proc.stdout)
         packer.wait()

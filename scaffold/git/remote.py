@@ -25,13 +25,15 @@ _OF_ANOTHER = "dubious ownership"
 """What git says of a repository whose folders belong to another user."""
 
 
-def fetch_objects(repository: Repository, url: str, wanted: Iterable[str], *options: str) -> None:
+def fetch_objects(
+    repository: Repository, url: str, object_ids: Iterable[str], *options: str
+) -> None:
     """Fetch objects by full id, no tags.
 
     Args:
         repository: that they are stored in.
         url: where from; must have passed `fields.check_git_url`.
-        wanted: full ids.
+        object_ids: full ids.
         options: `--depth=1` for commits without history, `--filter=blob:none` without file
             contents.
 
@@ -49,7 +51,7 @@ def fetch_objects(repository: Repository, url: str, wanted: Iterable[str], *opti
     arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
     try:
         repository.execute(
-            arguments, "".join(f"{name}\n" for name in wanted).encode(), _TRANSPORTS, _NETWORK
+            arguments, "".join(f"{name}\n" for name in object_ids).encode(), _TRANSPORTS, _NETWORK
         )
     except GitError as error:
         hint = None
@@ -79,10 +81,8 @@ def find_remote_id(repository: Repository, url: str, name: str) -> str | None:
         )
     except GitError as error:
         raise FetchError(f"could not ask {url} for {name!r}: {error}") from error
-    found = {
-        line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line
-    }
+    ids = {line.split("\t")[1]: line.split("\t")[0] for line in listed.splitlines() if "\t" in line}
     for full in (f"refs/tags/{name}^{{}}", f"refs/tags/{name}", f"refs/heads/{name}", name):
-        if full in found:
-            return found[full]
+        if full in ids:
+            return ids[full]
     return None

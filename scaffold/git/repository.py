@@ -147,17 +147,17 @@ class Repository:
             ProjectError: there is no such tree, or an object of it is not what its name says.
         """
         listed = self.call("ls-tree", "-r", "-z", "--full-tree", tree)
-        found = []
+        entries = []
         for line in listed.split("\0"):
             if line:
                 head, path = line.split("\t", 1)
                 mode, _, object_id = head.split(" ")
-                found.append(TreeEntry(mode=mode, id=object_id, path=path))
+                entries.append(TreeEntry(mode=mode, id=object_id, path=path))
         named = self.find_id(tree if ":" in tree else f"{tree}^{{tree}}") or ""
-        if tree_id(found, len(named)) != named:
+        if tree_id(entries, len(named)) != named:
             # Old trees have modes that git shows otherwise than they are.
             self._require_trees(named)
-        return found
+        return entries
 
     def _require_trees(self, tree: str) -> None:
         """Raise ProjectError if a tree, or one below it, is not what its name says."""
@@ -248,15 +248,15 @@ class Repository:
 
         Submodules are left out, and links unless they are wanted: then they must have been checked.
         """
-        wanted = [
+        selected = [
             e
             for e in self.entries(tree)
             if e.mode in ("100644", "100755") or (links and e.mode == "120000")
         ]
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".extract-"))
         try:
-            with self._objects([entry.id for entry in wanted]) as objects:
-                for entry, (name, size, stream) in zip(wanted, objects, strict=True):
+            with self._objects([entry.id for entry in selected]) as objects:
+                for entry, (name, size, stream) in zip(selected, objects, strict=True):
                     check_relpath(entry.path)
                     file = aside / entry.path
                     file.parent.mkdir(parents=True, exist_ok=True)
@@ -294,8 +294,10 @@ class Repository:
 
         And a stream from which exactly these bytes must be read.
         """
-        with file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as wanted:
-            reader = self.git([*HARDENED, "cat-file", "--batch"], istream=wanted, as_process=True)
+        with file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as names_file:
+            reader = self.git(
+                [*HARDENED, "cat-file", "--batch"], istream=names_file, as_process=True
+            )
             with contextlib.closing(reader.proc.stdout) as answers:
                 yield _answers(answers)
             reader.wait()

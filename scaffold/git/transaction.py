@@ -62,7 +62,7 @@ class Move:
     merging: Merging | None = None
 
 
-def move(project: Project, wanted: Move) -> None:
+def move(project: Project, request: Move) -> None:
     """Carry out a move.
 
     Raises:
@@ -74,7 +74,7 @@ def move(project: Project, wanted: Move) -> None:
     with only_one(project):
         remove(project.aside)
         remove_partial(project)
-        journal = _resolved(repository, wanted)
+        journal = _resolved(repository, request)
         differing = differences(repository, journal.old_files, journal.new_files)
         index = NextIndex(repository)
         index.require_free()
@@ -136,12 +136,12 @@ def _uninterrupted() -> Iterator[None]:
 # --- the journal --------------------------------------------------------------------------------
 
 
-def _resolved(repository: Repository, wanted: Move) -> Journal:
+def _resolved(repository: Repository, request: Move) -> Journal:
     present = find_branch(repository)
     old_head = f"refs/heads/{present}" if present else "HEAD"
-    branch = f"refs/heads/{wanted.branch}" if wanted.branch else old_head
+    branch = f"refs/heads/{request.branch}" if request.branch else old_head
     refs = {}
-    for name, new in wanted.refs.items():
+    for name, new in request.refs.items():
         old = repository.find_id(name) or ABSENT
         new_id = repository.call("rev-parse", new) if new else ABSENT
         if old != new_id:
@@ -149,10 +149,10 @@ def _resolved(repository: Repository, wanted: Move) -> Journal:
     commit = refs[branch][1] if branch in refs else repository.call("rev-parse", branch)
     old_tree = repository.call("rev-parse", "HEAD^{tree}")
     new_tree = repository.call("rev-parse", f"{commit}^{{tree}}")
-    if wanted.merging and wanted.files:  # what merged cleanly is staged
-        new_tree = wanted.files
+    if request.merging and request.files:  # what merged cleanly is staged
+        new_tree = request.files
     return Journal(
-        title=wanted.title,
+        title=request.title,
         refs=refs,
         head=branch,
         old_head=old_head,
@@ -163,9 +163,9 @@ def _resolved(repository: Repository, wanted: Move) -> Journal:
         ),
         old_tree=old_tree,
         new_tree=new_tree,
-        old_files=wanted.present or old_tree,
-        new_files=wanted.files or new_tree,
-        merging=wanted.merging,
+        old_files=request.present or old_tree,
+        new_files=request.files or new_tree,
+        merging=request.merging,
     )
 
 
@@ -304,8 +304,8 @@ def _clear_locks(repository: Repository, journal: Journal) -> None:
 
 
 def _is_begun(repository: Repository, journal: Journal) -> bool:
-    kept = {name: new for name, (_, new) in journal.refs.items() if new != ABSENT}
-    return any(repository.find_id(name) == new for name, new in kept.items())
+    new_refs = {name: new for name, (_, new) in journal.refs.items() if new != ABSENT}
+    return any(repository.find_id(name) == new for name, new in new_refs.items())
 
 
 def _refuse_moved(repository: Repository, journal: Journal) -> None:

@@ -30,7 +30,7 @@ def differences(repository: Repository, before: str, after: str) -> dict[str, Si
         "diff-tree", "-r", "-z", "--no-renames", "--raw", "--no-abbrev", before, after
     )
     words = listed.split("\0")
-    found: dict[str, Sides] = {}
+    sides_by_path: dict[str, Sides] = {}
     for head, path in zip(words[::2], words[1::2], strict=False):
         old_mode, new_mode, old_id, new_id, _ = head.lstrip(":").split(" ")
         sides = ((old_mode, old_id), (new_mode, new_id))
@@ -38,8 +38,8 @@ def differences(repository: Repository, before: str, after: str) -> dict[str, Si
             TreeEntry(mode=mode, id=name, path=path) if int(mode, 8) else None
             for mode, name in sides
         )
-        found[path] = (old, new)
-    return found
+        sides_by_path[path] = (old, new)
+    return sides_by_path
 
 
 def entry_id(entry: TreeEntry | None) -> str:
@@ -49,7 +49,7 @@ def entry_id(entry: TreeEntry | None) -> str:
 
 def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
     """Return the blob id of what lies at each path, as git would store it; zeros for nothing."""
-    found: dict[str, str] = {}
+    ids_by_path: dict[str, str] = {}
     plain = []
     for path in paths:
         place = repository.folder / path
@@ -58,21 +58,21 @@ def file_ids(repository: Repository, paths: Iterable[str]) -> dict[str, str]:
                 raise NotADirectoryError
             mode = place.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            found[path] = ABSENT
+            ids_by_path[path] = ABSENT
             continue
         if stat.S_ISLNK(mode):
-            found[path] = object_id("blob", os.fsencode(place.readlink()))
+            ids_by_path[path] = object_id("blob", os.fsencode(place.readlink()))
         elif not stat.S_ISREG(mode):
-            found[path] = _FOLDER
+            ids_by_path[path] = _FOLDER
         elif "\n" in path or path.startswith('"'):  # which git reads otherwise than as a name
-            found[path] = file_object_id(place)
+            ids_by_path[path] = file_object_id(place)
         else:
             plain.append(path)
     if plain:
         listed = "".join(f"{path}\n" for path in plain)
         ids = repository.call("hash-object", "--stdin-paths", stdin=os.fsencode(listed)).split()
-        found.update(zip(plain, ids, strict=True))
-    return found
+        ids_by_path.update(zip(plain, ids, strict=True))
+    return ids_by_path
 
 
 def _is_behind_link(root: Path, path: str) -> bool:
@@ -84,22 +84,22 @@ def paths_in_the_way(repository: Repository, differing: Mapping[str, Sides]) -> 
     """Return paths that hold neither the old nor the new content, and links on the way."""
     files = {path: sides for path, sides in differing.items() if not _is_submodule(sides)}
     actual = file_ids(repository, files)
-    found = [
+    blocking = [
         path
         for path, sides in files.items()
         if actual[path] not in (entry_id(sides[0]), entry_id(sides[1]))
     ]
-    found += [path for path in _with_changed_modes(repository, files) if path not in found]
+    blocking += [path for path in _with_changed_modes(repository, files) if path not in blocking]
     removed = {path for path, (_, new) in files.items() if new is None}
-    found = [
+    blocking = [
         path
-        for path in found
+        for path in blocking
         if actual[path] != _FOLDER or not _becomes_empty(repository.folder, path, removed)
     ]
     for path, (_, new) in files.items():
         if new is not None:
-            found += _blocked_parents(repository.folder, path, removed)
-    return found
+            blocking += _blocked_parents(repository.folder, path, removed)
+    return blocking
 
 
 def _with_changed_modes(repository: Repository, files: Mapping[str, Sides]) -> Iterator[str]:

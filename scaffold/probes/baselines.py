@@ -52,7 +52,7 @@ def simple_models(
     options: RunOptions,
 ) -> Mapping[str, float]:
     """Return the judged metric of a constant and of a linear model on the new data."""
-    listener.said("a constant and a linear model on the new data")
+    listener.message("a constant and a linear model on the new data")
     metrics = [
         {"name": name, "split": "test", "direction": "higher", "unit": "value", "read": read}
         for name in SIMPLE_MODELS
@@ -71,7 +71,7 @@ def zeroed_runs(
     options: RunOptions,
 ) -> list[JudgedRun]:
     """Return runs with all inputs set to 0."""
-    listener.said("the same with all inputs 0")
+    listener.message("the same with all inputs 0")
     return _probe(project, recipe, snapshot, "zeroed", seeds, listener, options, {})
 
 
@@ -83,7 +83,7 @@ def overfit_run(
     options: RunOptions,
 ) -> JudgedRun:
     """Return a run that trains on one batch and is measured on it."""
-    listener.said("one batch, to be overfit_one_batch")
+    listener.message("one batch, to be overfit_one_batch")
     return _probe(project, recipe, snapshot, "memorize", 1, listener, options, {})[0]
 
 

@@ -140,12 +140,12 @@ def find_project(start: Path) -> Project:
         ProjectError: it lies in none.
     """
     for folder in (start.absolute(), *start.absolute().parents):
-        there = [(folder / name).is_file() for name in ("recipe.yaml", "milestones.yaml")]
-        if all(there) or Project(folder).journal_of_move.is_file():  # a change of it was cut off
+        markers = [(folder / name).is_file() for name in ("recipe.yaml", "milestones.yaml")]
+        if all(markers) or Project(folder).journal_of_move.is_file():  # a change of it was cut off
             _refuse_links(folder)
             return Project(folder)
-        if any(there) and (folder / "reference").is_dir() and (folder / ".git").exists():
-            missing = "milestones.yaml" if there[0] else "recipe.yaml"
+        if any(markers) and (folder / "reference").is_dir() and (folder / ".git").exists():
+            missing = "milestones.yaml" if markers[0] else "recipe.yaml"
             raise ProjectError(f"{folder / missing} is missing", hint=f"git checkout -- {missing}")
         head = folder / ".git" / "HEAD"
         for branch in ("reference", "template"):

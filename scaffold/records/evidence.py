@@ -133,7 +133,7 @@ class RunRecord(Record):
     threads: int
     started: str = Field(description="UTC, ISO 8601")
     wall_time_s: float
-    kept: Mapping[str, int] = Field(
+    sizes: Mapping[str, int] = Field(
         default={}, description="bytes of each of its files: one cut short shows"
     )
     digests: Mapping[str, str] = Field(
@@ -185,7 +185,7 @@ class Calibration(Record):
     )
     data: Mapping[str, str] = Field(description="sha256 of each placed dataset")
     reading: str = Field(description="digest of how the metrics were read")
-    made: str = Field(description="UTC date, ISO 8601")
+    created: str = Field(description="UTC date, ISO 8601")
     machine: Machine
     threads: int
     packages: tuple[str, ...] = Field(description="installed versions, as in environment.lock")
@@ -224,4 +224,4 @@ class Evidence(Checksummed):
         ),
     )
     judgment: Mapping[str, Any] = Field(description="as `judgment.Judgment.as_mapping` writes it")
-    made: str = Field(description="UTC, ISO 8601")
+    created: str = Field(description="UTC, ISO 8601")

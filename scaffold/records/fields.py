@@ -170,12 +170,12 @@ def by_key(*keys: str) -> Discriminator:
     """Tell the members of a union apart by the one key that only they have."""
 
     def choose(data: Any) -> str | None:
-        given = [key for key in keys if key in keys_of(data)]
-        return f"<{given[0]}>" if len(given) == 1 else None
+        present = [key for key in keys if key in keys_of(data)]
+        return f"<{present[0]}>" if len(present) == 1 else None
 
-    wanted = ", ".join(keys)
+    allowed = ", ".join(keys)
     return Discriminator(
-        choose, custom_error_type="one_of", custom_error_message=f"Give exactly one of: {wanted}"
+        choose, custom_error_type="one_of", custom_error_message=f"Give exactly one of: {allowed}"
     )
 
 

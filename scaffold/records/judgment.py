@@ -195,12 +195,14 @@ class ChangeJudgment:
                 (f"{f.metric}: {f.reason}" for f in checks if f.verdict is Verdict.DIFFERS),
                 self.refusal or "",
             )
-        told = [
+        relevant = [
             f
             for f in self.findings
             if f.question is Question.CHANGE or f.verdict in (Verdict.UNEXPECTED, self.verdict)
         ]
-        return "; ".join(dict.fromkeys(f"{f.metric}: {f.verdict.value}, {f.reason}" for f in told))
+        return "; ".join(
+            dict.fromkeys(f"{f.metric}: {f.verdict.value}, {f.reason}" for f in relevant)
+        )
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -164,10 +164,10 @@ def _details(error: ValidationError) -> list[Any]:
 
 
 def _problems(
-    found: Iterable[tuple[Place, str]], lines: dict[Place, int], source: str
+    issues: Iterable[tuple[Place, str]], lines: dict[Place, int], source: str
 ) -> list[Problem]:
     problems: dict[tuple[str, str], Problem] = {}
-    for path, message in found:
+    for path, message in issues:
         line = next(lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines)
         problem = Problem(source=source, line=line, where=_dotted(path), message=message)
         problems.setdefault((problem.where, problem.message), problem)
@@ -203,7 +203,7 @@ def _dotted(path: Place) -> str:
 
 
 def _message(detail: Any) -> str:
-    kind, given = detail["type"], detail["input"]
+    kind, value = detail["type"], detail["input"]
     if kind == "missing":
         return "is missing: add it"
     if kind == "extra_forbidden":
@@ -212,8 +212,8 @@ def _message(detail: Any) -> str:
         return "must be a mapping of keys"
     message = str(detail["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    if isinstance(given, (str, int, float, bool)) and repr(given) not in message:
-        shown = repr(given) if len(repr(given)) <= 60 else repr(given)[:57] + "..."
+    if isinstance(value, (str, int, float, bool)) and repr(value) not in message:
+        shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
         message += f" (found {shown})"
     return message
 

@@ -321,8 +321,8 @@ class Program(Record):
 
 def items_of(data: Any, key: str) -> list[Mapping[str, Any]]:
     """Return the mappings in a list of the raw document, whatever else is wrong with it."""
-    found = data.get(key) if isinstance(data, Mapping) else None
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+    items = data.get(key) if isinstance(data, Mapping) else None
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
 
 
 def name_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -336,8 +336,8 @@ def name_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 def slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """Return command slots that name nothing, and seeds that do not fit them."""
-    given = data.get("hyperparameters")
-    hyperparameters = list(given) if isinstance(given, Mapping) else []
+    values = data.get("hyperparameters")
+    hyperparameters = list(values) if isinstance(values, Mapping) else []
     for name in set(OWN_SLOTS) & set(hyperparameters):
         yield ("hyperparameters", name), f"{{{name}}} is a slot of our own: rename it"
     commands = data.get("commands")

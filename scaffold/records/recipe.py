@@ -221,8 +221,8 @@ def _claim_problems(
 
 def _seed_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     def number(part: str, key: str, default: int) -> int:
-        given = data.get(part)
-        value = given.get(key, default) if isinstance(given, Mapping) else default
+        section = data.get(part)
+        value = section.get(key, default) if isinstance(section, Mapping) else default
         return value if isinstance(value, int) else default
 
     last = (

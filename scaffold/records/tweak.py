@@ -129,10 +129,10 @@ class Tweak(Record):
         return f"{self.phase}/{self.name}"
 
 
-class Part(Record):
+class Difference(Record):
     """One thing that differs between two states; parts of one `group` belong together."""
 
-    what: Literal[
+    aspect: Literal[
         "hyperparameter", "command", "data", "environment", "metric", "setting", "code", "file"
     ]
     name: Text
@@ -161,7 +161,7 @@ class ChangeEvidence(Checksummed):
         description="that both states measure, as the snapshot before does"
     )
     device: str
-    parts: tuple[Part, ...]
+    differences: tuple[Difference, ...]
     probes: Mapping[str, tuple[Side, Side]] = Field(
         default={}, description="kind cheaper: both states with one hyperparameter changed"
     )
@@ -179,4 +179,4 @@ class ChangeEvidence(Checksummed):
     decision: Literal["accepted", "dropped"] | None = None
     reason: OneLine = Field(default="", description="why it was accepted against its verdict")
     accepted_snapshot: str = Field(default="", description="tree id of what was merged")
-    made: str = Field(description="UTC, ISO 8601")
+    created: str = Field(description="UTC, ISO 8601")

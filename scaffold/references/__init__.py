@@ -61,11 +61,11 @@ def find_edits(project_dir: Path, reference_dir: Path, tree: str) -> list[str]:
     own git objects, so that what upstream tracks is compared with what it tracks, whatever its
     names and modes.
     """
-    found = content_id(reference_dir) if reference_dir.is_dir() else "nothing"
-    if found == tree:
+    actual = content_id(reference_dir) if reference_dir.is_dir() else "nothing"
+    if actual == tree:
         return []
     try:
         entries = Repository(project_dir).entries(tree)
     except ProjectError:
-        return [f"it has the tree {found}, the recipe pins {tree}"]
+        return [f"it has the tree {actual}, the recipe pins {tree}"]
     return trees.find_edits(reference_dir, entries)

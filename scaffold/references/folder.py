@@ -18,13 +18,13 @@ _MOST_POINTER_BYTES = 1024
 
 def find_lfs_pointers(tree: Path) -> list[str]:
     """Return paths of files that only stand for ones in Git LFS, which were not fetched."""
-    found = []
+    pointers = []
     for path in list_files(tree):
         if not path.is_symlink() and path.stat().st_size < _MOST_POINTER_BYTES:
             with path.open("rb") as file:
                 if file.read(len(_POINTER)) == _POINTER:
-                    found.append(path.relative_to(tree).as_posix())
-    return found
+                    pointers.append(path.relative_to(tree).as_posix())
+    return pointers
 
 
 def fetch(reference: PathReference, recipe_dir: Path, into: Repository) -> str:

@@ -113,10 +113,10 @@ def commit_date(reference: GitReference) -> str:
 
 
 def fetch_blobs(
-    cache: Repository, url: str, revision: str, wanted: set[str], *, offline: bool
+    cache: Repository, url: str, revision: str, object_ids: set[str], *, offline: bool
 ) -> None:
     """Fetch the file contents that a blobless commit still lacks."""
-    missing = sorted(cache.missing_below(revision) & wanted)
+    missing = sorted(cache.missing_below(revision) & object_ids)
     if missing and offline:
         raise FetchError(
             f"{len(missing)} files of {url} are not in the cache, and --offline forbids to fetch"
@@ -143,13 +143,13 @@ def resolve(url: str, name: str) -> str:
     Raises:
         FetchError: it names none.
     """
-    found = find_remote_id(Repository(Path("/")), url, name)  # not in whatever folder this is
-    if found is None:
+    revision = find_remote_id(Repository(Path("/")), url, name)  # not in whatever folder this is
+    if revision is None:
         raise FetchError(
             f"{url} has no branch or tag {name!r}",
             hint=f"`git ls-remote {shlex.quote(url)}` lists what it has",
         )
-    return found
+    return revision
 
 
 def cached_file(url: str, revision: str, path: str, *, offline: bool) -> bytes:

@@ -25,10 +25,10 @@ def run_remarks(
     program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
 ) -> list[Reason]:
     """Return what the runs themselves show to be other than it should be."""
-    found: list[Reason] = []
+    remarks: list[Reason] = []
 
     def add(code: str, text: str) -> None:
-        found.append(Reason(code, text))
+        remarks.append(Reason(code, text))
 
     if unwell:
         kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
@@ -36,10 +36,15 @@ def run_remarks(
     unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
     if unconfined:
         add("no_sandbox", f"run without a sandbox: seed {', '.join(unconfined)}")
-    denied = list(dict.fromkeys(what for record in records for what in record.confinement.denied))
+    denied = list(
+        dict.fromkeys(attempt for record in records for attempt in record.confinement.denied)
+    )
     if denied:
-        more = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
-        add("denied", f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{more}")
+        suffix = f" and {len(denied) - _MOST_DENIED} more" if len(denied) > _MOST_DENIED else ""
+        add(
+            "denied",
+            f"tried, and denied by the sandbox: {'; '.join(denied[:_MOST_DENIED])}{suffix}",
+        )
     cores = program.resources.cores
     other = sorted({record.threads for record in records} - {cores})
     if other and program.resources.device == "cpu":
@@ -62,7 +67,7 @@ def run_remarks(
             "no_seeding_call",
             "no seeding call of random, numpy or torch was seen: one seed may give several results",
         )
-    return found
+    return remarks
 
 
 _MOST_DENIED = 10
@@ -91,23 +96,27 @@ def find_deviations(
     project: Project, recipe: Recipe, calibration: Calibration | None, environment: ReadyEnvironment
 ) -> list[Reason]:
     """Return differences from what was published, and from how the calibration runs were made."""
-    found = recipe.deviations() + _other_than_bundled(project, recipe)
+    deviations = recipe.deviations() + _other_than_bundled(project, recipe)
     if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
-        found.append(Reason("device", "the recipe's device is cuda, and this machine has none"))
+        deviations.append(
+            Reason("device", "the recipe's device is cuda, and this machine has none")
+        )
     if calibration is None:
-        return found
+        return deviations
     if calibration.reference != recipe.reference.tree:
         text = (
             f"the calibration runs were made with the reference tree {calibration.reference[:12]}"
         )
-        found.append(Reason("calibration_reference", text))
+        deviations.append(Reason("calibration_reference", text))
     if calibration.program != program_digest(recipe, project.root):
         text = "the calibration runs were made with other commands or hyperparameters"
-        found.append(Reason("calibration_program", text))
+        deviations.append(Reason("calibration_program", text))
     if dict(calibration.data) != data_digests(recipe):
-        found.append(Reason("calibration_data", "the calibration runs were made with other data"))
+        deviations.append(
+            Reason("calibration_data", "the calibration runs were made with other data")
+        )
     if calibration.reading != recipe.reading_digest():
-        found.append(
+        deviations.append(
             Reason(
                 "calibration_reading",
                 "the metrics of the calibration runs were read in another way",
@@ -118,13 +127,13 @@ def find_deviations(
     for line in environment.packages:
         name, _, version = line.partition("==")
         if name in named and name in shipped and _public(shipped[name]) != _public(version):
-            found.append(
+            deviations.append(
                 Reason(
                     "package_version",
                     f"{name} is {version}, in the calibration runs {shipped[name]}",
                 )
             )
-    return found
+    return deviations
 
 
 def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
@@ -136,7 +145,7 @@ def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
     if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
         return []
     bundled = find_recipe(recipe.id)
-    found = []
+    deviations = []
     expected = (
         file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
     )
@@ -145,14 +154,14 @@ def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
             f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new"
             f" {scaffold.__version__}"
         )
-        found.append(Reason("bundled_calibration", text))
+        deviations.append(Reason("bundled_calibration", text))
     if bundled.recipe.rule_digest() != recipe.rule_digest():
         text = (
             f"metrics, claims or rule are not those of {recipe.id} in mlloop-new"
             f" {scaffold.__version__}"
         )
-        found.append(Reason("bundled_rule", text))
-    return found
+        deviations.append(Reason("bundled_rule", text))
+    return deviations
 
 
 def _public(version: str) -> str:

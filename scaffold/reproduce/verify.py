@@ -36,7 +36,7 @@ from scaffold.running.seeds import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.store import completed, find_runs, judged_runs
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import read_golden
-from scaffold.tracing.record import Asked, Mode, traced
+from scaffold.tracing.record import Mode, TraceRequest, traced
 from scaffold.user_state import Origin, origin_of, remember_origin
 
 
@@ -98,7 +98,7 @@ def verify_reproduction(
         failed_runs=len(unwell),
         noise=noise,
         judgment=judgment.as_mapping(),
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).with_checksum()
     remember_origin(evidence.checksum, Origin.HERE)
     write_record(evidence, project.reproduction)
@@ -152,7 +152,7 @@ def _checked_evidence(
     ):
         return None
     theirs = secrets.choice(evidence.runs)
-    listener.said(
+    listener.message(
         f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to"
         " check it"
     )
@@ -163,7 +163,7 @@ def _checked_evidence(
         if not _agrees(mine.metrics.get(name), expected)
     ]
     if mine.seed != theirs.seed or apart or set(mine.metrics) != set(theirs.metrics):
-        listener.said(
+        listener.message(
             f"it does not agree here ({', '.join(apart) or 'other metrics'}): the evidence is made"
             " here"
         )
@@ -198,7 +198,7 @@ def _measured_noise(
     gives off by one last digit: that is what another machine, or another version of a library, does
     to it.
     """
-    listener.said(
+    listener.message(
         "it is not the published number: one more run, rounded otherwise, to see how exact this"
         " program is"
     )
@@ -206,10 +206,10 @@ def _measured_noise(
     place = project.scaffold_dir / "traces" / ".noise"
     try:
         _, metrics = traced(
-            project, other, place, None, listener, Asked(disturb=True), Mode(functions=True)
+            project, other, place, None, listener, TraceRequest(disturb=True), Mode(functions=True)
         )
     except RunError as error:
-        listener.said(f"its noise could not be measured: {error.message}")
+        listener.message(f"its noise could not be measured: {error.message}")
         return {}
     finally:
         remove(place)
@@ -230,28 +230,28 @@ def _other_construction(
     """
     if recipe.golden is None:
         return []
-    kept = (
+    stored_result = (
         project.scaffold_dir
         / "construction"
         / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
     )
-    if not kept.exists():
+    if not stored_result.exists():
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
         smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
         try:
-            told = _told_of(climb(project, golden, plan, smoke, Rewritten(), listener))
+            text = _told_of(climb(project, golden, plan, smoke, Rewritten(), listener))
         except RunError as error:
-            told = (
+            text = (
                 "what the reference computes here could not be compared with what the recipe"
                 f" recorded: {error.message}"
             )
-        if not told:
-            listener.said(
+        if not text:
+            listener.message(
                 "what the reference computes here is what the recipe recorded: all checks are equal"
             )
-        write_text(kept, told)
-    told = read_text(kept)
-    return [Reason("computes_otherwise", " ".join(told.split()))] if told else []
+        write_text(stored_result, text)
+    text = read_text(stored_result)
+    return [Reason("computes_otherwise", " ".join(text.split()))] if text else []
 
 
 def _told_of(checks: Sequence[CheckResult]) -> str:
@@ -293,9 +293,11 @@ def run_until_decided(
 
 def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:
     """Return how many of the seeds, from the first on, have a completed run: all of them count."""
-    there = {record.seed for record in completed(records)}
+    completed_seeds = {record.seed for record in completed(records)}
     used = used_seeds(recipe, records, planned_seeds(recipe, recipe.rule.max_seeds))
-    return next((count for count, seed in enumerate(used) if seed not in there), len(used))
+    return next(
+        (count for count, seed in enumerate(used) if seed not in completed_seeds), len(used)
+    )
 
 
 def find_unjudged(project: Project, recipe: Recipe, evidence: Evidence) -> list[RunRecord]:

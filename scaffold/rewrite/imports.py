@@ -31,9 +31,9 @@ def imported_files(tree: Path, commands: Iterable[Command]) -> Imported:
     roots: dict[str, None] = {}
     waiting: list[str] = []
     for command in commands:
-        found = _begin(tree, command)
-        roots |= dict.fromkeys(found.roots)
-        waiting += sorted(found.files)
+        imported = _begin(tree, command)
+        roots |= dict.fromkeys(imported.roots)
+        waiting += sorted(imported.files)
     files: set[str] = set()
     while waiting:
         file = waiting.pop()
@@ -78,11 +78,11 @@ def _imports_of(tree: Path, file: str, roots: Sequence[str]) -> list[str]:
     except (OSError, SyntaxError, ValueError, RecursionError):
         return []
     package = PurePosixPath(file).parent
-    found: list[str] = []
+    files: list[str] = []
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                found += _resolve(tree, alias.name, roots)
+                files += _resolve(tree, alias.name, roots)
         elif isinstance(node, ast.ImportFrom):
             base, places = node.module or "", tuple(roots)
             if node.level:
@@ -90,10 +90,10 @@ def _imports_of(tree: Path, file: str, roots: Sequence[str]) -> list[str]:
                 for _ in range(node.level - 1):
                     above = above.parent
                 places = (_clean(above),)
-            found += _resolve(tree, base, places)
+            files += _resolve(tree, base, places)
             for alias in node.names:
-                found += _resolve(tree, f"{base}.{alias.name}".strip("."), places)
-    return found
+                files += _resolve(tree, f"{base}.{alias.name}".strip("."), places)
+    return files
 
 
 def _resolve(tree: Path, module: str, roots: Sequence[str]) -> list[str]:

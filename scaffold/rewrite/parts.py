@@ -51,7 +51,7 @@ class Part:
 
 def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
     """Return top-level classes and functions of these files; of all files if none are given."""
-    found = []
+    parts = []
     for path in list_files(tree):
         relative = path.relative_to(tree).as_posix()
         if path.suffix != ".py" or path.is_symlink() or path.stat().st_size > _MOST_BYTES:
@@ -69,7 +69,7 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 kind = "class" if isinstance(node, ast.ClassDef) else "function"
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found.append(
+                parts.append(
                     Part(
                         name=f"{module}.{node.name}",
                         kind=kind,
@@ -79,7 +79,7 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
                         last=node.end_lineno or node.lineno,
                     )
                 )
-    return found
+    return parts
 
 
 def module_parts(modules: Iterable[Mapping[str, Any]]) -> list[Part]:
@@ -192,9 +192,9 @@ def _require_defined(own: Path, name: str) -> None:
     kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     defined = [node.name for node in body if isinstance(node, kinds)]
     if name not in defined:
-        there = ", ".join(defined) or "nothing"
+        available = ", ".join(defined) or "nothing"
         spelled = shlex.quote(f"{own}:{(defined or ['NAME'])[0]}")
-        raise UsageError(f"{own} defines no {name}, but {there}", hint=f"--with {spelled}")
+        raise UsageError(f"{own} defines no {name}, but {available}", hint=f"--with {spelled}")
     if not re.fullmatch(r"[A-Za-z_]\w*", own.stem):
         raise UsageError(
             f"{own.name} cannot be imported",

@@ -63,7 +63,7 @@ class Opened:
 def start_rewrite(
     project: Project,
     name: str | None,
-    wanted: str,
+    part_name: str,
     own: str | None,
     expect: str,
     margin: float | None,
@@ -75,7 +75,7 @@ def start_rewrite(
     Args:
         project: whose system is rewritten.
         name: of the rewrite; None for one made of the part's.
-        wanted: the part.
+        part_name: the part.
         own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the user edits
             `src/`.
         expect: for the record.
@@ -88,7 +88,7 @@ def start_rewrite(
         ProjectError: another change is under way.
         RunError: the snapshot before cannot be traced.
     """
-    name = name or rewrite_name(wanted)
+    name = name or rewrite_name(part_name)
     repository = refuse_start(project, name)
     recipe = load_recipe(project)
     made_src = not project.system.exists()
@@ -100,16 +100,16 @@ def start_rewrite(
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
     tree = project.reference if made_src else project.system_source.tree
     known = [*defined_parts(tree), *stage_parts()]
-    if (not wanted.startswith("model") and "." not in wanted) or any(
-        part.name == wanted for part in known
+    if (not part_name.startswith("model") and "." not in part_name) or any(
+        part.name == part_name for part in known
     ):
-        _replaced(tree, program, find_part(wanted, known), path, defined)
+        _replaced(tree, program, find_part(part_name, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
     before = snapshot_of_commit(project, before_commit)
     golden, weights = _golden(project, recipe, before, listener, options)
     tree = project.system_source.tree  # the recipe's patches are in it
     part = find_part(
-        wanted,
+        part_name,
         [*defined_parts(tree), *stage_parts(), *module_parts(modules_of(golden.traces["own"]))],
     )
     contents = _replaced(tree, program, part, path, defined)
@@ -268,13 +268,13 @@ def recheck_parity(
         ProjectError: there is none, or its golden trace was edited.
     """
     done = [evidence for evidence in accepted(project) if evidence.tweak.kind == "rewrite"]
-    found = [evidence for evidence in done if name in (None, evidence.tweak.name)]
-    if not found:
+    matching = [evidence for evidence in done if name in (None, evidence.tweak.name)]
+    if not matching:
         names = ", ".join(evidence.tweak.name for evidence in done)
         raise ProjectError(
             f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
             hint=f"there are: {names}" if names else "scaffold rewrite start PART",
         )
     require_snapshots_consent([runnable(snapshot_of_worktree(project), "src/")], options.trust)
-    checks = check_parity(project, load_recipe(project), found[-1], listener, options)
-    return found[-1], checks
+    checks = check_parity(project, load_recipe(project), matching[-1], listener, options)
+    return matching[-1], checks

@@ -20,7 +20,13 @@ from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions, prepare_program
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import require_golden
-from scaffold.tweak.evidence import declared_otherwise, parts_of, remarks_of, side_of, write_judged
+from scaffold.tweak.evidence import (
+    declared_otherwise,
+    find_differences,
+    remarks_of,
+    side_of,
+    write_judged,
+)
 from scaffold.tweak.prepare import Work, open_change
 from scaffold.tweak.store import accepted
 from scaffold.tweak.verify import judge_pairs
@@ -57,7 +63,9 @@ def verify_rewrite(
     runs: list[JudgedRun] = []
     reproduction: Judgment | None = None
     if is_equal:
-        listener.said("all checks are equal: a few seeds, to see that the published result holds")
+        listener.message(
+            "all checks are equal: a few seeds, to see that the published result holds"
+        )
         calibration = load_calibration(project, recipe)
         reproduction, runs = run_until_decided(
             project, recipe, plan, room, calibration, (), listener
@@ -83,12 +91,14 @@ def _write(
     reproduction: Judgment | None,
     runs: Sequence[JudgedRun],
 ) -> ChangeEvidence:
-    parts = parts_of(work, before, after)
-    more = declared_otherwise(work.project, work.tweak)
-    remarks = remarks_of(work, parts, (plan,) if runs else ())
-    judgment = judge_rewrite(work.tweak.part, checks, reproduction, remarks, more)
+    differences = find_differences(work, before, after)
+    declaration = declared_otherwise(work.project, work.tweak)
+    remarks = remarks_of(work, differences, (plan,) if runs else ())
+    judgment = judge_rewrite(work.tweak.part, checks, reproduction, remarks, declaration)
     sides = side_of(before, plan, ()), side_of(after, plan, runs)
-    return write_judged(work, parts, after.system.metrics, sides, (plan,), judgment, checks=checks)
+    return write_judged(
+        work, differences, after.system.metrics, sides, (plan,), judgment, checks=checks
+    )
 
 
 def check_parity(

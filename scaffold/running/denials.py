@@ -79,9 +79,9 @@ def read_reports(folder: Path) -> Seen:
     return Seen(
         seeding=Seeding(
             calls={
-                library: tuple(made)
-                for library, made in list(calls.items())[:_MOST_ENTRIES]
-                if made
+                library: tuple(seeding_calls)
+                for library, seeding_calls in list(calls.items())[:_MOST_ENTRIES]
+                if seeding_calls
             },
             missed=tuple(missed),
             streams=tuple(streams),
@@ -93,16 +93,20 @@ def read_reports(folder: Path) -> Seen:
     )
 
 
-def _add_all(found: dict[str, list[str]], entries: Any) -> None:
+def _add_all(collected: dict[str, list[str]], entries: Any) -> None:
     for name, texts in entries.items() if isinstance(entries, dict) else ():
-        if len(found) < _MOST_ENTRIES:
-            _add(found.setdefault(_plain(name), []), texts)
+        if len(collected) < _MOST_ENTRIES:
+            _add(collected.setdefault(_plain(name), []), texts)
 
 
-def _add(found: list[str], entries: Any) -> None:
+def _add(collected: list[str], entries: Any) -> None:
     for entry in entries[:_MOST_ENTRIES] if isinstance(entries, list) else ():
-        if len(found) < _MOST_ENTRIES and isinstance(entry, str) and _plain(entry) not in found:
-            found.append(_plain(entry))
+        if (
+            len(collected) < _MOST_ENTRIES
+            and isinstance(entry, str)
+            and _plain(entry) not in collected
+        ):
+            collected.append(_plain(entry))
 
 
 def _plain(text: str) -> str:

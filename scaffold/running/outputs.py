@@ -45,17 +45,17 @@ def _only_match(tree: Path, pattern: str) -> Path:
     exact = tree / pattern
     if exact.exists():
         return exact
-    found = sorted(
+    matches = sorted(
         islice(tree.glob(pattern), _MOST_MATCHES), key=lambda path: path.lstat().st_mtime_ns
     )
-    if not found:
+    if not matches:
         raise RunError(f"the run wrote nothing that {pattern} matches")
-    if len(found) > 1:
-        names = ", ".join(path.relative_to(tree).as_posix() for path in found[-3:])
+    if len(matches) > 1:
+        names = ", ".join(path.relative_to(tree).as_posix() for path in matches[-3:])
         raise RunError(
-            f"{pattern} matches {len(found)} files, among them {names}: make the pattern narrower"
+            f"{pattern} matches {len(matches)} files, among them {names}: make the pattern narrower"
         )
-    return found[0]
+    return matches[0]
 
 
 def open_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> BinaryIO:
@@ -89,13 +89,13 @@ def read_output(path: Path, most_bytes: int = MAX_FILE_BYTES) -> bytes:
 
 
 @contextlib.contextmanager
-def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
+def memory_limit(limit_bytes: int, title: str) -> Iterator[None]:
     """Bound the memory that reading takes: a small file may be a large object.
 
     Args:
         limit_bytes: on top of what this process has now; address space, which is at least what is
             used.
-        what: is read, for the message.
+        title: is read, for the message.
 
     Raises:
         RunError: it took more.
@@ -108,15 +108,15 @@ def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
     except OSError:  # no Linux: its limit of address space is kept by nobody
         yield
         return
-    wanted = pages * resource.getpagesize() + limit_bytes
+    limit = pages * resource.getpagesize() + limit_bytes
     if before[0] != resource.RLIM_INFINITY:
-        wanted = min(wanted, before[0])
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, before[1]))
+        limit = min(limit, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
     try:
         yield
     except MemoryError:
         raise RunError(
-            f"{what}: reading it took more than {limit_bytes / 1e9:g} GB of memory",
+            f"{title}: reading it took more than {limit_bytes / 1e9:g} GB of memory",
             hint="let the program write less",
         ) from None
     finally:
@@ -124,7 +124,7 @@ def memory_limit(limit_bytes: int, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def time_limit(limit_s: float, what: str) -> Iterator[None]:
+def time_limit(limit_s: float, title: str) -> Iterator[None]:
     """Bound the reading of what a third party wrote, which an untrusted pattern may make endless.
 
     Raises:
@@ -133,7 +133,7 @@ def time_limit(limit_s: float, what: str) -> Iterator[None]:
 
     def give_up(*_: object) -> None:
         raise RunError(
-            f"{what}: reading it took longer than {limit_s:g} s", hint="simplify its pattern"
+            f"{title}: reading it took longer than {limit_s:g} s", hint="simplify its pattern"
         )
 
     if threading.current_thread() is not threading.main_thread():

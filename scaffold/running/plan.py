@@ -21,7 +21,7 @@ class Tracing:
     """
 
     golden: Path | None
-    asked: Mapping[str, Any]
+    request: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,11 +140,11 @@ def _commit_date(project: Project, recipe: Recipe) -> date | None:
     """Return the date of the vendor commit that brought it in."""
     if not isinstance(recipe.reference, GitReference):
         return None
-    found = Repository(project.root).call(
+    commit = Repository(project.root).call(
         "log",
         "--max-count=1",
         "--format=%cI",
         f"--grep=^Upstream-Revision: {recipe.reference.revision}$",
         "HEAD",
     )
-    return datetime.fromisoformat(found.replace("Z", "+00:00")).date() if found else None
+    return datetime.fromisoformat(commit.replace("Z", "+00:00")).date() if commit else None

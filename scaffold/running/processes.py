@@ -31,16 +31,16 @@ def end_orphans(keep: Collection[int]) -> None:
 
 def end_processes(folder: Path) -> None:
     """Kill every process of this user that was started to report to a run's folder."""
-    wanted = f"SCAFFOLD_SEED_REPORT={folder}/".encode()
-    _end(lambda: [pid for pid in _own_processes() if wanted in _variables(pid)])
+    marker = f"SCAFFOLD_SEED_REPORT={folder}/".encode()
+    _end(lambda: [pid for pid in _own_processes() if marker in _variables(pid)])
 
 
 def _end(find: Callable[[], list[int]]) -> None:
     for _ in range(50):  # what is about to start another one may do so before it is killed itself
-        found = find()
-        if not found:
+        processes = find()
+        if not processes:
             return
-        for pid in found:
+        for pid in processes:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):

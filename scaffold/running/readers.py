@@ -101,8 +101,8 @@ def select(metric: Metric, points: Sequence[Point]) -> Point:
         at_step = [point for point in points if point.step == take.step]
         if not at_step:
             steps = [point.step for point in points if point.step is not None]
-            found = f"steps {min(steps)} to {max(steps)} found" if steps else "no steps found"
-            raise RunError(f"metric {metric.name}: step {take.step} wanted, {found}")
+            range_text = f"steps {min(steps)} to {max(steps)} found" if steps else "no steps found"
+            raise RunError(f"metric {metric.name}: step {take.step} wanted, {range_text}")
         return at_step[-1]
     unusable = next((point for point in points if math.isnan(point.value)), None)
     if unusable is not None:
@@ -123,10 +123,10 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
     else:
         name = reader.trainer_state
     try:
-        found = find_output(tree, name)
+        output = find_output(tree, name)
     except RunError:
         return []
-    return [file for file in found.rglob("*") if file.is_file()] if found.is_dir() else [found]
+    return [file for file in output.rglob("*") if file.is_file()] if output.is_dir() else [output]
 
 
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
@@ -184,13 +184,13 @@ def _stream_points(
 
 def _with_phases(points: list[Point]) -> list[Point]:
     """Number the phases of points: a step that goes back begins the next one."""
-    number, last, found = 1, None, []
+    number, last, numbered = 1, None, []
     for point in points:
         if last is not None and point.step is not None and point.step < last:
             number += 1
         last = point.step if point.step is not None else last
-        found.append(replace(point, phase=number))
-    return found
+        numbered.append(replace(point, phase=number))
+    return numbered
 
 
 def read_lines(log: Path) -> Iterator[str]:
@@ -244,14 +244,14 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
             ) from error
     for document in documents:
         for item in document if isinstance(document, list) else [document]:
-            found = _look_up(item, reader.key)
-            value = _as_point(found)
+            raw = _look_up(item, reader.key)
+            value = _as_point(raw)
             if value is not None:
                 step = integer(_look_up(item, reader.step_key)) if reader.step_key else None
                 yield Point(value=value.value, half_digit=value.half_digit, step=step)
-            elif found is not None:
+            elif raw is not None:
                 raise RunError(
-                    f"{path.name} has {_shown(found)} under {reader.key!r}, which is no number"
+                    f"{path.name} has {_shown(raw)} under {reader.key!r}, which is no number"
                 )
 
 
@@ -269,19 +269,19 @@ def _look_up(document: Any, key: str) -> Any:
     if isinstance(document, dict):
         parts = key.split(".")
         for count in range(len(parts), 0, -1):
-            name, rest = ".".join(parts[:count]), ".".join(parts[count:])
+            name, remainder = ".".join(parts[:count]), ".".join(parts[count:])
             if name in document:
-                found = _look_up(document[name], rest) if rest else document[name]
-                if found is not None:
-                    return found
+                value = _look_up(document[name], remainder) if remainder else document[name]
+                if value is not None:
+                    return value
         return None
-    first, _, rest = key.partition(".")
+    first, _, remainder = key.partition(".")
     if (
         isinstance(document, list)
         and re.fullmatch(r"-?\d+", first)
         and -len(document) <= int(first) < len(document)
     ):
-        return _look_up(document[int(first)], rest) if rest else document[int(first)]
+        return _look_up(document[int(first)], remainder) if remainder else document[int(first)]
     return None
 
 

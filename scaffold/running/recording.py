@@ -50,12 +50,12 @@ def finish(running: Running) -> RunRecord:
         RunError: the supervisor itself was killed, or could not write: nothing is left of the run.
     """
     plan, workspace = running.plan, running.workspace
-    said, _ = running.process.communicate()
+    messages, _ = running.process.communicate()
     result = workspace.folder / "result.json"
     try:
         document = json.loads(result.read_text())
     except (OSError, ValueError):
-        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        last = messages.decode(errors="replace").strip().splitlines()[-1:]
         ended = (
             f"ended by signal {-running.process.returncode}"
             if running.process.returncode < 0
@@ -95,7 +95,7 @@ def finish(running: Running) -> RunRecord:
         threads=plan.threads,
         started=running.started.isoformat(timespec="seconds"),
         wall_time_s=time.monotonic() - running.started_s,
-        kept=_write_series(series, workspace),
+        sizes=_write_series(series, workspace),
         digests=_digests(workspace, running.started.timestamp()),
     )
     record = signed(record)
@@ -136,7 +136,7 @@ systems count in 2 s."""
 
 def _digests(workspace: Workspace, since: float) -> dict[str, str]:
     """Return the sha256 of every log and small file written since the start."""
-    found = {}
+    digests = {}
     pending = [workspace.logs, workspace.tree]
     while pending:
         for entry in os.scandir(pending.pop()):
@@ -146,8 +146,8 @@ def _digests(workspace: Workspace, since: float) -> dict[str, str]:
                 status = entry.stat(follow_symlinks=False)
                 if status.st_size <= _MOST_READ_AGAIN_BYTES and status.st_mtime >= since - _CLOCK_S:
                     name = Path(entry.path).relative_to(workspace.folder).as_posix()
-                    found[name] = file_digest(Path(entry.path))
-    return found
+                    digests[name] = file_digest(Path(entry.path))
+    return digests
 
 
 def _are_as_written(record: RunRecord, program: Program, workspace: Workspace) -> bool:
@@ -179,17 +179,19 @@ def is_own(record: RunRecord, folder: Path) -> bool:
         return False
     sizes = {
         name: (folder / name).stat().st_size if (folder / name).is_file() else None
-        for name in record.kept
+        for name in record.sizes
     }
-    return sizes == dict(record.kept)
+    return sizes == dict(record.sizes)
 
 
 def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     if plan.sandbox.kind == "none":
         return Confinement(sandbox="none")
     steps = plan.program.commands.steps(smoke=plan.smoke)
-    given = {name for command in steps.values() for name in command.variables}
-    withheld = {name for name, value in os.environ.items() if not is_passed_on(name, value)} - given
+    declared = {name for command in steps.values() for name in command.variables}
+    withheld = {
+        name for name, value in os.environ.items() if not is_passed_on(name, value)
+    } - declared
     denied = [f"variable {name}" for name in seen.missing_variables if name in withheld]
     denied += [
         f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)
@@ -277,11 +279,11 @@ def _outcome(
         how = f"was ended by signal {status - 128}"  # as bubblewrap passes it on
     log = workspace.logs / f"{len(steps) - 1}-{last.name}.err"
     lines = deque((line for line in read_lines(log) if line.strip()), maxlen=20)
-    said = "\n".join(lines)
+    excerpt = "\n".join(lines)
     outcome = Outcome.FAILED
-    if _NO_MEMORY.search(said):
+    if _NO_MEMORY.search(excerpt):
         outcome = Outcome.OUT_OF_MEMORY
-    elif _NO_DISK.search(said):
+    elif _NO_DISK.search(excerpt):
         outcome = Outcome.OUT_OF_DISK
     return outcome, f"{last.name} {how}" + (f": {lines[-1].strip()[:300]}" if lines else "")
 
@@ -304,7 +306,7 @@ def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord |
     }
     # Until all is written, a record without its points that is still to be read again: a kill here
     # loses nothing.
-    without = {name: size for name, size in record.kept.items() if name != _SERIES}
+    without = {name: size for name, size in record.sizes.items() if name != _SERIES}
     write_record(signed(record.model_copy(update={"kept": without})), folder / "run.json")
     fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})
     fresh = signed(fresh)
@@ -318,8 +320,8 @@ def _read_metrics(
     metrics, series, problems = {}, {}, []
     for metric in program.metrics:
         try:
-            what = f"metric {metric.name}"
-            with time_limit(_READING_LIMIT_S, what), memory_limit(_READING_LIMIT_BYTES, what):
+            title = f"metric {metric.name}"
+            with time_limit(_READING_LIMIT_S, title), memory_limit(_READING_LIMIT_BYTES, title):
                 metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
         except RunError as error:
             problems.append(error.message + (f" ({error.hint})" if error.hint else ""))

@@ -83,12 +83,12 @@ def make_runs(
             if unusable and not rerun:
                 raise failure(unusable, project, plan)
             todo = [seed for seed in used if rerun or seed not in done]
-            made = run_seeds(plan, todo, slots, listener)
-            failed = [record for record in made if record.outcome is not Outcome.COMPLETED]
+            new_records = run_seeds(plan, todo, slots, listener)
+            failed = [record for record in new_records if record.outcome is not Outcome.COMPLETED]
             if not failed:
                 order = {seed: place for place, seed in enumerate(used)}
-                kept = [record for record in completed(runs_of(plan)) if record.seed in order]
-                return sorted(kept, key=lambda record: order[record.seed])
+                usable = [record for record in completed(runs_of(plan)) if record.seed in order]
+                return sorted(usable, key=lambda record: order[record.seed])
             crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
             if (
                 any(r.outcome is not Outcome.FAILED for r in failed)

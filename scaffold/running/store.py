@@ -25,7 +25,7 @@ def find_runs(
     Where the recipe now reads its metrics in another way, they are read again from what the run
     left.
     """
-    found = []
+    records = []
     for folder in runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*"):
         try:
             record = read_record(RunRecord, folder / "run.json")
@@ -39,8 +39,8 @@ def find_runs(
             if fresh is None:
                 continue
             record = fresh
-        found.append(record)
-    return sorted(found, key=lambda record: (record.seed, len(record.id), record.id))
+        records.append(record)
+    return sorted(records, key=lambda record: (record.seed, len(record.id), record.id))
 
 
 def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -52,7 +52,7 @@ def judged_runs(
     records: Sequence[RunRecord], runs_dir: Path, with_series: Iterable[str]
 ) -> list[JudgedRun]:
     """Return what a judgment needs of these runs."""
-    wanted = set(with_series)
+    series_names = set(with_series)
     return [
         JudgedRun(
             id=record.id,
@@ -64,13 +64,15 @@ def judged_runs(
             machine=record.machine,
             environment=record.environment,
             confinement=record.confinement,
-            series=_series(runs_dir / record.id / "series.json", wanted) if wanted else {},
+            series=_series(runs_dir / record.id / "series.json", series_names)
+            if series_names
+            else {},
         )
         for record in records
     ]
 
 
-def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
+def _series(path: Path, names: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
     try:
         content = json.loads(read_text(path, MOST_SERIES_BYTES))
     except ValueError as error:
@@ -80,6 +82,6 @@ def _series(path: Path, wanted: set[str]) -> dict[str, tuple[tuple[int, float], 
         ) from error
     return {
         name: tuple((int(step), float(value)) for step, value in content[name])
-        for name in wanted
+        for name in names
         if name in content
     }

@@ -114,11 +114,11 @@ def _await(
         status, usage = _reap(pid)
         if usage is not None:
             return status, usage, "completed"
-        left = deadline - time.monotonic()
-        passed = "timed_out" if left <= 0 else limits.passed()
+        left_s = deadline - time.monotonic()
+        passed = "timed_out" if left_s <= 0 else limits.passed()
         if passed:
             return None, None, passed
-        ready = select.select([0, wakeup], [], [], min(left, _LOOK_EVERY_S))[0]
+        ready = select.select([0, wakeup], [], [], min(left_s, _LOOK_EVERY_S))[0]
         if wakeup in ready:
             os.read(wakeup, 4096)
         if is_stopped() or (0 in ready and os.read(0, 1) == b""):
@@ -258,7 +258,7 @@ def _sizes(folder: str) -> Iterator[int]:
 def _unlinked_bytes(folder: str) -> int:
     """Return disk bytes of unlinked files that processes below this one hold open."""
     disk = os.stat(folder).st_dev  # noqa: PTH116 - a text
-    found: dict[int, int] = {}
+    sizes: dict[int, int] = {}
     for process in _below(os.getpid()):
         with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as entries:
             for entry in entries:
@@ -269,8 +269,8 @@ def _unlinked_bytes(folder: str) -> int:
                         and status.st_dev == disk
                         and stat.S_ISREG(status.st_mode)
                     ):
-                        found[status.st_ino] = status.st_blocks * 512
-    return sum(found.values())
+                        sizes[status.st_ino] = status.st_blocks * 512
+    return sum(sizes.values())
 
 
 def _memory_bytes(limit_bytes: int) -> int:
@@ -357,7 +357,7 @@ def _kill_descendants() -> None:
 
 def _below(pid: int) -> list[int]:
     """Yield all descendants of a process."""
-    found: list[int] = []
+    descendants: list[int] = []
     pending = [pid]
     while pending:
         threads = f"/proc/{pending.pop()}/task"
@@ -365,8 +365,8 @@ def _below(pid: int) -> list[int]:
             for thread in Path(threads).iterdir():
                 own = [int(word) for word in (thread / "children").read_text().split()]
                 pending += own
-                found += own
-    return found
+                descendants += own
+    return descendants
 
 
 def become_subreaper() -> None:

@@ -23,14 +23,14 @@ def csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
     fit its header is refused.
     """
     rows: _Rows | None = None
-    wanted = [reader.column, *([reader.step_column] if reader.step_column else [])]
+    columns = [reader.column, *([reader.step_column] if reader.step_column else [])]
     for number, line in enumerate(io.StringIO(read_file_text(path), newline=None), start=1):
         text = line.rstrip("\r\n")
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         if rows is None or reader.column in rows.split(text):
             header = _Rows.of(text, reader.column)
-            header.require(path.name, number, wanted)
+            header.require(path.name, number, columns)
             rows = header
             continue
         cells = rows.split(text)
@@ -59,10 +59,10 @@ class _Rows:
     @classmethod
     def of(cls, text: str, column: str) -> "_Rows":
         """Return how a header is split: by what yields the wanted column, else by commas."""
-        found = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
+        candidates = [cls(delimiter, tuple(_cells(text, delimiter))) for delimiter in _DELIMITERS]
         return next(
-            (rows for rows in found if column in rows.header),
-            max(found, key=lambda rows: len(rows.header)),
+            (rows for rows in candidates if column in rows.header),
+            max(candidates, key=lambda rows: len(rows.header)),
         )
 
     def split(self, text: str) -> list[str]:
@@ -74,9 +74,9 @@ class _Rows:
         is_decimal = self.delimiter != "," and text.count(",") == 1 and "." not in text
         return text.replace(",", ".") if is_decimal else text
 
-    def require(self, name: str, number: int, wanted: Sequence[str]) -> None:
+    def require(self, name: str, number: int, columns: Sequence[str]) -> None:
         """Raise RunError unless each wanted column is there once."""
-        for column in wanted:
+        for column in columns:
             count = self.header.count(column)
             if count == 0:
                 listed = ", ".join(self.header)

@@ -22,14 +22,14 @@ def ask(plan: Plan, workspace: Workspace) -> None:
     if plan.tracing is None:
         return
     golden = str(plan.tracing.golden) if plan.tracing.golden else None
-    functions = str(workspace.tree) if plan.tracing.asked.get("functions") else None
-    asked = {
-        **plan.tracing.asked,
+    functions = str(workspace.tree) if plan.tracing.request.get("functions") else None
+    variables = {
+        **plan.tracing.request,
         "out": str(workspace.trace),
         "golden": golden,
         "functions": functions,
     }
-    _asked(workspace).write_text(json.dumps(asked))
+    _asked(workspace).write_text(json.dumps(variables))
 
 
 def _asked(workspace: Workspace) -> Path:
@@ -64,11 +64,11 @@ def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]
     Raises:
         RunError: a trace is not what the shim writes.
     """
-    found = {}
+    traces = {}
     for path in sorted(folder.iterdir())[:_MOST_STEPS] if folder.is_dir() else ():
         if path.is_dir() and not path.is_symlink() and not path.name.endswith(".part"):
-            found[path.name] = read_trace(path)
-    return found
+            traces[path.name] = read_trace(path)
+    return traces
 
 
 def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -153,10 +153,10 @@ def _require_copied(workspace: Workspace, plan: Plan) -> None:
     """Raise ProjectError unless a run's own copies are what its record will say that it ran."""
     edits: list[str] = []
     if content_id(workspace.tree, prune=True) != plan.inputs.reference:
-        kept = [
+        copied = [
             entry for entry in plan.entries() if not any(map(is_leftover, entry.path.split("/")))
         ]
-        edits = find_edits(workspace.tree, kept)
+        edits = find_edits(workspace.tree, copied)
     if program_digest(plan.program, plan.source.folder) != plan.inputs.program:
         edits.append("drivers or patches differ")
     if edits:

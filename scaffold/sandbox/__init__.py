@@ -133,10 +133,10 @@ def confine(
             for every machine.
     """
     if sandbox.kind == "bubblewrap":
-        found = _socket_filter("bubblewrap", policy)
+        socket_filter = _socket_filter("bubblewrap", policy)
         words = bubblewrap_command(policy, directory, variables)
-        words[1:1] = ["--seccomp", str(FILTER_DESCRIPTOR)] if found else []
-        return Wrapper(words=words, variables={}, socket_filter=found)
+        words[1:1] = ["--seccomp", str(FILTER_DESCRIPTOR)] if socket_filter else []
+        return Wrapper(words=words, variables={}, socket_filter=socket_filter)
     if sandbox.kind == "landlock":
         words = [sys.executable, "-I", "-S", landlock.__file__, str(policy_file)]
         return Wrapper(words=words, variables={}, policy=_landlock(policy, variables))

@@ -75,8 +75,14 @@ def _probe(size: tuple[str, ...]) -> str | None:
         done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    said = done.stderr.strip().splitlines()
-    return None if done.returncode == 0 else said[-1] if said else f"exit status {done.returncode}"
+    messages = done.stderr.strip().splitlines()
+    return (
+        None
+        if done.returncode == 0
+        else messages[-1]
+        if messages
+        else f"exit status {done.returncode}"
+    )
 
 
 def _size(limit_bytes: int) -> list[str]:

@@ -45,9 +45,9 @@ def _system_call(number: int, *arguments: object) -> int:
     return int(libc.syscall(ctypes.c_long(number), *passed))
 
 
-def _require(result: int, what: str) -> int:
+def _require(result: int, title: str) -> int:
     if result < 0:
-        raise OSError(ctypes.get_errno(), f"Landlock: {what}: {os.strerror(ctypes.get_errno())}")
+        raise OSError(ctypes.get_errno(), f"Landlock: {title}: {os.strerror(ctypes.get_errno())}")
     return result
 
 

@@ -109,13 +109,13 @@ def readable_paths(policy: Policy) -> list[Path]:
 
     Existing paths, none below another.
     """
-    found = [Path(name) for name in SYSTEM]
-    found += [Path("/etc") / name for name in _SETTINGS]
-    found += [*policy.visible, *_search_folders()]
+    candidates = [Path(name) for name in SYSTEM]
+    candidates += [Path("/etc") / name for name in _SETTINGS]
+    candidates += [*policy.visible, *_search_folders()]
     if policy.network:
-        found.append(Path("/run/systemd/resolve"))  # where resolv.conf may lead
-    there = sorted({path for path in found if path.exists()})
-    return [path for path in there if not any(parent in there for parent in path.parents)]
+        candidates.append(Path("/run/systemd/resolve"))  # where resolv.conf may lead
+    existing = sorted({path for path in candidates if path.exists()})
+    return [path for path in existing if not any(parent in existing for parent in path.parents)]
 
 
 def _search_folders() -> list[Path]:
@@ -142,9 +142,9 @@ def hidden_places() -> list[Path]:
     }
     with contextlib.suppress(KeyError):  # a container's user that has no entry
         places.add(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    found = {place.resolve() for place in places if place.is_dir()}
-    found.discard(Path("/"))  # a container's user whose home is everything
-    return sorted(found)
+    places_found = {place.resolve() for place in places if place.is_dir()}
+    places_found.discard(Path("/"))  # a container's user whose home is everything
+    return sorted(places_found)
 
 
 def all_but(folder: Path, hidden: Sequence[Path]) -> list[Path]:

@@ -60,7 +60,7 @@ class Created:
 
 
 def create_project(
-    found: FoundRecipe,
+    source_recipe: FoundRecipe,
     project_dir: Path,
     *,
     name: str,
@@ -70,7 +70,7 @@ def create_project(
     """Put a project up.
 
     Args:
-        found: the recipe.
+        source_recipe: the recipe.
         project_dir: must not exist, or be an empty folder.
         name: of the project, for its texts.
         settings: hyperparameters that shall differ from the published ones; each becomes a
@@ -83,11 +83,11 @@ def create_project(
         MachineError: the folder cannot be written.
     """
     _check_target(project_dir, name)
-    recipe, recipe_text = found.recipe, found.text
+    recipe, recipe_text = source_recipe.recipe, source_recipe.text
     if settings:
-        recipe_text = _with_settings(found, settings)
+        recipe_text = _with_settings(source_recipe, settings)
         recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
-    found.calibration()  # a broken one is found before anything is made
+    source_recipe.calibration()  # a broken one is found before anything is made
     try:
         project_dir.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(project_dir)
@@ -99,8 +99,8 @@ def create_project(
         raise MachineError(f"cannot write in {project_dir.parent}: {error.strerror}") from error
     try:
         aside.chmod(0o755)
-        tree, has_identity = _fill(aside, found, recipe, recipe_text, name, offline)
-        if found.is_ours:
+        tree, has_identity = _fill(aside, source_recipe, recipe, recipe_text, name, offline)
+        if source_recipe.is_ours:
             with contextlib.suppress(MachineError):  # found to be ours again when it runs
                 approve(recipe, aside)
         if project_dir.exists():
@@ -114,9 +114,9 @@ def create_project(
     return Created(
         project_dir=project_dir,
         recipe=recipe,
-        origin=found.origin,
+        origin=source_recipe.origin,
         tree=tree,
-        is_ours=found.is_ours,
+        is_ours=source_recipe.is_ours,
         lfs_pointers=tuple(find_lfs_pointers(Project(project_dir).reference)),
         has_identity=has_identity,
         outer_repository=_outer_repository(project_dir),
@@ -179,16 +179,16 @@ def _check_target(project_dir: Path, name: str) -> None:
         ) from error
 
 
-def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
+def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> str:
     """Return the recipe's text with changed hyperparameters, its comments kept."""
-    published = {**found.recipe.hyperparameters, **found.recipe.published}
+    published = {**source_recipe.recipe.hyperparameters, **source_recipe.recipe.published}
     # What a recipe that was changed before keeps under `published` is written anew below.
     block_pattern = r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)"
-    text = re.sub(block_pattern, "", found.text, flags=re.MULTILINE | re.DOTALL)
-    changes: dict[str, object] = dict(found.recipe.published)
+    text = re.sub(block_pattern, "", source_recipe.text, flags=re.MULTILINE | re.DOTALL)
+    changes: dict[str, object] = dict(source_recipe.recipe.published)
     for key, value in settings.items():
-        if key not in found.recipe.hyperparameters:
-            known = ", ".join(found.recipe.hyperparameters) or "none"
+        if key not in source_recipe.recipe.hyperparameters:
+            known = ", ".join(source_recipe.recipe.hyperparameters) or "none"
             raise UsageError(
                 f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}"
             )
@@ -210,37 +210,43 @@ def _with_settings(found: FoundRecipe, settings: Mapping[str, str]) -> str:
         raise UsageError(f"--set: {error.message}") from error
     for key in settings:
         if type(parsed[key]) is not type(published[key]):
-            wanted = type(published[key]).__name__
+            type_name = type(published[key]).__name__
             raise UsageError(
-                f"--set {key}={settings[key]}: {key} is of type {wanted}, such as {published[key]}"
+                f"--set {key}={settings[key]}: {key} is of type {type_name}, such as"
+                f" {published[key]}"
             )
         changes.pop(key, None)
         if parsed[key] != published[key]:
             changes[key] = published[key]
     if changes:
-        kept = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in changes.items())
+        lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in changes.items())
         note = "# Changed by --set when this project was made; these are the published values."
-        text = f"{text.rstrip()}\n\n{note}\npublished:\n{kept}"
+        text = f"{text.rstrip()}\n\n{note}\npublished:\n{lines}"
     return text
 
 
 def _fill(
-    aside: Path, found: FoundRecipe, recipe: Recipe, recipe_text: str, name: str, offline: bool
+    aside: Path,
+    source_recipe: FoundRecipe,
+    recipe: Recipe,
+    recipe_text: str,
+    name: str,
+    offline: bool,
 ) -> tuple[str, bool]:
     """Fill a folder; returns the id of the reference's tree, and whether git knows who commits."""
     repository = Repository.create(aside)
-    tree = fetch_reference(recipe, found.folder, repository, offline=offline)
-    check_patched(recipe, found.folder, repository, tree)
+    tree = fetch_reference(recipe, source_recipe.folder, repository, offline=offline)
+    check_patched(recipe, source_recipe.folder, repository, tree)
 
     render(
         data_dir("templates") / "project",
         aside,
-        template_data(recipe, name) | {"is_ours": found.is_ours},
+        template_data(recipe, name) | {"is_ours": source_recipe.is_ours},
     )
     (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(found.folder / file, aside / file)
+        shutil.copyfile(source_recipe.folder / file, aside / file)
     parse_record(
         Milestones,
         (aside / "milestones.yaml").read_text(encoding="utf-8"),
@@ -369,8 +375,8 @@ def _python_version(recipe: Recipe) -> str:
     from packaging.specifiers import SpecifierSet
 
     accepted = SpecifierSet(recipe.environment.python)
-    here = f"3.{sys.version_info.minor}"
+    running = f"3.{sys.version_info.minor}"
     return next(
-        (v for v in (here, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")),
-        here,
+        (v for v in (running, *(f"3.{m}" for m in range(10, 15))) if accepted.contains(f"{v}.99")),
+        running,
     )

@@ -139,8 +139,8 @@ def _lock(project: Project) -> str:
 
 def _python(project: Project) -> str:
     """Return the version of Python that it was proven with."""
-    found = re.search(r"^# python (\d+\.\d+)", _lock(project), re.MULTILINE)
-    return found[1] if found else "3.12"
+    match = re.search(r"^# python (\d+\.\d+)", _lock(project), re.MULTILINE)
+    return match[1] if match else "3.12"
 
 
 def _requirements(project: Project) -> str:

@@ -98,9 +98,9 @@ def update_template(project: Project) -> Updated:
 def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
     """Return the newest commit of a vendor branch; in a clone, the one that was merged last."""
     for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
-        found = repository.find_id(f"{ref}^{{commit}}")
-        if found:
-            return found
+        commit = repository.find_id(f"{ref}^{{commit}}")
+        if commit:
+            return commit
     merged = repository.call("log", "--max-count=1", "--format=%H", f"--grep={subject}", "HEAD")
     if not merged:
         raise ProjectError(
@@ -112,8 +112,8 @@ def _vendor_tip(repository: Repository, branch: str, subject: str) -> str:
 
 def _rendered(project: Project, repository: Repository, recipe: Recipe, name: str, tip: str) -> str:
     """Return the tree that the template renders, with the recipe's own files."""
-    kept = {"recipe.yaml", *recipe.recipe_files()}
-    entries = [entry for entry in repository.entries(tip) if entry.path in kept]
+    recipe_paths = {"recipe.yaml", *recipe.recipe_files()}
+    entries = [entry for entry in repository.entries(tip) if entry.path in recipe_paths]
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
         data = template_data(recipe, name) | {"is_ours": is_ours(recipe, project.root)}

@@ -42,17 +42,17 @@ def load_status(project: Project) -> Status:
 
     status = derive_status(project)
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
-        kept = {"fingerprint": fingerprint, "status": status.as_mapping()}
-        write_json({**kept, "signature": _signature(project, kept)}, cache)
+        content = {"fingerprint": fingerprint, "status": status.as_mapping()}
+        write_json({**content, "signature": _signature(project, content)}, cache)
         # Of a killed one; of one at work, which tries again.
         for partial in cache.parent.glob(f".{cache.name}.*"):
             partial.unlink(missing_ok=True)
     return status
 
 
-def _signature(project: Project, kept: Mapping[str, Any]) -> str:
+def _signature(project: Project, content: Mapping[str, Any]) -> str:
     """Return what proves that this user derived a status: one that came along may say anything."""
-    return sign(f"status of {project.root}: {json.dumps(kept, sort_keys=True)}")
+    return sign(f"status of {project.root}: {json.dumps(content, sort_keys=True)}")
 
 
 def current_judgment(project: Project) -> Judgment | None:
@@ -108,8 +108,8 @@ def require_reproduced(project: Project) -> None:
         or status.evidence != "current"
         or is_by_others(status.origin)
     ):
-        found = status.verdict or "nothing yet"
-        found += f", {status.origin}" if is_by_others(status.origin) else ""
+        evidence_text = status.verdict or "nothing yet"
+        evidence_text += f", {status.origin}" if is_by_others(status.origin) else ""
         stale = (
             f", and stale: {'; '.join(map(str, status.stale_reasons))}"
             if status.stale_reasons
@@ -117,7 +117,7 @@ def require_reproduced(project: Project) -> None:
         )
         raise ProjectError(
             "tweaks are locked until the reference gives its published result here; the evidence"
-            f" says {found}{stale}",
+            f" says {evidence_text}{stale}",
             hint=(
                 'scaffold verify --reproduction; or begin all the same, on record: --reason "..."'
             ),

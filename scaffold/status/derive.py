@@ -139,10 +139,10 @@ def _with_tweaks(
 ) -> tuple[Milestone, ...]:
     """Return the milestones of the file, then the tweaks that it does not name."""
     known = {step.id for step in milestones}
-    found = {evidence.milestone: evidence.tweak.expect for evidence in tried}
+    expectations = {evidence.milestone: evidence.tweak.expect for evidence in tried}
     if tweak is not None:
-        found.setdefault(f"{tweak.phase}-{tweak.name}", tweak.expect)
-    more = [
+        expectations.setdefault(f"{tweak.phase}-{tweak.name}", tweak.expect)
+    additional = [
         Milestone.model_validate(
             {
                 "id": name,
@@ -151,14 +151,14 @@ def _with_tweaks(
                 "after": ("reproduce",),
             }
         )
-        for name, expect in found.items()
+        for name, expect in expectations.items()
         if name not in known
     ]
     place = next(
         (index for index, step in enumerate(milestones) if step.phase == "rewrite"), len(milestones)
     )
     tweaks, rewrites = (
-        [step for step in more if step.phase == phase] for phase in ("tweak", "rewrite")
+        [step for step in additional if step.phase == phase] for phase in ("tweak", "rewrite")
     )
     return (*milestones[:place], *tweaks, *milestones[place:], *rewrites)
 

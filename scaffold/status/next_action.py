@@ -189,8 +189,8 @@ def next_of_tweak(tweak: TweakStatus) -> NextAction:
 
 def _why_verify_tweak(tweak: TweakStatus, which: str) -> str:
     if not tweak.changed:
-        what = f": {tweak.expect}" if tweak.expect else ""
-        return f"{which} is open, nothing has changed yet: edit src/ or system.yaml{what}"
+        expectation = f": {tweak.expect}" if tweak.expect else ""
+        return f"{which} is open, nothing has changed yet: edit src/ or system.yaml{expectation}"
     if tweak.evidence == "none":
         return f"{which} was not judged yet"
     if tweak.evidence == "stale":

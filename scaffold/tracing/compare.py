@@ -14,7 +14,7 @@ from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.tracing.golden import Golden, Traces
-from scaffold.tracing.record import Asked, Mode, traced
+from scaffold.tracing.record import Mode, TraceRequest, traced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +50,24 @@ def climb(
     terms = parse_weights(rewritten.weights)
     renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
     work = _Climb(
-        project, golden, plan, smoke or plan, Asked(weights=terms, renamed=renamed), listener
+        project, golden, plan, smoke or plan, TraceRequest(weights=terms, renamed=renamed), listener
     )
     reference = golden.traces
     with only_one(project):
-        found = work.all_traces(flip=False)
-        checks = _compared(reference, found, plan.title, rewritten.part)
-        if _draws_otherwise(checks, found):
+        traces = work.all_traces(flip=False)
+        checks = _compared(reference, traces, plan.title, rewritten.part)
+        if _draws_otherwise(checks, traces):
             # Of a mask that keeps what is below 1 - p the numbers must be mirrored to drop the same
             # elements.
             mirrored = work.all_traces(flip=True)
             answers = _compared(reference, mirrored, plan.title, rewritten.part)
             if _differences(answers) < _differences(checks):
-                found, checks = mirrored, answers
+                traces, checks = mirrored, answers
             else:
-                work.asked = replace(work.asked, flip=False)
+                work.request = replace(work.request, flip=False)
         if "replay" in golden.about.kinds and not any(_is_settled(check) for check in checks):
-            work.replay(found)
-            checks = _compared(reference, found, plan.title, rewritten.part)
+            work.replay(traces)
+            checks = _compared(reference, traces, plan.title, rewritten.part)
     failed = [f"{kind}: {reason}" for kind, reason in work.failed.items()]
     return tuple(
         replace(check, left_out=(*check.left_out, *failed)) if check.name == "loop" else check
@@ -84,11 +84,13 @@ def _is_settled(check: CheckResult) -> bool:
     return check.verdict is Verdict.DIFFERS and not check.structural
 
 
-def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[CheckResult, ...]:
+def _compared(
+    reference: Traces, candidate: Traces, title: str, part: str
+) -> tuple[CheckResult, ...]:
     """Run all checks on traces that the program could write to."""
     try:
         return tuple(
-            _with_suggestion(check, found) for check in climb_steps(reference, found, part)
+            _with_suggestion(check, candidate) for check in climb_steps(reference, candidate, part)
         )
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(
@@ -101,7 +103,7 @@ def _compared(reference: Traces, found: Traces, title: str, part: str) -> tuple[
         ) from error
 
 
-def _draws_otherwise(checks: Sequence[CheckResult], found: Traces) -> bool:
+def _draws_otherwise(checks: Sequence[CheckResult], candidate: Traces) -> bool:
     """Return whether training outputs differ.
 
     And masks were drawn other than by torch's dropout.
@@ -110,7 +112,7 @@ def _draws_otherwise(checks: Sequence[CheckResult], found: Traces) -> bool:
         check.name == "forward_train" and check.verdict is Verdict.DIFFERS for check in checks
     ):
         return False
-    masks = [trace.arrays.get("series.masks") for trace in found.get("own", {}).values()]
+    masks = [trace.arrays.get("series.masks") for trace in candidate.get("own", {}).values()]
     return any(values is not None and (values[:, 2] < 0).any() for values in masks)
 
 
@@ -122,7 +124,7 @@ class _Climb:
     golden: Golden
     plan: Plan
     short: Plan
-    asked: Asked
+    request: TraceRequest
     listener: ProgressListener
     mode: Mode = field(default_factory=Mode)
     failed: dict[str, str] = field(default_factory=dict)
@@ -139,44 +141,44 @@ class _Climb:
             real=about.real,
             auxiliary=self.mode.auxiliary,
         )
-        self.asked = replace(self.asked, flip=flip)
-        self.listener.said(f"{self.plan.title}: its computation, fed with the golden trace")
-        found: dict[str, Mapping[str, Trace]] = {}
-        found["own"] = self.own_trace()
-        unmatched = any("unmatched" in trace.index for trace in found["own"].values())
+        self.request = replace(self.request, flip=flip)
+        self.listener.message(f"{self.plan.title}: its computation, fed with the golden trace")
+        traces: dict[str, Mapping[str, Trace]] = {}
+        traces["own"] = self.own_trace()
+        unmatched = any("unmatched" in trace.index for trace in traces["own"].values())
         if "float64" in about.kinds and not unmatched:
-            self.listener.said("the same in float64")
-            self.try_trace(found, "float64", self.plan)
-        return found
+            self.listener.message("the same in float64")
+            self.try_trace(traces, "float64", self.plan)
+        return traces
 
-    def replay(self, found: dict[str, Mapping[str, Trace]]) -> None:
+    def replay(self, traces: dict[str, Mapping[str, Trace]]) -> None:
         """Add a short run in float64, in which nothing is given but the first weights."""
-        if not any("unmatched" in trace.index for trace in found["own"].values()):
-            self.listener.said("a short run in float64")
-            self.try_trace(found, "replay", self.short)
+        if not any("unmatched" in trace.index for trace in traces["own"].values()):
+            self.listener.message("a short run in float64")
+            self.try_trace(traces, "replay", self.short)
 
     def own_trace(self) -> Mapping[str, Trace]:
         """Return the trace in the program's own dtype.
 
         In another mode where the first one asks for it.
         """
-        found = self.trace("own", self.plan)
-        wanted = self.mode.corrected(found).auxiliary if found else self.mode.auxiliary
-        if wanted != self.mode.auxiliary:
-            self.mode = replace(self.mode, auxiliary=wanted)
-            found = self.trace("own", self.plan)
-        return found
+        traces = self.trace("own", self.plan)
+        auxiliary = self.mode.corrected(traces).auxiliary if traces else self.mode.auxiliary
+        if auxiliary != self.mode.auxiliary:
+            self.mode = replace(self.mode, auxiliary=auxiliary)
+            traces = self.trace("own", self.plan)
+        return traces
 
-    def try_trace(self, found: dict[str, Mapping[str, Trace]], kind: str, plan: Plan) -> None:
+    def try_trace(self, traces: dict[str, Mapping[str, Trace]], kind: str, plan: Plan) -> None:
         try:
-            found[kind] = self.trace(kind, plan)
+            traces[kind] = self.trace(kind, plan)
         except RunError as error:
             self.failed[kind] = error.cause
 
     def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
         place = self.project.scaffold_dir / "traces" / ".found"
-        asked = replace(
-            self.asked, dtype="own" if kind == "own" else "float64", replay=kind == "replay"
+        request = replace(
+            self.request, dtype="own" if kind == "own" else "float64", replay=kind == "replay"
         )
         try:
             traces, _ = traced(
@@ -185,7 +187,7 @@ class _Climb:
                 place,
                 self.golden.folder / kind,
                 self.listener,
-                asked,
+                request,
                 self.mode,
             )
         finally:
@@ -193,9 +195,9 @@ class _Climb:
         return traces
 
 
-def _with_suggestion(check: CheckResult, found: Traces) -> CheckResult:
+def _with_suggestion(check: CheckResult, candidate: Traces) -> CheckResult:
     """Add suggestions for tensors that match nothing, for the user to declare."""
-    for trace in found.get("own", {}).values():
+    for trace in candidate.get("own", {}).values():
         unmatched = trace.index.get("unmatched")
         if check.name != "parameters" or unmatched is None:
             continue

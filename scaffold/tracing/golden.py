@@ -42,7 +42,7 @@ class Golden:
     @property
     def traces(self) -> Traces:
         """Return all traces, read."""
-        found: dict[str, dict[str, Trace]] = {}
+        traces_by_kind: dict[str, dict[str, Trace]] = {}
         for kind in self.about.kinds:
             about = self.about
             metrics = (
@@ -50,11 +50,11 @@ class Golden:
                 if kind == "own"
                 else (about.replayed_metrics, {})
             )
-            found[kind] = {
+            traces_by_kind[kind] = {
                 step: Trace(index=index, arrays=arrays, metrics=metrics[0], full_metrics=metrics[1])
                 for step, (index, arrays) in read_traces(self.folder / kind).items()
             }
-        return found
+        return traces_by_kind
 
     def files(self) -> dict[str, bytes]:
         """Return contents by path below `golden/`."""
@@ -82,13 +82,13 @@ def read_golden(folder: Path, expected: GoldenTrace | None = None) -> Golden:
     if expected is not None and file_digest(about) != expected.sha256:
         raise ProjectError(f"{about} is not what the rewrite was started with", hint=restore)
     golden = Golden(folder=folder, about=read_record(GoldenAbout, about))
-    there = {path.relative_to(folder).as_posix(): path for path in list_files(folder)}
+    files = {path.relative_to(folder).as_posix(): path for path in list_files(folder)}
     edited = [
         name
         for name, digest in golden.about.files.items()
-        if name not in there or there[name].is_symlink() or file_digest(there[name]) != digest
+        if name not in files or files[name].is_symlink() or file_digest(files[name]) != digest
     ]
-    edited += sorted(there.keys() - golden.about.files.keys() - {ABOUT})
+    edited += sorted(files.keys() - golden.about.files.keys() - {ABOUT})
     if edited:
         raise ProjectError(
             f"golden/{folder.name} was edited after it was recorded: {', '.join(edited[:5])}",

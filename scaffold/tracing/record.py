@@ -47,13 +47,13 @@ class Mode:
     def corrected(self, traces: Mapping[str, Trace]) -> "Mode":
         """Return the mode that a trace asks for; the same if it is right."""
         indexes = [trace.index for trace in traces.values()]
-        more = {name for index in indexes for name in index.get("feeds_training", ())}
+        feeding = {name for index in indexes for name in index.get("feeds_training", ())}
         return Mode(
             functions=self.functions or not traces,
             by_gradient=self.by_gradient
             or any("trained_in_evaluation" in index for index in indexes),
             real=self.real or any(_is_starved(index) for index in indexes),
-            auxiliary=tuple(sorted(more | set(self.auxiliary))),
+            auxiliary=tuple(sorted(feeding | set(self.auxiliary))),
         )
 
 
@@ -111,24 +111,24 @@ def _record(
     listener: ProgressListener,
     aside: Path,
 ) -> GoldenAbout:
-    listener.said("the golden trace, in the program's own dtype")
+    listener.message("the golden trace, in the program's own dtype")
     recorder = _Recorder(project, plan, smoke or plan, aside, listener)
     metrics = recorder.own()
     mode = recorder.mode
     if not mode.functions:
-        listener.said("the same in float64")
-        recorder.record("float64", plan, Asked(dtype="float64"))
-    listener.said("the same again, to see by how much it differs from itself")
+        listener.message("the same in float64")
+        recorder.record("float64", plan, TraceRequest(dtype="float64"))
+    listener.message("the same again, to see by how much it differs from itself")
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
-    full_metrics = recorder.again("own", other, Asked(disturb=True))
+    full_metrics = recorder.again("own", other, TraceRequest(disturb=True))
     replayed: Mapping[str, float] = {}
     if "float64" in recorder.kinds:
-        recorder.again("float64", plan, Asked(dtype="float64", disturb=True))
-        listener.said("a short run in float64, nothing given but its first weights")
+        recorder.again("float64", plan, TraceRequest(dtype="float64", disturb=True))
+        listener.message("a short run in float64, nothing given but its first weights")
         seconds = _REPLAY_SECONDS + _REPLAY_SHARE * plan.program.resources.run_time_s
-        asked = Asked(dtype="float64", replay=True, seconds=seconds)
-        replayed = recorder.record("replay", smoke or plan, asked)
-        recorder.again("replay", smoke or plan, replace(asked, disturb=True))
+        request = TraceRequest(dtype="float64", replay=True, seconds=seconds)
+        replayed = recorder.record("replay", smoke or plan, request)
+        recorder.again("replay", smoke or plan, replace(request, disturb=True))
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
         snapshot=snapshot,
@@ -159,7 +159,7 @@ _MOST_MODES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class TraceRequest:
     """What of a program is traced, and how.
 
     Attributes:
@@ -204,11 +204,17 @@ class _Recorder:
         at in the second.
         """
         place = self.aside / "own"
-        found, metrics = self.surveyed(place)
+        traces, metrics = self.surveyed(place)
         if not self.mode.functions:
-            known = {step: _late_steps(trace) for step, trace in found.items()}
+            known = {step: _late_steps(trace) for step, trace in traces.items()}
             _, metrics = traced(
-                self.project, self.plan, place, None, self.listener, Asked(known=known), self.mode
+                self.project,
+                self.plan,
+                place,
+                None,
+                self.listener,
+                TraceRequest(known=known),
+                self.mode,
             )
         self.kinds.append("own")
         return metrics
@@ -216,8 +222,8 @@ class _Recorder:
     def surveyed(self, place: Path) -> tuple[dict[str, Trace], dict[str, float]]:
         for _ in range(_MOST_MODES):
             try:
-                found, metrics = traced(
-                    self.project, self.plan, place, None, self.listener, Asked(), self.mode
+                traces, metrics = traced(
+                    self.project, self.plan, place, None, self.listener, TraceRequest(), self.mode
                 )
             except RunError as error:
                 if self.mode.real or self.mode.functions:
@@ -227,7 +233,7 @@ class _Recorder:
                     f"it fails with made-up outputs, and was followed as it runs: {error.cause}"
                 )
                 continue
-            mode = self.mode.corrected(found)
+            mode = self.mode.corrected(traces)
             if mode == self.mode:
                 break
             if mode.real and not self.mode.real:
@@ -236,34 +242,34 @@ class _Recorder:
                     " runs"
                 )
             self.mode = mode
-        if not found:
+        if not traces:
             raise RunError(
                 f"nothing of {self.plan.title} could be traced: it calls no torch module, and no"
                 " function of its own files",
                 hint="put what it computes into functions, and call them",
             )
-        return found, metrics
+        return traces, metrics
 
-    def record(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
+    def record(self, kind: str, plan: Plan, request: "TraceRequest") -> dict[str, float]:
         """Record one more kind; if it fails it is left out."""
         try:
-            found, metrics = traced(
-                self.project, plan, self.aside / kind, None, self.listener, asked, self.mode
+            traces, metrics = traced(
+                self.project, plan, self.aside / kind, None, self.listener, request, self.mode
             )
         except RunError as error:
             self.left_out.append(f"{kind}: {error.cause}")
             return {}
-        self.kinds.extend([kind] if found else [])
+        self.kinds.extend([kind] if traces else [])
         return metrics
 
-    def again(self, kind: str, plan: Plan, asked: "Asked") -> dict[str, float]:
+    def again(self, kind: str, plan: Plan, request: "TraceRequest") -> dict[str, float]:
         """Put beside each tensor and series by how much the program differs from itself there."""
         if kind not in self.kinds:
             return {}
         place, golden = self.aside / "again", self.aside / kind
         try:
-            found, metrics = traced(
-                self.project, plan, place, golden, self.listener, asked, self.mode
+            traces, metrics = traced(
+                self.project, plan, place, golden, self.listener, request, self.mode
             )
         except RunError as error:
             self.left_out.append(f"the noise of {kind}: {error.cause}")
@@ -271,12 +277,12 @@ class _Recorder:
         finally:
             remove(place)
         for step, (index, arrays) in read_traces(golden).items():
-            if step in found:
+            if step in traces:
                 trace = Trace(index=index, arrays=arrays)
                 noisy = {
                     **index,
-                    "entries": noise_of(trace, found[step]),
-                    "noise": noise_of_series(trace, found[step]),
+                    "entries": noise_of(trace, traces[step]),
+                    "noise": noise_of_series(trace, traces[step]),
                 }
                 # A tensor may have something infinite.
                 write_text(golden / step / INDEX, json.dumps(noisy))
@@ -309,7 +315,7 @@ def traced(
     destination: Path,
     golden: Path | None,
     listener: ProgressListener,
-    wanted: Asked,
+    request: TraceRequest,
     mode: Mode = _USUAL,
 ) -> tuple[dict[str, Trace], dict[str, float]]:
     """Run a program once under the tracer; keep what it recorded in `destination`.
@@ -320,7 +326,7 @@ def traced(
         destination: a folder a command is written there.
         golden: the trace whose values are fed; None when that is being made.
         listener: is told of the run.
-        wanted: what is traced.
+        request: what is traced.
         mode: how the program must be traced.
 
     Returns:
@@ -329,17 +335,19 @@ def traced(
     Raises:
         RunError: the program failed before anything was recorded, or by itself.
     """
-    asked = {**asdict(wanted), **asdict(mode)}
+    settings = {**asdict(request), **asdict(mode)}
     plan = replace(
-        plan, tracing=Tracing(golden=golden, asked=asked), runs_dir=project.scaffold_dir / "traces"
+        plan,
+        tracing=Tracing(golden=golden, request=settings),
+        runs_dir=project.scaffold_dir / "traces",
     )
     records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(listener))
     record: RunRecord = records[0]
     folder = plan.runs_dir / record.id
     try:
-        found = read_traces(folder / "trace")
+        traces = read_traces(folder / "trace")
         # In float64 a trace ends where all was seen: what comes after it has nothing to work on.
-        is_done = any(index.get("ended") in _ENDED for index, _ in found.values())
+        is_done = any(index.get("ended") in _ENDED for index, _ in traces.values())
         if record.outcome not in (Outcome.COMPLETED, Outcome.NO_METRIC) and not is_done:
             cause = f"{record.outcome.value}: {record.reason}"
             raise RunError(
@@ -348,7 +356,7 @@ def traced(
                 hint="does it run by itself? scaffold run --smoke",
             )
         remove(destination)
-        for step in found:  # of all that a program may have put there, only what was read
+        for step in traces:  # of all that a program may have put there, only what was read
             (destination / step).mkdir(parents=True)
             for name in (INDEX, TENSORS):
                 shutil.copyfile(
@@ -359,7 +367,7 @@ def traced(
     metrics = {name: value.value for name, value in record.metrics.items()}
     return {
         step: Trace(index=index, arrays=arrays, metrics=metrics)
-        for step, (index, arrays) in found.items()
+        for step, (index, arrays) in traces.items()
     }, metrics
 
 
@@ -381,5 +389,5 @@ class _Quiet:
         )
         self.listener.ended(quiet)
 
-    def said(self, text: str) -> None:
-        self.listener.said(text)
+    def message(self, text: str) -> None:
+        self.listener.message(text)

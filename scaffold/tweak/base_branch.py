@@ -52,13 +52,13 @@ def commit_before(project: Project, repository: Repository, tweak: Tweak) -> str
 
 def find_base_branch(repository: Repository, tweak: Tweak) -> str | None:
     """Return the branch that a tweak came from; under its new name if it was renamed."""
-    there = branches(repository)
-    if tweak.base_branch in there:
+    local_branches = branches(repository)
+    if tweak.base_branch in local_branches:
         return tweak.base_branch
     present = find_branch(repository)
     others = [
         name
-        for name in there
+        for name in local_branches
         if name not in (*VENDOR_BRANCHES, present)
         and not name.startswith(BRANCHES)
         and is_ancestor(repository, tweak.before, f"refs/heads/{name}")
@@ -74,10 +74,10 @@ def require_base_branch(repository: Repository, tweak: Tweak) -> str:
     """
     base_branch = find_base_branch(repository, tweak)
     if base_branch is None:
-        there = ", ".join(branches(repository))
+        available = ", ".join(branches(repository))
         raise ProjectError(
             f"there is no branch {tweak.base_branch}, from which {tweak.phase} {tweak.name} was"
-            f" started; there are: {there}",
+            f" started; there are: {available}",
             hint=(
                 f"bring it back: git branch {shlex.quote(tweak.base_branch)}"
                 f" {shlex.quote('origin/' + tweak.base_branch)}; or name the one to merge into: git"

@@ -95,15 +95,15 @@ def bisect_metric(
         raise ProjectError("there is only one state of the system: nothing can have been lost yet")
     metric = _metric(snapshots[steps[-1].name], metric_name)
     limit = margin if margin is not None else default_margin(project, recipe, metric_name)[0]
-    told = _by_evidence(project, steps, metric, limit)
-    if told is not None:
+    by_evidence = _by_evidence(project, steps, metric, limit)
+    if by_evidence is not None:
         return Bisected(
             metric=metric_name,
             margin=limit,
-            step=told.newer,
-            commit=_commit_of(steps, told.newer),
+            step=by_evidence.newer,
+            commit=_commit_of(steps, by_evidence.newer),
             certain=True,
-            compared=(told,),
+            compared=(by_evidence,),
             note=note,
         )
     snapshots = {step.name: snapshots[step.name] for step in steps}
@@ -151,10 +151,10 @@ def _comparable(project: Project, steps: list[_Step]) -> tuple[list[_Step], str]
 
 def _measured(steps: list[_Step], snapshots: Mapping[str, Snapshot], name: str) -> list[_Step]:
     """Return the last steps that all have the metric; all if the present one lacks it."""
-    kept = list(
+    usable = list(
         itertools.takewhile(lambda step: name in _names(snapshots[step.name]), reversed(steps))
     )
-    return kept[::-1] or steps
+    return usable[::-1] or steps
 
 
 def _metric(snapshot: Snapshot, name: str) -> Metric:
@@ -178,7 +178,7 @@ def _by_evidence(
 ) -> Compared | None:
     """Return the one step whose own evidence shows the loss; None if it is not clear."""
     by_snapshot = {evidence.accepted_snapshot: evidence for evidence in accepted(project)}
-    found = []
+    losing = []
     for before, step in itertools.pairwise(steps):
         evidence = by_snapshot.get(step.snapshot)
         if evidence is None or (evidence.before.snapshot, evidence.change.snapshot) != (
@@ -187,8 +187,8 @@ def _by_evidence(
         ):
             return None  # nobody has compared these two
         compared = _of_evidence(evidence, before, step, metric, margin)
-        found += [compared] if compared else []
-    return found[0] if len(found) == 1 else None
+        losing += [compared] if compared else []
+    return losing[0] if len(losing) == 1 else None
 
 
 def _of_evidence(
@@ -265,14 +265,15 @@ class _Search:
         low, high = 0, len(steps) - 1
         while high - low > 1:
             middle = (low + high) // 2
-            found = self.compare(steps[0], steps[middle])
-            compared.append(found)
-            certain &= found.verdict is not Verdict.UNDECIDED
+            finding = self.compare(steps[0], steps[middle])
+            compared.append(finding)
+            certain &= finding.verdict is not Verdict.UNDECIDED
             # Where it stays undecided, it lies with the side that its effect is nearer to.
-            is_lost = found.verdict is Verdict.WORSE
-            if found.verdict is Verdict.UNDECIDED:
+            is_lost = finding.verdict is Verdict.WORSE
+            if finding.verdict is Verdict.UNDECIDED:
                 is_lost = (
-                    abs(found.effect) > abs(total.effect) / 2 and found.effect * total.effect > 0
+                    abs(finding.effect) > abs(total.effect) / 2
+                    and finding.effect * total.effect > 0
                 )
             low, high = (low, middle) if is_lost else (middle, high)
         if len(compared) > 1:
@@ -289,7 +290,7 @@ class _Search:
 
     def compare(self, older: _Step, newer: _Step) -> Compared:
         """Judge the metric between two steps, with as many pairs as that takes."""
-        made = 0
+        run_count = 0
         while True:
             before, after = (self.runs.setdefault(step.snapshot, {}) for step in (older, newer))
             seeds = sorted(before.keys() & after.keys())
@@ -298,7 +299,7 @@ class _Search:
                 for side in (before, after)
             ]
             if seeds:
-                verdict, used, _, more = judge_differences(
+                verdict, used, _, further_seeds = judge_differences(
                     values[0],
                     values[1],
                     higher_is_better=self.metric.direction == "higher",
@@ -313,11 +314,11 @@ class _Search:
                     pairs,
                     self.deterministic,
                 ):
-                    verdict, more = Verdict.NO_DIFFERENCE, None
+                    verdict, further_seeds = Verdict.NO_DIFFERENCE, None
                 if (
                     verdict is not Verdict.UNDECIDED
                     or len(seeds) >= self.max_pairs
-                    or (used and more is None and made)
+                    or (used and further_seeds is None and run_count)
                 ):
                     effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
                     return Compared(
@@ -326,7 +327,7 @@ class _Search:
                         verdict=verdict,
                         effect=effect,
                         pairs=len(seeds),
-                        runs_made=made,
+                        runs_made=run_count,
                     )
                 if self.deterministic:
                     verdict = self.of_one(values[0][0], values[1][0])
@@ -336,10 +337,10 @@ class _Search:
                         verdict=verdict,
                         effect=values[1][0] - values[0][0],
                         pairs=1,
-                        runs_made=made,
+                        runs_made=run_count,
                     )
             count = 2 if not seeds else next_look(len(seeds), self.max_pairs)
-            made += sum(self.more(step, count) for step in (older, newer))
+            run_count += sum(self.make_seeds(step, count) for step in (older, newer))
             if len(before.keys() & after.keys()) == len(seeds):
                 raise ProjectError(
                     f"{older.name} and {newer.name} have no further seed in common that ended well",
@@ -356,14 +357,14 @@ class _Search:
             else Verdict.WORSE
         )
 
-    def more(self, step: _Step, count: int) -> int:
+    def make_seeds(self, step: _Step, count: int) -> int:
         """Make the first `count` seeds of a snapshot; return how many had to be run."""
         known = self.runs[step.snapshot]
         plan, room = self.plan(step)
-        wanted = planned_seeds(plan.program, count)
-        missing = [seed for seed in wanted if seed not in known]
+        run_seeds = planned_seeds(plan.program, count)
+        missing = [seed for seed in run_seeds if seed not in known]
         if missing:
-            self.listener.said(f"{step.name}: {len(missing)} more seeds")
+            self.listener.message(f"{step.name}: {len(missing)} more seeds")
             records = make_runs(self.project, plan, missing, room, self.listener)
             known |= {run.seed: run for run in judged_runs(records, plan.runs_dir, ())}
         return len(missing)

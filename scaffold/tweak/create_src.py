@@ -74,11 +74,11 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
 
     A recipe in another layout than one key a line at the left is written anew.
     """
-    found = {
+    blocks = {
         key: re.search(rf"^{key}:.*?(?=^[A-Za-z#]|\Z)", recipe_text, re.MULTILINE | re.DOTALL)
         for key in _COPIED
     }
-    text = "\n".join([_HEAD, *(f"{block[0].rstrip()}\n" for block in found.values() if block)])
+    text = "\n".join([_HEAD, *(f"{block[0].rstrip()}\n" for block in blocks.values() if block)])
     try:
         parsed = parse_record(System, text, source="system.yaml")
         is_same = all(getattr(parsed, key) == getattr(recipe, key) for key in _COPIED)

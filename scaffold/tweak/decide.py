@@ -129,17 +129,17 @@ def _accept(project: Project, reason: str, phase: str, include_large: bool) -> D
         repository,
         snapshot_id(repository, f"{parent}^{{tree}}" if parent != "HEAD" else present),
     )
-    kept = with_decision(
+    stored = with_decision(
         evidence,
         decision="accepted",
         reason=reason or evidence.reason,
         accepted_snapshot=snapshot.id,
     )
     _, record, page = record_paths(tweak)
-    files = {record: record_text(kept), page: page_of(tweak, kept)}
+    files = {record: record_text(stored), page: page_of(tweak, stored)}
     tree = tree_with_files(repository, files, base=present if parent == "HEAD" else parent)
-    told = f"{tweak.milestone}: {judgment.verdict.value}\n\n{judgment.reason}\n"
-    commit = make_commit(repository, tree, told, [parent])
+    message = f"{tweak.milestone}: {judgment.verdict.value}\n\n{judgment.reason}\n"
+    commit = make_commit(repository, tree, message, [parent])
     refs: dict[str, str | None] = {}
     if branch != base_branch:
         reason = f"\n\nBecause: {reason}" if reason else ""
@@ -155,7 +155,7 @@ def _accept(project: Project, reason: str, phase: str, include_large: bool) -> D
     forget_tweak(project, tweak)
     return Decided(
         tweak=tweak,
-        evidence=kept,
+        evidence=stored,
         base_branch=base_branch,
         commit=commit,
         committed=tuple(new_files),
@@ -228,8 +228,10 @@ def _refuse_moved_base_branch(
 ) -> None:
     """Raise ProjectError if the base branch is not what the tweak was compared with."""
     parted = common_ancestor(repository, f"refs/heads/{base_branch}", "HEAD")
-    moved = snapshot_id(repository, f"refs/heads/{base_branch}") != snapshot_id(repository, parted)
-    if moved:
+    has_moved = snapshot_id(repository, f"refs/heads/{base_branch}") != snapshot_id(
+        repository, parted
+    )
+    if has_moved:
         raise ProjectError(
             f"{base_branch} has another system by now than the one that {tweak.phase} {tweak.name}"
             " started from",
@@ -304,9 +306,9 @@ def _drop(project: Project, phase: str, include_large: bool) -> Decided:
         files[record] = record_text(evidence)
         verdict = ChangeJudgment.from_mapping(evidence.judgment).verdict.value
     files[page] = page_of(tweak, evidence)
-    told = f"Drop {tweak.milestone}: {verdict}\n\nIts code: tag dropped/{tweak.name}\n"
+    message = f"Drop {tweak.milestone}: {verdict}\n\nIts code: tag dropped/{tweak.name}\n"
     tree = tree_with_files(repository, files, base=f"refs/heads/{base_branch}")
-    commit = make_commit(repository, tree, told, [f"refs/heads/{base_branch}"])
+    commit = make_commit(repository, tree, message, [f"refs/heads/{base_branch}"])
     refs = {
         f"refs/tags/dropped/{tweak.name}": last,
         f"refs/heads/{base_branch}": commit,

@@ -14,9 +14,9 @@ from scaffold.records.evidence import JudgedRun, Outcome
 from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
-from scaffold.records.tweak import ChangeEvidence, Part, Side, Tweak
+from scaffold.records.tweak import ChangeEvidence, Difference, Side, Tweak
 from scaffold.reproduce.deviations import run_remarks
-from scaffold.rules.change.differences import describe_groups, find_parts
+from scaffold.rules.change.differences import compare_snapshots, describe_groups
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.running.plan import Plan
 from scaffold.running.seeds import runs_of
@@ -66,34 +66,35 @@ def declared_otherwise(project: Project, tweak: Tweak) -> list[Finding]:
     ]
 
 
-def remarks_of(work: Work, parts: Sequence[Part], plans: Sequence[Plan]) -> list[str]:
+def remarks_of(work: Work, differences: Sequence[Difference], plans: Sequence[Plan]) -> list[str]:
     """Return what else is to be known of the change and of its runs."""
-    told = []
-    several = describe_groups(parts)
+    remarks = []
+    several = describe_groups(differences)
     if several:
-        told.append(several)
-    if work.tweak.kind != "data" and any(part.what == "data" for part in parts):
-        told.append(
+        remarks.append(several)
+    if work.tweak.kind != "data" and any(difference.aspect == "data" for difference in differences):
+        remarks.append(
             "the data differ: values can be compared only if both states are measured on the same"
             " examples"
         )
     ignored = ignored_paths(Repository(work.project.root), "src")
     if ignored:
-        told.append(
-            f"ignored by git, so no part of the change and of no run: {', '.join(ignored[:5])}"
+        remarks.append(
+            "ignored by git, so no difference of the change and of no run:"
+            f" {', '.join(ignored[:5])}"
         )
     for plan in plans:
         records = runs_of(plan)
         unwell = [record for record in records if record.outcome is not Outcome.COMPLETED]
-        told += [remark.text for remark in run_remarks(plan.program, completed(records), unwell)]
-    return list(dict.fromkeys(told))
+        remarks += [remark.text for remark in run_remarks(plan.program, completed(records), unwell)]
+    return list(dict.fromkeys(remarks))
 
 
-def parts_of(work: Work, before: Snapshot, after: Snapshot) -> list[Part]:
+def find_differences(work: Work, before: Snapshot, after: Snapshot) -> list[Difference]:
     """Return the differences between both snapshots."""
     locks = [snapshot.source.lock for snapshot in (before, after)]
     packages = [locked(read_text(lock)) if lock.exists() else [] for lock in locks]
-    return find_parts(
+    return compare_snapshots(
         before.system,
         after.system,
         changed_files(work.project, before, after),
@@ -103,7 +104,7 @@ def parts_of(work: Work, before: Snapshot, after: Snapshot) -> list[Part]:
 
 def write_judged(
     work: Work,
-    parts: Sequence[Part],
+    differences: Sequence[Difference],
     metrics: Sequence[Metric],
     sides: tuple[Side, Side],
     plans: Sequence[Plan],
@@ -121,13 +122,13 @@ def write_judged(
         change=sides[1],
         metrics=tuple(metrics),
         device=plans[-1].program.resources.device,
-        parts=tuple(parts),
+        differences=tuple(differences),
         probes=probes or {},
         baselines=baselines or {},
         checks=tuple(check.as_mapping() for check in checks),
         judgment=judgment.as_mapping(),
         cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).with_checksum()
     write_change(work.project, evidence)
     return evidence

@@ -21,13 +21,16 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
         lines.append("- dropped before it was judged")
     else:
         judgment = ChangeJudgment.from_mapping(evidence.judgment)
-        lines += [f"- changed: {part.what} {part.name}: {part.text}" for part in evidence.parts]
+        lines += [
+            f"- changed: {difference.aspect} {difference.name}: {difference.text}"
+            for difference in evidence.differences
+        ]
         lines += [f"- verdict: **{judgment.verdict.value}**", f"- measured: {judgment.reason}"]
         lines += [f"- remark: {remark}" for remark in judgment.remarks]
         lines += [f"- rewritten: {tweak.part}"] if tweak.part else []
         lines += [
             f"- cost: {evidence.cost_s:.0f} s of runs",
-            f"- decision: {evidence.decision} ({evidence.made[:10]})",
+            f"- decision: {evidence.decision} ({evidence.created[:10]})",
         ]
         if evidence.reason:
             lines.append(f"- reason: {evidence.reason}")

@@ -95,14 +95,14 @@ def list_tweaks(project: Project) -> list[Listed]:
 
 
 def _open_tweaks(project: Project, repository: Repository) -> list[Tweak]:
-    found = list(declared_tweaks(project))
+    declared = list(declared_tweaks(project))
     for branch in tweak_branches(repository):
         path = f"tweaks/{tweak_of_branch(branch)}.yaml"
         blob = repository.find_id(f"refs/heads/{branch}:{path}")
         if blob:
-            found.append(
+            declared.append(
                 parse_record(
                     Tweak, repository.read_blob(blob).decode(errors="replace"), source=path
                 )
             )
-    return found
+    return declared

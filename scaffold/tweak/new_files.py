@@ -71,8 +71,8 @@ def require_small(files: Sequence[NewFile], command: str) -> None:
 def describe_files(files: Sequence[NewFile]) -> str:
     """Return the first paths with their sizes, and how many more there are."""
     named = [f"{file.path} ({_size(file.size)})" for file in files[:3]]
-    more = [f"{len(files) - 3} more"] if len(files) > 3 else []
-    return ", ".join([*named, *more])
+    suffix = [f"{len(files) - 3} more"] if len(files) > 3 else []
+    return ", ".join([*named, *suffix])
 
 
 def _size(count: int) -> str:

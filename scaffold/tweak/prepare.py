@@ -51,10 +51,12 @@ class Work:
 
     def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
         """Return runs of the first seeds, making missing ones."""
-        wanted = planned_seeds(plan.program, count)
-        if len({record.seed for record in completed(runs_of(plan))} & set(wanted)) < len(wanted):
-            self.listener.said(f"{plan.title}: {len(wanted)} seeds")
-        records = make_runs(self.project, plan, wanted, room, self.listener)
+        run_seeds = planned_seeds(plan.program, count)
+        if len({record.seed for record in completed(runs_of(plan))} & set(run_seeds)) < len(
+            run_seeds
+        ):
+            self.listener.message(f"{plan.title}: {len(run_seeds)} seeds")
+        records = make_runs(self.project, plan, run_seeds, room, self.listener)
         return judged_runs(records, plan.runs_dir, ())
 
 
@@ -154,11 +156,11 @@ def _to_be_asked(
 ) -> list[Runnable]:
     """Return the change if consent must be asked: it is not the user's own, or builds a package."""
     builds = set(after.system.environment.build) - set(before.system.environment.build)
-    asked = runnable(after, f"{tweak.phase} {tweak.name}")
+    runnable_change = runnable(after, f"{tweak.phase} {tweak.name}")
     if is_own_tweak(project, tweak) and not builds:
-        remember_shown(asked)
+        remember_shown(runnable_change)
         return []
-    return [asked]
+    return [runnable_change]
 
 
 def runnable(snapshot: Snapshot, title: str) -> Runnable:
@@ -193,8 +195,8 @@ def like(present: Any, text: str, option: str) -> Scalar:
     try:
         return type(present)(text)
     except ValueError as error:
-        wanted = type(present).__name__
-        raise UsageError(f"{option}: must be of type {wanted}, such as {present}") from error
+        type_name = type(present).__name__
+        raise UsageError(f"{option}: must be of type {type_name}, such as {present}") from error
 
 
 def with_values(system: System, values: Mapping[str, Scalar]) -> System:

@@ -78,18 +78,22 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
     checks = [CheckResult.from_mapping(check) for check in evidence.checks]
     if evidence.tweak.kind == "rewrite" and not (evidence.before.runs and checks):
         findings = stored.findings if evidence.change.runs else ()
-        kept = [
+        stored_findings = [
             finding
             for finding in findings
             if finding.question not in (Question.PARITY, Question.DECLARATION)
         ]
         reproduction = (
-            Judgment(verdict=_weakest(kept), basis="training", findings=tuple(kept))
-            if kept
+            Judgment(
+                verdict=_weakest(stored_findings), basis="training", findings=tuple(stored_findings)
+            )
+            if stored_findings
             else None
         )
-        more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
-        return judge_rewrite(evidence.tweak.part, checks, reproduction, stored.remarks, more)
+        further = [
+            finding for finding in stored.findings if finding.question is Question.DECLARATION
+        ]
+        return judge_rewrite(evidence.tweak.part, checks, reproduction, stored.remarks, further)
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
     before, after = evidence.before.runs, evidence.change.runs
     if evidence.tweak.kind == "data":
@@ -100,7 +104,9 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
             .value
         )
         baselines = Baselines.model_validate(evidence.baselines["asked"])
-        more = [finding for finding in stored.findings if finding.question is Question.DECLARATION]
+        further = [
+            finding for finding in stored.findings if finding.question is Question.DECLARATION
+        ]
         return judge_data(
             rule,
             metric,
@@ -110,18 +116,18 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
             overfit_one_batch,
             baselines,
             evidence.tweak.bound,
-            more=more,
+            additional=further,
             deterministic=len(after) == 1,
         )
-    more = [
+    further = [
         finding
         for finding in stored.findings
         if finding.question in (Question.ABLATION, Question.DECLARATION)
     ]
-    more += construction_findings(checks)
+    further += construction_findings(checks)
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))
-        more.append(
+        further.append(
             judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1)
         )
     return judge_change(
@@ -131,5 +137,5 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
         pair(before, after),
         deterministic=len(before) == 1,
         device=evidence.device,
-        more=more,
+        additional=further,
     )

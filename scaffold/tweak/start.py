@@ -283,7 +283,9 @@ def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricV
     if newest is None and values:
         return values, "calibration runs"
     for evidence in reversed(done[newest or 0 :]):
-        found = [run.metrics[metric] for run in evidence.change.runs if metric in run.metrics]
-        if len(found) >= _LEAST_VALUES:
-            return found, f"runs of tweak {evidence.tweak.name}"
+        metric_values = [
+            run.metrics[metric] for run in evidence.change.runs if metric in run.metrics
+        ]
+        if len(metric_values) >= _LEAST_VALUES:
+            return metric_values, f"runs of tweak {evidence.tweak.name}"
     return [], ""

@@ -61,8 +61,8 @@ def _refuse_deleted(project: Project) -> None:
 
 def tweak_of_branch(branch: str) -> str | None:
     """Return the name of the tweak of a branch; None for any other branch."""
-    found = re.fullmatch(rf"(?:{'|'.join(BRANCHES)})({TWEAK_NAME})", branch)
-    return found[1] if found else None
+    match = re.fullmatch(rf"(?:{'|'.join(BRANCHES)})({TWEAK_NAME})", branch)
+    return match[1] if match else None
 
 
 def declared_tweaks(project: Project) -> list[Tweak]:
@@ -129,14 +129,14 @@ def all_evidence(project: Project) -> list[ChangeEvidence]:
     """Return evidence of all tweaks, oldest first."""
     paths = [path for phase in _PHASES for path in project.evidence.glob(f"{phase}-*.json")]
     names = [path.stem.partition("-")[2] for path in paths]
-    found = [evidence for name in names if (evidence := read_change(project, name))]
-    return sorted(found, key=lambda evidence: (evidence.made, evidence.milestone))
+    evidences = [evidence for name in names if (evidence := read_change(project, name))]
+    return sorted(evidences, key=lambda evidence: (evidence.created, evidence.milestone))
 
 
 def last_accepted(project: Project) -> ChangeEvidence | None:
     """Return the tweak that was accepted last."""
-    found = accepted(project)
-    return found[-1] if found else None
+    tweaks = accepted(project)
+    return tweaks[-1] if tweaks else None
 
 
 def claim_tweak(project: Project, tweak: Tweak, start: str) -> None:

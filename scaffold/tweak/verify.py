@@ -21,7 +21,13 @@ from scaffold.running.plan import Plan
 from scaffold.running.preparation import RunOptions
 from scaffold.running.seeds import runs_of
 from scaffold.running.store import completed
-from scaffold.tweak.evidence import declared_otherwise, parts_of, remarks_of, side_of, write_judged
+from scaffold.tweak.evidence import (
+    declared_otherwise,
+    find_differences,
+    remarks_of,
+    side_of,
+    write_judged,
+)
 from scaffold.tweak.prepare import Work, ablation_values, open_change, with_values
 from scaffold.tweak.verify_data import judge_new_data
 
@@ -83,7 +89,7 @@ def judge_pairs(
 
     def judge(
         pairs: Sequence[Pair],
-        more: Sequence[Finding] = (),
+        additional: Sequence[Finding] = (),
         remarks: Sequence[str] = (),
     ) -> ChangeJudgment:
         return judge_change(
@@ -93,7 +99,7 @@ def judge_pairs(
             pairs,
             deterministic=deterministic,
             device=device,
-            more=more,
+            additional=additional,
             remarks=remarks,
         )
 
@@ -101,23 +107,29 @@ def judge_pairs(
         return is_decided(judge(pairs), len(pairs), rule, has_probes=bool(tweak.probes))
 
     pairs = _pairs_until(work, old, new, room, is_enough)
-    probes, found, count = _probe_runs(work, before, after, metrics, len(pairs), judge(pairs))
+    probes, probe_findings, count = _probe_runs(
+        work, before, after, metrics, len(pairs), judge(pairs)
+    )
     if count > len(pairs):
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
     if off:
         plan, _ = work.plan(
             after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off"
         )
-        found.append(_ablated(work, metrics, old, plan, room, off))
-    parts = parts_of(work, before, after)
-    more = [*found, *declared_otherwise(work.project, tweak), *construction_findings(checks)]
-    judgment = judge(pairs, more, remarks_of(work, parts, (old, new)))
+        probe_findings.append(_ablated(work, metrics, old, plan, room, off))
+    differences = find_differences(work, before, after)
+    further = [
+        *probe_findings,
+        *declared_otherwise(work.project, tweak),
+        *construction_findings(checks),
+    ]
+    judgment = judge(pairs, further, remarks_of(work, differences, (old, new)))
     sides = (
         side_of(before, old, [a for a, _ in pairs]),
         side_of(after, new, [b for _, b in pairs]),
     )
     return write_judged(
-        work, parts, metrics, sides, (old, new), judgment, probes=probes, checks=checks
+        work, differences, metrics, sides, (old, new), judgment, probes=probes, checks=checks
     )
 
 
@@ -130,11 +142,11 @@ def _ablated(
     off: Mapping[str, Scalar],
 ) -> Finding:
     """Judge whether the changed program with these values gives the snapshot before."""
-    what = ", ".join(f"{name}={value}" for name, value in off.items())
+    title = ", ".join(f"{name}={value}" for name, value in off.items())
     deterministic = old.program.seeds.how == "none"
 
     def judge(pairs: Sequence[Pair]) -> Finding:
-        return judge_ablation(metrics, pairs, work.tweak.rule, what, deterministic=deterministic)
+        return judge_ablation(metrics, pairs, work.tweak.rule, title, deterministic=deterministic)
 
     return judge(
         _pairs_until(
@@ -151,9 +163,11 @@ def _pairs_until(
     is_enough: Callable[[Sequence[Pair]], bool],
 ) -> list[Pair]:
     rule = work.tweak.rule
-    there = min(len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new))
+    completed_pairs = min(
+        len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new)
+    )
     # Two pairs show whether anything differs at all; from then on only looks are worth their runs.
-    count = 1 if old.program.seeds.how == "none" else max(2, min(there, rule.max_pairs))
+    count = 1 if old.program.seeds.how == "none" else max(2, min(completed_pairs, rule.max_pairs))
     while True:
         pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
         if not pairs:
@@ -167,13 +181,13 @@ def _pairs_until(
 
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:
     """Return metrics that both snapshots measure alike; the judged one must be among them."""
-    there = {metric.name: metric for metric in after.metrics}
+    after_metrics = {metric.name: metric for metric in after.metrics}
     shared = [
         m
         for m in before.metrics
-        if m.name in there and (m.unit, m.direction) == _kind_of(there[m.name])
+        if m.name in after_metrics and (m.unit, m.direction) == _kind_of(after_metrics[m.name])
     ]
-    same = [m.name for m in shared if _reading_of(m) == _reading_of(there[m.name])]
+    same = [m.name for m in shared if _reading_of(m) == _reading_of(after_metrics[m.name])]
     if judged in [metric.name for metric in shared] and judged not in same:
         raise UsageError(
             f"{judged} is read in another way than in the snapshot before, so that its values"
@@ -227,14 +241,14 @@ def _probe_runs(
     for name, value in tweak.probes.items():
         title = f"{name}={value}"
         while True:
-            pairs, kept = [], []
+            pairs, stored_pairs = [], []
             for snapshot, mode in ((before, "the full mode"), (after, "the cheaper mode")):
                 plain, room = work.plan(snapshot, snapshot.system, mode)
                 probe, _ = work.plan(
                     snapshot, with_values(snapshot.system, {name: value}), f"{title} in {mode}"
                 )
                 pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
-                kept.append(side_of(snapshot, probe, [run for _, run in pairs[-1]]))
+                stored_pairs.append(side_of(snapshot, probe, [run for _, run in pairs[-1]]))
             finding = judge_probe(
                 title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic
             )
@@ -245,6 +259,6 @@ def _probe_runs(
             ):
                 break
             count = next_look(count, tweak.rule.max_pairs)
-        sides[title] = (kept[0], kept[1])
+        sides[title] = (stored_pairs[0], stored_pairs[1])
         findings.append(finding)
     return sides, findings, count

@@ -6,7 +6,13 @@ from scaffold.probes.baselines import overfit_run, require_baselines, simple_mod
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.rules.change.baselines import judge_data
 from scaffold.rules.change.paired import next_look
-from scaffold.tweak.evidence import declared_otherwise, parts_of, remarks_of, side_of, write_judged
+from scaffold.tweak.evidence import (
+    declared_otherwise,
+    find_differences,
+    remarks_of,
+    side_of,
+    write_judged,
+)
 from scaffold.tweak.prepare import Work
 
 
@@ -22,7 +28,10 @@ def judge_new_data(work: Work, before: Snapshot, after: Snapshot) -> ChangeEvide
     simple = simple_models(*context, work.listener, work.options)
     overfit_one_batch = overfit_run(*context, work.listener, work.options)
     count = next_look(0, rule.max_pairs)
-    parts, declared = parts_of(work, before, after), declared_otherwise(work.project, tweak)
+    differences, declared = (
+        find_differences(work, before, after),
+        declared_otherwise(work.project, tweak),
+    )
     while True:
         runs = work.runs(plan, room, count)
         zeroed = zeroed_runs(*context, count, work.listener, work.options)
@@ -35,8 +44,8 @@ def judge_new_data(work: Work, before: Snapshot, after: Snapshot) -> ChangeEvide
             overfit_one_batch.metrics[metric.name].value,
             baselines,
             tweak.bound,
-            remarks_of(work, parts, (plan,)),
-            more=declared,
+            remarks_of(work, differences, (plan,)),
+            additional=declared,
             deterministic=after.system.seeds.how == "none",
         )
         if (
@@ -47,11 +56,13 @@ def judge_new_data(work: Work, before: Snapshot, after: Snapshot) -> ChangeEvide
             break
         count = next_look(count, rule.max_pairs)
     old, _ = work.plan(before, before.system, "the snapshot before")
-    kept = {
+    baseline_runs = {
         "simple": dict(simple),
         "overfit_one_batch": overfit_one_batch.model_dump(mode="json"),
         "zeroed": [run.model_dump(mode="json") for run in zeroed],
         "asked": baselines.model_dump(mode="json"),
     }
     sides = (side_of(before, old, []), side_of(after, plan, runs))
-    return write_judged(work, parts, [metric], sides, (plan,), judgment, baselines=kept)
+    return write_judged(
+        work, differences, [metric], sides, (plan,), judgment, baselines=baseline_runs
+    )

@@ -15,7 +15,7 @@ from scaffold.views.tables import (
 )
 
 if TYPE_CHECKING:
-    from scaffold.records.tweak import Part
+    from scaffold.records.tweak import Difference
     from scaffold.tweak.listing import Listed
 
 
@@ -55,15 +55,19 @@ _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
 
 
 def format_change(
-    parts: Sequence["Part"], judgment: ChangeJudgment, width: int, paint: Paint
+    differences: Sequence["Difference"], judgment: ChangeJudgment, width: int, paint: Paint
 ) -> str:
     """Format a change: differences, table, reasons and rules, verdict.
 
     Whether it can be accepted.
     """
     lines = ["  changed"]
-    for part in parts:
-        lines += wrap(f"  {part.what} {plain(part.name)}: {plain(part.text)}", width, hanging=6)
+    for difference in differences:
+        lines += wrap(
+            f"  {difference.aspect} {plain(difference.name)}: {plain(difference.text)}",
+            width,
+            hanging=6,
+        )
     findings = judgment.findings
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 _STATE_COLORS = {"ok": "green", "limited": "yellow", "missing": "red"}
 
 
-def format_checked(found: Sequence["Checked"], width: int, paint: Paint) -> str:
+def format_checked(checks: Sequence["Checked"], width: int, paint: Paint) -> str:
     """Format what a machine offers, one line each, with remedies for what is missing."""
     lines = []
-    for checked in found:
-        first, *rest = wrap(
-            f"{checked.state:7}  {checked.name:14}{checked.what}", width, hanging=25
+    for checked in checks:
+        first, *continuation = wrap(
+            f"{checked.state:7}  {checked.name:14}{checked.detail}", width, hanging=25
         )
         lines += [
             first.replace(checked.state, paint(checked.state, _STATE_COLORS[checked.state]), 1),
-            *rest,
+            *continuation,
         ]
         if checked.remedy:
             lines += wrap(f"{'':23}{checked.remedy}", width, hanging=25)

@@ -119,5 +119,8 @@ def format_rewrite(
 
 
 def _last_word(verdict: Verdict, end: str, width: int, paint: Paint) -> list[str]:
-    first, *rest = wrap(f"{verdict.value}  {end}", width)
-    return [first.replace(verdict.value, paint(verdict.value, change_color(verdict)), 1), *rest]
+    first, *continuation = wrap(f"{verdict.value}  {end}", width)
+    return [
+        first.replace(verdict.value, paint(verdict.value, change_color(verdict)), 1),
+        *continuation,
+    ]

@@ -46,9 +46,15 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     if status.tweak is not None:
         tweak = status.tweak
         verdict = f"{tweak.verdict}{_judged_by(tweak.origin)}"
-        found = {"none": "not judged yet", "current": verdict, "stale": f"{verdict}, but stale"}
+        evidence_text = {
+            "none": "not judged yet",
+            "current": verdict,
+            "stale": f"{verdict}, but stale",
+        }
         lines += wrap(
-            f"Tweak      {tweak.name} ({tweak.kind}): {found[tweak.evidence]}", width, hanging=13
+            f"Tweak      {tweak.name} ({tweak.kind}): {evidence_text[tweak.evidence]}",
+            width,
+            hanging=13,
         )
     return "\n".join([*lines, format_next(status, width, paint)])
 

@@ -150,7 +150,7 @@ CALIBRATION = Calibration(
     program="0",
     data={},
     reading="0",
-    made="2026-01-01",
+    created="2026-01-01",
     machine=MACHINE,
     threads=1,
     packages=(),
@@ -189,7 +189,7 @@ def whole_evidence() -> Evidence:
         runs=runs,
         failed_runs=0,
         judgment={"verdict": "REPRODUCED"},
-        made="2026",
+        created="2026",
     ).with_checksum()
 
 

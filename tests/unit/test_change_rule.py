@@ -290,7 +290,7 @@ def test_a_cheaper_mode_that_is_worse_rests_on_its_probes(probe, is_met):
         run(r.seed, base, cpu_s=10 + 0.001 * r.seed)
         for r, base in zip(same_but(10), BASE, strict=True)
     ]
-    found = judge("cheaper", before, after, more=more)
+    found = judge("cheaper", before, after, additional=more)
     assert (found.refusal is None) is is_met
 
 
@@ -299,7 +299,7 @@ def test_switched_off_must_be_the_state_before():
     better = runs([base + 3 + noise for base, noise in zip(BASE, NOISE, strict=True)])
     for off, is_met in ((before, True), (other, False)):
         more = [judge_ablation((ACCURACY,), pair(before, off), RULE, "residual=false")]
-        assert (judge("improve", before, better, more=more).refusal is None) is is_met
+        assert (judge("improve", before, better, additional=more).refusal is None) is is_met
 
 
 def test_a_judgment_survives_json():

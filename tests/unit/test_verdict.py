@@ -39,7 +39,7 @@ def calibration(accuracies=None, losses=None):
         program="0",
         data={},
         reading="0",
-        made="2026-01-01",
+        created="2026-01-01",
         machine=MACHINE,
         threads=1,
         packages=(),

@@ -33,7 +33,7 @@ def judge_data(
     bound: Bound | None,
     remarks: Sequence[str] = (),
     *,
-    more: Sequence[Finding] = (),
+    additional: Sequence[Finding] = (),
     deterministic: bool = False,
 ) -> ChangeJudgment:
     """Judge the first runs on new data.
@@ -48,7 +48,7 @@ def judge_data(
         baselines: what counts as overfitted.
         bound: the best one can hope for.
         remarks: what else is to be known.
-        more: what speaks against any change.
+        additional: what speaks against any change.
         deterministic: whether one seed says all.
     """
     values = [run.metrics[metric.name].value for run in runs]
@@ -85,10 +85,12 @@ def judge_data(
         )
     )
     verdict = weakest([finding.verdict for finding in findings])
-    told = [*remarks, _of_bound(metric, stats, bound)]
+    notes = [*remarks, _of_bound(metric, stats, bound)]
     failed = [finding.metric for finding in findings if finding.verdict is not Verdict.BETTER]
     refusal = (
-        f"the system does not clearly pass: {', '.join(failed)}" if failed else refusal_of(more)
+        f"the system does not clearly pass: {', '.join(failed)}"
+        if failed
+        else refusal_of(additional)
     )
     baseline = Finding(
         question=Question.CHANGE,
@@ -105,8 +107,8 @@ def judge_data(
         verdict=verdict,
         kind="data",
         refusal=refusal,
-        findings=(baseline, *findings, *more),
-        remarks=tuple(told),
+        findings=(baseline, *findings, *additional),
+        remarks=tuple(notes),
         more_pairs=further or None if verdict is Verdict.UNDECIDED else None,
     )
 
@@ -119,7 +121,7 @@ def _beats(
     after: Sequence[float],
     deterministic: bool,
 ) -> Finding:
-    verdict, used, interval, more = judge_differences(
+    verdict, used, interval, further_seeds = judge_differences(
         before,
         after,
         higher_is_better=metric.direction == "higher",
@@ -131,7 +133,7 @@ def _beats(
     stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     if deterministic:
         is_better = stats.mean > 0 if metric.direction == "higher" else stats.mean < 0
-        verdict, used, more = (Verdict.BETTER if is_better else Verdict.WORSE), 1, None
+        verdict, used, further_seeds = (Verdict.BETTER if is_better else Verdict.WORSE), 1, None
     return Finding(
         question=Question.BASELINE,
         metric=name,
@@ -141,7 +143,7 @@ def _beats(
         mean=math.fsum(after) / len(after),
         sd=stats.sd if stats.n > 1 else None,
         interval=interval,
-        more_seeds=more,
+        more_seeds=further_seeds,
         reason=f"{metric.name} {stats.mean:+.3g} over the {name}",
         rule=f"sequential t, alpha {rule.alpha:g}",
     )

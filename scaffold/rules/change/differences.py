@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from scaffold.records.program import Program
-from scaffold.records.tweak import Part
+from scaffold.records.tweak import Difference
 
 Files = Mapping[str, tuple[bytes | None, bytes | None]]
 """Contents before and after of each file that differs, by path."""
@@ -32,21 +32,21 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(slots=True)
 class _Thing:
-    """A part, the names that its changed lines use, and those that it goes by itself."""
+    """A difference, the names that its changed lines use, and those that it goes by itself."""
 
-    what: Any
+    aspect: Any
     name: str
     text: str
     uses: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
 
 
-def find_parts(
+def compare_snapshots(
     before: Program,
     after: Program,
     files: Files,
     packages: tuple[Sequence[str], Sequence[str]] = ((), ()),
-) -> list[Part]:
+) -> list[Difference]:
     """Name all that differs, a line each, with a group number for what belongs together.
 
     Args:
@@ -68,7 +68,7 @@ def find_parts(
             things += _file(path.removeprefix("src/"), old, new)
     groups = _groups(things, _passing_names(files, before, after))
     return [
-        Part(what=thing.what, name=thing.name, text=thing.text, group=group)
+        Difference(aspect=thing.aspect, name=thing.name, text=thing.text, group=group)
         for thing, group in zip(things, groups, strict=True)
     ]
 
@@ -77,12 +77,12 @@ def _hyperparameters(before: Program, after: Program) -> Iterator[_Thing]:
     yield from _mapping("hyperparameter", before.hyperparameters, after.hyperparameters)
 
 
-def _mapping(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Thing]:
+def _mapping(aspect: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[_Thing]:
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) or (name in old) != (name in new):
             last = name.rpartition(".")[2]
             yield _Thing(
-                what,
+                aspect,
                 name,
                 _from_to(old.get(name), new.get(name), name in old, name in new),
                 {last},
@@ -109,17 +109,17 @@ def _commands(before: Program, after: Program) -> Iterator[_Thing]:
         words = [list(command.argv) if command else [] for command in (old, new)]
         added = [word for word in words[1] if word not in words[0]]
         removed = [word for word in words[0] if word not in words[1]]
-        told = [*(f"+ {word}" for word in added), *(f"- {word}" for word in removed)]
-        rest = [
+        changes = [*(f"+ {word}" for word in added), *(f"- {word}" for word in removed)]
+        others = [
             key
             for key in ("directory", "variables", "timeout_s", "network")
             if _of(old, key) != _of(new, key)
         ]
         uses = {name for word in added + removed for name in _names(word)}
-        if old and new and not told and set(rest) <= {"timeout_s"}:
+        if old and new and not changes and set(others) <= {"timeout_s"}:
             continue  # how long one waits changes no result
         yield _Thing(
-            "command", name, _short(" ".join([*told, *rest]) or "other order of words"), uses
+            "command", name, _short(" ".join([*changes, *others]) or "other order of words"), uses
         )
 
 
@@ -164,8 +164,8 @@ def _environment(
         if old.get(name) != new.get(name)
     ]
     if changed or before.environment != after.environment:
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        text = ", ".join(changed[:5]) + more or "what is asked for"
+        suffix = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        text = ", ".join(changed[:5]) + suffix or "what is asked for"
         called = {name.replace("-", "_") for name in old.keys() ^ new.keys()}
         yield _Thing("environment", "packages", text, set(called), called)
 
@@ -238,7 +238,7 @@ def _flat(text: str, path: str) -> dict[str, Any] | None:
         document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError):
         return None
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     pending: list[tuple[str, Any]] = [("", document)]
     while pending:
         key, value = pending.pop()
@@ -247,8 +247,8 @@ def _flat(text: str, path: str) -> dict[str, Any] | None:
                 (f"{key}.{name}" if key else str(name), inner) for name, inner in value.items()
             ]
         else:
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
 _DEFINITION = re.compile(r"^(\s*)(?:async\s+def|def|class)\s+(\w+)")
@@ -293,9 +293,9 @@ def _enclosing(lines: Sequence[str], index: int) -> str:
         names.append(match[2])
     indent = len(lines[index]) - len(lines[index].lstrip())
     for line in reversed(lines[:index]):
-        here = len(line) - len(line.lstrip())
-        if line.strip() and here < indent:
-            indent = here
+        width = len(line) - len(line.lstrip())
+        if line.strip() and width < indent:
+            indent = width
             if match := _DEFINITION.match(line):
                 names.append(match[2])
     return ".".join(reversed(names))
@@ -330,10 +330,10 @@ def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
     telling = [
         number
         for number, thing in zip(group, things, strict=True)
-        if thing.uses or thing.what != "code"
+        if thing.uses or thing.aspect != "code"
     ]
     group = [
-        number if thing.uses or thing.what != "code" else next(iter(telling), number)
+        number if thing.uses or thing.aspect != "code" else next(iter(telling), number)
         for number, thing in zip(group, things, strict=True)
     ]
     order = {number: place for place, number in enumerate(dict.fromkeys(group), start=1)}
@@ -341,28 +341,28 @@ def _groups(things: Sequence[_Thing], passing: set[str]) -> list[int]:
 
 
 def _belong(one: _Thing, other: _Thing, passing: set[str]) -> bool:
-    if one.what == other.what == "hyperparameter":
+    if one.aspect == other.aspect == "hyperparameter":
         return False  # two values are two changes, however alike their names are
-    if one.what == other.what == "data":
+    if one.aspect == other.aspect == "data":
         return True  # one dataset in place of another
-    for data, rest in ((one, other), (other, one)):
-        if data.what == "data" and any(data.name in word for word in rest.uses):
+    for data, other_thing in ((one, other), (other, one)):
+        if data.aspect == "data" and any(data.name in word for word in other_thing.uses):
             return True  # load_digits reads digits
     return bool(
         one.called & other.uses or other.called & one.uses or one.uses & other.uses & passing
     )
 
 
-def describe_groups(parts: Sequence[Part]) -> str | None:
+def describe_groups(differences: Sequence[Difference]) -> str | None:
     """Describe several groups of differences; return None if it is one change."""
-    count = len({part.group for part in parts})
+    count = len({difference.group for difference in differences})
     if count < 2:
         return None
-    listed = "; ".join(
-        f"({number})"
-        f" {', '.join(f'{part.what} {part.name}' for part in parts if part.group == number)}"
+    groups = [
+        ", ".join(f"{one.aspect} {one.name}" for one in differences if one.group == number)
         for number in range(1, count + 1)
-    )
+    ]
+    listed = "; ".join(f"({number}) {names}" for number, names in enumerate(groups, start=1))
     return (
         f"{count} changes at once, whose effects cannot be told apart: {listed}. To take them one"
         " at a time, put all but one away (git stash push --patch), verify and accept it, start"

@@ -45,7 +45,7 @@ def judge_change(
     *,
     deterministic: bool = False,
     device: str = "cpu",
-    more: Sequence[Finding] = (),
+    additional: Sequence[Finding] = (),
     remarks: Sequence[str] = (),
 ) -> ChangeJudgment:
     """Judge a change by at least one pair of runs.
@@ -57,7 +57,7 @@ def judge_change(
         pairs: as `pair` makes them.
         deterministic: whether one seed says all.
         device: on a processor the time that it worked counts, elsewhere the time on the clock.
-        more: findings that only some changes have: `probe`, `switched off`.
+        additional: findings that only some changes have: `probe`, `switched off`.
         remarks: what else is to be known.
     """
     judged = next(metric for metric in metrics if metric.name == rule.metric)
@@ -71,7 +71,7 @@ def judge_change(
     if not identical:
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
-    findings += [_cost(pairs, rule, device), *more]
+    findings += [_cost(pairs, rule, device), *additional]
     verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
@@ -127,7 +127,7 @@ def _judge_metric(
     higher = metric.direction == "higher"
     if deterministic:
         return _without_spread(metric, before[0], after[0], half_digit, rule)
-    verdict, used, interval, more = judge_differences(
+    verdict, used, interval, further_seeds = judge_differences(
         before,
         after,
         higher_is_better=higher,
@@ -147,7 +147,7 @@ def _judge_metric(
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
     else:
         reason = f"effect {effect}, undecided after {count(used, 'pair')}" + (
-            f"; about {more} more" if more else ""
+            f"; about {further_seeds} more" if further_seeds else ""
         )
     return Finding(
         question=Question.CHANGE,
@@ -160,7 +160,7 @@ def _judge_metric(
         sd=stats.sd if used > 1 else None,
         interval=interval,
         correlation=_correlation(before[:used], after[:used]),
-        more_seeds=more,
+        more_seeds=further_seeds,
         rule=(
             f"sequential paired t, margin {rule.margin:.3g} ({rule.margin_reason}), alpha"
             f" {rule.alpha:g}, beta {rule.beta:g}, at most {rule.max_pairs} pairs"
@@ -210,7 +210,7 @@ def _watch(
         beta=alpha,
         max_pairs=rule.max_pairs,
     )
-    moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
+    has_moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
     stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     return Finding(
         question=Question.MONITORED,
@@ -221,8 +221,8 @@ def _watch(
         sd=stats.sd if len(pairs) > 1 else None,
         interval=interval,
         correlation=_correlation(before, after),
-        verdict=Verdict.UNEXPECTED if moved and kind == "neutral" else Verdict.EXPECTED,
-        reason=f"moved by {stats.mean:+.3g}" if moved else "no movement seen",
+        verdict=Verdict.UNEXPECTED if has_moved and kind == "neutral" else Verdict.EXPECTED,
+        reason=f"moved by {stats.mean:+.3g}" if has_moved else "no movement seen",
         rule=f"sequential paired t, alpha {alpha:.2g}",
     )
 
@@ -261,9 +261,9 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
             max_pairs=rule.max_pairs,
         )
 
-    verdict, used, interval, more = judge(0.0)
+    verdict, used, interval, further_seeds = judge(0.0)
     if verdict is Verdict.BETTER:  # less time, but is it enough less?
-        verdict, used, _, more = judge(saved)
+        verdict, used, _, further_seeds = judge(saved)
         verdict = (
             verdict if verdict in (Verdict.BETTER, Verdict.UNDECIDED) else Verdict.NO_DIFFERENCE
         )
@@ -279,7 +279,7 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
         n=used,
         before=seconds,
         mean=seconds * math.exp(mean / len(before)),
-        more_seeds=more,
+        more_seeds=further_seeds,
         reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
         interval=(
             (seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1]))
@@ -294,19 +294,19 @@ def judge_ablation(
     metrics: Sequence[Metric],
     pairs: Sequence[Pair],
     rule: ChangeRule,
-    what: str,
+    title: str,
     *,
     deterministic: bool = False,
 ) -> Finding:
     """Judge whether the changed program, with `what` ablated, gives the snapshot before again."""
     metric = next(metric for metric in metrics if metric.name == rule.metric)
     same = are_identical(metrics, pairs, deterministic)
-    found = (
+    finding = (
         same_values(metric, pairs)
         if same
         else _judge_metric(metric, pairs, rule, deterministic=deterministic)
     )
-    return replace(found, question=Question.ABLATION, metric=what, more_seeds=None)
+    return replace(finding, question=Question.ABLATION, metric=title, more_seeds=None)
 
 
 def judge_probe(
@@ -374,8 +374,8 @@ def _refusal(kind: Kind, verdict: Verdict, findings: Sequence[Finding]) -> str |
         if f.question is Question.MONITORED and f.verdict is Verdict.UNEXPECTED
     ]
     if kind == "neutral" and verdict is not Verdict.NO_DIFFERENCE:
-        moved = f" ({', '.join(unexpected)} moved)" if unexpected else ""
-        return f"a neutral change must make NO_DIFFERENCE{moved}"
+        suffix = f" ({', '.join(unexpected)} moved)" if unexpected else ""
+        return f"a neutral change must make NO_DIFFERENCE{suffix}"
     if (
         kind == "improve"
         and verdict is not Verdict.BETTER

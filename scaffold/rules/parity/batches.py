@@ -49,7 +49,7 @@ class Apart:
     structural: str = ""
 
 
-def compare_batches(golden: Trace, found: Trace) -> tuple[CheckResult, CheckResult, int | None]:
+def compare_batches(golden: Trace, candidate: Trace) -> tuple[CheckResult, CheckResult, int | None]:
     """Compare the checks data and batches: the same examples and labels, in the same batches.
 
     Steps are compared as sets of examples: in how many calls, and in which order within a step,
@@ -65,11 +65,11 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[CheckResult, CheckResu
     left_out = (
         [] if TARGETS in golden.arrays else ["labels: no loss of torch's own was called with them"]
     )
-    if trains_in_evaluation(golden, found):
+    if trains_in_evaluation(golden, candidate):
         text = "what was trained in evaluation mode"
         return equal("data", 0, [text]), equal("batches", 0, [text]), None
-    apart = _apart(golden, found, names)
-    lost = _lost(golden, found) if apart is None or apart.check != "data" else None
+    apart = _apart(golden, candidate, names)
+    lost = _lost(golden, candidate) if apart is None or apart.check != "data" else None
     if lost is not None:
         return (
             differs("data", lost.text, lost.step, compared=values),
@@ -78,7 +78,7 @@ def compare_batches(golden: Trace, found: Trace) -> tuple[CheckResult, CheckResu
         )
     if apart is None:
         return equal("data", values, left_out), equal("batches", values), None
-    before = _drawn_before(golden, found, apart.step)
+    before = _drawn_before(golden, candidate, apart.step)
     if before:
         left_out.append(
             f"batches from step {apart.step + 1} on: {before} drew otherwise, and so do they"
@@ -96,52 +96,52 @@ def _inputs(trace: Trace) -> list[str]:
     return [name for name in trace.arrays if name.startswith("series.train.model")]
 
 
-def _apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+def _apart(golden: Trace, candidate: Trace, names: list[str]) -> Apart | None:
     """Find the first step whose examples differ, and why."""
     apart: list[tuple[int, int, str]] = []
     for order, name in enumerate(names):
-        if name not in found.arrays:
+        if name not in candidate.arrays:
             called = name.removeprefix("series.train.").partition("[")[0]
             if called.partition(".")[0] not in {
-                network["name"] for network in found.index["networks"]
+                network["name"] for network in candidate.index["networks"]
             }:
                 continue  # the whole network is gone, which is another check's question
-            is_entered = called in found.index.get("entered", [called])
+            is_entered = called in candidate.index.get("entered", [called])
             text = f"{name.removeprefix('series.train.')} is no input of the network any more"
             return Apart(
                 check="data" if is_entered else "batches", text=text, step=0, structural=CALLS
             )
-        step = _first_step_apart(golden, found, name)
+        step = _first_step_apart(golden, candidate, name)
         if step is not None:
             apart.append((step, order, name))
     if apart:
         step, _, name = min(apart)
-        return _explained(golden, found, name, step)
-    return _labels_apart(golden, found, names)
+        return _explained(golden, candidate, name, step)
+    return _labels_apart(golden, candidate, names)
 
 
-def _first_step_apart(golden: Trace, found: Trace, name: str) -> int | None:
+def _first_step_apart(golden: Trace, candidate: Trace, name: str) -> int | None:
     """Return the first step whose examples are not the same set."""
     return next(
-        (step for step, is_calls in _steps_apart(golden, found, name) if not is_calls), None
+        (step for step, is_calls in _steps_apart(golden, candidate, name) if not is_calls), None
     )
 
 
-def calls_apart(golden: Trace, found: Trace) -> Apart | None:
+def calls_apart(golden: Trace, candidate: Trace) -> Apart | None:
     """Find the first step with more or fewer calls of a network on the same examples."""
     import numpy as np
 
     apart = [
         (step, name)
         for name in _inputs(golden)
-        if name in found.arrays
-        for step, is_calls in _steps_apart(golden, found, name)
+        if name in candidate.arrays
+        for step, is_calls in _steps_apart(golden, candidate, name)
         if is_calls
     ]
     if not apart:
         return None
     step, name = min(apart)
-    calls = [calls_by_step(trace, name)[step] for trace in (golden, found)]
+    calls = [calls_by_step(trace, name)[step] for trace in (golden, candidate)]
     examples = [np.concatenate(one) for one in calls]
     is_again = not len(without(examples[0], examples[1])) and not len(
         without(examples[1], examples[0])
@@ -151,19 +151,19 @@ def calls_apart(golden: Trace, found: Trace) -> Apart | None:
     return Apart(check="budget", text=text, step=step, structural=CALLS if is_again else PORTIONS)
 
 
-def _steps_apart(golden: Trace, found: Trace, name: str) -> Iterator[tuple[int, bool]]:
+def _steps_apart(golden: Trace, candidate: Trace, name: str) -> Iterator[tuple[int, bool]]:
     """Yield steps with other examples, and whether only calls are missing or additional."""
     import numpy as np
 
-    expected, actual = calls_by_step(golden, name), calls_by_step(found, name)
+    expected, actual = calls_by_step(golden, name), calls_by_step(candidate, name)
     limit = max(expected, default=-1)
-    if is_cut(golden, name) or is_cut(found, name):
+    if is_cut(golden, name) or is_cut(candidate, name):
         limit = min(limit, max(actual, default=-1))
     scale = float(np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300))
     for step in sorted(step for step in set(expected) | set(actual) if step <= limit):
         calls = expected.get(step, []), actual.get(step, [])
         if not all(calls):
-            if golden.index["steps"] != found.index["steps"]:
+            if golden.index["steps"] != candidate.index["steps"]:
                 return  # it is called in other steps, since there are others: the budget's question
             yield step, False
             continue
@@ -178,32 +178,34 @@ def _contains(first: list[Any], second: list[Any], scale: float) -> bool:
     """Return whether one of two steps has all calls of the other, and more."""
     import numpy as np
 
-    fewer, more = sorted(([np.sort(call) for call in calls] for calls in (first, second)), key=len)
+    fewer, larger = sorted(
+        ([np.sort(call) for call in calls] for calls in (first, second)), key=len
+    )
     for call in fewer:
         same = next(
             (
                 at
-                for at, own in enumerate(more)
+                for at, own in enumerate(larger)
                 if len(own) == len(call) and close(own, call, scale)
             ),
             None,
         )
         if same is None:
             return False
-        del more[same]
-    return bool(more)
+        del larger[same]
+    return bool(larger)
 
 
-def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+def _explained(golden: Trace, candidate: Trace, name: str, step: int) -> Apart:
     """Explain how the examples of a step differ.
 
     Values come before which ones, then how many, then order.
     """
     import numpy as np
 
-    a, b = marks_by_step(golden, name).get(step), marks_by_step(found, name).get(step)
+    a, b = marks_by_step(golden, name).get(step), marks_by_step(candidate, name).get(step)
     is_count = a is None or b is None or len(a) != len(b)
-    expected, actual = golden.arrays[name], found.arrays[name]
+    expected, actual = golden.arrays[name], candidate.arrays[name]
     distinct = np.unique(expected.round(9))
     is_repeated = len(distinct) <= _REPEATED * len(expected)
     evaluated = "series.evaluation." + name.removeprefix("series.train.")
@@ -216,7 +218,7 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
                 text = f"{leaked} examples that the reference evaluates are among the training ones"
                 return Apart(check="data", text=text, step=step)
             if len(new) >= _OTHER * len(np.unique(actual.round(9))):
-                return _other_values(golden, found, name, step)
+                return _other_values(golden, candidate, name, step)
             text = (
                 f"{len(new)} training examples are not the reference's, {len(missing)} of its are"
                 " not there"
@@ -230,7 +232,7 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
             )
             return Apart(check="data", text=text, step=step)
     elif not is_count:
-        return _other_values(golden, found, name, step)
+        return _other_values(golden, candidate, name, step)
     if is_count:
         numbers = [0 if rows is None else len(rows) for rows in (b, a)]
         text = f"step {step + 1} has {numbers[0]} examples instead of {numbers[1]}"
@@ -238,14 +240,14 @@ def _explained(golden: Trace, found: Trace, name: str, step: int) -> Apart:
             check="batches",
             text=text,
             step=step,
-            structural=_kind_of_count(golden, found, name, step, b),
+            structural=_kind_of_count(golden, candidate, name, step, b),
         )
     return Apart(
         check="batches", text=f"examples come in another order, from step {step + 1} on", step=step
     )
 
 
-def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: Any) -> str:
+def _kind_of_count(golden: Trace, candidate: Trace, name: str, step: int, examples: Any) -> str:
     """Return whether programs differ in how often they call a network, or in examples per call.
 
     Examples that the reference has not given before are no other calls of the same ones.
@@ -261,25 +263,25 @@ def _kind_of_count(golden: Trace, found: Trace, name: str, step: int, examples: 
             for row in trace.arrays[COUNT]
             if len(row) < 3 or row[2] == number_of(trace, name)
         }
-        for trace in (golden, found)
+        for trace in (golden, candidate)
     ]
     return CALLS if sizes[0] == sizes[1] else PORTIONS
 
 
-def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
+def _other_values(golden: Trace, candidate: Trace, name: str, step: int) -> Apart:
     """Report an example with other values.
 
     Of the data if the evaluated ones differ as well, else of a batch.
     """
-    numbers = [len(trace.arrays[name]) for trace in (found, golden)]
-    is_whole = not (is_cut(golden, name) or is_cut(found, name))
-    if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == found.index["steps"]:
+    numbers = [len(trace.arrays[name]) for trace in (candidate, golden)]
+    is_whole = not (is_cut(golden, name) or is_cut(candidate, name))
+    if numbers[0] != numbers[1] and is_whole and golden.index["steps"] == candidate.index["steps"]:
         text = f"{numbers[0]} examples are trained on in all epochs instead of {numbers[1]}"
         return Apart(check="data", text=text, step=step)
-    at = first_shared(golden, found, name) or 0
+    at = first_shared(golden, candidate, name) or 0
     is_evaluated = any(name.startswith("series.evaluation.model") for name in golden.arrays)
-    is_batch = is_evaluated and evaluated_apart(golden, found) is None
-    if is_batch and same_set(golden, found, name):
+    is_batch = is_evaluated and evaluated_apart(golden, candidate) is None
+    if is_batch and same_set(golden, candidate, name):
         return Apart(
             check="batches",
             text=f"examples come in another order, from step {step + 1} on",
@@ -292,7 +294,7 @@ def _other_values(golden: Trace, found: Trace, name: str, step: int) -> Apart:
     )
 
 
-def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None:
+def _labels_apart(golden: Trace, candidate: Trace, names: list[str]) -> Apart | None:
     """Compare labels where inputs are equal.
 
     They are data if each example has one label of its own.
@@ -302,25 +304,25 @@ def _labels_apart(golden: Trace, found: Trace, names: list[str]) -> Apart | None
     """
     import numpy as np
 
-    expected, actual = golden.arrays.get(TARGETS), found.arrays.get(TARGETS)
+    expected, actual = golden.arrays.get(TARGETS), candidate.arrays.get(TARGETS)
     if expected is None or actual is None or len(expected) != len(actual):
         return None
-    at = first_shared(golden, found, TARGETS)
+    at = first_shared(golden, candidate, TARGETS)
     if at is None:
         return None
     if first_apart(np.sort(expected), np.sort(actual), MARK) is None and _ordered_otherwise(
-        golden, found, names
+        golden, candidate, names
     ):
         return None  # rows of a step in another order, their labels with them
-    if len(np.unique(expected.round(9))) < 2 or not _is_function(found, names):
+    if len(np.unique(expected.round(9))) < 2 or not _is_function(candidate, names):
         return None
     return Apart(
         check="data", text=f"example {at + 1} has another label", step=_step_of(golden, at)
     )
 
 
-def _ordered_otherwise(golden: Trace, found: Trace, names: list[str]) -> bool:
-    return any(first_shared(golden, found, name) is not None for name in names)
+def _ordered_otherwise(golden: Trace, candidate: Trace, names: list[str]) -> bool:
+    return any(first_shared(golden, candidate, name) is not None for name in names)
 
 
 def _is_function(trace: Trace, names: list[str]) -> bool:
@@ -354,24 +356,26 @@ def _step_of(trace: Trace, target: int) -> int:
     return int(counts[min(int(np.searchsorted(ends, target, side="right")), len(counts) - 1)][0])
 
 
-def trains_in_evaluation(golden: Trace, found: Trace) -> bool:
+def trains_in_evaluation(golden: Trace, candidate: Trace) -> bool:
     """Return whether a program wrongly trains in evaluation mode.
 
     Its batches were taken for evaluated ones.
     """
-    return "trained_in_evaluation" in found.index and "trained_in_evaluation" not in golden.index
+    return (
+        "trained_in_evaluation" in candidate.index and "trained_in_evaluation" not in golden.index
+    )
 
 
-def _lost(golden: Trace, found: Trace) -> Apart | None:
+def _lost(golden: Trace, candidate: Trace) -> Apart | None:
     """Find examples that are no longer evaluated, while others of their call are."""
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
-        if name not in found.arrays or is_cut(golden, name) or is_cut(found, name):
+        if name not in candidate.arrays or is_cut(golden, name) or is_cut(candidate, name):
             continue
         # Whichever network evaluates them: another one may be called than before.
         actual = np.concatenate(
-            [v for key, v in found.arrays.items() if key.startswith("series.evaluation.model")]
+            [v for key, v in candidate.arrays.items() if key.startswith("series.evaluation.model")]
         )
         trained = golden.arrays.get(name.replace("evaluation", "train", 1))
         new = without(np.unique(actual), golden.arrays[name])
@@ -389,22 +393,22 @@ def _lost(golden: Trace, found: Trace) -> Apart | None:
 # --- evaluation ---------------------------------------------------------------------------------
 
 
-def _drawn_before(golden: Trace, found: Trace, step: int) -> str:
+def _drawn_before(golden: Trace, candidate: Trace, step: int) -> str:
     """Say what may have drawn other random numbers before a step.
 
     Additional calls or evaluations.
     """
-    calls = calls_apart(golden, found)
+    calls = calls_apart(golden, candidate)
     if calls is not None and calls.structural == PORTIONS and calls.step <= step:
         return "the network's calls before"
-    return "the evaluation before" if _evaluation_came_first(golden, found, step) else ""
+    return "the evaluation before" if _evaluation_came_first(golden, candidate, step) else ""
 
 
-def _evaluation_came_first(golden: Trace, found: Trace, step: int) -> bool:
+def _evaluation_came_first(golden: Trace, candidate: Trace, step: int) -> bool:
     """Return whether evaluations differ before the training batch of a step."""
-    moved = evaluation_moved(golden, found)
-    if moved is not None:
-        return moved <= step
-    apart = evaluated_apart(golden, found)
+    first_step = evaluation_moved(golden, candidate)
+    if first_step is not None:
+        return first_step <= step
+    apart = evaluated_apart(golden, candidate)
     counts = golden.arrays.get(EVALUATED)
     return counts is not None and apart is not None and apart[1] <= step and step > 0

@@ -5,19 +5,23 @@ from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 from scaffold.rules.parity.marks import EVALUATED
 
 
-def compare_budget(golden: Trace, found: Trace) -> CheckResult:
+def compare_budget(golden: Trace, candidate: Trace) -> CheckResult:
     """Check the budget: updates, calls of a network in a step, evaluations and their sizes."""
-    if trains_in_evaluation(golden, found):
+    if trains_in_evaluation(golden, candidate):
         return equal("budget", 0, ["what was trained in evaluation mode"])
-    wanted, got = golden.index["steps"], found.index["steps"]
-    if wanted != got:
-        return differs("budget", f"{got} steps instead of {wanted}", min(wanted, got))
-    calls = calls_apart(golden, found)
+    expected_count, got = golden.index["steps"], candidate.index["steps"]
+    if expected_count != got:
+        return differs(
+            "budget", f"{got} steps instead of {expected_count}", min(expected_count, got)
+        )
+    calls = calls_apart(golden, candidate)
     if calls is not None:
         return differs("budget", calls.text, calls.step, structural=calls.structural)
-    wanted, got = golden.index["bursts"], found.index["bursts"]
-    if wanted != got and _examples_evaluated(golden) != _examples_evaluated(found):
-        return differs("budget", f"{got} evaluations instead of {wanted}", min(wanted, got))
+    expected_count, got = golden.index["bursts"], candidate.index["bursts"]
+    if expected_count != got and _examples_evaluated(golden) != _examples_evaluated(candidate):
+        return differs(
+            "budget", f"{got} evaluations instead of {expected_count}", min(expected_count, got)
+        )
     return equal("budget", 3)
 
 

@@ -150,18 +150,18 @@ def usual_causes(
     """
     step = check.address.step if check.address else 0
     gap = check.address.gap if check.address else None
-    found = [text for holds, text in _by_what_was_seen(check, kind, step) if holds]
+    causes = [text for holds, text in _by_what_was_seen(check, kind, step) if holds]
     if gap is not None and gap.dtypes:
-        found.insert(
+        causes.insert(
             0,
             f"another precision, {gap.dtypes[1]} instead of {gap.dtypes[0]}: autocast, half() or a"
             " cast",
         )
     if gap is not None and gap.ratio is not None and gap.ratio > 0 and check.name in _FACTORS:
-        found.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[check.name]}")
+        causes.insert(0, f"a factor {gap.ratio:.4g}: {_FACTORS[check.name]}")
     names = " ".join(classes).lower()
     usual = [cause.text for cause in _BY_CHECK.get(check.name, ()) if cause.fits(names)]
-    return tuple(dict.fromkeys([*found, *usual]))[:_MOST]
+    return tuple(dict.fromkeys([*causes, *usual]))[:_MOST]
 
 
 _FACTORS = {

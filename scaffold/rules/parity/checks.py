@@ -64,7 +64,7 @@ class Address:
     module: str
     call: int = 0
     step: int = 0
-    what: str = ""
+    tensor: str = ""
     dtype: str = ""
     gap: Gap | None = None
 

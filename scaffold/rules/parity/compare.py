@@ -74,7 +74,7 @@ _BY_METRICS = ("evaluation", "reporting")
 
 def climb_steps(
     golden: Mapping[str, Mapping[str, Trace]],
-    found: Mapping[str, Mapping[str, Trace]],
+    candidate: Mapping[str, Mapping[str, Trace]],
     part: str = "",
 ) -> tuple[CheckResult, ...]:
     """Run all checks of a program of several commands.
@@ -85,7 +85,7 @@ def climb_steps(
     """
     merged: dict[str, CheckResult] = {}
     for step in golden["own"]:
-        for check in climb(_of_step(golden, step), _of_step(found, step), part):
+        for check in climb(_of_step(golden, step), _of_step(candidate, step), part):
             known = merged.get(check.name)
             merged[check.name] = check if known is None else _merged(known, check)
     return tuple(merged[name] for name in CHECKS if name in merged)
@@ -94,14 +94,14 @@ def climb_steps(
 def _merged(known: CheckResult, check: CheckResult) -> CheckResult:
     """Merge two commands' results of one check: the worse verdict, all that was compared."""
     order = (Verdict.DIFFERS, Verdict.EQUAL, Verdict.LEFT_OUT)
-    kept = min(known, check, key=lambda one: order.index(one.verdict))
+    result = min(known, check, key=lambda one: order.index(one.verdict))
     reasons = [
         one.reason
         for one in (known, check)
-        if one.verdict is Verdict.LEFT_OUT and kept.verdict is not Verdict.LEFT_OUT
+        if one.verdict is Verdict.LEFT_OUT and result.verdict is not Verdict.LEFT_OUT
     ]
     return replace(
-        kept,
+        result,
         compared=known.compared + check.compared,
         worst=max(known.worst, check.worst),
         left_out=tuple(dict.fromkeys([*known.left_out, *check.left_out, *reasons])),
@@ -116,7 +116,7 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
 
 
 def climb(
-    golden: Mapping[str, Trace], found: Mapping[str, Trace], part: str = ""
+    golden: Mapping[str, Trace], candidate: Mapping[str, Trace], part: str = ""
 ) -> tuple[CheckResult, ...]:
     """Run all checks, in order.
 
@@ -124,10 +124,10 @@ def climb(
         golden: traces of the reference by kind: `own` (in its own dtype), `float64`, `replay`; what
             is missing of them is left out by name. Entries of `own` may have `noise`, the
             reference's difference from itself.
-        found: those of the other program.
+        candidate: those of the other program.
         part: what was rewritten.
     """
-    reference, own = golden["own"], found.get("own")
+    reference, own = golden["own"], candidate.get("own")
     if reference.index.get("kind") == "functions":
         return tuple(
             _with_causes(check, reference) for check in _by_functions(reference, own, part)
@@ -139,8 +139,8 @@ def climb(
     data, batches, others_from = compare_batches(reference, own)
     checks = {check.name: check for check in (data, batches, *_followed(reference, own))}
     wide = (
-        [("float64", golden["float64"], found["float64"])]
-        if "float64" in golden and "float64" in found
+        [("float64", golden["float64"], candidate["float64"])]
+        if "float64" in golden and "float64" in candidate
         else []
     )
     missing = [] if wide else ["float64: it cannot be had of this program"]
@@ -166,7 +166,7 @@ def climb(
     _blame_loop(checks, reference, own)
     if others_from is not None:
         checks |= {name: without(checks[name], others_from) for name in _MADE_OF_BATCHES}
-    checks["replay"] = compare_replay(golden.get("replay"), found.get("replay"))
+    checks["replay"] = compare_replay(golden.get("replay"), candidate.get("replay"))
     _relax(checks, golden, reference, own)
     return tuple(_with_causes(checks[name], reference) for name in CHECKS if name in checks)
 
@@ -219,10 +219,15 @@ def _by_functions(
     ):
         name = functions.address.module
         if not part or not (name == part or name.startswith(f"{part}.")):
-            left = (*functions.left_out, functions.reason)
+            left_out = (*functions.left_out, functions.reason)
             verdict = Verdict.EQUAL if functions.compared else Verdict.LEFT_OUT
             functions = replace(
-                functions, verdict=verdict, reason="", address=None, structural="", left_out=left
+                functions,
+                verdict=verdict,
+                reason="",
+                address=None,
+                structural="",
+                left_out=left_out,
             )
     return functions, reporting
 
@@ -268,13 +273,13 @@ def _unlike(check: CheckResult) -> CheckResult:
     )
 
 
-def _enters_otherwise(golden: Trace, found: Trace) -> bool:
+def _enters_otherwise(golden: Trace, candidate: Trace) -> bool:
     """Return whether the programs call other modules of one network.
 
     `net(x)`, and parts of it one after the other.
     """
     networks = [
-        {network["name"] for network in trace.index["networks"]} for trace in (golden, found)
+        {network["name"] for network in trace.index["networks"]} for trace in (golden, candidate)
     ]
     called = [
         {
@@ -282,7 +287,7 @@ def _enters_otherwise(golden: Trace, found: Trace) -> bool:
             for name in trace.index.get("numbers", ())
             if name.partition(".")[0] in networks[0] & networks[1]
         }
-        for trace in (golden, found)
+        for trace in (golden, candidate)
     ]
     return called[0] != called[1]
 
@@ -321,13 +326,13 @@ def _portioned(check: CheckResult, replay: Trace) -> CheckResult:
     return replace(check, verdict=Verdict.LEFT_OUT, reason=reason, address=None, worst=0.0)
 
 
-def _followed(golden: Trace, found: Trace) -> Iterator[CheckResult]:
+def _followed(golden: Trace, candidate: Trace) -> Iterator[CheckResult]:
     """Run the checks of what is followed over the whole run, and of the networks."""
-    yield compare_budget(golden, found)
-    yield compare_schedule(golden, found)
-    yield compare_parameters(golden, found)
-    yield compare_initial(golden, found)
-    yield compare_masks(golden, found)
+    yield compare_budget(golden, candidate)
+    yield compare_schedule(golden, candidate)
+    yield compare_parameters(golden, candidate)
+    yield compare_initial(golden, candidate)
+    yield compare_masks(golden, candidate)
 
 
 def _with_causes(check: CheckResult, golden: Trace) -> CheckResult:

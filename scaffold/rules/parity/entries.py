@@ -59,14 +59,16 @@ def key_of(entry: Entry) -> tuple[str, int, int, str]:
     return entry["module"], entry["call"], entry["step"], entry["what"]
 
 
-def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
+def compare_entries(name: str, golden: Trace, candidate: Trace) -> Found:
     """Compare all tensors of a check in the order of computation.
 
     A difference inside a network counts only if the network's own output differs too: a rewrite may
     move a step of the computation from one module to the next. The address is then the first module
     that differs, or, where its inputs differ already, the one around it.
     """
-    theirs = {key_of(entry): entry for entry in found.index["entries"] if entry["check"] == name}
+    theirs = {
+        key_of(entry): entry for entry in candidate.index["entries"] if entry["check"] == name
+    }
     mine = [entry for entry in golden.index["entries"] if entry["check"] == name]
     outputs = [entry for entry in mine if not entry["what"].startswith("input")]
     inputs = [entry for entry in mine if entry["what"].startswith("input")]
@@ -84,7 +86,7 @@ def compare_entries(name: str, golden: Trace, found: Trace) -> Found:
         gap = compare(
             entry,
             other,
-            (golden.arrays, found.arrays),
+            (golden.arrays, candidate.arrays),
             scale=scale[_kind(entry)],
             noise=entry.get("noise", 0.0),
             slack=1.0 if entry["dtype"] == "float64" else SLACK.get(name, 1.0),
@@ -143,8 +145,8 @@ def _missing(
 
 def _listed(names: Iterable[str]) -> str:
     distinct = list(dict.fromkeys(names))
-    more = f" and {len(distinct) - _MOST_NAMED} more" if len(distinct) > _MOST_NAMED else ""
-    return f"{', '.join(distinct[:_MOST_NAMED])}{more}"
+    suffix = f" and {len(distinct) - _MOST_NAMED} more" if len(distinct) > _MOST_NAMED else ""
+    return f"{', '.join(distinct[:_MOST_NAMED])}{suffix}"
 
 
 def _is_inner(name: str, entry: Entry, entered: Sequence[str]) -> bool:
@@ -197,22 +199,24 @@ def compare_check(
         code=NOT_SEEN,
         left_out=tuple(left_out),
     )
-    for dtype, golden, found in pairs:
-        said = [
+    for dtype, golden, candidate in pairs:
+        notes = [
             n["text"]
-            for trace in (golden, found)
+            for trace in (golden, candidate)
             for n in trace.index["said"]
             if n["check"] == name
         ]
-        one = compare_entries(name, golden, found)
-        random = _other_draws(golden, found) if name in _DRAWN and one.first is not None else None
+        one = compare_entries(name, golden, candidate)
+        random = (
+            _other_draws(golden, candidate) if name in _DRAWN and one.first is not None else None
+        )
         answer = replace(
             answer,
             compared=answer.compared + one.compared,
             worst=max(answer.worst, one.worst),
             left_out=tuple(
                 dict.fromkeys(
-                    [*answer.left_out, *said, *one.left_out, *([random] if random else [])]
+                    [*answer.left_out, *notes, *one.left_out, *([random] if random else [])]
                 )
             ),
             along=answer.along or tuple(one.along.items()),
@@ -225,7 +229,7 @@ def compare_check(
                 module=entry["module"],
                 call=entry["call"],
                 step=entry["step"],
-                what=entry["what"],
+                tensor=entry["what"],
                 dtype=dtype,
                 gap=gap,
             )
@@ -233,7 +237,7 @@ def compare_check(
             answer = replace(
                 answer,
                 verdict=Verdict.DIFFERS,
-                reason=told(entry, gap),
+                reason=describe_gap(entry, gap),
                 code="",
                 address=address,
                 along=along,
@@ -253,18 +257,18 @@ def _is_portion(gap: Gap) -> bool:
     return gap.allowed == 0.0 and gap.error == float("inf") and gap.dtypes is None
 
 
-def _other_draws(golden: Trace, found: Trace) -> str | None:
+def _other_draws(golden: Trace, candidate: Trace) -> str | None:
     """Describe draws inside the networks that cannot be given to both programs alike."""
     drawn = sorted(
-        {tuple(draw) for trace in (golden, found) for draw in trace.index.get("drawn", [])}
+        {tuple(draw) for trace in (golden, candidate) for draw in trace.index.get("drawn", [])}
     )
     masks = [
-        [mask[1] for mask in trace.index.get("masks", {}).values()] for trace in (golden, found)
+        [mask[1] for mask in trace.index.get("masks", {}).values()] for trace in (golden, candidate)
     ]
     if drawn:
         return (
             "randomness that cannot be given to both:"
-            f" {', '.join(f'{what} in {path}' for what, path in drawn)}"
+            f" {', '.join(f'{kind} in {path}' for kind, path in drawn)}"
         )
     if masks[0] and masks[1] and masks[0] != masks[1]:
         return (
@@ -273,18 +277,18 @@ def _other_draws(golden: Trace, found: Trace) -> str | None:
     return None
 
 
-def told(entry: Entry, gap: Gap) -> str:
+def describe_gap(entry: Entry, gap: Gap) -> str:
     """Describe how a tensor differs."""
-    what = f"{entry['what']} of {entry['module']}" if entry["module"] else str(entry["what"])
+    title = f"{entry['what']} of {entry['module']}" if entry["module"] else str(entry["what"])
     if gap.shapes:
-        return f"{what} has shape {list(gap.shapes[1])} instead of {list(gap.shapes[0])}"
+        return f"{title} has shape {list(gap.shapes[1])} instead of {list(gap.shapes[0])}"
     if gap.dtypes:
-        return f"{what} is {gap.dtypes[1]} instead of {gap.dtypes[0]}"
+        return f"{title} is {gap.dtypes[1]} instead of {gap.dtypes[0]}"
     if gap.allowed == 0.0 and gap.error == float("inf"):
-        return f"there is no {what}"
-    text = f"{what} is off by {gap.error:.3g}, allowed are {gap.allowed:.2g}"
+        return f"there is no {title}"
+    text = f"{title} is off by {gap.error:.3g}, allowed are {gap.allowed:.2g}"
     if gap.index is not None:
-        text += f"; first at {list(gap.index)}: {gap.found:.9g} instead of {gap.expected:.9g}"
+        text += f"; first at {list(gap.index)}: {gap.actual:.9g} instead of {gap.expected:.9g}"
     if gap.ratio is not None:
         text += f"; all of it is {gap.ratio:.6g} times the reference's"
     return text
@@ -319,7 +323,7 @@ def noise_of_series(trace: Trace, again: Trace) -> dict[str, float]:
     """Return the largest relative difference of losses and weights of a program from itself."""
     import numpy as np
 
-    found = {}
+    noise = {}
     for name, values in trace.arrays.items():
         other = again.arrays.get(name)
         if not name.startswith(_NOISY) or other is None or not len(values):
@@ -328,5 +332,5 @@ def noise_of_series(trace: Trace, again: Trace) -> dict[str, float]:
         a, b = (np.atleast_1d(one[:shared]).astype(np.float64) for one in (values, other))
         scale = np.maximum(np.abs(a).max(axis=0), 1e-300)
         largest = float(np.nanmax(np.abs(a - b) / scale)) if shared else 0.0
-        found[name] = largest if largest < float("inf") else 1.0
-    return found
+        noise[name] = largest if largest < float("inf") else 1.0
+    return noise

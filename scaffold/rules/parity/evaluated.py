@@ -21,23 +21,23 @@ def evaluated_steps(trace: Trace, name: str = "") -> dict[int, list[Any]]:
     number = number_of(trace, name) if name else 0
     mine = counts if not name or counts.shape[1] < 3 else counts[counts[:, 2] == number]
     marks, begin = trace.arrays.get(name), 0
-    found: dict[int, list[Any]] = {}
+    by_step: dict[int, list[Any]] = {}
     for step, rows in mine[:, :2].astype(int):
-        found.setdefault(int(step), []).append(
+        by_step.setdefault(int(step), []).append(
             None if marks is None else marks[begin : begin + rows]
         )
         begin += rows
-    return found
+    return by_step
 
 
-def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def evaluated_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
     """Find the first evaluation with other examples, in whatever order and portions."""
     import numpy as np
 
     for name in (name for name in golden.arrays if name.startswith("series.evaluation.model")):
-        if name not in found.arrays:
+        if name not in candidate.arrays:
             continue
-        expected, actual = evaluated_steps(golden, name), evaluated_steps(found, name)
+        expected, actual = evaluated_steps(golden, name), evaluated_steps(candidate, name)
         scale = float(
             np.abs(golden.arrays[name][np.isfinite(golden.arrays[name])]).max(initial=1e-300)
         )
@@ -54,17 +54,17 @@ def evaluated_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     return None
 
 
-def evaluates_others(golden: Trace, found: Trace) -> bool:
+def evaluates_others(golden: Trace, candidate: Trace) -> bool:
     """Return whether as many labels are evaluated, but others."""
-    labels = [trace.arrays.get("series.evaluation.targets") for trace in (golden, found)]
+    labels = [trace.arrays.get("series.evaluation.targets") for trace in (golden, candidate)]
     if labels[0] is None or labels[1] is None or len(labels[0]) != len(labels[1]):
         return False
-    return not same_set(golden, found, "series.evaluation.targets")
+    return not same_set(golden, candidate, "series.evaluation.targets")
 
 
-def evaluation_moved(golden: Trace, found: Trace) -> int | None:
+def evaluation_moved(golden: Trace, candidate: Trace) -> int | None:
     """Return the first step after which only one of two programs evaluates."""
-    steps = [set(evaluated_steps(trace)) for trace in (golden, found)]
+    steps = [set(evaluated_steps(trace)) for trace in (golden, candidate)]
     apart = steps[0] ^ steps[1]
     return min(apart) if apart and all(steps) else None
 

@@ -72,7 +72,7 @@ TRAINING_MODE, LEFT_IN_EVALUATION, GRADIENTS_LEFT = (
 """Codes of differences that have a usual cause of their own."""
 
 
-def compare_followed(check: str, golden: Trace, found: Trace) -> Followed | None:
+def compare_followed(check: str, golden: Trace, candidate: Trace) -> Followed | None:
     """Compare what is followed over the whole run: modes, losses, left gradients, movement."""
     compare: Callable[[Trace, Trace], tuple[str, int] | Followed | None] | None = {
         "evaluation": _evaluation_apart,
@@ -81,24 +81,24 @@ def compare_followed(check: str, golden: Trace, found: Trace) -> Followed | None
         "gradients": _left_apart,
         "optimizer": _effect_apart,
     }.get(check)
-    apart = compare(golden, found) if compare else None
+    apart = compare(golden, candidate) if compare else None
     return Followed(*apart) if apart else None
 
 
-def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] | None:
-    if trains_in_evaluation(golden, found):
+def _training_apart(golden: Trace, candidate: Trace) -> Followed | tuple[str, int] | None:
+    if trains_in_evaluation(golden, candidate):
         return (
             ("the network trains in evaluation mode", 0)
-            if not found.index["trained_in_evaluation"]
+            if not candidate.index["trained_in_evaluation"]
             else None
         )
-    calls = both(golden, found, "series.train.calls")
+    calls = both(golden, candidate, "series.train.calls")
     if calls is None:
         return None
     modes = _mode_apart(calls, "at step {next}")
     if modes is not None:
         return modes
-    noise = mask_apart(golden, found, is_noise=True)
+    noise = mask_apart(golden, candidate, is_noise=True)
     if noise is not None:
         return f"{noise[0]}, in {noise[2]}" if noise[2] else noise[0], noise[1]
     if len(calls[0]) != len(calls[1]):
@@ -116,37 +116,37 @@ def _training_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] |
     return None
 
 
-def _evaluation_apart(golden: Trace, found: Trace) -> Followed | tuple[str, int] | None:
-    more = _networks_evaluated(golden, found)
-    if more:
-        return more, 0
-    moved = evaluation_moved(golden, found)
-    if moved is not None:
-        is_new = moved in evaluated_at(found)
-        text = f"an evaluation comes after step {moved}, where the reference has none"
-        return text if is_new else f"no evaluation comes after step {moved}", moved
-    if trains_in_evaluation(golden, found):
-        step = found.index["trained_in_evaluation"]
+def _evaluation_apart(golden: Trace, candidate: Trace) -> Followed | tuple[str, int] | None:
+    networks_text = _networks_evaluated(golden, candidate)
+    if networks_text:
+        return networks_text, 0
+    moved_at = evaluation_moved(golden, candidate)
+    if moved_at is not None:
+        is_new = moved_at in evaluated_at(candidate)
+        text = f"an evaluation comes after step {moved_at}, where the reference has none"
+        return text if is_new else f"no evaluation comes after step {moved_at}", moved_at
+    if trains_in_evaluation(golden, candidate):
+        step = candidate.index["trained_in_evaluation"]
         seen = f"the network is left in evaluation mode, and trains in it from step {step + 1} on"
         return Followed(seen, step, LEFT_IN_EVALUATION) if step else None
-    calls = both(golden, found, "series.evaluation.calls")
+    calls = both(golden, candidate, "series.evaluation.calls")
     modes = _mode_apart(calls, "in evaluation after step {step}") if calls is not None else None
     if modes is not None:
         return modes
-    if evaluates_others(golden, found):
+    if evaluates_others(golden, candidate):
         return "the evaluated examples have other labels", 0
-    weights = _weights_apart(golden, found)
+    weights = _weights_apart(golden, candidate)
     if weights is not None:
         step, is_statistics = weights
-        what = "statistics of batches" if is_statistics else "weights"
-        return f"{what} are evaluated that are others after step {step}", step
-    return evaluated_apart(golden, found) or _outputs_apart(golden, found)
+        subject = "statistics of batches" if is_statistics else "weights"
+        return f"{subject} are evaluated that are others after step {step}", step
+    return evaluated_apart(golden, candidate) or _outputs_apart(golden, candidate)
 
 
-def _networks_evaluated(golden: Trace, found: Trace) -> str:
+def _networks_evaluated(golden: Trace, candidate: Trace) -> str:
     """Say that more or fewer networks are called in evaluation, such as an averaged copy."""
-    counts = [len(trace.index["networks"]) for trace in (golden, found)]
-    if counts[0] == counts[1] or networks_trained(golden) != networks_trained(found):
+    counts = [len(trace.index["networks"]) for trace in (golden, candidate)]
+    if counts[0] == counts[1] or networks_trained(golden) != networks_trained(candidate):
         return ""
     return (
         f"{counts[1]} networks are called instead of {counts[0]}, as many of them as before in"
@@ -154,18 +154,18 @@ def _networks_evaluated(golden: Trace, found: Trace) -> str:
     )
 
 
-def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _outputs_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
     """Compare outputs of the first evaluation by example, in any order and portions."""
     for name in golden.arrays:
         if not name.startswith("series.evaluation.outputs."):
             continue
         # Of one that evaluates in more calls fewer examples are computed.
-        if name not in found.arrays:
+        if name not in candidate.arrays:
             return "the network gives outputs of another form", 0
         key = name.removeprefix("series.evaluation.outputs.")
-        outputs = [list(evaluated_outputs(trace, key)) for trace in (golden, found)]
+        outputs = [list(evaluated_outputs(trace, key)) for trace in (golden, candidate)]
         if len(outputs[0]) != len(outputs[1]):
-            at = first_shared(golden, found, name, _OUTPUT)
+            at = first_shared(golden, candidate, name, _OUTPUT)
         else:
             values = [[value for _, value in side] for side in outputs]
             at = first_apart(values[0], values[1], _OUTPUT)
@@ -174,7 +174,7 @@ def _outputs_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     return None
 
 
-def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
+def _weights_apart(golden: Trace, candidate: Trace) -> tuple[int, bool] | None:
     """Return the step after which other weights are evaluated, and whether it is only statistics.
 
     Such as the last instead of the best.
@@ -184,8 +184,8 @@ def _weights_apart(golden: Trace, found: Trace) -> tuple[int, bool] | None:
     """
     import numpy as np
 
-    weights = both(golden, found, "series.evaluation.weights")
-    if weights is None or movement_apart(golden, found) is not None:
+    weights = both(golden, candidate, "series.evaluation.weights")
+    if weights is None or movement_apart(golden, candidate) is not None:
         return None
     allowed = MOVED * np.ptp(weights[0][:, 1:], axis=0) + 1e-6 * np.abs(weights[0][:, 1:]).max(
         axis=0
@@ -215,15 +215,15 @@ def _mode_apart(calls: tuple[Any, Any], when: str) -> Followed | None:
     return None
 
 
-def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _loss_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
     """Compare losses of skimmed steps, of equal outputs.
 
     How many targets there are says nothing by itself.
     """
-    losses = both(golden, found, "series.loss")
-    if trains_in_evaluation(golden, found):
+    losses = both(golden, candidate, "series.loss")
+    if trains_in_evaluation(golden, candidate):
         return None  # what it trains in evaluation mode is answered like evaluated examples
-    at = first_shared(golden, found, "series.loss", _LOSS)
+    at = first_shared(golden, candidate, "series.loss", _LOSS)
     if at is None or losses is None:
         return None
     steps = golden.arrays.get("series.loss.steps")
@@ -234,11 +234,11 @@ def _loss_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
     return text, step
 
 
-def _left_apart(golden: Trace, found: Trace) -> Followed | None:
-    left = both(golden, found, "series.left")
-    if left is None:
+def _left_apart(golden: Trace, candidate: Trace) -> Followed | None:
+    leftovers = both(golden, candidate, "series.left")
+    if leftovers is None:
         return None
-    dirty = [{int(row[0]) for row in values if row[1] > 0} for values in left]
+    dirty = [{int(row[0]) for row in values if row[1] > 0} for values in leftovers]
     apart = sorted(dirty[0] ^ dirty[1])
     if not apart:
         return None
@@ -250,15 +250,15 @@ def _left_apart(golden: Trace, found: Trace) -> Followed | None:
     return Followed(f"gradients were set to zero, not kept at step {step + 1}", step)
 
 
-def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None:
+def between_updates(golden: Trace, candidate: Trace) -> tuple[str, int, bool] | None:
     """Describe what only one program does between two updates, and before which step.
 
     The last is whether that is a difference by itself. Weights that are given other values right
     after an update are none: someone may clip them inside the optimizer. After an evaluation they
     are.
     """
-    updates = [int(trace.index.get("updates", 0)) for trace in (golden, found)]
-    steps = [int(trace.index["steps"]) for trace in (golden, found)]
+    updates = [int(trace.index.get("updates", 0)) for trace in (golden, candidate)]
+    steps = [int(trace.index["steps"]) for trace in (golden, candidate)]
     if updates[0] == updates[1] > 0 and steps[0] != steps[1]:
         text = (
             f"{updates[0]} updates follow {steps[1]} backward passes instead of {steps[0]}, in"
@@ -274,7 +274,7 @@ def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None
             if name.startswith("series.assigned.")
             for step, is_evaluated in rows
         }
-        for trace in (golden, found)
+        for trace in (golden, candidate)
     ]
     apart = min(assigned[0] ^ assigned[1], default=None)
     if apart is None:
@@ -292,12 +292,12 @@ def between_updates(golden: Trace, found: Trace) -> tuple[str, int, bool] | None
     return text, step, is_evaluated
 
 
-def _effect_apart(golden: Trace, found: Trace) -> tuple[str, int] | None:
+def _effect_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
     """Compare what the optimizer makes of equal gradients.
 
     Over all steps with one learning rate.
     """
-    step = None if trains_in_evaluation(golden, found) else movement_apart(golden, found)
-    if step is None or compare_schedule(golden, found).verdict is Verdict.DIFFERS:
+    step = None if trains_in_evaluation(golden, candidate) else movement_apart(golden, candidate)
+    if step is None or compare_schedule(golden, candidate).verdict is Verdict.DIFFERS:
         return None
     return f"the weights move by another amount at step {step + 1}", step

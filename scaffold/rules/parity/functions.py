@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import CALLS, Address, CheckResult, Trace, differs, equal
-from scaffold.rules.parity.entries import Entry, Found, key_of, told
+from scaffold.rules.parity.entries import Entry, Found, describe_gap, key_of
 from scaffold.rules.parity.marks import first_apart
 from scaffold.rules.parity.tensors import Gap, compare
 
@@ -17,7 +17,7 @@ _SAME = 1e-9
 """The same of what a call is given, where other numbers of it are to be the call's own."""
 
 
-def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> CheckResult:
+def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") -> CheckResult:
     """Compare the outputs of every function of the reference.
 
     The address is the first function whose inputs are equal and whose outputs are not, or one that
@@ -27,16 +27,16 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Che
 
     Args:
         golden: the reference's trace.
-        found: the other program's.
+        candidate: the other program's.
         part: the function that was rewritten: what of it was not compared is named first.
     """
-    if found is None:
+    if candidate is None:
         return differs("functions", "no function of the reference's was called")
-    answer, other_inputs = _compared(golden, found)
-    uncovered = _uncovered(golden, found)
-    said = [note["text"] for trace in (golden, found) for note in trace.index["said"]]
+    answer, other_inputs = _compared(golden, candidate)
+    uncovered = _uncovered(golden, candidate)
+    notes = [note["text"] for trace in (golden, candidate) for note in trace.index["said"]]
     check = equal(
-        "functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *said])), answer.worst
+        "functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *notes])), answer.worst
     )
     if answer.first is None and uncovered["fewer"]:
         name, counts = next(iter(uncovered["fewer"].items()))
@@ -47,10 +47,10 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Che
             reason=text,
             address=Address(module=name, call=counts[1]),
             structural=CALLS,
-            uncompared=_uncompared(golden, found, part, uncovered),
+            uncompared=_uncompared(golden, candidate, part, uncovered),
         )
     answer.first = answer.first or next(iter(other_inputs.values()), None)
-    late = _late(golden, found, answer.first[0]["module"] if answer.first else "")
+    late = _late(golden, candidate, answer.first[0]["module"] if answer.first else "")
     if late is not None:
         name, call = late
         text = f"{name} gives other numbers from call {call + 1} on"
@@ -58,36 +58,38 @@ def compare_functions(golden: Trace, found: Trace | None, part: str = "") -> Che
             check, verdict=Verdict.DIFFERS, reason=text, address=Address(module=name, call=call)
         )
     if answer.first is None:
-        return replace(check, uncompared=_uncompared(golden, found, part, uncovered))
+        return replace(check, uncompared=_uncompared(golden, candidate, part, uncovered))
     entry, gap = answer.first
     address = Address(
         module=entry["module"],
         call=entry["call"],
-        what=entry["what"],
+        tensor=entry["what"],
         dtype=entry["dtype"],
         gap=gap,
     )
-    return replace(check, verdict=Verdict.DIFFERS, reason=told(entry, gap), address=address)
+    return replace(check, verdict=Verdict.DIFFERS, reason=describe_gap(entry, gap), address=address)
 
 
 def _compared(
-    golden: Trace, found: Trace
+    golden: Trace, candidate: Trace
 ) -> tuple[Found, dict[tuple[str, int], tuple[Entry, Gap]]]:
     """Compare all outputs, up to the first that differs though its inputs are equal."""
-    theirs = {key_of(entry): entry for entry in found.index["entries"]}
-    kept = {name for name, _ in _calls(found)}
+    theirs = {key_of(entry): entry for entry in candidate.index["entries"]}
+    present = {name for name, _ in _calls(candidate)}
     answer = Found()
     other_inputs: dict[tuple[str, int], tuple[Entry, Gap]] = {}
     for entry in golden.index["entries"]:
         call = entry["module"], entry["call"]
         other = theirs.get(key_of(entry))
         if other is None:
-            if entry["module"] not in kept:
+            if entry["module"] not in present:
                 answer.left_out.append(f"{entry['module']} is not there any more")
             elif not entry["what"].startswith("input"):
                 answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
             continue
-        gap = compare(entry, other, (golden.arrays, found.arrays), noise=entry.get("noise", 0.0))
+        gap = compare(
+            entry, other, (golden.arrays, candidate.arrays), noise=entry.get("noise", 0.0)
+        )
         if entry["what"].startswith("input"):
             if not gap.is_equal:
                 other_inputs.setdefault(call, (entry, gap))
@@ -101,7 +103,7 @@ def _compared(
     return answer, other_inputs
 
 
-def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
+def _late(golden: Trace, candidate: Trace, caller: str) -> tuple[str, int] | None:
     """Return the function and call whose later outputs differ.
 
     Tensors are kept of the first calls only.
@@ -112,10 +114,10 @@ def _late(golden: Trace, found: Trace, caller: str) -> tuple[str, int] | None:
     own: dict[str, int] = {}
     others: dict[str, int] = {}
     for key, values in golden.arrays.items():
-        if not key.startswith("series.later.") or key not in found.arrays:
+        if not key.startswith("series.later.") or key not in candidate.arrays:
             continue
-        shared = min(len(values), len(found.arrays[key]))
-        mine, theirs = values[:shared], found.arrays[key][:shared]
+        shared = min(len(values), len(candidate.arrays[key]))
+        mine, theirs = values[:shared], candidate.arrays[key][:shared]
         at = first_apart(mine[:, -1], theirs[:, -1], _LATER)
         if at is None:
             continue
@@ -155,10 +157,10 @@ def _calls(trace: Trace) -> list[tuple[str, int]]:
     return [(name, number) for name, number in counts.items()]
 
 
-def _uncovered(golden: Trace, found: Trace) -> dict[str, dict[str, tuple[int, int]]]:
+def _uncovered(golden: Trace, candidate: Trace) -> dict[str, dict[str, tuple[int, int]]]:
     """Return functions called less often or no more, that no compared caller covers."""
-    before, after = (dict(trace.index.get("counts", {})) for trace in (golden, found))
-    answered = _answered(golden, found)
+    before, after = (dict(trace.index.get("counts", {})) for trace in (golden, candidate))
+    answered = _answered(golden, candidate)
     result: dict[str, dict[str, tuple[int, int]]] = {"fewer": {}, "gone": {}}
     for name, count in before.items():
         now = after.get(name, 0)
@@ -167,9 +169,9 @@ def _uncovered(golden: Trace, found: Trace) -> dict[str, dict[str, tuple[int, in
     return result
 
 
-def _answered(golden: Trace, found: Trace) -> set[str]:
+def _answered(golden: Trace, candidate: Trace) -> set[str]:
     """Return functions all of whose outputs are there in both programs, in all of their calls."""
-    theirs = {key_of(entry) for entry in found.index["entries"]}
+    theirs = {key_of(entry) for entry in candidate.index["entries"]}
     whole: dict[str, bool] = {}
     for entry in golden.index["entries"]:
         if not entry["what"].startswith("input"):
@@ -193,7 +195,10 @@ def _is_covered(golden: Trace, name: str, answered: set[str]) -> bool:
 
 
 def _uncompared(
-    golden: Trace, found: Trace, part: str, uncovered: Mapping[str, Mapping[str, tuple[int, int]]]
+    golden: Trace,
+    candidate: Trace,
+    part: str,
+    uncovered: Mapping[str, Mapping[str, tuple[int, int]]],
 ) -> str:
     """Say what of the rewritten function was not compared; empty if all of it was."""
     if not part:
@@ -204,7 +209,7 @@ def _uncompared(
         return ""  # a stage is whatever functions it has; all of them are compared
     if not names:
         return f"{part} was not compared: the reference does not call it"
-    answered = _answered(golden, found)
+    answered = _answered(golden, candidate)
     missing = [
         name for name in names if name not in answered and not _is_covered(golden, name, answered)
     ]

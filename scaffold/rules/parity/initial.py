@@ -18,7 +18,7 @@ _SAME = 1e-6
 """Relative difference of values that were drawn alike."""
 
 
-def compare_initial(golden: Trace, found: Trace) -> CheckResult:
+def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
     """Check initialization: equal values where both draw alike, else equal distributions.
 
     The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
@@ -27,10 +27,10 @@ def compare_initial(golden: Trace, found: Trace) -> CheckResult:
     """
     compared = 0
     statistical = []
-    copied = _copied(golden, found)
+    copied = _copied(golden, candidate)
     if copied is not None:
         return differs("initialization", copied[1], module=copied[0])
-    for mine, own in zip(golden.index["networks"], found.index["networks"], strict=False):
+    for mine, own in zip(golden.index["networks"], candidate.index["networks"], strict=False):
         if mine.get("begun_at") or own.get("begun_at"):
             continue  # it is called for the first time after an update: an average, or a copy
         for name, distribution in mine["begun"].items():
@@ -40,23 +40,23 @@ def compare_initial(golden: Trace, found: Trace) -> CheckResult:
             compared += 1
             if _is_same(distribution, other):
                 continue
-            told = (
+            note = (
                 _apart(distribution, other)
                 if distribution["size"] >= _LEAST
                 or _is_constant(distribution)
                 or _is_constant(other)
                 else None
             )
-            if told:
-                return differs("initialization", f"{name}: {told}", module=name, compared=compared)
+            if note:
+                return differs("initialization", f"{name}: {note}", module=name, compared=compared)
             statistical.append(name)
-    told = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
-    return equal("initialization", compared, [told] if statistical else [])
+    note = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
+    return equal("initialization", compared, [note] if statistical else [])
 
 
-def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
+def _copied(golden: Trace, candidate: Trace) -> tuple[str, str] | None:
     """Find a drawn tensor that begins as a copy of an earlier one in one program only."""
-    copies = [_copies(trace) for trace in (golden, found)]
+    copies = [_copies(trace) for trace in (golden, candidate)]
     for name in copies[0]:
         first, own = copies[0][name], copies[1].get(name)
         if own is None or first == own:
@@ -70,7 +70,7 @@ def _copied(golden: Trace, found: Trace) -> tuple[str, str] | None:
 def _copies(trace: Trace) -> dict[str, str]:
     """Return for each drawn tensor the first one that has the same values."""
     firsts: dict[tuple[Any, ...], str] = {}
-    found: dict[str, str] = {}
+    copies: dict[str, str] = {}
     for network in trace.index["networks"]:
         for name, distribution in () if network.get("begun_at") else network["begun"].items():
             if distribution["sd"] and distribution["size"] >= _LEAST:
@@ -80,8 +80,8 @@ def _copies(trace: Trace) -> dict[str, str]:
                     distribution["sd"],
                     *distribution["tenths"],
                 )
-                found[name] = firsts.setdefault(key, name)
-    return found
+                copies[name] = firsts.setdefault(key, name)
+    return copies
 
 
 def _is_constant(distribution: Mapping[str, Any]) -> bool:

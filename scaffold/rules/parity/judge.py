@@ -40,9 +40,9 @@ def uncompared(checks: Sequence[CheckResult], part: str = "") -> str | None:
     if not any(verdicts.get(name) is Verdict.EQUAL for name in _SHOWN):
         reasons = dict.fromkeys(check.reason for check in checks if check.reason)
         return "what it computes could not be compared: " + "; ".join(reasons)
-    told = next((check.uncompared for check in checks if check.uncompared), "")
-    if told:
-        return told
+    reason = next((check.uncompared for check in checks if check.uncompared), "")
+    if reason:
+        return reason
     if verdicts.get("functions") is not None:
         return None
     replay = next(
@@ -85,13 +85,13 @@ _REPORTED = ("evaluation", "reporting")
 
 def address_text(check: CheckResult) -> str:
     """Return check, module, call and step in words."""
-    told = [check.name]
+    words = [check.name]
     if check.address is not None:
-        told += [check.address.module] if check.address.module else []
-        told += [_call_text(check.address.call)] if check.address.call else []
-        told.append(f"step {check.address.step + 1}")
-        told += [check.address.dtype] if check.address.dtype else []
-    return ", ".join(told)
+        words += [check.address.module] if check.address.module else []
+        words += [_call_text(check.address.call)] if check.address.call else []
+        words.append(f"step {check.address.step + 1}")
+        words += [check.address.dtype] if check.address.dtype else []
+    return ", ".join(words)
 
 
 _CALLS = 1000
@@ -109,7 +109,7 @@ def judge_rewrite(
     checks: Sequence[CheckResult],
     reproduction: Judgment | None,
     remarks: Sequence[str] = (),
-    more: Sequence[Finding] = (),
+    additional: Sequence[Finding] = (),
 ) -> ChangeJudgment:
     """Judge a rewrite by the parity checks alone.
 
@@ -123,12 +123,12 @@ def judge_rewrite(
         reproduction: of runs of the rewritten system; None where the parity checks have already
             refused it.
         remarks: what else is to be known.
-        more: findings such as `declaration`.
+        additional: findings such as `declaration`.
     """
     refusal = refusal_of(checks, part)
     is_apart = first_difference(checks) is not None
     verdict = Verdict.DIFFERS if is_apart else Verdict.INCONCLUSIVE if refusal else Verdict.EQUAL
-    findings = [*construction_findings(checks), *more]
+    findings = [*construction_findings(checks), *additional]
     if reproduction is None and refusal is None:
         refusal = "no run of it shows the published result"
     if reproduction is not None:
@@ -139,7 +139,7 @@ def judge_rewrite(
             )
     if refusal is None:
         refusal = next(
-            (f"{f.metric} {f.reason}" for f in more if f.verdict is Verdict.UNEXPECTED), None
+            (f"{f.metric} {f.reason}" for f in additional if f.verdict is Verdict.UNEXPECTED), None
         )
     return ChangeJudgment(
         verdict=verdict,

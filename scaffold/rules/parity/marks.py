@@ -19,16 +19,16 @@ EVALUATED = "series.evaluation.count"
 TARGETS = "series.train.targets"
 
 
-def first_apart(expected: Any, found: Any, relative: float) -> int | None:
+def first_apart(expected: Any, actual: Any, relative: float) -> int | None:
     """Return the index of the first value, or row of values, that differs beyond rounding.
 
     Where one ends first, it is the shared length. Both None, or equal: None.
     """
     import numpy as np
 
-    if expected is None or found is None:
-        return None if expected is found else 0
-    a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(found).astype(np.float64)
+    if expected is None or actual is None:
+        return None if expected is actual else 0
+    a, b = np.atleast_1d(expected).astype(np.float64), np.atleast_1d(actual).astype(np.float64)
     shared = min(len(a), len(b))
     # Each column has a unit of its own: a step counts thousands, a learning rate is 1e-4.
     scale = np.max(np.where(np.isfinite(a), np.abs(a), 0.0), axis=0, initial=1e-300)
@@ -41,9 +41,9 @@ def first_apart(expected: Any, found: Any, relative: float) -> int | None:
     return None if len(a) == len(b) else shared
 
 
-def first_shared(golden: Trace, found: Trace, name: str, relative: float = MARK) -> int | None:
+def first_shared(golden: Trace, candidate: Trace, name: str, relative: float = MARK) -> int | None:
     """Return where a series differs, among as many values as both have."""
-    a, b = golden.arrays.get(name), found.arrays.get(name)
+    a, b = golden.arrays.get(name), candidate.arrays.get(name)
     if a is None or b is None:
         return None
     shared = min(len(a), len(b))
@@ -76,16 +76,16 @@ def calls_by_step(trace: Trace, name: str) -> dict[int, list[Any]]:
     number = number_of(trace, name)
     mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
     marks, begin = trace.arrays[name], 0
-    found: dict[int, list[Any]] = {}
+    by_step: dict[int, list[Any]] = {}
     rows = mine[:, 1].astype(int)
     if rows.sum() != len(marks):  # an input that not every call has, or a series that was cut
         whole = int(np.searchsorted(np.cumsum(rows), len(marks), side="right"))
         mine = mine[mine[:, 0] < mine[min(whole, len(mine) - 1), 0]]
         rows = mine[:, 1].astype(int)
     for step, count in zip(mine[:, 0].astype(int), rows, strict=False):
-        found.setdefault(int(step), []).append(marks[begin : begin + count])
+        by_step.setdefault(int(step), []).append(marks[begin : begin + count])
         begin += count
-    return found
+    return by_step
 
 
 def is_cut(trace: Trace, name: str) -> bool:
@@ -118,11 +118,11 @@ def without(values: Any, others: Any) -> Any:
     return values[(near > MARK * scale) & (values != above) & (values != below)]
 
 
-def same_set(golden: Trace, found: Trace, name: str) -> bool:
+def same_set(golden: Trace, candidate: Trace, name: str) -> bool:
     """Return whether two series have the same values in any order."""
     import numpy as np
 
-    a, b = golden.arrays[name], found.arrays[name]
+    a, b = golden.arrays[name], candidate.arrays[name]
     shared = min(len(a), len(b))
     return first_apart(np.sort(a[:shared]), np.sort(b[:shared]), MARK) is None
 
@@ -140,7 +140,7 @@ def distinct(actual: float, expected: float) -> str:
     return f"{texts[0]} instead of {texts[1]}"
 
 
-def both(golden: Trace, found: Trace, name: str) -> tuple[Any, Any] | None:
+def both(golden: Trace, candidate: Trace, name: str) -> tuple[Any, Any] | None:
     """Return a series of both traces, if both have it."""
-    arrays = golden.arrays.get(name), found.arrays.get(name)
+    arrays = golden.arrays.get(name), candidate.arrays.get(name)
     return None if arrays[0] is None or arrays[1] is None else arrays

@@ -29,9 +29,9 @@ _OPTIONS_OF_HOW = {
 question."""
 
 
-def report_unmatched(found: Trace) -> CheckResult:
+def report_unmatched(candidate: Trace) -> CheckResult:
     """Report tensors of the network that match nothing: no other check can run."""
-    unmatched = found.index["unmatched"]
+    unmatched = candidate.index["unmatched"]
     text = []
     if unmatched["missing"]:
         text.append(f"the reference's {', '.join(unmatched['missing'][:6])} have no place")
@@ -48,17 +48,17 @@ def report_unmatched(found: Trace) -> CheckResult:
     return replace(differs("parameters", reason, module=module), causes=causes)
 
 
-def compare_parameters(golden: Trace, found: Trace) -> CheckResult:
+def compare_parameters(golden: Trace, candidate: Trace) -> CheckResult:
     """Check which parameters are trained, and how the optimizer treats each."""
     compared, missing = 0, []
-    counts = [networks_trained(trace) for trace in (golden, found)]
+    counts = [networks_trained(trace) for trace in (golden, candidate)]
     if counts[0] != counts[1]:
         return differs(
             "parameters",
             f"{counts[1]} networks are trained instead of {counts[0]}",
             structural=PORTIONS,
         )
-    for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
+    for mine, theirs in zip(golden.index["networks"], candidate.index["networks"], strict=False):
         reference = {entry["name"]: entry for entry in mine["parameters"]}
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):
@@ -74,28 +74,28 @@ def compare_parameters(golden: Trace, found: Trace) -> CheckResult:
                     return differs(
                         "parameters", apart[0], module=name, compared=compared, structural=apart[1]
                     )
-    late = settings_apart(golden, found)
+    late = settings_apart(golden, candidate)
     if late is not None and not late[2].endswith(OF_DROPOUT):
         return differs("parameters", late[0], late[1], late[2], compared)
     return equal("parameters", compared, missing)
 
 
 def _treated_otherwise(
-    wanted: Mapping[str, Any], entry: Mapping[str, Any], *, has_groups: bool
+    expected: Mapping[str, Any], entry: Mapping[str, Any], *, has_groups: bool
 ) -> tuple[str, str] | None:
     """Return how a parameter is treated other than the reference's, and of which kind that is."""
-    if wanted["requires_grad"] != entry["requires_grad"]:
+    if expected["requires_grad"] != entry["requires_grad"]:
         is_trained = "is trained" if entry["requires_grad"] else "is not trained"
-        return f"{entry['name']} {is_trained}, the reference's {wanted['name']} otherwise", ""
-    if not has_groups or not wanted["group"]:
+        return f"{entry['name']} {is_trained}, the reference's {expected['name']} otherwise", ""
+    if not has_groups or not expected["group"]:
         return None
     if not entry["group"]:
         return f"{entry['name']} is not given to the optimizer", ""
-    for key in sorted(wanted["group"].keys() & entry["group"].keys() - _OPTIONS_OF_HOW):
-        if not _same_option(wanted["group"][key], entry["group"][key]):
+    for key in sorted(expected["group"].keys() & entry["group"].keys() - _OPTIONS_OF_HOW):
+        if not _same_option(expected["group"][key], entry["group"][key]):
             text = (
                 f"{key} of {entry['name']} is {entry['group'][key]} instead of"
-                f" {wanted['group'][key]}"
+                f" {expected['group'][key]}"
             )
             return text, OPTIONS
     return None

@@ -29,13 +29,13 @@ _OPTIONS = (
 """Columns of the series of options, in the order in which the tracer writes them."""
 
 
-def compare_schedule(golden: Trace, found: Trace) -> CheckResult:
+def compare_schedule(golden: Trace, candidate: Trace) -> CheckResult:
     """Check the schedule: the options of every parameter group at every step.
 
     Where one of both programs has no torch optimizer it is compared by how far weights move.
     """
-    options = [_options_by_group(trace) for trace in (golden, found)]
-    pairs = _paired_groups(golden, found)
+    options = [_options_by_group(trace) for trace in (golden, candidate)]
+    pairs = _paired_groups(golden, candidate)
     if all(options) and pairs:
         apart = [
             (*at, name)
@@ -48,30 +48,32 @@ def compare_schedule(golden: Trace, found: Trace) -> CheckResult:
             step, text, name = min(apart)
             return differs("schedule", f"{text} at step {step + 1}, for {name}", step, name)
         return equal("schedule", sum(len(rows) for rows in options[0].values()))
-    step_apart = movement_apart(golden, found)
+    step_apart = movement_apart(golden, candidate)
     left_out = [
         "learning rates: one of both has no torch optimizer; compared by how far weights move"
     ]
     if step_apart is not None:
         text = f"the weights move by another amount at step {step_apart + 1}"
         return differs("schedule", text, step_apart)
-    moved = [values for name, values in golden.arrays.items() if name.startswith("series.moved.")]
-    return equal("schedule", sum(map(len, moved)), left_out)
+    movements = [
+        values for name, values in golden.arrays.items() if name.startswith("series.moved.")
+    ]
+    return equal("schedule", sum(map(len, movements)), left_out)
 
 
 def _options_by_group(trace: Trace) -> dict[int, list[tuple[int, Any]]]:
     """Return of each group the steps at which its options became others, and what they became."""
     rows = trace.arrays.get("series.options")
-    found: dict[int, list[tuple[int, Any]]] = {}
+    by_group: dict[int, list[tuple[int, Any]]] = {}
     for row in () if rows is None else rows:
-        found.setdefault(int(row[1]), []).append((int(row[0]), row[2:]))
-    return found
+        by_group.setdefault(int(row[1]), []).append((int(row[0]), row[2:]))
+    return by_group
 
 
-def _paired_groups(golden: Trace, found: Trace) -> dict[tuple[int, int], str]:
+def _paired_groups(golden: Trace, candidate: Trace) -> dict[tuple[int, int], str]:
     """Return groups of both programs with common parameters, with the name of one of those."""
     pairs: dict[tuple[int, int], str] = {}
-    for mine, theirs in zip(golden.index["networks"], found.index["networks"], strict=False):
+    for mine, theirs in zip(golden.index["networks"], candidate.index["networks"], strict=False):
         groups = {entry["name"]: entry.get("groups", ()) for entry in mine["parameters"]}
         for entry in theirs["parameters"]:
             for name in theirs["sources"].get(entry["name"], ()):

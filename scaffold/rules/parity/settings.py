@@ -3,7 +3,7 @@
 from scaffold.rules.parity.checks import Trace
 
 
-def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
+def settings_apart(golden: Trace, candidate: Trace) -> tuple[str, int, str] | None:
     """Find a module setting or trained flag that only one program changes during the run.
 
     Only of modules of torch and tensors that both programs have: how, from which step on, and
@@ -14,12 +14,12 @@ def settings_apart(golden: Trace, found: Trace) -> tuple[str, int, str] | None:
             (int(step), str(name)): (before, after)
             for step, name, before, after in trace.index.get("changed", [])
         }
-        for trace in (golden, found)
+        for trace in (golden, candidate)
     ]
     modules = [
         {m["path"] for net in trace.index["networks"] for m in net["modules"]}
         | {p["name"] for net in trace.index["networks"] for p in net["parameters"]}
-        for trace in (golden, found)
+        for trace in (golden, candidate)
     ]
     for side in (0, 1):
         for (step, name), (before, after) in sorted(changes[side].items()):

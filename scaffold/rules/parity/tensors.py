@@ -33,7 +33,7 @@ class Gap:
     allowed: float
     index: tuple[int, ...] | None = None
     expected: float | None = None
-    found: float | None = None
+    actual: float | None = None
     ratio: float | None = None
     shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     dtypes: tuple[str, str] | None = None
@@ -53,7 +53,7 @@ class Gap:
 
 def compare(
     expected: Mapping[str, Any],
-    found: Mapping[str, Any],
+    actual: Mapping[str, Any],
     arrays: tuple[Mapping[str, Any], Mapping[str, Any]],
     *,
     scale: float = 0.0,
@@ -64,16 +64,16 @@ def compare(
 
     Args:
         expected: entry of the reference's index.
-        found: that of the other's.
+        actual: that of the other's.
         arrays: kept elements of the two traces.
         scale: the largest element of all tensors of the check: what is far below it is rounding.
         noise: largest difference of the reference from itself.
         slack: how many times what rounding explains is allowed.
     """
-    shapes = tuple(expected["shape"]), tuple(found["shape"])
-    dtypes = expected["dtype"], found["dtype"]
+    shapes = tuple(expected["shape"]), tuple(actual["shape"])
+    dtypes = expected["dtype"], actual["dtype"]
     relative = max(RELATIVE.get(dtype, 0.0) for dtype in dtypes)
-    floor = FLOOR * max(expected.get("floor", 0.0), found.get("floor", 0.0))
+    floor = FLOOR * max(expected.get("floor", 0.0), actual.get("floor", 0.0))
     allowed = max(
         slack * relative * max(_finite(expected["largest"]), 0.01 * scale), NOISE * noise, floor
     )
@@ -81,13 +81,13 @@ def compare(
         return Gap(error=float("inf"), allowed=allowed, shapes=shapes)
     if dtypes[0] != dtypes[1] and any(dtype in RELATIVE for dtype in dtypes):
         return Gap(error=float("inf"), allowed=allowed, dtypes=dtypes)
-    errors = [_apart(a, b) for a, b in zip(expected["products"], found["products"], strict=True)]
+    errors = [_apart(a, b) for a, b in zip(expected["products"], actual["products"], strict=True)]
     size = max(_size(shapes[0]), 1)
-    errors.append(_apart(expected["norm"], found["norm"]) / size**0.5)
+    errors.append(_apart(expected["norm"], actual["norm"]) / size**0.5)
     index = values = None
-    if "kept" in expected and "kept" in found:
+    if "kept" in expected and "kept" in actual:
         index, values, error = _first_apart(
-            arrays[0][expected["kept"]], arrays[1][found["kept"]], allowed, shapes[0]
+            arrays[0][expected["kept"]], arrays[1][actual["kept"]], allowed, shapes[0]
         )
         errors.append(error)
     return Gap(
@@ -95,8 +95,8 @@ def compare(
         allowed=allowed,
         index=index,
         expected=values[0] if values else None,
-        found=values[1] if values else None,
-        ratio=_ratio(expected, found, relative),
+        actual=values[1] if values else None,
+        ratio=_ratio(expected, actual, relative),
     )
 
 
@@ -125,12 +125,12 @@ def _first_apart(
     return index, (float(a[beyond[0]]), float(b[beyond[0]])), float(apart.max())
 
 
-def _ratio(expected: Mapping[str, Any], found: Mapping[str, Any], relative: float) -> float | None:
+def _ratio(expected: Mapping[str, Any], actual: Mapping[str, Any], relative: float) -> float | None:
     """Return found / expected, if all three summaries agree on it."""
     pairs = list(
         zip(
             [expected["norm"], *expected["products"]],
-            [found["norm"], *found["products"]],
+            [actual["norm"], *actual["products"]],
             strict=True,
         )
     )

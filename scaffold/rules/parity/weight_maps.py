@@ -26,8 +26,8 @@ def parse_weights(declared: Mapping[str, str | Sequence[str]]) -> dict[str, list
     """
     problems: list[str] = []
     parsed = {}
-    for name, given in declared.items():
-        texts = [given] if isinstance(given, str) else list(given)
+    for name, declaration in declared.items():
+        texts = [declaration] if isinstance(declaration, str) else list(declaration)
         parsed[name] = [_term(name, text, problems) for text in texts]
     if problems:
         raise UsageError(
@@ -66,44 +66,57 @@ def suggest(
             partner.
         own: the same of the rewritten network's.
     """
-    left = {name: tuple(shape) for name, shape in reference.items()}
-    found: dict[str, str | list[str]] = {}
+    unmatched = {name: tuple(shape) for name, shape in reference.items()}
+    suggestions: dict[str, str | list[str]] = {}
     waiting = {name: tuple(shape) for name, shape in own.items()}
     _match(
-        left,
+        unmatched,
         waiting,
-        found,
+        suggestions,
         "",
-        lambda name, shape, other, there: there == shape and _alike(name, other),
+        lambda name, shape, other, other_shape: other_shape == shape and _alike(name, other),
     )
     _match(
-        left,
+        unmatched,
         waiting,
-        found,
+        suggestions,
         " | transpose",
-        lambda name, shape, other, there: _alike(name, other) and _swapped(there) == shape,
+        lambda name, shape, other, other_shape: (
+            _alike(name, other) and _swapped(other_shape) == shape
+        ),
     )
-    _split(left, waiting, found)
-    _join(left, waiting, found)
-    _match(left, waiting, found, "", lambda _name, shape, _other, there: there == shape)
-    return found
+    _split(unmatched, waiting, suggestions)
+    _join(unmatched, waiting, suggestions)
+    _match(
+        unmatched,
+        waiting,
+        suggestions,
+        "",
+        lambda _name, shape, _other, other_shape: other_shape == shape,
+    )
+    return suggestions
 
 
 def _match(
-    left: dict[str, tuple[int, ...]],
+    unmatched: dict[str, tuple[int, ...]],
     waiting: dict[str, tuple[int, ...]],
-    found: dict[str, str | list[str]],
+    suggestions: dict[str, str | list[str]],
     operation: str,
     fits: Callable[[str, tuple[int, ...], str, tuple[int, ...]], bool],
 ) -> None:
     """Pair off those that fit, in the order of definition."""
     for name, shape in list(waiting.items()):
         match = next(
-            (other for other, there in left.items() if fits(name, shape, other, there)), None
+            (
+                other
+                for other, other_shape in unmatched.items()
+                if fits(name, shape, other, other_shape)
+            ),
+            None,
         )
         if match:
-            found[name] = f"{match}{operation}"
-            del left[match], waiting[name]
+            suggestions[name] = f"{match}{operation}"
+            del unmatched[match], waiting[name]
 
 
 def _alike(name: str, other: str) -> bool:
@@ -126,38 +139,40 @@ def _is_part(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 
 def _split(
-    left: dict[str, tuple[int, ...]],
+    unmatched: dict[str, tuple[int, ...]],
     waiting: dict[str, tuple[int, ...]],
-    found: dict[str, str | list[str]],
+    suggestions: dict[str, str | list[str]],
 ) -> None:
     """Find tensors that are equal parts of one of the reference's, such as q, k and v."""
-    for other, there in list(left.items()):
+    for other, other_shape in list(unmatched.items()):
         parts = [
             name
             for name, shape in waiting.items()
-            if _alike(name, other) and _is_part(shape, there)
+            if _alike(name, other) and _is_part(shape, other_shape)
         ]
-        count = there[0] // waiting[parts[0]][0] if parts else 0
+        count = other_shape[0] // waiting[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:
             for index, name in enumerate(parts[:count]):
-                found[name] = f"{other} | part {index + 1}/{count}"
+                suggestions[name] = f"{other} | part {index + 1}/{count}"
                 del waiting[name]
-            del left[other]
+            del unmatched[other]
 
 
 def _join(
-    left: dict[str, tuple[int, ...]],
+    unmatched: dict[str, tuple[int, ...]],
     waiting: dict[str, tuple[int, ...]],
-    found: dict[str, str | list[str]],
+    suggestions: dict[str, str | list[str]],
 ) -> None:
     """Find a tensor that several of the reference's are parts of."""
     for name, shape in list(waiting.items()):
         parts = [
-            other for other, there in left.items() if _alike(name, other) and _is_part(there, shape)
+            other
+            for other, other_shape in unmatched.items()
+            if _alike(name, other) and _is_part(other_shape, shape)
         ]
-        count = shape[0] // left[parts[0]][0] if parts else 0
+        count = shape[0] // unmatched[parts[0]][0] if parts else 0
         if count > 1 and len(parts) >= count:
-            found[name] = parts[:count]
+            suggestions[name] = parts[:count]
             del waiting[name]
             for other in parts[:count]:
-                del left[other]
+                del unmatched[other]

@@ -93,7 +93,7 @@ def claim_text(claim: Claim) -> str:
 
 
 def _finding(
-    claim: Claim, own: SampleStats, verdict: Verdict, reason: str, rule: str, **more: object
+    claim: Claim, own: SampleStats, verdict: Verdict, reason: str, rule: str, **numbers: object
 ) -> Finding:
     return Finding(
         question=Question.CLAIM,
@@ -105,7 +105,7 @@ def _finding(
         n=own.n,
         mean=own.mean,
         sd=own.sd if own.n > 1 else None,
-        **more,  # type: ignore[arg-type]
+        **numbers,  # type: ignore[arg-type]
     )
 
 
@@ -174,8 +174,8 @@ def _test_value(
     else:
         quantile = t_quantile(1 - rule.alpha / 2, df)
         ends = (-quantile, quantile)
-        what = f"of the mean of {claim.n} runs, " if claim.n else ""
-        text = f"prediction interval {what}alpha {rule.alpha:g}, sd from {spread.n} runs"
+        subject = f"of the mean of {claim.n} runs, " if claim.n else ""
+        text = f"prediction interval {subject}alpha {rule.alpha:g}, sd from {spread.n} runs"
     interval = (
         own.mean + ends[0] * scale - claim.half_digit,
         own.mean + ends[1] * scale + claim.half_digit,

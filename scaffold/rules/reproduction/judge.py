@@ -255,7 +255,9 @@ def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
 
     Such an order has two of all divisions.
     """
-    return next(more for more in range(100) if 2.0 / math.comb(n + more + shipped, shipped) < alpha)
+    return next(
+        seeds for seeds in range(100) if 2.0 / math.comb(n + seeds + shipped, shipped) < alpha
+    )
 
 
 def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding:
@@ -327,7 +329,7 @@ def _seeds(
     calibration: Calibration | None,
 ) -> list[Finding]:
     """Judge whether seeds reach the reference, and whether one seed gives one result."""
-    found = []
+    findings = []
     for seed in sorted({run.seed for run in runs}):
         results = [run.metrics for run in runs if run.seed == seed]
         if any(metrics != results[0] for metrics in results):
@@ -337,7 +339,7 @@ def _seeds(
             reason = (
                 f"{len(results)} runs of seed {seed} with the same inputs gave different results"
             )
-            found.append(
+            findings.append(
                 Finding(
                     question=Question.SEEDS,
                     metric="all",
@@ -355,7 +357,7 @@ def _seeds(
             f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not"
             " reach the reference"
         )
-        found.append(
+        findings.append(
             Finding(
                 question=Question.SEEDS,
                 metric="all",
@@ -365,4 +367,4 @@ def _seeds(
                 n=len(distinct),
             )
         )
-    return found
+    return findings

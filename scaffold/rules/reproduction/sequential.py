@@ -154,14 +154,19 @@ def judge_reproduction(
                 own,
                 f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}",
             )
-    more = expected_further_seeds(own, calibration, delta_sd, rule)
+    further_seeds = expected_further_seeds(own, calibration, delta_sd, rule)
     if own.n >= rule.max_seeds:
         return finding(
             Verdict.INCONCLUSIVE,
             own,
             f"undecided after the {rule.max_seeds} seeds that the rule allows",
         )
-    return finding(Verdict.INCONCLUSIVE, own, f"undecided after {own.n}; about {more} more", more)
+    return finding(
+        Verdict.INCONCLUSIVE,
+        own,
+        f"undecided after {own.n}; about {further_seeds} more",
+        further_seeds,
+    )
 
 
 def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule: Rule) -> bool:

@@ -28,7 +28,7 @@ class ProgressListener(Protocol):
     def ended(self, record: RunRecord) -> None:
         """Handle the end of a run, successful or not."""
 
-    def said(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Handle a message about the runs that follow."""
 
 

@@ -76,10 +76,10 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     def features(values):
         return np.hstack([(values - mean) / sd, np.ones((len(values), 1))])
 
-    def fit(inputs, wanted, penalty):
+    def fit(inputs, targets, penalty):
         shrink = penalty * len(inputs) * np.eye(inputs.shape[1])
         shrink[-1, -1] = 0.0
-        return np.linalg.lstsq(inputs.T @ inputs + shrink, inputs.T @ wanted, rcond=None)[0]
+        return np.linalg.lstsq(inputs.T @ inputs + shrink, inputs.T @ targets, rcond=None)[0]
 
     # Every fifth example says how strongly to shrink; the model is then fitted to all.
     inputs, held = features(x), np.arange(len(x)) % 5 == 0

@@ -113,9 +113,9 @@ def _below(path, folders):
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _note(found, entry):
-    if entry not in found and len(found) < _MOST:
-        found.append(entry)
+def _note(collected, entry):
+    if entry not in collected and len(collected) < _MOST:
+        collected.append(entry)
         _report()
 
 

@@ -118,8 +118,8 @@ def _patch_library(module, restore, names, make):
 
     @functools.wraps(seed_all)
     def seed(*args, **kwargs):
-        given = args[0] if args else next(iter(kwargs.values()), None)
-        now.update(seed=given if isinstance(given, int) else None, generators={})
+        value = args[0] if args else next(iter(kwargs.values()), None)
+        now.update(seed=value if isinstance(value, int) else None, generators={})
         return seed_all(*args, **kwargs)
 
     @functools.wraps(restore_all)
@@ -185,7 +185,7 @@ class _TorchStreams:
                 key = key_of(args, kwargs)
                 if key is None:
                     return function(*args, **kwargs)
-                state, kept = self.state_of(key), self.default.get_state()
+                state, default_state = self.state_of(key), self.default.get_state()
                 self.default.set_state(state)
             except Exception:  # a mode in which states are not what they are elsewhere
                 return function(*args, **kwargs)
@@ -197,7 +197,7 @@ class _TorchStreams:
             finally:
                 _inside.active = False
                 self.states[key] = self.default.get_state()
-                self.default.set_state(kept)
+                self.default.set_state(default_state)
 
         return draw
 

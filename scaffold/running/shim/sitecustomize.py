@@ -85,16 +85,16 @@ def _wrap(library, name, function, position=0, keyword="seed"):
     def seeding(*args, **kwargs):
         if getattr(_inside, "active", False) or _is_library(sys._getframe(1)):
             return function(*args, **kwargs)
-        given = args[position] if len(args) > position else kwargs.get(keyword)
-        if given is not None:
+        value = args[position] if len(args) > position else kwargs.get(keyword)
+        if value is not None:
             # Only a given seed fixes the result; seed() and seed(None) draw from the system.
-            _note(library, "%s(%.40r)" % (name, given))
+            _note(library, "%s(%.40r)" % (name, value))
             if _trace is not None:
-                _trace.noted_seed(name, given)
+                _trace.noted_seed(name, value)
             if len(args) > position:
-                args = args[:position] + (_shifted(library, given),) + args[position + 1 :]
+                args = args[:position] + (_shifted(library, value),) + args[position + 1 :]
             else:
-                kwargs[keyword] = _shifted(library, given)
+                kwargs[keyword] = _shifted(library, value)
         _inside.active = True
         try:
             return function(*args, **kwargs)
@@ -294,9 +294,11 @@ def _run_next_sitecustomize():
     """Run the distribution's own sitecustomize, which this one hides."""
     import importlib.machinery
 
-    here = os.path.dirname(os.path.abspath(__file__))
-    rest = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != here]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
+    own_folder = os.path.dirname(os.path.abspath(__file__))
+    other_entries = [
+        entry for entry in sys.path if os.path.abspath(entry or os.curdir) != own_folder
+    ]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", other_entries)
     if spec is not None and spec.loader is not None:
         import importlib.util
 

@@ -94,11 +94,11 @@ class Answers:
         def make(place, tensor):
             if not tensor.is_floating_point():
                 return tensor.clone()
-            made = self.made_up(stem + place, salt, tensor, marks)
+            numbers = self.made_up(stem + place, salt, tensor, marks)
             if not needs_gradient:
-                return made
+                return numbers
             wanting = [t for _, t in tensors_in(inputs, self.is_tensor) if t.requires_grad]
-            return self.skimmed(made, *wanting) if wanting else made.requires_grad_().clone()
+            return self.skimmed(numbers, *wanting) if wanting else numbers.requires_grad_().clone()
 
         return with_tensors(self.templates[key], self.is_tensor, make)
 
@@ -114,10 +114,10 @@ class Answers:
             is_given = tensor.requires_grad or not self.torch.is_grad_enabled()
             if not (tensor.is_floating_point() and is_given and tensor.numel() > 1):
                 return tensor
-            made = self.made_up(stem + place, salt, tensor, marks)
+            numbers = self.made_up(stem + place, salt, tensor, marks)
             if not tensor.requires_grad:
-                return made
-            return self.fed_function(tensor, made, (stem + place, salt, marks, arrived))
+                return numbers
+            return self.fed_function(tensor, numbers, (stem + place, salt, marks, arrived))
 
         return with_tensors(output, self.is_tensor, give)
 
@@ -126,8 +126,8 @@ class Answers:
         low, high = self.fact("range " + stem, span(tensor))
         if low == high:
             low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
-        made = self.mixture(stem, salt, tuple(tensor.shape), marks)
-        return to_tensor(self.torch, 0.5 * (low + high) + 0.5 * (high - low) * made, tensor)
+        numbers = self.mixture(stem, salt, tuple(tensor.shape), marks)
+        return to_tensor(self.torch, 0.5 * (low + high) + 0.5 * (high - low) * numbers, tensor)
 
     def mixture(self, stem, salt, shape, marks):
         """Return numbers in -1..1.
@@ -148,13 +148,13 @@ class Answers:
         if key not in self.patterns:
             numbers = generator("patterns of " + stem).random_sample(count * size)
             self.patterns[key] = (2.0 * numbers - 1.0).reshape(count, size)
-        made = np.clip(
+        mixed = np.clip(
             waves(salt, rows, count) @ self.patterns[key] * (2.0 / count**0.5), -1.0, 1.0
         )
         factor = (
             LEAST_FACTOR + (1.0 - LEAST_FACTOR) * (0.5 + 0.5 * waves(salt, rows, 1, "factor")) ** 3
         )
-        return (made * factor).reshape(shape).astype(np.float32)
+        return (mixed * factor).reshape(shape).astype(np.float32)
 
 
 def waves(salt, rows, count, which=""):
@@ -175,8 +175,8 @@ def _functions(torch, answers):
 
     class Bridge(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, own, given):  # noqa: ARG004 - what the gradient goes back to
-            return given.clone()
+        def forward(ctx, own, replacement):  # noqa: ARG004 - what the gradient goes back to
+            return replacement.clone()
 
         @staticmethod
         def backward(ctx, gradient):  # noqa: ARG004
@@ -184,23 +184,23 @@ def _functions(torch, answers):
 
     class Skimmed(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, made, *wanting):
+        def forward(ctx, numbers, *wanting):
             ctx.shapes = wanting
-            return made.clone()
+            return numbers.clone()
 
         @staticmethod
         def backward(ctx, gradient):  # noqa: ARG004 - nothing is computed: any gradient of this shape will do
-            made = [
+            gradients = [
                 to_tensor(torch, answers.mixture("gradient of input", "0", tuple(t.shape), None), t)
                 for t in ctx.shapes
             ]
-            return (None, *[t.requires_grad_(torch.is_grad_enabled()) for t in made])
+            return (None, *[t.requires_grad_(torch.is_grad_enabled()) for t in gradients])
 
     class Fed(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, own, made, about):  # noqa: ARG004
+        def forward(ctx, own, numbers, about):  # noqa: ARG004
             ctx.about = about
-            return made.clone()
+            return numbers.clone()
 
         @staticmethod
         def backward(ctx, gradient):

@@ -25,7 +25,7 @@ class Masks:
         self.drawn = []
         self.is_active = lambda: False
         self.is_recomputing = lambda: False
-        self.here = str
+        self.place = str
 
     def begin(self, step):
         """Begin a step."""
@@ -68,7 +68,7 @@ class Masks:
     def note(self, name, p, share, shape):
         """Note a mask; of one that is drawn again for activations that were not kept nothing."""
         if not self.is_recomputing():
-            self.drawn.append((name, p, share, shape, self.here()))
+            self.drawn.append((name, p, share, shape, self.place()))
 
     def keep_with_state(self):
         """Save and restore the masks' streams with the state that activations are recomputed at."""
@@ -84,9 +84,9 @@ class Masks:
         @functools.wraps(set_all)
         def set_rng_state(new_state):
             set_all(new_state)
-            kept = getattr(new_state, "scaffold_masks", None)
-            if kept is not None:
-                self.restore_states(kept)
+            streams = getattr(new_state, "scaffold_masks", None)
+            if streams is not None:
+                self.restore_states(streams)
 
         for module in (torch, torch.random):
             module.get_rng_state, module.set_rng_state = get_rng_state, set_rng_state
@@ -141,13 +141,21 @@ class Masks:
         return dropout
 
     def _attend(
-        self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, **more
+        self,
+        query,
+        key,
+        value,
+        attn_mask=None,
+        dropout_p=0.0,
+        is_causal=False,
+        scale=None,
+        **options,
     ):
-        given = dict(more, scale=scale) if scale is not None else dict(more)
+        arguments = dict(options, scale=scale) if scale is not None else dict(options)
         if dropout_p == 0 or not self.is_active():
-            return self.attention(query, key, value, attn_mask, dropout_p, is_causal, **given)
+            return self.attention(query, key, value, attn_mask, dropout_p, is_causal, **arguments)
         torch = self.torch
-        if more.get("enable_gqa"):
+        if options.get("enable_gqa"):
             times = query.shape[-3] // key.shape[-3]
             key, value = (tensor.repeat_interleave(times, -3) for tensor in (key, value))
         scores = (

@@ -114,8 +114,8 @@ class Evaluations:
         rows = -1 if marks is None else len(marks)
         for place, tensor in tensors_in(output, self.answers.is_tensor):
             if tensor.dim() and tensor.shape[0] == rows:
-                found = row_marks(to_array(tensor).astype(np.float64))
-                self.store.follow("evaluation.outputs.%s%s" % (name, place), found)
+                row_ids = row_marks(to_array(tensor).astype(np.float64))
+                self.store.follow("evaluation.outputs.%s%s" % (name, place), row_ids)
             else:
                 dtype = dtype_of(tensor)
                 self.store.add(
@@ -129,8 +129,8 @@ class Evaluations:
 
         That call was no evaluation.
         """
-        for giver, given in self.given_away.items():
-            if any(np.isin(given, rows[:, 0]).mean() > SHARED for rows in marks.values()):
+        for giver, output_ids in self.given_away.items():
+            if any(np.isin(output_ids, rows[:, 0]).mean() > SHARED for rows in marks.values()):
                 self.store.index.setdefault("feeds_training", []).append(giver)
                 self.end("auxiliary")
 

@@ -43,8 +43,8 @@ class Feeding:
             self.store.index["masks"]["%d.%d" % (k, index)] = [kind, list(shape), path]
         self.record("forward_train", "output", output, entry.name, label, k)
         if entry.calls == 0:
-            found = network.buffer_layout.gather(network.arrays(network.buffers))
-            for name, array in found.items():
+            buffers = network.buffer_layout.gather(network.arrays(network.buffers))
+            for name, array in buffers.items():
                 if array is not None:
                     self.store.add("buffers", "statistics", array, name, 0, k, network.dtype)
         self.answers.learn((entry.name, "train", self.answers.shapes(inputs)), output)
@@ -59,11 +59,11 @@ class Feeding:
 
     def gradient_arrived(self, gradient, key, label, fact):
         """Record the loss's gradient at the outputs; return the size of the one given instead."""
-        what = "gradient at the outputs" + (
+        title = "gradient at the outputs" + (
             " by the inputs" if self.torch.is_grad_enabled() else ""
         )
         array, dtype = to_array(gradient), dtype_of(gradient)
-        self.store.add("loss", what, array, "output " + key, label, self.step, dtype)
+        self.store.add("loss", title, array, "output " + key, label, self.step, dtype)
         return self.fact(
             "gradient " + fact, float(gradient.detach().double().square().mean().sqrt())
         )
@@ -76,22 +76,22 @@ class Feeding:
         if self.golden is None:
             return entry.calls
         stem = "input.%s.%d." % (entry.name, k)
-        kept = {
+        recorded = {
             key[len(stem) :]: array
             for key, array in self.golden.arrays.items()
             if key.startswith(stem)
         }
         first = next(iter(tensors_in(inputs, self.answers.is_tensor)), None)
-        if first is None or not kept:
+        if first is None or not recorded:
             return entry.calls
         place, tensor = first
         marks = row_marks(to_array(tensor).astype(np.float64))
-        calls = sorted({int(key.partition("[")[0].partition(".")[0]) for key in kept})
+        calls = sorted({int(key.partition("[")[0].partition(".")[0]) for key in recorded})
         for call in sorted(calls, key=lambda one: one != entry.calls):
-            array = kept.get("%d%s" % (call, place))
+            array = recorded.get("%d%s" % (call, place))
             if array is not None and list(array.shape) == list(tensor.shape):
-                wanted = row_marks(array.astype(np.float64))
-                if np.abs(wanted - marks).max(initial=0.0) <= NEAR * np.abs(wanted).max(
+                row_ids = row_marks(array.astype(np.float64))
+                if np.abs(row_ids - marks).max(initial=0.0) <= NEAR * np.abs(row_ids).max(
                     initial=1e-12
                 ):
                     return call
@@ -104,27 +104,27 @@ class Feeding:
         def give(place, tensor):
             key = stem + place
             if self.golden is None:
-                kept = self.store.keep_input(key, to_array(tensor))
-                return tensor if kept is None else self.given(kept, tensor)
-            kept = self.golden.arrays.get(key)
-            if kept is None or list(kept.shape) != list(tensor.shape):
+                recorded = self.store.keep_input(key, to_array(tensor))
+                return tensor if recorded is None else self.like_own(recorded, tensor)
+            recorded = self.golden.arrays.get(key)
+            if recorded is None or list(recorded.shape) != list(tensor.shape):
                 self.store.say(
                     "forward_train", "input%s of step %d is the program's own" % (place, k + 1)
                 )
                 return tensor
-            fed = self.given(kept, tensor)
+            fed = self.like_own(recorded, tensor)
             if self.spec["disturb"] and self.is_wide:
                 return self.rounded(key, fed)
             return self.disturbed(key, fed) if self.spec["disturb"] else fed
 
         return with_tensors(inputs, self.answers.is_tensor, give)
 
-    def given(self, kept, like):
+    def like_own(self, recorded, like):
         """Return a kept input as a tensor like the program's own.
 
         Its gradient going the same way.
         """
-        fed = self.torch.from_numpy(np.array(kept)).to(dtype=like.dtype, device=like.device)
+        fed = self.torch.from_numpy(np.array(recorded)).to(dtype=like.dtype, device=like.device)
         if like.requires_grad and self.torch.is_grad_enabled():
             return self.answers.bridge(like, fed)
         return fed

@@ -80,13 +80,13 @@ class Functions:
         ):
             return None  # they begin and end many times
         module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
-        found = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
+        name = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
         for own, reference in self.renamed.items():
-            if found == own or found.startswith(own + "."):
-                found = reference + found[len(own) :]
-        return found
+            if name == own or name.startswith(own + "."):
+                name = reference + name[len(own) :]
+        return name
 
-    def profile(self, frame, event, given):
+    def profile(self, frame, event, value):
         """Follow a function that begins or ends.
 
         It is called a million times, so it checks the counted-only ones first.
@@ -107,7 +107,7 @@ class Functions:
             self.called(frame, name)
             self.waiting[code] = name, next_followed(self.counts[name])
         elif event == "return" and id(frame) in self.open:
-            self.ended(frame, given)
+            self.ended(frame, value)
 
     def called(self, frame, name):
         """Note a call, and what it is given; of later calls one number."""
@@ -122,19 +122,19 @@ class Functions:
                     "functions",
                     "%s: of its calls after the first %d one number each" % (name, MOST_CALLS),
                 )
-            given = dict(frame.f_locals)
-            taken = [mark_of(given), sum(state_of(value) for value in given.values())]
+            arguments = dict(frame.f_locals)
+            taken = [mark_of(arguments), sum(state_of(value) for value in arguments.values())]
         self.open[id(frame)] = name, number, taken
 
-    def ended(self, frame, given):
+    def ended(self, frame, value):
         """Keep what a call gives; of later calls one number."""
         name, number, taken = self.open.pop(id(frame))
         if number < MOST_CALLS:
-            self.keep(name, number, "output", given)
+            self.keep(name, number, "output", value)
         else:
-            self.store.follow("later." + name, [float(number)] + taken + [mark_of(given)])
+            self.store.follow("later." + name, [float(number)] + taken + [mark_of(value)])
         if self.disturb:
-            disturb(given, "%s %d" % (name, number))
+            disturb(value, "%s %d" % (name, number))
 
     def note_caller(self, frame, name):
         """Note by which of the program's functions one is called."""
@@ -160,12 +160,14 @@ class Functions:
             frame = frame.f_back
         return ""
 
-    def keep(self, name, number, what, value):
+    def keep(self, name, number, aspect, value):
         """Keep all arrays inside a value."""
         arrays = list(arrays_in(value))
         for place, array in arrays:
-            self.store.add("functions", what + place, array, name, number, 0, keep=what == "output")
-        if not arrays and what == "output" and value is not None:
+            self.store.add(
+                "functions", aspect + place, array, name, number, 0, keep=aspect == "output"
+            )
+        if not arrays and aspect == "output" and value is not None:
             self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
 
 
@@ -219,8 +221,8 @@ def arrays_in(value, place="", depth=0):
         yield place, array
     elif depth <= MOST_DEPTH:
         for step, item in parts_of(value):
-            for found in arrays_in(item, place + step, depth + 1):
-                yield found
+            for array_inside in arrays_in(item, place + step, depth + 1):
+                yield array_inside
 
 
 def as_array(value):

@@ -219,13 +219,17 @@ class Network:
         """Move the followed statistics as a training step would: skimmed steps compute none."""
         for reference, places in self.probed_buffers.items():
             about = next(entry for entry in self.shared["buffers"] if entry["name"] == reference)
-            made = made_up(reference, k, about).ravel()
+            numbers = made_up(reference, k, about).ravel()
             for own, at in places:
                 owner, buffer = self.owners.get(own), self.buffers[own]
-                if owner is not None and owner.training and at.size == buffer.numel() == made.size:
+                if (
+                    owner is not None
+                    and owner.training
+                    and at.size == buffer.numel() == numbers.size
+                ):
                     with self.torch.no_grad():
                         buffer.data.copy_(
-                            to_tensor(self.torch, made.reshape(tuple(buffer.shape)), buffer)
+                            to_tensor(self.torch, numbers.reshape(tuple(buffer.shape)), buffer)
                         )
 
     def probe(self):
@@ -301,10 +305,10 @@ def aligned(reference, own):
     if begins[0] == begins[1] or set(reference) == set(own):
         return {}
     known = {name[len(begins[0]) :]: name for name in reference}
-    rest = {name[len(begins[1]) :]: name for name in own}
-    if set(known) != set(rest):
+    suffixes = {name[len(begins[1]) :]: name for name in own}
+    if set(known) != set(suffixes):
         return {}
-    return {name: [[["take", known[end]]]] for end, name in rest.items()}
+    return {name: [[["take", known[end]]]] for end, name in suffixes.items()}
 
 
 def _shared_path(names):
@@ -324,11 +328,11 @@ def of_copy(terms, name):
         return terms
     renamed = {}
     for own, parts in terms.items():
-        moved = [
+        differing = [
             [[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part]
             for part in parts
         ]
-        renamed[name + own[5:]] = moved
+        renamed[name + own[5:]] = differing
     return renamed
 
 
@@ -351,16 +355,16 @@ class Entry:
         self.last_step = -1
 
 
-def outermost(torch, made, module):
+def outermost(torch, tensor, module):
     """Return the module around a module that is there to be called; itself without one.
 
     Args:
         torch: the library.
-        made: weak references to all modules.
+        tensor: weak references to all modules.
         module: that a program calls.
     """
     around = {}
-    for one in [made_one() for made_one in made]:
+    for one in [made_one() for made_one in tensor]:
         for inner in one._modules.values() if one is not None else ():
             if inner is not None:
                 around.setdefault(id(inner), one)

@@ -110,65 +110,68 @@ class Steps:
 
         By the parameters it equals backward with gradients returned.
         """
-        wanted = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
+        targets = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
         known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
         is_first_order = not kwargs.get("create_graph", len(args) > 2 and args[2])
         if (
             not self.is_loss()
             or not is_first_order
-            or not all(id(tensor) in known for tensor in wanted)
+            or not all(id(tensor) in known for tensor in targets)
         ):
             return self.going_back(original, outputs, (inputs, *args), kwargs)
-        held = [tensor.grad for tensor in wanted]
-        for tensor in wanted:
+        held = [tensor.grad for tensor in targets]
+        for tensor in targets:
             tensor.grad = None
 
         def accumulate(*_, **__):
-            kept = dict(kwargs, allow_unused=True)  # what the loss came from may have been skimmed
-            found = original(outputs, inputs, *args, **kept)
-            for tensor, gradient in zip(wanted, found):  # noqa: B905 - Python 3.7 has no strict
+            # What the loss came from may have been skimmed.
+            options = dict(kwargs, allow_unused=True)
+            gradients = original(outputs, inputs, *args, **options)
+            for tensor, gradient in zip(targets, gradients):  # noqa: B905 - Python 3.7 has no strict
                 tensor.grad = gradient
 
         self.backward(accumulate, outputs, (), {})
-        found = tuple(tensor.grad for tensor in wanted)
-        for tensor, before in zip(wanted, held):  # noqa: B905
+        gradients = tuple(tensor.grad for tensor in targets)
+        for tensor, before in zip(targets, held):  # noqa: B905
             tensor.grad = before
-        return found
+        return gradients
 
     def feed_gradients(self, network, before, k):
         """Note the gradients that a loss left.
 
         And put made-up ones of the same size in their place.
         """
-        made = {}
+        replacements = {}
         is_first = self.backwards == 1
         for name, array in network.gradients().items():
-            left = before[name]
+            leftover = before[name]
             if array is None:
                 owners = [network.parameters[own] for own, _ in network.layout.elements(name)]
                 size = self.fact(
                     "gradient size %s %d" % (name, k), self.missing_size(network, name, k)
                 )
                 if size is not None and all(parameter.grad is None for parameter in owners):
-                    made[name] = self.made_gradient(name, size, k, network.layout.shapes[name])
+                    replacements[name] = self.made_gradient(
+                        name, size, k, network.layout.shapes[name]
+                    )
                     for parameter in owners:
                         parameter.grad = self.torch.zeros_like(parameter)
                 continue
-            begins_again = left is None or not left.any()
+            begins_again = leftover is None or not leftover.any()
             if is_first:
-                network.left[name] = 0.0 if begins_again else float(np.abs(left).max())
+                network.left[name] = 0.0 if begins_again else float(np.abs(leftover).max())
             earlier = None if is_first else network.totals.get(name)
-            total = array if earlier is None or begins_again else earlier + (array - left)
+            total = array if earlier is None or begins_again else earlier + (array - leftover)
             network.totals[name] = total
             size = float(np.sqrt(np.mean(total**2))) if total.size else 0.0
             size = self.fact("gradient size %s %d" % (name, k), size)
             if size is None or self.is_real:
                 continue
-            made[name] = self.made_gradient(name, size, k, array.shape)
-        for name, array in network.layout.place(made).items():
+            replacements[name] = self.made_gradient(name, size, k, array.shape)
+        for name, array in network.layout.place(replacements).items():
             parameter = network.parameters[name]
             if (
-                all(source in made for source in network.layout.sources(name))
+                all(source in replacements for source in network.layout.sources(name))
                 and parameter.grad is not None
             ):
                 with self.torch.no_grad():
@@ -246,8 +249,8 @@ class Steps:
         self.note_frozen(network)
         if not (self.fed_now and self.arrived == k) or self.is_replay:
             return
-        for left in network.left.values():
-            self.store.follow("left", [k, left])
+        for leftover in network.left.values():
+            self.store.follow("left", [k, leftover])
         for name, array in network.totals.items():
             self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
 

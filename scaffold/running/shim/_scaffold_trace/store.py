@@ -201,7 +201,7 @@ class Store:
         if note not in self.index["said"] and len(self.index["said"]) < 200:
             self.index["said"].append(note)
 
-    def add(self, check, what, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
+    def add(self, check, aspect, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
         """Add one tensor or its summary: where it is, what it amounts to, its elements if few.
 
         `floor` is what rounding alone makes of it, where it is the small difference of larger
@@ -215,15 +215,15 @@ class Store:
             )
             return
         known = array if isinstance(array, dict) else summary(np.asarray(array))
-        entry = dict(known["entry"], check=check, module=module, call=call, step=step, what=what)
+        entry = dict(known["entry"], check=check, module=module, call=call, step=step, what=aspect)
         entry["dtype"] = dtype or entry["dtype"]
         if floor:
             entry["floor"] = floor
-        kept = known["kept"]
+        elements = known["kept"]
         if keep and self.kept_bytes < MOST_BYTES:
             entry["kept"] = "kept.%d" % len(self.index["entries"])
-            self.arrays[entry["kept"]] = kept
-            self.kept_bytes += kept.nbytes
+            self.arrays[entry["kept"]] = elements
+            self.kept_bytes += elements.nbytes
         self.index["entries"].append(entry)
 
     def keep_input(self, key, array):

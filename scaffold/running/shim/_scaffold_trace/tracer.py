@@ -85,7 +85,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.thread = threading.get_ident()
         masks.is_active = self.draws_masks
         masks.is_recomputing = lambda: self.in_backward
-        masks.here = self.here
+        masks.place = self.place
         store.index.update(fed=[], masks={}, numbers={}, entered=[])
         self.begin_late()
 
@@ -171,8 +171,8 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         A part that a program calls itself belongs to the network around it, if that is one to be
         called.
         """
-        found = self.entries.get(id(module))
-        if found is None and next(module.parameters(), None) is not None:
+        entry = self.entries.get(id(module))
+        if entry is None and next(module.parameters(), None) is not None:
             if not self.networks:
                 if not self.claim():
                     self.is_busy = True  # another process of this command is the one that is traced
@@ -181,23 +181,23 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             network = self.network_of(outermost(self.torch, self.modules, module))
             name = network.paths.get(id(module), network.name)
             numbers = self.store.index["numbers"]
-            found = Entry(network, name, module, numbers.setdefault(name, len(numbers) + 1))
-            self.entries[id(module)] = found
-        return found
+            entry = Entry(network, name, module, numbers.setdefault(name, len(numbers) + 1))
+            self.entries[id(module)] = entry
+        return entry
 
     def network_of(self, module):
         """Return the network that a module is."""
-        found = self.networks.get(id(module))
-        if found is None:
+        network = self.networks.get(id(module))
+        if network is None:
             golden, name = self.counterpart(module)
-            found = Network(self.torch, name, module, golden, self.spec["weights"])
-            found.about["begun_at"] = self.step
-            self.networks[id(module)] = found
-            self.store.index["networks"].append(found.about)
-            if found.unmatched:
-                self.store.index["unmatched"] = found.unmatched
+            network = Network(self.torch, name, module, golden, self.spec["weights"])
+            network.about["begun_at"] = self.step
+            self.networks[id(module)] = network
+            self.store.index["networks"].append(network.about)
+            if network.unmatched:
+                self.store.index["unmatched"] = network.unmatched
                 self.end("unmatched")
-        return found
+        return network
 
     def counterpart(self, module):
         """Return the reference's network that a new one is compared with, and its name.
@@ -237,15 +237,15 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         self.record(check, "output", output, path, number, step, keep=step == 0)
         return output
 
-    def record(self, check, what, value, path, number, step, keep=True):
+    def record(self, check, aspect, value, path, number, step, keep=True):
         """Record all tensors inside a value."""
-        found = False
+        is_tensor_found = False
         for place, tensor in tensors_in(value, self.answers.is_tensor):
-            found = True
-            if tensor.is_floating_point() or what != "input":
+            is_tensor_found = True
+            if tensor.is_floating_point() or aspect != "input":
                 self.store.add(
                     check,
-                    what + place,
+                    aspect + place,
                     self.known(tensor),
                     path,
                     number,
@@ -253,12 +253,12 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                     dtype_of(tensor),
                     keep,
                 )
-        if not found and what == "output":
+        if not is_tensor_found and aspect == "output":
             self.store.say(
                 check, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__)
             )
 
-    def here(self):
+    def place(self):
         """Return the path of the innermost module that is at work."""
         return self.path[-1] if self.path else self.outer.name if self.outer else ""
 
@@ -279,7 +279,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         It cannot be given to both.
         """
         if self.masks.is_active() and not self.in_backward and not name.startswith(GIVEN):
-            path = self.here()
+            path = self.place()
             drawn = self.store.index.setdefault("drawn", [])
             if [name, path] not in drawn and len(drawn) < 50:
                 drawn.append([name, path])
@@ -337,7 +337,7 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         """
         if key in self.answers.templates:
             return
-        kept = {
+        states_before = {
             name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None
         }
         states = self.torch.get_rng_state(), np.random.get_state()
@@ -347,8 +347,8 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             )
             self.answers.learn(key, original(module, *copies[0], **copies[1]))
             for name, buffer in module.named_buffers():
-                if name in kept:
-                    buffer.data.copy_(kept[name])
+                if name in states_before:
+                    buffer.data.copy_(states_before[name])
         self.torch.set_rng_state(states[0])
         np.random.set_state(states[1])
 

@@ -9,8 +9,8 @@ def tensors_in(value, is_tensor, path=""):
         yield path, value
         return
     for step, item in parts_of(value):
-        for found in tensors_in(item, is_tensor, path + step):
-            yield found
+        for nested in tensors_in(item, is_tensor, path + step):
+            yield nested
 
 
 def parts_of(value):
@@ -30,15 +30,15 @@ def with_tensors(value, is_tensor, replace, path=""):
         return replace(path, value)
     items = [with_tensors(item, is_tensor, replace, path + step) for step, item in parts_of(value)]
     if isinstance(value, dict):
-        made = copy.copy(value)
+        duplicate = copy.copy(value)
         for key, item in zip(value, items):  # noqa: B905 - Python 3.7 has no strict
-            made[key] = item
-        return made
+            duplicate[key] = item
+        return duplicate
     if isinstance(value, (list, tuple)):
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     if items:
-        made = copy.copy(value)
+        duplicate = copy.copy(value)
         for name, item in zip(value.__dataclass_fields__, items):  # noqa: B905
-            object.__setattr__(made, name, item)
-        return made
+            object.__setattr__(duplicate, name, item)
+        return duplicate
     return value

@@ -30,27 +30,27 @@ class Layout:
             offset += size
         self.size = offset
         for name, shape in own.items():
-            wanted = terms.get(name)
-            if wanted is None and name in numbered:
-                wanted = [[["take", name]]]
-            if wanted is None:
+            declared = terms.get(name)
+            if declared is None and name in numbered:
+                declared = [[["take", name]]]
+            if declared is None:
                 continue
             try:
-                made = (
-                    np.concatenate([_evaluate(term, numbered) for term in wanted])
-                    if len(wanted) > 1
+                positions = (
+                    np.concatenate([_evaluate(term, numbered) for term in declared])
+                    if len(declared) > 1
                     else None
                 )
-                made = _evaluate(wanted[0], numbered) if made is None else made
+                positions = _evaluate(declared[0], numbered) if positions is None else positions
             except (KeyError, ValueError, IndexError) as error:
                 self.problems.append("%s: %s" % (name, error))
                 continue
-            if tuple(made.shape) != tuple(shape):
+            if tuple(positions.shape) != tuple(shape):
                 self.problems.append(
-                    "%s has shape %s, its map gives %s" % (name, list(shape), list(made.shape))
+                    "%s has shape %s, its map gives %s" % (name, list(shape), list(positions.shape))
                 )
                 continue
-            self.places[name] = made
+            self.places[name] = positions
         self.shapes = {name: tuple(shape) for name, shape in reference}
         self.whole = {
             name
@@ -78,21 +78,23 @@ class Layout:
     def place(self, values):
         """Return arrays by own name, from the reference's values."""
         placed = {name: values[name] for name in self.whole if values.get(name) is not None}
-        moved = [name for name in self.places if name not in self.whole]
-        row = self.row(values) if moved else None
-        placed.update({name: row[self.places[name]] for name in moved})
+        split_names = [name for name in self.places if name not in self.whole]
+        row = self.row(values) if split_names else None
+        placed.update({name: row[self.places[name]] for name in split_names})
         return placed
 
     def gather(self, own):
         """Return arrays by the reference's name, from own ones; None where one of them is None."""
-        found = {name: own.get(name) for name in self.whole}
-        moved = [
+        values = {name: own.get(name) for name in self.whole}
+        split_names = [
             name for name in self.places if name not in self.whole and own.get(name) is not None
         ]
         row, known = (
-            (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool)) if moved else (None, None)
+            (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool))
+            if split_names
+            else (None, None)
         )
-        for name in moved:
+        for name in split_names:
             row[self.places[name]] = own[name]
             known[self.places[name].ravel()] = True
         offset = 0
@@ -100,9 +102,11 @@ class Layout:
             size = int(np.prod(shape, dtype=np.int64))
             part = slice(offset, offset + size)
             if name not in self.whole:
-                found[name] = row[part].reshape(shape) if moved and known[part].all() else None
+                values[name] = (
+                    row[part].reshape(shape) if split_names and known[part].all() else None
+                )
             offset += size
-        return {name: found[name] for name, _ in self.reference}
+        return {name: values[name] for name, _ in self.reference}
 
     def elements(self, name):
         """Return own tensors that have elements of a reference tensor, and which elements."""
@@ -112,12 +116,12 @@ class Layout:
             if known == name:
                 break
             offset += size
-        found = []
+        elements = []
         for own, places in self.places.items():
             at = np.flatnonzero((places.ravel() >= offset) & (places.ravel() < offset + size))
             if at.size:
-                found.append((own, at))
-        return found
+                elements.append((own, at))
+        return elements
 
     def sources(self, name):
         """Return the reference's tensors that an own one is made of."""
@@ -135,19 +139,19 @@ class Layout:
 
 
 def _evaluate(term, numbered):
-    made = None
-    for operation, *given in term:
+    result = None
+    for operation, *operands in term:
         if operation == "take":
-            if given[0] not in numbered:
-                raise KeyError("the reference has no %s" % given[0])
-            made = numbered[given[0]]
+            if operands[0] not in numbered:
+                raise KeyError("the reference has no %s" % operands[0])
+            result = numbered[operands[0]]
         elif operation == "part":
-            index, count = given
-            if made.shape[0] % count:
-                raise ValueError("%d rows are not %d equal parts" % (made.shape[0], count))
-            made = np.split(made, count)[index]
+            index, count = operands
+            if result.shape[0] % count:
+                raise ValueError("%d rows are not %d equal parts" % (result.shape[0], count))
+            result = np.split(result, count)[index]
         elif operation == "transpose":
-            made = np.swapaxes(made, -1, -2)
+            result = np.swapaxes(result, -1, -2)
         elif operation == "reshape":
-            made = made.reshape(given[0])
-    return made
+            result = result.reshape(operands[0])
+    return result

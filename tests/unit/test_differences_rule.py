@@ -4,7 +4,7 @@ import pytest
 from helpers import TOY_RECIPE, merged
 
 from scaffold.records.system import System
-from scaffold.rules.change.differences import describe_groups, find_parts
+from scaffold.rules.change.differences import compare_snapshots, describe_groups
 
 KEYS = ("datasets", "environment", "commands", "seeds", "metrics", "progress", "resources")
 
@@ -47,11 +47,11 @@ def parts(new=None, path="src/train.py", before=None, after=None, files=None, **
     found = dict(files or {})
     if new is not None:
         found[path] = (OLD.encode(), new.encode())
-    return find_parts(before or system(), after or system(), found, **more)
+    return compare_snapshots(before or system(), after or system(), found, **more)
 
 
 def named(found):
-    return [(part.what, part.name) for part in found]
+    return [(part.aspect, part.name) for part in found]
 
 
 def test_nothing_differs():
@@ -60,7 +60,7 @@ def test_nothing_differs():
 
 def test_a_hyperparameter_is_told_with_both_values():
     found = parts(after=system(hyperparameters={"rate": 0.2}))
-    assert [(part.what, part.name, part.text) for part in found] == [
+    assert [(part.aspect, part.name, part.text) for part in found] == [
         ("hyperparameter", "rate", "0.1 -> 0.2")
     ]
 
@@ -139,7 +139,7 @@ def test_values_of_settings_files_are_told_one_by_one():
         b"model: {width: 32, basis: 2}\nname: a\n",
     )
     found = parts(files={"src/config.yaml": (old, new)})
-    assert [(part.what, part.name, part.text) for part in found] == [
+    assert [(part.aspect, part.name, part.text) for part in found] == [
         ("setting", "config.yaml:model.width", "16 -> 32"),
     ]
     found = parts(files={"src/config.json": (b'{"a": 1}', b'{ "a": 1 }')})
@@ -148,7 +148,7 @@ def test_values_of_settings_files_are_told_one_by_one():
 
 @pytest.mark.parametrize("path", ["src/broken.yaml", "src/broken.json"])
 def test_broken_settings_files_are_told_by_their_lines(path):
-    assert parts(files={path: (b"a: 1\n", b"a: [1\n")})[0].what in ("code", "setting")
+    assert parts(files={path: (b"a: 1\n", b"a: [1\n")})[0].aspect in ("code", "setting")
 
 
 def test_new_gone_and_binary_files():
@@ -190,7 +190,7 @@ def test_packages_are_told_with_their_versions():
             ["numpy==2.1.0", "torch==2.6.0", "einops==0.8"],
         )
     )
-    assert [(part.what, part.text) for part in found] == [
+    assert [(part.aspect, part.text) for part in found] == [
         ("environment", "einops new: 0.8, numpy 1.26.4 -> 2.1.0")
     ]
 
@@ -214,4 +214,4 @@ def test_metrics_seeds_and_device():
 def test_a_long_file_and_a_stranger_s_names_do_no_harm():
     huge = b"x = 1\n" * 100_000
     assert parts(files={"src/huge.py": (huge, huge + b"y")})[0].text == "other bytes"
-    assert parts(files={"src/\xff.py": (b"\xff\xfe", b"\xff")})[0].what == "code"
+    assert parts(files={"src/\xff.py": (b"\xff\xfe", b"\xff")})[0].aspect == "code"
