@@ -37,11 +37,8 @@ class Download:
 
     def describe(self, version: str) -> str:
         """Return one line for the user."""
-        size = (
-            f", up to {max(self.size / 1e6, 0.1):,.{0 if self.size > _TEN_MB else 1}f} MB"
-            if self.size
-            else ""
-        )
+        digits = 0 if self.size > _TEN_MB else 1
+        size = f", up to {max(self.size / 1e6, 0.1):,.{digits}f} MB" if self.size else ""
         hosts = f" from {', '.join(self.hosts)}" if self.hosts else ""
         return f"environment: {self.packages} packages for Python {version}{size}{hosts}"
 

@@ -29,7 +29,7 @@ class Selection(Record):
 class _Claim(Record):
     metric: Name
     dataset: Name
-    basis: Literal["full", "evaluate", "early"]
+    basis: Literal["training", "evaluation", "early training"]
     source: Source
 
 

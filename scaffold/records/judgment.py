@@ -126,7 +126,8 @@ class Judgment:
     """All findings and the weakest word among them.
 
     Attributes:
-        basis: `full` (trained here), `evaluate` (released weights, evaluated here) or `early`.
+        basis: `training` (trained here in full), `evaluation` (released weights, evaluated here) or
+            `early training`.
         deviations: intended, recorded differences from what was published.
     """
 

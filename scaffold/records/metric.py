@@ -122,7 +122,9 @@ class Metric(Record):
     def scale(self) -> float:
         """Return the factor from a printed number to `unit`."""
         printed = self.printed_in or self.unit
-        return 1.0 if printed == self.unit else 0.01 if printed == "percent" else 100.0
+        if printed == self.unit:
+            return 1.0
+        return 0.01 if printed == "percent" else 100.0
 
 
 class Progress(Record):

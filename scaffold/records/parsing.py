@@ -198,7 +198,10 @@ def _is_tag(last: Place, path: Place, lines: dict[Place, int]) -> bool:
 def _dotted(path: Place) -> str:
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
     return text
 
 

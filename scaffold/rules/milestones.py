@@ -10,7 +10,7 @@ from scaffold.records.parsing import Record
 from scaffold.records.recipe import SuggestedTweak
 
 
-class Snapshot(str, Enum):
+class MilestoneState(str, Enum):
     """Where a milestone stands; derived, never set by hand."""
 
     LOCKED = "locked"
@@ -37,27 +37,23 @@ class Milestones(Record):
 
 def derive_states(
     milestones: Sequence[Milestone], passed: Collection[str], dropped: Collection[str] = ()
-) -> dict[str, Snapshot]:
+) -> dict[str, MilestoneState]:
     """Return the state of each milestone by id.
 
     Given the ids that have passed by evidence, and those that were dropped.
     """
-    return {
-        milestone.id: (
-            Snapshot.PASSED
-            if milestone.id in passed
-            else (
-                Snapshot.DROPPED
-                if milestone.id in dropped
-                else (
-                    Snapshot.OPEN
-                    if all(before in passed for before in milestone.after)
-                    else Snapshot.LOCKED
-                )
-            )
-        )
-        for milestone in milestones
-    }
+    return {milestone.id: _state_of(milestone, passed, dropped) for milestone in milestones}
+
+
+def _state_of(
+    milestone: Milestone, passed: Collection[str], dropped: Collection[str]
+) -> MilestoneState:
+    if milestone.id in passed:
+        return MilestoneState.PASSED
+    if milestone.id in dropped:
+        return MilestoneState.DROPPED
+    is_open = all(before in passed for before in milestone.after)
+    return MilestoneState.OPEN if is_open else MilestoneState.LOCKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

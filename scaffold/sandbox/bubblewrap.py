@@ -76,13 +76,9 @@ def _probe(size: tuple[str, ...]) -> str | None:
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     messages = done.stderr.strip().splitlines()
-    return (
-        None
-        if done.returncode == 0
-        else messages[-1]
-        if messages
-        else f"exit status {done.returncode}"
-    )
+    if done.returncode == 0:
+        return None
+    return messages[-1] if messages else f"exit status {done.returncode}"
 
 
 def _size(limit_bytes: int) -> list[str]:

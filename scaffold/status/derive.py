@@ -1,4 +1,6 @@
-"""Works out where a project stands, from its files and its git repository."""
+"""Work out where a project stands, from its files and its git repository."""
+
+from collections.abc import Sequence
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import snapshot_id, worktree_id
@@ -6,6 +8,7 @@ from scaffold.machine import runs_at_once
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
+from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import read_evidence
@@ -78,7 +81,7 @@ def derive_status(project: Project) -> Status:
         name=project.root.name,
         recipe=recipe.id,
         reference=reference_name(recipe),
-        evidence="none" if evidence is None else "stale" if stale else "current",
+        evidence=_evidence_state(evidence, stale),
         stale_reasons=tuple(stale),
         origin=origin.value if origin else None,
         uncommitted=uncommitted,
@@ -97,6 +100,12 @@ def derive_status(project: Project) -> Status:
         next=action,
         can_change=can_change,
     )
+
+
+def _evidence_state(evidence: object | None, stale: Sequence[Reason]) -> str:
+    if evidence is None:
+        return "none"
+    return "stale" if stale else "current"
 
 
 def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
@@ -125,7 +134,7 @@ def _tweak_status(project: Project) -> TweakStatus | None:
         kind=tweak.kind,
         expect=tweak.expect,
         changed=not known or snapshot_id(repository, before) != worktree_id(project),
-        evidence="none" if evidence is None else "stale" if stale else "current",
+        evidence=_evidence_state(evidence, stale),
         stale_reasons=tuple(stale),
         verdict=judgment.get("verdict"),
         reason=reason,

@@ -62,7 +62,9 @@ def format_checks(checks: Sequence[CheckResult], width: int, paint: Paint) -> st
 
 
 def _worst(check: CheckResult) -> str:
-    return "" if not check.worst else f"{check.worst:.2g}" if check.worst < 1e99 else "all"
+    if not check.worst:
+        return ""
+    return f"{check.worst:.2g}" if check.worst < 1e99 else "all"
 
 
 def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:

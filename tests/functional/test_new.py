@@ -286,7 +286,7 @@ def test_non_empty_folder_is_refused_and_untouched(cli, tmp_path, calibrated_rec
 def test_interrupt_leaves_nothing(tmp_path, calibrated_recipe):
     # The interrupt comes while the template is rendered, when the folder is half full.
     program = (
-        "import os, signal, sys, scaffold.template as t; real = t.render\n"
+        "import os, signal, sys, scaffold.scaffolding.templates as t; real = t.render\n"
         "import scaffold.scaffolding.create as c\n"
         "def render(*a, **k): real(*a, **k); os.kill(os.getpid(), signal.SIGINT)\n"
         "c.render = render\n"

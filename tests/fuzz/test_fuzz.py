@@ -214,7 +214,7 @@ def test_mutations_of_evidence_are_refused_or_break_its_seal(data):
         assert found.checksum != found.expected_checksum()
 
 
-@pytest.mark.parametrize("verdict", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"'])
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", '"nan"'])
 def test_no_evidence_holds_what_is_no_number(word):
     text = WHOLE.replace(b'"value": 0.9', f'"value": {word}'.encode(), 1)
     assert text != WHOLE

@@ -223,7 +223,7 @@ def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
     (project / ".scaffold").mkdir(exist_ok=True)
     launch = tmp_path / "launch.py"
     launch.write_text(
-        "from scaffold import resources\nresources.FREE_BYTES = 0\nfrom scaffold.running import"
+        "from scaffold import machine\nmachine.FREE_BYTES = 0\nfrom scaffold.running import"
         " launcher\nlauncher.FREE_BYTES = 0\nfrom scaffold.cli import main\nmain()\n"
     )
     mount = ["--size", str(size_kb * 1000), "--tmpfs", str(project / ".scaffold")]
@@ -252,10 +252,10 @@ def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
 
 
 def test_no_copy_is_begun_on_a_full_disk(cli, verified, tmp_path, monkeypatch):
-    from scaffold import machine as resources
+    from scaffold import machine
 
     shutil.copytree(verified, tmp_path / "project", symlinks=True)
-    monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(machine, "FREE_BYTES", 1 << 60)
     before = run_ids(tmp_path / "project")
     assert "MB free" in cli("run", "--rerun", cwd=tmp_path / "project", code=4).err
     assert run_ids(tmp_path / "project") == before

@@ -102,11 +102,11 @@ def test_archive_members_that_are_one_on_many_disks_or_both(tmp_path):
 
 
 def test_archive_that_would_fill_the_disk(tmp_path, monkeypatch):
-    from scaffold import machine as resources
+    from scaffold import machine
 
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("zeros", bytes(200 << 20))
-    monkeypatch.setattr(resources, "FREE_BYTES", resources.free_bytes(tmp_path) - (100 << 20))
+    monkeypatch.setattr(machine, "FREE_BYTES", machine.free_bytes(tmp_path) - (100 << 20))
     with pytest.raises(ScaffoldError, match="MB free"):
         unpack(tmp_path / "bomb.zip", "zip", tmp_path / "into")
     assert os.listdir(tmp_path) == ["bomb.zip"]

@@ -149,10 +149,10 @@ def test_disk_of_the_run(project, refused):
 
 
 def test_disk_that_is_nearly_full(project, refused, monkeypatch):
-    from scaffold import machine as resources
+    from scaffold import machine
     from scaffold.running import launcher, recording
 
-    free = resources.free_bytes(os.getcwd())
+    free = machine.free_bytes(os.getcwd())
     for module in (launcher, recording):
         monkeypatch.setattr(module, "FREE_BYTES", free - 100_000_000)
     fills = "import time\nopen('big', 'wb').write(bytes(400_000_000))\ntime.sleep(30)\n"
@@ -161,9 +161,9 @@ def test_disk_that_is_nearly_full(project, refused, monkeypatch):
 
 
 def test_disk_that_was_full_before(cli, project, monkeypatch):
-    from scaffold import machine as resources
+    from scaffold import machine
 
-    monkeypatch.setattr(resources, "FREE_BYTES", 1 << 60)
+    monkeypatch.setattr(machine, "FREE_BYTES", 1 << 60)
     error = cli("run", cwd=project("print('accuracy 0.9')\n"), code=4).err
     assert "MB free" in error and "free some space" in error
 

@@ -56,7 +56,7 @@ NOISE = [0.3, -0.2, 0.1, -0.4, 0.25, -0.05, 0.0, 0.15, -0.1, 0.2, -0.3, 0.05]
 BASE = [90 + 2 * math.sin(seed) for seed in range(12)]
 
 
-@pytest.mark.parametrize("shift, word", [(3, "BETTER"), (-3, "WORSE"), (0.0, "NO_DIFFERENCE")])
+@pytest.mark.parametrize("shift, verdict", [(3, "BETTER"), (-3, "WORSE"), (0.0, "NO_DIFFERENCE")])
 def test_words_of_clear_cases(shift, verdict):
     after = [base + shift + 0.3 * noise for base, noise in zip(BASE, NOISE, strict=True)]
     assert judge("improve", runs(BASE), runs(after)).verdict.value == verdict

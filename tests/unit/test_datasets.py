@@ -121,7 +121,7 @@ def test_url_with_progress_and_from_the_cache_afterwards(tmp_path, cache, server
 
 
 @pytest.mark.parametrize(
-    ("dataset", "words"),
+    ("dataset", "verdicts"),
     [
         ({"url": "{server}/gone"}, "404"),
         ({"url": "{server}/to-file"}, "is not allowed"),
@@ -199,7 +199,7 @@ def test_file_of_another_git_revision_fetches_only_that_file(tmp_path, cache):
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "verdicts"),
     [
         ("cut-short", "ended after 9 of 1000 bytes"),
         ("no-protocol", "BadStatusLine"),

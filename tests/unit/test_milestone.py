@@ -4,7 +4,7 @@ States, and the next suggested step.
 """
 
 from scaffold.records.recipe import SuggestedTweak
-from scaffold.rules.milestones import Milestone, Snapshot, derive_states, next_suggestion
+from scaffold.rules.milestones import Milestone, MilestoneState, derive_states, next_suggestion
 
 STEPS = [
     Milestone(id="reproduce", phase="reproduce", title="it works"),
@@ -14,12 +14,12 @@ STEPS = [
 
 
 def test_states_follow_from_what_was_proven():
-    assert set(derive_states(STEPS, ()).values()) == {Snapshot.OPEN, Snapshot.LOCKED}
+    assert set(derive_states(STEPS, ()).values()) == {MilestoneState.OPEN, MilestoneState.LOCKED}
     states = derive_states(STEPS, {"reproduce", "tweak-a"}, {"tweak-b"})
     assert states == {
-        "reproduce": Snapshot.PASSED,
-        "tweak-a": Snapshot.PASSED,
-        "tweak-b": Snapshot.DROPPED,
+        "reproduce": MilestoneState.PASSED,
+        "tweak-a": MilestoneState.PASSED,
+        "tweak-b": MilestoneState.DROPPED,
     }
 
 

@@ -516,7 +516,7 @@ def test_at_most_two_causes_and_none_that_cannot_be(recorded, found):
 
 
 @pytest.mark.parametrize(
-    ("part", "words", "told"),
+    ("part", "verdicts", "told"),
     [
         (
             "evaluation",

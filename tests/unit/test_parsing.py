@@ -67,7 +67,7 @@ def test_broken_yaml(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "verdicts"),
     [
         ("how: argument", "how: offset", "a command has a {seed} slot: write argument, not offset"),
         ("python train.py {seed}", "python train.py", "argument needs a {seed} slot in a command"),

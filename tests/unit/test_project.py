@@ -7,7 +7,7 @@ from scaffold.errors import MachineError, ProjectError
 from scaffold.git.trees import content_id
 from scaffold.project.files import read_text, write_text
 from scaffold.project.project import find_project
-from scaffold.rules.milestones import Milestone, Snapshot, derive_states
+from scaffold.rules.milestones import Milestone, MilestoneState, derive_states
 
 
 def test_write_is_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -74,12 +74,12 @@ def test_milestones_open_after_what_they_need():
         Milestone(id="second", phase="tweak", title="t", after=("first",)),
     ]
     assert list(derive_states(steps, set()).values()) == [
-        Snapshot.OPEN,
-        Snapshot.LOCKED,
-        Snapshot.LOCKED,
+        MilestoneState.OPEN,
+        MilestoneState.LOCKED,
+        MilestoneState.LOCKED,
     ]
     assert list(derive_states(steps, {"reproduce"}).values()) == [
-        Snapshot.PASSED,
-        Snapshot.OPEN,
-        Snapshot.LOCKED,
+        MilestoneState.PASSED,
+        MilestoneState.OPEN,
+        MilestoneState.LOCKED,
     ]

@@ -56,7 +56,7 @@ def test_selection(tmp_path, take, expected):
 
 
 @pytest.mark.parametrize(
-    ("take", "words"),
+    ("take", "verdicts"),
     [({"nth": 5}, "occurrence 5 wanted, 4 found"), ({"step": 7}, "step 7 wanted, no steps found")],
 )
 def test_selection_that_is_not_there(tmp_path, take, verdicts):
@@ -261,7 +261,7 @@ def test_csv_as_loggers_leave_it(tmp_path, content, expected):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "verdicts"),
     [
         (
             "epoch,loss,acc\n0,1.0,0.5\n2,0.8,0.001,0.7\n",

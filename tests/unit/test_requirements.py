@@ -39,7 +39,7 @@ def test_files_that_include_each_other(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "verdicts"),
     [
         (
             b"a\n-r gone.txt\n",

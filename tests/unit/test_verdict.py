@@ -63,7 +63,7 @@ def verdicts(judgment, question):
 
 def test_all_good():
     judgment = judge(recipe(), GOOD, calibration())
-    assert (judgment.verdict, judgment.basis) == (Verdict.REPRODUCED, "full")
+    assert (judgment.verdict, judgment.basis) == (Verdict.REPRODUCED, "training")
     assert verdicts(judgment, "monitored") == [Verdict.EXPECTED, Verdict.EXPECTED]
     assert Judgment.from_mapping(judgment.as_mapping()) == judgment
 

@@ -143,13 +143,7 @@ def _data(before: Program, after: Program) -> Iterator[_Thing]:
     )
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            text = (
-                "gone"
-                if name not in new
-                else "new"
-                if name not in old
-                else "other bytes or another place"
-            )
+            text = _gone_or_new(name, old, new) or "other bytes or another place"
             place = str((new.get(name) or old[name]).get("place", ""))
             yield _Thing("data", name, text, {name, *_names(place)}, {name})
 
@@ -177,13 +171,7 @@ def _metrics(before: Program, after: Program) -> Iterator[_Thing]:
     )
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
-            text = (
-                "gone"
-                if name not in new
-                else "new"
-                if name not in old
-                else "read or judged in another way"
-            )
+            text = _gone_or_new(name, old, new) or "read or judged in another way"
             yield _Thing(
                 "metric",
                 name,
@@ -226,6 +214,12 @@ def _text(content: bytes | None) -> str | None:
     if content is None or len(content) > _MOST_CHARACTERS or b"\0" in content:
         return None
     return content.decode(errors="replace")
+
+
+def _gone_or_new(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    if name not in new:
+        return "gone"
+    return "" if name in old else "new"
 
 
 def _flat(text: str, path: str) -> dict[str, Any] | None:

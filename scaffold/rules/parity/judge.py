@@ -127,7 +127,9 @@ def judge_rewrite(
     """
     refusal = refusal_of(checks, part)
     is_apart = first_difference(checks) is not None
-    verdict = Verdict.DIFFERS if is_apart else Verdict.INCONCLUSIVE if refusal else Verdict.EQUAL
+    verdict = Verdict.INCONCLUSIVE if refusal else Verdict.EQUAL
+    if is_apart:
+        verdict = Verdict.DIFFERS
     findings = [*construction_findings(checks), *additional]
     if reproduction is None and refusal is None:
         refusal = "no run of it shows the published result"

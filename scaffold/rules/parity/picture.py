@@ -16,9 +16,9 @@ def error_bar(error: float) -> str:
         error: in units of what is allowed.
     """
     power = min(max(math.log10(max(error, 1e-300)) + _BELOW, 0.0), 2.0 * _BELOW)
-    return "".join(
-        "|" if at == _BELOW else "#" if at < power else "." for at in range(2 * _BELOW + 1)
-    )
+    signs = ["#" if at < power else "." for at in range(2 * _BELOW + 1)]
+    signs[_BELOW] = "|"
+    return "".join(signs)
 
 
 def error_text(error: float) -> str:

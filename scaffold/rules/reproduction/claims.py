@@ -80,13 +80,9 @@ def claim_text(claim: Claim) -> str:
     if isinstance(claim, StepsToTargetClaim):
         return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
     decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = (
-        f"+-{claim.sd:g} n={claim.n}"
-        if claim.sd is not None
-        else f" n={claim.n}"
-        if claim.n
-        else ""
-    )
+    spread = f" n={claim.n}" if claim.n else ""
+    if claim.sd is not None:
+        spread = f"+-{claim.sd:g} n={claim.n}"
     if claim.standard_error is not None:
         spread += f" s.e. {claim.standard_error:g}"
     return f"{claim.value:.{decimals}f}{spread}"

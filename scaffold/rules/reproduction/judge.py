@@ -19,7 +19,8 @@ from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
 from scaffold.rules.stats import SampleStats, equality_tolerance, rank_p, t_two_sided_p
 
-_DEPTHS = ("early", "evaluate", "full")
+_BASES = ("early training", "evaluation", "training")
+"""From the weakest to the strongest."""
 
 _NONE: Mapping[str, float] = MappingProxyType({})
 
@@ -33,9 +34,9 @@ def judge(
 ) -> Judgment:
     """Judge at least one completed full run, in the order in which their seeds were used.
 
-    The overall word is the weakest of all findings. A claim of basis `early` can refute but never
-    confirm. `noise` is how far each metric of a deterministic program was measured to differ from
-    itself.
+    The overall verdict is the weakest of all findings. A claim of basis `early training` can refute
+    but never confirm. `noise` is how far each metric of a deterministic program was measured to
+    differ from itself.
     """
     # The first run of each seed.
     distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]
@@ -62,13 +63,13 @@ def judge(
         )
     findings += _monitored(recipe, distinct, calibration, claimed)
     findings += _seeds(recipe, runs, distinct, calibration)
-    basis = min((claim.basis for claim in recipe.claims), key=_DEPTHS.index)
+    basis = min((claim.basis for claim in recipe.claims), key=_BASES.index)
     verdicts = [finding.verdict.overall for finding in findings]
     overall = next(
         (w for w in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE) if w in verdicts),
         Verdict.REPRODUCED,
     )
-    if basis == "early" and overall is Verdict.REPRODUCED:
+    if basis == "early training" and overall is Verdict.REPRODUCED:
         overall = Verdict.INCONCLUSIVE
         findings.append(
             Finding(
@@ -76,7 +77,7 @@ def judge(
                 metric=recipe.claims[0].metric,
                 verdict=Verdict.UNTESTABLE,
                 n=len(distinct),
-                rule="basis early",
+                rule="basis: early training",
                 reason=(
                     "the first part of a training curve can refute a final number, never confirm it"
                 ),

@@ -135,13 +135,9 @@ class Answers:
         An example's own mixture of fixed patterns, times its own factor.
         """
         by_row = marks is not None and len(shape) > 0 and shape[0] == len(marks)
-        rows = (
-            marks
-            if by_row
-            else np.zeros((1, 2))
-            if marks is None
-            else marks.mean(axis=0, keepdims=True)
-        )
+        rows = np.zeros((1, 2)) if marks is None else marks
+        if not by_row:
+            rows = rows.mean(axis=0, keepdims=True)
         size = int(np.prod(shape[1:] if by_row else shape, dtype=np.int64))
         count = PATTERNS if size <= MOST_MIXED else 1
         key = stem, size, count

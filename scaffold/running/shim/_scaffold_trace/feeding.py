@@ -158,7 +158,8 @@ class Feeding:
             values.astype(np.float32).astype(np.float64), values, equal_nan=True
         )
         is_whole = was_narrow and np.array_equal(values, np.round(values))
-        digit = 0.0 if is_whole else rounding("float32" if was_narrow else "float64")
+        dtype = "float32" if was_narrow else "float64"
+        digit = 0.0 if is_whole else rounding(dtype)
         signs = (
             generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
         )

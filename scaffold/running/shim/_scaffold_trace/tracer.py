@@ -260,7 +260,9 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
 
     def place(self):
         """Return the path of the innermost module that is at work."""
-        return self.path[-1] if self.path else self.outer.name if self.outer else ""
+        if self.path:
+            return self.path[-1]
+        return self.outer.name if self.outer else ""
 
     def known(self, tensor):
         """Return a tensor's summary; what one module gives and the next gets is summed up once."""
