@@ -82,7 +82,7 @@ def _print_decided(decided: "Decided", phase: str, as_json: bool) -> None:
             {
                 "tweak": decided.tweak.name,
                 "decision": phase,
-                "home": decided.base_branch,
+                "base_branch": decided.base_branch,
                 "commit": decided.commit,
                 "verdict": judgment.verdict.value if judgment else None,
                 "reason": evidence.reason if evidence else "",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--ablate",
-    "switched_off",
+    "ablated",
     metavar="KEY=VALUE",
     multiple=True,
     help=(

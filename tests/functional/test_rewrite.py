@@ -166,7 +166,7 @@ def test_what_is_around_functions_is_not_passed_over(cli, project):
     cli("rewrite", "start", "program", cwd=project)
     edit(project, "src/train.py", "make_data(50)", "make_data(51)")
     check = checks(verify(cli, project, 1))["functions"]
-    assert check["verdict"] == "DIFFERS" and check["address"]["what"].startswith("input"), check
+    assert check["verdict"] == "DIFFERS" and check["address"]["tensor"].startswith("input"), check
 
 
 def test_reported_numbers_are_compared(cli, project):

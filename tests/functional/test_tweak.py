@@ -64,7 +64,7 @@ def test_a_neutral_change_is_accepted(cli, reproduced):
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak accept"
 
     decided = cli("tweak", "accept", "--json", cwd=reproduced).json
-    assert decided["decision"] == "accepted" and decided["home"] == "main"
+    assert decided["decision"] == "accepted" and decided["base_branch"] == "main"
     assert git(reproduced, "branch", "--show-current") == "main"
     assert git(reproduced, "status", "--porcelain") == ""
     assert git(reproduced, "rev-parse", "milestone/tweak-rename") == decided["commit"]
@@ -207,7 +207,7 @@ def test_two_changes_at_once_are_pointed_out(cli, reproduced):
     edit(reproduced, "system.yaml", "gain: 0.0", "gain: 3.0")
     edit(reproduced, "src/train.py", "2.0 / epoch", "3.0 / epoch")
     found = cli("verify", "--json", cwd=reproduced).json
-    assert [(part["what"], part["name"], part["group"]) for part in found["parts"]] == [
+    assert [(part["aspect"], part["name"], part["group"]) for part in found["differences"]] == [
         ("hyperparameter", "gain", 1),
         ("code", "train.py:measure_loss", 2),
     ]
@@ -228,7 +228,7 @@ def test_a_flag_and_its_code_are_one_change(cli, reproduced):
         '(float(args["gain"]) + float(args["bonus"]))',
     )
     found = cli("verify", "--ablate", "bonus=0", "--json", cwd=reproduced).json
-    assert {part["group"] for part in found["parts"]} == {1}
+    assert {part["group"] for part in found["differences"]} == {1}
     assert found["refusal"] is None and found["remarks"] == []
     off = next(f for f in found["findings"] if f["question"] == "ablation")
     assert (off["verdict"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")

@@ -75,7 +75,7 @@ def test_a_system_that_learns_passes(cli, started):
         ("constant model", "linear model", "zeroed inputs", "one batch overfitted"), "BETTER"
     )
     assert any("away from the bound 0.99 (by design)" in remark for remark in found["remarks"])
-    assert {part["group"] for part in found["parts"]} >= {1}
+    assert {part["group"] for part in found["differences"]} >= {1}
     cli("tweak", "accept", cwd=started)
     evidence = json.loads((started / "evidence/tweak-product.json").read_text())
     assert evidence["baselines"]["simple"]["linear"] < 0.7

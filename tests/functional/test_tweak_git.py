@@ -106,7 +106,7 @@ def test_vendor_branches_are_nobody_s_place_of_work(cli, reproduced, vendor):
 
 def test_a_renamed_home_is_found(cli, judged):
     git(judged, "branch", "--move", "main", "trunk")
-    assert cli("tweak", "accept", "--json", cwd=judged).json["home"] == "trunk"
+    assert cli("tweak", "accept", "--json", cwd=judged).json["base_branch"] == "trunk"
     assert git(judged, "branch", "--show-current") == "trunk"
 
 

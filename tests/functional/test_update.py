@@ -30,7 +30,9 @@ def newer_template(tmp_path, monkeypatch):
     """A later mlloop-new, whose template says more."""
     templates = tmp_path / "later" / "templates"
     shutil.copytree(data_dir("templates"), templates)
-    monkeypatch.setattr(scaffold.scaffolding.update, "data_dir", lambda name: tmp_path / "later" / name)
+    monkeypatch.setattr(
+        scaffold.scaffolding.update, "data_dir", lambda name: tmp_path / "later" / name
+    )
     agents = templates / "project" / "AGENTS.md.jinja"
     agents.write_text(agents.read_text() + "- A new rule.\n")
     (templates / "project" / "tests" / "test_more.py").write_text(

@@ -41,7 +41,7 @@ def test_from_nothing_to_reproduced(cli, project):
         "EXPECTED",
         "sequential t",
         "prediction interval",
-        "basis full",
+        "basis training",
         "accuracy",
     ):
         assert word in verdict.out

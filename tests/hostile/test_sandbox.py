@@ -512,7 +512,7 @@ def test_doctor_says_what_stays_open(cli, monkeypatch, state):
         if checked["name"] == "sandbox"
     )
     assert sandbox["state"] == state
-    assert ("sockets that are files" in sandbox["what"]) == (state == "limited")
+    assert ("sockets that are files" in sandbox["detail"]) == (state == "limited")
 
 
 # --- what it leaves behind ----------------------------------------------------------------------

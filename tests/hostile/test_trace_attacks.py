@@ -33,7 +33,7 @@ def a_golden_trace(folder):
         for name in ("index.json", "tensors.safetensors")
     }
     about = GoldenAbout(
-        state="0" * 40,
+        snapshot="0" * 40,
         kinds=("own",),
         metrics={},
         full_metrics={},

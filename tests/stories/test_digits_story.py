@@ -81,7 +81,7 @@ def test_the_whole_way(person):
     train.write_text(train.read_text().replace("padded", "bordered"))
     found = person.asks("scaffold", "verify")
     assert (found["verdict"], found["refusal"]) == ("NO_DIFFERENCE", None)
-    assert [part["name"] for part in found["parts"]] == ["train.py:augment"]
+    assert [part["name"] for part in found["differences"]] == ["train.py:augment"]
     assert person.asks("scaffold", "next")["command"] == "scaffold tweak accept"
     person.types("scaffold", "tweak", "accept")
     assert git(person.folder, "rev-parse", "milestone/tweak-rename") == git(
