@@ -307,8 +307,8 @@ def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord |
     # Until all is written, a record without its points that is still to be read again: a kill here
     # loses nothing.
     without = {name: size for name, size in record.sizes.items() if name != _SERIES}
-    write_record(signed(record.model_copy(update={"kept": without})), folder / "run.json")
-    fresh = record.model_copy(update={**changed, "kept": _write_series(series, Workspace(folder))})
+    write_record(signed(record.model_copy(update={"sizes": without})), folder / "run.json")
+    fresh = record.model_copy(update={**changed, "sizes": _write_series(series, Workspace(folder))})
     fresh = signed(fresh)
     write_record(fresh, folder / "run.json")
     return fresh

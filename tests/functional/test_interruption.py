@@ -83,8 +83,8 @@ def test_two_at_once_in_one_project(cli, tmp_path, calibrated_recipe):
             sys.executable,
             "-c",
             (
-                "import sys\nfrom pathlib import Path\nfrom scaffold.project.project import"
-                " Project, only_one\nwith only_one(Project(Path.cwd())): print('held', flush=True);"
+                "import sys\nfrom pathlib import Path\nfrom scaffold.project.lock import only_one\nfrom scaffold.project.project import"
+                " Project\nwith only_one(Project(Path.cwd())): print('held', flush=True);"
                 " sys.stdin.read()"
             ),
         ],

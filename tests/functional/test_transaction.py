@@ -245,7 +245,7 @@ def test_git_at_work_and_a_branch_that_somebody_moved(project):
     (project.root / ".git/index.lock").unlink()
     with only_one(project):
         code = (
-            "from scaffold.project.project import *;"
+            "from pathlib import Path; from scaffold.project.lock import only_one; from scaffold.project.project import Project;"
             f" list(only_one(Project(Path({str(project.root)!r}))).gen)"
         )
         second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -128,7 +128,7 @@ def test_a_home_that_is_checked_out_elsewhere(cli, judged, tmp_path):
 def test_a_tag_named_like_the_branch(cli, judged):
     git(judged, "tag", "main", "HEAD~1")
     git(judged, "tag", "tweak/rename", "HEAD~1")
-    assert cli("tweak", "accept", "--json", cwd=judged).json["home"] == "main"
+    assert cli("tweak", "accept", "--json", cwd=judged).json["base_branch"] == "main"
     assert git(judged, "symbolic-ref", "HEAD") == "refs/heads/main"
 
 
