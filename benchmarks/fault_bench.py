@@ -126,6 +126,7 @@ def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
     )
     environment = prepare_environment(source, system.environment, lambda: None)
     plan = Plan(
+        slots=1,
         title=reference,
         remedy="",
         program=system,
@@ -170,7 +171,7 @@ def start_up_seconds(plan: Plan, text: str) -> float:
 
 def run_metrics(plan: Plan, seeds: range) -> list[dict[str, float]]:
     """All six metrics of runs with these seeds; of one that failed none."""
-    records = run_seeds(plan, list(seeds), 1, Silent())
+    records = run_seeds(plan, list(seeds), Silent())
     ordered = sorted(records, key=lambda record: record.seed)
     return [{name: value.value for name, value in record.metrics.items()} for record in ordered]
 
@@ -268,7 +269,9 @@ def seen_by(calibration: list[dict[str, float]], runs: list[dict[str, float]]) -
     stats = SampleStats.of([run["end_metric"] for run in calibration], half_digit=0.0)
     values = [run["end_metric"] for run in runs]
     end = (
-        judge_reproduction("end_metric", values, 0.0, stats, Rule(max_seeds=len(SEEDS))).verdict
+        judge_reproduction(
+            "end_metric", SampleStats.of(values), stats, Rule(max_seeds=len(SEEDS))
+        ).verdict
         is Verdict.NOT_REPRODUCED
     )
     monitored = False

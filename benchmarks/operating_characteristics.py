@@ -62,7 +62,7 @@ def sequential(runs: int, seeds: int, shift_sd: float, projects: int, kind: str 
     for _ in range(projects):
         shipped = [value(draw) for _ in range(runs)]
         own = [value(draw) + shift_sd for _ in range(seeds)]
-        finding = judge_reproduction("m", own, 0.0, SampleStats.of(shipped), rule, shipped=shipped)
+        finding = judge_reproduction("m", SampleStats.of(own), SampleStats.of(shipped), rule)
         verdicts[finding.verdict] += 1
         used += finding.n
     return _cell(verdicts, used, projects)

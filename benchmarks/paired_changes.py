@@ -18,6 +18,7 @@ import math
 import random
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from scipy import stats
@@ -30,13 +31,14 @@ from scaffold.machine import describe_machine
 from scaffold.project.project import Project, load_recipe
 from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.judgment import Verdict
-from scaffold.rules.change.paired import judge_differences
+from scaffold.rules.change.paired import PairedTest, judge_differences
 from scaffold.rules.stats import SampleStats
-from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.preparation import prepare_program
 from scaffold.running.seeds import make_runs
+from scaffold.running.session import RunOptions, Session
 from scaffold.scaffolding.create import create_project
 from scaffold.tweak.create_src import begin
-from scaffold.tweak.prepare import with_values
+from scaffold.tweak.prepare import snapshot_files, with_values
 
 RECORDS = Path(__file__).with_name("records") / "digits-cnn-changes.json"
 CHANGES = {"epochs": 19, "learning_rate": 0.008, "dropout": 0.3, "width": 18}
@@ -58,17 +60,10 @@ def record() -> None:
         values: dict[str, dict[str, float]] = {}
         for name, value in {"before": None, **CHANGES}.items():
             program = state.system if value is None else with_values(state.system, {name: value})
-            plan, room = prepare_program(
-                project,
-                recipe,
-                program,
-                state.source,
-                state.tree,
-                RunOptions(),
-                title=f"{name} {value}",
-            )
+            files = replace(snapshot_files(state, f"{name} {value}"), program=program)
             with RunProgress(program) as progress:
-                runs = make_runs(project, plan, SEEDS, room, progress)
+                session = Session(project, recipe, progress, RunOptions())
+                runs = make_runs(project, prepare_program(session, files), SEEDS, progress)
             key = name if value is None else f"{name}={value}"
             values[key] = {str(run.seed): run.metrics["test_accuracy"].value for run in runs}
     content = {"machine": describe_machine().model_dump(mode="json"), "test_accuracy": values}
@@ -104,11 +99,9 @@ def planted(
             judge_differences(
                 [a for a, _ in drawn],
                 [b - mean + shift for _, b in drawn],
-                higher_is_better=True,
-                margin=margin,
-                alpha=0.05,
-                beta=0.05,
-                max_pairs=MAX_PAIRS,
+                PairedTest(
+                    higher_is_better=True, margin=margin, alpha=0.05, beta=0.05, max_pairs=MAX_PAIRS
+                ),
             )[0]
         ] += 1
     return verdicts

@@ -17,8 +17,9 @@ from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.program import CALIBRATION_SEED
 from scaffold.records.recipe import ShippedTrace
 from scaffold.running.engines.local import ProgressListener
-from scaffold.running.preparation import RunOptions, prepare
+from scaffold.running.preparation import prepare, prepare_smoke
 from scaffold.running.seeds import make_runs
+from scaffold.running.session import RunOptions, Session
 from scaffold.scaffolding.create import create_project
 from scaffold.tracing.record import record_golden
 
@@ -48,9 +49,9 @@ def calibrate(
     """
     recipe = recipe_source.recipe
     project = _project(recipe_source, options)
-    plan, room = prepare(project, recipe, options)
+    plan = prepare(Session(project, recipe, listener, options))
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
-    records = make_runs(project, plan, seeds, room, listener, spare=CALIBRATION_SEED + runs)
+    records = make_runs(project, plan, seeds, listener, spare=CALIBRATION_SEED + runs)
     first_of_seed = list({record.seed: record for record in reversed(records)}.values())
     calibration = Calibration(
         recipe=recipe.id,
@@ -101,9 +102,10 @@ def record_trace(
     """
     recipe = recipe_source.recipe
     project = _project(recipe_source, options)
-    plan = prepare(project, recipe, options)[0]
-    smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
-    golden = record_golden(project, plan, smoke, recipe.reference.tree, listener)
+    session = Session(project, recipe, listener, options)
+    golden = record_golden(
+        project, prepare(session), prepare_smoke(session), recipe.reference.tree, listener
+    )
     for name, content in golden.files().items():
         write_bytes(recipe_source.folder / "golden" / name, content)
     files = ("about.json", *golden.about.files)

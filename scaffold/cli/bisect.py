@@ -8,11 +8,12 @@ import click
 
 from scaffold.cli.terminal import (
     EXIT_UNDECIDED,
+    RunFlags,
     open_project,
     paint_for,
     print_json,
     run_options,
-    run_with_progress,
+    run_session,
     width,
 )
 from scaffold.cli.terminal import command as make_command
@@ -34,11 +35,7 @@ def command(
     *,
     metric: str,
     margin: float | None,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Search, then say where the metric was lost."""
     from scaffold.errors import ProjectError, UsageError
@@ -53,16 +50,10 @@ def command(
     if not project.system.exists():
         raise ProjectError("there is no system yet: nothing was changed", hint="scaffold next")
     system = load_yaml(System, project.system)
-    result = run_with_progress(
-        system,
-        lambda progress, options: bisect_metric(project, recipe, metric, margin, progress, options),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
+    result = run_session(
+        project, recipe, system, flags, lambda session: bisect_metric(session, metric, margin)
     )
-    if as_json:
+    if flags.as_json:
         print_json(asdict(result))
     else:
         _print(result)

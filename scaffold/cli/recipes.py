@@ -2,8 +2,8 @@
 
 import click
 
+from scaffold.cli.terminal import RunFlags, print_json, run_options, run_with_progress, width
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import print_json, run_options, run_with_progress, width
 
 
 @click.group("recipes", help="List, show, check and calibrate recipes.")
@@ -107,11 +107,7 @@ def calibrate(
     *,
     source: str,
     runs: int,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Run, record, say where."""
     from scaffold.authoring import calibrate as calibration
@@ -121,8 +117,8 @@ def calibrate(
 
     source_recipe = without_calibration(source)
     needed = source_recipe.recipe.resources
-    about = format_duration(runs * needed.run_time_s / (jobs or runs_at_once(needed)))
-    if not as_json:
+    about = format_duration(runs * needed.run_time_s / (flags.jobs or runs_at_once(needed)))
+    if not flags.as_json:
         click.echo(
             f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped",
             err=True,
@@ -130,14 +126,10 @@ def calibrate(
 
     done = run_with_progress(
         source_recipe.recipe,
+        flags,
         lambda progress, options: calibration.calibrate(source_recipe, runs, progress, options),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
     )
-    if as_json:
+    if flags.as_json:
         print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
     else:
         click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
@@ -160,27 +152,19 @@ def calibrate(
 def trace(
     *,
     source: str,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Record, say what to add to recipe.yaml."""
     from scaffold.authoring.calibrate import record_trace
     from scaffold.recipes.catalogue import find_recipe
 
-    source_recipe = find_recipe(source, offline=offline)
+    source_recipe = find_recipe(source, offline=flags.offline)
     shipped = run_with_progress(
         source_recipe.recipe,
+        flags,
         lambda progress, options: record_trace(source_recipe, progress, options),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
     )
-    if as_json:
+    if flags.as_json:
         print_json({"golden": shipped.model_dump(mode="json")})
         return 0
     click.echo(f"  recorded in {source_recipe.folder / 'golden' / shipped.name}")

@@ -9,11 +9,12 @@ from scaffold.cli.decided import accept_command, drop_command
 from scaffold.cli.terminal import (
     EXIT_REFUSED,
     EXIT_UNDECIDED,
+    RunFlags,
     open_project,
     paint_for,
     print_json,
     run_options,
-    run_with_progress,
+    run_session,
     width,
 )
 from scaffold.cli.terminal import command as make_command
@@ -43,11 +44,7 @@ def command() -> None:
 def parts(
     *,
     traced: bool,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """List parts from the files; with `--traced` from one traced run too."""
     from dataclasses import asdict
@@ -61,17 +58,9 @@ def parts(
     listed: list[Part] = (
         list_parts(project, recipe)
         if not traced
-        else run_with_progress(
-            recipe,
-            lambda progress, options: traced_parts(project, recipe, progress, options),
-            jobs=jobs,
-            offline=offline,
-            no_sandbox=no_sandbox,
-            trust=trust,
-            as_json=as_json,
-        )
+        else run_session(project, recipe, recipe, flags, traced_parts)
     )
-    if as_json:
+    if flags.as_json:
         print_json([asdict(part) for part in listed])
     else:
         click.echo(format_parts(listed, width(), paint_for(sys.stdout)))
@@ -116,18 +105,14 @@ def start(
     expect: str,
     margin: float | None,
     reason: str,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Record, open, say what to edit."""
     from scaffold.cli.terminal import require_one_line
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe
     from scaffold.rewrite.parts import rewrite_name
-    from scaffold.rewrite.start import start_rewrite
+    from scaffold.rewrite.start import RewriteWish, start_rewrite
     from scaffold.status.cache import require_reproduced
 
     if margin is not None and not 0 < margin < float("inf"):
@@ -140,18 +125,12 @@ def start(
     expectation = " ".join(
         [expect, f"(begun without a reproduction: {reason})" if reason else ""]
     ).strip()
-    opened: Opened = run_with_progress(
-        load_recipe(project),
-        lambda progress, options: start_rewrite(
-            project, name, part, own, expectation, margin, progress, options
-        ),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
+    wish = RewriteWish(part=part, name=name, own=own, expect=expectation, margin=margin)
+    recipe = load_recipe(project)
+    opened: Opened = run_session(
+        project, recipe, recipe, flags, lambda session: start_rewrite(session, wish)
     )
-    if as_json:
+    if flags.as_json:
         print_json(
             {
                 "rewrite": opened.tweak.model_dump(mode="json"),
@@ -207,14 +186,10 @@ def _print_opened(opened: "Opened") -> None:
 def check(
     *,
     name: str | None,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Run the parity checks again."""
-    from scaffold.project.project import load_yaml
+    from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.system import System
     from scaffold.rewrite.start import recheck_parity
     from scaffold.rules.parity.checks import first_difference
@@ -222,16 +197,14 @@ def check(
     from scaffold.views.parity import format_checks
 
     project = open_project("rewrite check")
-    evidence, checks = run_with_progress(
+    evidence, checks = run_session(
+        project,
+        load_recipe(project),
         load_yaml(System, project.system),
-        lambda progress, options: recheck_parity(project, name, progress, options),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
+        flags,
+        lambda session: recheck_parity(session, name),
     )
-    if as_json:
+    if flags.as_json:
         print_json([check.as_mapping() for check in checks])
     else:
         click.echo(format_checks(checks, width(), paint_for(sys.stdout)))

@@ -2,8 +2,8 @@
 
 import click
 
+from scaffold.cli.terminal import RunFlags, open_project, print_json, run_options, run_session
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json, run_options, run_with_progress
 
 
 @make_command(
@@ -31,20 +31,16 @@ def command(
     smoke: bool,
     reference: bool,
     rerun: bool,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Prepare, run what is missing, list all."""
-    from scaffold.cli.progress import RunProgress
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe, load_yaml
     from scaffold.records.evidence import RunRecord
     from scaffold.records.program import CALIBRATION_SEED, Program
-    from scaffold.running.preparation import RunOptions, prepare
+    from scaffold.running.preparation import prepare
     from scaffold.running.seeds import make_runs, planned_seeds
+    from scaffold.running.session import Session
 
     project = open_project("run")
     recipe = load_recipe(project)
@@ -64,26 +60,18 @@ def command(
             f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds"
         )
 
-    def make(progress: RunProgress, options: RunOptions) -> list[RunRecord]:
+    def make(session: Session) -> list[RunRecord]:
         if tweak is not None:
             from scaffold.tweak.prepare import prepare_change
 
-            plan, room = prepare_change(project, recipe, tweak, options, smoke=smoke)
+            plan = prepare_change(session, tweak, smoke=smoke)
         else:
-            plan, room = prepare(project, recipe, options, smoke=smoke)
+            plan = prepare(session, smoke=smoke)
         run_seeds = planned_seeds(program, 1 if smoke else seeds)
-        return make_runs(project, plan, run_seeds, room, progress, rerun=rerun)
+        return make_runs(project, plan, run_seeds, session.listener, rerun=rerun)
 
-    records = run_with_progress(
-        program,
-        make,
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
-    )
-    if as_json:
+    records = run_session(project, recipe, program, flags, make)
+    if flags.as_json:
         print_json({"runs": [record.model_dump(mode="json") for record in records]})
         return 0
     for record in records:

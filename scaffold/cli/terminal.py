@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from scaffold.cli.progress import RunProgress
     from scaffold.project.project import Project
     from scaffold.records.program import Program
-    from scaffold.running.preparation import RunOptions
+    from scaffold.records.recipe import Recipe
+    from scaffold.running.session import RunOptions, Session
 
 Result = TypeVar("Result")
 
@@ -102,8 +104,36 @@ def open_project(writes: str | None = None) -> "Project":
     return project
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags:
+    """Options of all commands that run something of a recipe."""
+
+    jobs: int | None
+    offline: bool
+    no_sandbox: bool
+    trust: str | None
+    as_json: bool
+
+
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of all commands that run something of a recipe."""
+    """Add the options of all commands that run something; they arrive as `flags`."""
+
+    @functools.wraps(function)
+    def with_flags(
+        *,
+        jobs: int | None,
+        offline: bool,
+        no_sandbox: bool,
+        trust: str | None,
+        as_json: bool,
+        **others: Any,
+    ) -> Any:
+        flags = RunFlags(
+            jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
+        )
+        return function(flags=flags, **others)
+
+    decorated: Callable[..., Any] = with_flags
     for option in (
         click.option(
             "--trust",
@@ -122,53 +152,62 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Runs at once. Default: as many as there are cores for.",
         ),
     ):
-        function = option(function)
-    return function
+        decorated = option(decorated)
+    return decorated
+
+
+def run_session(
+    project: "Project",
+    recipe: "Recipe",
+    program: "Program",
+    flags: RunFlags,
+    call: Callable[["Session"], Result],
+) -> Result:
+    """Call a function that runs something of a project; see `run_with_progress`."""
+    from scaffold.running.session import Session
+
+    return run_with_progress(
+        program,
+        flags,
+        lambda progress, options: call(Session(project, recipe, progress, options)),
+    )
 
 
 def run_with_progress(
-    program: "Program",
-    call: Callable[["RunProgress", "RunOptions"], Result],
-    *,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    program: "Program", flags: RunFlags, call: Callable[["RunProgress", "RunOptions"], Result]
 ) -> Result:
-    """Call a function that runs programs of a recipe.
-
-    With progress shown and the run options applied.
+    """Call a function that runs something, with its progress shown.
 
     Where consent is missing and a user is there, show what would run, ask, and call again.
     """
     from scaffold.cli.progress import RunProgress
-    from scaffold.running.preparation import RunOptions
+    from scaffold.running.session import RunOptions
 
     def attempt(trusted: str | None) -> Result:
-        with RunProgress(program, quiet=as_json) as progress:
+        with RunProgress(program, quiet=flags.as_json) as progress:
             options = RunOptions(
-                slots=jobs,
-                offline=offline,
-                sandboxed=not no_sandbox,
+                slots=flags.jobs,
+                offline=flags.offline,
+                sandboxed=not flags.no_sandbox,
                 trust=trusted,
                 on_bytes=progress.fetched,
                 announce=progress.message,
             )
             return call(progress, options)
 
+    trust = flags.trust
     while True:
         try:
             return attempt(trust)
         except ConsentError as error:
-            if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            if flags.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise
             from scaffold.views.tables import plain
 
             click.echo(plain(error.message), err=True)
             if not click.confirm("Run this?", err=True):
                 raise click.Abort from None
-            # What was approved is remembered; a change may need it for both of its states.
+            # What was approved is remembered; a change may need it for both of its snapshots.
             trust = error.digest
 
 

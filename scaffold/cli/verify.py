@@ -9,12 +9,13 @@ from scaffold.cli.terminal import (
     EXIT_OF_VERDICT,
     EXIT_REFUSED,
     EXIT_UNDECIDED,
+    RunFlags,
     open_project,
     paint_for,
     parse_settings,
     print_json,
     run_options,
-    run_with_progress,
+    run_session,
     width,
 )
 from scaffold.cli.terminal import command as make_command
@@ -23,9 +24,8 @@ from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.status.cache import current_change, current_judgment, is_tweak_under_way, load_status
 
 if TYPE_CHECKING:
-    from scaffold.cli.progress import RunProgress
     from scaffold.records.tweak import ChangeEvidence
-    from scaffold.running.preparation import RunOptions
+    from scaffold.running.session import Session
 
 
 @make_command(
@@ -52,48 +52,30 @@ def command(
     *,
     reproduction: bool,
     ablated: tuple[str, ...],
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     """Show the stored judgment if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
     project = open_project("verify")
     if not reproduction and is_tweak_under_way(project):
-        return _verify_tweak(
-            project,
-            ablated,
-            jobs=jobs,
-            offline=offline,
-            no_sandbox=no_sandbox,
-            trust=trust,
-            as_json=as_json,
-        )
+        return _verify_tweak(project, ablated, flags)
     if ablated:
         raise UsageError(
             "--ablate is for a tweak, and none is under way", hint="scaffold tweak start NAME"
         )
     judgment = current_judgment(project)
     if judgment is not None:
-        _print(project, judgment, as_json, "evidence/reproduce.json is current: nothing was run")
+        _print(
+            project, judgment, flags.as_json, "evidence/reproduce.json is current: nothing was run"
+        )
         return EXIT_OF_VERDICT[judgment.verdict]
 
     from scaffold.project.project import load_recipe
     from scaffold.reproduce.verify import verify_reproduction
 
     recipe = load_recipe(project)
-    verified = run_with_progress(
-        recipe,
-        lambda progress, options: verify_reproduction(project, recipe, progress, options),
-        jobs=jobs,
-        offline=offline,
-        no_sandbox=no_sandbox,
-        trust=trust,
-        as_json=as_json,
-    )
+    verified = run_session(project, recipe, recipe, flags, verify_reproduction)
     note = "evidence/reproduce.json and environment.lock are committed"
     if verified.is_by_others:
         note = (
@@ -102,19 +84,14 @@ def command(
         )
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
-    _print(project, verified.judgment, as_json, note)
+    _print(project, verified.judgment, flags.as_json, note)
     return EXIT_OF_VERDICT[verified.judgment.verdict]
 
 
 def _verify_tweak(
     project: Project,
     ablated: tuple[str, ...],
-    *,
-    jobs: int | None,
-    offline: bool,
-    no_sandbox: bool,
-    trust: str | None,
-    as_json: bool,
+    flags: RunFlags,
 ) -> int:
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe, load_yaml
@@ -133,23 +110,15 @@ def _verify_tweak(
         recipe, system = load_recipe(project), load_yaml(System, project.system)
         off = parse_settings("--ablate", ablated)
 
-        def judge(progress: "RunProgress", options: "RunOptions") -> "ChangeEvidence":
+        def judge(session: "Session") -> "ChangeEvidence":
             if tweak.kind == "rewrite":
-                return verify_rewrite(project, recipe, tweak, progress, options)
-            return verify_change(project, recipe, tweak, progress, options, off)
+                return verify_rewrite(session, tweak)
+            return verify_change(session, tweak, off)
 
-        evidence = run_with_progress(
-            system,
-            judge,
-            jobs=jobs,
-            offline=offline,
-            no_sandbox=no_sandbox,
-            trust=trust,
-            as_json=as_json,
-        )
+        evidence = run_session(project, recipe, system, flags, judge)
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
     judgment = ChangeJudgment.from_mapping(evidence.judgment)
-    _print_change(project, evidence, judgment, as_json, note)
+    _print_change(project, evidence, judgment, flags.as_json, note)
     if judgment.verdict in (Verdict.UNDECIDED, Verdict.INCONCLUSIVE):
         return EXIT_UNDECIDED
     return EXIT_REFUSED if judgment.refusal else 0

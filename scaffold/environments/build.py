@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scaffold.cache import cache_dir, exclusive
-from scaffold.environments.resolve import Announce
+from scaffold.environments.resolve import Fetching
 from scaffold.environments.uv import (
     build_options,
     index_options,
@@ -21,9 +21,7 @@ def build(
     version: str,
     lock: str,
     may_build: Sequence[str],
-    offline: bool,
-    device: str,
-    announce: Announce,
+    fetching: Fetching,
 ) -> Path:
     """Return the interpreter of a lock's environment, building it if it is not in the cache."""
     folder = cache_dir("environments") / f"{lock[:24]}-{version}"
@@ -32,9 +30,9 @@ def build(
         return python
     with exclusive(folder):
         if not (marker.exists() and python.exists()):
-            _announce_download(lock_text, version, may_build, offline, device, announce)
+            _announce_download(lock_text, version, may_build, fetching)
             try:
-                _fill(folder, python, version, lock_text, may_build, offline, announce)
+                _fill(folder, version, lock_text, may_build, fetching)
                 marker.touch()
             finally:
                 if not marker.exists():
@@ -46,9 +44,7 @@ def _announce_download(
     lock_text: str,
     version: str,
     may_build: Sequence[str],
-    offline: bool,
-    device: str,
-    announce: Announce,
+    fetching: Fetching,
 ) -> None:
     """Announce what the build downloads.
 
@@ -64,13 +60,13 @@ def _announce_download(
     ]
     try:
         download = read_download(
-            run_uv(["pip", "compile", "-", *options], offline, stdin=lock_text)
+            run_uv(["pip", "compile", "-", *options], fetching.offline, stdin=lock_text)
         )
     except FetchError:
         return
-    announce(download.describe(version))
-    if device == "cpu" and download.cuda:
-        announce(
+    fetching.announce(download.describe(version))
+    if fetching.device == "cpu" and download.cuda:
+        fetching.announce(
             f"{len(download.cuda)} of them are for GPUs, which this recipe does not use. Smaller is"
             " a CPU build: pip config set global.extra-index-url"
             " https://download.pytorch.org/whl/cpu, then delete environment.lock"
@@ -78,18 +74,13 @@ def _announce_download(
 
 
 def _fill(
-    folder: Path,
-    python: Path,
-    version: str,
-    lock_text: str,
-    may_build: Sequence[str],
-    offline: bool,
-    announce: Announce,
+    folder: Path, version: str, lock_text: str, may_build: Sequence[str], fetching: Fetching
 ) -> None:
     from scaffold.environments.downloads import DownloadProgress
 
+    python = folder / "bin" / "python"
     shutil.rmtree(folder, ignore_errors=True)  # begun by a scaffold that was killed
-    run_uv(["venv", "--quiet", "--python", version, str(folder)], offline)
+    run_uv(["venv", "--quiet", "--python", version, str(folder)], fetching.offline)
     requirements = folder / "environment.lock"
     requirements.write_text(lock_text)
     hashes = ["--require-hashes"] if "--hash=" in lock_text else []
@@ -107,8 +98,8 @@ def _fill(
             "-r",
             str(requirements),
         ],
-        offline,
-        on_line=DownloadProgress(announce).read,
+        fetching.offline,
+        on_line=DownloadProgress(fetching.announce).read,
     )
     _compile_bytecode(folder, python)
 

@@ -20,7 +20,7 @@ from scaffold.environments.lock import (
     require_follows,
     require_whole_lock,
 )
-from scaffold.environments.resolve import Announce, resolve
+from scaffold.environments.resolve import Announce, Fetching, resolve
 from scaffold.environments.reuse import running_version, runs_here
 from scaffold.project.files import read_text, write_text
 from scaffold.project.project import Source
@@ -78,13 +78,12 @@ def prepare_environment(
     Raises:
         FetchError: the packages do not resolve together, or cannot be had.
     """
+    fetching = Fetching(offline=offline, device=device, announce=announce)
     if source.lock.exists():
         require_whole_lock(source)
     if not lock_fits(source, environment):
         requirements = all_requirements(source, environment)
-        lock_text = resolve(
-            source, environment, requirements, default_as_of, offline, device, announce
-        )
+        lock_text = resolve(source, environment, requirements, default_as_of, fetching)
         write_text(source.lock, lock_text)
         remember_lock(lock_text)
     text = read_text(source.lock)
@@ -103,13 +102,7 @@ def prepare_environment(
         )
     if not made_lock(text):
         require_follows(source, environment, text, packages, version, offline)
-    python = build(text, version, lock, environment.build, offline, device, announce)
+    python = build(text, version, lock, environment.build, fetching)
     return ReadyEnvironment(
         python=python, version=version, lock=lock, packages=packages, reused=False
     )
-
-
-# --- reusing the interpreter that runs the scaffold ---------------------------------------------
-
-
-# --- resolving and building with uv -------------------------------------------------------------

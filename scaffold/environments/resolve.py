@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -33,16 +34,24 @@ Announce = Callable[[str], None]
 """Is told a line for the user."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching:
+    """How packages are had: without the network, for which device, who is told."""
+
+    offline: bool
+    device: str
+    announce: Announce
+
+
 def resolve(
     source: Source,
     environment: Environment,
     requirements: list[str],
     default_as_of: Callable[[], date | None],
-    offline: bool,
-    device: str,
-    announce: Announce,
+    fetching: Fetching,
 ) -> str:
     """Return the text of a new lock, from the running interpreter if it satisfies everything."""
+    offline = fetching.offline
     wanted_digest = digest(environment, requirements)
     own, constraints = own_lines(source, environment)
     accepted = SpecifierSet(environment.python)
@@ -75,8 +84,8 @@ def resolve(
         ]
         stdin = "\n".join([*environment.packages, *own]) + "\n"
         compiled = run_uv(command, offline, stdin=stdin)
-        if device == "cpu" and torch_is_from_default_index(compiled):
-            compiled = _with_cpu_torch(compiled, command, stdin, offline, announce)
+        if fetching.device == "cpu" and torch_is_from_default_index(compiled):
+            compiled = _with_cpu_torch(compiled, command, stdin, fetching)
     odd = odd_line(compiled)
     if odd:
         raise FetchError(
@@ -90,18 +99,16 @@ def resolve(
     return format_lock([*head, *compiled.strip().splitlines()])
 
 
-def _with_cpu_torch(
-    compiled: str, command: Sequence[str], stdin: str, offline: bool, announce: Announce
-) -> str:
+def _with_cpu_torch(compiled: str, command: Sequence[str], stdin: str, fetching: Fetching) -> str:
     """Resolve again with the CPU builds of the same versions; the same where they cannot be had."""
     pins = dict(TORCH.findall(compiled))
     # That index tells no dates. The versions are those that the date gave.
     undated = [word for name in pins for word in ("--exclude-newer-package", f"{name}=false")]
     pinned = "".join(f"{name}=={version}\n" for name, version in pins.items())
     try:
-        return run_uv([*command, *CPU_TORCH, *undated], offline, stdin=stdin + pinned)
+        return run_uv([*command, *CPU_TORCH, *undated], fetching.offline, stdin=stdin + pinned)
     except FetchError:
-        announce(
+        fetching.announce(
             "the CPU build of torch cannot be had here: the default build brings CUDA, which is"
             " several GB"
         )

@@ -4,23 +4,23 @@ Simple models, zeroed inputs, and overfitting one batch.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from scaffold.errors import UsageError
 from scaffold.git.snapshots import Snapshot
-from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.program import Command
-from scaffold.records.recipe import Recipe
 from scaffold.records.system import Baselines, System
 from scaffold.rules.change.baselines import SIMPLE_MODELS
-from scaffold.running.engines.local import ProgressListener
-from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds
+from scaffold.running.session import Session
 from scaffold.running.store import judged_runs
 from scaffold.running.variables import SHIM
 
 _DRIVER = SHIM / "_scaffold_baselines.py"
+_NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 def require_baselines(system: System) -> Baselines:
@@ -44,58 +44,36 @@ def require_baselines(system: System) -> Baselines:
     return system.baselines
 
 
-def simple_models(
-    project: Project,
-    recipe: Recipe,
-    snapshot: Snapshot,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> Mapping[str, float]:
+def simple_models(session: Session, snapshot: Snapshot) -> Mapping[str, float]:
     """Return the judged metric of a constant and of a linear model on the new data."""
-    listener.message("a constant and a linear model on the new data")
+    session.listener.message("a constant and a linear model on the new data")
     metrics = [
         {"name": name, "split": "test", "direction": "higher", "unit": "value", "read": read}
         for name in SIMPLE_MODELS
         for read in [{"json": "baselines.json", "key": name}]
     ]
-    run = _probe(project, recipe, snapshot, "simple", 1, listener, options, {"metrics": metrics})[0]
+    run = _probe(session, snapshot, "simple", 1, {"metrics": metrics})[0]
     return {name: value.value for name, value in run.metrics.items()}
 
 
-def zeroed_runs(
-    project: Project,
-    recipe: Recipe,
-    snapshot: Snapshot,
-    seeds: int,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> list[JudgedRun]:
+def zeroed_runs(session: Session, snapshot: Snapshot, seeds: int) -> list[JudgedRun]:
     """Return runs with all inputs set to 0."""
-    listener.message("the same with all inputs 0")
-    return _probe(project, recipe, snapshot, "zeroed", seeds, listener, options, {})
+    session.listener.message("the same with all inputs 0")
+    return _probe(session, snapshot, "zeroed", seeds)
 
 
-def overfit_run(
-    project: Project,
-    recipe: Recipe,
-    snapshot: Snapshot,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> JudgedRun:
+def overfit_run(session: Session, snapshot: Snapshot) -> JudgedRun:
     """Return a run that trains on one batch and is measured on it."""
-    listener.message("one batch, to be overfit_one_batch")
-    return _probe(project, recipe, snapshot, "memorize", 1, listener, options, {})[0]
+    session.listener.message("one batch, to be overfitted")
+    return _probe(session, snapshot, "memorize", 1)[0]
 
 
 def _probe(
-    project: Project,
-    recipe: Recipe,
+    session: Session,
     snapshot: Snapshot,
     mode: str,
     seeds: int,
-    listener: ProgressListener,
-    options: RunOptions,
-    changes: Mapping[str, Any],
+    changes: Mapping[str, Any] = _NO_CHANGES,
 ) -> list[JudgedRun]:
     baselines = require_baselines(snapshot.system)
     document = snapshot.system.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -122,10 +100,11 @@ def _probe(
             f"baselines.script: no command of system.yaml runs `python {baselines.script}`"
         )
     program = System.model_validate({**document, **changes})
-    plan, room = prepare_program(
-        project, recipe, program, snapshot.source, snapshot.tree, options, title=f"the {mode} probe"
+    files = ProgramFiles(
+        title=f"the {mode} probe", program=program, source=snapshot.source, tree=snapshot.tree
     )
-    records = make_runs(project, plan, planned_seeds(program, seeds), room, listener)
+    plan = prepare_program(session, files)
+    records = make_runs(session.project, plan, planned_seeds(program, seeds), session.listener)
     return judged_runs(records, plan.runs_dir, ())
 
 

@@ -29,10 +29,10 @@ from scaffold.reproduce.staleness import find_stale
 from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.parity.judge import refusal_of
 from scaffold.rules.reproduction.judge import is_decided, judge, needs_series
-from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions, prepare
+from scaffold.running.preparation import prepare, prepare_smoke
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of, used_seeds
+from scaffold.running.session import Session
 from scaffold.running.store import completed, find_runs, judged_runs
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import read_golden
@@ -57,12 +57,7 @@ class Verified:
     is_by_others: bool = False
 
 
-def verify_reproduction(
-    project: Project,
-    recipe: Recipe,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> Verified:
+def verify_reproduction(session: Session) -> Verified:
     """Run seeds until the test decides or the rule allows no more, then write the evidence.
 
     Raises:
@@ -70,22 +65,21 @@ def verify_reproduction(
         RunError: runs failed; what went well is kept.
         FetchError, MachineError: see `prepare`.
     """
+    project, recipe = session.project, session.recipe
     calibration = load_calibration(project, recipe)
-    plan, room = prepare(project, recipe, options)
+    plan = prepare(session)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += changed_rule(project, recipe)
-    deviations += _other_construction(project, recipe, plan, options, listener)
-    checked = _checked_evidence(project, recipe, plan, room, deviations, listener)
+    deviations += _other_construction(session, plan)
+    checked = _checked_evidence(session, plan, deviations)
     if checked is not None:
         return checked
-    judgment, runs = run_until_decided(
-        project, recipe, plan, room, calibration, deviations, listener
-    )
+    judgment, runs = run_until_decided(session, plan, calibration, deviations)
     noise: dict[str, float] = {}
     if recipe.seeds.how == "none" and any(
         finding.verdict in _APART for finding in judgment.findings
     ):
-        noise = _measured_noise(project, plan, runs, listener)
+        noise = _measured_noise(session, plan, runs)
         judgment = judge(recipe, runs, calibration, judgment.deviations, noise)
     unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
     evidence = Evidence(
@@ -110,24 +104,19 @@ def verify_reproduction(
 
 
 def _checked_evidence(
-    project: Project,
-    recipe: Recipe,
-    plan: Plan,
-    room: int,
-    deviations: Sequence[Reason],
-    listener: ProgressListener,
+    session: Session, plan: Plan, deviations: Sequence[Reason]
 ) -> Verified | None:
     """Check evidence that others made by one run, of a seed that they could not foresee.
 
     Returns:
         the evidence, if that run gives the same numbers and nothing else in it need be believed;
-            None where it must be
-        made here.
+            None where it must be made here.
     """
     try:
-        evidence = read_evidence(project)
+        evidence = read_evidence(session.project)
     except BrokenFileError:
         return None  # it is about to be replaced
+    project, recipe, listener = session.project, session.recipe, session.listener
     if (
         evidence is None
         or origin_of(evidence.checksum) is not Origin.OTHERS
@@ -156,7 +145,7 @@ def _checked_evidence(
         f"{project.reproduction.name} was made by others: seed {theirs.seed} of it is run here to"
         " check it"
     )
-    mine = make_runs(project, plan, [theirs.seed], room, listener)[0]
+    mine = make_runs(project, plan, [theirs.seed], listener)[0]
     apart = [
         name
         for name, expected in theirs.metrics.items()
@@ -189,15 +178,14 @@ _APART = (Verdict.NOT_REPRODUCED, Verdict.INCONSISTENT, Verdict.EXCEEDS)
 """Words of a deterministic program that may be due to rounding on another machine."""
 
 
-def _measured_noise(
-    project: Project, plan: Plan, runs: Sequence[JudgedRun], listener: ProgressListener
-) -> dict[str, float]:
+def _measured_noise(session: Session, plan: Plan, runs: Sequence[JudgedRun]) -> dict[str, float]:
     """Return how far a deterministic program differs from itself, by metric.
 
     One more run, with another number of threads, and each number that a function of the program
     gives off by one last digit: that is what another machine, or another version of a library, does
     to it.
     """
+    project, listener = session.project, session.listener
     listener.message(
         "it is not the published number: one more run, rounded otherwise, to see how exact this"
         " program is"
@@ -206,7 +194,7 @@ def _measured_noise(
     place = project.scaffold_dir / "traces" / ".noise"
     try:
         _, metrics = traced(
-            project, other, place, None, listener, TraceRequest(disturb=True), Mode(functions=True)
+            project, other, place, listener, TraceRequest(disturb=True), Mode(functions=True)
         )
     except RunError as error:
         listener.message(f"its noise could not be measured: {error.message}")
@@ -219,15 +207,14 @@ def _measured_noise(
     }
 
 
-def _other_construction(
-    project: Project, recipe: Recipe, plan: Plan, options: RunOptions, listener: ProgressListener
-) -> list[Reason]:
+def _other_construction(session: Session, plan: Plan) -> list[Reason]:
     """Return how the reference's computation here differs from the recipe's golden trace.
 
     Before the first long run.
 
     Other versions, data or hardware show in seconds what whole runs may never show.
     """
+    project, recipe, listener = session.project, session.recipe, session.listener
     if recipe.golden is None:
         return []
     stored_result = (
@@ -237,7 +224,7 @@ def _other_construction(
     )
     if not stored_result.exists():
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
-        smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
+        smoke = prepare_smoke(session)
         try:
             text = _told_of(climb(project, golden, plan, smoke, Rewritten(), listener))
         except RunError as error:
@@ -266,18 +253,16 @@ def _told_of(checks: Sequence[CheckResult]) -> str:
 
 
 def run_until_decided(
-    project: Project,
-    recipe: Recipe,
+    session: Session,
     plan: Plan,
-    room: int,
     calibration: Calibration | None,
     deviations: Sequence[Reason],
-    listener: ProgressListener,
 ) -> tuple[Judgment, list[JudgedRun]]:
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
-    count = min(max(room, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
+    recipe = session.recipe
+    count = min(max(plan.slots, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
     while True:
-        records = make_runs(project, plan, planned_seeds(recipe, count), room, listener)
+        records = make_runs(session.project, plan, planned_seeds(recipe, count), session.listener)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
         judgment = judge(
@@ -288,7 +273,7 @@ def run_until_decided(
             return judgment, runs
         # As many as run at once, but no more than are expected to be needed.
         expected = max((finding.more_seeds or 1 for finding in judgment.findings), default=1)
-        count = min(recipe.rule.max_seeds, distinct + min(room, expected))
+        count = min(recipe.rule.max_seeds, distinct + min(plan.slots, expected))
 
 
 def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:

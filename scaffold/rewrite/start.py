@@ -5,14 +5,14 @@ A rewrite is a change like a tweak, and goes the same way; what differs is how i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaffold.consent import require_snapshots_consent
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.history import present_branch
 from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_worktree
-from scaffold.project.project import Project, load_recipe, load_yaml
+from scaffold.project.project import Project, load_yaml
 from scaffold.records.program import Command, Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -29,14 +29,33 @@ from scaffold.rewrite.parts import (
 )
 from scaffold.rewrite.verify import check_parity
 from scaffold.rules.parity.checks import CheckResult
-from scaffold.running.engines.local import ProgressListener
-from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions, prepare, prepare_program
+from scaffold.running.preparation import prepare, prepare_program, prepare_smoke
+from scaffold.running.session import Session
 from scaffold.tracing.golden import Golden, modules_of, require_golden
 from scaffold.tracing.record import record_golden
-from scaffold.tweak.prepare import runnable
+from scaffold.tweak.prepare import runnable, snapshot_files
 from scaffold.tweak.start import Wish, ensure_src, open_tweak, refuse_start, rule_of
 from scaffold.tweak.store import accepted, find_tweak, is_own_tweak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteWish:
+    """What the user says of a rewrite.
+
+    Attributes:
+        part: its name.
+        name: of the rewrite; None for one made of the part's.
+        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the user edits
+            `src/`.
+        expect: for the record.
+        margin: smallest difference of the judged metric that matters; None for what is known of it.
+    """
+
+    part: str
+    name: str | None = None
+    own: str | None = None
+    expect: str = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,43 +79,23 @@ class Opened:
     left_out: tuple[str, ...]
 
 
-def start_rewrite(
-    project: Project,
-    name: str | None,
-    part_name: str,
-    own: str | None,
-    expect: str,
-    margin: float | None,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> Opened:
+def start_rewrite(session: Session, wish: RewriteWish) -> Opened:
     """Record the golden trace of the snapshot before, then start the rewrite on `rewrite/NAME`.
-
-    Args:
-        project: whose system is rewritten.
-        name: of the rewrite; None for one made of the part's.
-        part_name: the part.
-        own: file of one's own that defines it, `PATH` or `PATH:NAME`; None where the user edits
-            `src/`.
-        expect: for the record.
-        margin: smallest difference of the judged metric that matters; None for what is known of it.
-        listener: is told of the runs.
-        options: how to run.
 
     Raises:
         UsageError: there is no such part, or the file does not define it.
         ProjectError: another change is under way.
         RunError: the snapshot before cannot be traced.
     """
-    name = name or rewrite_name(part_name)
+    project, recipe, part_name = session.project, session.recipe, wish.part
+    name = wish.name or rewrite_name(part_name)
     repository = refuse_start(project, name)
-    recipe = load_recipe(project)
     made_src = not project.system.exists()
     program: Program = recipe if made_src else load_yaml(System, project.system)
     rule = rule_of(
-        project, recipe, Wish(margin=margin), [metric.name for metric in program.metrics]
+        project, recipe, Wish(margin=wish.margin), [metric.name for metric in program.metrics]
     )
-    path, defined = _own_file(own)
+    path, defined = _own_file(wish.own)
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
     tree = project.reference if made_src else project.system_source.tree
     known = [*defined_parts(tree), *stage_parts()]
@@ -106,7 +105,7 @@ def start_rewrite(
         _replaced(tree, program, find_part(part_name, known), path, defined)
     before_commit = ensure_src(project, repository, recipe)
     before = snapshot_of_commit(project, before_commit)
-    golden, weights = _golden(project, recipe, before, listener, options)
+    golden, weights = _golden(session, before)
     tree = project.system_source.tree  # the recipe's patches are in it
     part = find_part(
         part_name,
@@ -117,7 +116,7 @@ def start_rewrite(
     tweak = Tweak(
         name=name,
         kind="rewrite",
-        expect=expect,
+        expect=wish.expect,
         base_branch=present_branch(repository),
         before=before_commit,
         rule=rule,
@@ -176,17 +175,12 @@ def _commands(program: Program) -> list[Command]:
     ]
 
 
-def _golden(
-    project: Project,
-    recipe: Recipe,
-    before: Snapshot,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
+def _golden(session: Session, before: Snapshot) -> tuple[Golden, dict[str, str | tuple[str, ...]]]:
     """Return the trace the snapshot before was proven equal to, or a new one of it.
 
     A chain of rewrites is compared with its first state, so that small differences cannot add up.
     """
+    project = session.project
     for evidence in reversed(accepted(project)):
         if (
             evidence.tweak.kind == "rewrite"
@@ -194,32 +188,20 @@ def _golden(
             and not evidence.reason
         ):
             return require_golden(project, evidence.tweak), dict(evidence.tweak.weights)
-    require_snapshots_consent([runnable(before, "the snapshot before")], options.trust)
-    return _recorded(project, recipe, before, listener, options), {}
+    require_snapshots_consent([runnable(before, "the snapshot before")], session.options.trust)
+    return _recorded(session, before), {}
 
 
-def _recorded(
-    project: Project,
-    recipe: Recipe,
-    snapshot: Snapshot,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> Golden:
-    def plan(smoke: bool) -> Plan:
-        return prepare_program(
-            project,
-            recipe,
-            snapshot.system,
-            snapshot.source,
-            snapshot.tree,
-            options,
-            title="the snapshot before",
-            smoke=smoke,
-            remedy="it must run before it can be rewritten",
-        )[0]
-
-    smoke = plan(True) if snapshot.system.commands.smoke else None
-    return record_golden(project, plan(False), smoke, snapshot.id, listener)
+def _recorded(session: Session, snapshot: Snapshot) -> Golden:
+    files = replace(
+        snapshot_files(snapshot, "the snapshot before"),
+        remedy="it must run before it can be rewritten",
+    )
+    smoke = None
+    if snapshot.system.commands.smoke:
+        smoke = prepare_program(session, files, smoke=True)
+    plan = prepare_program(session, files)
+    return record_golden(session.project, plan, smoke, snapshot.id, session.listener)
 
 
 def list_parts(project: Project, recipe: Recipe) -> list[Part]:
@@ -236,29 +218,27 @@ def list_parts(project: Project, recipe: Recipe) -> list[Part]:
     return [*defined_parts(tree, files), *stage_parts()]
 
 
-def traced_parts(
-    project: Project, recipe: Recipe, listener: ProgressListener, options: RunOptions
-) -> list[Part]:
+def traced_parts(session: Session) -> list[Part]:
     """Return the modules of the system's networks too, from one golden trace.
 
     Raises:
         RunError, ConsentError: see `start_rewrite`.
     """
+    project, recipe = session.project, session.recipe
     if project.system.exists():
         snapshot = snapshot_of_worktree(project)
         tweak = find_tweak(project)
         if tweak is None or not is_own_tweak(project, tweak):
-            require_snapshots_consent([runnable(snapshot, "src/")], options.trust)
-        golden = _recorded(project, recipe, snapshot, listener, options)
+            require_snapshots_consent([runnable(snapshot, "src/")], session.options.trust)
+        golden = _recorded(session, snapshot)
     else:
-        plan = prepare(project, recipe, options)[0]
-        smoke = prepare(project, recipe, options, smoke=True)[0] if recipe.commands.smoke else None
-        golden = record_golden(project, plan, smoke, recipe.reference.tree, listener)
+        plan, smoke = prepare(session), prepare_smoke(session)
+        golden = record_golden(project, plan, smoke, recipe.reference.tree, session.listener)
     return [*module_parts(modules_of(golden.traces["own"])), *list_parts(project, recipe)]
 
 
 def recheck_parity(
-    project: Project, name: str | None, listener: ProgressListener, options: RunOptions
+    session: Session, name: str | None
 ) -> tuple[ChangeEvidence, Sequence[CheckResult]]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite.
 
@@ -267,6 +247,7 @@ def recheck_parity(
     Raises:
         ProjectError: there is none, or its golden trace was edited.
     """
+    project = session.project
     done = [evidence for evidence in accepted(project) if evidence.tweak.kind == "rewrite"]
     matching = [evidence for evidence in done if name in (None, evidence.tweak.name)]
     if not matching:
@@ -275,6 +256,8 @@ def recheck_parity(
             f"no rewrite {name} was accepted here" if name else "no rewrite was accepted here yet",
             hint=f"there are: {names}" if names else "scaffold rewrite start PART",
         )
-    require_snapshots_consent([runnable(snapshot_of_worktree(project), "src/")], options.trust)
-    checks = check_parity(project, load_recipe(project), matching[-1], listener, options)
+    require_snapshots_consent(
+        [runnable(snapshot_of_worktree(project), "src/")], session.options.trust
+    )
+    checks = check_parity(session, matching[-1])
     return matching[-1], checks

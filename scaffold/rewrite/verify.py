@@ -6,18 +6,16 @@ Compare its computation with the golden trace, then the published result.
 from collections.abc import Sequence
 
 from scaffold.git.snapshots import Snapshot, snapshot_of_worktree
-from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import Judgment
-from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence, Tweak
 from scaffold.reproduce.evidence import load_calibration
 from scaffold.reproduce.verify import run_until_decided
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import judge_rewrite, refusal_of
-from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.preparation import prepare_program
+from scaffold.running.session import Session
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import require_golden
 from scaffold.tweak.evidence import (
@@ -27,14 +25,12 @@ from scaffold.tweak.evidence import (
     side_of,
     write_judged,
 )
-from scaffold.tweak.prepare import Work, open_change
+from scaffold.tweak.prepare import Work, open_change, snapshot_files
 from scaffold.tweak.store import accepted
 from scaffold.tweak.verify import judge_pairs
 
 
-def verify_rewrite(
-    project: Project, recipe: Recipe, tweak: Tweak, listener: ProgressListener, options: RunOptions
-) -> ChangeEvidence:
+def verify_rewrite(session: Session, tweak: Tweak) -> ChangeEvidence:
     """Run the parity checks; if all are equal, check the published result; write the evidence.
 
     Where accepted tweaks stand between the reference and the snapshot before, its published result
@@ -47,11 +43,12 @@ def verify_rewrite(
         RunError: the program failed.
         ConsentError: a third party's snapshot would run.
     """
-    work, before, after = open_change(project, recipe, tweak, listener, options)
+    project, recipe, listener = session.project, session.recipe, session.listener
+    work, before, after = open_change(session, tweak)
     golden = require_golden(project, tweak)
-    plan, room = work.plan(after, after.system, f"rewrite {tweak.name}")
+    plan = work.plan(after, after.system, f"rewrite {tweak.name}")
     smoke = (
-        work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)[0]
+        work.plan(after, after.system, f"rewrite {tweak.name}", smoke=True)
         if _has_smoke(after)
         else None
     )
@@ -67,10 +64,8 @@ def verify_rewrite(
             "all checks are equal: a few seeds, to see that the published result holds"
         )
         calibration = load_calibration(project, recipe)
-        reproduction, runs = run_until_decided(
-            project, recipe, plan, room, calibration, (), listener
-        )
-    return _write(work, before, after, plan, checks, reproduction, runs)
+        reproduction, runs = run_until_decided(session, plan, calibration, ())
+    return _write(work, (before, after), plan, checks, (reproduction, runs))
 
 
 def rewritten_of(tweak: Tweak) -> Rewritten:
@@ -84,13 +79,13 @@ def _has_smoke(snapshot: Snapshot) -> bool:
 
 def _write(
     work: Work,
-    before: Snapshot,
-    after: Snapshot,
+    snapshots: tuple[Snapshot, Snapshot],
     plan: Plan,
     checks: Sequence[CheckResult],
-    reproduction: Judgment | None,
-    runs: Sequence[JudgedRun],
+    reproduced: tuple[Judgment | None, Sequence[JudgedRun]],
 ) -> ChangeEvidence:
+    before, after = snapshots
+    reproduction, runs = reproduced
     differences = find_differences(work, before, after)
     declaration = declared_otherwise(work.project, work.tweak)
     remarks = remarks_of(work, differences, (plan,) if runs else ())
@@ -101,39 +96,20 @@ def _write(
     )
 
 
-def check_parity(
-    project: Project,
-    recipe: Recipe,
-    evidence: ChangeEvidence,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> tuple[CheckResult, ...]:
+def check_parity(session: Session, evidence: ChangeEvidence) -> tuple[CheckResult, ...]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite; nothing is written.
 
     Raises:
         ProjectError, RunError: see `verify_rewrite`.
     """
-    golden = require_golden(project, evidence.tweak)
-    snapshot = snapshot_of_worktree(project)
-    title = f"src/ against golden/{golden.folder.name}"
-
-    def plan(smoke: bool) -> Plan:
-        return prepare_program(
-            project,
-            recipe,
-            snapshot.system,
-            snapshot.source,
-            snapshot.tree,
-            options,
-            title=title,
-            smoke=smoke,
-        )[0]
-
+    golden = require_golden(session.project, evidence.tweak)
+    snapshot = snapshot_of_worktree(session.project)
+    files = snapshot_files(snapshot, f"src/ against golden/{golden.folder.name}")
     return climb(
-        project,
+        session.project,
         golden,
-        plan(False),
-        plan(True) if _has_smoke(snapshot) else None,
+        prepare_program(session, files),
+        prepare_program(session, files, smoke=True) if _has_smoke(snapshot) else None,
         rewritten_of(evidence.tweak),
-        listener,
+        session.listener,
     )

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 class SampleStats:
     """What is known of a metric over seeds: n values, their mean and sample standard deviation.
 
-    `half_digit` is half a unit of the last digit the program printed (0.0 when it wrote full
-    precision).
+    Attributes:
+        half_digit: half a unit of the last digit the program printed (0.0 when it wrote full
+            precision).
+        values: in the order of their runs; empty where only mean and spread are known.
     """
 
     n: int
     mean: float
     sd: float
     half_digit: float = 0.0
+    values: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, values: Sequence[float], *, half_digit: float = 0.0) -> "SampleStats":
@@ -30,7 +33,7 @@ class SampleStats:
         mean = math.fsum(values) / len(values)
         squares = math.fsum((value - mean) ** 2 for value in values)
         sd = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else 0.0
-        return cls(n=len(values), mean=mean, sd=sd, half_digit=half_digit)
+        return cls(n=len(values), mean=mean, sd=sd, half_digit=half_digit, values=tuple(values))
 
     @property
     def has_spread(self) -> bool:

@@ -28,9 +28,12 @@ class Tracing:
 class Plan:
     """A program ready to run: where its parts are, how it is confined, what decides its results.
 
-    `title` is what messages call it, `remedy` what to do when its runs end badly, `tracing` what is
-    recorded of them besides metrics; `entries` lists the files of the tree that `inputs` names,
-    where its id alone does not tell.
+    Attributes:
+        title: what messages call it.
+        remedy: what to do when its runs end badly.
+        slots: how many of its runs fit on this machine at once.
+        entries: lists the files of the tree that `inputs` names, where its id alone does not tell.
+        tracing: what is recorded of its runs besides metrics.
     """
 
     title: str
@@ -43,6 +46,7 @@ class Plan:
     sandbox: Sandbox
     smoke: bool
     threads: int
+    slots: int
     runs_dir: Path
     entries: Callable[[], Sequence[TreeEntry]] = tuple
     tracing: Tracing | None = None

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from scaffold.consent import require_consent
-from scaffold.datasets.fetch import OnBytes, fetch_datasets
+from scaffold.datasets.fetch import fetch_datasets
 from scaffold.environments.prepare import prepare_environment
-from scaffold.environments.resolve import Announce
 from scaffold.errors import ProjectError
 from scaffold.git.repository import Repository
 from scaffold.machine import runs_at_once, threads_of
@@ -17,37 +16,31 @@ from scaffold.records.program import Program
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.running.plan import Plan
+from scaffold.running.session import Session
 from scaffold.sandbox import NO_SANDBOX, require_sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What the user said of how to run.
+class ProgramFiles:
+    """A program and where its files are.
 
     Attributes:
-        slots: runs at once; None for as many as fit.
-        offline: ask no network, only the cache.
-        sandboxed: False when the user trusts the code without a sandbox.
-        trust: digest of the program that is approved with this.
-        on_bytes: is told of datasets as they come.
-        announce: is told what an environment brings before it is built.
+        title: what messages call it.
+        program: how it runs.
+        source: its files and its lock.
+        tree: git id of `source.tree`.
+        remedy: what to do when its runs end badly.
     """
 
-    slots: int | None = None
-    offline: bool = False
-    sandboxed: bool = True
-    trust: str | None = None
-    on_bytes: OnBytes | None = None
-    announce: Announce = lambda _: None
+    title: str
+    program: Program
+    source: Source
+    tree: str
+    remedy: str = "correct src/ or system.yaml, then repeat"
 
 
-def prepare(
-    project: Project, recipe: Recipe, options: RunOptions, *, smoke: bool = False
-) -> tuple[Plan, int]:
+def prepare(session: Session, *, smoke: bool = False) -> Plan:
     """Check consent, sandbox and reference, resolve and build the environment, fetch datasets.
-
-    Returns:
-        the plan, and how many runs fit on this machine at once (`options.slots` if given).
 
     Raises:
         ConsentError: nobody has approved what would run.
@@ -55,66 +48,54 @@ def prepare(
         ProjectError: `reference/` was edited.
         FetchError: packages or datasets cannot be had.
     """
-    require_consent(recipe, project.root, options.trust)
+    project, recipe = session.project, session.recipe
+    require_consent(recipe, project.root, session.options.trust)
     require_untouched(project, recipe)
-    source = project.reference_source
-    return prepare_program(
-        project,
-        recipe,
-        recipe,
-        source,
-        recipe.reference.tree,
-        options,
+    files = ProgramFiles(
         title=recipe.id,
-        smoke=smoke,
+        program=recipe,
+        source=project.reference_source,
+        tree=recipe.reference.tree,
         remedy="run it again all the same: scaffold run --rerun",
     )
+    return prepare_program(session, files, smoke=smoke)
 
 
-def prepare_program(
-    project: Project,
-    recipe: Recipe,
-    program: Program,
-    source: Source,
-    tree: str,
-    options: RunOptions,
-    *,
-    title: str,
-    smoke: bool = False,
-    remedy: str = "correct src/ or system.yaml, then repeat",
-) -> tuple[Plan, int]:
-    """Prepare any program of a project, once there is consent.
+def prepare_smoke(session: Session) -> Plan | None:
+    """Prepare the reference's smoke run; None where it has none."""
+    return prepare(session, smoke=True) if session.recipe.commands.smoke else None
 
-    `tree` is the git id of `source.tree`.
-    """
+
+def prepare_program(session: Session, files: ProgramFiles, *, smoke: bool = False) -> Plan:
+    """Prepare any program of a project, once there is consent."""
+    project, options, program = session.project, session.options, files.program
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
     environment = prepare_environment(
-        source,
+        files.source,
         program.environment,
-        commit_date_of(project, recipe),
+        commit_date_of(project, session.recipe),
         offline=options.offline,
         device=program.resources.device,
         announce=options.announce,
     )
     datasets = fetch_datasets(
-        program, source.folder, offline=options.offline, on_bytes=options.on_bytes
+        program, files.source.folder, offline=options.offline, on_bytes=options.on_bytes
     )
-    room = options.slots or runs_at_once(program.resources)
-    plan = Plan(
-        title=title,
-        remedy=remedy,
+    return Plan(
+        title=files.title,
+        remedy=files.remedy,
         program=program,
-        source=source,
+        source=files.source,
         environment=environment,
         datasets=datasets,
-        inputs=inputs_of(program, source.folder, tree, environment.lock),
+        inputs=inputs_of(program, files.source.folder, files.tree, environment.lock),
         sandbox=sandbox,
         smoke=smoke,
         threads=threads_of(program.resources),
+        slots=options.slots or runs_at_once(program.resources),
         runs_dir=project.runs,
-        entries=lambda: Repository(project.root).entries(tree),
+        entries=lambda: Repository(project.root).entries(files.tree),
     )
-    return plan, room
 
 
 def require_untouched(project: Project, recipe: Recipe) -> None:

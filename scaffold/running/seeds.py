@@ -51,7 +51,6 @@ def make_runs(
     project: Project,
     plan: Plan,
     seeds: Sequence[int],
-    slots: int,
     listener: ProgressListener,
     *,
     spare: int | None = None,
@@ -59,7 +58,7 @@ def make_runs(
 ) -> list[RunRecord]:
     """Make the missing runs of these seeds and return the completed ones in order.
 
-    With `again` all of them are made.
+    With `rerun` all of them are made.
 
     A crashed run is replaced by one of a further seed (from `spare` on) as often as the recipe's
     `seeds.retries` allows. A run that ended but diverged, or gave no metric, is a result: it is
@@ -83,7 +82,7 @@ def make_runs(
             if unusable and not rerun:
                 raise failure(unusable, project, plan)
             todo = [seed for seed in used if rerun or seed not in done]
-            new_records = run_seeds(plan, todo, slots, listener)
+            new_records = run_seeds(plan, todo, listener)
             failed = [record for record in new_records if record.outcome is not Outcome.COMPLETED]
             if not failed:
                 order = {seed: place for place, seed in enumerate(used)}

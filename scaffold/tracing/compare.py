@@ -178,14 +178,16 @@ class _Climb:
     def trace(self, kind: str, plan: Plan) -> Mapping[str, Trace]:
         place = self.project.scaffold_dir / "traces" / ".found"
         request = replace(
-            self.request, dtype="own" if kind == "own" else "float64", replay=kind == "replay"
+            self.request,
+            dtype="own" if kind == "own" else "float64",
+            replay=kind == "replay",
+            golden=self.golden.folder / kind,
         )
         try:
             traces, _ = traced(
                 self.project,
                 plan,
                 place,
-                self.golden.folder / kind,
                 self.listener,
                 request,
                 self.mode,

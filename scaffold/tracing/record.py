@@ -170,6 +170,7 @@ class TraceRequest:
         seconds: of processor time after which a replay ends.
         weights: what own tensors are made of.
         renamed: functions that are called otherwise in the reference.
+        golden: the trace whose values are fed; None when that is being made.
         known: by command, the steps that are fed because they are among the last, and the number of
             evaluations.
     """
@@ -182,6 +183,7 @@ class TraceRequest:
     weights: Mapping[str, Any] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, Any] = field(default_factory=dict)
+    golden: Path | None = None
 
 
 @dataclass(slots=True)
@@ -211,7 +213,6 @@ class _Recorder:
                 self.project,
                 self.plan,
                 place,
-                None,
                 self.listener,
                 TraceRequest(known=known),
                 self.mode,
@@ -223,7 +224,7 @@ class _Recorder:
         for _ in range(_MOST_MODES):
             try:
                 traces, metrics = traced(
-                    self.project, self.plan, place, None, self.listener, TraceRequest(), self.mode
+                    self.project, self.plan, place, self.listener, TraceRequest(), self.mode
                 )
             except RunError as error:
                 if self.mode.real or self.mode.functions:
@@ -254,7 +255,7 @@ class _Recorder:
         """Record one more kind; if it fails it is left out."""
         try:
             traces, metrics = traced(
-                self.project, plan, self.aside / kind, None, self.listener, request, self.mode
+                self.project, plan, self.aside / kind, self.listener, request, self.mode
             )
         except RunError as error:
             self.left_out.append(f"{kind}: {error.cause}")
@@ -269,7 +270,7 @@ class _Recorder:
         place, golden = self.aside / "again", self.aside / kind
         try:
             traces, metrics = traced(
-                self.project, plan, place, golden, self.listener, request, self.mode
+                self.project, plan, place, self.listener, replace(request, golden=golden), self.mode
             )
         except RunError as error:
             self.left_out.append(f"the noise of {kind}: {error.cause}")
@@ -313,7 +314,6 @@ def traced(
     project: Project,
     plan: Plan,
     destination: Path,
-    golden: Path | None,
     listener: ProgressListener,
     request: TraceRequest,
     mode: Mode = _USUAL,
@@ -324,7 +324,6 @@ def traced(
         project: whose program it is.
         plan: the program made ready to run.
         destination: a folder a command is written there.
-        golden: the trace whose values are fed; None when that is being made.
         listener: is told of the run.
         request: what is traced.
         mode: how the program must be traced.
@@ -336,12 +335,13 @@ def traced(
         RunError: the program failed before anything was recorded, or by itself.
     """
     settings = {**asdict(request), **asdict(mode)}
+    golden = settings.pop("golden")
     plan = replace(
         plan,
         tracing=Tracing(golden=golden, request=settings),
         runs_dir=project.scaffold_dir / "traces",
     )
-    records = run_seeds(plan, [plan.program.seeds.first], 1, _Quiet(listener))
+    records = run_seeds(plan, [plan.program.seeds.first], _Quiet(listener))
     record: RunRecord = records[0]
     folder = plan.runs_dir / record.id
     try:

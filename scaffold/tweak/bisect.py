@@ -13,15 +13,14 @@ from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
-from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
-from scaffold.rules.change.paired import are_identical, judge_differences, next_look
-from scaffold.running.engines.local import ProgressListener
+from scaffold.rules.change.paired import PairedTest, are_identical, judge_differences, next_look
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions, prepare_program
+from scaffold.running.preparation import prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds
+from scaffold.running.session import Session
 from scaffold.running.store import judged_runs
-from scaffold.tweak.prepare import runnable
+from scaffold.tweak.prepare import runnable, snapshot_files
 from scaffold.tweak.start import default_margin
 from scaffold.tweak.store import accepted, last_accepted
 
@@ -68,14 +67,7 @@ class _Step:
     snapshot: str
 
 
-def bisect_metric(
-    project: Project,
-    recipe: Recipe,
-    metric_name: str,
-    margin: float | None,
-    listener: ProgressListener,
-    options: RunOptions,
-) -> Bisected:
+def bisect_metric(session: Session, metric_name: str, margin: float | None) -> Bisected:
     """Find the step of the present branch's own line that lost a metric.
 
     Where one step's own evidence says that it moved the metric for the worse, that is the answer,
@@ -87,6 +79,7 @@ def bisect_metric(
         UsageError: the present state has no such metric.
         RunError: runs failed; what went well is kept.
     """
+    project, recipe = session.project, session.recipe
     repository = project_repository(project.root)
     steps, note = _comparable(project, _history(project, repository))
     snapshots = {step.name: unpack(project, repository, step.snapshot) for step in steps}
@@ -108,9 +101,9 @@ def bisect_metric(
         )
     snapshots = {step.name: snapshots[step.name] for step in steps}
     require_snapshots_consent(
-        [runnable(snapshot, name) for name, snapshot in snapshots.items()], options.trust
+        [runnable(snapshot, name) for name, snapshot in snapshots.items()], session.options.trust
     )
-    return _Search(project, recipe, metric, limit, snapshots, listener, options).halve(steps, note)
+    return _Search(session, metric, limit, snapshots).halve(steps, note)
 
 
 def _history(project: Project, repository: Repository) -> list[_Step]:
@@ -227,23 +220,20 @@ class _Search:
 
     def __init__(
         self,
-        project: Project,
-        recipe: Recipe,
+        session: Session,
         metric: Metric,
         margin: float,
         snapshots: Mapping[str, Snapshot],
-        listener: ProgressListener,
-        options: RunOptions,
     ) -> None:
-        self.project, self.recipe, self.snapshots = project, recipe, snapshots
-        self.metric, self.margin, self.listener, self.options = metric, margin, listener, options
+        self.session, self.snapshots, self.metric, self.margin = session, snapshots, metric, margin
+        project = session.project
         last = last_accepted(project)
         self.deterministic = all(
             snapshot.system.seeds.how == "none" for snapshot in snapshots.values()
         )
         self.max_pairs = last.tweak.rule.max_pairs if last else 28
         self.runs: dict[str, dict[int, JudgedRun]] = {}
-        self.plans: dict[str, tuple[Plan, int]] = {}
+        self.plans: dict[str, Plan] = {}
         for evidence in accepted(project):
             for side in (evidence.before, evidence.change):
                 known = self.runs.setdefault(side.snapshot, {})
@@ -302,11 +292,13 @@ class _Search:
                 verdict, used, _, further_seeds = judge_differences(
                     values[0],
                     values[1],
-                    higher_is_better=self.metric.direction == "higher",
-                    margin=self.margin,
-                    alpha=0.05,
-                    beta=0.05,
-                    max_pairs=self.max_pairs,
+                    PairedTest(
+                        higher_is_better=self.metric.direction == "higher",
+                        margin=self.margin,
+                        alpha=0.05,
+                        beta=0.05,
+                        max_pairs=self.max_pairs,
+                    ),
                 )
                 pairs = [(before[seed], after[seed]) for seed in seeds]
                 if are_identical(
@@ -360,26 +352,20 @@ class _Search:
     def make_seeds(self, step: _Step, count: int) -> int:
         """Make the first `count` seeds of a snapshot; return how many had to be run."""
         known = self.runs[step.snapshot]
-        plan, room = self.plan(step)
+        plan = self.plan(step)
         run_seeds = planned_seeds(plan.program, count)
         missing = [seed for seed in run_seeds if seed not in known]
         if missing:
-            self.listener.message(f"{step.name}: {len(missing)} more seeds")
-            records = make_runs(self.project, plan, missing, room, self.listener)
+            self.session.listener.message(f"{step.name}: {len(missing)} more seeds")
+            records = make_runs(self.session.project, plan, missing, self.session.listener)
             known |= {run.seed: run for run in judged_runs(records, plan.runs_dir, ())}
         return len(missing)
 
-    def plan(self, step: _Step) -> tuple[Plan, int]:
+    def plan(self, step: _Step) -> Plan:
         """Prepare a snapshot to run."""
         if step.snapshot not in self.plans:
             snapshot = self.snapshots[step.name]
             self.plans[step.snapshot] = prepare_program(
-                self.project,
-                self.recipe,
-                snapshot.system,
-                snapshot.source,
-                snapshot.tree,
-                self.options,
-                title=step.name,
+                self.session, snapshot_files(snapshot, step.name)
             )
         return self.plans[step.snapshot]

@@ -12,13 +12,12 @@ from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_wor
 from scaffold.project.project import Project, load_yaml
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.fields import Scalar
-from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
-from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions, commit_date_of, prepare_program
+from scaffold.running.preparation import ProgramFiles, commit_date_of, prepare_program
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of
+from scaffold.running.session import Session
 from scaffold.running.store import completed, judged_runs
 from scaffold.tweak.base_branch import commit_before
 from scaffold.tweak.store import is_own_tweak
@@ -28,46 +27,42 @@ from scaffold.tweak.store import is_own_tweak
 class Work:
     """What all steps of one verification share."""
 
-    project: Project
-    recipe: Recipe
+    session: Session
     tweak: Tweak
-    listener: ProgressListener
-    options: RunOptions
 
-    def plan(
-        self, snapshot: Snapshot, system: System, title: str, *, smoke: bool = False
-    ) -> tuple[Plan, int]:
-        """Prepare a snapshot to run, and return how many of its runs fit at once."""
-        return prepare_program(
-            self.project,
-            self.recipe,
-            system,
-            snapshot.source,
-            snapshot.tree,
-            self.options,
-            title=title,
-            smoke=smoke,
-        )
+    @property
+    def project(self) -> Project:
+        """Return the project of the change."""
+        return self.session.project
 
-    def runs(self, plan: Plan, room: int, count: int) -> list[JudgedRun]:
+    def plan(self, snapshot: Snapshot, system: System, title: str, *, smoke: bool = False) -> Plan:
+        """Prepare a snapshot to run."""
+        files = replace(snapshot_files(snapshot, title), program=system)
+        return prepare_program(self.session, files, smoke=smoke)
+
+    def runs(self, plan: Plan, count: int) -> list[JudgedRun]:
         """Return runs of the first seeds, making missing ones."""
-        run_seeds = planned_seeds(plan.program, count)
-        if len({record.seed for record in completed(runs_of(plan))} & set(run_seeds)) < len(
-            run_seeds
-        ):
-            self.listener.message(f"{plan.title}: {len(run_seeds)} seeds")
-        records = make_runs(self.project, plan, run_seeds, room, self.listener)
+        seeds = planned_seeds(plan.program, count)
+        if len({record.seed for record in completed(runs_of(plan))} & set(seeds)) < len(seeds):
+            self.session.listener.message(f"{plan.title}: {len(seeds)} seeds")
+        records = make_runs(self.project, plan, seeds, self.session.listener)
         return judged_runs(records, plan.runs_dir, ())
 
 
-def open_change(
-    project: Project, recipe: Recipe, tweak: Tweak, listener: ProgressListener, options: RunOptions
-) -> tuple[Work, Snapshot, Snapshot]:
+def snapshot_files(snapshot: Snapshot, title: str) -> ProgramFiles:
+    """Return a snapshot as a program to run."""
+    return ProgramFiles(
+        title=title, program=snapshot.system, source=snapshot.source, tree=snapshot.tree
+    )
+
+
+def open_change(session: Session, tweak: Tweak) -> tuple[Work, Snapshot, Snapshot]:
     """Return the snapshots before and after, once there is consent to run both.
 
     Raises:
         ProjectError, UsageError, ConsentError: see `verify_change`.
     """
+    project = session.project
     repository = project_repository(project.root)
     before, after = (
         snapshot_of_commit(project, commit_before(project, repository, tweak)),
@@ -81,20 +76,21 @@ def open_change(
         )
     snapshots = [runnable(before, "the snapshot before")]
     snapshots += _to_be_asked(project, tweak, before, after)
-    require_snapshots_consent(snapshots, options.trust)
-    after = _with_its_lock(project, recipe, options)
+    require_snapshots_consent(snapshots, session.options.trust)
+    after = _with_its_lock(session)
     before = _with_lock(before, after)
     _require_same_seeding(before.system, after.system)
-    return Work(project, recipe, tweak, listener, options), before, after
+    return Work(session, tweak), before, after
 
 
-def _with_its_lock(project: Project, recipe: Recipe, options: RunOptions) -> Snapshot:
+def _with_its_lock(session: Session) -> Snapshot:
     """Return the work tree's snapshot.
 
     Its lock made again if system.yaml asks for other packages.
     """
+    project, options = session.project, session.options
     system = load_yaml(System, project.system)
-    as_of = commit_date_of(project, recipe)
+    as_of = commit_date_of(project, session.recipe)
     prepare_environment(
         project.system_source,
         system.environment,
@@ -124,31 +120,21 @@ def _with_lock(before: Snapshot, after: Snapshot) -> Snapshot:
     return replace(before, source=replace(before.source, lock=after.source.lock))
 
 
-def prepare_change(
-    project: Project, recipe: Recipe, tweak: Tweak, options: RunOptions, *, smoke: bool = False
-) -> tuple[Plan, int]:
+def prepare_change(session: Session, tweak: Tweak, *, smoke: bool = False) -> Plan:
     """Prepare the open change to run by itself, to see whether it starts at all.
 
     Raises:
         ConsentError, MachineError, FetchError: see `preparation.prepare`.
     """
+    project = session.project
     repository = project_repository(project.root)
     title = f"{tweak.phase} {tweak.name}"
     before = snapshot_of_commit(project, commit_before(project, repository, tweak))
     require_snapshots_consent(
-        _to_be_asked(project, tweak, before, snapshot_of_worktree(project)), options.trust
+        _to_be_asked(project, tweak, before, snapshot_of_worktree(project)), session.options.trust
     )
-    snapshot = _with_its_lock(project, recipe, options)
-    return prepare_program(
-        project,
-        recipe,
-        snapshot.system,
-        snapshot.source,
-        snapshot.tree,
-        options,
-        title=title,
-        smoke=smoke,
-    )
+    snapshot = _with_its_lock(session)
+    return prepare_program(session, snapshot_files(snapshot, title), smoke=smoke)
 
 
 def _to_be_asked(

@@ -11,11 +11,12 @@ from scaffold.git.snapshots import worktree_id
 from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question, Verdict
+from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.system import Baselines
 from scaffold.records.tweak import ChangeEvidence, Tweak
-from scaffold.rules.change.baselines import judge_data
-from scaffold.rules.change.judge import judge_change, judge_probe
+from scaffold.rules.change.baselines import BaselineRuns, judge_data
+from scaffold.rules.change.judge import ChangeTerms, judge_change, judge_probe
 from scaffold.rules.change.paired import pair
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import construction_findings, judge_rewrite
@@ -97,28 +98,7 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
     metric = next(metric for metric in evidence.metrics if metric.name == rule.metric)
     before, after = evidence.before.runs, evidence.change.runs
     if evidence.tweak.kind == "data":
-        zeroed = [JudgedRun.model_validate(run) for run in evidence.baselines["zeroed"]]
-        overfit_one_batch = (
-            JudgedRun.model_validate(evidence.baselines["overfit_one_batch"])
-            .metrics[metric.name]
-            .value
-        )
-        baselines = Baselines.model_validate(evidence.baselines["asked"])
-        further = [
-            finding for finding in stored.findings if finding.question is Question.DECLARATION
-        ]
-        return judge_data(
-            rule,
-            metric,
-            after,
-            zeroed,
-            evidence.baselines["simple"],
-            overfit_one_batch,
-            baselines,
-            evidence.tweak.bound,
-            additional=further,
-            deterministic=len(after) == 1,
-        )
+        return _judge_data_again(evidence, stored, metric)
     further = [
         finding
         for finding in stored.findings
@@ -130,12 +110,27 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
         further.append(
             judge_probe(title, pairs, pair(after, short.runs), rule, deterministic=len(before) == 1)
         )
-    return judge_change(
-        evidence.tweak.kind_of_pairs,
-        rule,
-        evidence.metrics,
-        pair(before, after),
+    terms = ChangeTerms(
+        rule=rule,
         deterministic=len(before) == 1,
         device=evidence.device,
         additional=further,
     )
+    return judge_change(evidence.tweak.kind_of_pairs, evidence.metrics, pair(before, after), terms)
+
+
+def _judge_data_again(
+    evidence: ChangeEvidence, stored: ChangeJudgment, metric: Metric
+) -> ChangeJudgment:
+    recorded, runs = evidence.baselines, evidence.change.runs
+    overfit = JudgedRun.model_validate(recorded["overfit_one_batch"])
+    compared = BaselineRuns(
+        zeroed=[JudgedRun.model_validate(run) for run in recorded["zeroed"]],
+        simple=recorded["simple"],
+        overfit_one_batch=overfit.metrics[metric.name].value,
+        settings=Baselines.model_validate(recorded["settings"]),
+        bound=evidence.tweak.bound,
+    )
+    declared = [f for f in stored.findings if f.question is Question.DECLARATION]
+    terms = ChangeTerms(rule=evidence.tweak.rule, deterministic=len(runs) == 1, additional=declared)
+    return judge_data(metric, runs, compared, terms)

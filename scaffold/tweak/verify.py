@@ -1,25 +1,29 @@
 """Judge the open change: run both snapshots in pairs until decided, and write the evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.snapshots import Snapshot
-from scaffold.project.project import Project
 from scaffold.records.fields import Scalar
 from scaffold.records.judgment import ChangeJudgment, Finding, Verdict
 from scaffold.records.metric import Metric
-from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
-from scaffold.rules.change.judge import is_decided, judge_ablation, judge_change, judge_probe
+from scaffold.rules.change.judge import (
+    ChangeTerms,
+    is_decided,
+    judge_ablation,
+    judge_change,
+    judge_probe,
+)
 from scaffold.rules.change.paired import Pair, next_look, pair
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import construction_findings
-from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import RunOptions
 from scaffold.running.seeds import runs_of
+from scaffold.running.session import Session
 from scaffold.running.store import completed
 from scaffold.tweak.evidence import (
     declared_otherwise,
@@ -33,21 +37,13 @@ from scaffold.tweak.verify_data import judge_new_data
 
 
 def verify_change(
-    project: Project,
-    recipe: Recipe,
-    tweak: Tweak,
-    listener: ProgressListener,
-    options: RunOptions,
-    ablated: Mapping[str, str] | None = None,
+    session: Session, tweak: Tweak, ablated: Mapping[str, str] | None = None
 ) -> ChangeEvidence:
     """Run pairs of seeds of both snapshots until they decide, then write the tweak's evidence.
 
     Args:
-        project: with the change in its work tree, committed or not.
-        recipe: that it came from.
+        session: of the project with the change in its work tree, committed or not.
         tweak: what the change is to do.
-        listener: is told of the runs.
-        options: how to run.
         ablated: hyperparameters that ablate the change; with them the snapshot before must
             be given again.
 
@@ -57,7 +53,7 @@ def verify_change(
         ConsentError: a third party's snapshot would run.
         RunError: runs failed; what went well is kept.
     """
-    work, before, after = open_change(project, recipe, tweak, listener, options)
+    work, before, after = open_change(session, tweak)
     off = ablation_values(after.system, ablated or {})
     if tweak.kind == "data":
         return judge_new_data(work, before, after)
@@ -82,48 +78,38 @@ def judge_pairs(
     """
     tweak, rule = work.tweak, work.tweak.rule
     metrics = _shared_metrics(before.system, after.system, rule.metric)
-    old, room = work.plan(before, before.system, "the snapshot before")
-    new, _ = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
+    old = work.plan(before, before.system, "the snapshot before")
+    new = work.plan(after, after.system, f"{tweak.phase} {tweak.name}")
     deterministic = after.system.seeds.how == "none"
     device = after.system.resources.device
 
-    def judge(
-        pairs: Sequence[Pair],
-        additional: Sequence[Finding] = (),
-        remarks: Sequence[str] = (),
-    ) -> ChangeJudgment:
-        return judge_change(
-            tweak.kind_of_pairs,
-            rule,
-            metrics,
-            pairs,
-            deterministic=deterministic,
-            device=device,
-            additional=additional,
-            remarks=remarks,
-        )
+    terms = ChangeTerms(rule=rule, deterministic=deterministic, device=device)
+
+    def judge(pairs: Sequence[Pair]) -> ChangeJudgment:
+        return judge_change(tweak.kind_of_pairs, metrics, pairs, terms)
 
     def is_enough(pairs: Sequence[Pair]) -> bool:
         return is_decided(judge(pairs), len(pairs), rule, has_probes=bool(tweak.probes))
 
-    pairs = _pairs_until(work, old, new, room, is_enough)
+    pairs = _pairs_until(work, old, new, is_enough)
     probes, probe_findings, count = _probe_runs(
         work, before, after, metrics, len(pairs), judge(pairs)
     )
     if count > len(pairs):
-        pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
+        pairs = pair(work.runs(old, count), work.runs(new, count))
     if off:
-        plan, _ = work.plan(
+        plan = work.plan(
             after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off"
         )
-        probe_findings.append(_ablated(work, metrics, old, plan, room, off))
+        probe_findings.append(_ablated(work, metrics, old, plan, off))
     differences = find_differences(work, before, after)
     further = [
         *probe_findings,
         *declared_otherwise(work.project, tweak),
         *construction_findings(checks),
     ]
-    judgment = judge(pairs, further, remarks_of(work, differences, (old, new)))
+    terms = replace(terms, additional=further, remarks=remarks_of(work, differences, (old, new)))
+    judgment = judge_change(tweak.kind_of_pairs, metrics, pairs, terms)
     sides = (
         side_of(before, old, [a for a, _ in pairs]),
         side_of(after, new, [b for _, b in pairs]),
@@ -138,7 +124,6 @@ def _ablated(
     metrics: Sequence[Metric],
     old: Plan,
     plan: Plan,
-    room: int,
     off: Mapping[str, Scalar],
 ) -> Finding:
     """Judge whether the changed program with these values gives the snapshot before."""
@@ -149,9 +134,7 @@ def _ablated(
         return judge_ablation(metrics, pairs, work.tweak.rule, title, deterministic=deterministic)
 
     return judge(
-        _pairs_until(
-            work, old, plan, room, lambda pairs: judge(pairs).verdict is not Verdict.UNDECIDED
-        )
+        _pairs_until(work, old, plan, lambda pairs: judge(pairs).verdict is not Verdict.UNDECIDED)
     )
 
 
@@ -159,7 +142,6 @@ def _pairs_until(
     work: Work,
     old: Plan,
     new: Plan,
-    room: int,
     is_enough: Callable[[Sequence[Pair]], bool],
 ) -> list[Pair]:
     rule = work.tweak.rule
@@ -169,7 +151,7 @@ def _pairs_until(
     # Two pairs show whether anything differs at all; from then on only looks are worth their runs.
     count = 1 if old.program.seeds.how == "none" else max(2, min(completed_pairs, rule.max_pairs))
     while True:
-        pairs = pair(work.runs(old, room, count), work.runs(new, room, count))
+        pairs = pair(work.runs(old, count), work.runs(new, count))
         if not pairs:
             raise ProjectError(
                 "no seed ended well on both sides", hint="see the runs in .scaffold/runs"
@@ -243,11 +225,11 @@ def _probe_runs(
         while True:
             pairs, stored_pairs = [], []
             for snapshot, mode in ((before, "the full mode"), (after, "the cheaper mode")):
-                plain, room = work.plan(snapshot, snapshot.system, mode)
-                probe, _ = work.plan(
+                plain = work.plan(snapshot, snapshot.system, mode)
+                probe = work.plan(
                     snapshot, with_values(snapshot.system, {name: value}), f"{title} in {mode}"
                 )
-                pairs.append(pair(work.runs(plain, room, count), work.runs(probe, room, count)))
+                pairs.append(pair(work.runs(plain, count), work.runs(probe, count)))
                 stored_pairs.append(side_of(snapshot, probe, [run for _, run in pairs[-1]]))
             finding = judge_probe(
                 title, (metric, pairs[0]), pairs[1], tweak.rule, deterministic=deterministic

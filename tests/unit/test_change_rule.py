@@ -11,8 +11,14 @@ from scaffold.records.evidence import EnvironmentUsed, JudgedRun, Machine, Metri
 from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule
-from scaffold.rules.change.judge import is_decided, judge_ablation, judge_change, judge_probe
-from scaffold.rules.change.paired import judge_differences, looks, next_look, pair
+from scaffold.rules.change.judge import (
+    ChangeTerms,
+    is_decided,
+    judge_ablation,
+    judge_change,
+    judge_probe,
+)
+from scaffold.rules.change.paired import PairedTest, judge_differences, looks, next_look, pair
 
 MACHINE = Machine(processor="any", cores=1, memory_gb=1, accelerator=None, system="any")
 USED = EnvironmentUsed(python="3.11", lock="0", reused=True)
@@ -49,7 +55,7 @@ def runs(values, **more):
 
 
 def judge(kind, before, after, metrics=(ACCURACY,), rule=RULE, **more):
-    return judge_change(kind, rule, metrics, pair(before, after), **more)
+    return judge_change(kind, metrics, pair(before, after), ChangeTerms(rule=rule, **more))
 
 
 NOISE = [0.3, -0.2, 0.1, -0.4, 0.25, -0.05, 0.0, 0.15, -0.1, 0.2, -0.3, 0.05]
@@ -113,11 +119,7 @@ def test_one_look_is_the_t_test():
         verdict, _, interval, _ = judge_differences(
             list(before),
             list(after),
-            higher_is_better=True,
-            margin=margin,
-            alpha=0.05,
-            beta=0.05,
-            max_pairs=4,
+            PairedTest(higher_is_better=True, margin=margin, alpha=0.05, beta=0.05, max_pairs=4),
         )
         lower = stats.ttest_1samp(after - before, -margin, alternative="greater").pvalue
         upper = stats.ttest_1samp(after - before, margin, alternative="less").pvalue
@@ -144,11 +146,7 @@ def simulate(shift_sd, correlation, reps=1500):
             judge_differences(
                 list(before),
                 list(after),
-                higher_is_better=True,
-                margin=0.5,
-                alpha=0.05,
-                beta=0.05,
-                max_pairs=28,
+                PairedTest(higher_is_better=True, margin=0.5, alpha=0.05, beta=0.05, max_pairs=28),
             )[0]
         )
     return {verdict: verdicts.count(verdict) / reps for verdict in Verdict}
@@ -171,7 +169,9 @@ def test_ties_of_a_coarse_metric_are_not_taken_for_no_spread():
     """
     before = [0.90, 0.91, 0.92, 0.91]
     verdict, _, _, _ = judge_differences(
-        before, before, higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28
+        before,
+        before,
+        PairedTest(higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28),
     )
     assert verdict is Verdict.UNDECIDED
 

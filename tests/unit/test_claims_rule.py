@@ -94,9 +94,7 @@ def test_best_of_k_is_expected_to_be_better():
 
 def test_a_deterministic_program_is_compared_as_printed():
     def once(claim, mean, **more):
-        return judge(
-            claim, SampleStats(n=1, mean=mean, sd=0.0, **more), None, deterministic=True
-        ).verdict
+        return judge(claim, SampleStats(n=1, mean=mean, sd=0.0, **more), None, noise=0.0).verdict
 
     assert once(value(1.88), 1.8839) is Verdict.CONSISTENT
     assert once(value(1.88, selection="one_run"), 1.86) is Verdict.INCONSISTENT
@@ -112,13 +110,13 @@ def test_one_run_of_a_program_with_chance_says_nothing_without_a_spread():
 def test_noise_and_margins_hold_for_a_deterministic_program_too():
     own = SampleStats(n=1, mean=3.5928e-02, sd=0.0)
     claim = value(3.5950e-02, selection="one_run")
-    assert judge(claim, own, None, deterministic=True).verdict is not Verdict.CONSISTENT
-    assert judge(claim, own, None, deterministic=True, noise=1e-5).verdict is Verdict.CONSISTENT
+    assert judge(claim, own, None, noise=0.0).verdict is not Verdict.CONSISTENT
+    assert judge(claim, own, None, noise=1e-5).verdict is Verdict.CONSISTENT
     margin = RULE.model_copy(
         update={"margins": (Margin(metric="accuracy", value=1e-4, reason="rounding"),)}
     )
-    assert judge(claim, own, None, deterministic=True, rule=margin).verdict is Verdict.CONSISTENT
-    better = judge(value(3.5e-02, selection="one_run"), own, None, deterministic=True, noise=1e-4)
+    assert judge(claim, own, None, noise=0.0, rule=margin).verdict is Verdict.CONSISTENT
+    better = judge(value(3.5e-02, selection="one_run"), own, None, noise=1e-4)
     assert better.verdict is Verdict.CONSISTENT, (
         "a difference in the better direction within the noise is no leak"
     )
@@ -127,9 +125,9 @@ def test_noise_and_margins_hold_for_a_deterministic_program_too():
 def test_a_standard_error_over_test_examples_is_no_spread_over_seeds():
     claim = value(0.680, standard_error=0.01, selection="one_run")
     own = SampleStats(n=1, mean=0.668, sd=0.0)
-    assert judge(claim, own, None, deterministic=True).verdict is Verdict.CONSISTENT
+    assert judge(claim, own, None, noise=0.0).verdict is Verdict.CONSISTENT
     assert (
-        judge(claim, SampleStats(n=1, mean=0.64, sd=0.0), None, deterministic=True).verdict
+        judge(claim, SampleStats(n=1, mean=0.64, sd=0.0), None, noise=0.0).verdict
         is Verdict.INCONSISTENT
     )
 

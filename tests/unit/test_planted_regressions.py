@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.records.judgment import Verdict
-from scaffold.rules.change.paired import judge_differences
+from scaffold.rules.change.paired import PairedTest, judge_differences
 from scaffold.rules.stats import SampleStats
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "digits-cnn-changes.json"
@@ -34,11 +34,7 @@ def test_never_called_neutral_more_often_than_beta(change, planted_sd):
         verdict, _, _, _ = judge_differences(
             [before for before, _ in drawn],
             [after - mean - planted_sd * sd for _, after in drawn],
-            higher_is_better=True,
-            margin=0.5 * sd,
-            alpha=0.05,
-            beta=BETA,
-            max_pairs=28,
+            PairedTest(higher_is_better=True, margin=0.5 * sd, alpha=0.05, beta=BETA, max_pairs=28),
         )
         verdicts.append(verdict)
     three_errors = 3 * (BETA * (1 - BETA) / TRIALS) ** 0.5

@@ -29,7 +29,7 @@ def test_ratio_stays_in_range_where_densities_underflow():
 
 
 def judged(values, calibration=CALIBRATION, rule=RULE):
-    return judge_reproduction("accuracy", values, 0.0, calibration, rule)
+    return judge_reproduction("accuracy", SampleStats.of(values), calibration, rule)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,15 @@ def test_zero_spread_is_equality_not_a_t_test(value, verdict):
 def test_zero_spread_compares_at_the_printed_rounding():
     calibration = SampleStats(n=12, mean=0.97, sd=0.0, half_digit=0.005)
     assert (
-        judge_reproduction("accuracy", [0.9741], 0.00005, calibration, RULE).verdict
+        judge_reproduction(
+            "accuracy", SampleStats.of([0.9741], half_digit=0.00005), calibration, RULE
+        ).verdict
         is Verdict.REPRODUCED
     )
     assert (
-        judge_reproduction("accuracy", [0.9761], 0.00005, calibration, RULE).verdict
+        judge_reproduction(
+            "accuracy", SampleStats.of([0.9761], half_digit=0.00005), calibration, RULE
+        ).verdict
         is Verdict.NOT_REPRODUCED
     )
 
@@ -116,7 +120,10 @@ def test_error_rates_by_simulation():
         for _ in range(repeats):
             calibration = SampleStats.of([draw.gauss(0, 1) for _ in range(30)])
             values = [draw.gauss(shift, 1) for _ in range(10)]
-            count += judge_reproduction("x", values, 0.0, calibration, RULE).verdict is verdict
+            count += (
+                judge_reproduction("x", SampleStats.of(values), calibration, RULE).verdict
+                is verdict
+            )
         return count / repeats
 
     assert share(0.0, Verdict.NOT_REPRODUCED) <= 0.05
@@ -128,8 +135,7 @@ def test_few_equal_calibration_runs_decide_nothing_unless_deterministic():
     two = SampleStats(n=2, mean=0.9, sd=0.0)
     assert judged([0.9], two).verdict is Verdict.INCONCLUSIVE
     assert (
-        judge_reproduction("a", [0.9], 0.0, two, RULE, deterministic=True).verdict
-        is Verdict.REPRODUCED
+        judge_reproduction("a", SampleStats.of([0.9]), two, RULE, 0.0).verdict is Verdict.REPRODUCED
     )
 
 
@@ -169,7 +175,7 @@ def test_one_far_value_of_a_heavy_tail_refuses_nothing():
     stats = SampleStats.of(shipped)
 
     def judged_with(values):
-        return judge_reproduction("accuracy", values, 0.0, stats, RULE, shipped=shipped).verdict
+        return judge_reproduction("accuracy", SampleStats.of(values), stats, RULE).verdict
 
     assert judged_with([0.885]) is Verdict.INCONCLUSIVE
     assert judged_with([0.885, 0.899, 0.9, 0.901, 0.9, 0.8995]) is not Verdict.NOT_REPRODUCED
@@ -179,10 +185,8 @@ def test_one_far_value_of_a_heavy_tail_refuses_nothing():
 def test_a_deterministic_program_may_differ_by_its_noise_and_by_its_margin():
     stats = SampleStats(n=1, mean=3.5950e-02, sd=0.0)
 
-    def equal(value, rule=RULE, **more):
-        return judge_reproduction(
-            "accuracy", [value], 0.0, stats, rule, deterministic=True, **more
-        ).verdict
+    def equal(value, rule=RULE, noise=0.0):
+        return judge_reproduction("accuracy", SampleStats.of([value]), stats, rule, noise).verdict
 
     assert equal(3.5928e-02) is Verdict.NOT_REPRODUCED
     assert equal(3.5928e-02, noise=5e-6) is Verdict.REPRODUCED

@@ -8,49 +8,54 @@ Learning Yearning.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.system import Baselines
 from scaffold.records.tweak import Bound, ChangeRule
-from scaffold.rules.change.judge import refusal_of, weakest
-from scaffold.rules.change.paired import judge_differences, pair
+from scaffold.rules.change.judge import ChangeTerms, refusal_of, weakest
+from scaffold.rules.change.paired import PairedTest, judge_differences, pair
 from scaffold.rules.stats import SampleStats
 
 SIMPLE_MODELS = ("constant", "linear")
 """The best constant answer, and a linear model: each one number, without chance."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineRuns:
+    """What new data are compared with.
+
+    Attributes:
+        zeroed: runs of the same seeds, all inputs 0.
+        simple: the metric's value by simple model.
+        overfit_one_batch: its value on the one batch that it was trained on.
+        settings: what counts as overfitted.
+        bound: the best value one can hope for.
+    """
+
+    zeroed: Sequence[JudgedRun]
+    simple: Mapping[str, float]
+    overfit_one_batch: float
+    settings: Baselines
+    bound: Bound | None
+
+
 def judge_data(
-    rule: ChangeRule,
-    metric: Metric,
-    runs: Sequence[JudgedRun],
-    zeroed: Sequence[JudgedRun],
-    simple: Mapping[str, float],
-    overfit_one_batch: float,
-    baselines: Baselines,
-    bound: Bound | None,
-    remarks: Sequence[str] = (),
-    *,
-    additional: Sequence[Finding] = (),
-    deterministic: bool = False,
+    metric: Metric, runs: Sequence[JudgedRun], compared: BaselineRuns, terms: ChangeTerms
 ) -> ChangeJudgment:
     """Judge the first runs on new data.
 
     Args:
-        rule: of the tweak.
         metric: the judged one.
         runs: of the system, by seed.
-        zeroed: of the same seeds, all inputs 0.
-        simple: the metric's value by simple model.
-        overfit_one_batch: its value on the one batch that it was trained on.
-        baselines: what counts as overfitted.
-        bound: the best one can hope for.
-        remarks: what else is to be known.
-        additional: what speaks against any change.
-        deterministic: whether one seed says all.
+        compared: what they are compared with.
+        terms: what they are judged under.
     """
+    rule, deterministic, additional = terms.rule, terms.deterministic, terms.additional
+    zeroed, simple, baselines = compared.zeroed, compared.simple, compared.settings
+    overfit_one_batch, bound, remarks = compared.overfit_one_batch, compared.bound, terms.remarks
     values = [run.metrics[metric.name].value for run in runs]
     stats = SampleStats.of(values)
     findings = []
@@ -124,11 +129,13 @@ def _beats(
     verdict, used, interval, further_seeds = judge_differences(
         before,
         after,
-        higher_is_better=metric.direction == "higher",
-        margin=math.ulp(0.0),
-        alpha=rule.alpha,
-        beta=rule.beta,
-        max_pairs=rule.max_pairs,
+        PairedTest(
+            higher_is_better=metric.direction == "higher",
+            margin=math.ulp(0.0),
+            alpha=rule.alpha,
+            beta=rule.beta,
+            max_pairs=rule.max_pairs,
+        ),
     )
     stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     if deterministic:

@@ -15,7 +15,7 @@ characteristics: benchmarks/operating_characteristics.py.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
@@ -24,6 +24,7 @@ from scaffold.rules.change.paired import (
     LOOKS,
     LOST_CORRELATION,
     Pair,
+    PairedTest,
     are_identical,
     count,
     directed,
@@ -37,29 +38,37 @@ _CHEAPER = 0.05
 """The least saving of time that counts: five in a hundred."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeTerms:
+    """What a change is judged under, besides its runs.
+
+    Attributes:
+        rule: declared before the runs.
+        deterministic: whether one seed says all.
+        device: on a processor the time that it worked counts, elsewhere the time on the clock.
+        additional: findings that only some changes have, such as `probe` or `ablation`.
+        remarks: what else is to be known.
+    """
+
+    rule: ChangeRule
+    deterministic: bool = False
+    device: str = "cpu"
+    additional: Sequence[Finding] = ()
+    remarks: Sequence[str] = ()
+
+
 def judge_change(
-    kind: Kind,
-    rule: ChangeRule,
-    metrics: Sequence[Metric],
-    pairs: Sequence[Pair],
-    *,
-    deterministic: bool = False,
-    device: str = "cpu",
-    additional: Sequence[Finding] = (),
-    remarks: Sequence[str] = (),
+    kind: Kind, metrics: Sequence[Metric], pairs: Sequence[Pair], terms: ChangeTerms
 ) -> ChangeJudgment:
     """Judge a change by at least one pair of runs.
 
     Args:
         kind: what the change is to do; of new data `judge_data` judges.
-        rule: declared before the runs.
         metrics: those that both states measure; the rule's metric is one of them.
         pairs: as `pair` makes them.
-        deterministic: whether one seed says all.
-        device: on a processor the time that it worked counts, elsewhere the time on the clock.
-        additional: findings that only some changes have: `probe`, `switched off`.
-        remarks: what else is to be known.
+        terms: what it is judged under.
     """
+    rule, deterministic, remarks = terms.rule, terms.deterministic, list(terms.remarks)
     judged = next(metric for metric in metrics if metric.name == rule.metric)
     identical = are_identical(metrics, pairs, deterministic)
     change = (
@@ -71,7 +80,7 @@ def judge_change(
     if not identical:
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
-    findings += [_cost(pairs, rule, device), *additional]
+    findings += [_cost(pairs, rule, terms.device), *terms.additional]
     verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
@@ -130,12 +139,14 @@ def _judge_metric(
     verdict, used, interval, further_seeds = judge_differences(
         before,
         after,
-        higher_is_better=higher,
-        margin=rule.margin,
-        alpha=rule.alpha,
-        beta=rule.beta,
-        max_pairs=rule.max_pairs,
-        half_digit=half_digit,
+        PairedTest(
+            higher_is_better=higher,
+            margin=rule.margin,
+            alpha=rule.alpha,
+            beta=rule.beta,
+            max_pairs=rule.max_pairs,
+            half_digit=half_digit,
+        ),
     )
     stats = SampleStats.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
     effect = f"{stats.mean:+.3g}" + (
@@ -204,11 +215,13 @@ def _watch(
     _, used, interval, _ = judge_differences(
         before,
         after,
-        higher_is_better=metric.direction == "higher",
-        margin=math.ulp(0.0),
-        alpha=alpha,
-        beta=alpha,
-        max_pairs=rule.max_pairs,
+        PairedTest(
+            higher_is_better=metric.direction == "higher",
+            margin=math.ulp(0.0),
+            alpha=alpha,
+            beta=alpha,
+            max_pairs=rule.max_pairs,
+        ),
     )
     has_moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
     stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
@@ -254,11 +267,13 @@ def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
         return judge_differences(
             [value - shift for value in before],
             after,
-            higher_is_better=False,
-            margin=saved,
-            alpha=rule.alpha,
-            beta=rule.beta,
-            max_pairs=rule.max_pairs,
+            PairedTest(
+                higher_is_better=False,
+                margin=saved,
+                alpha=rule.alpha,
+                beta=rule.beta,
+                max_pairs=rule.max_pairs,
+            ),
         )
 
     verdict, used, interval, further_seeds = judge(0.0)

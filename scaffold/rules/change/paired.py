@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import Finding, Question, Verdict
@@ -42,50 +43,60 @@ def pair(before: Sequence[JudgedRun], after: Sequence[JudgedRun]) -> list[Pair]:
     return [(run, first[run.seed]) for run in reversed(distinct.values()) if run.seed in first]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedTest:
+    """A sequential paired t test.
+
+    Attributes:
+        margin: the smallest difference that matters, in the metric's unit.
+        alpha: error of BETTER or WORSE where there is no difference.
+        beta: error of NO_DIFFERENCE where the difference is the margin.
+        half_digit: half a unit of the last printed digit.
+    """
+
+    higher_is_better: bool
+    margin: float
+    alpha: float
+    beta: float
+    max_pairs: int
+    half_digit: float = 0.0
+
+
 def judge_differences(
-    before: Sequence[float],
-    after: Sequence[float],
-    *,
-    higher_is_better: bool,
-    margin: float,
-    alpha: float,
-    beta: float,
-    max_pairs: int,
-    half_digit: float = 0.0,
+    before: Sequence[float], after: Sequence[float], test: PairedTest
 ) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
     """Judge paired differences by a sequential t test.
 
     Returns:
         the word, the pairs it was reached with, the interval of the effect there (None before the
-            first look), and how
-        many further pairs are expected to decide it if they fall like those so far (None when
-            decided, or never).
+            first look), and how many further pairs are expected to decide it if they fall like
+            those so far (None when decided, or never).
     """
     differences = [b - a for a, b in zip(before, after, strict=True)]
-    floor = _quantum([*before, *after], half_digit) / math.sqrt(6)
+    floor = _quantum([*before, *after], test.half_digit) / math.sqrt(6)
     spent, interval = 0, None
-    for look in looks(max_pairs):
+    for look in looks(test.max_pairs):
         if look > len(differences):
             break
         stats = SampleStats.of(differences[:look])
         verdict, interval = _look(
-            stats.mean, max(stats.sd, floor), look, (look - spent) / max_pairs, margin, alpha, beta
+            stats.mean, max(stats.sd, floor), look, (look - spent) / test.max_pairs, test
         )
         spent = look
         if verdict is not Verdict.UNDECIDED:
-            return directed(verdict, stats.mean, higher_is_better), look, interval, None
+            return directed(verdict, stats.mean, test.higher_is_better), look, interval, None
     if spent == 0:
         return (
             Verdict.UNDECIDED,
             len(differences),
             None,
-            next_look(len(differences), max_pairs) - len(differences),
+            next_look(len(differences), test.max_pairs) - len(differences),
         )
     stats = SampleStats.of(differences)
-    for look in looks(max_pairs):
+    for look in looks(test.max_pairs):
         if look > len(differences):
-            share = (look - spent) / max_pairs
-            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, margin, alpha, beta)
+            share = (look - spent) / test.max_pairs
+            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, test)
             spent = look
             if verdict is not Verdict.UNDECIDED:
                 return Verdict.UNDECIDED, len(differences), interval, look - len(differences)
@@ -93,16 +104,16 @@ def judge_differences(
 
 
 def _look(
-    mean: float, sd: float, n: int, share: float, margin: float, alpha: float, beta: float
+    mean: float, sd: float, n: int, share: float, test: PairedTest
 ) -> tuple[Verdict, tuple[float, float]]:
     """Judge one look at the pairs.
 
     BETTER stands for any difference here; its direction comes later.
     """
     error = sd / math.sqrt(n)
-    away = t_quantile(1 - share * alpha / 2, n - 1) * error
+    away = t_quantile(1 - share * test.alpha / 2, n - 1) * error
     interval = (mean - away, mean + away)
-    if abs(mean) + t_quantile(1 - share * beta, n - 1) * error < margin:
+    if abs(mean) + t_quantile(1 - share * test.beta, n - 1) * error < test.margin:
         return Verdict.NO_DIFFERENCE, interval
     return (Verdict.BETTER if abs(mean) > away else Verdict.UNDECIDED), interval
 

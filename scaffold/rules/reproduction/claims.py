@@ -37,9 +37,7 @@ def judge_claim(
     series: Sequence[Series],
     direction: str,
     rule: Rule,
-    *,
-    deterministic: bool = False,
-    noise: float = 0.0,
+    noise: float | None = None,
 ) -> Finding:
     """Judge one claim.
 
@@ -51,8 +49,8 @@ def judge_claim(
             is reached.
         direction: `lower` or `higher`, which way is better.
         rule: error rates.
-        deterministic: whether one seed says all.
-        noise: how far a deterministic program was measured to differ from itself.
+        noise: how far a deterministic program was measured to differ from itself; None for a
+            program with chance.
     """
     if isinstance(claim, RangeClaim):
         return _test_range(claim, own, calibration, rule)
@@ -64,9 +62,7 @@ def judge_claim(
         return _test_mean(claim, claim.deviation, claim.n, own, direction, rule)
     if claim.standard_error is not None:
         return _test_over_examples(claim, claim.standard_error, own, calibration, direction)
-    return _test_value(
-        claim, own, calibration, direction, rule, deterministic=deterministic, noise=noise
-    )
+    return _test_value(claim, own, calibration, direction, rule, noise)
 
 
 def claim_text(claim: Claim) -> str:
@@ -136,16 +132,14 @@ def _test_value(
     calibration: SampleStats | None,
     direction: str,
     rule: Rule,
-    *,
-    deterministic: bool,
-    noise: float,
+    noise: float | None,
 ) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
-    if deterministic or (spread.n > 1 and not spread.has_spread):
+    if noise is not None or (spread.n > 1 and not spread.has_spread):
         margin = next(
             (margin.value for margin in rule.margins if margin.metric == claim.metric), 0.0
         )
-        return _test_rounding(claim, own, direction, max(NOISE * noise, margin))
+        return _test_rounding(claim, own, direction, max(NOISE * (noise or 0.0), margin))
     if spread.n < 2:
         return _finding(
             claim,

@@ -47,7 +47,7 @@ def judge(
     ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
-        stats, shipped = _own_law(metric, distinct), _calibration_law(metric, calibration)
+        stats, shipped = _own_stats(metric, distinct), _calibration_stats(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
         findings.append(
             judge_claim(
@@ -57,8 +57,7 @@ def judge(
                 series,
                 metric.direction,
                 recipe.rule,
-                deterministic=deterministic,
-                noise=noise.get(metric.name, 0.0),
+                noise.get(metric.name, 0.0) if deterministic else None,
             )
         )
     findings += _monitored(recipe, distinct, calibration, claimed)
@@ -116,20 +115,20 @@ def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     return not any(finding.more_seeds for finding in judgment.findings)
 
 
-def _own_law(metric: Metric, runs: Sequence[JudgedRun]) -> SampleStats:
-    return _law([run.metrics[metric.name] for run in runs])
+def _own_stats(metric: Metric, runs: Sequence[JudgedRun]) -> SampleStats:
+    return _stats([run.metrics[metric.name] for run in runs])
 
 
-def _calibration_law(metric: Metric, calibration: Calibration | None) -> SampleStats | None:
+def _calibration_stats(metric: Metric, calibration: Calibration | None) -> SampleStats | None:
     values = (
         [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics]
         if calibration
         else []
     )
-    return _law(values) if values else None
+    return _stats(values) if values else None
 
 
-def _law(values: Sequence[MetricValue]) -> SampleStats:
+def _stats(values: Sequence[MetricValue]) -> SampleStats:
     return SampleStats.of(
         [value.value for value in values], half_digit=min(value.half_digit for value in values)
     )
@@ -143,9 +142,8 @@ def _reproduction(
     noise: Mapping[str, float],
 ) -> Finding:
     metric = recipe.metric(claim.metric)
-    stats = _calibration_law(metric, calibration)
-    own = _own_law(metric, runs)
-    values = [run.metrics[metric.name].value for run in runs]
+    stats = _calibration_stats(metric, calibration)
+    own = _own_stats(metric, runs)
     if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
             stats = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
@@ -179,14 +177,7 @@ def _reproduction(
         # Its own question is judged as a claim.
         allowed = max(allowed, claim.standard_error / NOISE)
     return judge_reproduction(
-        metric.name,
-        values,
-        own.half_digit,
-        stats,
-        recipe.rule,
-        deterministic=deterministic,
-        shipped=_shipped(metric, calibration),
-        noise=allowed,
+        metric.name, own, stats, recipe.rule, allowed if deterministic else None
     )
 
 
@@ -206,7 +197,7 @@ def _monitored(
 
     Bonferroni over all of them.
     """
-    statistics = [(metric, _calibration_law(metric, calibration)) for metric in recipe.metrics]
+    statistics = [(metric, _calibration_stats(metric, calibration)) for metric in recipe.metrics]
     shipped = [
         (metric, stats)
         for metric, stats in statistics
@@ -234,7 +225,7 @@ def _monitored(
     }
     return [
         _by_ranks(
-            _monitor_mean(metric, stats, _own_law(metric, runs), alpha),
+            _monitor_mean(metric, stats, _own_stats(metric, runs), alpha),
             rank_p(values[metric.name], shipped_values[metric.name]),
             alpha,
             stats.n,
@@ -242,7 +233,7 @@ def _monitored(
         for metric, stats in means
     ] + [
         _by_ranks(
-            _monitor_spread(metric, stats, _own_law(metric, runs), alpha),
+            _monitor_spread(metric, stats, _own_stats(metric, runs), alpha),
             _rank_p_of_spread(values[metric.name], shipped_values[metric.name]),
             alpha,
             stats.n,

@@ -80,14 +80,10 @@ def decide(own: SampleStats, calibration: SampleStats, delta_sd: float, rule: Ru
 
 def judge_reproduction(
     metric: str,
-    values: Sequence[float],
-    half_digit: float,
+    runs: SampleStats,
     calibration: SampleStats,
     rule: Rule,
-    *,
-    deterministic: bool = False,
-    shipped: Sequence[float] = (),
-    noise: float = 0.0,
+    noise: float | None = None,
 ) -> Finding:
     """Judge own values, in seed order, against the calibration runs.
 
@@ -97,17 +93,18 @@ def judge_reproduction(
 
     Args:
         metric: its name.
-        values: of this project's runs.
-        half_digit: half a unit of the last digit that they were printed with.
+        runs: of this project, with their values.
         calibration: what is known of the calibration runs.
         rule: error rates and margins.
-        deterministic: whether one seed says all.
-        shipped: values of the calibration runs; empty where only mean and spread are known.
-        noise: how far a deterministic program was measured to differ from itself.
+        noise: how far a deterministic program was measured to differ from itself; None for a
+            program with chance.
     """
+    values, half_digit = runs.values, runs.half_digit
     margin = next((margin.value for margin in rule.margins if margin.metric == metric), None)
-    if not calibration.has_spread and (deterministic or calibration.n >= MIN_CALIBRATION_RUNS):
-        return _equal(metric, values, half_digit, calibration, max(NOISE * noise, margin or 0.0))
+    if not calibration.has_spread and (noise is not None or calibration.n >= MIN_CALIBRATION_RUNS):
+        return _equal(
+            metric, values, half_digit, calibration, max(NOISE * (noise or 0.0), margin or 0.0)
+        )
     delta_sd = rule.delta_sd if margin is None else margin / max(calibration.sd, 1e-300)
     width = delta_sd * calibration.sd
     interval = (calibration.mean - width, calibration.mean + width)
@@ -144,7 +141,7 @@ def judge_reproduction(
         own = SampleStats.of(values[:n], half_digit=half_digit)
         verdict = decide(own, calibration, delta_sd, rule)
         if verdict is Verdict.NOT_REPRODUCED and not _is_refused_by_ranks(
-            values[:n], shipped, rule
+            values[:n], calibration.values, rule
         ):
             continue  # one far value of a heavy tail; more seeds will tell
         if verdict is not Verdict.INCONCLUSIVE:

@@ -32,9 +32,7 @@ class ProgressListener(Protocol):
         """Handle a message about the runs that follow."""
 
 
-def run_seeds(
-    plan: Plan, seeds: Iterable[int], slots: int, listener: ProgressListener
-) -> list[RunRecord]:
+def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> list[RunRecord]:
     """Run these seeds and return their records in order of ending.
 
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
@@ -51,7 +49,7 @@ def run_seeds(
     lost: list[str] = []
     try:
         while waiting or active:
-            while waiting and len(active) < slots:
+            while waiting and len(active) < plan.slots:
                 seed = waiting.popleft()
                 running = start(plan, seed)
                 assert running.process.stdout is not None
