@@ -19,6 +19,7 @@ from scaffold.running.session import Session
 from scaffold.tracing.compare import Rewritten, climb
 from scaffold.tracing.golden import require_golden
 from scaffold.tweak.evidence import (
+    Compared,
     declared_otherwise,
     find_differences,
     remarks_of,
@@ -91,9 +92,10 @@ def _write(
     remarks = remarks_of(work, differences, (plan,) if runs else ())
     judgment = judge_rewrite(work.tweak.part, checks, reproduction, remarks, declaration)
     sides = side_of(before, plan, ()), side_of(after, plan, runs)
-    return write_judged(
-        work, differences, after.system.metrics, sides, (plan,), judgment, checks=checks
+    compared = Compared(
+        differences=differences, metrics=after.system.metrics, sides=sides, plans=(plan,)
     )
+    return write_judged(work, compared, judgment, checks=checks)
 
 
 def check_parity(session: Session, evidence: ChangeEvidence) -> tuple[CheckResult, ...]:

@@ -1,6 +1,7 @@
 """Make up the evidence of a change from its runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -102,12 +103,19 @@ def find_differences(work: Work, before: Snapshot, after: Snapshot) -> list[Diff
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What was compared: how both sides differ, by which metrics, their runs and plans."""
+
+    differences: Sequence[Difference]
+    metrics: Sequence[Metric]
+    sides: tuple[Side, Side]
+    plans: Sequence[Plan]
+
+
 def write_judged(
     work: Work,
-    differences: Sequence[Difference],
-    metrics: Sequence[Metric],
-    sides: tuple[Side, Side],
-    plans: Sequence[Plan],
+    compared: Compared,
     judgment: ChangeJudgment,
     *,
     probes: Mapping[str, tuple[Side, Side]] | None = None,
@@ -118,16 +126,18 @@ def write_judged(
     evidence = ChangeEvidence(
         milestone=work.tweak.milestone,
         tweak=work.tweak,
-        before=sides[0],
-        change=sides[1],
-        metrics=tuple(metrics),
-        device=plans[-1].program.resources.device,
-        differences=tuple(differences),
+        before=compared.sides[0],
+        change=compared.sides[1],
+        metrics=tuple(compared.metrics),
+        device=compared.plans[-1].program.resources.device,
+        differences=tuple(compared.differences),
         probes=probes or {},
         baselines=baselines or {},
         checks=tuple(check.as_mapping() for check in checks),
         judgment=judgment.as_mapping(),
-        cost_s=round(sum(record.wall_time_s for plan in plans for record in runs_of(plan)), 1),
+        cost_s=round(
+            sum(record.wall_time_s for plan in compared.plans for record in runs_of(plan)), 1
+        ),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     ).with_checksum()
     write_change(work.project, evidence)

@@ -26,6 +26,7 @@ from scaffold.running.seeds import runs_of
 from scaffold.running.session import Session
 from scaffold.running.store import completed
 from scaffold.tweak.evidence import (
+    Compared,
     declared_otherwise,
     find_differences,
     remarks_of,
@@ -114,9 +115,8 @@ def judge_pairs(
         side_of(before, old, [a for a, _ in pairs]),
         side_of(after, new, [b for _, b in pairs]),
     )
-    return write_judged(
-        work, differences, metrics, sides, (old, new), judgment, probes=probes, checks=checks
-    )
+    compared = Compared(differences=differences, metrics=metrics, sides=sides, plans=(old, new))
+    return write_judged(work, compared, judgment, probes=probes, checks=checks)
 
 
 def _ablated(

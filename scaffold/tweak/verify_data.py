@@ -8,6 +8,7 @@ from scaffold.rules.change.baselines import BaselineRuns, judge_data
 from scaffold.rules.change.judge import ChangeTerms
 from scaffold.rules.change.paired import next_look
 from scaffold.tweak.evidence import (
+    Compared,
     declared_otherwise,
     find_differences,
     remarks_of,
@@ -64,6 +65,5 @@ def judge_new_data(work: Work, before: Snapshot, after: Snapshot) -> ChangeEvide
         "settings": baselines.model_dump(mode="json"),
     }
     sides = (side_of(before, old, []), side_of(after, plan, runs))
-    return write_judged(
-        work, differences, [metric], sides, (plan,), judgment, baselines=baseline_runs
-    )
+    compared_sides = Compared(differences=differences, metrics=[metric], sides=sides, plans=(plan,))
+    return write_judged(work, compared_sides, judgment, baselines=baseline_runs)

@@ -13,7 +13,7 @@ from scaffold.recipes.catalogue import data_dir
 FAULTS = {
     "learning rate x10": ({}, {"hyperparameters": {"learning_rate": 0.1}}),
     "normalization dropped": (
-        {"train.py": ("self.normalization(self.convolution(x))", "self.convolution(x)")},
+        {"train.py": ("self.normalisation(self.convolution(x))", "self.convolution(x)")},
         {},
     ),
     "a tenth of the labels shuffled": (

@@ -35,7 +35,7 @@ def test_claim_of_a_reference_of_ours_stands_where_it_says(key):
     for claim in found.recipe.claims:
         if not claim.source.url.startswith("https://"):
             lines = (found.folder / claim.source.url).read_text().splitlines()
-            assert claim.source.verdicts in lines[claim.source.line - 1]
+            assert claim.source.words in lines[claim.source.line - 1]
 
 
 def test_ids_and_texts_are_listed(cli):

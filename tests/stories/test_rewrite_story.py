@@ -92,7 +92,7 @@ FAULTS = {
         "norm.py",
         "variance + 1e-5",
         "variance + 1e-3",
-        ("forward_eval", "model.block1.normalization"),
+        ("forward_eval", "model.block1.normalisation"),
     ),
     "a missing zero_grad": ("train.py", "            p.grad = None\n", "", ("gradients", "")),
     "a schedule per epoch": (

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule, Kind
+from scaffold.rules.change.cost import judge_cost
 from scaffold.rules.change.paired import (
     LOOKS,
     LOST_CORRELATION,
@@ -33,9 +34,6 @@ from scaffold.rules.change.paired import (
     same_values,
 )
 from scaffold.rules.stats import SampleStats, equality_tolerance
-
-_CHEAPER = 0.05
-"""The least saving of time that counts: five in a hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +78,7 @@ def judge_change(
     if not identical:
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
-    findings += [_cost(pairs, rule, terms.device), *terms.additional]
+    findings += [judge_cost(pairs, rule, terms.device), *terms.additional]
     verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
@@ -237,71 +235,6 @@ def _watch(
         verdict=Verdict.UNEXPECTED if has_moved and kind == "neutral" else Verdict.EXPECTED,
         reason=f"moved by {stats.mean:+.3g}" if has_moved else "no movement seen",
         rule=f"sequential paired t, alpha {alpha:.2g}",
-    )
-
-
-def _cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
-    """Judge the time of a run, as the ratio of after to before.
-
-    BETTER if at least `_CHEAPER` of it is surely saved.
-
-    Runs with another number of threads take another processor time for the same work, and are left
-    out.
-    """
-    name = "cpu_time_s" if device == "cpu" else "wall_time_s"
-    alike = [(a, b) for a, b in pairs if a.threads == b.threads]
-    if not alike:
-        return Finding(
-            question=Question.COST,
-            metric=name,
-            verdict=Verdict.UNDECIDED,
-            rule="pairs with as many threads",
-            reason="all pairs ran with different numbers of threads",
-        )
-    before, after = (
-        [math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1)
-    )
-    saved = -math.log1p(-_CHEAPER)
-
-    def judge(shift: float) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
-        return judge_differences(
-            [value - shift for value in before],
-            after,
-            PairedTest(
-                higher_is_better=False,
-                margin=saved,
-                alpha=rule.alpha,
-                beta=rule.beta,
-                max_pairs=rule.max_pairs,
-            ),
-        )
-
-    verdict, used, interval, further_seeds = judge(0.0)
-    if verdict is Verdict.BETTER:  # less time, but is it enough less?
-        verdict, used, _, further_seeds = judge(saved)
-        verdict = (
-            verdict if verdict in (Verdict.BETTER, Verdict.UNDECIDED) else Verdict.NO_DIFFERENCE
-        )
-    seconds, mean = (
-        math.exp(math.fsum(before) / len(before)),
-        math.fsum(b - a for a, b in zip(before, after, strict=True)),
-    )
-    kind = "the processor time" if device == "cpu" else "the time on the clock"
-    return Finding(
-        question=Question.COST,
-        metric=name,
-        verdict=verdict,
-        n=used,
-        before=seconds,
-        mean=seconds * math.exp(mean / len(before)),
-        more_seeds=further_seeds,
-        reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
-        interval=(
-            (seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1]))
-            if interval
-            else None
-        ),
-        rule=f"sequential paired t of logarithms, at least {_CHEAPER:.0%} less",
     )
 
 

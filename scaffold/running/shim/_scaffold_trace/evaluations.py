@@ -5,7 +5,8 @@ Mixed into `Tracer`.
 
 import numpy as np
 
-from _scaffold_trace.steps import FED, LOOP, dtype_of
+from _scaffold_trace.options import dtype_of
+from _scaffold_trace.steps import FED, LOOP
 from _scaffold_trace.store import row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 

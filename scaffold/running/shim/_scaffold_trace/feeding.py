@@ -6,7 +6,8 @@ Mixed into `Tracer`.
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
-from _scaffold_trace.steps import FED, dtype_of
+from _scaffold_trace.options import dtype_of
+from _scaffold_trace.steps import FED
 from _scaffold_trace.store import generator, row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
@@ -164,6 +165,28 @@ class Feeding:
             generator("rounding of " + place).choice([-1.0, 1.0], values.size).reshape(values.shape)
         )
         return tensor * (1 + digit * to_tensor(self.torch, signs, tensor))
+
+    def learn_shape(self, key, original, module, args, kwargs):
+        """Learn what an output of this kind of call looks like, the first time.
+
+        Without a trace of that.
+        """
+        if key in self.answers.templates:
+            return
+        states_before = {
+            name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None
+        }
+        states = self.torch.get_rng_state(), np.random.get_state()
+        with self.torch.no_grad():
+            copies = with_tensors(
+                (args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone()
+            )
+            self.answers.learn(key, original(module, *copies[0], **copies[1]))
+            for name, buffer in module.named_buffers():
+                if name in states_before:
+                    buffer.data.copy_(states_before[name])
+        self.torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
 
 
 def rounding(dtype):

@@ -8,6 +8,7 @@ have moved or its gradients are gone when it trains on.
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
+from _scaffold_trace.options import dtype_of, options_of, simple
 from _scaffold_trace.store import normals, to_array
 
 FED = 4
@@ -19,23 +20,6 @@ clipping, and those of every second step that is skimmed."""
 
 LOOP = 6
 """Steps after them that run by themselves, in float64."""
-
-OPTIONS = (
-    "lr",
-    "weight_decay",
-    "momentum",
-    "dampening",
-    "betas",
-    "eps",
-    "alpha",
-    "rho",
-    "lambd",
-    "nesterov",
-    "amsgrad",
-    "maximize",
-    "centered",
-)
-"""Options of an optimizer's group that are followed over all steps; `betas` takes two columns."""
 
 
 class Steps:
@@ -242,6 +226,11 @@ class Steps:
         self.backwards = 0
         self.given_away = {}
 
+    def notice_update_at_end(self):
+        """End the last step of a program whose optimizer is its own."""
+        if self.backwards and not self.store.index.get("unmatched"):
+            self.end_step([n for n in self.networks.values() if not self.is_optimized(n)])
+
     def flush_gradients(self, network, k):
         """Note the gradients that a network was updated with in step k, of all backward passes."""
         network.updates += 1
@@ -384,31 +373,3 @@ class _Fixed:
             self.given.copy_(self.kept)
             self.version = self.given._version
         return self.given
-
-
-def options_of(group):
-    """Return the options of a group as numbers, NaN for those that it has not."""
-    row = []
-    for name in OPTIONS:
-        value = group.get(name)
-        values = list(value) if isinstance(value, (list, tuple)) else [value]
-        if name == "betas":
-            values = (values + [None, None])[:2]
-        for one in values[:2] if name == "betas" else values[:1]:
-            try:
-                row.append(float(one))
-            except (TypeError, ValueError):
-                row.append(float("nan"))
-    return row
-
-
-def simple(value):
-    """Return a value as JSON can hold it."""
-    if isinstance(value, (list, tuple)):
-        return [simple(item) for item in value]
-    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)[:40]
-
-
-def dtype_of(tensor):
-    """Return the name of a tensor's dtype."""
-    return str(tensor.dtype).replace("torch.", "")

@@ -16,16 +16,16 @@ import sys
 import threading
 import time
 
-import numpy as np
-
 from _scaffold_trace.answers import Answers
 from _scaffold_trace.evaluations import Evaluations
-from _scaffold_trace.feeding import Feeding, rounding
+from _scaffold_trace.feeding import Feeding
+from _scaffold_trace.following import Following
 from _scaffold_trace.late import Late
 from _scaffold_trace.networks import Entry, Network, outermost
+from _scaffold_trace.options import dtype_of
 from _scaffold_trace.replays import Replays
-from _scaffold_trace.steps import FED, LOOP, Steps, dtype_of
-from _scaffold_trace.store import marks_of_rows, summary, to_array
+from _scaffold_trace.steps import FED, LOOP, Steps
+from _scaffold_trace.store import summary, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
 
 GIVEN = ("torch.dropout", "torch.attention dropout")
@@ -36,7 +36,7 @@ MOST_CALLS = 200
 never give."""
 
 
-class Tracer(Steps, Feeding, Replays, Evaluations, Late):
+class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
     """All that one process knows of its program."""
 
     def __init__(self, torch, spec, store, golden, masks, end, claim):
@@ -332,28 +332,6 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
         if is_given and network.placed != name:
             network.place(name)
 
-    def learn_shape(self, key, original, module, args, kwargs):
-        """Learn what an output of this kind of call looks like, the first time.
-
-        Without a trace of that.
-        """
-        if key in self.answers.templates:
-            return
-        states_before = {
-            name: buffer.clone() for name, buffer in module.named_buffers() if buffer is not None
-        }
-        states = self.torch.get_rng_state(), np.random.get_state()
-        with self.torch.no_grad():
-            copies = with_tensors(
-                (args, kwargs), self.answers.is_tensor, lambda _, tensor: tensor.detach().clone()
-            )
-            self.answers.learn(key, original(module, *copies[0], **copies[1]))
-            for name, buffer in module.named_buffers():
-                if name in states_before:
-                    buffer.data.copy_(states_before[name])
-        self.torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-
     def arrive(self, k):
         """Begin step k with its first training call: what the optimizer did before can be seen."""
         self.arrived = k
@@ -371,87 +349,6 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
                 self.place_weights(network, k)
         if k >= FED + LOOP and self.is_wide:
             self.end("done")
-
-    def record_updates(self, k):
-        """Record what the step before k did to the weights."""
-        if k == 0 or self.store.index.get("updates_seen") == k:
-            return
-        self.store.index["updates_seen"] = k
-        was_fed = k - 1 in self.store.index["fed"]
-        for network in list(self.networks.values()):
-            if was_fed and not self.is_real:
-                if network.updated_in == k - 1 and network.placed == "update %d" % (
-                    network.updates - 1
-                ):
-                    self.record_changes(network, k)
-            elif self.is_wide or self.is_real:
-                if k <= FED + LOOP:
-                    for name, array in network.weights().items():
-                        if array is not None:
-                            self.store.add(
-                                "loop",
-                                "weights",
-                                array,
-                                name,
-                                0,
-                                k - 1,
-                                network.dtype,
-                                k == FED + 1,
-                            )
-            elif network.updates:
-                # The effect of the learning rate, whoever applies it.
-                self.store.follow("moved." + network.name, [k] + network.probe())
-
-    def notice_assigned(self, k, is_evaluated):
-        """Follow steps before which a program assigns weights other values than its optimizer left.
-
-        Whether it has evaluated in between is told: clipping of weights belongs to an update, and
-        comes before that.
-        """
-        for network in self.networks.values():
-            if network.left_as is not None:
-                now = network.probe()
-                if now != network.left_as:
-                    self.store.follow("assigned." + network.name, [k, is_evaluated])
-                network.left_as = now
-
-    def record_changes(self, network, k):
-        """Record how far the weights are from those that were given."""
-        for name, array in network.weights().items():
-            # Later on only what was updated in all steps before has the state that it should.
-            if array is not None and name in network.made and (k <= FED or name in network.probed):
-                floor = float(np.abs(array).max()) * rounding(network.dtype) if array.size else 0.0
-                change = array - network.made[name]
-                keep = k in (1, FED)
-                self.store.add(
-                    "optimizer", "change", change, name, 0, k - 1, network.dtype, keep, floor
-                )
-
-    def follow_batch(self, kind, entry, inputs):
-        """Follow a mark of each example that a network gets, and their number.
-
-        Return marks by input.
-        """
-        marks = {}
-        for place, tensor in tensors_in(inputs, self.answers.is_tensor):
-            marks[place] = marks_of_rows(to_array(tensor).astype(np.float64))
-            self.store.follow("%s.%s%s" % (kind, entry.name, place), marks[place][:, 0])
-        first = next(iter(marks.values()), ())
-        self.store.follow(kind + ".count", [self.step, len(first), entry.number])
-        return marks
-
-    def follow_modes(self, name, entry):
-        """Follow how many modules train, how many parameters are trained.
-
-        Whether gradients are wanted.
-        """
-        modes = [inner.training for inner in entry.module.modules()]
-        trained = sum(parameter.requires_grad for parameter in entry.network.parameters.values())
-        self.store.follow(
-            name,
-            [self.step, modes[0], sum(modes) / len(modes), self.torch.is_grad_enabled(), trained]
-            + [entry.number],
-        )
 
     def finish(self):
         """Note what is left when the program has ended.
@@ -472,11 +369,6 @@ class Tracer(Steps, Feeding, Replays, Evaluations, Late):
             self.record_updates(self.step)
         self.store.index.update(steps=self.step, updates=self.updates, bursts=self.bursts)
         return bool(self.networks)
-
-    def notice_update_at_end(self):
-        """End the last step of a program whose optimizer is its own."""
-        if self.backwards and not self.store.index.get("unmatched"):
-            self.end_step([n for n in self.networks.values() if not self.is_optimized(n)])
 
 
 def _is_power(number, base):
