@@ -47,28 +47,25 @@ if TYPE_CHECKING:
         " before."
     ),
 )
+@click.option(
+    "--verbose", is_flag=True, help="Show every metric, its numbers and its rule as well."
+)
 @run_options
-def command(
-    *,
-    reproduction: bool,
-    ablated: tuple[str, ...],
-    flags: RunFlags,
-) -> int:
+def command(*, reproduction: bool, ablated: tuple[str, ...], verbose: bool, flags: RunFlags) -> int:
     """Show the stored judgment if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
     project = open_project("verify")
     if not reproduction and is_tweak_under_way(project):
-        return _verify_tweak(project, ablated, flags)
+        return _verify_tweak(project, ablated, verbose, flags)
     if ablated:
         raise UsageError(
             "--ablate is for a tweak, and none is under way", hint="scaffold tweak start NAME"
         )
     judgment = current_judgment(project)
     if judgment is not None:
-        _print(
-            project, judgment, flags.as_json, "evidence/reproduce.json is current: nothing was run"
-        )
+        note = "evidence/reproduce.json is current: nothing was run"
+        _print(project, judgment, note, as_json=flags.as_json, verbose=verbose)
         return EXIT_OF_VERDICT[judgment.verdict]
 
     from scaffold.project.project import load_recipe
@@ -84,14 +81,12 @@ def command(
         )
     if verified.not_committed:
         note = f"written to evidence/reproduce.json, but not committed: {verified.not_committed}"
-    _print(project, verified.judgment, flags.as_json, note)
+    _print(project, verified.judgment, note, as_json=flags.as_json, verbose=verbose)
     return EXIT_OF_VERDICT[verified.judgment.verdict]
 
 
 def _verify_tweak(
-    project: Project,
-    ablated: tuple[str, ...],
-    flags: RunFlags,
+    project: Project, ablated: tuple[str, ...], verbose: bool, flags: RunFlags
 ) -> int:
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe, load_yaml
@@ -118,19 +113,16 @@ def _verify_tweak(
         evidence = run_session(project, recipe, system, flags, judge)
         note = f"evidence/{tweak.milestone}.json is written; accept or drop commits it"
     judgment = ChangeJudgment.from_mapping(evidence.judgment)
-    _print_change(project, evidence, judgment, flags.as_json, note)
+    _print_change(project, evidence, note, as_json=flags.as_json, verbose=verbose)
     if judgment.verdict in (Verdict.UNDECIDED, Verdict.INCONCLUSIVE):
         return EXIT_UNDECIDED
     return EXIT_REFUSED if judgment.refusal else 0
 
 
 def _print_change(
-    project: Project,
-    evidence: "ChangeEvidence",
-    judgment: ChangeJudgment,
-    as_json: bool,
-    note: str,
+    project: Project, evidence: "ChangeEvidence", note: str, *, as_json: bool, verbose: bool
 ) -> None:
+    judgment = ChangeJudgment.from_mapping(evidence.judgment)
     if as_json:
         differences = [difference.model_dump(mode="json") for difference in evidence.differences]
         details = {
@@ -159,14 +151,16 @@ def _print_change(
         from scaffold.views.parity import format_rewrite
 
         checks = [CheckResult.from_mapping(check) for check in evidence.checks]
-        click.echo(format_rewrite(checks, judgment, width(), paint))
+        click.echo(format_rewrite(checks, judgment, width(), paint, verbose=verbose))
         click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
         return
-    click.echo(format_change(evidence.differences, judgment, width(), paint))
+    click.echo(format_change(evidence.differences, judgment, width(), paint, verbose=verbose))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")
 
 
-def _print(project: Project, judgment: Judgment, as_json: bool, note: str) -> None:
+def _print(
+    project: Project, judgment: Judgment, note: str, *, as_json: bool, verbose: bool
+) -> None:
     if as_json:
         print_json({**judgment.as_mapping(), "reason": judgment.reason, "note": note})
         return
@@ -174,5 +168,5 @@ def _print(project: Project, judgment: Judgment, as_json: bool, note: str) -> No
     from scaffold.views.status import format_next
 
     paint = paint_for(sys.stdout)
-    click.echo(format_judgment(judgment, width(), paint))
+    click.echo(format_judgment(judgment, width(), paint, verbose=verbose))
     click.echo(f"  {note}\n{format_next(load_status(project), width(), paint)}")

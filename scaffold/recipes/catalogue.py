@@ -42,7 +42,7 @@ class FoundRecipe:
 
 
 def data_dir(name: str) -> Path:
-    """Return the folder of bundled `recipes` or `templates`.
+    """Return the folder of bundled `recipes`, `templates` or `docs`.
 
     Beside the package, or in the checkout.
 

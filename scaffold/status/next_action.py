@@ -173,12 +173,8 @@ def next_of_tweak(tweak: TweakStatus) -> NextAction:
     if why:
         return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why)
     if tweak.refusal is None:
-        must = (
-            "as a rewrite must be"
-            if tweak.phase == "rewrite"
-            else f"as a tweak of kind {tweak.kind} must be"
-        )
-        command, why = f"scaffold {tweak.phase} accept", f"{which} is {tweak.verdict}, {must}"
+        command = f"scaffold {tweak.phase} accept"
+        why = f"{which} is {tweak.verdict} and can be accepted (kind {tweak.kind})"
         return NextAction(kind=ActionKind.ACCEPT, command=command, why=why)
     if tweak.phase == "rewrite":
         why = f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"

@@ -8,6 +8,8 @@ from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.user_state import Origin
 from scaffold.views.tables import (
     Paint,
+    headline,
+    labelled,
     number,
     plain,
     table,
@@ -54,20 +56,78 @@ _CHANGE_COLUMNS: dict[str, Callable[[Finding], str]] = {
 }
 
 
-def format_change(
-    differences: Sequence["Difference"], judgment: ChangeJudgment, width: int, paint: Paint
-) -> str:
-    """Format a change: differences, table, reasons and rules, verdict.
+_LABELS = {
+    Question.CHANGE: "Effect",
+    Question.COST: "Cost",
+    Question.PROBE: "Probe",
+    Question.BASELINE: "Baseline",
+    Question.ABLATION: "Ablated",
+    Question.DECLARATION: "Declared",
+    Question.MONITORED: "Moved",
+    Question.REPRODUCTION: "Result",
+    Question.CLAIM: "Claim",
+    Question.SEEDS: "Seeds",
+}
 
-    Whether it can be accepted.
+
+def format_change(
+    differences: Sequence["Difference"],
+    judgment: ChangeJudgment,
+    width: int,
+    paint: Paint,
+    *,
+    verbose: bool = False,
+) -> str:
+    """Format a change: the verdict and whether it can be accepted, what changed, what it did.
+
+    Args:
+        differences: between before and after.
+        judgment: what to format.
+        width: columns of the terminal.
+        paint: gives a text a color.
+        verbose: add every finding with its numbers and its rule.
     """
-    lines = ["  changed"]
+    lines = [*change_headline(judgment, width, paint), ""]
     for difference in differences:
-        lines += wrap(
-            f"  {difference.aspect} {plain(difference.name)}: {plain(difference.text)}",
-            width,
-            hanging=6,
-        )
+        text = f"{difference.aspect} {plain(difference.name)}: {plain(difference.text)}"
+        lines += labelled("Changed", text, width)
+    lines += finding_lines(judgment, width)
+    for remark in judgment.remarks:
+        lines += labelled("Remark", plain(remark), width)
+    if verbose:
+        lines += ["", *_details(judgment, width, paint)]
+    return "\n".join(lines)
+
+
+def change_headline(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
+    """Return the verdict and whether the change can be accepted."""
+    can = f"can be accepted (kind {judgment.kind})"
+    if judgment.refusal:
+        can = f"cannot be accepted: {plain(judgment.refusal)}"
+    color = _CHANGE_COLORS[judgment.verdict]
+    return headline(judgment.verdict.value, can, width, lambda text: paint(text, color))
+
+
+def finding_lines(judgment: ChangeJudgment, width: int) -> list[str]:
+    """Return one line per finding that is to be read: all but metrics that did not move."""
+    lines = []
+    for finding in judgment.findings:
+        is_quiet = finding.question is Question.MONITORED and not finding.has_moved
+        if finding.question is Question.PARITY or is_quiet:
+            continue
+        text = f"{plain(finding.metric)}: {_verdict_of(finding)}{plain(finding.reason)}"
+        lines += labelled(_LABELS[finding.question], text, width)
+    return lines
+
+
+def _verdict_of(finding: Finding) -> str:
+    if finding.question is Question.MONITORED and finding.verdict is Verdict.EXPECTED:
+        return ""  # whether it should have moved is not asked
+    return f"{finding.verdict.value}, "
+
+
+def _details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
+    """Return the table of all findings, then each rule."""
     findings = judgment.findings
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
@@ -75,31 +135,19 @@ def format_change(
             # Whether it should have is not asked.
             row[-1] = "moved" if finding.has_moved else "no movement"
     colors = [_CHANGE_COLORS[finding.verdict] for finding in findings]
-    lines += [
-        "",
-        *table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colors[row])),
-        "",
-    ]
+    lines = table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colors[row]))
+    lines.append("")
     for finding in findings:
-        if finding.question is not Question.MONITORED or finding.verdict is Verdict.UNEXPECTED:
-            lines += wrap(
-                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
-                f" ({finding.rule})",
-                width,
-            )
-    for remark in judgment.remarks:
-        lines += wrap(f"remark: {plain(remark)}", width)
-    end = (
-        f"not to be accepted: {judgment.refusal}"
-        if judgment.refusal
-        else f"as a tweak of kind {judgment.kind} must be"
-    )
-    lines += ["", f"  {paint(judgment.verdict.value, _CHANGE_COLORS[judgment.verdict])}  {end}"]
-    return "\n".join(lines)
+        lines += wrap(
+            f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+            f" ({finding.rule})",
+            width,
+        )
+    return lines
 
 
 def change_color(verdict: Verdict) -> str:
-    """Name of the color of a change's word."""
+    """Return the name of a verdict's color."""
     return _CHANGE_COLORS[verdict]
 
 

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 
-from scaffold.records.judgment import ChangeJudgment, Question, Verdict
+from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.rewrite.parts import Part
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import address_text
 from scaffold.rules.parity.picture import error_bar, error_text
-from scaffold.views.change import change_color
-from scaffold.views.tables import Paint, plain, table, wrap
+from scaffold.views.change import change_headline, finding_lines
+from scaffold.views.tables import Paint, labelled, plain, table, wrap
 
 _MOST_MODULES = 60
 """Modules that a user looks through."""
 
+_COUNTED = {
+    Verdict.EQUAL: "equal",
+    Verdict.DIFFERS: "different",
+    Verdict.LEFT_OUT: "left out",
+}
 _CHECK_COLORS = {Verdict.EQUAL: "green", Verdict.DIFFERS: "red", Verdict.LEFT_OUT: "yellow"}
 
 
@@ -24,41 +29,45 @@ def format_checks(checks: Sequence[CheckResult], width: int, paint: Paint) -> st
     ]
     colors = [_CHECK_COLORS[check.verdict] for check in checks]
     head = ("check", "compared", "largest error / allowed", "verdict")
-    lines = [*table(head, rows, width, lambda row, text: paint(text, colors[row])), ""]
+    lines = table(head, rows, width, lambda row, text: paint(text, colors[row]))
+    return "\n".join([*lines, "", *_differing(checks, width, paint), *_left_out(checks, width)])
+
+
+def _differing(checks: Sequence[CheckResult], width: int, paint: Paint) -> list[str]:
+    """Return where the first difference is, why that may be, and what may follow from it."""
     differing = [check for check in checks if check.verdict is Verdict.DIFFERS]
-    for check in differing[:1]:
-        lines += _picture(check, width, paint)
-        lines += wrap(f"DIFFERS at {address_text(check)}", width)
-        lines += wrap(f"  {plain(check.reason)}", width, hanging=6)
-        lines += [
-            line
-            for cause in check.causes
-            for line in wrap(f"  usual cause: {plain(cause)}", width, hanging=17)
-        ]
-        if check.suggestions:
-            lines += wrap(
-                "a guess, by shape and order; where it is right, put it into the rewrite's"
-                " tweaks/*.yaml:",
-                width,
-            )
-            lines += ["", "weights:", *(f"  {plain(line)}" for line in check.suggestions), ""]
     if not differing:
-        lines += _picture(next((r for r in checks if r.along), None), width, paint)
-    if len(differing) > 1:
+        return _picture(next((check for check in checks if check.along), None), width, paint)
+    check = differing[0]
+    lines = _picture(check, width, paint)
+    lines += labelled("Differs", f"at {address_text(check)}: {plain(check.reason)}", width)
+    for cause in check.causes:
+        lines += labelled("Cause?", plain(cause), width)
+    if check.suggestions:
         lines += wrap(
-            f"and, which may follow from it, at {', '.join(check.name for check in differing[1:])}",
+            "a guess, by shape and order; where it is right, put it into the rewrite's"
+            " tweaks/*.yaml:",
             width,
         )
-    left_out: dict[str, list[str]] = {}
+        lines += ["", "weights:", *(f"  {plain(line)}" for line in check.suggestions), ""]
+    if len(differing) > 1:
+        others = ", ".join(check.name for check in differing[1:])
+        lines += labelled("Also", f"{others} differ, which may follow from it", width)
+    return lines
+
+
+def _left_out(checks: Sequence[CheckResult], width: int) -> list[str]:
+    """Return what could not be compared, each reason once."""
+    names_by_reason: dict[str, list[str]] = {}
     for check in checks:
-        for text in (
-            *check.left_out,
-            *([check.reason] if check.verdict is Verdict.LEFT_OUT else []),
-        ):
-            left_out.setdefault(text, []).append(check.name)
-    for text, names in left_out.items():
-        lines += wrap(f"left out of {', '.join(names)}: {plain(text)}", width)
-    return "\n".join(lines)
+        reasons = [check.reason] if check.verdict is Verdict.LEFT_OUT else []
+        for text in (*check.left_out, *reasons):
+            names_by_reason.setdefault(text, []).append(check.name)
+    return [
+        line
+        for text, names in names_by_reason.items()
+        for line in labelled("Left out", f"{', '.join(names)}: {plain(text)}", width)
+    ]
 
 
 def _worst(check: CheckResult) -> str:
@@ -95,34 +104,33 @@ def format_parts(parts: Sequence[Part], width: int, paint: Paint) -> str:
 
 
 def format_rewrite(
-    checks: Sequence[CheckResult], judgment: ChangeJudgment, width: int, paint: Paint
+    checks: Sequence[CheckResult],
+    judgment: ChangeJudgment,
+    width: int,
+    paint: Paint,
+    *,
+    verbose: bool = False,
 ) -> str:
-    """Format the parity checks, then the published result by the rewritten system.
+    """Format a rewrite: the verdict, the first difference if there is one, the published result.
 
-    Then the verdict.
+    Args:
+        checks: the parity checks.
+        judgment: what they and the runs add up to.
+        width: columns of the terminal.
+        paint: gives a text a color.
+        verbose: list every check, and what was left out of it.
     """
-    lines = [format_checks(checks, width, paint), ""]
-    findings = [finding for finding in judgment.findings if finding.question is not Question.PARITY]
-    for finding in findings:
-        lines += wrap(
-            f"{finding.question.value} of {plain(finding.metric)}: {finding.verdict.value},"
-            f" {plain(finding.reason)}",
-            width,
-        )
+    lines = [*change_headline(judgment, width, paint), ""]
+    if verbose:
+        lines += [format_checks(checks, width, paint), ""]
+    else:
+        counts = [
+            f"{sum(check.verdict is verdict for check in checks)} {text}"
+            for verdict, text in _COUNTED.items()
+        ]
+        lines += labelled("Checks", ", ".join(counts), width)
+        lines += _differing(checks, width, paint)
+    lines += finding_lines(judgment, width)
     for remark in judgment.remarks:
-        lines += wrap(f"remark: {plain(remark)}", width)
-    end = (
-        f"not to be accepted: {plain(judgment.refusal)}"
-        if judgment.refusal
-        else "as a rewrite must be"
-    )
-    lines += ["", *_last_word(judgment.verdict, end, width, paint)]
+        lines += labelled("Remark", plain(remark), width)
     return "\n".join(lines)
-
-
-def _last_word(verdict: Verdict, end: str, width: int, paint: Paint) -> list[str]:
-    first, *continuation = wrap(f"{verdict.value}  {end}", width)
-    return [
-        first.replace(verdict.value, paint(verdict.value, change_color(verdict)), 1),
-        *continuation,
-    ]

@@ -1,15 +1,13 @@
-"""Terminal text from the same objects that JSON is made of.
-
-Builds text; prints nothing; imports nothing heavy.
-"""
+"""Format reproductions, from the same objects that JSON is made of. Imports nothing heavy."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.views.tables import (
     Paint,
+    headline,
     interval_text,
+    labelled,
     number,
     plain,
     table,
@@ -17,17 +15,21 @@ from scaffold.views.tables import (
     wrap,
 )
 
-if TYPE_CHECKING:
-    pass
-
-
 _COLORS = {
     Verdict.REPRODUCED: "green",
     Verdict.INCONCLUSIVE: "yellow",
     Verdict.NOT_REPRODUCED: "red",
 }
-
-
+_MEANINGS = {
+    Verdict.REPRODUCED: "the reference gives its published result here",
+    Verdict.INCONCLUSIVE: "the runs so far neither show nor refute the published result",
+    Verdict.NOT_REPRODUCED: "the reference does not give its published result here",
+}
+_BASES = {
+    "training": "trained here in full",
+    "evaluation": "released weights, evaluated here",
+    "early training": "only the first part was trained here",
+}
 _COLUMNS: dict[str, Callable[[Finding], str]] = {
     "question": lambda finding: finding.question.value,
     "metric": lambda finding: plain(finding.metric),
@@ -42,11 +44,58 @@ _SPARED_FIRST = ("interval", "claim")
 """Columns that go into the text below the table when a terminal is too narrow for them."""
 
 
-def format_judgment(judgment: Judgment, width: int, paint: Paint) -> str:
-    """Format a reproduction.
+def format_judgment(judgment: Judgment, width: int, paint: Paint, *, verbose: bool = False) -> str:
+    """Format a reproduction: the verdict, the claim, why, what else was noticed.
 
-    Table, reasons and rules, then the verdict, its basis and deviations.
+    Args:
+        judgment: what to format.
+        width: columns of the terminal.
+        paint: gives a text a color.
+        verbose: add every finding with its numbers and its rule.
     """
+    verdict = judgment.verdict
+    lines = headline(
+        verdict.value,
+        f"{_MEANINGS[verdict]} ({_BASES[judgment.basis]})",
+        width,
+        lambda text: paint(text, _COLORS[verdict]),
+    )
+    lines.append("")
+    for finding in judgment.findings:
+        if finding.question is Question.CLAIM:
+            lines += labelled("Claim", _claim(finding), width)
+    for finding in judgment.findings:
+        if finding.question is Question.REPRODUCTION:
+            reason = f"{plain(finding.metric)}: {plain(finding.reason)}"
+            lines += labelled("Why", reason, width)
+    for finding in judgment.findings:
+        if _is_noticed(finding):
+            reason = f"{plain(finding.metric)}: {finding.verdict.value}, {plain(finding.reason)}"
+            lines += labelled("Noticed", reason, width)
+    for deviation in judgment.deviations:
+        lines += labelled("Deviation", plain(deviation.text), width)
+    if verbose:
+        lines += ["", *_details(judgment, width, paint)]
+    return "\n".join(lines)
+
+
+def _claim(finding: Finding) -> str:
+    seeds = f"{finding.n} seed{'' if finding.n == 1 else 's'}"
+    spread = f" +- {number(finding.sd)}" if finding.sd is not None else ""
+    measured = f"{number(finding.mean)}{spread} over {seeds}"
+    return f"{plain(finding.metric)}: published {finding.published}; here {measured}"
+
+
+def _is_noticed(finding: Finding) -> bool:
+    """Return whether a finding is to be read beside the result itself."""
+    if finding.question is Question.REPRODUCTION:
+        return False
+    is_usual = finding.verdict in (Verdict.CONSISTENT, Verdict.EXPECTED)
+    return not is_usual
+
+
+def _details(judgment: Judgment, width: int, paint: Paint) -> list[str]:
+    """Return the table of all findings, then each rule."""
     findings = judgment.findings
     colors = [_COLORS[finding.verdict.overall] for finding in findings]
     columns = dict(_COLUMNS)
@@ -55,32 +104,17 @@ def format_judgment(judgment: Judgment, width: int, paint: Paint) -> str:
         if table_width([list(columns), *rows]) > width:
             del columns[spared]
             rows = [[cell(finding) for cell in columns.values()] for finding in findings]
-    lines = [*table(list(columns), rows, width, lambda row, text: paint(text, colors[row])), ""]
+    lines = table(list(columns), rows, width, lambda row, text: paint(text, colors[row]))
+    lines.append("")
     for finding in findings:
-        if (
-            finding.question in (Question.REPRODUCTION, Question.CLAIM)
-            or finding.verdict.overall is not Verdict.REPRODUCED
-        ):
-            left_out = [
-                (name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns
-            ]
-            details = "; ".join(
-                [finding.rule, *(f"{name} {text}" for name, text in left_out if text)]
-            )
-            lines += wrap(
-                f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
-                f" ({details})",
-                width,
-            )
-    monitored = sorted(
-        {finding.rule for finding in findings if finding.question is Question.MONITORED}
-    )
-    if monitored:
-        lines += wrap(f"monitored by: {'; '.join(monitored)}", width)
-    for deviation in judgment.deviations:
-        lines += wrap(f"deviation: {plain(deviation.text)}", width)
-    lines += [
-        "",
-        f"  {paint(judgment.verdict.value, _COLORS[judgment.verdict])}  basis {judgment.basis}",
-    ]
-    return "\n".join(lines)
+        left_out = [
+            (name, _COLUMNS[name](finding)) for name in _SPARED_FIRST if name not in columns
+        ]
+        numbers = [f"{name} {text}" for name, text in left_out if text]
+        details = "; ".join([finding.rule, *numbers])
+        lines += wrap(
+            f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+            f" ({details})",
+            width,
+        )
+    return lines

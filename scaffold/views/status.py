@@ -1,7 +1,5 @@
 """Format where a project stands."""
 
-from typing import TYPE_CHECKING
-
 from scaffold.status.model import Status
 from scaffold.user_state import Origin
 from scaffold.views.tables import (
@@ -10,10 +8,6 @@ from scaffold.views.tables import (
     plain,
     wrap,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 

@@ -91,3 +91,18 @@ def number(value: float | None) -> str:
 def interval_text(finding: Finding) -> str:
     """Return a finding's interval; empty without one."""
     return f"{finding.interval[0]:.4g} .. {finding.interval[1]:.4g}" if finding.interval else ""
+
+
+_LABEL = 11
+"""Columns of a label before its text."""
+
+
+def labelled(label: str, text: str, width: int) -> list[str]:
+    """Return a text with its label in front, wrapped below itself."""
+    return wrap(f"{label:{_LABEL}}{text}", width, hanging=_LABEL + 2)
+
+
+def headline(verdict: str, text: str, width: int, paint: Callable[[str], str]) -> list[str]:
+    """Return the verdict, painted, and what it means in a sentence."""
+    first, *continuation = wrap(f"{verdict}  {text}", width, hanging=_LABEL + 2)
+    return [first.replace(verdict, paint(verdict), 1), *continuation]

@@ -308,7 +308,7 @@ def _monitor_spread(metric: Metric, stats: SampleStats, own: SampleStats, alpha:
         metric=f"sd of {metric.name}",
         verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
         reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}",
-        rule=f"F, larger only, alpha {alpha:.2g}",
+        rule=f"one-sided F test, alpha {alpha:.2g}",
         n=own.n,
         sd=own.sd,
     )

@@ -1,0 +1,44 @@
+"""`scaffold explain`."""
+
+import difflib
+
+import click
+
+from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import print_json, width
+
+
+@make_command(
+    "explain",
+    "Explain a word of a verdict, a table or a file, and say where its evidence is.\n\nWithout WORD"
+    " all words are listed.",
+)
+@click.argument("word", required=False)
+def command(*, word: str | None, as_json: bool) -> int:
+    """Print an entry of the glossary."""
+    from scaffold.errors import UsageError
+    from scaffold.glossary import read_glossary
+    from scaffold.views.tables import wrap
+
+    entries = read_glossary()
+    if word is None:
+        listed = sorted(entries, key=str.casefold)
+        if as_json:
+            print_json({"words": listed})
+        else:
+            click.echo("\n".join(wrap(", ".join(listed), width(), hanging=2)))
+        return 0
+    names = {name.casefold(): name for name in entries}
+    key = word.replace("-", "_").casefold()
+    name = names.get(word.casefold()) or names.get(key)
+    if name is None:
+        near = difflib.get_close_matches(key, names, n=3)
+        hint = f"did you mean {', '.join(names[one] for one in near)}?" if near else None
+        raise UsageError(
+            f"the glossary has no {word!r}", hint=hint or "all words: scaffold explain"
+        )
+    if as_json:
+        print_json({"word": name, "text": entries[name]})
+    else:
+        click.echo("\n".join(wrap(f"{name}: {entries[name]}", width(), hanging=4)))
+    return 0

@@ -1,0 +1,40 @@
+"""The glossary has every word that a user meets, and the README says nothing that it lacks."""
+
+import pytest
+
+from scaffold.glossary import read_glossary
+from scaffold.records.judgment import Question, Verdict
+from scaffold.records.recipe import Recipe
+from scaffold.records.system import System
+from scaffold.records.tweak import Tweak, TweakKind
+from scaffold.views import change, reproduction
+
+ENTRIES = read_glossary()
+KEYS = {
+    field.alias or name
+    for model in (Recipe, System, Tweak)
+    for name, field in model.model_fields.items()
+}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_is_explained(verdict):
+    assert verdict.value in ENTRIES
+
+
+def test_every_column_and_question_is_explained():
+    columns = {*reproduction._COLUMNS, *change._CHANGE_COLUMNS, *(q.value for q in Question)}
+    assert columns - ENTRIES.keys() == set()
+
+
+def test_every_key_is_explained():
+    known = {word.replace(" ", "_") for word in ENTRIES}
+    assert KEYS - known == set()
+    assert TweakKind
+
+
+def test_explain(cli):
+    assert "better than published" in cli("explain", "exceeds").out
+    assert cli("explain", "base-branch", "--json").json["word"] == "base_branch"
+    assert "REPRODUCED" in cli("explain").out
+    assert "did you mean REPRODUCED" in cli("explain", "reproducd", code=2).err
