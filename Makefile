@@ -57,9 +57,10 @@ fuzz: .venv/dev-ready
 mutate-guards: .venv/dev-ready
 	$(BIN)/python tests/hostile/mutate_guards.py
 
-# Writes recipes/recipe.schema.json anew from the records.
+# Writes docs/schemas anew from the records and answers.
 schema: .venv/dev-ready
-	$(BIN)/python -c "import json; from scaffold.records.recipe import Recipe; print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=1))" > recipes/recipe.schema.json
+	$(BIN)/python -c "import json, pathlib; from scaffold.views.schemas import make_schemas; [pathlib.Path('docs/schemas', name).write_text(json.dumps(schema, indent=1) + '\n') for name, schema in make_schemas().items()]"
+
 
 clean:
 	rm -rf .venv .venv-frameworks demo dist .bench

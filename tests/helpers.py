@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 from click.testing import CliRunner
+from pydantic import ConfigDict, TypeAdapter
 
 from scaffold.git.trees import content_id
+from scaffold.views.answers import FORMAT, KINDS
 
 if TYPE_CHECKING:
     from scaffold.rules.parity.checks import Trace
@@ -406,7 +408,12 @@ class Result:
 
     @property
     def json(self):
-        return json.loads(self.out)
+        """The answer, which must have the shape of its kind."""
+        content = json.loads(self.out)
+        assert content["format"] == FORMAT
+        shape = TypeAdapter(KINDS[content["kind"]], config=ConfigDict(extra="forbid"))
+        shape.validate_python(content)
+        return content
 
     def __repr__(self):
         return f"<exit status {self.code}\n{self.out}{self.err}>"

@@ -34,7 +34,7 @@ def test_every_key_is_explained():
 
 
 def test_explain(cli):
-    assert "better than published" in cli("explain", "exceeds").out
+    assert "better here than published" in cli("explain", "exceeds").out
     assert cli("explain", "base-branch", "--json").json["word"] == "base_branch"
     assert "REPRODUCED" in cli("explain").out
     assert "did you mean REPRODUCED" in cli("explain", "reproducd", code=2).err

@@ -54,7 +54,7 @@ def command(
         project, recipe, system, flags, lambda session: bisect_metric(session, metric, margin)
     )
     if flags.as_json:
-        print_json(asdict(result))
+        print_json("bisection", asdict(result))
     else:
         _print(result)
     return 0 if result.certain else EXIT_UNDECIDED

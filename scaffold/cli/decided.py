@@ -79,6 +79,7 @@ def _print_decided(decided: "Decided", phase: str, as_json: bool) -> None:
     judgment = ChangeJudgment.from_mapping(evidence.judgment) if evidence else None
     if as_json:
         print_json(
+            "decision",
             {
                 "tweak": decided.tweak.name,
                 "decision": phase,
@@ -88,7 +89,7 @@ def _print_decided(decided: "Decided", phase: str, as_json: bool) -> None:
                 "reason": evidence.reason if evidence else "",
                 "committed": [file.path for file in decided.committed],
                 "untracked": [file.path for file in decided.untracked],
-            }
+            },
         )
         return
     verdict = judgment.verdict.value if judgment else "before it was judged"

@@ -23,7 +23,7 @@ def command(*, as_json: bool) -> int:
 
     checks = examine(Path.cwd())
     if as_json:
-        print_json([asdict(checked) for checked in checks])
+        print_json("doctor", {"checks": [asdict(checked) for checked in checks]})
     else:
         click.echo(format_checked(checks, width(), paint_for(sys.stdout)))
     return EXIT_FAILED if any(checked.state == "missing" for checked in checks) else 0

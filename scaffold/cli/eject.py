@@ -32,11 +32,12 @@ def command(*, yes: bool, as_json: bool) -> int:
     ejected = eject_scaffold(project)
     if as_json:
         print_json(
+            "ejected",
             {
                 "removed": list(ejected.removed),
                 "written": list(ejected.written),
                 "commit": ejected.commit,
-            }
+            },
         )
         return 0
     for line in (

@@ -24,7 +24,7 @@ def command(*, word: str | None, as_json: bool) -> int:
     if word is None:
         listed = sorted(entries, key=str.casefold)
         if as_json:
-            print_json({"words": listed})
+            print_json("words", {"words": listed})
         else:
             click.echo("\n".join(wrap(", ".join(listed), width(), hanging=2)))
         return 0
@@ -38,7 +38,7 @@ def command(*, word: str | None, as_json: bool) -> int:
             f"the glossary has no {word!r}", hint=hint or "all words: scaffold explain"
         )
     if as_json:
-        print_json({"word": name, "text": entries[name]})
+        print_json("explanation", {"word": name, "text": entries[name]})
     else:
         click.echo("\n".join(wrap(f"{name}: {entries[name]}", width(), hanging=4)))
     return 0

@@ -77,6 +77,7 @@ def command(
     )
     if as_json:
         print_json(
+            "created",
             {
                 "project_dir": str(created.project_dir),
                 "recipe": created.recipe.id,
@@ -90,7 +91,7 @@ def command(
                 "outer_repository": (
                     str(created.outer_repository) if created.outer_repository else None
                 ),
-            }
+            },
         )
     else:
         _print_created(created, directory)

@@ -15,7 +15,7 @@ def command(*, as_json: bool) -> int:
     """Show the next action."""
     status = load_status(open_project())
     if as_json:
-        print_json(asdict(status.next))
+        print_json("next", asdict(status.next))
     else:
         from scaffold.views.status import format_next
 

@@ -22,20 +22,19 @@ def list_recipes(*, as_json: bool) -> int:
 
     recipes = [find_recipe(key).recipe for key in recipe_ids()]
     if as_json:
-        print_json(
-            [
-                {
-                    "id": recipe.id,
-                    "title": recipe.title,
-                    "task": recipe.task,
-                    "reference": reference_name(recipe),
-                    "published": {claim.metric: claim_text(claim) for claim in recipe.claims},
-                    "run_time_s": recipe.resources.run_time_s,
-                    "device": recipe.resources.device,
-                }
-                for recipe in recipes
-            ]
-        )
+        listed = [
+            {
+                "id": recipe.id,
+                "title": recipe.title,
+                "task": recipe.task,
+                "reference": reference_name(recipe),
+                "published": {claim.metric: claim_text(claim) for claim in recipe.claims},
+                "run_time_s": recipe.resources.run_time_s,
+                "device": recipe.resources.device,
+            }
+            for recipe in recipes
+        ]
+        print_json("recipes", {"recipes": listed})
         return 0
     rows = [
         (
@@ -61,7 +60,8 @@ def show(*, source: str, as_json: bool) -> int:
 
     source_recipe = find_recipe(source)
     if as_json:
-        print_json(source_recipe.recipe.model_dump(mode="json", by_alias=True))
+        document = source_recipe.recipe.model_dump(mode="json", by_alias=True)
+        print_json("recipe", {"recipe": document})
     else:
         click.echo(source_recipe.text.rstrip())
     return 0
@@ -82,7 +82,7 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
 
     notes = check_recipe(find_recipe(source, offline=offline), offline=offline)
     if as_json:
-        print_json({"ok": True, "notes": notes})
+        print_json("recipe_checked", {"ok": True, "notes": notes})
     else:
         click.echo("\n".join(f"  {note}" for note in notes))
     return 0
@@ -130,7 +130,9 @@ def calibrate(
         lambda progress, options: calibration.calibrate(source_recipe, runs, progress, options),
     )
     if flags.as_json:
-        print_json({"path": str(done.path), "runs": len(done.calibration.runs)})
+        print_json(
+            "recipe_calibrated", {"path": str(done.path), "runs": len(done.calibration.runs)}
+        )
     else:
         click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
         if (
@@ -165,7 +167,7 @@ def trace(
         lambda progress, options: record_trace(source_recipe, progress, options),
     )
     if flags.as_json:
-        print_json({"golden": shipped.model_dump(mode="json")})
+        print_json("recipe_traced", {"golden": shipped.model_dump(mode="json")})
         return 0
     click.echo(f"  recorded in {source_recipe.folder / 'golden' / shipped.name}")
     click.echo("  Next       put this into recipe.yaml, in place of an earlier one:\n")

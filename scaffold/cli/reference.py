@@ -34,13 +34,14 @@ def update(*, revision: str, offline: bool, as_json: bool) -> int:
     )
     if as_json:
         print_json(
+            "reference_updated",
             {
                 "old_revision": advanced.old_revision,
                 "revision": advanced.revision,
                 "changed": list(advanced.changed),
                 "touching": list(advanced.touching),
                 "next": "scaffold verify --reproduction",
-            }
+            },
         )
     else:
         _print(advanced)

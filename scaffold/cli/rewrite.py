@@ -61,7 +61,7 @@ def parts(
         else run_session(project, recipe, recipe, flags, traced_parts)
     )
     if flags.as_json:
-        print_json([asdict(part) for part in listed])
+        print_json("parts", {"parts": [asdict(part) for part in listed]})
     else:
         click.echo(format_parts(listed, width(), paint_for(sys.stdout)))
     return 0
@@ -132,6 +132,7 @@ def start(
     )
     if flags.as_json:
         print_json(
+            "rewrite_started",
             {
                 "rewrite": opened.tweak.model_dump(mode="json"),
                 "made_src": opened.made_src,
@@ -139,7 +140,7 @@ def start(
                 "carried": list(opened.carried),
                 "left_out": list(opened.left_out),
                 "next": "scaffold verify",
-            }
+            },
         )
     else:
         _print_opened(opened)
@@ -205,7 +206,7 @@ def check(
         lambda session: recheck_parity(session, name),
     )
     if flags.as_json:
-        print_json([check.as_mapping() for check in checks])
+        print_json("checks", {"checks": [check.as_mapping() for check in checks]})
     else:
         click.echo(format_checks(checks, width(), paint_for(sys.stdout)))
     if first_difference(checks) is None and refusal_of(checks, evidence.tweak.part):

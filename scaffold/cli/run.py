@@ -39,8 +39,9 @@ def command(
     from scaffold.records.evidence import RunRecord
     from scaffold.records.program import CALIBRATION_SEED, Program
     from scaffold.running.preparation import prepare
-    from scaffold.running.seeds import make_runs, planned_seeds
+    from scaffold.running.seeds import make_runs, planned_seeds, runs_of
     from scaffold.running.session import Session
+    from scaffold.running.store import completed
 
     project = open_project("run")
     recipe = load_recipe(project)
@@ -60,6 +61,8 @@ def command(
             f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds"
         )
 
+    earlier: set[str] = set()
+
     def make(session: Session) -> list[RunRecord]:
         if tweak is not None:
             from scaffold.tweak.prepare import prepare_change
@@ -68,13 +71,15 @@ def command(
         else:
             plan = prepare(session, smoke=smoke)
         run_seeds = planned_seeds(program, 1 if smoke else seeds)
+        earlier.update(record.id for record in completed(runs_of(plan)))
         return make_runs(project, plan, run_seeds, session.listener, rerun=rerun)
 
     records = run_session(project, recipe, program, flags, make)
     if flags.as_json:
-        print_json({"runs": [record.model_dump(mode="json") for record in records]})
+        print_json("runs", {"runs": [record.model_dump(mode="json") for record in records]})
         return 0
-    for record in records:
+    # What was made now was reported as it ended.
+    for record in [record for record in records if record.id in earlier and not rerun]:
         values = "  ".join(f"{name} {value.value:.5g}" for name, value in record.metrics.items())
         click.echo(f"  {record.id}  {record.wall_time_s:.1f} s  {values}".rstrip())
     click.echo(

@@ -16,7 +16,7 @@ def command(*, as_json: bool) -> int:
     """Show the status."""
     status = load_status(open_project())
     if as_json:
-        print_json(status.as_mapping())
+        print_json("status", status.as_mapping())
     else:
         from scaffold.views.status import format_status
 

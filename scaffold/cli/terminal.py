@@ -1,6 +1,7 @@
 """What all commands share: options, colors, JSON, errors and exit codes."""
 
 import contextlib
+import errno
 import functools
 import io
 import json
@@ -9,7 +10,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,7 +99,7 @@ def open_project(writes: str | None = None) -> "Project":
             # Which goes on: its exit status is that of the verdict.
             if completed == writes and writes != "verify":
                 if context.params.get("as_json"):
-                    print_json({"completed": completed})
+                    print_json("completed", {"completed": completed})
                 raise click.exceptions.Exit(0)
             return find_project(Path.cwd())
     return project
@@ -216,7 +217,10 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         _prepare_process()
         return call() or 0
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted; what was complete is kept, nothing half-made is.", err=True)
+        text = "Interrupted; what was complete is kept, nothing half-made is."
+        if as_json:
+            print_json("interrupted", {"error": text})
+        click.echo(f"\n{text}", err=True)
         return _EXIT_INTERRUPTED
     except ScaffoldError as error:
         if debug:
@@ -232,23 +236,35 @@ def _guard(call: Callable[[], int | None], *, as_json: bool, debug: bool) -> int
         return 0
     except (click.ClickException, click.exceptions.Exit):
         raise  # click's own: it prints them
-    except OSError as error:
-        if debug:
-            traceback.print_exc()
-        _print_error(
-            MachineError(f"{error.filename or 'a file'}: {error.strerror or error}"),
-            as_json=as_json,
-        )
-        return EXIT_FAILED
     except Exception as error:
         if debug:
             traceback.print_exc()
-        click.echo(
-            f"Error: this is a defect of mlloop-new {__version__}, not yours:"
-            f" {type(error).__name__}: {error}\n  please report it with what --debug prints",
-            err=True,
-        )
+        _print_error(_as_ours(error), as_json=as_json)
         return EXIT_FAILED
+
+
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EIO,
+    errno.ENOMEM,
+}
+"""Reasons of the operating system that the user can mend; any other is a defect of ours."""
+
+
+def _as_ours(error: Exception) -> ScaffoldError:
+    """Return what to tell of an error that nobody expected."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return MachineError(f"{error.filename or 'a file'}: {error.strerror or error}")
+    return ScaffoldError(
+        f"this is a defect of mlloop-new {__version__}, not yours: {type(error).__name__}: {error}",
+        hint="please report it with what --debug prints",
+    )
 
 
 def _prepare_process() -> None:
@@ -264,7 +280,8 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> None:
     if as_json:
         extra = {"trust": error.digest} if isinstance(error, ConsentError) else {}
         print_json(
-            {"error": error.message, "hint": error.hint, "kind": type(error).__name__, **extra}
+            "error",
+            {"error": error.message, "hint": error.hint, "type": type(error).__name__, **extra},
         )
         return
     from scaffold.views.tables import plain
@@ -301,9 +318,11 @@ def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
     return changed
 
 
-def print_json(content: Any) -> None:
-    """Print one JSON object."""
-    click.echo(json.dumps(content, indent=1, allow_nan=False))
+def print_json(kind: str, content: Mapping[str, Any]) -> None:
+    """Print one answer of `views.answers`."""
+    from scaffold.views.answers import answer
+
+    click.echo(json.dumps(answer(kind, content), indent=1, allow_nan=False))
 
 
 def width() -> int:

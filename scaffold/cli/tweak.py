@@ -119,12 +119,13 @@ def start(
     started = start_tweak(project, name, wish)
     if as_json:
         print_json(
+            "tweak_started",
             {
                 "tweak": started.tweak.model_dump(mode="json"),
                 "made_src": started.made_src,
                 "carried": list(started.carried),
                 "next": "scaffold verify",
-            }
+            },
         )
     else:
         _print_started(started)
@@ -158,7 +159,7 @@ def _print_started(started: "Started") -> None:
         )
         suggestion = (
             "runs of src/ give each kind of random draw a stream of its own: other numbers at one"
-            " seed, the same law"
+            " seed, the same distribution"
         )
         lines.append(f"Streams    {suggestion}")
     rule = tweak.rule
@@ -207,7 +208,7 @@ def list_all(*, as_json: bool) -> int:
 
     rows = list_tweaks(open_project())
     if as_json:
-        print_json([asdict(row) for row in rows])
+        print_json("tweaks", {"tweaks": [asdict(row) for row in rows]})
     else:
         click.echo(format_tweaks(rows, width(), paint_for(sys.stdout)))
     return 0

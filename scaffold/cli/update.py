@@ -17,7 +17,7 @@ def command(*, as_json: bool) -> int:
 
     updated = update_template(open_project("update"))
     if as_json:
-        print_json({"version": updated.version, "changed": list(updated.changed)})
+        print_json("updated", {"version": updated.version, "changed": list(updated.changed)})
     elif updated.changed:
         click.echo(
             f"  Merged     the template of mlloop-new {updated.version}:"

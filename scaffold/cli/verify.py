@@ -140,7 +140,8 @@ def _print_change(
                 mapping["findings"], judgment.findings, strict=True
             )
         ]
-        print_json({**mapping, "reason": judgment.reason, **details})
+        mapping["tweak_kind"] = mapping.pop("kind")
+        print_json("change", {**mapping, "reason": judgment.reason, **details})
         return
     from scaffold.views.change import format_change
     from scaffold.views.status import format_next
@@ -162,7 +163,9 @@ def _print(
     project: Project, judgment: Judgment, note: str, *, as_json: bool, verbose: bool
 ) -> None:
     if as_json:
-        print_json({**judgment.as_mapping(), "reason": judgment.reason, "note": note})
+        print_json(
+            "reproduction", {**judgment.as_mapping(), "reason": judgment.reason, "note": note}
+        )
         return
     from scaffold.views.reproduction import format_judgment
     from scaffold.views.status import format_next

@@ -87,6 +87,7 @@ class Finding:
     reason: str
     rule: str
     published: str | None = None
+    published_value: float | None = None
     n: int = 0
     mean: float | None = None
     sd: float | None = None

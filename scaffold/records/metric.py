@@ -107,7 +107,7 @@ class Metric(Record):
     read: Reader
     take: Take = "last"
     monitored: bool = Field(
-        default=False, description="compared with its calibration law beside the claims"
+        default=False, description="compared with its calibration runs beside the claims"
     )
 
     @model_validator(mode="after")

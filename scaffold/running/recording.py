@@ -9,6 +9,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+import scaffold
 from scaffold.errors import RunError
 from scaffold.machine import FREE_BYTES, describe_machine
 from scaffold.project.digests import file_digest
@@ -23,7 +24,7 @@ from scaffold.records.evidence import (
 )
 from scaffold.records.parsing import digest
 from scaffold.records.program import Program
-from scaffold.running.denials import Seen, read_reports
+from scaffold.running.denials import Attempt, Seen, read_reports
 from scaffold.running.launcher import Running
 from scaffold.running.outputs import memory_limit, time_limit
 from scaffold.running.plan import Plan
@@ -196,18 +197,29 @@ def _confinement(plan: Plan, workspace: Workspace, seen: Seen) -> Confinement:
     denied += [
         f"write to the home directory: {name}, into a stand-in" for name in _written_home(workspace)
     ]
-    # What is not there outside either was only looked for, as libraries do on every machine.
-    attempts = [
-        f"{a.kind} {a.target}"
-        for a in seen.attempts
-        if a.kind != "read" or os.path.lexists(a.target)
-    ]
+    attempts = [f"{a.kind} {a.target}" for a in seen.attempts if not _is_harmless(a)]
     return Confinement(
         sandbox=plan.sandbox.kind,
         open_doors=plan.sandbox.open_doors,
         network=tuple(name for name, command in steps.items() if command.network),
         denied=(*denied, *attempts),
     )
+
+
+_PACKAGE = Path(scaffold.__file__).parent
+"""Of an editable installation, which Python's import looks at in every program."""
+
+
+def _is_harmless(attempt: Attempt) -> bool:
+    """Return whether an attempt says nothing of the program.
+
+    Libraries look for files that no machine has; Python's import looks where this package is.
+    """
+    if attempt.kind != "read":
+        return False
+    target = Path(attempt.target)
+    is_own = target in (_PACKAGE.parent, _PACKAGE)
+    return is_own or not os.path.lexists(target)
 
 
 def _written_home(workspace: Workspace) -> list[str]:

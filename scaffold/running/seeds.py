@@ -1,6 +1,8 @@
 """Makes runs of a project's reference: what is asked for and not there yet."""
 
+from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from scaffold.errors import RunError
 from scaffold.project.lock import only_one
@@ -10,6 +12,7 @@ from scaffold.records.program import Program
 from scaffold.running.engines.local import ProgressListener, run_seeds
 from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
+from scaffold.running.readers import read_lines
 from scaffold.running.store import completed, find_runs
 from scaffold.running.workspace import Workspace
 
@@ -107,10 +110,26 @@ def failure(failed: Sequence[RunRecord], project: Project, plan: Plan) -> RunErr
     reasons = "".join(
         f"\n  seed {record.seed}: {record.outcome.value}: {record.reason}" for record in failed
     )
-    logs = (project.runs / failed[0].id / "logs").relative_to(project.root)
+    logs = project.runs / failed[0].id / "logs"
+    shown = "".join(f"\n    | {line}" for line in _last_lines(logs))
     count = len(failed)
     return RunError(
         f"{count} run{'s' * (count != 1)} of {plan.title} did not end well; no metric of them"
-        f" counts{reasons}",
-        hint=f"its whole output lies in {logs}/; {plan.remedy}",
+        f" counts{reasons}{shown}",
+        hint=f"its whole output is in {logs.relative_to(project.root)}/; {plan.remedy}",
     )
+
+
+_MOST_LINES = 8
+"""Lines of a failed run that are shown: the end of a traceback."""
+
+
+def _last_lines(logs: Path) -> list[str]:
+    """Return the last lines that a run printed: of its errors, or of its output without any."""
+    for suffix in ("err", "out"):
+        files = sorted(logs.glob(f"*.{suffix}"))
+        if files:
+            lines = deque((line.rstrip() for line in read_lines(files[-1])), maxlen=_MOST_LINES)
+            if any(lines):
+                return [line[:200] for line in lines]
+    return []

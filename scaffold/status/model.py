@@ -9,7 +9,7 @@ from scaffold.records.reason import Reason
 from scaffold.user_state import Origin
 
 
-class ActionKind(str, Enum):
+class Purpose(str, Enum):
     """What the next action is for."""
 
     RESTORE_REFERENCE = "restore_reference"
@@ -30,13 +30,13 @@ class NextAction:
     """The one next action.
 
     Attributes:
-        kind: what it is for.
+        purpose: what it is for.
         command: to paste into a shell.
         why: one sentence.
         about_s: seconds that it takes on this machine, if known.
     """
 
-    kind: ActionKind
+    purpose: Purpose
     command: str
     why: str
     about_s: float | None = None
@@ -127,7 +127,7 @@ class Status:
                     MilestoneStatus(**milestone) for milestone in data["milestones"]
                 ),
                 "tweak": tweak,
-                "next": NextAction(**{**action, "kind": ActionKind(action["kind"])}),
+                "next": NextAction(**{**action, "purpose": Purpose(action["purpose"])}),
                 "stale_reasons": _reasons(data["stale_reasons"]),
                 "deviations": _reasons(data["deviations"]),
             }

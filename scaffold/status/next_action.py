@@ -12,7 +12,7 @@ from scaffold.records.recipe import Recipe
 from scaffold.reproduce.staleness import REFERENCE_EDITED
 from scaffold.rewrite.parts import rewrite_name
 from scaffold.rules.milestones import next_suggestion
-from scaffold.status.model import ActionKind, NextAction, TweakStatus, is_by_others
+from scaffold.status.model import NextAction, Purpose, TweakStatus, is_by_others
 from scaffold.tweak.base_branch import find_judged
 from scaffold.tweak.store import accepted, decided_names, tweak_branches
 
@@ -51,13 +51,13 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     """Return the next action while no tweak is under way."""
     if any(reason.code == REFERENCE_EDITED.code for reason in known.stale):
         return NextAction(
-            kind=ActionKind.RESTORE_REFERENCE,
+            purpose=Purpose.RESTORE_REFERENCE,
             command="git checkout -- reference && git clean -fd reference",
             why="reference/ was edited, and nothing holds of it",
         )
     why = _why_verify(known)
     if why:
-        return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
+        return NextAction(purpose=Purpose.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
     if known.verdict is Verdict.REPRODUCED:
         return next_step(project, recipe)
     return _next_of_undecided(recipe, known.verdict)
@@ -86,7 +86,7 @@ def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
     """Return the next action where no further seed of this project can change the word."""
     if verdict is Verdict.NOT_REPRODUCED:
         return NextAction(
-            kind=ActionKind.BUILD_ANYWAY,
+            purpose=Purpose.BUILD_ANYWAY,
             command=(
                 'scaffold tweak start NAME --reason "the reference does not give its published'
                 ' result here"'
@@ -98,7 +98,7 @@ def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
         )
     if not recipe.calibration:
         return NextAction(
-            kind=ActionKind.CALIBRATE,
+            purpose=Purpose.CALIBRATE,
             command=f"scaffold recipes calibrate . --runs {CALIBRATION_RUNS}",
             why=(
                 "more seeds here do not decide: what the published number may differ by over seeds"
@@ -107,7 +107,7 @@ def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
             ),
         )
     return NextAction(
-        kind=ActionKind.BUILD_ANYWAY,
+        purpose=Purpose.BUILD_ANYWAY,
         command=(
             'scaffold tweak start NAME --reason "it is undecided whether the reference gives its'
             ' published result"'
@@ -124,7 +124,7 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         why = "the published result is reproduced; tweaks need a git repository"
-        return NextAction(kind=ActionKind.NONE, command="pytest", why=why)
+        return NextAction(purpose=Purpose.NONE, command="pytest", why=why)
     under_way = tweak_branches(repository)
     if under_way:
         name = under_way[0]
@@ -132,14 +132,14 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
             f"git switch {shlex.quote(name)}",
             f"{name.replace('/', ' ')} is under way there",
         )
-        return NextAction(kind=ActionKind.SWITCH, command=command, why=why)
+        return NextAction(purpose=Purpose.SWITCH, command=command, why=why)
     decided = decided_names(project, repository)
     judged = find_judged(project, repository, "HEAD")
     if judged and snapshot_id(repository, judged) != worktree_id(project):
         name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
         why = "src/ or system.yaml differ from all that was judged: take them along"
         return NextAction(
-            kind=ActionKind.START_TWEAK, command=f"scaffold tweak start {name}", why=why
+            purpose=Purpose.START_TWEAK, command=f"scaffold tweak start {name}", why=why
         )
     # What a recipe suggests was found on its own data: of other data it says nothing.
     has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
@@ -152,10 +152,10 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
     if suggestion is None and open_parts:
         command = f"scaffold rewrite start {open_parts[0]}"
         why = "all suggested tweaks are decided: now a part in your own code"
-        return NextAction(kind=ActionKind.START_REWRITE, command=command, why=why)
+        return NextAction(purpose=Purpose.START_REWRITE, command=command, why=why)
     if suggestion is None:
         why = "all suggested steps are decided: the next is yours to choose"
-        return NextAction(kind=ActionKind.START_TWEAK, command="scaffold tweak start NAME", why=why)
+        return NextAction(purpose=Purpose.START_TWEAK, command="scaffold tweak start NAME", why=why)
     is_suggested = suggestion.name in [tweak.name for tweak in recipe.adaptation.tweaks]
     kind = "" if is_suggested else f" --kind {suggestion.kind}"
     bound = " --bound unknown" if suggestion.kind == "data" else ""
@@ -163,7 +163,7 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         f"scaffold tweak start {suggestion.name}{kind}{bound}",
         f"the simplest next step: {suggestion.why}",
     )
-    return NextAction(kind=ActionKind.START_TWEAK, command=command, why=why)
+    return NextAction(purpose=Purpose.START_TWEAK, command=command, why=why)
 
 
 def next_of_tweak(tweak: TweakStatus) -> NextAction:
@@ -171,16 +171,16 @@ def next_of_tweak(tweak: TweakStatus) -> NextAction:
     which = f"{tweak.phase} {tweak.name}"
     why = _why_verify_tweak(tweak, which)
     if why:
-        return NextAction(kind=ActionKind.VERIFY, command=_VERIFY, why=why)
+        return NextAction(purpose=Purpose.VERIFY, command=_VERIFY, why=why)
     if tweak.refusal is None:
         command = f"scaffold {tweak.phase} accept"
         why = f"{which} is {tweak.verdict} and can be accepted (kind {tweak.kind})"
-        return NextAction(kind=ActionKind.ACCEPT, command=command, why=why)
+        return NextAction(purpose=Purpose.ACCEPT, command=command, why=why)
     if tweak.phase == "rewrite":
         why = f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"
-        return NextAction(kind=ActionKind.CORRECT, command=_VERIFY, why=why)
+        return NextAction(purpose=Purpose.CORRECT, command=_VERIFY, why=why)
     why = f"{which} is {tweak.verdict}: {tweak.refusal}; or change it and verify again"
-    return NextAction(kind=ActionKind.DROP, command="scaffold tweak drop", why=why)
+    return NextAction(purpose=Purpose.DROP, command="scaffold tweak drop", why=why)
 
 
 def _why_verify_tweak(tweak: TweakStatus, which: str) -> str:

@@ -253,16 +253,16 @@ def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float
             " difference is yours to say",
             hint="--margin VALUE, in the metric's unit",
         )
-    law = SampleStats.of(
+    stats = SampleStats.of(
         [value.value for value in values], half_digit=min(value.half_digit for value in values)
     )
-    if not law.has_spread:
+    if not stats.has_spread:
         return (
-            max(equality_tolerance(law, law), 1e-12),
+            max(equality_tolerance(stats, stats), 1e-12),
             f"what equal results may differ by, from {len(values)} {whose}",
         )
     return (
-        float(f"{_MARGIN_SD * law.sd:.3g}"),
+        float(f"{_MARGIN_SD * stats.sd:.3g}"),
         f"half a standard deviation of {len(values)} {whose}",
     )
 

@@ -286,7 +286,7 @@ def test_what_was_rewritten_and_is_gone_is_no_proof(cli, project):
 
 
 def test_parts_are_listed(cli, project):
-    listed = cli("rewrite", "parts", "--json", cwd=project).json
+    listed = cli("rewrite", "parts", "--json", cwd=project).json["parts"]
     names = {part["name"]: part["kind"] for part in listed}
     assert names["train.fit"] == "function" and names["loss"] == "stage"
     assert "train.fit" in cli("rewrite", "parts", cwd=project).out

@@ -165,7 +165,9 @@ def test_drop_keeps_the_record_and_leaves_main_as_it_was(cli, reproduced):
     assert "LEVEL = 0.87" in git(reproduced, "show", "dropped/level:src/train.py")
     assert git(reproduced, "show", "dropped/level:src/extra.py") == "x = 1"
     assert (reproduced / "notes.txt").read_text() == "mine\n"
-    rows = {row["name"]: row for row in cli("tweak", "list", "--json", cwd=reproduced).json}
+    rows = {
+        row["name"]: row for row in cli("tweak", "list", "--json", cwd=reproduced).json["tweaks"]
+    }
     assert (rows["level"]["state"], rows["level"]["verdict"]) == ("dropped", "WORSE")
     assert rows["less-work"]["state"] == "suggested"
     assert "dropped" in cli("tweak", "list", cwd=reproduced).out

@@ -220,7 +220,10 @@ def test_evidence_of_two_clones_merges(cli, reproduced, tmp_path):
     cli("tweak", "drop", cwd=other)
     git(other, "pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
     assert git(other, "status", "--porcelain") == ""
-    states = {row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=other).json}
+    states = {
+        row["name"]: row["state"]
+        for row in cli("tweak", "list", "--json", cwd=other).json["tweaks"]
+    }
     assert (states["rename"], states["level"], states["epochs"], states["idea"]) == (
         "accepted",
         "accepted",

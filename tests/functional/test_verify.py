@@ -193,7 +193,7 @@ def test_not_in_a_project(cli):
     for command in ("status", "next", "run", "verify"):
         result = cli(command, code=2)
         assert "is not in a project" in result.err and "mlloop-new" in result.err
-    assert cli("status", "--json", code=2).json["kind"] == "ProjectError"
+    assert cli("status", "--json", code=2).json["type"] == "ProjectError"
 
 
 def test_evidence_that_cannot_be_committed_is_still_written(cli, project):

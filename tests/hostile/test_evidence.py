@@ -117,7 +117,7 @@ def test_a_tweak_that_others_judged_is_judged_here_before_it_is_accepted(
     assert cli("next", "--json", cwd=judged).json["command"] == "scaffold verify"
     cli("verify", "--json", cwd=judged)
     cli("tweak", "accept", cwd=judged)
-    assert cli("tweak", "list", "--json", cwd=judged).json[0]["origin"] == "here"
+    assert cli("tweak", "list", "--json", cwd=judged).json["tweaks"][0]["origin"] == "here"
 
 
 def test_an_edit_is_not_judged_here_by_dropping_it(cli, judged):
@@ -127,7 +127,7 @@ def test_an_edit_is_not_judged_here_by_dropping_it(cli, judged):
     path.write_text(json.dumps(document))
     cli("tweak", "drop", cwd=judged)
     assert (
-        cli("tweak", "list", "--json", cwd=judged).json[0]["origin"]
+        cli("tweak", "list", "--json", cwd=judged).json["tweaks"][0]["origin"]
         == "by others, not checked here"
     )
 

@@ -495,7 +495,7 @@ def test_without_a_sandbox_nothing_runs_until_the_person_says_so(
     )
     evidence = json.loads((project / "evidence/reproduce.json").read_text())
     assert evidence["runs"][0]["confinement"]["sandbox"] == "none"
-    doctor = cli("doctor", "--json", cwd=project, code=4).json
+    doctor = cli("doctor", "--json", cwd=project, code=4).json["checks"]
     assert next(checked for checked in doctor if checked["name"] == "sandbox")["state"] == "missing"
 
 
@@ -508,7 +508,7 @@ def test_doctor_says_what_stays_open(cli, monkeypatch, state):
     monkeypatch.setattr(sandboxes, "landlock_problem", lambda: None)
     sandbox = next(
         checked
-        for checked in cli.any_status("doctor", "--json").json
+        for checked in cli.any_status("doctor", "--json").json["checks"]
         if checked["name"] == "sandbox"
     )
     assert sandbox["state"] == state

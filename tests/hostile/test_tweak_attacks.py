@@ -160,7 +160,8 @@ def test_dropped_before_it_was_judged_is_decided(cli, reproduced):
     cli("tweak", "drop", cwd=reproduced)
     assert cli("next", "--json", cwd=reproduced).json["command"] != suggested
     rows = {
-        row["name"]: row["state"] for row in cli("tweak", "list", "--json", cwd=reproduced).json
+        row["name"]: row["state"]
+        for row in cli("tweak", "list", "--json", cwd=reproduced).json["tweaks"]
     }
     assert rows["less-work"] == "dropped"
 

@@ -47,7 +47,8 @@ def test_wheel_from_sdist_is_the_same(built):
         "scaffold/_data/templates/project/.gitignore",
         "scaffold/_data/templates/project/.github/workflows/reproduce.yml.jinja",
         "scaffold/running/shim/sitecustomize.py",
-        "scaffold/_data/recipes/recipe.schema.json",
+        "scaffold/_data/docs/schemas/recipe.schema.json",
+        "scaffold/_data/docs/glossary.md",
     ):
         assert name in first
     assert not [

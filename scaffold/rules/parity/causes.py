@@ -61,7 +61,7 @@ _BY_CHECK = {
         Cause("tied weights untied", (_EMBEDDING,)),
     ),
     "initialization": (
-        Cause("the library's default instead of the reference's law"),
+        Cause("the library's default instead of the reference's distribution"),
         Cause("a gain or fan in other than there"),
         Cause("scaled by depth there"),
     ),

@@ -1,4 +1,4 @@
-"""Compares how the parameters of two networks begin, by their law. Pure."""
+"""Compare how the parameters of two networks begin, by their distribution. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ _Z = 5.0
 thousand runs is."""
 
 _LEAST = 16
-"""Elements below which equal laws look different too often: of 4 in 3 of 100, of 2 in 21 of 100
-pairs."""
+"""Elements below which equal distributions look different too often: of 4 in 3 of 100, of 2 in 21
+of 100 pairs."""
 
 _SAME = 1e-6
 """Relative difference of values that were drawn alike."""
@@ -22,8 +22,8 @@ def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
     """Check initialization: equal values where both draw alike, else equal distributions.
 
     The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
-    about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal law, A. Stuart and K. Ord, Kendall's Advanced
-    Theory of Statistics 1, 10.10-10.12).
+    about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal distribution, A. Stuart and K. Ord, Kendall's
+    Advanced Theory of Statistics 1, 10.10-10.12).
     """
     compared = 0
     statistical = []
@@ -50,7 +50,9 @@ def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
             if note:
                 return differs("initialization", f"{name}: {note}", module=name, compared=compared)
             statistical.append(name)
-    note = f"values of {len(statistical)} parameters: drawn otherwise, compared by their law"
+    note = (
+        f"values of {len(statistical)} parameters: drawn otherwise, compared by their distribution"
+    )
     return equal("initialization", compared, [note] if statistical else [])
 
 
@@ -114,5 +116,5 @@ def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
         for distribution in (a, b)
     ]
     if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
-        return "another shape of its law, such as uniform instead of normal"
+        return "another shape of its distribution, such as uniform instead of normal"
     return None

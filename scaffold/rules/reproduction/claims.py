@@ -43,8 +43,8 @@ def judge_claim(
 
     Args:
         claim: the published number.
-        own: law of this project's runs, at least one.
-        calibration: law of the calibration runs, which give the spread when there are any.
+        own: statistics of this project's runs, at least one.
+        calibration: those of the calibration runs, which give the spread when there are any.
         series: (step, value) pairs of the metric for each own run, for claims about when something
             is reached.
         direction: `lower` or `higher`, which way is better.
@@ -94,6 +94,7 @@ def _finding(
         reason=reason,
         rule=rule,
         published=claim_text(claim),
+        published_value=claim.value if isinstance(claim, ValueClaim) else None,
         n=own.n,
         mean=own.mean,
         sd=own.sd if own.n > 1 else None,
@@ -279,7 +280,10 @@ def _test_mean(
     error = sd * math.sqrt(1 / own.n + 1 / claim_n)
     # Rounding of the published mean can hide that much of a difference.
     difference = max(abs(own.mean - claim.value) - claim.half_digit, 0.0)
-    text = f"TOST confirms within {margin:.3g}, pooled t refutes, alpha {rule.alpha:g}"
+    text = (
+        f"two one-sided t tests confirm within {margin:.3g}, a pooled t test refutes, alpha"
+        f" {rule.alpha:g}"
+    )
     interval = (claim.value - margin, claim.value + margin)
     if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
         reason = f"the means differ by {own.mean - claim.value:+.3g}, surely less than the margin"

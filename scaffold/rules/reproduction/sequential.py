@@ -16,7 +16,8 @@ from scaffold.rules.stats import SampleStats, equality_tolerance, pooled_sd, ran
 
 NOISE = 10.0
 """How many times what a deterministic program was measured to differ from itself is still no
-difference: one measurement of a spread is off by that much in one of ten (folded normal law)."""
+difference: one measurement of a spread is off by that much in one of ten (folded normal
+distribution)."""
 
 MIN_CALIBRATION_RUNS = 10
 """Fewer shipped runs do not say what spread to expect. Source: measured, 10 usable and 3 not

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from _scaffold_trace.store import generator, law, normals, to_array
+from _scaffold_trace.store import distribution, generator, normals, to_array
 from _scaffold_trace.weights import Layout
 
 MOST_PROBE = 4096
@@ -83,7 +83,7 @@ class Network:
         begun = self.layout.gather(self.arrays(self.parameters))
         described = {entry["name"]: entry for entry in self.about["parameters"]}
         self.about["begun"] = {
-            key: described[key] if key in self.layout.whole else law(array)
+            key: described[key] if key in self.layout.whole else distribution(array)
             for key, array in begun.items()
             if array is not None
         }
@@ -141,7 +141,7 @@ class Network:
             )
         about["parameters"] = [
             dict(
-                law(to_array(value)),
+                distribution(to_array(value)),
                 name=key,
                 shape=list(value.shape),
                 requires_grad=value.requires_grad,
@@ -150,7 +150,7 @@ class Network:
             for key, value in self.parameters.items()
         ]
         about["buffers"] = [
-            dict(law(to_array(value)), name=key, shape=list(value.shape))
+            dict(distribution(to_array(value)), name=key, shape=list(value.shape))
             for key, value in self.buffers.items()
         ]
         return about

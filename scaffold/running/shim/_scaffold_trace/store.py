@@ -149,7 +149,7 @@ def to_array(tensor):
     return tensor.cpu().contiguous().numpy()
 
 
-def law(array):
+def distribution(array):
     """Return how a tensor's values are distributed."""
     flat = np.asarray(array, dtype=np.float64).ravel()
     if not flat.size:
