@@ -1,6 +1,6 @@
 """Consent: what an untrusted recipe would run is shown and approved, once for each content of it.
 
-Approvals lie with the user, not in the project, which may be an untrusted too. Our own recipes
+Approvals lie with the user, not in the project, which may be untrusted too. Our own recipes
 were reviewed and need none; nor does what a user changed of them by `--set` when making a
 project.
 """

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from click.testing import CliRunner
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from scaffold.git.trees import content_id
 from scaffold.views.answers import FORMAT, KINDS
@@ -411,8 +411,9 @@ class Result:
         """The answer, which must have the shape of its kind."""
         content = json.loads(self.out)
         assert content["format"] == FORMAT
-        shape = TypeAdapter(KINDS[content["kind"]], config=ConfigDict(extra="forbid"))
-        shape.validate_python(content)
+        shape = TypeAdapter(KINDS[content["kind"]])
+        shaped = json.loads(shape.dump_json(shape.validate_python(content)))
+        assert shaped == content, "fields that the shape does not name"
         return content
 
     def __repr__(self):

@@ -253,6 +253,11 @@ _OF_THE_MACHINE = {
     errno.ENFILE,
     errno.EIO,
     errno.ENOMEM,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
 }
 """Reasons of the operating system that the user can mend; any other is a defect of ours."""
 

@@ -1,4 +1,4 @@
-"""Opens the git directory of a folder that may be an untrusted, so that git trusts nothing in it.
+"""Opens the git directory of a folder that may be untrusted, so that git trusts nothing in it.
 
 Git always reads a repository's own configuration, which can name programs, servers and files in
 more ways than any list of exceptions holds. So git is given a common directory of ours, as

@@ -29,8 +29,8 @@ def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
     """Return a UTF-8 file's text, of at most so many bytes.
 
     Raises:
-        ProjectError: it is not there, not text, no plain file, or too large: an untrusted may never
-            end.
+        ProjectError: it is not there, not text, no plain file, or too large: an untrusted one may
+            never end.
     """
     try:
         if path.exists() and not path.is_file():

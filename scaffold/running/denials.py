@@ -1,6 +1,6 @@
 """Read what a run's Python programs reported: seeding calls, and what the sandbox denied.
 
-The shim writes it down from inside the run, so that it is an untrusted word: read with care, and
+The shim writes it down from inside the run, so that it is not to be trusted: read with care, and
 never a guard. The sandbox denies whether or not anybody watches.
 """
 

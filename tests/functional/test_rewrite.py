@@ -137,7 +137,7 @@ def test_a_rewrite_is_equal_accepted_and_stays_testable(cli, project, tmp_path):
 
     edit(project, "src/least_squares.py", "np.ones_like(x)", "0.9 * np.ones_like(x)")
     checked = cli("rewrite", "check", cwd=project, code=1).out
-    assert "DIFFERS at functions, train." in checked, checked
+    assert "Differs    at functions, train." in checked, checked
 
 
 def test_a_fault_is_named_by_its_function(cli, project):

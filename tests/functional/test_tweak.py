@@ -108,7 +108,7 @@ def test_an_improvement(cli, reproduced):
     cli("tweak", "start", "level", cwd=reproduced)
     edit(reproduced, *BETTER)
     found = cli("verify", cwd=reproduced)
-    assert "BETTER" in found.out and "as a tweak of kind improve must be" in found.out
+    assert "BETTER" in found.out and "can be accepted (kind improve)" in found.out
 
 
 @pytest.mark.parametrize("edited", ["src", "system", "declaration", "evidence"])

@@ -135,7 +135,9 @@ def test_a_standard_error_over_test_examples_is_no_spread_over_seeds():
 def test_a_standard_error_of_a_mean_and_a_mean_without_its_spread():
     of_mean = value(0.9, decimals=4, standard_error=0.002, n=25, selection="mean")
     assert of_mean.deviation == pytest.approx(0.01)
-    assert judge(of_mean, SampleStats(n=10, mean=0.9, sd=0.01), None).rule.startswith("TOST")
+    assert judge(of_mean, SampleStats(n=10, mean=0.9, sd=0.01), None).rule.startswith(
+        "two one-sided"
+    )
     bare = value(0.9, decimals=4, n=16, selection="mean")
     wide = judge(value(0.9, decimals=4, selection="one_run"), SampleStats(n=4, mean=0.9, sd=0.01))
     narrow = judge(bare, SampleStats(n=4, mean=0.9, sd=0.01))
