@@ -129,7 +129,8 @@ def format_rewrite(
             for verdict, text in _COUNTED.items()
         ]
         lines += labelled("Checks", ", ".join(counts), width)
-        lines += _differing(checks, width, paint)
+        if any(check.verdict is Verdict.DIFFERS for check in checks):
+            lines += _differing(checks, width, paint)
     lines += finding_lines(judgment, width)
     for remark in judgment.remarks:
         lines += labelled("Remark", plain(remark), width)
