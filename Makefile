@@ -2,15 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-frameworks lint bench bench-faults fuzz mutate-guards schema clean
+.PHONY: demo test test-all test-frameworks coverage lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch]"
 	touch $@
 
+# pip reads dependency groups from 25.1 on.
 .venv/dev-ready: .venv/demo-ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[torch]" --group dev
 	touch $@
 
 # Puts a project up in demo/, reproduces the published result, and tests that it did. An earlier one may have work in it.
@@ -20,20 +22,30 @@ demo: .venv/demo-ready
 	cd demo && ../$(BIN)/scaffold verify
 	cd demo && ../$(BIN)/pytest
 
-# On all cores, a file's tests together.
+# On all cores, a file's tests together. test-all adds what runs our own recipes, whole.
+TESTS := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/frameworks
 test: .venv/dev-ready
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/frameworks
+	$(TESTS) --ignore tests/stories --ignore tests/recipes
+
+test-all: .venv/dev-ready
+	$(TESTS)
+
+# How much of the package the tests run; fails below what it was when it was last written down.
+coverage: .venv/dev-ready
+	$(TESTS) --cov --cov-report term:skip-covered --cov-fail-under 85
 
 # Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, in an environment of their own (some 500 MB).
 test-frameworks:
 	test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[torch,dev]" transformers lightning accelerate
+		--editable ".[torch]" --group dev transformers lightning accelerate
 	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -60,7 +72,6 @@ mutate-guards: .venv/dev-ready
 # Writes docs/schemas anew from the records and answers.
 schema: .venv/dev-ready
 	$(BIN)/python -c "import json, pathlib; from scaffold.views.schemas import make_schemas; [pathlib.Path('docs/schemas', name).write_text(json.dumps(schema, indent=1) + '\n') for name, schema in make_schemas().items()]"
-
 
 clean:
 	rm -rf .venv .venv-frameworks demo dist .bench

@@ -53,7 +53,7 @@ from scaffold.rules.stats import SampleStats, t_two_sided_p
 from scaffold.running.engines.local import run_seeds
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX
-from scaffold.tracing.compare import Rewritten, climb
+from scaffold.tracing.compare import Rewritten, compare_command
 from scaffold.tracing.golden import Golden
 from scaffold.tracing.record import record_golden
 
@@ -218,7 +218,7 @@ def record_ladder(
     project, plan = make_ready(folder, variant["reference"], source_of(variant))
     golden: Golden = read_golden(Path(known["golden"]))
     before = child_seconds()
-    checks = climb(
+    checks = compare_command(
         project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent()
     )
     # A program that differs already is not replayed.

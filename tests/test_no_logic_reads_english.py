@@ -98,6 +98,7 @@ call("doctor")
 print(json.dumps(answers))
 """
 
+# The rest is numbers, which time decides, and sentences.
 READ_BY_PROGRAMS = {
     "format",
     "kind",
@@ -116,7 +117,7 @@ READ_BY_PROGRAMS = {
     "tweak_kind",
     "aspect",
     "group",
-}  # the rest is numbers, which time decides, and sentences
+}
 
 
 def skeleton(value, key=""):

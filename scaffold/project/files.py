@@ -124,9 +124,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         if aside:
             Path(aside).unlink(missing_ok=True)
-        room = "; free some space and repeat" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        advice = (
+            "; free some space and repeat" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        )
         raise MachineError(
-            f"could not write {path}: {error.strerror or error}", hint=f"nothing was changed{room}"
+            f"could not write {path}: {error.strerror or error}",
+            hint=f"nothing was changed{advice}",
         ) from error
 
 

@@ -176,7 +176,7 @@ def _refuse_links(folder: Path) -> None:
         "own",
         "golden",
         "traces",
-        "construction",
+        "parity",
         "aside",
         "move.json",
     )

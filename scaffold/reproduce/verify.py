@@ -34,7 +34,7 @@ from scaffold.running.preparation import prepare, prepare_smoke
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of, used_seeds
 from scaffold.running.session import Session
 from scaffold.running.store import completed, find_runs, judged_runs
-from scaffold.tracing.compare import Rewritten, climb
+from scaffold.tracing.compare import Rewritten, compare_with_golden
 from scaffold.tracing.golden import read_golden
 from scaffold.tracing.record import Mode, TraceRequest, traced
 from scaffold.user_state import Origin, origin_of, remember_origin
@@ -70,7 +70,7 @@ def verify_reproduction(session: Session) -> Verified:
     plan = prepare(session)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
     deviations += changed_rule(project, recipe)
-    deviations += _other_construction(session, plan)
+    deviations += _trace_differences(session, plan)
     checked = _checked_evidence(session, plan, deviations)
     if checked is not None:
         return checked
@@ -207,7 +207,7 @@ def _measured_noise(session: Session, plan: Plan, runs: Sequence[JudgedRun]) -> 
     }
 
 
-def _other_construction(session: Session, plan: Plan) -> list[Reason]:
+def _trace_differences(session: Session, plan: Plan) -> list[Reason]:
     """Return how the reference's computation here differs from the recipe's golden trace.
 
     Before the first long run.
@@ -218,15 +218,15 @@ def _other_construction(session: Session, plan: Plan) -> list[Reason]:
     if recipe.golden is None:
         return []
     stored_result = (
-        project.scaffold_dir
-        / "construction"
-        / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
+        project.scaffold_dir / "parity" / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
     )
     if not stored_result.exists():
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
         smoke = prepare_smoke(session)
         try:
-            text = _told_of(climb(project, golden, plan, smoke, Rewritten(), listener))
+            text = _differences_text(
+                compare_with_golden(project, golden, plan, smoke, Rewritten(), listener)
+            )
         except RunError as error:
             text = (
                 "what the reference computes here could not be compared with what the recipe"
@@ -241,7 +241,7 @@ def _other_construction(session: Session, plan: Plan) -> list[Reason]:
     return [Reason("computes_otherwise", " ".join(text.split()))] if text else []
 
 
-def _told_of(checks: Sequence[CheckResult]) -> str:
+def _differences_text(checks: Sequence[CheckResult]) -> str:
     """Return how a reference computes other than its recipe recorded; empty if it does not."""
     refusal, first = refusal_of(checks), first_difference(checks)
     reason = f": {first.reason}" if first else ""

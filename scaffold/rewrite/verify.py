@@ -16,7 +16,7 @@ from scaffold.rules.parity.judge import judge_rewrite, refusal_of
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import prepare_program
 from scaffold.running.session import Session
-from scaffold.tracing.compare import Rewritten, climb
+from scaffold.tracing.compare import Rewritten, compare_with_golden
 from scaffold.tracing.golden import require_golden
 from scaffold.tweak.evidence import (
     Compared,
@@ -53,7 +53,7 @@ def verify_rewrite(session: Session, tweak: Tweak) -> ChangeEvidence:
         if _has_smoke(after)
         else None
     )
-    checks = climb(project, golden, plan, smoke, rewritten_of(tweak), listener)
+    checks = compare_with_golden(project, golden, plan, smoke, rewritten_of(tweak), listener)
     is_equal = refusal_of(checks, tweak.part) is None
     tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
     if is_equal and tweaked:
@@ -107,7 +107,7 @@ def check_parity(session: Session, evidence: ChangeEvidence) -> tuple[CheckResul
     golden = require_golden(session.project, evidence.tweak)
     snapshot = snapshot_of_worktree(session.project)
     files = snapshot_files(snapshot, f"src/ against golden/{golden.folder.name}")
-    return climb(
+    return compare_with_golden(
         session.project,
         golden,
         prepare_program(session, files),

@@ -9,7 +9,7 @@ from scaffold.project.lock import only_one
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import CheckResult, Trace
-from scaffold.rules.parity.compare import climb_steps
+from scaffold.rules.parity.compare import compare_traces
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.engines.local import ProgressListener
 from scaffold.running.plan import Plan
@@ -33,7 +33,7 @@ class Rewritten:
     weights: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
-def climb(
+def compare_with_golden(
     project: Project,
     golden: Golden,
     plan: Plan,
@@ -90,7 +90,8 @@ def _compared(
     """Run all checks on traces that the program could write to."""
     try:
         return tuple(
-            _with_suggestion(check, candidate) for check in climb_steps(reference, candidate, part)
+            _with_suggestion(check, candidate)
+            for check in compare_traces(reference, candidate, part)
         )
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(

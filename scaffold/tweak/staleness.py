@@ -19,7 +19,7 @@ from scaffold.rules.change.baselines import BaselineRuns, judge_data
 from scaffold.rules.change.judge import ChangeTerms, judge_change, judge_probe
 from scaffold.rules.change.paired import pair
 from scaffold.rules.parity.checks import CheckResult
-from scaffold.rules.parity.judge import construction_findings, judge_rewrite
+from scaffold.rules.parity.judge import findings_of_checks, judge_rewrite
 
 
 def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) -> list[Reason]:
@@ -104,7 +104,7 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
         for finding in stored.findings
         if finding.question in (Question.ABLATION, Question.DECLARATION)
     ]
-    further += construction_findings(checks)
+    further += findings_of_checks(checks)
     for title, (full, short) in evidence.probes.items():
         pairs = (metric, pair(before, full.runs))
         further.append(

@@ -20,7 +20,7 @@ from scaffold.rules.change.judge import (
 )
 from scaffold.rules.change.paired import Pair, next_look, pair
 from scaffold.rules.parity.checks import CheckResult
-from scaffold.rules.parity.judge import construction_findings
+from scaffold.rules.parity.judge import findings_of_checks
 from scaffold.running.plan import Plan
 from scaffold.running.seeds import runs_of
 from scaffold.running.session import Session
@@ -107,7 +107,7 @@ def judge_pairs(
     further = [
         *probe_findings,
         *declared_otherwise(work.project, tweak),
-        *construction_findings(checks),
+        *findings_of_checks(checks),
     ]
     terms = replace(terms, additional=further, remarks=remarks_of(work, differences, (old, new)))
     judgment = judge_change(tweak.kind_of_pairs, metrics, pairs, terms)

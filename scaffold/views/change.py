@@ -162,11 +162,11 @@ _TWEAK_COLORS = {
 def format_tweaks(rows: Sequence["Listed"], width: int, paint: Paint) -> str:
     """Format all tweaks, one line each."""
     head = ("tweak", "kind", "verdict", "effect", "about", "state")
-    room = max(width - 60, 20)
+    about_width = max(width - 60, 20)
     cells = []
     for row in rows:
         note = f"({row.origin}) " if row.origin == Origin.OTHERS.value else ""
-        about = textwrap.shorten(note + plain(row.about), room, placeholder=" ...")
+        about = textwrap.shorten(note + plain(row.about), about_width, placeholder=" ...")
         cells.append((row.name, row.kind, row.verdict, row.effect, about, row.state))
     return "\n".join(
         table(head, cells, width, lambda row, text: paint(text, _TWEAK_COLORS[rows[row].state]))

@@ -79,14 +79,14 @@ def _worst(check: CheckResult) -> str:
 def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:
     if check is None or not check.along:
         return []
-    room = min(max(len(name) for name, _ in check.along), max(width - 40, 16))
+    name_width = min(max(len(name) for name, _ in check.along), max(width - 40, 16))
     lines = wrap(
         f"error along the network ({check.name}), in powers of ten; | is what is allowed", width
     )
     for name, error in check.along[:_MOST_MODULES]:
         color = "red" if error > 1 else "green"
         lines.append(
-            f"    {plain(name)[-room:]:{room}}  {paint(error_bar(error), color)} "
+            f"    {plain(name)[-name_width:]:{name_width}}  {paint(error_bar(error), color)} "
             f" {error_text(error)}"
         )
     if len(check.along) > _MOST_MODULES:

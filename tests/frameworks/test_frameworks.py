@@ -8,7 +8,7 @@ from helpers import trace_program
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
-from scaffold.rules.parity.compare import climb
+from scaffold.rules.parity.compare import compare_command
 
 NET = """\
 import json, logging, os, tempfile, warnings
@@ -236,7 +236,7 @@ def test_a_framework_is_traced_compared_and_left(tmp_path, name):
             )
             for kind, asked in kinds.items()
         }
-        answers.append(climb(golden, found))
+        answers.append(compare_command(golden, found))
     assert first_difference(answers[0]) is None, first_difference(answers[0])
     assert {one.name: one.verdict for one in answers[0]}["replay"] is Verdict.EQUAL
     assert first_difference(answers[1]).name == check, first_difference(answers[1])

@@ -23,7 +23,7 @@ def test_states_follow_from_what_was_proven():
     }
 
 
-def climb(*suggested, decided=()):
+def walk(*suggested, decided=()):
     names, decided = [], set(decided)
     while (suggestion := next_suggestion(suggested, decided)) is not None:
         names.append(suggestion.name)
@@ -32,7 +32,7 @@ def climb(*suggested, decided=()):
 
 
 def test_the_ladder_is_simplest_first():
-    assert climb() == [
+    assert walk() == [
         "short-mode",
         "your-data",
         "your-metric",
@@ -40,7 +40,7 @@ def test_the_ladder_is_simplest_first():
         "learning-rate",
         "size",
     ]
-    assert climb(decided=["short-mode", "your-metric"])[0] == "your-data"
+    assert walk(decided=["short-mode", "your-metric"])[0] == "your-data"
 
 
 def test_what_the_recipe_suggests_takes_its_place():
@@ -49,7 +49,7 @@ def test_what_the_recipe_suggests_takes_its_place():
         SuggestedTweak(name="fewer-epochs", kind="cheaper", change="--epochs 5", why="e"),
         SuggestedTweak(name="my-images", kind="data", change="load_data()", why="d"),
     ]
-    assert climb(*own) == [
+    assert walk(*own) == [
         "fewer-epochs",
         "my-images",
         "your-metric",

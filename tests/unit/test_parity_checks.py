@@ -9,7 +9,7 @@ from helpers import trace_program
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import CHECKS, CheckResult, Trace, first_difference
-from scaffold.rules.parity.compare import climb, climb_steps
+from scaffold.rules.parity.compare import compare_command, compare_traces
 from scaffold.rules.parity.entries import noise_of
 from scaffold.rules.parity.judge import judge_rewrite, refusal_of
 
@@ -51,12 +51,12 @@ def move(trace, check, module, by, what="output", step=0):
 
 
 def answer(recorded, found, name):
-    checks = {check.name: check for check in climb(recorded, found)}
+    checks = {check.name: check for check in compare_command(recorded, found)}
     return checks[name]
 
 
 def test_a_program_equals_itself(recorded, found):
-    checks = climb(recorded, found)
+    checks = compare_command(recorded, found)
     assert {check.verdict for check in checks} == {Verdict.EQUAL, Verdict.LEFT_OUT}
     assert [check.name for check in checks if check.verdict is Verdict.LEFT_OUT] == ["replay"]
     assert refusal_of(checks) is None and first_difference(checks) is None
@@ -133,7 +133,7 @@ def test_another_dtype_or_shape_differs_whatever_the_numbers(recorded, found):
 )
 def test_each_check_of_tensors_has_its_own_address(recorded, found, check, module, what):
     move(found["float64"], check, module, 1e-4, what, step=4 if check == "loop" else 1)
-    first = first_difference(climb(recorded, found))
+    first = first_difference(compare_command(recorded, found))
     assert (first.name, first.address.module) == (check, module)
 
 
@@ -169,7 +169,7 @@ def test_randomness_that_cannot_be_given_leaves_the_check_out_by_name(recorded, 
 
 
 def test_without_float64_the_rest_is_compared_and_that_is_said(recorded, found):
-    checks = {check.name: check for check in climb({"own": recorded["own"]}, found)}
+    checks = {check.name: check for check in compare_command({"own": recorded["own"]}, found)}
     assert (
         checks["loop"].verdict is Verdict.LEFT_OUT
         and checks["forward_eval"].verdict is Verdict.EQUAL
@@ -206,7 +206,9 @@ SERIES = {
 @pytest.mark.parametrize("check", SERIES)
 def test_what_is_followed_over_the_whole_run_differs(recorded, found, check):
     SERIES[check](found["own"])
-    differing = [one.name for one in climb(recorded, found) if one.verdict is Verdict.DIFFERS]
+    differing = [
+        one.name for one in compare_command(recorded, found) if one.verdict is Verdict.DIFFERS
+    ]
     assert differing == [check]
 
 
@@ -218,7 +220,7 @@ def test_values_order_and_labels_are_told_apart(recorded, found):
     labels = original[targets].copy()
     labels[original[inputs] == original[inputs][0]] += 1.0
     found["own"].arrays[targets] = labels
-    assert first_difference(climb(recorded, found)).name == "data"
+    assert first_difference(compare_command(recorded, found)).name == "data"
     assert "another label" in answer(recorded, found, "data").reason
 
     within, across = [0, 5], [0, 20]
@@ -248,7 +250,7 @@ def test_an_evaluation_that_draws_otherwise_is_the_address_of_what_follows(recor
     found["own"].arrays[evaluated][0] += 1.0
     found["own"].arrays[inputs][70:] += 1.0
     found["own"].arrays["series.loss"][3:] += 1.0
-    checks = climb(recorded, found)
+    checks = compare_command(recorded, found)
     assert first_difference(checks).name == "evaluation"
     assert any("the evaluation before drew otherwise" in text for text in checks[1].left_out)
     assert next(check for check in checks if check.name == "loss").verdict is Verdict.LEFT_OUT
@@ -258,7 +260,7 @@ def test_training_in_evaluation_mode_is_named(recorded, found):
     found["own"].index["trained_in_evaluation"] = 0
     assert "trains in evaluation mode" in answer(recorded, found, "forward_train").reason
     found["own"].index["trained_in_evaluation"] = 4
-    first = first_difference(climb(recorded, found))
+    first = first_difference(compare_command(recorded, found))
     assert (
         first.name == "evaluation"
         and first.address.step == 4
@@ -278,7 +280,7 @@ def test_an_optimizer_of_ones_own_is_compared_by_its_effect(recorded, found):
     del found["own"].arrays["series.options"]
     for one in found["own"].index["networks"][0]["parameters"]:
         one["group"] = None
-    checks = {check.name: check for check in climb(recorded, found)}
+    checks = {check.name: check for check in compare_command(recorded, found)}
     assert (
         checks["schedule"].verdict is Verdict.EQUAL
         and "no torch optimizer" in checks["schedule"].left_out[0]
@@ -309,13 +311,13 @@ def test_unmatched_tensors_leave_nothing_to_compare(recorded, found):
         "problems": ["no"],
     }
     found["own"].index["unmatched"] = unmatched
-    (check,) = climb(recorded, found)
+    (check,) = compare_command(recorded, found)
     assert check.name == "parameters" and check.address.module == "model.a"
     assert "model.b.scale are made of nothing; no" in check.reason
 
 
 def test_a_program_that_calls_no_network_is_no_equal_one(recorded):
-    (check,) = climb(recorded, {})
+    (check,) = compare_command(recorded, {})
     assert check.verdict is Verdict.DIFFERS and "no network was called" in check.reason
 
 
@@ -325,15 +327,20 @@ def test_a_replay_is_compared_to_nine_digits(recorded, found):
         Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-12, 1e-7)
     ]
     for run, verdict in zip(runs, (Verdict.EQUAL, Verdict.EQUAL, Verdict.DIFFERS), strict=True):
-        checks = climb({**recorded, "replay": runs[0]}, {**found, "replay": run})
+        checks = compare_command({**recorded, "replay": runs[0]}, {**found, "replay": run})
         assert checks[-1].name == "replay" and checks[-1].verdict is verdict
     unmatched = Trace(index={"entries": [], "unmatched": {}}, arrays={})
     assert (
         "do not fit"
-        in climb({**recorded, "replay": runs[0]}, {**found, "replay": unmatched})[-1].reason
+        in compare_command({**recorded, "replay": runs[0]}, {**found, "replay": unmatched})[
+            -1
+        ].reason
     )
     short = Trace(index={"entries": []}, arrays={"series.loss": losses[:5]})
-    assert "longer" in climb({**recorded, "replay": runs[0]}, {**found, "replay": short})[-1].reason
+    assert (
+        "longer"
+        in compare_command({**recorded, "replay": runs[0]}, {**found, "replay": short})[-1].reason
+    )
 
 
 def test_commands_are_compared_one_by_one_and_the_worst_counts(recorded, found):
@@ -341,12 +348,12 @@ def test_commands_are_compared_one_by_one_and_the_worst_counts(recorded, found):
     move(broken["float64"], "forward_eval", "model", 1e-3)
     both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
     theirs = {kind: {"train": found[kind], "evaluate": broken[kind]} for kind in found}
-    assert first_difference(climb_steps(both, theirs)).name == "forward_eval"
+    assert first_difference(compare_traces(both, theirs)).name == "forward_eval"
 
 
 def test_checks_survive_json(recorded, found):
     move(found["float64"], "forward_eval", "model", float("inf"))
-    for check in climb(recorded, found):
+    for check in compare_command(recorded, found):
         again = CheckResult.from_mapping(
             json.loads(json.dumps(check.as_mapping(), allow_nan=False))
         )
@@ -460,11 +467,11 @@ def test_a_replay_is_not_judged_closer_than_the_reference_is_to_itself(recorded,
     runs = [Trace(index={"entries": []}, arrays={"series.loss": losses + by}) for by in (0, 1e-7)]
     noisy = Trace(index={"entries": [], "noise": {"series.loss": 1e-7}}, arrays=runs[0].arrays)
     assert (
-        climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].verdict
+        compare_command({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1].verdict
         is Verdict.DIFFERS
     )
     assert (
-        climb({**recorded, "replay": noisy}, {**found, "replay": runs[1]})[-1].verdict
+        compare_command({**recorded, "replay": noisy}, {**found, "replay": runs[1]})[-1].verdict
         is Verdict.EQUAL
     )
 
@@ -476,7 +483,7 @@ def test_a_replay_compares_what_was_reported(recorded, found):
         )
         for value in (0.9, 0.8)
     ]
-    check = climb({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1]
+    check = compare_command({**recorded, "replay": runs[0]}, {**found, "replay": runs[1]})[-1]
     assert check.verdict is Verdict.DIFFERS and "accuracy is 0.8 instead of 0.9" in check.reason
 
 
@@ -577,7 +584,7 @@ def test_commands_add_up_what_they_compared_and_left_out(recorded, found):
     both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
     theirs = {kind: {"train": one, "evaluate": one} for kind, one in found.items()}
     del theirs["float64"]["evaluate"]
-    check = next(check for check in climb_steps(both, theirs) if check.name == "forward_eval")
+    check = next(check for check in compare_traces(both, theirs) if check.name == "forward_eval")
     alone = answer(recorded, found, "forward_eval")
     assert check.verdict is Verdict.EQUAL and alone.compared < check.compared < 2 * alone.compared
     assert "float64: it cannot be had of this program" in check.left_out

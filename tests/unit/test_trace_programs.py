@@ -10,7 +10,7 @@ from helpers import NETWORK, trace_program
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
-from scaffold.rules.parity.compare import climb
+from scaffold.rules.parity.compare import compare_command
 from scaffold.rules.parity.weight_maps import parse_weights
 
 HEAD = """\
@@ -577,7 +577,7 @@ KINDS = {
 
 @pytest.fixture
 def compare(golden, tmp_path):
-    def climbed(name, edits, weights=None):
+    def compared(name, edits, weights=None):
         folder, reference = golden(name)
         program = rewritten(CASES[name].program, edits)
         found = {}
@@ -590,9 +590,9 @@ def compare(golden, tmp_path):
                     tmp_path / f"{kind}-again", program, folder / kind / "trace", **again
                 )
             found[kind] = trace
-        return climb(reference, found)
+        return compare_command(reference, found)
 
-    return climbed
+    return compared
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -5,7 +5,7 @@ from helpers import NETWORK, trace_program
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
-from scaffold.rules.parity.compare import climb
+from scaffold.rules.parity.compare import compare_command
 from scaffold.rules.parity.weight_maps import parse_weights
 
 
@@ -25,11 +25,11 @@ def rewritten(*edits):
 
 @pytest.fixture
 def compare(golden, tmp_path):
-    def climbed(*edits, **asked):
+    def compared(*edits, **asked):
         found = {"own": trace_program(tmp_path / "found", rewritten(*edits), golden[0], **asked)}
-        return {check.name: check for check in climb(golden[1], found)}
+        return {check.name: check for check in compare_command(golden[1], found)}
 
-    return climbed
+    return compared
 
 
 def first(checks):
@@ -196,7 +196,7 @@ def test_a_module_that_is_called_several_times_is_kept_apart_by_call(tmp_path):
     calls = {e["call"] for e in golden.index["entries"] if e["module"] == "model.dropout"}
     assert calls == {0, 1}
     found = trace_program(tmp_path / "found", program, tmp_path / "golden" / "trace")
-    assert first_difference(climb({"own": golden}, {"own": found})) is None
+    assert first_difference(compare_command({"own": golden}, {"own": found})) is None
 
 
 def test_outputs_that_are_no_tensors_are_said_and_structures_compared(tmp_path):
@@ -248,7 +248,7 @@ def test_weights_of_other_names_are_read_by_their_map(golden, tmp_path):
         {"model.weight": "model.first.weight | transpose", "model.bias": "model.first.bias"}
     )
     found = trace_program(tmp_path / "found", program, golden[0], weights=weights)
-    checks = climb(golden[1], {"own": found})
+    checks = compare_command(golden[1], {"own": found})
     assert first_difference(checks) is None, first_difference(checks)
 
 
@@ -261,7 +261,7 @@ def test_a_program_that_trains_in_evaluation_mode_is_followed_by_its_gradients(t
     golden = trace_program(tmp_path / "golden", program, by_gradient=True)
     assert "trained_in_evaluation" not in golden.index and golden.index["steps"] == 20
     found = trace_program(tmp_path / "found", program, tmp_path / "golden" / "trace")
-    assert first_difference(climb({"own": golden}, {"own": found})) is None
+    assert first_difference(compare_command({"own": golden}, {"own": found})) is None
 
 
 def test_float64_is_had_without_the_programs_help(tmp_path):
@@ -293,7 +293,7 @@ def test_another_network_without_gradients_before_backward_hides_nothing(tmp_pat
         "loss = 3 * F.cross_entropy(model(x[rows]), y[rows])",
     )
     found = trace_program(tmp_path / "found", scaled, tmp_path / "golden" / "trace")
-    assert first_difference(climb({"own": golden}, {"own": found})).name == "loss"
+    assert first_difference(compare_command({"own": golden}, {"own": found})).name == "loss"
 
 
 def test_a_child_that_calls_a_network_is_not_taken_for_its_parent(tmp_path):

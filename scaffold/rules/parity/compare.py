@@ -41,16 +41,16 @@ _TENSORS = (
     "loop",
     "evaluation",
 )
-"""Rungs whose tensors are compared one by one."""
+"""Checks whose tensors are compared one by one."""
 
 _MODES_FIRST = ("evaluation", "forward_train", "gradients")
-"""Rungs on which what was followed over the whole run says more than which tensor differs."""
+"""Checks on which what was followed over the whole run says more than which tensor differs."""
 
 _MADE_OF_BATCHES = ("forward_train", "loss", "gradients", "optimizer", "loop", "reporting")
-"""Rungs that other batches show on as well."""
+"""Checks that other batches show on as well."""
 
 _AFTER_LOOP = ("batches", "budget", "schedule", "forward_train", "loss", "gradients", "optimizer")
-"""Rungs that differ as well where a program does something else between two updates."""
+"""Checks that differ as well where a program does something else between two updates."""
 
 
 _BY_REPLAY = (
@@ -65,14 +65,14 @@ _BY_REPLAY = (
     "optimizer",
     "loop",
 )
-"""Rungs of what is trained: where a whole run is the same after each update, calls in other
+"""Checks of what is trained: where a whole run is the same after each update, calls in other
 portions are no fault."""
 
 _BY_METRICS = ("evaluation", "reporting")
 """The same of what is reported, where that run ended by itself and reported the same."""
 
 
-def climb_steps(
+def compare_traces(
     golden: Mapping[str, Mapping[str, Trace]],
     candidate: Mapping[str, Mapping[str, Trace]],
     part: str = "",
@@ -85,7 +85,7 @@ def climb_steps(
     """
     merged: dict[str, CheckResult] = {}
     for step in golden["own"]:
-        for check in climb(_of_step(golden, step), _of_step(candidate, step), part):
+        for check in compare_command(_of_step(golden, step), _of_step(candidate, step), part):
             known = merged.get(check.name)
             merged[check.name] = check if known is None else _merged(known, check)
     return tuple(merged[name] for name in CHECKS if name in merged)
@@ -115,7 +115,7 @@ def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, 
     return {**kinds, **({"replay": replay} if replay is not None else {})}
 
 
-def climb(
+def compare_command(
     golden: Mapping[str, Trace], candidate: Mapping[str, Trace], part: str = ""
 ) -> tuple[CheckResult, ...]:
     """Run all checks, in order.

@@ -29,10 +29,10 @@ _NOISY = ("series.loss", "series.weights.", "series.later.", "series.moved.")
 _FORWARD = ("forward_eval", "forward_train")
 
 _DRAWN = ("forward_train", "buffers", "gradients", "optimizer", "loop")
-"""Rungs that follow from what is drawn inside a network in training."""
+"""Checks that follow from what is drawn inside a network in training."""
 
 _PORTIONED = ("forward_eval", "forward_train", "loss", "buffers")
-"""Rungs whose tensors are those of calls: another number of calls is no other computation by
+"""Checks whose tensors are those of calls: another number of calls is no other computation by
 itself."""
 
 

@@ -10,7 +10,7 @@ _SHOWN = ("forward_eval", "forward_train", "functions", "replay")
 program computes."""
 
 
-def construction_findings(checks: Sequence[CheckResult]) -> list[Finding]:
+def findings_of_checks(checks: Sequence[CheckResult]) -> list[Finding]:
     """Return one finding per check."""
     return [
         Finding(
@@ -74,10 +74,10 @@ _CHECKS_OF: Mapping[str, tuple[str, ...]] = {
     "evaluation": ("evaluation", "reporting"),
     "program": ("data", "loss", "optimizer", "reporting"),
 }
-"""Rungs that must have been compared where a stage of the training was rewritten."""
+"""Checks that must have been compared where a stage of the training was rewritten."""
 
 _TRAINED = ("data", "batches", "loss", "optimizer", "schedule")
-"""Rungs that a whole run speaks for, which is the same after each update."""
+"""Checks that a whole run speaks for, which is the same after each update."""
 
 _REPORTED = ("evaluation", "reporting")
 """The same, where that run ended by itself and reported the same."""
@@ -130,7 +130,7 @@ def judge_rewrite(
     verdict = Verdict.INCONCLUSIVE if refusal else Verdict.EQUAL
     if is_apart:
         verdict = Verdict.DIFFERS
-    findings = [*construction_findings(checks), *additional]
+    findings = [*findings_of_checks(checks), *additional]
     if reproduction is None and refusal is None:
         refusal = "no run of it shows the published result"
     if reproduction is not None:

@@ -28,5 +28,7 @@ def error_text(error: float) -> str:
 
 def error_page(along: Sequence[tuple[str, float]]) -> list[str]:
     """Return the errors of all modules in order of computation, for a journal page."""
-    room = max((len(name) for name, _ in along), default=0)
-    return [f"{name:{room}}  {error_bar(error)}  {error_text(error)}" for name, error in along]
+    name_width = max((len(name) for name, _ in along), default=0)
+    return [
+        f"{name:{name_width}}  {error_bar(error)}  {error_text(error)}" for name, error in along
+    ]

@@ -182,12 +182,12 @@ def expected_further_seeds(
 
     Assumes further ones like those so far.
     """
-    room = max(rule.max_seeds - own.n, 1)
-    for further in range(1, room):
+    remaining = max(rule.max_seeds - own.n, 1)
+    for further in range(1, remaining):
         projected = SampleStats(n=own.n + further, mean=own.mean, sd=own.sd or calibration.sd)
         if decide(projected, calibration, delta_sd, rule) is not Verdict.INCONCLUSIVE:
             return further
-    return room
+    return remaining
 
 
 def _equal(
