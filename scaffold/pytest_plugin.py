@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
     from scaffold.project.project import Project
     from scaffold.records.judgment import Judgment
     from scaffold.rules.parity.checks import CheckResult
@@ -174,10 +176,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         except ScaffoldError as error:
             pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
         names = {
-            "accepted_change": done,
-            "parity": [evidence for evidence in done if evidence.checks],
+            "accepted_change": [evidence.tweak.name for evidence in done],
+            "parity": [evidence.tweak.name for evidence in done if evidence.checks],
         }
         for fixture in fixtures:
-            metafunc.parametrize(
-                fixture, [evidence.tweak.name for evidence in names[fixture]], indirect=True
-            )
+            metafunc.parametrize(fixture, names[fixture] or [_NONE_YET[fixture]], indirect=True)
+
+
+def _none_yet(accepted: str) -> "ParameterSet":
+    reason = f"nothing to check yet: no {accepted} was accepted"
+    return pytest.param(None, marks=pytest.mark.skip(reason=reason), id="none yet")
+
+
+_NONE_YET = {"accepted_change": _none_yet("tweak"), "parity": _none_yet("rewrite")}
+"""Instead of pytest's "got empty parameter set"."""

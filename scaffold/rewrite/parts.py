@@ -85,7 +85,12 @@ def defined_parts(tree: Path, files: Collection[str] = ()) -> list[Part]:
 def module_parts(modules: Iterable[Mapping[str, Any]]) -> list[Part]:
     """Return modules of networks, as a golden trace lists them."""
     return [
-        Part(name=module["path"], kind="module", about=module["class"], size=module["parameters"])
+        Part(
+            name=module["path"],
+            kind="module",
+            about=module["class_name"],
+            size=module["parameters"],
+        )
         for module in modules
     ]
 

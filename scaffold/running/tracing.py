@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
+from scaffold.records.trace import TraceIndex, check_arrays, parse_index
 from scaffold.running.plan import Plan
 from scaffold.running.workspace import Workspace
 
@@ -58,7 +59,7 @@ def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, st
     }
 
 
-def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+def read_traces(folder: Path) -> dict[str, tuple[TraceIndex, dict[str, Any]]]:
     """Return index and arrays of each stage of a traced run, by its name.
 
     Raises:
@@ -71,7 +72,7 @@ def read_traces(folder: Path) -> dict[str, tuple[dict[str, Any], dict[str, Any]]
     return traces
 
 
-def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_trace(folder: Path) -> tuple[TraceIndex, dict[str, Any]]:
     """Return index and arrays of one stage.
 
     Raises:
@@ -82,12 +83,10 @@ def read_trace(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             path = folder / name
             if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
                 raise RunError(f"{path}: is no trace, or larger than {MOST_BYTES >> 20} MB")
-        index = json.loads((folder / INDEX).read_bytes())
-        if index["format"] != 1 or not all(
-            isinstance(entry["check"], str) for entry in index["entries"]
-        ):
-            raise RunError(f"{folder / INDEX}: is no trace")
-        return index, _read_safetensors((folder / TENSORS).read_bytes())
+        index = parse_index((folder / INDEX).read_bytes())
+        arrays = _read_safetensors((folder / TENSORS).read_bytes())
+        check_arrays(index, arrays)
+        return index, arrays
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{folder}: is no trace: {type(error).__name__}: {error}") from error
 

@@ -8,6 +8,7 @@ from scaffold.project.files import remove
 from scaffold.project.lock import only_one
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
+from scaffold.records.trace import check_alike
 from scaffold.rules.parity.checks import CheckResult, Trace
 from scaffold.rules.parity.compare import compare_traces
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
@@ -49,7 +50,7 @@ def compare_with_golden(
     """
     terms = parse_weights(rewritten.weights)
     renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
-    work = _Climb(
+    work = _Comparison(
         project, golden, plan, smoke or plan, TraceRequest(weights=terms, renamed=renamed), listener
     )
     reference = golden.traces
@@ -88,20 +89,21 @@ def _compared(
     reference: Traces, candidate: Traces, title: str, part: str
 ) -> tuple[CheckResult, ...]:
     """Run all checks on traces that the program could write to."""
-    try:
-        return tuple(
-            _with_suggestion(check, candidate)
-            for check in compare_traces(reference, candidate, part)
-        )
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise RunError(
-            f"{title}: its trace cannot be compared with the golden one: {type(error).__name__}:"
-            f" {error}",
-            hint=(
-                "does the program write into the folder of SCAFFOLD_TRACE? nothing of it counts"
-                " then"
-            ),
-        ) from error
+    for kind, traces in candidate.items():
+        for step, trace in traces.items():
+            golden = reference.get(kind, {}).get(step)
+            try:
+                if golden is not None:
+                    check_alike((golden.index, golden.arrays), (trace.index, trace.arrays))
+            except ValueError as error:
+                raise RunError(
+                    f"{title}: its trace ({kind}, {step}) cannot be compared with the golden one:"
+                    f" {error}",
+                    hint="does the program write into the folder of SCAFFOLD_TRACE?",
+                ) from error
+    return tuple(
+        _with_suggestion(check, candidate) for check in compare_traces(reference, candidate, part)
+    )
 
 
 def _draws_otherwise(checks: Sequence[CheckResult], candidate: Traces) -> bool:
@@ -118,7 +120,7 @@ def _draws_otherwise(checks: Sequence[CheckResult], candidate: Traces) -> bool:
 
 
 @dataclass(slots=True)
-class _Climb:
+class _Comparison:
     """What all traces of one comparison share."""
 
     project: Project

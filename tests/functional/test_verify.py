@@ -33,6 +33,9 @@ def test_from_nothing_to_reproduced(cli, project):
     assert [step["state"] for step in before["milestones"]] == ["open", "locked", "locked"]
     skipped = run_pytest(project)
     assert skipped.returncode == 0 and "no evidence yet; make it: scaffold verify" in skipped.stdout
+    assert "[18] tests/test_parity.py: nothing to check yet: no rewrite was accepted" in (
+        skipped.stdout
+    )
 
     verdict = cli("verify", cwd=project).out
     assert "REPRODUCED  the reference gives its published result here (trained here in" in verdict

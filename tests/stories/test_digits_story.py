@@ -136,7 +136,7 @@ def test_the_whole_way(person):
         ("constant model", "linear model", "zeroed inputs", "one batch overfitted"), "BETTER"
     )
     person.types("scaffold", "tweak", "accept")
-    assert {row["state"] for row in person.asks("scaffold", "tweak", "list")} == {
+    assert {row["state"] for row in person.asks("scaffold", "tweak", "list")["tweaks"]} == {
         "accepted",
         "dropped",
         "suggested",

@@ -35,7 +35,7 @@ MODEL = """\
 
 def parts_of(tree):
     modules = [
-        {"path": path, "class": "Block", "parameters": 3}
+        {"path": path, "class_name": "Block", "parameters": 3}
         for path in ("model", "model.a.norm", "model.b.norm")
     ]
     return [*module_parts(modules), *defined_parts(tree), *stage_parts()]

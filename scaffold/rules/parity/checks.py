@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scaffold.records.judgment import Verdict
+from scaffold.records.trace import TraceIndex
 from scaffold.rules.parity.tensors import Gap
 
 CHECKS: Mapping[str, str] = {
@@ -48,7 +49,7 @@ class Trace:
     optimizers are otherwise kept from updating what nobody looks at.
     """
 
-    index: Mapping[str, Any]
+    index: TraceIndex
     arrays: Mapping[str, Any]
     metrics: Mapping[str, float] = field(default_factory=dict)
     full_metrics: Mapping[str, float] = field(default_factory=dict)

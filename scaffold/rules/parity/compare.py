@@ -339,7 +339,7 @@ def _with_causes(check: CheckResult, golden: Trace) -> CheckResult:
     if check.verdict is not Verdict.DIFFERS or check.causes or check.address is None:
         return check
     classes = {
-        module["path"]: module["class"]
+        module["path"]: module["class_name"]
         for net in golden.index["networks"]
         for module in net["modules"]
     }

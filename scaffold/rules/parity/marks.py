@@ -75,6 +75,8 @@ def calls_by_step(trace: Trace, name: str) -> dict[int, list[Any]]:
     counts = trace.arrays[COUNT]
     number = number_of(trace, name)
     mine = counts[counts[:, 2] == number] if counts.shape[1] > 2 else counts
+    if not len(mine):
+        return {}
     marks, begin = trace.arrays[name], 0
     by_step: dict[int, list[Any]] = {}
     rows = mine[:, 1].astype(int)

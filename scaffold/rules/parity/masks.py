@@ -68,7 +68,7 @@ def mask_apart(golden: Trace, candidate: Trace, *, is_noise: bool) -> tuple[str,
     ]
     for mine, own in pairs:
         step, index = int(mine[0]), int(mine[1])
-        kind, _, module = golden.index["masks"].get(f"{step}.{index}", ["", [], ""])
+        kind, _, module = golden.index["masks"].get(f"{step}.{index}", ("", [], ""))
         if (kind in _NOISE) != is_noise:
             continue
         subject = "noise" if is_noise else "mask"

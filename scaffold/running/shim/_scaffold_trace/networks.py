@@ -129,12 +129,12 @@ class Network:
 
     def describe(self):
         """Return its modules and tensors, and how they begin."""
-        about = {"name": self.name, "class": type(self.module).__qualname__, "modules": []}
+        about = {"name": self.name, "class_name": type(self.module).__qualname__, "modules": []}
         for path, module in self.module.named_modules():
             about["modules"].append(
                 {
                     "path": joined(self.name, plain(path)),
-                    "class": type(module).__qualname__,
+                    "class_name": type(module).__qualname__,
                     "code": type(module).__module__,
                     "parameters": sum(parameter.numel() for parameter in module.parameters()),
                 }
