@@ -1,6 +1,7 @@
 """Show long work on standard error: a bar per seed in a terminal, a line per event elsewhere."""
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ class RunProgress:
         self._expected_s = program.resources.run_time_s
         self._quiet = quiet
         self._rows: dict[int, Any] = {}
+        self._first_steps: dict[int, tuple[int, float]] = {}
         self._downloads: dict[str, Any] = {}
         self._live: Any = None
         self._note: Callable[[str], None] = self._echo
@@ -60,8 +62,18 @@ class RunProgress:
         if not self._quiet:
             click.echo(text, err=True)
 
+    def planned(self, runs: int, at_once: int, run_s: float) -> None:
+        """Say how long the runs that are expected to follow take in all."""
+        all_s = math.ceil(runs / at_once) * run_s
+        together = f", {min(runs, at_once)} at once" if runs > 1 < at_once else ""
+        self._note(
+            f"  about {runs} more run{'s' if runs > 1 else ''} of {format_duration(run_s)}"
+            f"{together}: about {format_duration(all_s)}"
+        )
+
     def started(self, seed: int, smoke: bool) -> None:
         """Show that a run started."""
+        self._first_steps.pop(seed, None)
         if self._live:
             total = self._total or self._expected_s
             self._rows[seed] = self._live.add_task(
@@ -82,8 +94,12 @@ class RunProgress:
                 self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far"
             )
         elif self._total:
-            left_s = elapsed_s / step * max(self._total - step, 0)
-            state = f"step {step} of {self._total}, {format_duration(left_s)} left"
+            # What a program does before its first step says nothing of how long steps take.
+            first, began_s = self._first_steps.setdefault(seed, (step, elapsed_s))
+            state = f"step {step} of {self._total}"
+            if step > first:
+                left_s = (elapsed_s - began_s) / (step - first) * max(self._total - step, 0)
+                state += f", {format_duration(left_s)} left"
             self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
         else:
             left_s = self._expected_s - elapsed_s

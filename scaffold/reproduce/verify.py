@@ -261,7 +261,9 @@ def run_until_decided(
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     recipe = session.recipe
     count = min(max(plan.slots, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
+    needed = max(count, expected_seeds(recipe))
     while True:
+        _announce_runs(session, plan, min(needed, recipe.rule.max_seeds))
         records = make_runs(session.project, plan, planned_seeds(recipe, count), session.listener)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
         unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
@@ -273,7 +275,31 @@ def run_until_decided(
             return judgment, runs
         # As many as run at once, but no more than are expected to be needed.
         expected = max((finding.more_seeds or 1 for finding in judgment.findings), default=1)
+        needed = distinct + expected
         count = min(recipe.rule.max_seeds, distinct + min(plan.slots, expected))
+
+
+_EXPECTED_SEEDS = 4
+"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to
+4.7)."""
+
+
+def expected_seeds(recipe: Recipe) -> int:
+    """Return how many seeds a verification is expected to take."""
+    return 1 if recipe.seeds.how == "none" else min(_EXPECTED_SEEDS, recipe.rule.max_seeds)
+
+
+def _announce_runs(session: Session, plan: Plan, needed: int) -> None:
+    """Say how long the runs that are still expected take: as long as those made here, if any."""
+    records = completed(runs_of(plan))
+    missing = needed - usable_runs(session.recipe, runs_of(plan))
+    if missing > 0:
+        run_s = (
+            sum(record.wall_time_s for record in records) / len(records)
+            if records
+            else session.recipe.resources.run_time_s
+        )
+        session.listener.planned(missing, plan.slots, run_s)
 
 
 def usable_runs(recipe: Recipe, records: Sequence[RunRecord]) -> int:

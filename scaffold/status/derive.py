@@ -1,5 +1,6 @@
 """Work out where a project stands, from its files and its git repository."""
 
+import math
 from collections.abc import Sequence
 
 from scaffold.git.repository import Repository
@@ -13,7 +14,7 @@ from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.reproduce.staleness import REFERENCE_EDITED, find_stale
-from scaffold.reproduce.verify import find_unjudged
+from scaffold.reproduce.verify import expected_seeds, find_unjudged
 from scaffold.rules.milestones import Milestone, Milestones, derive_states
 from scaffold.rules.reproduction.judge import is_decided
 from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
@@ -22,10 +23,6 @@ from scaffold.tweak.base_branch import commit_before
 from scaffold.tweak.staleness import find_stale_change
 from scaffold.tweak.store import all_evidence, find_tweak, read_change
 from scaffold.user_state import Origin, origin_of
-
-EXPECTED_SEEDS = 4
-"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to
-4.7)."""
 
 
 def derive_status(project: Project) -> Status:
@@ -113,8 +110,8 @@ def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
 
     From the mean time of runs here, else on the recipe's hardware.
     """
-    seeds = 1 if recipe.seeds.how == "none" else EXPECTED_SEEDS
-    return (mean_run_s or recipe.resources.run_time_s) * -(-seeds // runs_at_once(recipe.resources))
+    rounds = math.ceil(expected_seeds(recipe) / runs_at_once(recipe.resources))
+    return (mean_run_s or recipe.resources.run_time_s) * rounds
 
 
 def _tweak_status(project: Project) -> TweakStatus | None:

@@ -377,6 +377,9 @@ class _Quiet:
 
     listener: ProgressListener
 
+    def planned(self, runs: int, at_once: int, run_s: float) -> None:
+        self.listener.planned(runs, at_once, run_s)
+
     def started(self, seed: int, smoke: bool) -> None:
         self.listener.started(seed, smoke)
 

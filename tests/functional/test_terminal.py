@@ -5,12 +5,16 @@ In a pipe, with NO_COLOR or --json they are not.
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 from helpers import toy_recipe
+
+from scaffold.cli.progress import RunProgress
 
 SLOW = {
     "train.py": (
@@ -90,6 +94,37 @@ def test_progress_is_drawn_with_time_left(cli, tmp_path):
     assert status == 0, screen
     assert "step 1 of 3" in screen and "left" in screen and "\x1b[" in screen
     assert "accuracy 0.9" in screen
+
+
+def test_time_left_does_not_count_the_start():
+    """Ten seconds until the first step and one a step: what is left is counted in steps."""
+    program = SimpleNamespace(
+        progress=SimpleNamespace(total=5), resources=SimpleNamespace(run_time_s=60.0)
+    )
+    progress, states = RunProgress(program, quiet=True), []
+    progress._live = SimpleNamespace(
+        add_task=lambda *_, **__: 0,
+        update=lambda _, *, state, completed=0: states.append(state),
+        remove_task=lambda _: None,
+    )
+    progress.started(0, smoke=False)
+    for step, elapsed_s in ((0, 5.0), (1, 10.0), (2, 11.0), (3, 12.0)):
+        progress.advanced(0, step, elapsed_s)
+    assert states == [
+        "starting, 5 s so far",
+        "step 1 of 5",
+        "step 2 of 5, 3 s left",
+        "step 3 of 5, 2 s left",
+    ]
+    progress.started(0, smoke=False)  # the same seed once more
+    progress.advanced(0, 1, 30.0)
+    assert states[-1] == "step 1 of 5"
+
+
+def test_a_verification_says_how_long_it_takes(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    said = cli("verify", "--jobs", "2", cwd=project).err
+    assert re.search(r"about 4 more runs of .*, 2 at once: about \d+ s", said), said
 
 
 def test_no_color_when_not_wanted(cli, calibrated_recipe):

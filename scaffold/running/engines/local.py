@@ -19,6 +19,9 @@ _REFRESH_S = 0.25
 class ProgressListener(Protocol):
     """Is told how runs go; shows it, or does nothing."""
 
+    def planned(self, runs: int, at_once: int, run_s: float) -> None:
+        """Handle how many runs are expected to follow, how many at once, and seconds of one."""
+
     def started(self, seed: int, smoke: bool) -> None:
         """Handle the start of a run."""
 
