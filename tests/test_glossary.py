@@ -7,6 +7,7 @@ from scaffold.records.judgment import Question, Verdict
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak, TweakKind
+from scaffold.rules.parity.checks import CHECKS
 from scaffold.views import change, reproduction
 
 ENTRIES = read_glossary()
@@ -27,6 +28,10 @@ def test_every_column_and_question_is_explained():
     assert columns - ENTRIES.keys() == set()
 
 
+def test_every_check_is_explained():
+    assert CHECKS.keys() - ENTRIES.keys() == set()
+
+
 def test_every_key_is_explained():
     known = {word.replace(" ", "_") for word in ENTRIES}
     assert KEYS - known == set()
@@ -35,6 +40,8 @@ def test_every_key_is_explained():
 
 def test_explain(cli):
     assert "better here than published" in cli("explain", "exceeds").out
-    assert cli("explain", "base-branch", "--json").json["word"] == "base_branch"
+    assert cli("explain", "base-branch", "--json").json["entries"].keys() == {"base_branch"}
+    assert cli("explain", "pair", "--json").json["entries"].keys() == {"pairs"}
+    assert cli("explain", "short-mode", "--json").json["entries"].keys() == {"short mode"}
     assert "REPRODUCED" in cli("explain").out
     assert "did you mean REPRODUCED" in cli("explain", "reproducd", code=2).err

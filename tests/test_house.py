@@ -49,6 +49,32 @@ def test_docstrings_begin_with_what_a_function_does():
     assert len(wrong) < 0.05 * len(first_words), wrong
 
 
+def _described(docstring: str | None, section: str) -> set[str]:
+    """Return the names that a section of a docstring describes."""
+    text = (docstring or "").partition(f"{section}:\n")[2]
+    for other in ("Args", "Attributes", "Returns", "Raises"):
+        text = text.partition(f"\n{other}:\n")[0]
+    listed = re.findall(r"^    ([a-z_, ]+?):", text, re.MULTILINE)
+    return {name for names in listed for name in names.split(", ") if " " not in name}
+
+
+def test_docstrings_describe_what_is_there():
+    wrong = []
+    for path, function in functions():
+        arguments = function.args
+        every = [*arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        names = {argument.arg for argument in every if argument is not None}
+        gone = _described(ast.get_docstring(function), "Args") - names
+        wrong += [(str(path.relative_to(ROOT)), function.name, name) for name in gone]
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                fields = {n.target.id for n in node.body if isinstance(n, ast.AnnAssign)}
+                gone = _described(ast.get_docstring(node), "Attributes") - fields
+                wrong += [(str(path.relative_to(ROOT)), node.name, name) for name in gone]
+    assert not wrong
+
+
 def _names(node: ast.AST) -> Iterator[tuple[int, str]]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):

@@ -24,13 +24,14 @@ def command(*, word: str | None, as_json: bool) -> int:
     if word is None:
         listed = sorted(entries, key=str.casefold)
         if as_json:
-            print_json("words", {"words": listed})
+            print_json("explanation", {"entries": entries})
         else:
             click.echo("\n".join(wrap(", ".join(listed), width(), hanging=2)))
         return 0
     names = {name.casefold(): name for name in entries}
     key = word.replace("-", "_").casefold()
-    name = names.get(word.casefold()) or names.get(key)
+    spellings = (word.casefold(), key, key.replace("_", " "), f"{key}s", key.removesuffix("s"))
+    name = next((names[one] for one in spellings if one in names), None)
     if name is None:
         near = difflib.get_close_matches(key, names, n=3)
         hint = f"did you mean {', '.join(names[one] for one in near)}?" if near else None
@@ -38,7 +39,7 @@ def command(*, word: str | None, as_json: bool) -> int:
             f"the glossary has no {word!r}", hint=hint or "all words: scaffold explain"
         )
     if as_json:
-        print_json("explanation", {"word": name, "text": entries[name]})
+        print_json("explanation", {"entries": {name: entries[name]}})
     else:
         click.echo("\n".join(wrap(f"{name}: {entries[name]}", width(), hanging=4)))
     return 0

@@ -16,7 +16,7 @@ from scaffold.views.tables import format_duration, plain
 
 
 class RunProgress:
-    """A `slots.ProgressListener`, and what datasets call while they are fetched.
+    """A `local.ProgressListener`, and what datasets call while they are fetched.
 
     Use as a context manager.
     """

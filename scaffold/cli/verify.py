@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 @make_command(
     "verify",
-    "Make the missing runs, then judge. While a tweak is open: does it do what a tweak of its kind"
-    " must, by pairs of runs with the snapshot before? Else, or with --reproduction: does the"
-    " reference give its published result here? That evidence is committed.",
+    "Make the missing runs, then judge. While a tweak or rewrite is open: does it do what one of"
+    " its kind must, by pairs of runs with the snapshot before, or by parity checks? Else, or with"
+    " --reproduction: does the reference give its published result here? That evidence is"
+    " committed.",
 )
 @click.option(
     "--reproduction", is_flag=True, help="Judge the reference, also while a tweak is under way."
@@ -64,7 +65,7 @@ def command(*, reproduction: bool, ablated: tuple[str, ...], verbose: bool, flag
         )
     judgment = current_judgment(project)
     if judgment is not None:
-        note = "evidence/reproduce.json is current: nothing was run"
+        note = "evidence/reproduce.json is up to date: no run was needed"
         _print(project, judgment, note, as_json=flags.as_json, verbose=verbose)
         return EXIT_OF_VERDICT[judgment.verdict]
 
@@ -100,7 +101,7 @@ def _verify_tweak(
     if ablated and tweak.kind == "rewrite":
         raise UsageError("--ablate is for a tweak: a rewrite replaces what it rewrites")
     evidence = None if ablated else current_change(project, tweak)
-    note = f"evidence/{tweak.milestone}.json is current: nothing was run"
+    note = f"evidence/{tweak.milestone}.json is up to date: no run was needed"
     if evidence is None:
         recipe, system = load_recipe(project), load_yaml(System, project.system)
         off = parse_settings("--ablate", ablated)

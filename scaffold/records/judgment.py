@@ -124,7 +124,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgment:
-    """All findings and the weakest word among them.
+    """All findings and the weakest verdict among them.
 
     Attributes:
         basis: `training` (trained here in full), `evaluation` (released weights, evaluated here) or
@@ -165,7 +165,7 @@ class ChangeJudgment:
     """What the runs of two states say of the change between them.
 
     Attributes:
-        word: BETTER, WORSE, NO_DIFFERENCE or UNDECIDED.
+        verdict: BETTER, WORSE, NO_DIFFERENCE or UNDECIDED.
         refusal: why a change of its kind is not to be accepted with this; None when it is.
         remarks: what else is to be known.
         more_pairs: further pairs of runs expected until it is decided; None when it is, or when

@@ -25,7 +25,7 @@ _MOST = 2**53
 class Entry(TypedDict):
     """One tensor: where it was seen, and what it amounts to.
 
-    `products` are those with two fixed random vectors; `kept` names the array of its elements;
+    `products` are those with two fixed random vectors; `elements` names the array of them;
     `floor` is what rounding alone makes of it; `noise` is by how much the reference differs there
     from itself.
     """
@@ -34,13 +34,13 @@ class Entry(TypedDict):
     module: str
     call: int
     step: int
-    what: str
+    aspect: str
     shape: list[int]
     dtype: str
     norm: float
     largest: float
     products: tuple[float, float]
-    kept: NotRequired[str]
+    elements: NotRequired[str]
     floor: NotRequired[float]
     noise: NotRequired[float]
 
@@ -141,7 +141,7 @@ class TraceIndex(TypedDict):
 
     format: Literal[1]
     entries: list[Entry]
-    said: list[Note]
+    notes: list[Note]
     facts: dict[str, Any]
     networks: list[Network]
     torch: NotRequired[str]
@@ -241,11 +241,11 @@ def check_arrays(index: TraceIndex, arrays: Mapping[str, Any]) -> None:
         if counts != name and counts not in arrays:
             raise ValueError(f"{name}: there is no {counts}")
     for entry in index["entries"]:
-        if "kept" in entry:
+        if "elements" in entry:
             size = min(math.prod(entry["shape"]), WHOLE)
-            shape = arrays[entry["kept"]].shape if entry["kept"] in arrays else None
+            shape = arrays[entry["elements"]].shape if entry["elements"] in arrays else None
             if shape != (size,):
-                raise ValueError(f"{entry['kept']}: has the shape {shape} instead of ({size},)")
+                raise ValueError(f"{entry['elements']}: has the shape {shape} instead of ({size},)")
 
 
 def _check_series(name: str, array: Any) -> None:

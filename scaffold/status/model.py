@@ -60,9 +60,9 @@ class TweakStatus:
         phase: tweak, or rewrite.
         changed: whether anything differs from the snapshot before.
         evidence: `none`, `current` or `stale`; `stale_reasons` says why.
-        word, reason, refusal: of its judgment, if there is one; `refusal` is why it is not to be
+        verdict, reason, refusal: of its judgment, if there is one; `refusal` is why it is not to be
             accepted.
-        origin: who judged it, as `person.Origin` says; None without evidence.
+        origin: who judged it, as `user_state.Origin` says; None without evidence.
     """
 
     name: str
@@ -84,13 +84,13 @@ class Status:
 
     Attributes:
         evidence: `none`, `current` or `stale`; `stale_reasons` says why.
-        origin: who judged it, as `person.Origin` says; None without evidence.
+        origin: who judged it, as `user_state.Origin` says; None without evidence.
         uncommitted: why the evidence could not be committed, if that is so.
-        word: of the stored judgment, if there is evidence; `seeds` are those it was made of.
+        verdict: of the stored judgment, if there is evidence; `seeds` are those it was made of.
         runs: completed full runs in `.scaffold/runs`, judged or not.
         tweak: the one that is under way here.
         next: the next thing to type, and why.
-        can_change: whether another `scaffold verify` could change the word.
+        can_change: whether another `scaffold verify` could change the verdict.
     """
 
     name: str

@@ -27,9 +27,9 @@ class Reproduction:
     """What is known of the reproduction.
 
     Attributes:
-        word: of the stored judgment; None without evidence.
+        verdict: of the stored judgment; None without evidence.
         stale: why the evidence no longer holds.
-        can_change: whether further seeds could change the word.
+        can_change: whether further seeds could change the verdict.
         uncommitted: why the evidence could not be committed.
         runs: completed runs, judged or not.
         unjudged: completed runs that the evidence does not hold.

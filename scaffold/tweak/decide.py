@@ -71,7 +71,7 @@ class Decided:
     Attributes:
         tweak: its declaration.
         evidence: what it showed, if it was judged.
-        home: the branch that it came from.
+        base_branch: the branch that it came from.
         commit: of that branch, which says what was decided.
         committed: files that git did not track before.
         untracked: new data that a dropped tweak leaves where it is.
@@ -98,8 +98,8 @@ def accept_tweak(
 
     Raises:
         ProjectError: it was not judged; its evidence is stale or speaks against it, and no reason
-            was given; its home has another system by now; merging conflicts; it has new files that
-            git should not keep.
+            was given; its base branch has another system by now; merging conflicts; it has new
+            files that git should not keep.
     """
     with only_one(project):  # not while runs of it are being made
         return _accept(project, reason, phase, include_large)

@@ -57,7 +57,10 @@ def _page_of_checks(checks: list[CheckResult]) -> list[str]:
     if shown:
         lines += [
             "",
-            f"Error along the network ({shown.name}), in powers of ten; | is what is allowed:",
+            (
+                f"Error along the network ({shown.name}) in units of what is allowed, a power of"
+                " ten each sign; right of | is too much:"
+            ),
             "",
             "```",
         ]

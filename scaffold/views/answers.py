@@ -355,17 +355,10 @@ class Doctor(Answer):
     checks: list[CheckedItem]
 
 
-class Words(Answer):
-    """`explain`."""
-
-    words: list[str]
-
-
 class Explanation(Answer):
-    """`explain WORD`."""
+    """`explain`: the text of an entry by its word; without a word, of all entries."""
 
-    word: str
-    text: str
+    entries: dict[str, str]
 
 
 KINDS: Mapping[str, type] = {
@@ -394,7 +387,6 @@ KINDS: Mapping[str, type] = {
     "recipe_calibrated": RecipeCalibrated,
     "recipe_traced": RecipeTraced,
     "doctor": Doctor,
-    "words": Words,
     "explanation": Explanation,
 }
 

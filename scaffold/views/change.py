@@ -101,7 +101,10 @@ def format_change(
 
 def change_headline(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
     """Return the verdict and whether the change can be accepted."""
-    can = f"can be accepted (kind {judgment.kind})"
+    is_rewrite = any(finding.question is Question.PARITY for finding in judgment.findings)
+    can = f"can be accepted (kind {'rewrite' if is_rewrite else judgment.kind})"
+    if is_rewrite and judgment.verdict is Verdict.NO_DIFFERENCE:
+        can += ": all checks are EQUAL, and runs with the snapshot before show no difference"
     if judgment.refusal:
         can = f"cannot be accepted: {plain(judgment.refusal)}"
     color = _CHANGE_COLORS[judgment.verdict]
@@ -139,7 +142,7 @@ def _details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
     lines.append("")
     for finding in findings:
         lines += wrap(
-            f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+            f"{plain(finding.metric)} ({finding.question.value}): {plain(finding.reason)}"
             f" ({finding.rule})",
             width,
         )

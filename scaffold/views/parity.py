@@ -81,7 +81,9 @@ def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:
         return []
     name_width = min(max(len(name) for name, _ in check.along), max(width - 40, 16))
     lines = wrap(
-        f"error along the network ({check.name}), in powers of ten; | is what is allowed", width
+        f"error along the network ({check.name}) in units of what is allowed, a power of ten each"
+        " sign; right of | is too much",
+        width,
     )
     for name, error in check.along[:_MOST_MODULES]:
         color = "red" if error > 1 else "green"
@@ -131,6 +133,7 @@ def format_rewrite(
         lines += labelled("Checks", ", ".join(counts), width)
         if any(check.verdict is Verdict.DIFFERS for check in checks):
             lines += _differing(checks, width, paint)
+        lines += _left_out(checks, width)
     lines += finding_lines(judgment, width)
     for remark in judgment.remarks:
         lines += labelled("Remark", plain(remark), width)

@@ -33,14 +33,14 @@ _BASES = {
 _COLUMNS: dict[str, Callable[[Finding], str]] = {
     "question": lambda finding: finding.question.value,
     "metric": lambda finding: plain(finding.metric),
-    "claim": lambda finding: finding.published or "",
+    "published": lambda finding: finding.published or "",
     "n": lambda finding: str(finding.n or ""),
     "mean": lambda finding: number(finding.mean),
     "sd": lambda finding: number(finding.sd),
-    "interval": lambda finding: interval_text(finding),
+    "allowed": lambda finding: interval_text(finding),
     "verdict": lambda finding: finding.verdict.value,
 }
-_SPARED_FIRST = ("interval", "claim")
+_SPARED_FIRST = ("allowed", "published")
 """Columns that go into the text below the table when a terminal is too narrow for them."""
 
 
@@ -81,9 +81,11 @@ def format_judgment(judgment: Judgment, width: int, paint: Paint, *, verbose: bo
 
 def _claim(finding: Finding) -> str:
     seeds = f"{finding.n} seed{'' if finding.n == 1 else 's'}"
-    spread = f" +- {number(finding.sd)}" if finding.sd is not None else ""
-    measured = f"{number(finding.mean)}{spread} over {seeds}"
-    return f"{plain(finding.metric)}: published {finding.published}; here {measured}"
+    spread = f"sd {number(finding.sd)}, " if finding.sd is not None else ""
+    return (
+        f"{plain(finding.metric)}: published {finding.published}, here {number(finding.mean)}"
+        f" ({spread}{seeds}): {finding.verdict.value}"
+    )
 
 
 def _is_noticed(finding: Finding) -> bool:
@@ -113,7 +115,7 @@ def _details(judgment: Judgment, width: int, paint: Paint) -> list[str]:
         numbers = [f"{name} {text}" for name, text in left_out if text]
         details = "; ".join([finding.rule, *numbers])
         lines += wrap(
-            f"{finding.question.value} of {plain(finding.metric)}: {plain(finding.reason)}"
+            f"{plain(finding.metric)} ({finding.question.value}): {plain(finding.reason)}"
             f" ({details})",
             width,
         )

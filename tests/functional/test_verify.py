@@ -39,7 +39,7 @@ def test_from_nothing_to_reproduced(cli, project):
 
     verdict = cli("verify", cwd=project).out
     assert "REPRODUCED  the reference gives its published result here (trained here in" in verdict
-    assert "Claim      accuracy: published 0.9; here 0.8" in verdict and "are committed" in verdict
+    assert "Claim      accuracy: published 0.9, here 0.8" in verdict and "are committed" in verdict
     assert "EXPECTED" not in verdict and "sequential t" not in verdict
     details = cli("verify", "--verbose", cwd=project).out
     for word in ("CONSISTENT", "EXPECTED", "sequential t", "prediction interval", "monitored"):

@@ -28,7 +28,7 @@ INDEX = json.dumps(
         "format": 1,
         "kind": "functions",
         "entries": [],
-        "said": [],
+        "notes": [],
         "facts": {},
         "networks": [],
         "counts": {},
@@ -139,13 +139,13 @@ def an_entry(**keys):
         "module": "fit",
         "call": 0,
         "step": 0,
-        "what": "output",
+        "aspect": "output",
         "shape": [2],
         "dtype": "float64",
         "norm": 1.0,
         "largest": 1.0,
         "products": [0.0, 0.0],
-        "kept": "kept.0",
+        "elements": "kept.0",
     }
     return changed(entries=[{**entry, **keys}])
 

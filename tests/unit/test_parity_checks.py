@@ -38,7 +38,7 @@ def entry(trace, check, module, what="output", step=0):
     return next(
         e
         for e in trace.index["entries"]
-        if (e["check"], e["module"], e["what"], e["step"]) == (check, module, what, step)
+        if (e["check"], e["module"], e["aspect"], e["step"]) == (check, module, what, step)
     )
 
 
@@ -46,8 +46,8 @@ def move(trace, check, module, by, what="output", step=0):
     """Make a tensor differ by so much of its largest element."""
     one = entry(trace, check, module, what, step)
     one["norm"] += by * max(one["largest"], 1e-3) * 10
-    if "kept" in one:
-        trace.arrays[one["kept"]][-1] += by * max(one["largest"], 1e-3)
+    if "elements" in one:
+        trace.arrays[one["elements"]][-1] += by * max(one["largest"], 1e-3)
 
 
 def answer(recorded, found, name):

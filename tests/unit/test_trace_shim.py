@@ -216,18 +216,18 @@ def test_outputs_that_are_no_tensors_are_said_and_structures_compared(tmp_path):
     )
     golden = trace_program(tmp_path / "golden", program)
     assert {"output['logits']"} == {
-        e["what"]
+        e["aspect"]
         for e in golden.index["entries"]
-        if e["module"] == "model" and e["what"].startswith("output")
+        if e["module"] == "model" and e["aspect"].startswith("output")
     }
-    said = {(note["check"], note["text"]) for note in golden.index["said"]}
+    said = {(note["check"], note["text"]) for note in golden.index["notes"]}
     assert ("forward_eval", "model.tag gives no tensors, but str: not compared") in said
 
 
 def test_randomness_inside_a_network_is_named(tmp_path):
     program = rewritten((FORWARD, "x = x + 0.1 * torch.randint(0, 2, x.shape)\n        " + FORWARD))
     golden = trace_program(tmp_path / "golden", program)
-    assert ["torch.randint", "model"] in golden.index["drawn"]
+    assert ("torch.randint", "model") in golden.index["drawn"]
 
 
 def test_weights_of_other_names_are_read_by_their_map(golden, tmp_path):

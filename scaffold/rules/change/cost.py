@@ -70,7 +70,7 @@ def judge_cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
         before=seconds,
         mean=seconds * math.exp(mean / len(before)),
         more_seeds=further_seeds,
-        reason=f"{math.exp(mean / len(before)):.2f} times {kind}",
+        reason=f"{math.exp(mean / len(before)):.2f} times {kind} of the snapshot before",
         interval=(
             (seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1]))
             if interval

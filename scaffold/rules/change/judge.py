@@ -147,8 +147,11 @@ def _judge_metric(
         ),
     )
     stats = SampleStats.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
+    # The boundary is spent over all looks, so that the interval holds wherever one stops.
     effect = f"{stats.mean:+.3g}" + (
-        f" ({interval[0]:+.3g} to {interval[1]:+.3g})" if interval else ""
+        f" (between {interval[0]:+.3g} and {interval[1]:+.3g} at alpha {rule.alpha:g})"
+        if interval
+        else ""
     )
     if verdict is not Verdict.UNDECIDED:
         reason = f"effect {effect} after {count(used, 'pair')}"
@@ -233,7 +236,7 @@ def _watch(
         interval=interval,
         correlation=_correlation(before, after),
         verdict=Verdict.UNEXPECTED if has_moved and kind == "neutral" else Verdict.EXPECTED,
-        reason=f"moved by {stats.mean:+.3g}" if has_moved else "no movement seen",
+        reason=f"{stats.mean:+.3g}, more than chance explains" if has_moved else "no movement seen",
         rule=f"sequential paired t, alpha {alpha:.2g}",
     )
 

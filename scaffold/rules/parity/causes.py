@@ -23,6 +23,7 @@ class Cause:
 
 
 _ATTENTION = ("attention", "transformer", "attn")
+_OF_NORMS = "eps, affine parameters, or the axes of a normalization"
 _NORM = ("norm",)
 _BATCH_NORM = ("batchnorm",)
 _DROPOUT = ("dropout",)
@@ -71,7 +72,7 @@ _BY_CHECK = {
         Cause("switched off by eval()"),
     ),
     "forward_eval": (
-        Cause("eps, or the axis of a normalization", (_NORM,)),
+        Cause(_OF_NORMS, (_NORM,)),
         Cause("a missing or another activation"),
         Cause("scale of attention", (_ATTENTION,)),
         Cause("a mask off by one", (_ATTENTION,)),
@@ -178,10 +179,7 @@ def _by_what_was_seen(check: CheckResult, kind: str, step: int) -> list[tuple[bo
         (name == "evaluation" and check.code == TRAINING_MODE, "missing eval()"),
         (check.code == LEFT_IN_EVALUATION, "missing train() after an evaluation"),
         (check.code == GRADIENTS_LEFT, "missing zero_grad, or called at another place"),
-        (
-            name.startswith("forward") and "Norm" in kind,
-            "eps, affine parameters or axes of the normalization",
-        ),
+        (name.startswith("forward") and "Norm" in kind, _OF_NORMS),
         (
             name == "optimizer" and step in (0, 3),
             "gradient clipping: these gradients are 100 times as large",

@@ -75,7 +75,7 @@ class CheckResult:
     """The answer of one check.
 
     Attributes:
-        word: EQUAL, DIFFERS, or LEFT_OUT where nothing could be compared.
+        verdict: EQUAL, DIFFERS, or LEFT_OUT where nothing could be compared.
         code: of a difference from which a cause follows; empty for others.
         compared: tensors, or values of series.
         worst: largest error in units of what is allowed.

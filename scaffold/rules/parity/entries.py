@@ -56,7 +56,7 @@ class Found:
 
 def key_of(entry: Entry) -> tuple[str, int, int, str]:
     """Return a key that names the same tensor in both traces."""
-    return entry["module"], entry["call"], entry["step"], entry["what"]
+    return entry["module"], entry["call"], entry["step"], entry["aspect"]
 
 
 def compare_entries(name: str, golden: Trace, candidate: Trace) -> Found:
@@ -70,8 +70,8 @@ def compare_entries(name: str, golden: Trace, candidate: Trace) -> Found:
         key_of(entry): entry for entry in candidate.index["entries"] if entry["check"] == name
     }
     mine = [entry for entry in golden.index["entries"] if entry["check"] == name]
-    outputs = [entry for entry in mine if not entry["what"].startswith("input")]
-    inputs = [entry for entry in mine if entry["what"].startswith("input")]
+    outputs = [entry for entry in mine if not entry["aspect"].startswith("input")]
+    inputs = [entry for entry in mine if entry["aspect"].startswith("input")]
     other_inputs = {
         key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))
     }
@@ -128,17 +128,17 @@ def _missing(
         if not _is_inner(name, e, entered)
         and e["step"] <= last_step
         and name != "evaluation"
-        and e["what"] != "gradient at the outputs"
+        and e["aspect"] != "gradient at the outputs"
     ]
     if must_be:
         answer.first = must_be[0], Gap(error=float("inf"), allowed=0.0)
         answer.worst = float("inf")
     if gone:
-        names = _listed(entry["module"] or entry["what"] for entry in gone)
+        names = _listed(entry["module"] or entry["aspect"] for entry in gone)
         answer.left_out.append(f"not there any more, and compared by what comes after: {names}")
     unsteady = [entry for entry in outputs if _is_unsteady(entry)]
     if unsteady:
-        names = _listed(entry["module"] or entry["what"] for entry in unsteady)
+        names = _listed(entry["module"] or entry["aspect"] for entry in unsteady)
         answer.left_out.append(f"the reference differs from itself: {names}")
     return answer
 
@@ -174,7 +174,7 @@ def _scales(entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def _kind(entry: Entry) -> str:
-    return str(entry["what"].split("[")[0])
+    return str(entry["aspect"].split("[")[0])
 
 
 def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
@@ -182,7 +182,7 @@ def _located(entry: Entry, other_inputs: set[tuple[str, int, int]]) -> Entry:
     if key_of(entry)[:3] not in other_inputs:
         return entry
     around, _, name = entry["module"].rpartition(".")
-    return {**entry, "module": around, "what": f"{entry['what']} of its {name}"}
+    return {**entry, "module": around, "aspect": f"{entry['aspect']} of its {name}"}
 
 
 def compare_check(
@@ -203,7 +203,7 @@ def compare_check(
         notes = [
             n["text"]
             for trace in (golden, candidate)
-            for n in trace.index["said"]
+            for n in trace.index["notes"]
             if n["check"] == name
         ]
         one = compare_entries(name, golden, candidate)
@@ -229,7 +229,7 @@ def compare_check(
                 module=entry["module"],
                 call=entry["call"],
                 step=entry["step"],
-                tensor=entry["what"],
+                tensor=entry["aspect"],
                 dtype=dtype,
                 gap=gap,
             )
@@ -279,16 +279,19 @@ def _other_draws(golden: Trace, candidate: Trace) -> str | None:
 
 def describe_gap(entry: Entry, gap: Gap) -> str:
     """Describe how a tensor differs."""
-    title = f"{entry['what']} of {entry['module']}" if entry["module"] else str(entry["what"])
+    title = f"{entry['aspect']} of {entry['module']}" if entry["module"] else str(entry["aspect"])
     if gap.shapes:
         return f"{title} has shape {list(gap.shapes[1])} instead of {list(gap.shapes[0])}"
     if gap.dtypes:
         return f"{title} is {gap.dtypes[1]} instead of {gap.dtypes[0]}"
     if gap.allowed == 0.0 and gap.error == float("inf"):
         return f"there is no {title}"
-    text = f"{title} is off by {gap.error:.3g}, allowed are {gap.allowed:.2g}"
+    text = f"{title} is off by up to {gap.error:.3g}, allowed are {gap.allowed:.2g}"
     if gap.index is not None:
-        text += f"; first at {list(gap.index)}: {gap.actual:.9g} instead of {gap.expected:.9g}"
+        text += (
+            f"; first at element {list(gap.index)}: {gap.actual:.9g} instead of the reference's"
+            f" {gap.expected:.9g}"
+        )
     if gap.ratio is not None:
         text += f"; all of it is {gap.ratio:.6g} times the reference's"
     return text
@@ -308,12 +311,12 @@ def noise_of(trace: Trace, again: Trace) -> list[dict[str, Any]]:
         other = theirs.get((entry["check"], *key_of(entry)))
         gap = compare(entry, other, (trace.arrays, again.arrays)) if other else None
         if gap is not None and 0.0 < gap.error < float("inf") and entry["largest"] > 0:
-            tensor = entry["check"], entry["module"], entry["what"]
+            tensor = entry["check"], entry["module"], entry["aspect"]
             relative[tensor] = max(relative.get(tensor, 0.0), gap.error / entry["largest"])
     entries = []
     for entry in trace.index["entries"]:
         noise = (
-            relative.get((entry["check"], entry["module"], entry["what"]), 0.0) * entry["largest"]
+            relative.get((entry["check"], entry["module"], entry["aspect"]), 0.0) * entry["largest"]
         )
         entries.append({**entry, **({"noise": noise} if noise else {})})
     return entries

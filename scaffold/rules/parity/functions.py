@@ -34,7 +34,7 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
         return differs("functions", "no function of the reference's was called")
     answer, other_inputs = _compared(golden, candidate)
     uncovered = _uncovered(golden, candidate)
-    notes = [note["text"] for trace in (golden, candidate) for note in trace.index["said"]]
+    notes = [note["text"] for trace in (golden, candidate) for note in trace.index["notes"]]
     check = equal(
         "functions", answer.compared, tuple(dict.fromkeys([*answer.left_out, *notes])), answer.worst
     )
@@ -63,7 +63,7 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
     address = Address(
         module=entry["module"],
         call=entry["call"],
-        tensor=entry["what"],
+        tensor=entry["aspect"],
         dtype=entry["dtype"],
         gap=gap,
     )
@@ -84,13 +84,15 @@ def _compared(
         if other is None:
             if entry["module"] not in present:
                 answer.left_out.append(f"{entry['module']} is not there any more")
-            elif not entry["what"].startswith("input"):
-                answer.left_out.append(f"{entry['module']}: {entry['what']} is not there any more")
+            elif not entry["aspect"].startswith("input"):
+                answer.left_out.append(
+                    f"{entry['module']}: {entry['aspect']} is not there any more"
+                )
             continue
         gap = compare(
             entry, other, (golden.arrays, candidate.arrays), noise=entry.get("noise", 0.0)
         )
-        if entry["what"].startswith("input"):
+        if entry["aspect"].startswith("input"):
             if not gap.is_equal:
                 other_inputs.setdefault(call, (entry, gap))
             continue
@@ -174,7 +176,7 @@ def _answered(golden: Trace, candidate: Trace) -> set[str]:
     theirs = {key_of(entry) for entry in candidate.index["entries"]}
     whole: dict[str, bool] = {}
     for entry in golden.index["entries"]:
-        if not entry["what"].startswith("input"):
+        if not entry["aspect"].startswith("input"):
             whole[entry["module"]] = whole.get(entry["module"], True) and key_of(entry) in theirs
     return {name for name, is_whole in whole.items() if is_whole}
 

@@ -92,7 +92,7 @@ def calls_by_step(trace: Trace, name: str) -> dict[int, list[Any]]:
 
 def is_cut(trace: Trace, name: str) -> bool:
     """Return whether a series is followed over its first values only."""
-    return any(note["series"] == name.removeprefix("series.") for note in trace.index["said"])
+    return any(note["series"] == name.removeprefix("series.") for note in trace.index["notes"])
 
 
 def close(a: Any, b: Any, scale: float) -> bool:

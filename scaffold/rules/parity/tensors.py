@@ -85,9 +85,9 @@ def compare(
     size = max(_size(shapes[0]), 1)
     errors.append(_apart(expected["norm"], actual["norm"]) / size**0.5)
     index = values = None
-    if "kept" in expected and "kept" in actual:
+    if "elements" in expected and "elements" in actual:
         index, values, error = _first_apart(
-            arrays[0][expected["kept"]], arrays[1][actual["kept"]], allowed, shapes[0]
+            arrays[0][expected["elements"]], arrays[1][actual["elements"]], allowed, shapes[0]
         )
         errors.append(error)
     return Gap(

@@ -281,12 +281,15 @@ def _test_mean(
     # Rounding of the published mean can hide that much of a difference.
     difference = max(abs(own.mean - claim.value) - claim.half_digit, 0.0)
     text = (
-        f"two one-sided t tests confirm within {margin:.3g}, a pooled t test refutes, alpha"
-        f" {rule.alpha:g}"
+        f"CONSISTENT if two one-sided t tests show the means to be within {margin:.3g}, else a"
+        f" pooled t test may refute; alpha {rule.alpha:g}"
     )
     interval = (claim.value - margin, claim.value + margin)
     if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
-        reason = f"the means differ by {own.mean - claim.value:+.3g}, surely less than the margin"
+        reason = (
+            f"the means differ by {own.mean - claim.value:+.3g}, and are shown to be within"
+            f" {margin:.3g}"
+        )
         return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
     if t_two_sided_p(difference / error, df) < rule.alpha:
         verdict, reason = _outside(claim, own, direction)

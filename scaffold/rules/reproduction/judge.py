@@ -291,7 +291,7 @@ def _monitor_mean(metric: Metric, stats: SampleStats, own: SampleStats, alpha: f
         metric=metric.name,
         verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
         reason=f"{shift} from calibration, p {p:.2g}",
-        rule=f"t against calibration, alpha {alpha:.2g}",
+        rule=f"UNEXPECTED if p of a t test against calibration is below {alpha:.2g}",
         n=own.n,
         mean=own.mean,
         sd=own.sd if own.n > 1 else None,
@@ -308,7 +308,7 @@ def _monitor_spread(metric: Metric, stats: SampleStats, own: SampleStats, alpha:
         metric=f"sd of {metric.name}",
         verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
         reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}",
-        rule=f"one-sided F test, alpha {alpha:.2g}",
+        rule=f"UNEXPECTED if p of an F test for a larger sd is below {alpha:.2g}",
         n=own.n,
         sd=own.sd,
     )

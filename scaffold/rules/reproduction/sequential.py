@@ -150,7 +150,8 @@ def judge_reproduction(
             return finding(
                 verdict,
                 own,
-                f"mean {shift:+.2f} sd from the calibration runs after {n} seed{'s' * (n > 1)}",
+                f"mean {shift:+.2f} sd from the calibration runs (mean {calibration.mean:.4g}, sd"
+                f" {calibration.sd:.2g}) after {n} seed{'s' * (n > 1)}",
             )
     further_seeds = expected_further_seeds(own, calibration, delta_sd, rule)
     if own.n >= rule.max_seeds:

@@ -181,14 +181,14 @@ def summary(array):
         "largest": float(max(flat.max(), -flat.min())) if flat.size else 0.0,
         "products": [float(value) for value in products],
     }
-    return {"entry": entry, "kept": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
+    return {"entry": entry, "elements": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
 
 
 class Store:
     """The entries, arrays, series and facts of one trace, written when it ends."""
 
     def __init__(self):
-        self.index = {"format": 1, "entries": [], "said": [], "facts": {}, "networks": []}
+        self.index = {"format": 1, "entries": [], "notes": [], "facts": {}, "networks": []}
         self.arrays = {}
         self.series = {}
         self.sizes = {}
@@ -198,8 +198,8 @@ class Store:
     def say(self, check, text, series=""):
         """Note what could not be captured, by check; `series` names the one that was cut."""
         note = {"check": check, "text": text, "series": series}
-        if note not in self.index["said"] and len(self.index["said"]) < 200:
-            self.index["said"].append(note)
+        if note not in self.index["notes"] and len(self.index["notes"]) < 200:
+            self.index["notes"].append(note)
 
     def add(self, check, aspect, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
         """Add one tensor or its summary: where it is, what it amounts to, its elements if few.
@@ -215,14 +215,16 @@ class Store:
             )
             return
         known = array if isinstance(array, dict) else summary(np.asarray(array))
-        entry = dict(known["entry"], check=check, module=module, call=call, step=step, what=aspect)
+        entry = dict(
+            known["entry"], check=check, module=module, call=call, step=step, aspect=aspect
+        )
         entry["dtype"] = dtype or entry["dtype"]
         if floor:
             entry["floor"] = floor
-        elements = known["kept"]
+        elements = known["elements"]
         if keep and self.kept_bytes < MOST_BYTES:
-            entry["kept"] = "kept.%d" % len(self.index["entries"])
-            self.arrays[entry["kept"]] = elements
+            entry["elements"] = "kept.%d" % len(self.index["entries"])
+            self.arrays[entry["elements"]] = elements
             self.kept_bytes += elements.nbytes
         self.index["entries"].append(entry)
 
