@@ -58,8 +58,10 @@ def _page_of_checks(checks: list[CheckResult]) -> list[str]:
         lines += [
             "",
             (
-                f"Error along the network ({shown.name}) in units of what is allowed, a power of"
-                " ten each sign; right of | is too much:"
+                (
+                    f"Error along the network ({shown.name}), a sign for each power of ten; right"
+                    " of | is more than allowed:"
+                ),
             ),
             "",
             "```",

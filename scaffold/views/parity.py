@@ -81,8 +81,8 @@ def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:
         return []
     name_width = min(max(len(name) for name, _ in check.along), max(width - 40, 16))
     lines = wrap(
-        f"error along the network ({check.name}) in units of what is allowed, a power of ten each"
-        " sign; right of | is too much",
+        f"error along the network ({check.name}), a sign for each power of ten; right of | is more"
+        " than allowed",
         width,
     )
     for name, error in check.along[:_MOST_MODULES]:
