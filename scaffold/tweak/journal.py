@@ -57,12 +57,8 @@ def _page_of_checks(checks: list[CheckResult]) -> list[str]:
     if shown:
         lines += [
             "",
-            (
-                (
-                    f"Error along the network ({shown.name}), a sign for each power of ten; right"
-                    " of | is more than allowed:"
-                ),
-            ),
+            f"Error along the network ({shown.name}), a sign for each power of ten; right of | is"
+            " more than allowed:",
             "",
             "```",
         ]
