@@ -30,9 +30,9 @@ test: .venv/dev-ready
 test-all: .venv/dev-ready
 	$(TESTS)
 
-# How much of the package the tests run; fails below what it was when it was last written down.
+# How much of the package the tests run in their own process.
 coverage: .venv/dev-ready
-	$(TESTS) --cov --cov-report term:skip-covered --cov-fail-under 85
+	$(TESTS) --cov --cov-report term:skip-covered
 
 # Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, in an environment of their own (some 500 MB).
 test-frameworks:
