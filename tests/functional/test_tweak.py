@@ -60,7 +60,7 @@ def test_a_neutral_change_is_accepted(cli, reproduced):
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold verify"
     found = cli("verify", "--json", cwd=reproduced).json
     assert (found["verdict"], found["refusal"]) == ("NO_DIFFERENCE", None)
-    assert "nothing was run" in cli("verify", "--json", cwd=reproduced).json["note"]
+    assert "no run was needed" in cli("verify", "--json", cwd=reproduced).json["note"]
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak accept"
 
     decided = cli("tweak", "accept", "--json", cwd=reproduced).json

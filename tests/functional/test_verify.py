@@ -54,7 +54,7 @@ def test_from_nothing_to_reproduced(cli, project):
     assert "scaffold tweak start short-mode" in cli("next", cwd=project).out
     runs = sorted((project / ".scaffold/runs").iterdir())
     again = cli("verify", "--json", cwd=project).json
-    assert again["verdict"] == "REPRODUCED" and "nothing was run" in again["note"]
+    assert again["verdict"] == "REPRODUCED" and "no run was needed" in again["note"]
     assert sorted((project / ".scaffold/runs").iterdir()) == runs
 
 
