@@ -53,7 +53,7 @@ from scaffold.rules.stats import SampleStats, t_two_sided_p
 from scaffold.running.engines.local import run_seeds
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX
-from scaffold.tracing.compare import Rewritten, compare_command
+from scaffold.tracing.compare import Rewritten, compare_with_golden
 from scaffold.tracing.golden import Golden
 from scaffold.tracing.record import record_golden
 
@@ -219,7 +219,7 @@ def record_ladder(
     project, plan = make_ready(folder, variant["reference"], source_of(variant))
     golden: Golden = read_golden(Path(known["golden"]))
     before = child_seconds()
-    checks = compare_command(
+    checks = compare_with_golden(
         project, golden, plan, None, Rewritten(weights=variant.get("weights", {})), Silent()
     )
     # A program that differs already is not replayed.

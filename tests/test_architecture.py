@@ -1,5 +1,7 @@
 """The floors hold, and looking costs no heavy import."""
 
+import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +81,15 @@ def test_every_guard_stands_where_its_mutation_looks_for_it():
         if guard.removed_from((ROOT / "scaffold" / guard.file).read_text()) is None
     ]
     assert guards and lost == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.name)
+def test_what_benchmarks_import_is_there(path):
+    """They take too long to be run here."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scaffold"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                known = hasattr(module, alias.name) or importlib.util.find_spec(submodule)
+                assert known, submodule

@@ -288,10 +288,8 @@ def describe_gap(entry: Entry, gap: Gap) -> str:
         return f"there is no {title}"
     text = f"{title} is off by up to {gap.error:.3g}, allowed are {gap.allowed:.2g}"
     if gap.index is not None:
-        text += (
-            f"; first at element {list(gap.index)}: {gap.actual:.9g} instead of the reference's"
-            f" {gap.expected:.9g}"
-        )
+        where = f"first at element {list(gap.index)}: " if gap.index else ""
+        text += f"; {where}{gap.actual:.9g} instead of the reference's {gap.expected:.9g}"
     if gap.ratio is not None:
         text += f"; all of it is {gap.ratio:.6g} times the reference's"
     return text
