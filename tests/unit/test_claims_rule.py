@@ -136,7 +136,7 @@ def test_a_standard_error_of_a_mean_and_a_mean_without_its_spread():
     of_mean = value(0.9, decimals=4, standard_error=0.002, n=25, selection="mean")
     assert of_mean.deviation == pytest.approx(0.01)
     assert judge(of_mean, SampleStats(n=10, mean=0.9, sd=0.01), None).rule.startswith(
-        "two one-sided"
+        "CONSISTENT if two one-sided t tests"
     )
     bare = value(0.9, decimals=4, n=16, selection="mean")
     wide = judge(value(0.9, decimals=4, selection="one_run"), SampleStats(n=4, mean=0.9, sd=0.01))
