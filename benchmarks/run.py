@@ -21,18 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from helpers import approved, git, make_repository, toy_recipe  # noqa: E402
+from helpers import ACCURACY, approved, git, make_repository, toy_recipe  # noqa: E402
 
 PEERS = ROOT / ".bench" / "peers" / "bin"
 OURS = Path(sys.executable).parent
 QUICK = {"train.py": "import json\njson.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"}
-METRIC = {
-    "name": "accuracy",
-    "split": "t",
-    "direction": "higher",
-    "unit": "fraction",
-    "read": {"json": "metrics.json", "key": "accuracy"},
-}
 
 
 def call(arguments: list, cwd: Path, codes: tuple[int, ...] = (0,)) -> None:
@@ -201,7 +194,7 @@ def verify_again(work: Path, project: Path) -> None:
 
 def run_overhead(work: Path) -> None:
     """What a run costs beyond the bare command, against guild."""
-    recipe = approved(toy_recipe(work / "quick", QUICK, metrics=[METRIC], progress=None))
+    recipe = approved(toy_recipe(work / "quick", QUICK, metrics=[ACCURACY], progress=None))
     call([OURS / "mlloop-new", work / "quick-project", "--from", recipe], work)
     guild = ["run", "train.py", "--yes", "--quiet"]
     (work / "guild").mkdir()
@@ -228,7 +221,7 @@ def run_overhead(work: Path) -> None:
 def two_slots(work: Path) -> None:
     """Eight runs of five seconds on two slots, against the floor of 20 s."""
     sleeping = {"train.py": "import time\ntime.sleep(5)\n" + QUICK["train.py"]}
-    recipe = approved(toy_recipe(work / "sleep", sleeping, metrics=[METRIC], progress=None))
+    recipe = approved(toy_recipe(work / "sleep", sleeping, metrics=[ACCURACY], progress=None))
     call([OURS / "mlloop-new", work / "sleep-project", "--from", recipe], work)
     ours = timed(
         lambda: call([OURS / "scaffold", "run", "--seeds", 8, "--jobs", 2], work / "sleep-project")

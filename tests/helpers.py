@@ -59,6 +59,13 @@ TWEAKABLE = """\
     json.dump({"accuracy": measure_accuracy()}, open("metrics.json", "w"))
     """
 
+ACCURACY = {
+    "name": "accuracy",
+    "split": "test",
+    "direction": "higher",
+    "unit": "fraction",
+    "read": {"json": "metrics.json", "key": "accuracy"},
+}
 TOY_RECIPE = {
     "format": 1,
     "id": "toy",
@@ -73,13 +80,7 @@ TOY_RECIPE = {
     },
     "seeds": {"how": "argument"},
     "metrics": [
-        {
-            "name": "accuracy",
-            "split": "test",
-            "direction": "higher",
-            "unit": "fraction",
-            "read": {"json": "metrics.json", "key": "accuracy"},
-        },
+        ACCURACY,
         {
             "name": "loss",
             "split": "train",

@@ -191,6 +191,25 @@ _OF_FUNCTIONS = ("counts", "callers")
 
 _INDEX = TypeAdapter(TraceIndex)
 
+OPTIONS = (
+    "lr",
+    "weight_decay",
+    "momentum",
+    "dampening",
+    "beta1",
+    "beta2",
+    "eps",
+    "alpha",
+    "rho",
+    "lambd",
+    "nesterov",
+    "amsgrad",
+    "maximize",
+    "centered",
+)
+"""Options of an optimizer's group, as the tracer's series of options has them; NaN where there is
+none."""
+
 _SERIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"loss", ("loss",)),
     (r"loss\.steps", ("step",)),
@@ -200,7 +219,7 @@ _SERIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"(train|evaluation)\.targets\.count", ("step", "examples")),
     (r"(train|evaluation)\.calls", ("step", "mode", "share", "gradient", "trained", "network")),
     (r"assigned\..*", ("step", "evaluated")),
-    (r"options", ("step", "group", "...")),
+    (r"options", ("step", "group", *OPTIONS)),
     (r"evaluation\.weights|moved\..*", ("step", "...")),
     (r"weights\..*", ("step", "sum", "squares")),
     (r"later\..*", ("call", "arguments", "state", "output")),
@@ -253,19 +272,19 @@ def _check_series(name: str, array: Any) -> None:
     if columns is None:
         raise ValueError(f"series {name}: is none that the tracer writes")
     named = columns[:-1] if columns[-1] == "..." else columns
-    if len(columns) == 1:
-        is_whole = array.ndim == 1
-    else:
-        is_whole = array.ndim == 2 and array.shape[1] >= len(named)
-        is_whole = is_whole and (columns != named or array.shape[1] == len(columns))
-    if not is_whole or not len(array):
+    dimensions = 1 if len(columns) == 1 else 2
+    width = array.shape[1] if array.ndim == 2 else 1
+    is_wide_enough = width == len(named) or (named != columns and width > len(named))
+    if array.ndim != dimensions or not is_wide_enough or not len(array):
         raise ValueError(f"series {name}: has the shape {array.shape}, its columns are {columns}")
     for number, column in enumerate(named):
-        values = array if array.ndim == 1 else array[:, number]
-        # A comparison with NaN is false.
-        is_count = values.min() >= 0 and values.max() < _MOST and (values == values.round()).all()
-        if column in _COUNTS and not is_count:
+        if column in _COUNTS and not _are_counts(array if dimensions == 1 else array[:, number]):
             raise ValueError(f"series {name}: column {column} is not of whole numbers from 0 on")
+
+
+def _are_counts(values: Any) -> bool:
+    # A comparison with NaN is false.
+    return bool(values.min() >= 0 and values.max() < _MOST and (values == values.round()).all())
 
 
 def check_alike(

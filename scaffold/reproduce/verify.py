@@ -260,13 +260,15 @@ def run_until_decided(
 ) -> tuple[Judgment, list[JudgedRun]]:
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     recipe = session.recipe
-    count = min(max(plan.slots, usable_runs(recipe, runs_of(plan))), recipe.rule.max_seeds)
+    known = runs_of(plan)
+    count = min(max(plan.slots, usable_runs(recipe, known)), recipe.rule.max_seeds)
     needed = max(count, expected_seeds(recipe))
     while True:
-        _announce_runs(session, plan, min(needed, recipe.rule.max_seeds))
+        _announce_runs(session, plan, known, min(needed, recipe.rule.max_seeds))
         records = make_runs(session.project, plan, planned_seeds(recipe, count), session.listener)
         runs = judged_runs(records, plan.runs_dir, needs_series(recipe))
-        unwell = [record for record in runs_of(plan) if record.outcome is not Outcome.COMPLETED]
+        known = runs_of(plan)
+        unwell = [record for record in known if record.outcome is not Outcome.COMPLETED]
         judgment = judge(
             recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)]
         )
@@ -289,16 +291,12 @@ def expected_seeds(recipe: Recipe) -> int:
     return 1 if recipe.seeds.how == "none" else min(_EXPECTED_SEEDS, recipe.rule.max_seeds)
 
 
-def _announce_runs(session: Session, plan: Plan, needed: int) -> None:
+def _announce_runs(session: Session, plan: Plan, known: Sequence[RunRecord], needed: int) -> None:
     """Say how long the runs that are still expected take: as long as those made here, if any."""
-    records = completed(runs_of(plan))
-    missing = needed - usable_runs(session.recipe, runs_of(plan))
+    missing = needed - usable_runs(session.recipe, known)
     if missing > 0:
-        run_s = (
-            sum(record.wall_time_s for record in records) / len(records)
-            if records
-            else session.recipe.resources.run_time_s
-        )
+        times = [record.wall_time_s for record in completed(known)]
+        run_s = sum(times) / len(times) if times else session.recipe.resources.run_time_s
         session.listener.planned(missing, plan.slots, run_s)
 
 

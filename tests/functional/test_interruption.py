@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import interruptible, living_in, toy_recipe, wait_for
+from helpers import ACCURACY, interruptible, living_in, toy_recipe, wait_for
 
 SLOW = """\
     import json, os, subprocess, sys, time
@@ -31,15 +31,8 @@ def working(project: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_three_parallel_seeds_are_interrupted(cli, tmp_path, number):
-    metric = {
-        "name": "accuracy",
-        "split": "t",
-        "direction": "higher",
-        "unit": "fraction",
-        "read": {"json": "metrics.json", "key": "accuracy"},
-    }
     project = cli.new(
-        toy_recipe(tmp_path / "recipe", {"train.py": SLOW}, metrics=[metric], progress=None)
+        toy_recipe(tmp_path / "recipe", {"train.py": SLOW}, metrics=[ACCURACY], progress=None)
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "scaffold", "run", "--seeds", "4", "--jobs", "3"],

@@ -12,7 +12,7 @@ import sys
 import time
 from types import SimpleNamespace
 
-from helpers import toy_recipe
+from helpers import ACCURACY, toy_recipe
 
 from scaffold.cli.progress import RunProgress
 
@@ -21,13 +21,6 @@ SLOW = {
         "import json, time\nfor i in range(1, 4): print('epoch', i, flush=True); time.sleep(0.4)\n"
         "json.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"
     )
-}
-METRIC = {
-    "name": "accuracy",
-    "split": "t",
-    "direction": "higher",
-    "unit": "fraction",
-    "read": {"json": "metrics.json", "key": "accuracy"},
 }
 
 
@@ -86,7 +79,7 @@ def test_progress_is_drawn_with_time_left(cli, tmp_path):
         toy_recipe(
             tmp_path / "recipe",
             SLOW,
-            metrics=[METRIC],
+            metrics=[ACCURACY],
             progress={"stdout": "epoch (?P<step>.)", "total": 3},
         )
     )

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import yaml
-from helpers import git, toy_recipe
+from helpers import ACCURACY, git, toy_recipe
 
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence
@@ -167,14 +167,7 @@ def test_another_calibration_or_rule_of_a_recipe_of_ours_is_a_deviation(cli, tmp
 
 
 def test_files_of_a_kept_run_that_were_edited_are_not_read_again(cli, tmp_path):
-    metric = {
-        "name": "accuracy",
-        "split": "t",
-        "direction": "higher",
-        "unit": "fraction",
-        "read": {"json": "metrics.json", "key": "accuracy"},
-    }
-    project = cli.new(toy_recipe(tmp_path / "recipe", metrics=[metric]))
+    project = cli.new(toy_recipe(tmp_path / "recipe", metrics=[ACCURACY]))
     kept = cli("run", "--json", cwd=project).json["runs"][0]
     results = project / ".scaffold/runs" / kept["id"] / "tree/metrics.json"
     text = results.read_text()

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from helpers import git, git_recipe, make_repository, toy_recipe
+from helpers import ACCURACY, git, git_recipe, make_repository, toy_recipe
 
 from scaffold.sandbox.bubblewrap import bubblewrap_problem
 
@@ -120,18 +120,11 @@ def test_damaged_dataset_in_the_cache_is_fetched_anew(cli, tmp_path, isolated):
         "place": "d.txt",
         "license": "x",
     }
-    metric = {
-        "name": "accuracy",
-        "split": "t",
-        "direction": "higher",
-        "unit": "fraction",
-        "read": {"json": "metrics.json", "key": "accuracy"},
-    }
     recipe = toy_recipe(
         tmp_path / "recipe",
         {"train.py": reads},
         datasets=[dataset],
-        metrics=[metric],
+        metrics=[ACCURACY],
         progress=None,
         seeds={"how": "inject"},
         commands={"train": {"run": "python train.py"}, "smoke": None},
@@ -176,7 +169,9 @@ needs_bubblewrap = pytest.mark.skipif(
 )
 
 
-def on_a_disk(project: Path, mount: list[str], *command: str) -> subprocess.CompletedProcess:
+def on_a_disk(
+    project: Path, mount: list[str], *command: str, program: tuple[str, ...] = ("-m", "scaffold")
+) -> subprocess.CompletedProcess:
     """Call scaffold with something else mounted over a folder of the project."""
     words = [
         "bwrap",
@@ -188,8 +183,7 @@ def on_a_disk(project: Path, mount: list[str], *command: str) -> subprocess.Comp
         str(project),
         "--",
         sys.executable,
-        "-m",
-        "scaffold",
+        *program,
     ]
     return subprocess.run(
         [*words, *command], capture_output=True, text=True, timeout=60, check=False
@@ -227,25 +221,8 @@ def test_full_disk(cli, calibrated_recipe, tmp_path, size_kb, monkeypatch):
         " launcher\nlauncher.FREE_BYTES = 0\nfrom scaffold.cli import main\nmain()\n"
     )
     mount = ["--size", str(size_kb * 1000), "--tmpfs", str(project / ".scaffold")]
-    words = [
-        "bwrap",
-        "--dev-bind",
-        "/",
-        "/",
-        *mount,
-        "--chdir",
-        str(project),
-        "--",
-        sys.executable,
-        str(launch),
-    ]
-    done = subprocess.run(
-        [*words, "run", "--no-sandbox", "--seeds", "3"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    call = ("run", "--no-sandbox", "--seeds", "3")
+    done = on_a_disk(project, mount, *call, program=(str(launch),))
     assert "Traceback" not in done.stderr and "defect" not in done.stderr
     assert done.returncode == 4 and ("No space left" in done.stderr or "OUT_OF_DISK" in done.stderr)
     cli("run", "--seeds", 3, cwd=project)

@@ -10,7 +10,7 @@ import textwrap
 import zipfile
 
 import pytest
-from helpers import TOY, git, toy_recipe, write_tree
+from helpers import ACCURACY, TOY, git, toy_recipe, write_tree
 
 from scaffold import sandbox
 from scaffold.environments.lock import format_lock
@@ -336,16 +336,9 @@ LEAVES = """\
 
 @pytest.fixture
 def alone(tmp_path):
-    metric = {
-        "name": "accuracy",
-        "split": "t",
-        "direction": "higher",
-        "unit": "fraction",
-        "read": {"json": "metrics.json", "key": "accuracy"},
-    }
 
     def make(program: str, **changes):
-        changes = {"metrics": [metric], "progress": None, "seeds": {"how": "inject"}, **changes}
+        changes = {"metrics": [ACCURACY], "progress": None, "seeds": {"how": "inject"}, **changes}
         commands = {"train": {"run": "python train.py", "timeout_s": 20}, "smoke": None}
         return toy_recipe(tmp_path / "recipe", {"train.py": program}, commands=commands, **changes)
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from helpers import living_in, toy_recipe
+from helpers import ACCURACY, living_in, toy_recipe
 
 METRIC = {
     "name": "accuracy",
@@ -218,17 +218,10 @@ def test_output_that_is_no_text(cli, project, text):
 def test_a_file_that_takes_more_memory_than_it_has_bytes(cli, tmp_path):
     """Sixty million empty lists are 180 MB on the disk and some four gigabytes in memory."""
     writes = 'open("metrics.json", "w").write("[" + "[]," * 60_000_000 + "[]]")\n'
-    metric = {
-        "name": "accuracy",
-        "split": "t",
-        "direction": "higher",
-        "unit": "fraction",
-        "read": {"json": "metrics.json", "key": "accuracy"},
-    }
     recipe = toy_recipe(
         tmp_path / "recipe",
         {"train.py": writes},
-        metrics=[metric],
+        metrics=[ACCURACY],
         progress=None,
         commands={"train": {"timeout_s": 60}, "smoke": None},
     )

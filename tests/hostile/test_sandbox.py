@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import toy_recipe, write_tree
+from helpers import ACCURACY, toy_recipe, write_tree
 
 from scaffold import sandbox as sandboxes
 from scaffold.sandbox import Sandbox, confine
@@ -18,13 +18,6 @@ from scaffold.sandbox.seccomp import build_filter
 from scaffold.sandbox.visible import Policy
 from scaffold.user_state import sign
 
-METRIC = {
-    "name": "accuracy",
-    "split": "t",
-    "direction": "higher",
-    "unit": "fraction",
-    "read": {"json": "metrics.json", "key": "accuracy"},
-}
 ATTEMPTS = """\
     import json, os, pathlib, pwd, socket, sys
     got = {}
@@ -63,7 +56,7 @@ def attempt(cli, tmp_path, kind):
             tmp_path / "recipe",
             {"train.py": program.read_bytes()},
             **{
-                "metrics": [METRIC],
+                "metrics": [ACCURACY],
                 "progress": None,
                 "seeds": {"how": "inject"},
                 **changes,
@@ -331,7 +324,7 @@ def test_the_network_is_for_prepare_only_and_only_if_the_recipe_says_so(
     recipe = toy_recipe(
         tmp_path / "recipe",
         {"train.py": CONNECTS % listener[1]},
-        metrics=[METRIC],
+        metrics=[ACCURACY],
         progress=None,
         seeds={"how": "inject"},
         commands=commands,
@@ -465,7 +458,7 @@ def test_torch_with_loader_workers(cli, tmp_path, kind):
     recipe = toy_recipe(
         tmp_path / "recipe",
         {"train.py": loads},
-        metrics=[METRIC],
+        metrics=[ACCURACY],
         progress=None,
         seeds={"how": "inject"},
         environment={"packages": ["torch"]},
@@ -536,7 +529,7 @@ def test_results_that_are_no_plain_files(cli, tmp_path, leave, words):
     recipe = toy_recipe(
         tmp_path / "recipe",
         {"train.py": f"import os\n{leave}\n"},
-        metrics=[METRIC],
+        metrics=[ACCURACY],
         progress=None,
         seeds={"how": "inject"},
         commands={"train": {"run": "python train.py"}, "smoke": None},

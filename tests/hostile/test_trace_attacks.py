@@ -17,7 +17,7 @@ from scaffold.project.files import record_text
 from scaffold.records import trace as records
 from scaffold.records.tweak import GoldenAbout, GoldenTrace
 from scaffold.running import tracing
-from scaffold.running.shim._scaffold_trace import store
+from scaffold.running.shim._scaffold_trace import options, store
 from scaffold.running.shim._scaffold_trace.store import write_safetensors
 from scaffold.running.tracing import read_traces
 from scaffold.tracing.compare import _compared
@@ -178,6 +178,11 @@ def test_arrays_that_are_not_what_the_index_says_are_refused(tmp_path, index, ar
 
 def test_as_many_elements_are_kept_as_are_read():
     assert store.WHOLE == records.WHOLE
+
+
+def test_options_have_the_columns_that_are_read():
+    written = [("beta1", "beta2") if name == "betas" else (name,) for name in options.OPTIONS]
+    assert tuple(name for names in written for name in names) == records.OPTIONS
 
 
 @pytest.fixture(scope="module")

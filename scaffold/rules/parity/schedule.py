@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scaffold.records.trace import OPTIONS
 from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 from scaffold.rules.parity.marks import distinct
 from scaffold.rules.parity.movement import movement_apart
@@ -10,23 +11,8 @@ _RATE = 1e-9
 """Relative difference of two learning rates: a schedule is computed in float64."""
 
 
-_OPTIONS = (
-    "learning rate",
-    "weight_decay",
-    "momentum",
-    "dampening",
-    "beta1",
-    "beta2",
-    "eps",
-    "alpha",
-    "rho",
-    "lambd",
-    "nesterov",
-    "amsgrad",
-    "maximize",
-    "centered",
-)
-"""Columns of the series of options, in the order in which the tracer writes them."""
+_NAMES = {"lr": "learning rate"}
+"""What an option is called in a message, where that is not its name."""
 
 
 def compare_schedule(golden: Trace, candidate: Trace) -> CheckResult:
@@ -109,5 +95,7 @@ def _option_apart(
         for column in np.flatnonzero(apart):
             is_first = a[column] == begins[0][column] and b[column] == begins[1][column]
             if column == 0 or not is_first:
-                return step, f"{_OPTIONS[column]} is {distinct(b[column], a[column])}"
+                option = OPTIONS[column]
+                name = _NAMES.get(option, option)
+                return step, f"{name} is {distinct(b[column], a[column])}"
     return None
