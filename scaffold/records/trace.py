@@ -287,6 +287,18 @@ def _are_counts(values: Any) -> bool:
     return bool(values.min() >= 0 and values.max() < _MOST and (values == values.round()).all())
 
 
+def paired_networks(golden: TraceIndex, candidate: TraceIndex) -> list[tuple[Network, Network]]:
+    """Return networks of two traces that are compared with each other, in the golden trace's order.
+
+    The tracer gives a network the name of its counterpart: one program may call its networks in
+    another order than the other, or some not at all.
+    """
+    own = {network["name"]: network for network in candidate["networks"]}
+    return [
+        (network, own[network["name"]]) for network in golden["networks"] if network["name"] in own
+    ]
+
+
 def check_alike(
     golden: tuple[TraceIndex, Mapping[str, Any]], candidate: tuple[TraceIndex, Mapping[str, Any]]
 ) -> None:
@@ -298,7 +310,7 @@ def check_alike(
         shapes = [arrays[name].shape[1:] for _, arrays in (golden, candidate)]
         if name.startswith("series.") and shapes[0] != shapes[1]:
             raise ValueError(f"{name}: has the columns {shapes[1]} instead of {shapes[0]}")
-    for mine, theirs in zip(golden[0]["networks"], candidate[0]["networks"], strict=False):
+    for mine, theirs in paired_networks(golden[0], candidate[0]):
         known = {tensor["name"] for tensor in mine["parameters"]}
         unknown = {name for names in theirs["sources"].values() for name in names} - known
         if unknown:

@@ -83,7 +83,7 @@ def _why_verify(known: Reproduction) -> str:
 
 
 def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
-    """Return the next action where no further seed of this project can change the word."""
+    """Return the next action where no further seed of this project can change the verdict."""
     if verdict is Verdict.NOT_REPRODUCED:
         return NextAction(
             purpose=Purpose.BUILD_ANYWAY,

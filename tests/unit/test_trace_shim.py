@@ -7,6 +7,7 @@ from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import first_difference
 from scaffold.rules.parity.compare import compare_command
 from scaffold.rules.parity.weight_maps import parse_weights
+from scaffold.tracing.compare import _compared
 
 
 @pytest.fixture(scope="module")
@@ -309,3 +310,34 @@ def test_a_child_that_calls_a_network_is_not_taken_for_its_parent(tmp_path):
         p.name for p in (tmp_path / "golden" / "trace").iterdir()
     } >= {"train"}
     assert not (tmp_path / "golden" / "trace" / "train-2").exists()
+
+
+TWO = rewritten(
+    ("model = Net()\n", "model = Net()\nhelper = nn.Linear(6, 6)\n"),
+    ("logits = model(x)", "logits = model(helper(x))"),
+    ("model(x[rows])", "model(helper(x[rows]))"),
+    ("AdamW(model.parameters()", "AdamW([*model.parameters(), *helper.parameters()]"),
+)
+FIRST_CALLS = "loss = %s(x[:8]).sum() * 0 + %s(x[:8]).sum() * 0\nfor epoch in range(5):\n"
+
+
+def compare_programs(tmp_path, reference, own):
+    golden = trace_program(tmp_path / "golden", reference)
+    found = trace_program(tmp_path / "found", own, tmp_path / "golden" / "trace")
+    return _compared({"own": {"train": golden}}, {"own": {"train": found}}, "rewrite x", "program")
+
+
+def test_networks_that_are_called_in_another_order_are_compared_by_name(tmp_path):
+    one, other = (
+        TWO.replace("for epoch in range(5):\n", FIRST_CALLS % names)
+        for names in (("helper", "model"), ("model", "helper"))
+    )
+    checks = compare_programs(tmp_path, one, other)
+    assert first_difference(checks) is None
+    compared = {check.name: check.compared for check in checks}
+    assert compared["initialization"] == compared["parameters"] == 8
+
+
+def test_a_network_that_is_not_called_any_more_is_a_difference(tmp_path):
+    checks = {check.name: check for check in compare_programs(tmp_path, TWO, NETWORK)}
+    assert checks["parameters"].reason == "1 networks are trained instead of 2"

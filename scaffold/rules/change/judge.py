@@ -289,7 +289,7 @@ def judge_probe(
         metric=name,
         verdict=verdict,
         n=min(len(pairs), len(short)),
-        rule="the same word in both modes",
+        rule="the same verdict in both modes",
         reason=f"{verdicts[0].value} in the full mode, {verdicts[1].value} in the cheaper one",
     )
 
@@ -340,7 +340,7 @@ def _refusal(kind: Kind, verdict: Verdict, findings: Sequence[Finding]) -> str |
         Verdict.BETTER,
         Verdict.CONCLUSIONS_HOLD,
     ):
-        return "a cheaper mode must make NO_DIFFERENCE, or lead to the same word for every probe"
+        return "a cheaper mode must make NO_DIFFERENCE, or lead to the same verdict for every probe"
     return refusal_of(findings)
 
 

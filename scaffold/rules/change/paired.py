@@ -68,8 +68,8 @@ def judge_differences(
     """Judge paired differences by a sequential t test.
 
     Returns:
-        the word, the pairs it was reached with, the interval of the effect there (None before the
-            first look), and how many further pairs are expected to decide it if they fall like
+        the verdict, the pairs it was reached with, the interval of the effect there (None before
+            the first look), and how many further pairs are expected to decide it if they fall like
             those so far (None when decided, or never).
     """
     differences = [b - a for a, b in zip(before, after, strict=True)]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from scaffold.records.trace import paired_networks
 from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 
 _Z = 5.0
@@ -30,7 +31,7 @@ def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
     copied = _copied(golden, candidate)
     if copied is not None:
         return differs("initialization", copied[1], module=copied[0])
-    for mine, own in zip(golden.index["networks"], candidate.index["networks"], strict=False):
+    for mine, own in paired_networks(golden.index, candidate.index):
         if mine.get("begun_at") or own.get("begun_at"):
             continue  # it is called for the first time after an update: an average, or a copy
         for name, distribution in mine["begun"].items():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from scaffold.records.trace import paired_networks
 from scaffold.rules.parity.budget import networks_trained
 from scaffold.rules.parity.checks import (
     OPTIONS,
@@ -58,7 +59,7 @@ def compare_parameters(golden: Trace, candidate: Trace) -> CheckResult:
             f"{counts[1]} networks are trained instead of {counts[0]}",
             structural=PORTIONS,
         )
-    for mine, theirs in zip(golden.index["networks"], candidate.index["networks"], strict=False):
+    for mine, theirs in paired_networks(golden.index, candidate.index):
         reference = {entry["name"]: entry for entry in mine["parameters"]}
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):

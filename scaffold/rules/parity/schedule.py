@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scaffold.records.trace import OPTIONS
+from scaffold.records.trace import OPTIONS, paired_networks
 from scaffold.rules.parity.checks import CheckResult, Trace, differs, equal
 from scaffold.rules.parity.marks import distinct
 from scaffold.rules.parity.movement import movement_apart
@@ -59,7 +59,7 @@ def _options_by_group(trace: Trace) -> dict[int, list[tuple[int, Any]]]:
 def _paired_groups(golden: Trace, candidate: Trace) -> dict[tuple[int, int], str]:
     """Return groups of both programs with common parameters, with the name of one of those."""
     pairs: dict[tuple[int, int], str] = {}
-    for mine, theirs in zip(golden.index["networks"], candidate.index["networks"], strict=False):
+    for mine, theirs in paired_networks(golden.index, candidate.index):
         groups = {entry["name"]: entry.get("groups", ()) for entry in mine["parameters"]}
         for entry in theirs["parameters"]:
             for name in theirs["sources"].get(entry["name"], ()):

@@ -102,7 +102,7 @@ def needs_series(recipe: Recipe) -> set[str]:
 def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     """Return whether no further seeds are allowed or needed.
 
-    Only the sequential test may end it early with a bad word: the other tests have fixed error
+    Only the sequential test may end it early with a bad verdict: the other tests have fixed error
     rates, and would refuse more sound references the more often they are looked at.
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
