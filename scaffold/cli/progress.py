@@ -65,10 +65,10 @@ class RunProgress:
     def planned(self, runs: int, at_once: int, run_s: float) -> None:
         """Say how long the runs that are expected to follow take in all."""
         all_s = math.ceil(runs / at_once) * run_s
-        together = f", {min(runs, at_once)} at once" if runs > 1 < at_once else ""
+        together = min(runs, at_once)
         self._note(
             f"  about {runs} more run{'s' if runs > 1 else ''} of {format_duration(run_s)}"
-            f"{together}: about {format_duration(all_s)}"
+            f"{f', {together} at once' if together > 1 else ''}: about {format_duration(all_s)}"
         )
 
     def started(self, seed: int, smoke: bool) -> None:

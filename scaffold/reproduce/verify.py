@@ -293,7 +293,7 @@ def expected_seeds(recipe: Recipe) -> int:
 
 def _announce_runs(session: Session, plan: Plan, known: Sequence[RunRecord], needed: int) -> None:
     """Say how long the runs that are still expected take: as long as those made here, if any."""
-    missing = needed - usable_runs(session.recipe, known)
+    missing = len(planned_seeds(session.recipe, needed)) - usable_runs(session.recipe, known)
     if missing > 0:
         times = [record.wall_time_s for record in completed(known)]
         run_s = sum(times) / len(times) if times else session.recipe.resources.run_time_s

@@ -120,6 +120,21 @@ def test_a_verification_says_how_long_it_takes(cli, calibrated_recipe):
     assert re.search(r"about 4 more runs of .*, 2 at once: about \d+ s", said), said
 
 
+def test_a_deterministic_program_is_announced_as_one_run(cli, tmp_path):
+    program = {"train.py": "import json\njson.dump({'accuracy': 0.9}, open('metrics.json', 'w'))\n"}
+    train = {"run": "python train.py", "timeout_s": 20}
+    recipe = toy_recipe(
+        tmp_path / "recipe",
+        program,
+        metrics=[ACCURACY],
+        progress=None,
+        seeds={"how": "none"},
+        commands={"train": train, "smoke": None},
+    )
+    said = cli("verify", "--jobs", "2", cwd=cli.new(recipe)).err
+    assert "about 1 more run of" in said and "at once" not in said, said
+
+
 def test_no_color_when_not_wanted(cli, calibrated_recipe):
     project = cli.new(calibrated_recipe)
     assert "\x1b[" not in in_terminal(["status"], project, NO_COLOR="1")[1]
