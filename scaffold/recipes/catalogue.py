@@ -14,6 +14,7 @@ from scaffold.project.files import read_record, read_text
 from scaffold.records.evidence import Calibration
 from scaffold.records.fields import check_git_url, check_relpath
 from scaffold.records.parsing import parse_record
+from scaffold.records.yaml_edit import remove_block
 from scaffold.records.recipe import Recipe
 
 
@@ -77,7 +78,7 @@ def without_calibration(source: str) -> FoundRecipe:
     folder = (path.parent if path.is_file() else path).absolute()
     if not (folder / "recipe.yaml").is_file():
         return find_recipe(source)  # it says what is wrong with the name
-    text = re.sub(r"^calibration:.*\n", "", read_text(folder / "recipe.yaml"), flags=re.MULTILINE)
+    text = remove_block(read_text(folder / "recipe.yaml"), "calibration")
     recipe = parse_record(Recipe, text, source=f"{folder.name}/recipe.yaml")
     return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=str(folder))
 

@@ -23,6 +23,7 @@ from scaffold.project.project import Project
 from scaffold.recipes.catalogue import FoundRecipe, data_dir
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
+from scaffold.records.yaml_edit import remove_block, replace_scalar
 from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import find_lfs_pointers
 from scaffold.references.git import commit_date
@@ -31,6 +32,7 @@ from scaffold.rules.milestones import Milestones
 from scaffold.rules.reproduction.claims import claim_text
 from scaffold.scaffolding.templates import render
 
+_CHANGED_BY_SET = "# Changed by --set when this project was made; these are the published values."
 FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
 
 
@@ -182,9 +184,8 @@ def _check_target(project_dir: Path, name: str) -> None:
 def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> str:
     """Return the recipe's text with changed hyperparameters, its comments kept."""
     published = {**source_recipe.recipe.hyperparameters, **source_recipe.recipe.published}
-    # What a recipe that was changed before keeps under `published` is written anew below.
-    block_pattern = r"^(# Changed by --set[^\n]*\n)?published:.*?(?=^\S|\Z)"
-    text = re.sub(block_pattern, "", source_recipe.text, flags=re.MULTILINE | re.DOTALL)
+    # What a recipe that was changed before keeps under `published` is written again below.
+    text = remove_block(source_recipe.text, "published").replace(f"{_CHANGED_BY_SET}\n", "")
     changes: dict[str, object] = dict(source_recipe.recipe.published)
     for key, value in settings.items():
         if key not in source_recipe.recipe.hyperparameters:
@@ -192,18 +193,12 @@ def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> s
             raise UsageError(
                 f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}"
             )
-        block = re.search(r"^hyperparameters:.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
-        line = (
-            re.search(rf"^(\s+{re.escape(key)}:[ ]*)([^\s#]+)", block[0], re.MULTILINE)
-            if block
-            else None
-        )
-        if block is None or line is None or "\n" in value:
+        edited = replace_scalar(text, ("hyperparameters", key), value)
+        if edited is None:
             raise UsageError(
                 f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead"
             )
-        start = block.start() + line.start(2)
-        text = text[:start] + value + text[block.start() + line.end(2) :]
+        text = edited
     try:
         parsed = parse_record(Recipe, text, source="recipe.yaml").hyperparameters
     except BrokenFileError as error:
@@ -220,8 +215,7 @@ def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> s
             changes[key] = published[key]
     if changes:
         lines = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in changes.items())
-        note = "# Changed by --set when this project was made; these are the published values."
-        text = f"{text.rstrip()}\n\n{note}\npublished:\n{lines}"
+        text = f"{text.rstrip()}\n\n{_CHANGED_BY_SET}\npublished:\n{lines}"
     return text
 
 

@@ -3,7 +3,6 @@
 Both arrive on a vendor branch and are merged as git merges; what the user changed stays theirs.
 """
 
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from scaffold.project.project import Project, load_recipe
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
+from scaffold.records.yaml_edit import replace_scalar
 from scaffold.references import check_patched, git
 from scaffold.scaffolding.create import (
     FALLBACK_AUTHOR,
@@ -175,14 +175,13 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
         reference.model_copy(update={"revision": revision}), repository, offline=offline
     )
     refuse_unsafe(repository, repository.entries(tree))
-    text = _with_pin(read_text(project.recipe), reference, revision, tree)
-    renewed = parse_record(Recipe, text, source="recipe.yaml")
-    pinned = renewed.reference
-    if not isinstance(pinned, GitReference) or (pinned.revision, pinned.tree) != (revision, tree):
+    text = _with_pin(read_text(project.recipe), revision, tree)
+    if text is None:
         raise ProjectError(
             "recipe.yaml is written in a way in which its pin cannot be changed",
             hint="write it by hand",
         )
+    renewed = parse_record(Recipe, text, source="recipe.yaml")
     check_patched(renewed, project.root, repository, tree)
     older = _vendor_tip(repository, "reference", f"^Upstream-Revision: {reference.revision}$")
     author = vendor_author(renewed, person(project.root) or FALLBACK_AUTHOR)
@@ -213,10 +212,7 @@ def update_reference(project: Project, name: str, *, offline: bool = False) -> A
     )
 
 
-def _with_pin(text: str, reference: GitReference, revision: str, tree: str) -> str:
-    """Return the recipe's text with another pin in its `reference` block, all else unchanged."""
-    start = text.index("reference:")
-    head, block = text[:start], text[start:]
-    for old, new in ((reference.revision, revision), (reference.tree, tree)):
-        block = re.sub(rf"^([^#\n]*){old}", rf"\g<1>{new}", block, count=1, flags=re.MULTILINE)
-    return head + block
+def _with_pin(text: str, revision: str, tree: str) -> str | None:
+    """Return the recipe's text with another pin, or None if it is not written in one line each."""
+    pinned = replace_scalar(text, ("reference", "revision"), revision)
+    return pinned and replace_scalar(pinned, ("reference", "tree"), tree)

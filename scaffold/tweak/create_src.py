@@ -3,8 +3,6 @@
 `src/` of the reference, `system.yaml` that says how it runs, its lock.
 """
 
-import re
-
 import yaml
 
 from scaffold.consent import approve_program, is_approved
@@ -17,6 +15,7 @@ from scaffold.project.project import Project
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
+from scaffold.records.yaml_edit import find_block
 from scaffold.references.patches import check_patches
 
 _HEAD = (
@@ -72,13 +71,10 @@ def begin(project: Project, repository: Repository, recipe: Recipe) -> None:
 def system_text(recipe_text: str, recipe: Recipe) -> str:
     """Return `system.yaml` for a recipe: the parts that say how it runs, comments kept.
 
-    A recipe in another layout than one key a line at the left is written anew.
+    A recipe in flow style (`{key: value}`) is written again, in block style.
     """
-    blocks = {
-        key: re.search(rf"^{key}:.*?(?=^[A-Za-z#]|\Z)", recipe_text, re.MULTILINE | re.DOTALL)
-        for key in _COPIED
-    }
-    text = "\n".join([_HEAD, *(f"{block[0].rstrip()}\n" for block in blocks.values() if block)])
+    blocks = [find_block(recipe_text, key) for key in _COPIED]
+    text = "\n".join([_HEAD, *(f"{block.rstrip()}\n" for block in blocks if block)])
     try:
         parsed = parse_record(System, text, source="system.yaml")
         is_same = all(getattr(parsed, key) == getattr(recipe, key) for key in _COPIED)
