@@ -20,6 +20,7 @@ from scaffold.errors import BrokenFileError, MachineError, UsageError
 from scaffold.git.gitdir import ATTRIBUTES
 from scaffold.git.repository import Author, Repository, person
 from scaffold.project.project import Project
+from scaffold.project.schemas import PROJECT_SCHEMAS, SCHEMAS_DIR, editor_line
 from scaffold.recipes.catalogue import FoundRecipe, data_dir
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
@@ -232,12 +233,10 @@ def _fill(
     tree = fetch_reference(recipe, source_recipe.folder, repository, offline=offline)
     check_patched(recipe, source_recipe.folder, repository, tree)
 
-    render(
-        data_dir("templates") / "project",
-        aside,
-        template_data(recipe, name) | {"is_ours": source_recipe.is_ours},
-    )
-    (aside / "recipe.yaml").write_text(recipe_text, encoding="utf-8")
+    render_project(recipe, name, aside, is_ours=source_recipe.is_ours)
+    line = editor_line("recipe")
+    text = recipe_text if line in recipe_text else line + recipe_text
+    (aside / "recipe.yaml").write_text(text, encoding="utf-8")
     for file in recipe.recipe_files():
         (aside / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source_recipe.folder / file, aside / file)
@@ -311,6 +310,16 @@ def vendor_message(recipe: Recipe, tree: str) -> str:
             *trailers,
         ]
     return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
+
+
+def render_project(recipe: Recipe, name: str, into: Path, *, is_ours: bool) -> None:
+    """Write the files of a project that do not come from its recipe."""
+    data = template_data(recipe, name) | {"is_ours": is_ours}
+    render(data_dir("templates") / "project", into, data)
+    (into / SCHEMAS_DIR).mkdir()
+    for schema in PROJECT_SCHEMAS:
+        file = f"{schema}.schema.json"
+        shutil.copyfile(data_dir("docs") / "schemas" / file, into / SCHEMAS_DIR / file)
 
 
 def template_data(recipe: Recipe, name: str) -> dict[str, object]:

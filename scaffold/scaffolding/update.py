@@ -29,19 +29,17 @@ from scaffold.git.transaction import Move, move
 from scaffold.git.trees import list_files
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe
-from scaffold.recipes.catalogue import data_dir
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.records.yaml_edit import replace_scalar
 from scaffold.references import check_patched, git
 from scaffold.scaffolding.create import (
     FALLBACK_AUTHOR,
-    template_data,
+    render_project,
     template_message,
     vendor_author,
     vendor_message,
 )
-from scaffold.scaffolding.templates import render
 from scaffold.tweak.base_branch import refuse_vendor
 from scaffold.tweak.store import find_tweak
 
@@ -116,8 +114,7 @@ def _rendered(project: Project, repository: Repository, recipe: Recipe, name: st
     entries = [entry for entry in repository.entries(tip) if entry.path in recipe_paths]
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
-        data = template_data(recipe, name) | {"is_ours": is_ours(recipe, project.root)}
-        render(data_dir("templates") / "project", into, data)
+        render_project(recipe, name, into, is_ours=is_ours(recipe, project.root))
         files = list(list_files(into))
         entries += [
             TreeEntry(mode="100644", id=blob, path=file.relative_to(into).as_posix())

@@ -12,6 +12,7 @@ from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
 from scaffold.project.files import read_text
 from scaffold.project.project import Project
+from scaffold.project.schemas import editor_line
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -74,7 +75,8 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
     A recipe in flow style (`{key: value}`) is written again, in block style.
     """
     blocks = [find_block(recipe_text, key) for key in _COPIED]
-    text = "\n".join([_HEAD, *(f"{block.rstrip()}\n" for block in blocks if block)])
+    head = editor_line("system") + _HEAD
+    text = "\n".join([head, *(f"{block.rstrip()}\n" for block in blocks if block)])
     try:
         parsed = parse_record(System, text, source="system.yaml")
         is_same = all(getattr(parsed, key) == getattr(recipe, key) for key in _COPIED)
@@ -84,7 +86,5 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
         document = recipe.model_dump(
             mode="json", by_alias=True, exclude_none=True, include=set(_COPIED)
         )
-        text = (
-            f"{_HEAD}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
-        )
+        text = f"{head}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
     return text.replace("{drivers}", "{reference}/drivers")

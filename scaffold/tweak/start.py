@@ -19,6 +19,7 @@ from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS
 from scaffold.git.transaction import Move, move
 from scaffold.project.project import Project, load_recipe, load_yaml
+from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import MetricValue
 from scaffold.records.fields import Scalar
 from scaffold.records.parsing import parse_record
@@ -158,7 +159,9 @@ def open_tweak(
     """
     carried = tuple(repository.changed_paths(PATHS))
     document = {"format": 1, **tweak.model_dump(mode="json", exclude_defaults=True)}
-    head = _HEAD.format(what=tweak.phase.capitalize(), name=tweak.name)
+    head = editor_line("tweak", up="../") + _HEAD.format(
+        what=tweak.phase.capitalize(), name=tweak.name
+    )
     text = head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     parse_record(Tweak, text, source=f"tweaks/{tweak.name}.yaml")
     tree = tree_with_files(repository, {f"tweaks/{tweak.name}.yaml": text, **(files or {})})

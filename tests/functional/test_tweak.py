@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from helpers import BETTER, RENAME, WORSE, accepted, edit, git, make_repository, write_tree
 
 
@@ -45,6 +46,16 @@ def test_the_first_tweak_makes_a_copy_that_equals_the_reference(cli, reproduced)
         assert f"\n{key}" in system
     for key in ("claims:", "calibration:", "reference:", "adaptation:"):
         assert key not in system
+    for file in ("recipe.yaml", "system.yaml", "milestones.yaml", "tweaks/first.yaml"):
+        head, line = (
+            "# yaml-language-server: $schema=",
+            (reproduced / file).read_text().split("\n")[0],
+        )
+        assert line.startswith(head), file
+        schema = (reproduced / file).parent / line[len(head) :]
+        assert set(yaml.safe_load((reproduced / file).read_text())) <= set(
+            json.loads(schema.read_text())["properties"]
+        )
     assert (reproduced / "system.lock").read_bytes() == (
         reproduced / "environment.lock"
     ).read_bytes()
