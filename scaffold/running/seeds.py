@@ -73,8 +73,8 @@ def make_runs(
     with only_one(project):
         for unfinished in project.runs.glob(".s*-*-*-*"):
             discard(Workspace(unfinished))  # left by a scaffold that was killed
+        records = runs_of(plan)
         while True:
-            records = runs_of(plan)
             used = used_seeds(plan.program, records, seeds, spare)
             done = {record.seed for record in completed(records)}
             unusable = [
@@ -86,12 +86,13 @@ def make_runs(
                 raise failure(unusable, project, plan)
             todo = [seed for seed in used if rerun or seed not in done]
             new_records = run_seeds(plan, todo, listener)
+            records = [*records, *new_records]
             failed = [record for record in new_records if record.outcome is not Outcome.COMPLETED]
             if not failed:
                 order = {seed: place for place, seed in enumerate(used)}
-                usable = [record for record in completed(runs_of(plan)) if record.seed in order]
+                usable = [record for record in completed(records) if record.seed in order]
                 return sorted(usable, key=lambda record: order[record.seed])
-            crashed = {r.seed for r in runs_of(plan) if r.outcome is Outcome.FAILED}
+            crashed = {r.seed for r in records if r.outcome is Outcome.FAILED}
             if (
                 any(r.outcome is not Outcome.FAILED for r in failed)
                 or len(crashed) > plan.program.seeds.retries

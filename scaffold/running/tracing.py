@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaffold.errors import RunError
-from scaffold.records.trace import TraceIndex, check_arrays, parse_index
 from scaffold.running.plan import Plan
 from scaffold.running.workspace import Workspace
+
+if TYPE_CHECKING:
+    from scaffold.records.trace import TraceIndex
 
 MOST_BYTES = 64 << 20
 """Of one file of a trace; the shim keeps less than half of it."""
@@ -58,7 +60,7 @@ def trace_variables(plan: Plan, workspace: Workspace, step: str) -> dict[str, st
     }
 
 
-def read_traces(folder: Path) -> dict[str, tuple[TraceIndex, dict[str, Any]]]:
+def read_traces(folder: Path) -> dict[str, tuple["TraceIndex", dict[str, Any]]]:
     """Return index and arrays of each stage of a traced run, by its name.
 
     Raises:
@@ -71,12 +73,14 @@ def read_traces(folder: Path) -> dict[str, tuple[TraceIndex, dict[str, Any]]]:
     return traces
 
 
-def read_trace(folder: Path) -> tuple[TraceIndex, dict[str, Any]]:
+def read_trace(folder: Path) -> tuple["TraceIndex", dict[str, Any]]:
     """Return index and arrays of one stage.
 
     Raises:
         RunError: it is not what the shim writes.
     """
+    from scaffold.records.trace import check_arrays, parse_index
+
     try:
         for name in (INDEX, TENSORS):
             path = folder / name
