@@ -2,13 +2,8 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from scaffold.records.judgment import Finding
-
-if TYPE_CHECKING:
-    pass
-
 
 Paint = Callable[[str, str], str]
 """Gives a text a color by name, or leaves it as it is."""

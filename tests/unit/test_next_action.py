@@ -1,0 +1,141 @@
+"""What to type next, from what is known alone: each state has its one action."""
+
+from dataclasses import replace
+
+import pytest
+from helpers import TOY_RECIPE, merged
+
+from scaffold.records.judgment import Verdict
+from scaffold.records.reason import Reason
+from scaffold.records.recipe import Recipe
+from scaffold.reproduce.staleness import REFERENCE_EDITED
+from scaffold.status import next_action
+from scaffold.status.model import NextAction, Purpose, TweakStatus
+from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
+from scaffold.user_state import Origin
+
+REPRODUCED = Reproduction(
+    verdict=Verdict.REPRODUCED,
+    stale=(),
+    can_change=False,
+    uncommitted=None,
+    runs=4,
+    unjudged=0,
+    is_trusted=True,
+    verify_s=60.0,
+)
+STALE = Reason(code="recipe", text="the recipe changed")
+STEP = NextAction(purpose=Purpose.START_TWEAK, command="scaffold tweak start x", why="it is next")
+
+
+@pytest.fixture
+def next_of(monkeypatch):
+    """The next action of what is known; the project behind it has nothing under way."""
+    monkeypatch.setattr(next_action, "next_step", lambda project, recipe: STEP)
+
+    def find(known, **recipe):
+        parsed = Recipe.model_validate(
+            merged(TOY_RECIPE, {"reference": {"tree": "0" * 40}, **recipe})
+        )
+        return next_of_reproduction(None, parsed, known)
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"verdict": None, "runs": 0}, "nothing has been run yet"),
+        ({"verdict": None, "runs": 3}, "3 runs are there and not judged yet"),
+        ({"stale": (STALE,)}, "the evidence is stale: the recipe changed"),
+        ({"is_trusted": False}, "made by others"),
+        ({"unjudged": 2}, "2 runs are newer than the evidence"),
+        ({"uncommitted": "a merge is under way"}, "could not be committed: a merge is under way"),
+        ({"verdict": Verdict.INCONCLUSIVE, "can_change": True}, "run more"),
+        ({"verdict": Verdict.NOT_REPRODUCED, "can_change": True}, "run more"),
+    ],
+)
+def test_whatever_is_open_about_the_evidence_is_verified_first(next_of, changes, why):
+    action = next_of(replace(REPRODUCED, **changes))
+    assert action.purpose is Purpose.VERIFY
+    assert action.command == "scaffold verify"
+    assert action.about_s == 60.0
+    assert why in action.why
+
+
+def test_an_edited_reference_goes_before_all_else(next_of):
+    edited = replace(REPRODUCED, verdict=None, stale=(STALE, REFERENCE_EDITED))
+    assert next_of(edited).purpose is Purpose.RESTORE_REFERENCE
+
+
+def test_a_reproduced_reference_is_followed_by_a_step(next_of):
+    assert next_of(REPRODUCED) == STEP
+    assert next_of(replace(REPRODUCED, can_change=True)) == STEP
+
+
+@pytest.mark.parametrize(
+    ("verdict", "calibration", "purpose"),
+    [
+        (Verdict.NOT_REPRODUCED, None, Purpose.BUILD_ANYWAY),
+        (Verdict.NOT_REPRODUCED, "calibration.json", Purpose.BUILD_ANYWAY),
+        (Verdict.INCONCLUSIVE, None, Purpose.CALIBRATE),
+        (Verdict.INCONCLUSIVE, "calibration.json", Purpose.BUILD_ANYWAY),
+    ],
+)
+def test_what_no_further_seed_decides(next_of, verdict, calibration, purpose):
+    recipe = {"calibration": calibration} if calibration else {}
+    action = next_of(replace(REPRODUCED, verdict=verdict), **recipe)
+    assert action.purpose is purpose
+    is_calibration = action.command.startswith("scaffold recipes calibrate . --runs 20")
+    assert is_calibration is (purpose is Purpose.CALIBRATE)
+    assert ("--reason" in action.command) is (purpose is Purpose.BUILD_ANYWAY)
+
+
+BETTER = TweakStatus(
+    name="wider",
+    phase="tweak",
+    kind="improve",
+    expect="a higher accuracy",
+    changed=True,
+    evidence="current",
+    stale_reasons=(),
+    verdict="BETTER",
+    reason="accuracy rose",
+    refusal=None,
+    origin=Origin.HERE.value,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (
+            {"changed": False},
+            "nothing has changed yet: edit src/ or system.yaml: a higher accuracy",
+        ),
+        ({"evidence": "none", "verdict": None}, "tweak wider was not judged yet"),
+        ({"evidence": "stale", "stale_reasons": (STALE,)}, "stale: the recipe changed"),
+        ({"origin": Origin.OTHERS.value}, "was judged by others"),
+    ],
+)
+def test_a_tweak_is_verified_while_its_judgment_is_open(changes, why):
+    action = next_of_tweak(replace(BETTER, **changes))
+    assert (action.purpose, action.command) == (Purpose.VERIFY, "scaffold verify")
+    assert why in action.why
+
+
+@pytest.mark.parametrize(
+    ("changes", "purpose", "command"),
+    [
+        ({}, Purpose.ACCEPT, "scaffold tweak accept"),
+        ({"phase": "rewrite", "kind": "rewrite"}, Purpose.ACCEPT, "scaffold rewrite accept"),
+        ({"refusal": "it is worse"}, Purpose.DROP, "scaffold tweak drop"),
+        ({"refusal": "it differs", "phase": "rewrite"}, Purpose.CORRECT, "scaffold verify"),
+        ({"origin": Origin.CHECKED.value}, Purpose.ACCEPT, "scaffold tweak accept"),
+    ],
+)
+def test_a_judged_tweak_is_accepted_dropped_or_corrected(changes, purpose, command):
+    tweak = replace(BETTER, **changes)
+    action = next_of_tweak(tweak)
+    assert (action.purpose, action.command) == (purpose, command)
+    assert tweak.refusal is None or tweak.refusal in action.why
