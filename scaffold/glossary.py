@@ -3,6 +3,7 @@
 import re
 
 from scaffold.recipes.catalogue import data_dir
+from scaffold.records.metric import Metric
 
 _ENTRY = re.compile(r"^- \*\*(.+?)\*\*(?: \(key\))?: (.+)$", re.MULTILINE)
 
@@ -18,3 +19,15 @@ def read_glossary() -> dict[str, str]:
     for word, meaning in _ENTRY.findall(text):
         entries[word] = f"{entries[word]} {meaning}" if word in entries else meaning
     return entries
+
+
+def describe_metric(metric: Metric, file: str) -> str:
+    """Say what a program's file declares of a metric, in its own words."""
+    reader = metric.read.model_dump(mode="json", by_alias=True, exclude_none=True)
+    place = ", ".join(f"{key} {value}" for key, value in reader.items())
+    take = metric.model_dump(mode="json", include={"take"})["take"]
+    taken = take if isinstance(take, str) else " ".join(f"{key} {take[key]}" for key in take)
+    return (
+        f"A metric that {file} declares: of the split {metric.split}, {metric.direction} is better,"
+        f" unit {metric.unit}; read from {place}; of several values the {taken} one."
+    )

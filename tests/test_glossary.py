@@ -45,3 +45,14 @@ def test_explain(cli):
     assert cli("explain", "short-mode", "--json").json["entries"].keys() == {"short mode"}
     assert "REPRODUCED" in cli("explain").out
     assert "did you mean REPRODUCED" in cli("explain", "reproducd", code=2).err
+
+
+def test_a_metric_is_explained_by_the_file_that_declares_it(cli, calibrated_recipe):
+    project = cli.new(calibrated_recipe)
+    text = " ".join(cli("explain", "accuracy", cwd=project).out.split())
+    assert "accuracy: A metric that recipe.yaml declares: of the split" in text
+    assert "higher is better" in text
+    assert "the last one" in text
+    assert "the glossary has no 'accuracy'" in cli("explain", "accuracy", code=2).err
+    (project / "recipe.yaml").write_text("broken: [")
+    assert "REPRODUCED" in cli("explain", "reproduced", cwd=project).out

@@ -20,7 +20,7 @@ def command(*, word: str | None, as_json: bool) -> int:
     from scaffold.glossary import read_glossary
     from scaffold.views.tables import wrap
 
-    entries = read_glossary()
+    entries = read_glossary() | _own_metrics()
     if word is None:
         listed = sorted(entries, key=str.casefold)
         if as_json:
@@ -43,3 +43,23 @@ def command(*, word: str | None, as_json: bool) -> int:
     else:
         click.echo("\n".join(wrap(f"{name}: {entries[name]}", width(), hanging=4)))
     return 0
+
+
+def _own_metrics() -> dict[str, str]:
+    """Return what the files of the project here say of their metrics, by name."""
+    from pathlib import Path
+
+    from scaffold.errors import ScaffoldError
+    from scaffold.glossary import describe_metric
+    from scaffold.project.project import find_project, load_recipe, load_yaml
+    from scaffold.records.system import System
+
+    try:
+        project = find_project(Path.cwd())
+        metrics = {m.name: describe_metric(m, "recipe.yaml") for m in load_recipe(project).metrics}
+        if project.system.is_file():
+            system = load_yaml(System, project.system)
+            metrics |= {m.name: describe_metric(m, "system.yaml") for m in system.metrics}
+    except ScaffoldError:  # no project, or a broken one: the words of the glossary are explained
+        return {}
+    return metrics

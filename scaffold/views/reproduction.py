@@ -84,7 +84,7 @@ def _claim(finding: Finding) -> str:
     spread = f"sd {number(finding.sd)}, " if finding.sd is not None else ""
     return (
         f"{plain(finding.metric)}: published {finding.published}, here {number(finding.mean)}"
-        f" ({spread}{seeds}): {finding.verdict.value}"
+        f" ({spread}{seeds}): {finding.verdict.value}, {plain(finding.reason)}"
     )
 
 

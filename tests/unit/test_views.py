@@ -46,7 +46,7 @@ def test_a_reproduction_is_said_in_three_lines():
     assert lines == [
         "  REPRODUCED  the reference gives its published result here (trained here in full)",
         "",
-        "  Claim      accuracy: published 0.97, here 0.9712 (sd 0.001, 3 seeds): CONSISTENT",
+        "  Claim      accuracy: published 0.97, here 0.9712 (sd 0.001, 3 seeds): CONSISTENT, its reason",
         "  Why        accuracy: inside what seeds give",
     ]
 
