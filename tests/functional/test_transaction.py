@@ -3,6 +3,7 @@
 And overwrites nothing that was not committed.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -37,10 +38,10 @@ NEW = {
 }
 
 KILLED_AT = """\
-import os, signal, sys
+import os, signal, sys, traceback
 from pathlib import Path
 
-steps = 0
+steps = instant = 0
 
 
 def count(event, arguments):
@@ -50,7 +51,7 @@ def count(event, arguments):
     )
     if writes:
         steps += 1
-        if steps == int(sys.argv[2]):
+        if steps == instant:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -58,10 +59,37 @@ from scaffold.project.project import Project
 from scaffold.git.transaction import Move, move
 import git
 
-refs = {"refs/heads/main": sys.argv[3], "refs/tags/done": sys.argv[3], "refs/heads/work": None}
-sys.addaudithook(count)
-move(Project(Path(sys.argv[1])), Move(title="test", refs=refs, branch="main"))
+refs = {"refs/heads/main": sys.argv[2], "refs/tags/done": sys.argv[2], "refs/heads/work": None}
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        instant = int(line)
+        sys.addaudithook(count)
+        try:
+            move(Project(Path(sys.argv[1])), Move(title="test", refs=refs, branch="main"))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+@contextlib.contextmanager
+def killer(project, commit):
+    """Give a function that carries the move out and kills it before one of its writes.
+
+    It returns the exit status. All of them are forked from one process, which has the imports.
+    """
+    words = [sys.executable, "-c", KILLED_AT, str(project.root), commit]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, bufsize=1) as running:
+
+        def kill(instant: int) -> int:
+            running.stdin.write(f"{instant}\n")
+            return int(running.stdout.readline())
+
+        yield kill
 
 
 @pytest.fixture
@@ -119,15 +147,14 @@ def carry_out(project: Project) -> None:
 
 def killed_once_journaled(project: Project, tmp_path: Path) -> None:
     """Leave the project as a kill right after the journal was written does."""
-    (tmp_path / "killed_at.py").write_text(KILLED_AT)
     kept = shutil.copytree(project.root, tmp_path / "as it was", symlinks=True)
-    for instant in range(50, 200):
-        shutil.rmtree(project.root)
-        shutil.copytree(kept, project.root, symlinks=True)
-        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), "next"]
-        subprocess.run(words, capture_output=True)
-        if project.journal_of_move.exists():
-            return
+    with killer(project, "next") as kill:
+        for instant in range(50, 200):
+            shutil.rmtree(project.root)
+            shutil.copytree(kept, project.root, symlinks=True)
+            kill(instant)
+            if project.journal_of_move.exists():
+                return
 
 
 def test_references_branch_files_and_index_move_together(project):
@@ -163,29 +190,28 @@ def test_killed_before_each_of_its_writes(project, tmp_path):
     """
     commit = git(project.root, "rev-parse", "next")
     kept = Path(shutil.copytree(project.root, tmp_path / "kept", symlinks=True))
-    (tmp_path / "killed_at.py").write_text(KILLED_AT)
     before = state(project)
     carry_out(project)
     after = state(project)
     completed = 0
-    for instant in [*range(5, 50, 9), *range(50, 200)]:  # before the 50th it only prepares
-        shutil.rmtree(project.root)
-        shutil.copytree(kept, project.root, symlinks=True)
-        words = [sys.executable, tmp_path / "killed_at.py", project.root, str(instant), commit]
-        ended = subprocess.run(words, capture_output=True)
-        if ended.returncode == 0:
-            break
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
-        told = complete_interrupted(project)
-        completed += told == "test"
-        # Killed after its journal was written, or only before it was removed.
-        if told or state(project)[0] == after[0]:
+    with killer(project, commit) as kill:
+        for instant in [*range(5, 50, 9), *range(50, 200)]:  # before the 50th it only prepares
+            shutil.rmtree(project.root)
+            shutil.copytree(kept, project.root, symlinks=True)
+            status = kill(instant)
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL
+            told = complete_interrupted(project)
+            completed += told == "test"
+            # Killed after its journal was written, or only before it was removed.
+            if told or state(project)[0] == after[0]:
+                assert state(project) == after, instant
+                continue
+            # What was only prepared goes with the next move.
+            assert state(project)[:4] == before[:4], instant
+            carry_out(project)
             assert state(project) == after, instant
-            continue
-        # What was only prepared goes with the next move.
-        assert state(project)[:4] == before[:4], instant
-        carry_out(project)
-        assert state(project) == after, instant
     assert 50 < instant < 199 and completed > 5
 
 

@@ -135,6 +135,8 @@ def test_url_with_progress_and_from_the_cache_afterwards(tmp_path, cache, server
 )
 def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch, dataset, verdicts):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server)
+    template = f"{server}/{{repo_id}}/resolve/{{revision}}/{{filename}}"  # made of it at the import
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     dataset = {key: value.replace("{server}", server) for key, value in dataset.items()}
     with pytest.raises(FetchError, match=verdicts):
         fetch(tmp_path, dataset)
