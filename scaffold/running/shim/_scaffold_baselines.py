@@ -12,16 +12,23 @@ targets), (test inputs, test targets): arrays or tensors with one row an example
 Python 3.7 syntax.
 """
 
+from __future__ import annotations
+
 import ast
 import json
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, Callable
 
-def wrap(loader, mode, batch, measure):
+
+def wrap(loader: Callable[..., Any], mode: str, batch: int, measure: str) -> Callable[..., Any]:
     """Wrap a loader so that its data are changed or measured on their way."""
 
-    def load(*args, **kwargs):
+    def load(*args: object, **kwargs: object) -> object:
         try:
             (train_x, train_y), (test_x, test_y) = loader(*args, **kwargs)
             len(train_x), len(test_y)
@@ -39,11 +46,13 @@ def wrap(loader, mode, batch, measure):
     return load
 
 
-def simple_models(train_x, train_y, test_x, test_y, measure):
+def simple_models(
+    train_x: Any, train_y: Any, test_x: Any, test_y: Any, measure: str
+) -> dict[str, float]:
     """Return the measure of the best constant and of a linear model, on the test examples."""
     import numpy as np
 
-    def rows(values):
+    def rows(values: Any) -> Any:
         values = values.detach().cpu().numpy() if hasattr(values, "detach") else values
         return np.asarray(values, dtype=np.float64)
 
@@ -58,7 +67,7 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     else:
         targets = y.reshape(len(y), -1)
 
-    def score(outputs, truth):
+    def score(outputs: Any, truth: Any) -> float:
         if is_class:
             right = float(
                 np.mean(classes[outputs.argmax(1)] == truth.reshape(len(truth), -1)[:, 0])
@@ -73,10 +82,10 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     mean, sd = x.mean(0), x.std(0)
     sd[sd == 0] = 1.0
 
-    def features(values):
+    def features(values: Any) -> Any:
         return np.hstack([(values - mean) / sd, np.ones((len(values), 1))])
 
-    def fit(inputs, targets, penalty):
+    def fit(inputs: Any, targets: Any, penalty: float) -> Any:
         shrink = penalty * len(inputs) * np.eye(inputs.shape[1])
         shrink[-1, -1] = 0.0
         return np.linalg.lstsq(inputs.T @ inputs + shrink, inputs.T @ targets, rcond=None)[0]
@@ -94,7 +103,7 @@ def simple_models(train_x, train_y, test_x, test_y, measure):
     return {"constant": score(constant, test_y), "linear": score(linear, test_y)}
 
 
-def with_wrapped_loader(source, script, loader):
+def with_wrapped_loader(source: str, script: str, loader: str) -> CodeType:
     """Return the script's code, with the loader wrapped as soon as it is defined."""
     tree = ast.parse(source, script)
     wrapped = ast.Name("__scaffold_wrap__", ast.Load())
@@ -113,7 +122,7 @@ def with_wrapped_loader(source, script, loader):
     return compile(ast.fix_missing_locations(tree), script, "exec")
 
 
-def main():
+def main() -> None:
     """Run the script as Python would."""
     mode, loader, batch, measure, script = sys.argv[1:6]
     with open(script, encoding="utf-8") as file:

@@ -4,11 +4,19 @@ Like sitecustomize beside it: no dependencies, Python 3.7 syntax, never the reas
 fails.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
-attempts = {}
-variables = []
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable
+
+    Place = int | str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+attempts: dict[str, list[str]] = {}
+variables: list[str] = []
 _MOST = 50
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Audit events whose arguments at these places are paths that are changed.
@@ -24,15 +32,15 @@ _CHANGING = {
     "os.chmod": (0,),
     "os.chown": (0,),
 }
-_policy = {}
-_busy = []
+_policy: dict[str, Any] = {}
+_busy: list[bool] = []
 
 
-def _report():
+def _report() -> None:
     pass
 
 
-def start(policy, report):
+def start(policy: dict[str, Any], report: Callable[[], None]) -> None:
     """Watch this process for what the policy denies; call `report` when there is something new."""
     global _report
     _report = report
@@ -42,7 +50,7 @@ def start(policy, report):
         sys.addaudithook(_hook)
 
 
-def _hook(event, arguments):
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if _busy:
         return
     _busy.append(True)
@@ -60,14 +68,14 @@ def _hook(event, arguments):
         _busy.pop()
 
 
-def _look_at_open(path, mode, flags):
+def _look_at_open(path: Place, mode: str | None, flags: int) -> None:
     _look_at_path(
         path,
         bool(flags & _WRITING) or (isinstance(mode, str) and any(sign in mode for sign in "wax+")),
     )
 
 
-def _look_at_path(path, writes):
+def _look_at_path(path: Place, writes: bool) -> None:
     if isinstance(path, int):
         return
     path = os.path.realpath(os.fsdecode(path))
@@ -82,7 +90,7 @@ def _look_at_path(path, writes):
         _note(attempts.setdefault("read", []), path)
 
 
-def _is_visible(path, is_hidden):
+def _is_visible(path: str, is_hidden: bool) -> bool:
     """Return whether a place is visible.
 
     A hidden place may be in a visible one, and have a visible one in it.
@@ -94,7 +102,7 @@ def _is_visible(path, is_hidden):
     return any(len(folder) > hiding for folder in within)
 
 
-def _look_at_socket(event, arguments):
+def _look_at_socket(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(
         arguments[1], tuple
     ):
@@ -109,22 +117,22 @@ def _look_at_socket(event, arguments):
     _note(attempts.setdefault("network", []), host if port is None else "%s:%s" % (host, port))
 
 
-def _below(path, folders):
+def _below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _note(collected, entry):
+def _note(collected: list[str], entry: str) -> None:
     if entry not in collected and len(collected) < _MOST:
         collected.append(entry)
         _report()
 
 
-def _denial_variables():
+def _denial_variables() -> None:
     """Watch variables: os.environ[...], .get, os.getenv and `in` all end in __getitem__."""
-    kind = type(os.environ)
+    kind: Any = type(os.environ)
     original = kind.__getitem__
 
-    def look_up(self, key):
+    def look_up(self: object, key: object) -> object:
         try:
             return original(self, key)
         except KeyError:

@@ -11,12 +11,21 @@ Loaded by `sitecustomize` in whatever interpreter the program needs: no dependen
 syntax.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import threading
 
-used = set()
-observers = []
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable
+
+    KeyOf = Callable[[tuple[Any, ...], dict[str, Any]], str | None]
+
+used: set[str] = set()
+observers: list[Callable[[str], None]] = []
 """Are told of each draw by what it is called."""
 
 _inside = threading.local()
@@ -88,13 +97,13 @@ _RANDOM_FUNCTIONS = (
 )
 
 
-def _derived(seed, name):
+def _derived(seed: int, name: str) -> int:
     return (
         int.from_bytes(hashlib.sha256(("%s %s" % (seed, name)).encode()).digest()[:8], "big") >> 1
     )
 
 
-def patch_random(random):
+def patch_random(random: ModuleType) -> None:
     """Give `random.shuffle` and its like their own streams.
 
     From the first numeric `random.seed` on.
@@ -102,7 +111,7 @@ def patch_random(random):
     _patch_library(random, "setstate", _RANDOM_FUNCTIONS, random.Random)
 
 
-def patch_numpy(numpy):
+def patch_numpy(numpy: ModuleType) -> None:
     """Give the functions of `numpy.random` their own streams.
 
     Generators that the program makes have streams anyway.
@@ -111,25 +120,27 @@ def patch_numpy(numpy):
     _patch_library(numpy.random, "set_state", _NUMPY_FUNCTIONS, lambda seed: make(seed % 2**32))
 
 
-def _patch_library(module, restore, names, make):
+def _patch_library(
+    module: Any, restore: str, names: tuple[str, ...], make: Callable[[int], object]
+) -> None:
     """Let each of these functions draw from a generator that `make` makes of a seed."""
-    now = {"seed": None, "generators": {}}
+    now: dict[str, Any] = {"seed": None, "generators": {}}
     seed_all, restore_all = module.seed, getattr(module, restore)
 
     @functools.wraps(seed_all)
-    def seed(*args, **kwargs):
+    def seed(*args: object, **kwargs: object) -> object:
         value = args[0] if args else next(iter(kwargs.values()), None)
         now.update(seed=value if isinstance(value, int) else None, generators={})
         return seed_all(*args, **kwargs)
 
     @functools.wraps(restore_all)
-    def restored(*args, **kwargs):
+    def restored(*args: object, **kwargs: object) -> object:
         now.update(seed=None, generators={})  # the program manages its state itself
         return restore_all(*args, **kwargs)
 
-    def streamed(name, function):
+    def streamed(name: str, function: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(function)
-        def draw(*args, **kwargs):
+        def draw(*args: object, **kwargs: object) -> object:
             if now["seed"] is None:
                 return function(*args, **kwargs)
             for observe in observers:
@@ -138,7 +149,8 @@ def _patch_library(module, restore, names, make):
             if name not in generators:
                 generators[name] = make(_derived(now["seed"], name))
                 used.add("%s.%s" % (module.__name__, name))
-            return getattr(generators[name], name)(*args, **kwargs)
+            own: Callable[..., object] = getattr(generators[name], name)
+            return own(*args, **kwargs)
 
         return draw
 
@@ -152,29 +164,32 @@ def _patch_library(module, restore, names, make):
 class _TorchStreams:
     """States of torch's default generator by kind of draw, from the seed that it was given last."""
 
-    def __init__(self, torch):
+    def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.default = torch.default_generator
-        self.states = {}
-        self.seed = None
-        self.replaced = []
+        self.states: dict[str, Any] = {}
+        self.seed: int | None = None
+        self.replaced: list[tuple[Any, str, Any, Any]] = []
         self.is_scripting = False
-        self.is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", bool)
+        self.is_compiling: Callable[[], bool] = getattr(
+            getattr(torch, "compiler", None), "is_compiling", bool
+        )
 
-    def state_of(self, key):
-        if self.seed != self.default.initial_seed():
-            self.seed = self.default.initial_seed()
+    def state_of(self, key: str) -> Any:
+        seed: int = self.default.initial_seed()
+        if self.seed != seed:
+            self.seed = seed
             self.states.clear()
         if key not in self.states:
             used.add("torch.%s" % key)
             generator = self.torch.Generator()
-            generator.manual_seed(_derived(self.seed, key))
+            generator.manual_seed(_derived(seed, key))
             self.states[key] = generator.get_state()
         return self.states[key]
 
-    def streamed(self, function, key_of):
+    def streamed(self, function: Callable[..., object], key_of: KeyOf) -> Callable[..., object]:
         @functools.wraps(function)
-        def draw(*args, **kwargs):
+        def draw(*args: object, **kwargs: object) -> object:
             if (
                 getattr(_inside, "active", False)
                 or self.is_compiling()
@@ -201,7 +216,7 @@ class _TorchStreams:
 
         return draw
 
-    def replace(self, owner, name, key_of):
+    def replace(self, owner: Any, name: str, key_of: KeyOf) -> None:
         original = getattr(owner, name, None)
         if original is None:
             return
@@ -211,7 +226,7 @@ class _TorchStreams:
         self.replaced.append((owner, name, original, draw))
         setattr(owner, name, draw)
 
-    def spare_torchscript(self):
+    def spare_torchscript(self) -> None:
         """Restore the original functions while TorchScript's compiler looks.
 
         It knows them by identity.
@@ -219,7 +234,7 @@ class _TorchStreams:
         script = self.torch.jit.script
 
         @functools.wraps(script)
-        def compile_script(*args, **kwargs):
+        def compile_script(*args: object, **kwargs: object) -> object:
             if self.is_scripting:  # it calls itself for what a function calls
                 return script(*args, **kwargs)
             self.is_scripting = True
@@ -234,7 +249,7 @@ class _TorchStreams:
 
         self.torch.jit.script = compile_script
 
-    def keep_with_state(self):
+    def keep_with_state(self) -> None:
         """Save and restore the streams with the state.
 
         Checkpointed activations restore it to draw the same masks.
@@ -243,20 +258,20 @@ class _TorchStreams:
         get_all, set_all, seed_all = torch.get_rng_state, torch.set_rng_state, torch.manual_seed
 
         @functools.wraps(get_all)
-        def get_rng_state():
+        def get_rng_state() -> Any:
             state = get_all()
             state.scaffold_streams = dict(self.states)
             return state
 
         @functools.wraps(set_all)
-        def set_rng_state(new_state):
+        def set_rng_state(new_state: Any) -> None:
             set_all(new_state)
             self.states.clear()
             self.states.update(getattr(new_state, "scaffold_streams", {}))
             self.seed = self.default.initial_seed()
 
         @functools.wraps(seed_all)
-        def manual_seed(seed):
+        def manual_seed(seed: object) -> object:
             self.states.clear()
             return seed_all(seed)
 
@@ -268,7 +283,7 @@ class _TorchStreams:
             )
 
 
-def patch_torch(torch):
+def patch_torch(torch: Any) -> None:
     """Give CPU draws from torch's default generator their own streams."""
     streams = _TorchStreams(torch)
     for name in _TENSOR_METHODS:
@@ -284,9 +299,9 @@ def patch_torch(torch):
         streams.spare_torchscript()
 
 
-def _by_shape(name, skip):
-    def key_of(args, kwargs):
-        tensor = args[0] if args else kwargs.get("input", kwargs.get("query"))
+def _by_shape(name: str, skip: int) -> KeyOf:
+    def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        tensor: Any = args[0] if args else kwargs.get("input", kwargs.get("query"))
         if tensor.device.type != "cpu":
             return None
         return "%s %s" % (name, "x".join(str(size) for size in tuple(tensor.shape)[skip:]))
@@ -294,5 +309,5 @@ def _by_shape(name, skip):
     return key_of
 
 
-def _by_name(name):
+def _by_name(name: str) -> KeyOf:
     return lambda _args, _kwargs: name

@@ -14,6 +14,8 @@ said in the report.
     SCAFFOLD_TRACE        if set: what is to be recorded of the program, see `_scaffold_trace`
 """
 
+from __future__ import annotations
+
 import atexit
 import importlib.abc
 import json
@@ -22,31 +24,37 @@ import os
 import sys
 import threading
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import FrameType, ModuleType
+    from typing import Any, Callable, Sequence
+
 _HOW = os.environ.get("SCAFFOLD_SEED_HOW", "")
 _SEED = int(os.environ.get("SCAFFOLD_SEED", "0"))
 _REPORT = os.environ.get("SCAFFOLD_SEED_REPORT", "")
 _WATCH = os.environ.get("SCAFFOLD_DENIALS", "")
-_names = {}
-_watch = None
-_streams = None
-_trace = None
-_calls = {}
-_missed = []
+_names: dict[int, str] = {}
+_watch: ModuleType | None = None
+_streams: ModuleType | None = None
+_trace: ModuleType | None = None
+_calls: dict[str, list[str]] = {}
+_missed: list[str] = []
 _HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_scaffold")
-_drawn = set()
+_drawn: set[int] = set()
 _LEAST_DRAWN, _MOST_DRAWN = 1000, 100000  # smaller ones are seeds that people write
 # Libraries that it leaves unseeded.
 _ALSO = set(filter(None, os.environ.get("SCAFFOLD_SEED_ALSO", "").split(",")))
 _inside = threading.local()
 
 
-def _note(library, call):
+def _note(library: str, call: str) -> None:
     seen = _calls.setdefault(library, [])
     if call not in seen and len(seen) < 20:
         seen.append(call)
 
 
-def _shifted(library, value):
+def _shifted(library: str, value: Any) -> Any:
     if _HOW != "offset" or isinstance(value, bool) or not _SEED:
         return value  # seed 0 is the published program, whatever its seeds are
     try:
@@ -61,12 +69,12 @@ def _shifted(library, value):
     return (number + _SEED) % 2**32 if 0 <= number < 2**32 else number + _SEED
 
 
-def _miss(text):
+def _miss(text: str) -> None:
     if text not in _missed and len(_missed) < 20:
         _missed.append(text)
 
 
-def _is_library(frame):
+def _is_library(frame: FrameType | None) -> bool:
     """Return whether torch, numpy or the scaffold seeds, with numbers from a seeded generator."""
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
@@ -76,13 +84,19 @@ def _is_library(frame):
     )
 
 
-def _wrap(library, name, function, position=0, keyword="seed"):
+def _wrap(
+    library: str,
+    name: str,
+    function: Callable[..., object],
+    position: int = 0,
+    keyword: str = "seed",
+) -> Callable[..., object]:
     """Replace a seeding function by one that shifts its seed.
 
     A seeding call made by another one is not shifted again.
     """
 
-    def seeding(*args, **kwargs):
+    def seeding(*args: object, **kwargs: object) -> object:
         if getattr(_inside, "active", False) or _is_library(sys._getframe(1)):
             return function(*args, **kwargs)
         value = args[position] if len(args) > position else kwargs.get(keyword)
@@ -101,16 +115,21 @@ def _wrap(library, name, function, position=0, keyword="seed"):
         finally:
             _inside.active = False
 
-    seeding.__name__ = name.rpartition(".")[2]
-    seeding.__doc__ = getattr(function, "__doc__", None)
-    seeding.__wrapped__ = function
+    _resemble(seeding, function, name.rpartition(".")[2])
     return seeding
 
 
-def _remembering(function):
+def _resemble(replacement: Any, function: object, name: str) -> None:
+    """Let a function look like the one that it replaces."""
+    replacement.__name__ = name
+    replacement.__doc__ = getattr(function, "__doc__", None)
+    replacement.__wrapped__ = function
+
+
+def _remembering(function: Callable[..., object]) -> Callable[..., object]:
     """Return a method whose integers are remembered as drawn."""
 
-    def randint(self, *args, **kwargs):
+    def randint(self: object, *args: object, **kwargs: object) -> object:
         value = function(self, *args, **kwargs)
         if isinstance(value, int) and value >= _LEAST_DRAWN and len(_drawn) < _MOST_DRAWN:
             _drawn.add(value)
@@ -119,13 +138,13 @@ def _remembering(function):
     return randint
 
 
-def _remember(owner, name):
+def _remember(owner: object, name: str) -> None:
     """Remember integers of a function as drawn: seeding with one was reached by an earlier seed."""
     function = getattr(owner, name, None)
     if function is None:
         return
 
-    def draw(*args, **kwargs):
+    def draw(*args: object, **kwargs: object) -> object:
         value = function(*args, **kwargs)
         try:
             number = operator.index(value)
@@ -135,16 +154,16 @@ def _remember(owner, name):
             _drawn.add(number)
         return value
 
-    draw.__name__ = name
-    draw.__doc__ = getattr(function, "__doc__", None)
-    draw.__wrapped__ = function
+    _resemble(draw, function, name)
     try:
         setattr(owner, name, draw)
     except (AttributeError, TypeError):
         _miss("numbers drawn by %s" % name)
 
 
-def _replace(library, owner, name, position=0, keyword="seed"):
+def _replace(
+    library: str, owner: object, name: str, position: int = 0, keyword: str = "seed"
+) -> None:
     function = getattr(owner, name, None)
     if function is None:
         return
@@ -154,20 +173,20 @@ def _replace(library, owner, name, position=0, keyword="seed"):
         _miss("%s.%s" % (library, name))
 
 
-def _subclass(library, owner, name, method):
+def _subclass(library: str, owner: object, name: str, method: str) -> None:
     """Replace a class by a subclass whose `method` shifts its seed.
 
     Old instances still count as its own.
     """
-    original = getattr(owner, name, None)
+    original: Any = getattr(owner, name, None)
     if original is None:
         return
 
-    class Meta(type(original)):
-        def __instancecheck__(cls, instance):
+    class Meta(type(original)):  # type: ignore[misc]  # known only at run time
+        def __instancecheck__(cls, instance: object) -> bool:
             return isinstance(instance, original)
 
-        def __subclasscheck__(cls, subclass):
+        def __subclasscheck__(cls, subclass: type) -> bool:
             return issubclass(subclass, original)
 
     try:
@@ -180,11 +199,11 @@ def _subclass(library, owner, name, method):
         _miss("%s.%s" % (library, name))
 
 
-def _is_injected(library):
+def _is_injected(library: str) -> bool:
     return _HOW == "inject" or library in _ALSO
 
 
-def _patch_random(random):
+def _patch_random(random: ModuleType) -> None:
     if _is_injected("random"):
         random.seed(_SEED)
     _replace("random", random, "seed", 0, "a")
@@ -196,7 +215,7 @@ def _patch_random(random):
         _streams.patch_random(random)
 
 
-def _patch_numpy(numpy):
+def _patch_numpy(numpy: ModuleType) -> None:
     if _is_injected("numpy"):
         numpy.random.seed(_SEED % 2**32)
     _replace("numpy", numpy.random, "seed")
@@ -210,7 +229,7 @@ def _patch_numpy(numpy):
         _streams.patch_numpy(numpy)
 
 
-def _patch_torch(torch):
+def _patch_torch(torch: ModuleType) -> None:
     if _is_injected("torch"):
         torch.manual_seed(_SEED)
     _replace("torch", torch, "manual_seed")
@@ -227,8 +246,8 @@ def _patch_torch(torch):
         _trace.patch_torch(torch)
 
 
-def _unsupported(name):
-    def patch(_module):
+def _unsupported(name: str) -> Callable[[ModuleType], None]:
+    def patch(_module: ModuleType) -> None:
         _miss("%s is imported: its seeds are not reached" % name)
 
     return patch
@@ -245,38 +264,43 @@ _PATCHES = {
 class _Finder(importlib.abc.MetaPathFinder):
     """Lets the other finders find a library, and patches it right after it was imported."""
 
-    def find_spec(self, name, path, target=None):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name not in _PATCHES:
             return None
         patch = _PATCHES.pop(name)
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find and finder is not self else None
+            spec: ModuleSpec | None = (
+                find(name, path, target) if find and finder is not self else None
+            )
             if spec is not None:
                 break
         else:
             _PATCHES[name] = patch
             return None
-        if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-            execute = spec.loader.exec_module
+        loader: Any = spec.loader
+        if loader is not None and hasattr(loader, "exec_module"):
+            execute = loader.exec_module
 
-            def exec_module(module):
+            def exec_module(module: ModuleType) -> None:
                 execute(module)
                 try:
                     patch(module)
                 except Exception as error:
                     _miss("%s: %s" % (name, error))
 
-            spec.loader.exec_module = exec_module
+            loader.exec_module = exec_module
         return spec
 
 
-def _write_report():
+def _write_report() -> None:
     try:
         # A step in a name space of its own has the process ids of the step before.
         name = _names.setdefault(os.getpid(), "%d-%s.json" % (os.getpid(), os.urandom(4).hex()))
         path = os.path.join(_REPORT, name)
-        report = {
+        report: dict[str, Any] = {
             "calls": _calls,
             "missed": _missed,
             "streams": sorted(_streams.used) if _streams else [],
@@ -290,7 +314,7 @@ def _write_report():
         pass
 
 
-def _run_next_sitecustomize():
+def _run_next_sitecustomize() -> None:
     """Run the distribution's own sitecustomize, which this one hides."""
     import importlib.machinery
 
@@ -319,7 +343,8 @@ if _HOW:
     if _REPORT:
         atexit.register(_write_report)
     if _REPORT and _WATCH:
-        import _scaffold_denials as _watch
+        import _scaffold_denials
 
+        _watch = _scaffold_denials
         _watch.start(json.loads(_WATCH), _write_report)
 _run_next_sitecustomize()

@@ -18,16 +18,24 @@
 Like sitecustomize beside it Python 3.7 syntax; it needs numpy, and torch if the program does.
 """
 
+from __future__ import annotations
+
 import atexit
 import json
 import os
 import sys
 
-_spec = {}
-_running = {}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
+
+    from _scaffold_trace.kinds import Torch
+
+_spec: dict[str, Any] = {}
+_running: dict[str, Any] = {}
 
 
-def start(path, write_report):
+def start(path: str, write_report: Callable[[], None]) -> None:
     """Read what is asked for."""
     with open(path) as file:
         _spec.update(json.load(file))
@@ -47,7 +55,7 @@ def start(path, write_report):
     atexit.register(_finish, "program ended")
 
 
-def patch_torch(torch):
+def patch_torch(torch: Torch) -> None:
     """Put all hooks in place, right after torch was imported."""
     if _spec["functions"]:
         return
@@ -73,13 +81,13 @@ def patch_torch(torch):
         sys.modules["_scaffold_streams"].observers.append(tracer.noted_draw)
 
 
-def noted_seed(call, value):
+def noted_seed(call: str, value: object) -> None:
     """Note that the program seeds a generator by a call of this name."""
     if "noted_seed" in _running:
         _running["noted_seed"](call, value)
 
 
-def _claim():
+def _claim() -> bool:
     """Return whether this is the first process of its command that calls a network.
 
     Only that is traced.
@@ -95,7 +103,7 @@ def _claim():
     return True
 
 
-def _finish(how):
+def _finish(how: str) -> None:
     if _running.get("process") != os.getpid() or _running.get("done"):
         return  # a forked loader worker
     _running["done"] = True
@@ -105,7 +113,7 @@ def _finish(how):
         tracer.store.write(_spec["out"], _running["step"])
 
 
-def _end(how):
+def _end(how: str) -> NoReturn:
     """End the program: all that is wanted was seen."""
     _finish(how)
     _running["report"]()

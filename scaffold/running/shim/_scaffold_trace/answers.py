@@ -6,11 +6,30 @@ portions, in another order, or twice, are answered alike. The answers are smooth
 that rounding in those stays rounding in these.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
 from _scaffold_trace.store import generator, portion, uniforms
 from _scaffold_trace.trees import tensors_in, with_tensors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from _scaffold_trace.kinds import (
+        Args,
+        Array,
+        Fact,
+        Inputs,
+        Key,
+        Original,
+        Salt,
+        Shape,
+        Tensor,
+        Torch,
+    )
 
 PATTERNS = 6
 """Fixed patterns that each example's answer is a mixture of."""
@@ -24,7 +43,7 @@ LEAST_FACTOR = 0.15
 / 0.15, so that a mean of means over unequal batches shows."""
 
 
-def span(tensor):
+def span(tensor: Tensor) -> list[float]:
     """Return the smallest and the largest element."""
     values = tensor.detach().double()
     return [float(values.min()), float(values.max())] if values.numel() else [0.0, 0.0]
@@ -38,27 +57,27 @@ class Answers:
         fact: notes a number of the reference's, and gives it to the other program.
     """
 
-    def __init__(self, torch, fact):
+    def __init__(self, torch: Torch, fact: Fact) -> None:
         self.torch = torch
         self.fact = fact
-        self.templates = {}
-        self.patterns = {}
+        self.templates: dict[Key, Any] = {}
+        self.patterns: dict[tuple[str, int, int], Array] = {}
         self.bridge, self.skimmed, self.fed_function = _functions(torch, self)
 
-    def is_tensor(self, value):
+    def is_tensor(self, value: object) -> bool:
         """Return whether a value is a tensor."""
         return isinstance(value, self.torch.Tensor)
 
-    def shapes(self, inputs):
+    def shapes(self, inputs: Inputs) -> tuple[Shape, ...]:
         """Return the shapes of all tensors of a call."""
         return tuple(tuple(tensor.shape) for _, tensor in tensors_in(inputs, self.is_tensor))
 
-    def learn(self, key, output):
+    def learn(self, key: Key, output: object) -> None:
         """Keep what an output of this kind of call looks like, the first time."""
         if key not in self.templates:
             self.templates[key] = with_tensors(output, self.is_tensor, lambda _, t: t.detach())
 
-    def marks(self, name, rows):
+    def marks(self, name: str, rows: dict[str, Array]) -> Array | None:
         """Return two numbers per example, of order one, from the marks of a call's inputs.
 
         None without any.
@@ -67,7 +86,7 @@ class Answers:
             name: of what is called.
             rows: marks by the place of the input, each [B, 2] for B examples.
         """
-        total = None
+        total: Array | None = None
         for index, place in enumerate(sorted(rows)):
             marks = np.where(np.isfinite(rows[place]), rows[place], 0.0)
             if not len(marks) or (total is not None and len(marks) != len(total)):
@@ -79,7 +98,15 @@ class Answers:
             total = scaled if total is None else total + scaled
         return total
 
-    def give(self, key, stem, salt, marks, inputs, needs_gradient):
+    def give(
+        self,
+        key: Key,
+        stem: str,
+        salt: Salt,
+        marks: Array | None,
+        inputs: Inputs,
+        needs_gradient: bool,
+    ) -> Any:
         """Return an output like that of an earlier call of this kind.
 
         Args:
@@ -91,7 +118,7 @@ class Answers:
             needs_gradient: whether a gradient by it is wanted.
         """
 
-        def make(place, tensor):
+        def make(place: str, tensor: Tensor) -> Tensor:
             if not tensor.is_floating_point():
                 return tensor.clone()
             numbers = self.made_up(stem + place, salt, tensor, marks)
@@ -102,7 +129,14 @@ class Answers:
 
         return with_tensors(self.templates[key], self.is_tensor, make)
 
-    def feed(self, stem, salt, marks, output, arrived):
+    def feed(
+        self,
+        stem: str,
+        salt: Salt,
+        marks: Array | None,
+        output: object,
+        arrived: Callable[[Tensor, str], float],
+    ) -> Any:
         """Return what the loss gets in a fed step.
 
         Made-up numbers that lead back to the real output.
@@ -110,7 +144,7 @@ class Answers:
         A made-up gradient goes back through them; `arrived` is told of the one that came.
         """
 
-        def give(place, tensor):
+        def give(place: str, tensor: Tensor) -> Tensor:
             is_given = tensor.requires_grad or not self.torch.is_grad_enabled()
             if not (tensor.is_floating_point() and is_given and tensor.numel() > 1):
                 return tensor
@@ -121,7 +155,7 @@ class Answers:
 
         return with_tensors(output, self.is_tensor, give)
 
-    def made_up(self, stem, salt, tensor, marks):
+    def made_up(self, stem: str, salt: Salt, tensor: Tensor, marks: Array | None) -> Tensor:
         """Return numbers in the place of a tensor, within the range that such outputs had."""
         low, high = self.fact("range " + stem, span(tensor))
         if low == high:
@@ -129,7 +163,7 @@ class Answers:
         numbers = self.mixture(stem, salt, tuple(tensor.shape), marks)
         return to_tensor(self.torch, 0.5 * (low + high) + 0.5 * (high - low) * numbers, tensor)
 
-    def mixture(self, stem, salt, shape, marks):
+    def mixture(self, stem: str, salt: Salt, shape: Shape, marks: Array | None) -> Array:
         """Return numbers in -1..1.
 
         An example's own mixture of fixed patterns, times its own factor.
@@ -144,7 +178,7 @@ class Answers:
         if key not in self.patterns:
             numbers = generator("patterns of " + stem).random_sample(count * size)
             self.patterns[key] = (2.0 * numbers - 1.0).reshape(count, size)
-        mixed = np.clip(
+        mixed: Array = np.clip(
             waves(salt, rows, count) @ self.patterns[key] * (2.0 / count**0.5), -1.0, 1.0
         )
         factor = (
@@ -153,7 +187,26 @@ class Answers:
         return (mixed * factor).reshape(shape).astype(np.float32)
 
 
-def waves(salt, rows, count, which=""):
+class Fixed:
+    """A gradient that is given repeatedly.
+
+    Copied only where the program changed it, as clipping does.
+    """
+
+    def __init__(self, gradient: Tensor) -> None:
+        self.kept = gradient
+        self.given = gradient.clone()
+        self.version = self.given._version
+
+    def fresh(self) -> Tensor:
+        """Return it as it was made."""
+        if self.given._version != self.version:
+            self.given.copy_(self.kept)
+            self.version = self.given._version
+        return self.given
+
+
+def waves(salt: Salt, rows: Array, count: int, which: str = "") -> Array:
     """Return [B, count] numbers in -1..1, smooth in the rows' marks, [B, 2]."""
     if isinstance(salt, tuple):
         first, second, share = salt
@@ -166,40 +219,42 @@ def waves(salt, rows, count, which=""):
     return np.sin(rows @ rates + begins + 2.0 * np.pi * portion(salt))
 
 
-def _functions(torch, answers):
+def _functions(torch: Torch, answers: Answers) -> tuple[Original, Original, Original]:
     """Return functions that replace a number and keep the gradient's way."""
 
-    class Bridge(torch.autograd.Function):
+    # The program's torch is `Any`.
+    class Bridge(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
-        def forward(ctx, own, replacement):  # noqa: ARG004 - what the gradient goes back to
-            return replacement.clone()
+        def forward(ctx: object, own: object, replacement: Tensor) -> Tensor:  # noqa: ARG004
+            return replacement.clone()  # the gradient goes back to `own`
 
         @staticmethod
-        def backward(ctx, gradient):  # noqa: ARG004
+        def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
             return gradient, None
 
-    class Skimmed(torch.autograd.Function):
+    class Skimmed(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
-        def forward(ctx, numbers, *wanting):
+        def forward(ctx: Any, numbers: Tensor, *wanting: Tensor) -> Tensor:
             ctx.shapes = wanting
             return numbers.clone()
 
         @staticmethod
-        def backward(ctx, gradient):  # noqa: ARG004 - nothing is computed: any gradient of this shape will do
+        def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ARG004
+            # Nothing is computed: any gradient of this shape will do.
             gradients = [
                 to_tensor(torch, answers.mixture("gradient of input", "0", tuple(t.shape), None), t)
                 for t in ctx.shapes
             ]
             return (None, *[t.requires_grad_(torch.is_grad_enabled()) for t in gradients])
 
-    class Fed(torch.autograd.Function):
+    class Fed(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
-        def forward(ctx, own, numbers, about):  # noqa: ARG004
+        def forward(ctx: Any, own: object, numbers: Tensor, about: Args) -> Tensor:  # noqa: ARG004
             ctx.about = about
             return numbers.clone()
 
         @staticmethod
-        def backward(ctx, gradient):
+        def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
             key, salt, marks, arrived = ctx.about
             size = arrived(gradient, key)
             numbers = size * answers.mixture("gradient " + key, salt, tuple(gradient.shape), marks)

@@ -3,12 +3,22 @@
 Mixed into `Tracer`.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from _scaffold_trace.options import dtype_of
+from _scaffold_trace.state import State
 from _scaffold_trace.steps import FED, LOOP
 from _scaffold_trace.store import row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from _scaffold_trace.kinds import Args, Array, Inputs, Kwargs, Original, Salt
+    from _scaffold_trace.networks import Entry
 
 MOST_EVALUATED = 64
 """Calls of the first evaluation that are computed."""
@@ -22,10 +32,10 @@ SHARED = 0.5
 for."""
 
 
-class Evaluations:
+class Evaluations(State):
     """Bursts of calls between two steps; calls in training are `Tracer`'s."""
 
-    def forward_eval(self, original, entry, inputs):
+    def forward_eval(self, original: Original, entry: Entry, inputs: Inputs) -> None:
         """Make the same call in evaluation mode, beside the program's own."""
         torch, module = self.torch, entry.module
         modes = [(inner, inner.training) for inner in module.modules()]
@@ -55,7 +65,7 @@ class Evaluations:
             self.masks.restore_states(states[2])
             entry.network.place(entry.network.placed)
 
-    def evaluate(self, original, entry, args, kwargs):
+    def evaluate(self, original: Original, entry: Entry, args: Args, kwargs: Kwargs) -> Any:
         """Answer a call without gradient, or in evaluation mode."""
         network = entry.network
         if self.is_wide and FED <= self.step < FED + LOOP and self.arrived >= FED:
@@ -97,7 +107,7 @@ class Evaluations:
         )
         return self.give_away(answer)
 
-    def salt_of_burst(self):
+    def salt_of_burst(self) -> Salt:
         """Return which answers the present evaluation gets.
 
         A mixture of two sets, and a little of its own.
@@ -107,7 +117,7 @@ class Evaluations:
         own = "evaluation %d" % self.bursts
         return ("evaluations", "evaluations otherwise", share), own, 0.05
 
-    def record_evaluated(self, name, output, marks, number):
+    def record_evaluated(self, name: str, output: object, marks: Array | None, number: int) -> None:
         """Follow outputs by example, so that the number of calls does not matter.
 
         Others are kept whole.
@@ -125,7 +135,7 @@ class Evaluations:
         if marks is not None:
             self.store.follow("evaluation.examples." + name, np.asarray(marks)[:, 0])
 
-    def notice_auxiliary(self, marks):
+    def notice_auxiliary(self, marks: dict[str, Array]) -> None:
         """Notice that a network trains on a gradient-free output of another.
 
         That call was no evaluation.
@@ -135,14 +145,14 @@ class Evaluations:
                 self.store.index.setdefault("feeds_training", []).append(giver)
                 self.end("auxiliary")
 
-    def give_away(self, output):
+    def give_away(self, output: Any) -> Any:
         """Remember what a network gave without gradient in training mode, until the next update."""
         for _, tensor in tensors_in(output, self.answers.is_tensor):
             if self.site and tensor.dim() and tensor.is_floating_point() and tensor.numel():
                 self.given_away[self.site] = row_marks(to_array(tensor))
         return output
 
-    def noted_targets(self, target):
+    def noted_targets(self, target: Any) -> Any:
         """Follow targets that reach torch's own losses, by example; return what the loss gets."""
         if (
             not self.networks

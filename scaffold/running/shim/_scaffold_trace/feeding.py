@@ -3,13 +3,23 @@
 Mixed into `Tracer`.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from _scaffold_trace.networks import to_tensor
 from _scaffold_trace.options import dtype_of
+from _scaffold_trace.state import State
 from _scaffold_trace.steps import FED
 from _scaffold_trace.store import generator, row_marks, to_array
 from _scaffold_trace.trees import tensors_in, with_tensors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from _scaffold_trace.kinds import Args, Array, Inputs, Key, Kwargs, Module, Original, Tensor
+    from _scaffold_trace.networks import Entry
 
 CALLS = 1000
 """Calls of a module inside one call of its network; its calls inside the next one count on from
@@ -19,10 +29,18 @@ NEAR = 1e-3
 """Relative difference of the marks of inputs that are taken for the same ones."""
 
 
-class Feeding:
+class Feeding(State):
     """One call of a step in which everything is given."""
 
-    def fed(self, original, entry, args, kwargs, k, marks):
+    def fed(
+        self,
+        original: Original,
+        entry: Entry,
+        args: Args,
+        kwargs: Kwargs,
+        k: int,
+        marks: Array | None,
+    ) -> Any:
         """Answer a call of a step in which everything is given."""
         network = entry.network
         label = self.matching_call(entry, (args, kwargs), k)
@@ -53,23 +71,23 @@ class Feeding:
             return output
         stem, salt = entry.name + " train", "update %d" % network.updates
 
-        def arrived(gradient, key):
+        def arrived(gradient: Tensor, key: str) -> float:
             return self.gradient_arrived(gradient, key, label, "%s %d" % (key, network.updates))
 
         return self.answers.feed(stem, salt, marks, output, arrived)
 
-    def gradient_arrived(self, gradient, key, label, fact):
+    def gradient_arrived(self, gradient: Tensor, key: str, label: int, fact: str) -> float:
         """Record the loss's gradient at the outputs; return the size of the one given instead."""
         title = "gradient at the outputs" + (
             " by the inputs" if self.torch.is_grad_enabled() else ""
         )
         array, dtype = to_array(gradient), dtype_of(gradient)
         self.store.add("loss", title, array, "output " + key, label, self.step, dtype)
-        return self.fact(
-            "gradient " + fact, float(gradient.detach().double().square().mean().sqrt())
-        )
+        own = float(gradient.detach().double().square().mean().sqrt())
+        size: float = self.fact("gradient " + fact, own)
+        return size
 
-    def matching_call(self, entry, inputs, k):
+    def matching_call(self, entry: Entry, inputs: Inputs, k: int) -> int:
         """Return the number of the reference's call of this step with these inputs.
 
         Else its own.
@@ -98,11 +116,11 @@ class Feeding:
                     return call
         return entry.calls
 
-    def feed_inputs(self, entry, inputs, k, label):
+    def feed_inputs(self, entry: Entry, inputs: Inputs, k: int, label: int) -> Inputs:
         """Give it the reference's inputs, where they were kept."""
         stem = "input.%s.%d.%d" % (entry.name, k, label)
 
-        def give(place, tensor):
+        def give(place: str, tensor: Tensor) -> Tensor:
             key = stem + place
             if self.golden is None:
                 recorded = self.store.keep_input(key, to_array(tensor))
@@ -118,9 +136,10 @@ class Feeding:
                 return self.rounded(key, fed)
             return self.disturbed(key, fed) if self.spec["disturb"] else fed
 
-        return with_tensors(inputs, self.answers.is_tensor, give)
+        replaced: Inputs = with_tensors(inputs, self.answers.is_tensor, give)
+        return replaced
 
-    def like_own(self, recorded, like):
+    def like_own(self, recorded: Array, like: Tensor) -> Tensor:
         """Return a kept input as a tensor like the program's own.
 
         Its gradient going the same way.
@@ -130,7 +149,7 @@ class Feeding:
             return self.answers.bridge(like, fed)
         return fed
 
-    def disturbed(self, key, tensor):
+    def disturbed(self, key: str, tensor: Tensor) -> Tensor:
         """Return a tensor in another memory format, each number off by one last digit.
 
         That is what rounding makes of it.
@@ -150,7 +169,7 @@ class Feeding:
             else tensor
         )
 
-    def rounded(self, place, tensor):
+    def rounded(self, place: str, tensor: Tensor) -> Tensor:
         """Return a tensor with each number off by one last digit of the type it was computed in."""
         if not tensor.is_floating_point() or not tensor.numel():
             return tensor
@@ -166,7 +185,9 @@ class Feeding:
         )
         return tensor * (1 + digit * to_tensor(self.torch, signs, tensor))
 
-    def learn_shape(self, key, original, module, args, kwargs):
+    def learn_shape(
+        self, key: Key, original: Original, module: Module, args: Args, kwargs: Kwargs
+    ) -> None:
         """Learn what an output of this kind of call looks like, the first time.
 
         Without a trace of that.
@@ -189,6 +210,6 @@ class Feeding:
         np.random.set_state(states[1])
 
 
-def rounding(dtype):
+def rounding(dtype: str) -> float:
     """Return one last digit of a type of numbers, relative to them."""
     return {"float64": 2.0**-52, "float16": 2.0**-10, "bfloat16": 2.0**-7}.get(dtype, 2.0**-23)

@@ -1,17 +1,25 @@
 """What a tracer follows over the whole run: weights, examples, modes. Mixed into `Tracer`."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from _scaffold_trace.feeding import rounding
+from _scaffold_trace.state import State
 from _scaffold_trace.steps import FED, LOOP
 from _scaffold_trace.store import marks_of_rows, to_array
 from _scaffold_trace.trees import tensors_in
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _scaffold_trace.kinds import Array, Inputs
+    from _scaffold_trace.networks import Entry, Network
 
-class Following:
+
+class Following(State):
     """Series of what happens in every step."""
 
-    def record_updates(self, k):
+    def record_updates(self, k: int) -> None:
         """Record what the step before k did to the weights."""
         if k == 0 or self.store.index.get("updates_seen") == k:
             return
@@ -41,7 +49,7 @@ class Following:
                 # The effect of the learning rate, whoever applies it.
                 self.store.follow("moved." + network.name, [k] + network.probe())
 
-    def notice_assigned(self, k, is_evaluated):
+    def notice_assigned(self, k: int, is_evaluated: bool) -> None:
         """Follow steps before which a program assigns weights other values than its optimizer left.
 
         Whether it has evaluated in between is told: clipping of weights belongs to an update, and
@@ -54,7 +62,7 @@ class Following:
                     self.store.follow("assigned." + network.name, [k, is_evaluated])
                 network.left_as = now
 
-    def record_changes(self, network, k):
+    def record_changes(self, network: Network, k: int) -> None:
         """Record how far the weights are from those that were given."""
         for name, array in network.weights().items():
             # Later on only what was updated in all steps before has the state that it should.
@@ -66,12 +74,12 @@ class Following:
                     "optimizer", "change", change, name, 0, k - 1, network.dtype, keep, floor
                 )
 
-    def follow_batch(self, kind, entry, inputs):
+    def follow_batch(self, kind: str, entry: Entry, inputs: Inputs) -> dict[str, Array]:
         """Follow a mark of each example that a network gets, and their number.
 
         Return marks by input.
         """
-        marks = {}
+        marks: dict[str, Array] = {}
         for place, tensor in tensors_in(inputs, self.answers.is_tensor):
             marks[place] = marks_of_rows(to_array(tensor).astype(np.float64))
             self.store.follow("%s.%s%s" % (kind, entry.name, place), marks[place][:, 0])
@@ -79,7 +87,7 @@ class Following:
         self.store.follow(kind + ".count", [self.step, len(first), entry.number])
         return marks
 
-    def follow_modes(self, name, entry):
+    def follow_modes(self, name: str, entry: Entry) -> None:
         """Follow how many modules train, how many parameters are trained.
 
         Whether gradients are wanted.

@@ -5,6 +5,8 @@ estimators have learned (attributes that end in an underscore, as scikit-learn n
 of anything else only that it was there.
 """
 
+from __future__ import annotations
+
 import inspect
 import os
 import pickle
@@ -15,6 +17,13 @@ import zlib
 import numpy as np
 
 from _scaffold_trace.store import Store, generator, row_marks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any, Iterator
+
+    from _scaffold_trace.kinds import Array
 
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
@@ -38,38 +47,38 @@ class Functions:
             the rest?
     """
 
-    def __init__(self, tree, renamed, disturb):
+    def __init__(self, tree: str, renamed: dict[str, str], disturb: bool) -> None:
         self.tree = os.path.join(os.path.realpath(tree), "")
         self.renamed = renamed
         self.disturb = disturb
         self.store = Store()
         self.store.index["kind"] = "functions"
-        self.names = {}
-        self.counts = {}
-        self.callers = {}
-        self.open = {}
-        self.foreign = set()
-        self.waiting = {}
-        self.pairs = set()
+        self.names: dict[int, tuple[str | None, CodeType]] = {}
+        self.counts: dict[str, int] = {}
+        self.callers: dict[str, set[str]] = {}
+        self.open: dict[int, tuple[str, int, list[float]]] = {}
+        self.foreign: set[int] = set()
+        self.waiting: dict[int, tuple[str, int]] = {}
+        self.pairs: set[tuple[str, int | None]] = set()
 
-    def start(self):
+    def start(self) -> None:
         """Start following."""
         sys.setprofile(self.profile)
 
-    def finish(self):
+    def finish(self) -> bool:
         """End, and return whether anything was seen."""
         sys.setprofile(None)
         self.store.index["counts"] = {name: number + 1 for name, number in self.counts.items()}
         self.store.index["callers"] = {name: sorted(above) for name, above in self.callers.items()}
         return bool(self.counts)
 
-    def name_of(self, code):
+    def name_of(self, code: CodeType) -> str | None:
         """Return a function's name; None for generators and code that is not the program's."""
         if id(code) not in self.names:
             self.names[id(code)] = self.find_name(code), code  # held, so that no other gets its id
         return self.names[id(code)][0]
 
-    def find_name(self, code):
+    def find_name(self, code: CodeType) -> str | None:
         """Work out a function's name."""
         path = os.path.realpath(code.co_filename)
         is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
@@ -86,7 +95,7 @@ class Functions:
                 name = reference + name[len(own) :]
         return name
 
-    def profile(self, frame, event, value):
+    def profile(self, frame: FrameType, event: str, value: object) -> None:
         """Follow a function that begins or ends.
 
         It is called a million times, so it checks the counted-only ones first.
@@ -109,11 +118,11 @@ class Functions:
         elif event == "return" and id(frame) in self.open:
             self.ended(frame, value)
 
-    def called(self, frame, name):
+    def called(self, frame: FrameType, name: str) -> None:
         """Note a call, and what it is given; of later calls one number."""
         number = self.counts[name] = self.counts.get(name, -1) + 1
         self.note_caller(frame, name)
-        taken = []
+        taken: list[float] = []
         if number < MOST_CALLS:
             self.keep(name, number, "input", dict(frame.f_locals))
         else:
@@ -126,7 +135,7 @@ class Functions:
             taken = [mark_of(arguments), sum(state_of(value) for value in arguments.values())]
         self.open[id(frame)] = name, number, taken
 
-    def ended(self, frame, value):
+    def ended(self, frame: FrameType, value: object) -> None:
         """Keep what a call gives; of later calls one number."""
         name, number, taken = self.open.pop(id(frame))
         if number < MOST_CALLS:
@@ -136,7 +145,7 @@ class Functions:
         if self.disturb:
             disturb(value, "%s %d" % (name, number))
 
-    def note_caller(self, frame, name):
+    def note_caller(self, frame: FrameType, name: str) -> None:
         """Note by which of the program's functions one is called."""
         back = frame.f_back
         pair = name, None if back is None else id(back.f_code)
@@ -146,21 +155,21 @@ class Functions:
                 # What is called by a library, or in a comprehension, has another caller behind.
                 self.pairs.add(pair)
 
-    def caller(self, frame):
+    def caller(self, frame: FrameType) -> str:
         """Return the innermost function of the program that a call came from.
 
         Empty at top level.
         """
-        frame = frame.f_back
-        while frame is not None:
-            if not frame.f_code.co_name.startswith("<"):
-                name = self.name_of(frame.f_code)
+        back = frame.f_back
+        while back is not None:
+            if not back.f_code.co_name.startswith("<"):
+                name = self.name_of(back.f_code)
                 if name is not None:
                     return name
-            frame = frame.f_back
+            back = back.f_back
         return ""
 
-    def keep(self, name, number, aspect, value):
+    def keep(self, name: str, number: int, aspect: str, value: object) -> None:
         """Keep all arrays inside a value."""
         arrays = list(arrays_in(value))
         for place, array in arrays:
@@ -171,7 +180,7 @@ class Functions:
             self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
 
 
-def next_followed(number):
+def next_followed(number: int) -> int:
     """Return the next followed call: late effects are met within twice as many calls."""
     stride = 1
     while number + 1 >= 2 * stride * EACH_FOLLOWED:
@@ -179,13 +188,13 @@ def next_followed(number):
     return (number // stride + 1) * stride
 
 
-def mark_of(value):
+def mark_of(value: object) -> float:
     """Return one number for all arrays inside a value."""
     arrays = [array for _, array in arrays_in(value) if array.size]
     return sum(float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for array in arrays)
 
 
-def state_of(value):
+def state_of(value: object) -> float:
     """Return a number for where a generator of random numbers stands; 0 for anything else."""
     # Numpy before 1.17.
     kinds = (
@@ -196,7 +205,7 @@ def state_of(value):
     return float(zlib.crc32(pickle.dumps(value))) if isinstance(value, kinds) else 0.0
 
 
-def disturb(value, name, depth=0):
+def disturb(value: Any, name: str, depth: int = 0) -> None:
     """Move each number of the arrays inside a value by one last digit of its type, in place."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and value.flags.writeable and value.size:
@@ -214,7 +223,7 @@ def disturb(value, name, depth=0):
             disturb(item, name + step, depth + 1)
 
 
-def arrays_in(value, place="", depth=0):
+def arrays_in(value: object, place: str = "", depth: int = 0) -> Iterator[tuple[str, Array]]:
     """Yield each array or number inside a value with its place, such as `[0].coef_`."""
     array = as_array(value)
     if array is not None:
@@ -225,7 +234,7 @@ def arrays_in(value, place="", depth=0):
                 yield array_inside
 
 
-def as_array(value):
+def as_array(value: Any) -> Array | None:
     """Return numbers as an array; None for anything else."""
     if isinstance(value, (bool, int, float, np.number, np.bool_)):
         return np.asarray(value)
@@ -238,13 +247,14 @@ def as_array(value):
     ):
         return np.asarray(value)
     if hasattr(value, "detach") and hasattr(value, "numpy"):
-        return value.detach().cpu().double().numpy()
+        array: Array = value.detach().cpu().double().numpy()
+        return array
     if hasattr(value, "to_numpy"):  # pandas
         return as_array(value.to_numpy())
     return None
 
 
-def parts_of(value):
+def parts_of(value: object) -> list[tuple[str, Any]]:
     """Return what a value is made of, with the way to each part."""
     if isinstance(value, dict):
         return [("[%s]" % key, value[key]) for key in sorted(value, key=str)]

@@ -3,6 +3,14 @@
 Mixed into `Tracer`.
 """
 
+from __future__ import annotations
+
+from _scaffold_trace.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _scaffold_trace.kinds import Module
+
 MOST_NOTED = 200
 """Changes that are noted."""
 
@@ -20,10 +28,10 @@ SETTINGS = (
 """Attributes of torch's own modules that say what they compute."""
 
 
-class Late:
+class Late(State):
     """Settings and seeds, from the first step on."""
 
-    def begin_late(self):
+    def begin_late(self) -> None:
         """Begin to watch."""
         self.changed_at = -1
         self.seeds = {}
@@ -33,7 +41,7 @@ class Late:
         self.spec.setdefault("bursts", 0)
         self.spec.setdefault("seconds", 0)
 
-    def noted_setting(self, module, name, before, after):
+    def noted_setting(self, module: Module, name: str, before: object, after: object) -> None:
         """Note that a setting of one of torch's modules is another one from now on."""
         if self.is_busy or self.step == 0 or before == after:
             return
@@ -44,18 +52,18 @@ class Late:
             return
         self.note_change("%s.%s" % (path, name), before, after)
 
-    def note_change(self, name, before, after):
+    def note_change(self, name: str, before: object, after: object) -> None:
         """Note a change, so that the next step is looked at."""
         self.changed_at = self.step
         noted = self.store.index["changed"]
         if len(noted) < MOST_NOTED:
             noted.append([self.step, name, before, after])
 
-    def was_changed(self):
+    def was_changed(self) -> bool:
         """Return whether a setting has changed since the step before: then this one is fed."""
         return self.changed_at >= 0 and self.step - self.changed_at <= 1
 
-    def noted_seed(self, call, value):
+    def noted_seed(self, call: str, value: object) -> None:
         """Note that a global generator begins again at an earlier state: its masks repeat."""
         if self.is_busy or self.is_replay or call != "torch.manual_seed" or not self.networks:
             return

@@ -1,9 +1,18 @@
 """Describe networks: modules with parameters that the program calls, and how tensors match."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from _scaffold_trace.store import distribution, generator, normals, to_array
-from _scaffold_trace.weights import Layout
+from _scaffold_trace.weights import Layout, aligned, of_copy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+    from weakref import ref
+
+    from _scaffold_trace.kinds import Array, Elements, Module, Tensor, Terms, Torch
 
 MOST_PROBE = 4096
 """Elements of a parameter whose movement is followed over all steps."""
@@ -12,27 +21,28 @@ STATISTICS = ("running_mean", "running_var")
 """Buffers of batch normalization, which are given values too."""
 
 
-def plain(path):
+def plain(path: str) -> str:
     """Return a module's path without what wrappers put into it."""
     return ".".join(part for part in path.split(".") if part not in ("_orig_mod", "module"))
 
 
-def joined(name, path):
+def joined(name: str, path: str) -> str:
     """Return the path of a module inside a network of this name."""
     return "%s.%s" % (name, path) if path else name
 
 
-def made_up(name, k, about):
+def made_up(name: str, k: str, about: dict[str, Any]) -> Array:
     """Return numbers in place of a tensor: as many, same mean and spread, rounded to float32."""
     size = int(np.prod(about["shape"], dtype=np.int64))
     sd = about["sd"] or 0.1 * abs(about["mean"]) or 0.05
     values = about["mean"] + sd * normals("%s %s" % (name, k), size)
     if name.endswith("running_var"):
         values = 0.5 + generator("%s %s" % (name, k)).random_sample(size)
-    return values.astype(np.float32).astype(np.float64).reshape(about["shape"])
+    rounded: Array = values.astype(np.float32).astype(np.float64).reshape(about["shape"])
+    return rounded
 
 
-def to_tensor(torch, array, like):
+def to_tensor(torch: Torch, array: Array, like: Tensor) -> Tensor:
     """Return an array as a tensor of the type and device of another one."""
     return torch.from_numpy(np.array(array, dtype=np.float64)).to(
         dtype=like.dtype, device=like.device
@@ -51,31 +61,33 @@ class Network:
         terms: how own tensors are made of the reference's.
     """
 
-    def __init__(self, torch, name, module, golden, terms):
+    def __init__(
+        self, torch: Torch, name: str, module: Module, golden: dict[str, Any] | None, terms: Terms
+    ) -> None:
         self.torch = torch
         self.name = name
         self.module = module
-        self.parameters = {
+        self.parameters: dict[str, Tensor] = {
             joined(name, plain(key)): value for key, value in module.named_parameters()
         }
-        self.buffers = {
+        self.buffers: dict[str, Tensor] = {
             joined(name, plain(key)): value
             for key, value in module.named_buffers()
             if value is not None and value.is_floating_point()
         }
-        self.paths = {}
+        self.paths: dict[int, str] = {}
         for path, inner in module.named_modules():
             self.paths.setdefault(id(inner), joined(name, plain(path)))
         self.updates = 0
         self.updated_in = -1
-        self.seen_before = None
-        self.left_as = None
-        self.trained = {}
+        self.seen_before: tuple[list[float], bool] | None = None
+        self.left_as: list[float] | None = None
+        self.trained: dict[str, bool] = {}
         self.optimized_by = -1
         self.is_optimized = False
-        self.placed = None
-        self.left = {}
-        self.totals = {}
+        self.placed = ""
+        self.left: dict[str, float] = {}
+        self.totals: dict[str, Array] = {}
         self.about = self.describe()
         self.shared = golden or self.about
         self.layout = self.layout_of("parameters", self.parameters, terms)
@@ -89,18 +101,18 @@ class Network:
         }
         self.name_as_reference()
         self.about["sources"] = {key: self.layout.sources(key) for key in self.layout.places}
-        self.made = {}
+        self.made: dict[str, Array] = {}
         self.probed = self.find_probed("parameters", self.layout)
         self.probed_buffers = self.find_probed("buffers", self.buffer_layout)
-        self.owners = {
+        self.owners: dict[str, Module] = {
             joined(name, plain(joined(path, key) if path else key)): inner
             for path, inner in module.named_modules()
             for key, _ in inner.named_buffers(recurse=False)
         }
 
-    def name_as_reference(self):
+    def name_as_reference(self) -> None:
         """Name modules as the reference does, by the tensors they are made of."""
-        theirs = {}
+        theirs: dict[frozenset[str], tuple[str, int]] = {}
         for entry in reversed(self.shared["modules"]):
             below = frozenset(
                 one["name"]
@@ -127,9 +139,13 @@ class Network:
                     reference  # all of that module, not one of several parts of it
                 )
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """Return its modules and tensors, and how they begin."""
-        about = {"name": self.name, "class_name": type(self.module).__qualname__, "modules": []}
+        about: dict[str, Any] = {
+            "name": self.name,
+            "class_name": type(self.module).__qualname__,
+            "modules": [],
+        }
         for path, module in self.module.named_modules():
             about["modules"].append(
                 {
@@ -155,14 +171,14 @@ class Network:
         ]
         return about
 
-    def layout_of(self, kind, own, terms):
+    def layout_of(self, kind: str, own: dict[str, Tensor], terms: Terms) -> Layout:
         """Return where the elements of own tensors are in the reference's."""
         reference = [(entry["name"], entry["shape"]) for entry in self.shared[kind]]
         terms = {**aligned([name for name, _ in reference], list(own)), **of_copy(terms, self.name)}
         return Layout(reference, {key: tuple(value.shape) for key, value in own.items()}, terms)
 
     @property
-    def unmatched(self):
+    def unmatched(self) -> dict[str, Any] | None:
         """Return tensors that match nothing, or None."""
         layout, buffers = self.layout, self.buffer_layout
         missing, extra = list(layout.missing), list(layout.extra)
@@ -188,21 +204,23 @@ class Network:
         }
 
     @property
-    def dtype(self):
+    def dtype(self) -> str:
         """Return the dtype of the network's first parameter."""
         return str(next(iter(self.parameters.values())).dtype).replace("torch.", "")
 
-    def arrays(self, tensors):
+    def arrays(self, tensors: dict[str, Tensor]) -> dict[str, Array]:
         """Return tensors by name as arrays."""
         return {key: to_array(value) for key, value in tensors.items()}
 
-    def place(self, k):
+    def place(self, k: str) -> None:
         """Give it weights and statistics of batches by a name: the same that the reference gets."""
         self.placed, self.left_as = k, None
         self.made = self.place_made_up(k, "parameters", self.parameters, self.layout)
         self.place_made_up(k, "buffers", self.buffers, self.buffer_layout)
 
-    def place_made_up(self, k, kind, live, layout):
+    def place_made_up(
+        self, k: str, kind: str, live: dict[str, Tensor], layout: Layout
+    ) -> dict[str, Array]:
         """Put made-up numbers in the place of its parameters, or of its statistics; return them."""
         values = {
             entry["name"]: made_up(entry["name"], k, entry)
@@ -215,7 +233,7 @@ class Network:
                     live[name].data.copy_(to_tensor(self.torch, array, live[name]))
         return values
 
-    def age_statistics(self, k):
+    def age_statistics(self, k: str) -> None:
         """Move the followed statistics as a training step would: skimmed steps compute none."""
         for reference, places in self.probed_buffers.items():
             about = next(entry for entry in self.shared["buffers"] if entry["name"] == reference)
@@ -232,18 +250,18 @@ class Network:
                             to_tensor(self.torch, numbers.reshape(tuple(buffer.shape)), buffer)
                         )
 
-    def probe(self):
+    def probe(self) -> list[float]:
         """Return two numbers that identify the weights.
 
         Sums of the reference's two first small tensors.
         """
         return _sums(self.parameters, self.probed)
 
-    def probe_statistics(self):
+    def probe_statistics(self) -> list[float]:
         """Return two numbers that tell which statistics of batches it has."""
         return _sums(self.buffers, self.probed_buffers)
 
-    def find_probed(self, kind, layout):
+    def find_probed(self, kind: str, layout: Layout) -> dict[str, Elements]:
         """Return the reference's two first small tensors.
 
         Each with its own tensors and elements.
@@ -256,7 +274,7 @@ class Network:
         ]
         return {name: layout.elements(name) for name in sorted(small)[:2]}
 
-    def is_probed(self, parameter):
+    def is_probed(self, parameter: Tensor) -> bool:
         """Return whether a parameter belongs to those two tensors."""
         return any(
             self.parameters[own] is parameter
@@ -264,7 +282,7 @@ class Network:
             for own, _ in places
         )
 
-    def gradients(self):
+    def gradients(self) -> dict[str, Array | None]:
         """Return gradients of all parameters, in the reference's shapes.
 
         None where there is none.
@@ -276,64 +294,22 @@ class Network:
         }
         return self.layout.gather(own)
 
-    def has_gradient(self):
+    def has_gradient(self) -> bool:
         """Return whether its first parameter that is trained has one."""
         first = next((p for p in self.parameters.values() if p.requires_grad), None)
         return first is not None and first.grad is not None and bool(first.grad.any())
 
-    def weights(self):
+    def weights(self) -> dict[str, Array | None]:
         """Return all parameters, in the reference's shapes."""
         return self.layout.gather(self.arrays(self.parameters))
 
-    def moments(self):
+    def moments(self) -> list[float]:
         """Return sum and sum of squares of all parameters, which renaming and reshaping keep."""
         values = [value.detach().double() for value in self.parameters.values()]
         return [
             sum(float(value.sum()) for value in values),
             sum(float(value.square().sum()) for value in values),
         ]
-
-
-def aligned(reference, own):
-    """Return terms for tensors whose names differ from the reference's only by a prefix.
-
-    Args:
-        reference: names of its tensors.
-        own: names of the program's.
-    """
-    begins = [_shared_path(names) for names in (reference, own)]
-    if begins[0] == begins[1] or set(reference) == set(own):
-        return {}
-    known = {name[len(begins[0]) :]: name for name in reference}
-    suffixes = {name[len(begins[1]) :]: name for name in own}
-    if set(known) != set(suffixes):
-        return {}
-    return {name: [[["take", known[end]]]] for end, name in suffixes.items()}
-
-
-def _shared_path(names):
-    """Return the path that all names begin with, with its last dot."""
-    paths = [name.split(".")[:-1] for name in names]
-    shared = []
-    for parts in zip(*paths):  # noqa: B905 - Python 3.7 has no strict
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return "".join(part + "." for part in shared)
-
-
-def of_copy(terms, name):
-    """Return the terms of a network; one that has none is taken for a copy of the first."""
-    if name == "model" or any(own.startswith(name + ".") for own in terms):
-        return terms
-    renamed = {}
-    for own, parts in terms.items():
-        differing = [
-            [[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part]
-            for part in parts
-        ]
-        renamed[name + own[5:]] = differing
-    return renamed
 
 
 class Entry:
@@ -346,7 +322,7 @@ class Entry:
         number: by which the series of calls know it.
     """
 
-    def __init__(self, network, name, module, number):
+    def __init__(self, network: Network, name: str, module: Module, number: int) -> None:
         self.network = network
         self.name = name
         self.module = module
@@ -355,7 +331,7 @@ class Entry:
         self.last_step = -1
 
 
-def outermost(torch, tensor, module):
+def outermost(torch: Torch, tensor: Iterable[ref[Module]], module: Module) -> Module:
     """Return the module around a module that is there to be called; itself without one.
 
     Args:
@@ -363,7 +339,7 @@ def outermost(torch, tensor, module):
         tensor: weak references to all modules.
         module: that a program calls.
     """
-    around = {}
+    around: dict[int, Module] = {}
     for one in [made_one() for made_one in tensor]:
         for inner in one._modules.values() if one is not None else ():
             if inner is not None:
@@ -378,7 +354,7 @@ def outermost(torch, tensor, module):
     return best
 
 
-def _sums(tensors, probed):
+def _sums(tensors: dict[str, Tensor], probed: dict[str, Elements]) -> list[float]:
     sums = [
         sum(float(to_array(tensors[own]).ravel()[at].sum()) for own, at in places)
         for places in probed.values()

@@ -5,11 +5,31 @@ An update is seen where an optimizer of torch's steps; of a program without one,
 have moved or its gradients are gone when it trains on.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from _scaffold_trace.answers import Fixed
 from _scaffold_trace.networks import to_tensor
 from _scaffold_trace.options import dtype_of, options_of, simple
+from _scaffold_trace.state import State
 from _scaffold_trace.store import normals, to_array
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+
+    from _scaffold_trace.kinds import (
+        Args,
+        Array,
+        Arrays,
+        Kwargs,
+        Optimizer,
+        Original,
+        Shape,
+        Tensor,
+    )
+    from _scaffold_trace.networks import Network
 
 FED = 4
 """First steps that are fed."""
@@ -22,19 +42,19 @@ LOOP = 6
 """Steps after them that run by themselves, in float64."""
 
 
-class Steps:
+class Steps(State):
     """One step from its loss to the update of the weights.
 
     The calls of networks before it are `Tracer`'s.
     """
 
-    def is_loss(self):
+    def is_loss(self) -> bool:
         """Return whether a call of backward now is the program's own."""
         return (
             not self.is_busy and not self.in_backward and self.outer is None and bool(self.networks)
         )
 
-    def backward(self, original, tensors, args, kwargs):
+    def backward(self, original: Original, tensors: Any, args: Args, kwargs: Kwargs) -> Any:
         """Go backward as the program asks: note loss and gradients, and replace them."""
         first = tensors if self.answers.is_tensor(tensors) else next(iter(tensors))
         if not self.is_loss():
@@ -65,11 +85,11 @@ class Steps:
                 network.seen_before = network.probe(), network.has_gradient()
         return None
 
-    def computes(self, k):
+    def computes(self, k: int) -> bool:
         """Return whether step k runs by itself, nothing given but what it began with."""
         return self.is_real or self.is_replay or (self.is_wide and FED <= k < FED + LOOP)
 
-    def going_back(self, original, tensors, args, kwargs):
+    def going_back(self, original: Original, tensors: Any, args: Args, kwargs: Kwargs) -> Any:
         """Run torch's own backward; modules called in it recompute what was not kept."""
         was, self.in_backward = self.in_backward, True
         try:
@@ -77,7 +97,7 @@ class Steps:
         finally:
             self.in_backward = was
 
-    def skim_gradients(self, k):
+    def skim_gradients(self, k: int) -> None:
         """Give gradients of an earlier step to one in which nothing is computed."""
         for network in list(self.networks.values()):
             for name, parameter in network.parameters.items():
@@ -89,7 +109,9 @@ class Steps:
                 elif k < FED and parameter.grad is None:
                     parameter.grad = self.torch.zeros_like(parameter)
 
-    def gradients_of(self, original, outputs, inputs, args, kwargs):
+    def gradients_of(
+        self, original: Original, outputs: Any, inputs: Any, args: Args, kwargs: Kwargs
+    ) -> Any:
         """Run `torch.autograd.grad`.
 
         By the parameters it equals backward with gradients returned.
@@ -107,7 +129,7 @@ class Steps:
         for tensor in targets:
             tensor.grad = None
 
-        def accumulate(*_, **__):
+        def accumulate(*_: object, **__: object) -> None:
             # What the loss came from may have been skimmed.
             options = dict(kwargs, allow_unused=True)
             gradients = original(outputs, inputs, *args, **options)
@@ -120,7 +142,7 @@ class Steps:
             tensor.grad = before
         return gradients
 
-    def feed_gradients(self, network, before, k):
+    def feed_gradients(self, network: Network, before: Arrays, k: int) -> None:
         """Note the gradients that a loss left.
 
         And put made-up ones of the same size in their place.
@@ -128,7 +150,7 @@ class Steps:
         replacements = {}
         is_first = self.backwards == 1
         for name, array in network.gradients().items():
-            leftover = before[name]
+            leftover = _carried(before[name])
             if array is None:
                 owners = [network.parameters[own] for own, _ in network.layout.elements(name)]
                 size = self.fact(
@@ -141,11 +163,10 @@ class Steps:
                     for parameter in owners:
                         parameter.grad = self.torch.zeros_like(parameter)
                 continue
-            begins_again = leftover is None or not leftover.any()
             if is_first:
-                network.left[name] = 0.0 if begins_again else float(np.abs(leftover).max())
+                network.left[name] = 0.0 if leftover is None else float(np.abs(leftover).max())
             earlier = None if is_first else network.totals.get(name)
-            total = array if earlier is None or begins_again else earlier + (array - leftover)
+            total = array if earlier is None or leftover is None else earlier + (array - leftover)
             network.totals[name] = total
             size = float(np.sqrt(np.mean(total**2))) if total.size else 0.0
             size = self.fact("gradient size %s %d" % (name, k), size)
@@ -162,10 +183,10 @@ class Steps:
                     parameter.grad.copy_(to_tensor(self.torch, array, parameter.grad))
                 if k == 1 or (k == 0 and (name, 0) not in self.fixed_gradients):
                     scale = 1.0 if k == 1 else 1.0 / STRESS
-                    self.fixed_gradients[name, 0] = _Fixed(parameter.grad * scale)
-                    self.fixed_gradients[name, 1] = _Fixed(parameter.grad * (scale * STRESS))
+                    self.fixed_gradients[name, 0] = Fixed(parameter.grad * scale)
+                    self.fixed_gradients[name, 1] = Fixed(parameter.grad * (scale * STRESS))
 
-    def made_gradient(self, name, size, k, shape):
+    def made_gradient(self, name: str, size: float, k: int, shape: Shape) -> Array:
         """Return numbers of a size in the place of a parameter's gradient in step k."""
         numbers = size * normals(
             "gradient of %s %d" % (name, k), int(np.prod(tuple(shape), dtype=np.int64))
@@ -173,7 +194,7 @@ class Steps:
         numbers *= STRESS if k in (0, FED - 1) else 1.0
         return numbers.astype(np.float32).reshape(tuple(shape))
 
-    def missing_size(self, network, name, k):
+    def missing_size(self, network: Network, name: str, k: int) -> float | None:
         """Return how large a gradient is given where none came back, or None.
 
         In a late step what the loss came from may have been skimmed. In the first ones its absence
@@ -185,7 +206,7 @@ class Steps:
                 return float(fixed.kept.detach().double().square().mean().sqrt())
         return None
 
-    def is_optimized(self, network):
+    def is_optimized(self, network: Network) -> bool:
         """Return whether an optimizer of torch's that has stepped has parameters of a network."""
         if network.optimized_by != len(self.stepped):
             held = {
@@ -198,7 +219,7 @@ class Steps:
             network.optimized_by = len(self.stepped)
         return network.is_optimized
 
-    def notice_update(self):
+    def notice_update(self) -> None:
         """End a step of a network with its own optimizer.
 
         Weights have moved, or gradients are gone.
@@ -215,7 +236,7 @@ class Steps:
         if updated:
             self.end_step(updated)
 
-    def end_step(self, networks):
+    def end_step(self, networks: Iterable[Network]) -> None:
         """End a step after an update of these networks."""
         k = self.step
         self.flush_step()
@@ -226,12 +247,12 @@ class Steps:
         self.backwards = 0
         self.given_away = {}
 
-    def notice_update_at_end(self):
+    def notice_update_at_end(self) -> None:
         """End the last step of a program whose optimizer is its own."""
         if self.backwards and not self.store.index.get("unmatched"):
             self.end_step([n for n in self.networks.values() if not self.is_optimized(n)])
 
-    def flush_gradients(self, network, k):
+    def flush_gradients(self, network: Network, k: int) -> None:
         """Note the gradients that a network was updated with in step k, of all backward passes."""
         network.updates += 1
         network.updated_in = k
@@ -243,7 +264,7 @@ class Steps:
         for name, array in network.totals.items():
             self.store.add("gradients", "gradient", array, name, 0, k, network.dtype, k == 0)
 
-    def note_frozen(self, network):
+    def note_frozen(self, network: Network) -> None:
         """Note parameters that are trained from this update on, or not any more."""
         now = {name: parameter.requires_grad for name, parameter in network.parameters.items()}
         for name, is_trained in now.items() if network.trained else ():
@@ -251,7 +272,7 @@ class Steps:
                 self.note_change("%s.requires_grad" % name, not is_trained, is_trained)
         network.trained = now
 
-    def flush_step(self):
+    def flush_step(self) -> None:
         """Note what the loss of a whole step has come to."""
         k = self.step
         if self.loss is None:
@@ -267,7 +288,7 @@ class Steps:
             self.store.follow("loss.steps", float(k))
         self.loss = None
 
-    def optimizer_begins(self, optimizer):
+    def optimizer_begins(self, optimizer: Optimizer) -> list[tuple[Tensor, Tensor]]:
         """Note how an optimizer that is about to step treats each parameter, and how fast.
 
         Where a step is skimmed, torch's own optimizers update the few tensors that are followed,
@@ -298,7 +319,7 @@ class Steps:
                     parameter.grad = None
         return hidden
 
-    def optimizer_ended(self, optimizer):
+    def optimizer_ended(self, optimizer: Optimizer) -> None:
         """End the step after an optimizer, unless another one has ended it already."""
         if self.is_busy or not self.networks:
             return
@@ -315,7 +336,7 @@ class Steps:
             if network.updated_in != self.step - 1:
                 self.flush_gradients(network, self.step - 1)
 
-    def follow_options(self, optimizer):
+    def follow_options(self, optimizer: Optimizer) -> None:
         """Note the options of an optimizer's groups if they changed since its last step."""
         first = self.optimizers.index(optimizer) if optimizer in self.optimizers else 0
         label = self.step if self.backwards else self.step - 1
@@ -326,11 +347,11 @@ class Steps:
                 known[index] = row
                 self.store.follow("options", [label] + row)
 
-    def groups_of(self, optimizer):
+    def groups_of(self, optimizer: Optimizer) -> dict[int, list[float]]:
         """Return what was last noted of an optimizer's groups."""
         return self.known_options.setdefault(id(optimizer), {})
 
-    def note_groups(self):
+    def note_groups(self) -> None:
         """Note how optimizers treat each parameter, at the first update.
 
         Schedules have begun by then.
@@ -338,7 +359,8 @@ class Steps:
         self.store.index["optimizer"] = [
             type(optimizer).__qualname__ for optimizer in self.optimizers
         ]
-        groups, numbers = {}, {}
+        groups: dict[int, dict[str, Any]] = {}
+        numbers: dict[int, list[int]] = {}
         for first, optimizer in enumerate(self.optimizers):
             for index, group in enumerate(optimizer.param_groups):
                 options = {
@@ -357,19 +379,6 @@ class Steps:
                 )
 
 
-class _Fixed:
-    """A gradient that is given repeatedly.
-
-    Copied only where the program changed it, as clipping does.
-    """
-
-    def __init__(self, gradient):
-        self.kept = gradient
-        self.given = gradient.clone()
-        self.version = self.given._version
-
-    def fresh(self):
-        if self.given._version != self.version:
-            self.given.copy_(self.kept)
-            self.version = self.given._version
-        return self.given
+def _carried(gradient: Array | None) -> Array | None:
+    """Return the gradient that the next one is added to; None where that begins again."""
+    return gradient if gradient is not None and gradient.any() else None

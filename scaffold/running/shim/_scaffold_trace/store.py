@@ -7,12 +7,20 @@ an 8 byte length, a JSON header and raw little-endian numbers
 (https://github.com/huggingface/safetensors, read 2026-11).
 """
 
+from __future__ import annotations
+
 import json
 import os
 import struct
 import zlib
 
 import numpy as np
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Sequence
+
+    from _scaffold_trace.kinds import Array, Tensor
 
 WHOLE = 4096
 """Elements of a tensor that are kept as they are; of a larger one as many, evenly spread."""
@@ -30,13 +38,14 @@ MOST_SERIES = 200000
 _DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 POOL = 1048573
-_weights = {}
-_pools = {}
+_weights: dict[int, Array] = {}
+_pools: dict[str, Array] = {}
 
 
-def write_safetensors(path, arrays):
+def write_safetensors(path: str, arrays: dict[str, Array]) -> None:
     """Write arrays by name."""
-    header, position = {}, 0
+    header: dict[str, dict[str, Any]] = {}
+    position = 0
     for name, array in arrays.items():
         header[name] = {
             "dtype": _NAMES[array.dtype],
@@ -52,7 +61,7 @@ def write_safetensors(path, arrays):
             file.write(np.ascontiguousarray(array).tobytes())
 
 
-def read_safetensors(path):
+def read_safetensors(path: str) -> dict[str, Array]:
     """Return arrays by name."""
     with open(path, "rb") as file:
         content = file.read()
@@ -66,7 +75,7 @@ def read_safetensors(path):
     return arrays
 
 
-def read_golden(folder, step):
+def read_golden(folder: str, step: str) -> Store | None:
     """Return the reference's trace of one of its commands; None if it has none."""
     folder = os.path.join(folder, step)
     if not os.path.isdir(folder):
@@ -78,7 +87,7 @@ def read_golden(folder, step):
     return golden
 
 
-def generator(name):
+def generator(name: str) -> np.random.RandomState:
     """Return a generator whose numbers depend only on its name.
 
     numpy's legacy one is frozen (NEP 19).
@@ -86,7 +95,7 @@ def generator(name):
     return np.random.RandomState(zlib.crc32(name.encode()))
 
 
-def uniforms(name, begin, size):
+def uniforms(name: str, begin: int, size: int) -> Array:
     """Return numbers in 0..1 for a name, from the n-th on."""
     if "uniform" not in _pools:
         _pools["uniform"] = generator("uniform pool").random_sample(POOL)
@@ -94,12 +103,12 @@ def uniforms(name, begin, size):
     return _pools["uniform"][places]
 
 
-def portion(name):
+def portion(name: str) -> float:
     """Return a number in 0..1 for a name."""
     return zlib.crc32(name.encode()) / 2.0**32
 
 
-def normals(name, size):
+def normals(name: str, size: int) -> Array:
     """Return standard normal numbers for a name.
 
     One pool of prime length keeps rows of a matrix from repeating.
@@ -111,7 +120,7 @@ def normals(name, size):
     return whole[:size] if size <= POOL else np.resize(whole, size)
 
 
-def projection_weights(size):
+def projection_weights(size: int) -> Array:
     """Return two fixed random vectors.
 
     Any difference of a tensor shows in its products with them.
@@ -123,19 +132,20 @@ def projection_weights(size):
     return _weights[size]
 
 
-def row_marks(array):
+def row_marks(array: Array) -> Array:
     """Return a number for each row: the same for equal rows, another for other ones."""
     return marks_of_rows(array)[:, 0]
 
 
-def marks_of_rows(array):
+def marks_of_rows(array: Array) -> Array:
     """Return two such numbers for each row, [rows, 2]."""
     rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
     with np.errstate(invalid="ignore"):  # where a row has something infinite
-        return rows @ projection_weights(rows.shape[1]).T / np.sqrt(max(rows.shape[1], 1))
+        marks: Array = rows @ projection_weights(rows.shape[1]).T / np.sqrt(max(rows.shape[1], 1))
+    return marks
 
 
-def to_array(tensor):
+def to_array(tensor: Tensor) -> Array:
     """Return a tensor as float64 numbers, or as integers or booleans if it holds those."""
     tensor = tensor.detach()
     if str(tensor.layout) != "torch.strided":
@@ -146,10 +156,11 @@ def to_array(tensor):
         tensor = torch.view_as_real(tensor.resolve_conj())
     if tensor.is_floating_point():
         tensor = tensor.double()
-    return tensor.cpu().contiguous().numpy()
+    array: Array = tensor.cpu().contiguous().numpy()
+    return array
 
 
-def distribution(array):
+def distribution(array: Array) -> dict[str, Any]:
     """Return how a tensor's values are distributed."""
     flat = np.asarray(array, dtype=np.float64).ravel()
     if not flat.size:
@@ -162,7 +173,7 @@ def distribution(array):
     }
 
 
-def summary(array):
+def summary(array: Array) -> dict[str, Any]:
     """Return what is kept of a tensor: norm, largest element, two products, and elements.
 
     Its elements, or an even spread of them.
@@ -187,21 +198,38 @@ def summary(array):
 class Store:
     """The entries, arrays, series and facts of one trace, written when it ends."""
 
-    def __init__(self):
-        self.index = {"format": 1, "entries": [], "notes": [], "facts": {}, "networks": []}
-        self.arrays = {}
-        self.series = {}
-        self.sizes = {}
+    def __init__(self) -> None:
+        self.index: dict[str, Any] = {
+            "format": 1,
+            "entries": [],
+            "notes": [],
+            "facts": {},
+            "networks": [],
+        }
+        self.arrays: dict[str, Array] = {}
+        self.series: dict[str, list[Any]] = {}
+        self.sizes: dict[str, int] = {}
         self.kept_bytes = 0
         self.input_bytes = 0
 
-    def say(self, check, text, series=""):
+    def say(self, check: str, text: str, series: str = "") -> None:
         """Note what could not be captured, by check; `series` names the one that was cut."""
         note = {"check": check, "text": text, "series": series}
         if note not in self.index["notes"] and len(self.index["notes"]) < 200:
             self.index["notes"].append(note)
 
-    def add(self, check, aspect, array, module="", call=0, step=0, dtype="", keep=True, floor=0.0):
+    def add(
+        self,
+        check: str,
+        aspect: str,
+        array: Array | dict[str, Any],
+        module: str = "",
+        call: int = 0,
+        step: int = 0,
+        dtype: str | None = "",
+        keep: bool = True,
+        floor: float = 0.0,
+    ) -> None:
         """Add one tensor or its summary: where it is, what it amounts to, its elements if few.
 
         `floor` is what rounding alone makes of it, where it is the small difference of larger
@@ -228,7 +256,7 @@ class Store:
             self.kept_bytes += elements.nbytes
         self.index["entries"].append(entry)
 
-    def keep_input(self, key, array):
+    def keep_input(self, key: str, array: Array) -> Array | None:
         """Keep an input that both programs get, floats rounded to float32; None without room."""
         array = array.astype(np.float32) if array.dtype == np.float64 else array
         array = array if array.dtype in _NAMES else array.astype(np.int64)
@@ -238,7 +266,7 @@ class Store:
             return array
         return None
 
-    def follow(self, name, value):
+    def follow(self, name: str, value: float | Sequence[float] | Array) -> None:
         """Add one value, or row of values, to a series."""
         values = self.series.setdefault(name, [])
         size = self.sizes[name] = self.sizes.get(name, 0) + np.size(value)
@@ -251,7 +279,7 @@ class Store:
                 series=name,
             )
 
-    def write(self, out, step):
+    def write(self, out: str, step: str) -> None:
         """Write all of it aside, then rename; several processes of one step get numbers."""
         for name, values in self.series.items():
             self.arrays["series." + name] = (
@@ -271,6 +299,6 @@ class Store:
         os.rename(aside, folder)
 
 
-def spread(size):
+def spread(size: int) -> Array:
     """Return positions of the kept elements of a larger tensor."""
     return np.linspace(0, size - 1, WHOLE).astype(np.int64)

@@ -11,6 +11,8 @@ one is compared with. A program that cannot live with made-up outputs is followe
 (`real`).
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import threading
@@ -22,24 +24,38 @@ from _scaffold_trace.feeding import Feeding
 from _scaffold_trace.following import Following
 from _scaffold_trace.late import Late
 from _scaffold_trace.networks import Entry, Network, outermost
-from _scaffold_trace.options import dtype_of
+from _scaffold_trace.recording import Recording
 from _scaffold_trace.replays import Replays
 from _scaffold_trace.steps import FED, LOOP, Steps
-from _scaffold_trace.store import summary, to_array
-from _scaffold_trace.trees import tensors_in, with_tensors
+from _scaffold_trace.trees import with_tensors
 
-GIVEN = ("torch.dropout", "torch.attention dropout")
-"""Draws that get here though they are given to both programs alike: those of them drop nothing."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Callable
+
+    from _scaffold_trace.draws import Masks
+    from _scaffold_trace.kinds import Args, Kwargs, Module, Original, Tensor, Torch
+    from _scaffold_trace.store import Store
 
 MOST_CALLS = 200
 """Training calls of one step after which a program is taken to wait for a loss that made-up outputs
 never give."""
 
 
-class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
+class Tracer(Steps, Recording, Feeding, Following, Replays, Evaluations, Late):
     """All that one process knows of its program."""
 
-    def __init__(self, torch, spec, store, golden, masks, end, claim):
+    def __init__(
+        self,
+        torch: Torch,
+        spec: dict[str, Any],
+        store: Store,
+        golden: Store | None,
+        masks: Masks,
+        end: Callable[[str], None],
+        claim: Callable[[], bool],
+    ) -> None:
         self.torch = torch
         self.spec = spec
         self.store = store
@@ -79,7 +95,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         self.path = []
         self.fixed_gradients = {}
         self.summed = {}
-        self.began = None
+        self.began = 0.0
         self.site = ""
         self.given_away = {}
         self.thread = threading.get_ident()
@@ -89,13 +105,13 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         store.index.update(fed=[], masks={}, numbers={}, entered=[])
         self.begin_late()
 
-    def fact(self, key, value):
+    def fact(self, key: str, value: Any) -> Any:
         """Note a number; the reference's is given back, where there is one."""
         value = self.store.index["facts"].setdefault(key, value)
         shared = self.golden.index["facts"].get(key) if self.golden else None
         return value if shared is None else shared
 
-    def draws_masks(self):
+    def draws_masks(self) -> bool:
         """Return whether draws are masks now.
 
         Inside a network in training, also when recomputed.
@@ -105,7 +121,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         )
         return inside and self.is_training and not self.is_busy
 
-    def is_fed(self, k):
+    def is_fed(self, k: int) -> bool:
         """Return whether step k is fed.
 
         The first ones, powers of eight, those right after some evaluations, those that were planned
@@ -122,14 +138,14 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
 
     # --- the program calls a network -------------------------------------------------------------
 
-    def call(self, original, module, args, kwargs):
+    def call(self, original: Original, module: Module, args: Args, kwargs: Kwargs) -> Any:
         """Answer one call of any module."""
         if self.is_busy or self.in_backward or threading.get_ident() != self.thread:
             return original(module, *args, **kwargs)
         if self.outer is not None:
             if self.recording is None:
                 return original(module, *args, **kwargs)
-            return self.inner(original, module, args, kwargs)
+            return self.inner(original, module, args, kwargs, self.outer, self.recording)
         entry = self.entry_of(module)
         if entry is None:
             return original(module, *args, **kwargs)
@@ -151,13 +167,13 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         finally:
             self.outer = None
 
-    def call_forward(self, original, module, args, kwargs):
+    def call_forward(self, original: Original, module: Module, args: Args, kwargs: Kwargs) -> Any:
         """Answer `net.forward(x)`, which is `net(x)` without hooks; inside that it is unchanged."""
         if self.calling and self.calling[-1] is module:
             return original(module, *args, **kwargs)
         return self.called(original, module, args, kwargs)
 
-    def called(self, original, module, args, kwargs):
+    def called(self, original: Original, module: Module, args: Args, kwargs: Kwargs) -> Any:
         """Answer a call, and remember whose it is until it ends."""
         self.calling.append(module)
         try:
@@ -165,7 +181,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         finally:
             self.calling.pop()
 
-    def entry_of(self, module):
+    def entry_of(self, module: Module) -> Entry | None:
         """Return how a program enters a network by this module; None for one without parameters.
 
         A part that a program calls itself belongs to the network around it, if that is one to be
@@ -185,7 +201,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
             self.entries[id(module)] = entry
         return entry
 
-    def network_of(self, module):
+    def network_of(self, module: Module) -> Network:
         """Return the network that a module is."""
         network = self.networks.get(id(module))
         if network is None:
@@ -199,7 +215,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
                 self.end("unmatched")
         return network
 
-    def counterpart(self, module):
+    def counterpart(self, module: Module) -> tuple[dict[str, Any] | None, str]:
         """Return the reference's network that a new one is compared with, and its name.
 
         The first free one with the same tensors, else the next one: two networks may be called in
@@ -220,75 +236,9 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         number = len(self.networks) + 1
         return None, "model" if number == 1 else "model%d" % number
 
-    def inner(self, original, module, args, kwargs):
-        """Record a module inside a network.
-
-        Its inputs, and its outputs before others change them.
-        """
-        check, step = self.recording
-        path = self.outer.paths.get(id(module), "")
-        number = self.counts[path] = self.counts.get(path, self.begins_at - 1) + 1
-        self.record(check, "input", (args, kwargs), path, number, step, keep=False)
-        self.path.append(path)
-        try:
-            output = original(module, *args, **kwargs)
-        finally:
-            self.path.pop()
-        self.record(check, "output", output, path, number, step, keep=step == 0)
-        return output
-
-    def record(self, check, aspect, value, path, number, step, keep=True):
-        """Record all tensors inside a value."""
-        is_tensor_found = False
-        for place, tensor in tensors_in(value, self.answers.is_tensor):
-            is_tensor_found = True
-            if tensor.is_floating_point() or aspect != "input":
-                self.store.add(
-                    check,
-                    aspect + place,
-                    self.known(tensor),
-                    path,
-                    number,
-                    step,
-                    dtype_of(tensor),
-                    keep,
-                )
-        if not is_tensor_found and aspect == "output":
-            self.store.say(
-                check, "%s gives no tensors, but %s: not compared" % (path, type(value).__name__)
-            )
-
-    def place(self):
-        """Return the path of the innermost module that is at work."""
-        if self.path:
-            return self.path[-1]
-        return self.outer.name if self.outer else ""
-
-    def known(self, tensor):
-        """Return a tensor's summary; what one module gives and the next gets is summed up once."""
-        key = tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version
-        if key not in self.summed:
-            # Held, so that nothing else gets its place.
-            self.summed[key] = (
-                summary(to_array(tensor)),
-                tensor,
-            )
-        return self.summed[key][0]
-
-    def noted_draw(self, name):
-        """Note a draw that is not a mask, inside a network in training.
-
-        It cannot be given to both.
-        """
-        if self.masks.is_active() and not self.in_backward and not name.startswith(GIVEN):
-            path = self.place()
-            drawn = self.store.index.setdefault("drawn", [])
-            if [name, path] not in drawn and len(drawn) < 50:
-                drawn.append([name, path])
-
     # --- training --------------------------------------------------------------------------------
 
-    def train(self, original, entry, args, kwargs):
+    def train(self, original: Original, entry: Entry, args: Args, kwargs: Kwargs) -> Any:
         """Answer a call whose gradient is wanted."""
         k, network = self.step, entry.network
         if self.arrived < k:
@@ -325,14 +275,14 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
             key, entry.name + " train", salt, marks, (args, kwargs), wants_gradient
         )
 
-    def place_weights(self, network, k):
+    def place_weights(self, network: Network, k: int) -> None:
         """Give a network the weights of its last update, the same until it is updated again."""
         name = "update %d" % network.updates
         is_given = k == 0 if self.is_real else self.fed_now or (k == FED and self.is_wide)
         if is_given and network.placed != name:
             network.place(name)
 
-    def arrive(self, k):
+    def arrive(self, k: int) -> None:
         """Begin step k with its first training call: what the optimizer did before can be seen."""
         self.arrived = k
         self.calls_of_step = 0
@@ -350,7 +300,7 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         if k >= FED + LOOP and self.is_wide:
             self.end("done")
 
-    def finish(self):
+    def finish(self) -> bool:
         """Note what is left when the program has ended.
 
         Returns whether a network was called at all.
@@ -371,15 +321,15 @@ class Tracer(Steps, Feeding, Following, Replays, Evaluations, Late):
         return bool(self.networks)
 
 
-def _is_power(number, base):
+def _is_power(number: int, base: int) -> bool:
     while number > 1 and number % base == 0:
         number //= base
     return number == 1
 
 
-def _call_site(name):
+def _call_site(name: str) -> str:
     """Return a network's name with the place in the program that it is called from."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename
         if "_scaffold_trace" not in path and os.sep + "torch" + os.sep not in path:
@@ -388,5 +338,5 @@ def _call_site(name):
     return name
 
 
-def _wide(tensor):
+def _wide(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor

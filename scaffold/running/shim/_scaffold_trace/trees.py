@@ -1,9 +1,17 @@
 """Find and replace tensors inside tuples, lists, mappings and records."""
 
+from __future__ import annotations
+
 import copy
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
 
-def tensors_in(value, is_tensor, path=""):
+    from _scaffold_trace.kinds import IsTensor, Replace, Tensor
+
+
+def tensors_in(value: object, is_tensor: IsTensor, path: str = "") -> Iterator[tuple[str, Tensor]]:
     """Yield each tensor with its place, such as `[0]['logits']`."""
     if is_tensor(value):
         yield path, value
@@ -13,7 +21,7 @@ def tensors_in(value, is_tensor, path=""):
             yield nested
 
 
-def parts_of(value):
+def parts_of(value: object) -> list[tuple[str, Any]]:
     """Return what a structure is made of, with the way to each part."""
     if isinstance(value, dict):
         return [("[%r]" % (key,), value[key]) for key in value]
@@ -24,7 +32,7 @@ def parts_of(value):
     return []
 
 
-def with_tensors(value, is_tensor, replace, path=""):
+def with_tensors(value: Any, is_tensor: IsTensor, replace: Replace, path: str = "") -> Any:
     """Return the same structure with each tensor replaced by `replace(place, tensor)`."""
     if is_tensor(value):
         return replace(path, value)

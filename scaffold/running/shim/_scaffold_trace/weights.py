@@ -5,7 +5,15 @@ the first axis, each of them a tensor's name followed by operations. It only mov
 it is kept as positions: each own element has one in the row of all of the reference's numbers.
 """
 
+from __future__ import annotations
+
 import numpy as np
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+
+    from _scaffold_trace.kinds import Array, Arrays, Elements, Shape, Terms
 
 
 class Layout:
@@ -18,18 +26,21 @@ class Layout:
             ["reshape", shape]].
     """
 
-    def __init__(self, reference, own, terms):
+    def __init__(
+        self, reference: list[tuple[str, list[int]]], own: dict[str, Shape], terms: Terms
+    ) -> None:
         self.reference = reference
-        self.problems = []
-        self.known_sources = {}
-        self.places = {}
-        offset, numbered = 0, {}
+        self.problems: list[str] = []
+        self.known_sources: dict[str, list[str]] = {}
+        self.places: dict[str, Array] = {}
+        offset = 0
+        numbered: dict[str, Array] = {}
         for name, shape in reference:
             size = int(np.prod(shape, dtype=np.int64))
             numbered[name] = np.arange(offset, offset + size, dtype=np.int64).reshape(shape)
             offset += size
         self.size = offset
-        for name, shape in own.items():
+        for name, own_shape in own.items():
             declared = terms.get(name)
             if declared is None and name in numbered:
                 declared = [[["take", name]]]
@@ -45,13 +56,14 @@ class Layout:
             except (KeyError, ValueError, IndexError) as error:
                 self.problems.append("%s: %s" % (name, error))
                 continue
-            if tuple(positions.shape) != tuple(shape):
+            if tuple(positions.shape) != tuple(own_shape):
                 self.problems.append(
-                    "%s has shape %s, its map gives %s" % (name, list(shape), list(positions.shape))
+                    "%s has shape %s, its map gives %s"
+                    % (name, list(own_shape), list(positions.shape))
                 )
                 continue
             self.places[name] = positions
-        self.shapes = {name: tuple(shape) for name, shape in reference}
+        self.shapes: dict[str, Shape] = {name: tuple(shape) for name, shape in reference}
         self.whole = {
             name
             for name in self.places
@@ -63,7 +75,7 @@ class Layout:
         self.missing = [name for name, numbers in numbered.items() if not covered[numbers].all()]
         self.extra = [name for name in own if name not in self.places]
 
-    def row(self, values):
+    def row(self, values: dict[str, Array]) -> Array:
         """Return the reference's values as one row; 0 where there are none."""
         parts = [
             (
@@ -75,25 +87,22 @@ class Layout:
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def place(self, values):
+    def place(self, values: dict[str, Array]) -> dict[str, Array]:
         """Return arrays by own name, from the reference's values."""
         placed = {name: values[name] for name in self.whole if values.get(name) is not None}
         split_names = [name for name in self.places if name not in self.whole]
-        row = self.row(values) if split_names else None
+        row = self.row(values) if split_names else np.zeros(0)
         placed.update({name: row[self.places[name]] for name in split_names})
         return placed
 
-    def gather(self, own):
+    def gather(self, own: Arrays) -> dict[str, Array | None]:
         """Return arrays by the reference's name, from own ones; None where one of them is None."""
         values = {name: own.get(name) for name in self.whole}
         split_names = [
             name for name in self.places if name not in self.whole and own.get(name) is not None
         ]
-        row, known = (
-            (np.full(self.size, np.nan), np.zeros(self.size, dtype=bool))
-            if split_names
-            else (None, None)
-        )
+        count = self.size if split_names else 0
+        row, known = np.full(count, np.nan), np.zeros(count, dtype=bool)
         for name in split_names:
             row[self.places[name]] = own[name]
             known[self.places[name].ravel()] = True
@@ -108,7 +117,7 @@ class Layout:
             offset += size
         return {name: values[name] for name, _ in self.reference}
 
-    def elements(self, name):
+    def elements(self, name: str) -> Elements:
         """Return own tensors that have elements of a reference tensor, and which elements."""
         offset = 0
         for known, shape in self.reference:
@@ -123,13 +132,13 @@ class Layout:
                 elements.append((own, at))
         return elements
 
-    def sources(self, name):
+    def sources(self, name: str) -> list[str]:
         """Return the reference's tensors that an own one is made of."""
         if name not in self.known_sources:
             self.known_sources[name] = self.find_sources(name)
         return self.known_sources[name]
 
-    def find_sources(self, name):
+    def find_sources(self, name: str) -> list[str]:
         """Work out the reference's tensors that an own one is made of."""
         marks = np.cumsum(
             [0] + [int(np.prod(shape, dtype=np.int64)) for _, shape in self.reference]
@@ -138,8 +147,8 @@ class Layout:
         return [self.reference[index][0] for index in used]
 
 
-def _evaluate(term, numbered):
-    result = None
+def _evaluate(term: list[list[Any]], numbered: dict[str, Array]) -> Array:
+    result: Array  # of "take", with which a term begins
     for operation, *operands in term:
         if operation == "take":
             if operands[0] not in numbered:
@@ -155,3 +164,45 @@ def _evaluate(term, numbered):
         elif operation == "reshape":
             result = result.reshape(operands[0])
     return result
+
+
+def aligned(reference: list[str], own: list[str]) -> Terms:
+    """Return terms for tensors whose names differ from the reference's only by a prefix.
+
+    Args:
+        reference: names of its tensors.
+        own: names of the program's.
+    """
+    begins = [_shared_path(names) for names in (reference, own)]
+    if begins[0] == begins[1] or set(reference) == set(own):
+        return {}
+    known = {name[len(begins[0]) :]: name for name in reference}
+    suffixes = {name[len(begins[1]) :]: name for name in own}
+    if set(known) != set(suffixes):
+        return {}
+    return {name: [[["take", known[end]]]] for end, name in suffixes.items()}
+
+
+def _shared_path(names: Iterable[str]) -> str:
+    """Return the path that all names begin with, with its last dot."""
+    paths = [name.split(".")[:-1] for name in names]
+    shared: list[str] = []
+    for parts in zip(*paths):  # noqa: B905 - Python 3.7 has no strict
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "".join(part + "." for part in shared)
+
+
+def of_copy(terms: Terms, name: str) -> Terms:
+    """Return the terms of a network; one that has none is taken for a copy of the first."""
+    if name == "model" or any(own.startswith(name + ".") for own in terms):
+        return terms
+    renamed: Terms = {}
+    for own, parts in terms.items():
+        differing = [
+            [[*step[:1], name + step[1][5:]] if step[0] == "take" else step for step in part]
+            for part in parts
+        ]
+        renamed[name + own[5:]] = differing
+    return renamed

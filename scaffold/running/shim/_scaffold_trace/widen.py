@@ -1,11 +1,19 @@
 """Let a program compute in float64 without its cooperation: equal rewrites agree to 13 digits."""
 
+from __future__ import annotations
+
 import functools
 
 from _scaffold_trace.trees import with_tensors
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def widen(torch):
+    from _scaffold_trace.kinds import Args, Kwargs, Original, Tensor, Torch
+
+
+def widen(torch: Torch) -> object:
     """Make every narrower floating type that the program asks for float64.
 
     Raises:
@@ -14,17 +22,24 @@ def widen(torch):
     narrow = (torch.float32, torch.float16, torch.bfloat16)
     casts = (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16)
 
-    def is_tensor(value):
+    def is_tensor(value: object) -> bool:
         return isinstance(value, torch.Tensor)
 
-    def widened(tensor):
+    def widened(tensor: Tensor) -> Tensor:
         return tensor.double() if tensor.dtype in narrow else tensor
 
-    def wide(value):
+    def wide(value: object) -> object:
         return torch.float64 if isinstance(value, torch.dtype) and value in narrow else value
 
-    class Widen(torch.overrides.TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
+    # The program's torch is `Any`.
+    class Widen(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
+        def __torch_function__(
+            self,
+            function: Original,
+            types: object,
+            args: Args = (),
+            kwargs: Kwargs | None = None,
+        ) -> Any:
             if function in casts:
                 return args[0].double()
             args = tuple([wide(value) for value in args])
@@ -48,7 +63,7 @@ def widen(torch):
     begin = autocast.__init__
 
     @functools.wraps(begin)
-    def without_autocast(self, *args, **kwargs):
+    def without_autocast(self: Any, *args: object, **kwargs: object) -> None:
         begin(self, *args, **kwargs)
         self._enabled = False
 
