@@ -15,6 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import yaml
 
@@ -59,34 +60,55 @@ def load_guards() -> list[Guard]:
 
 
 def verdict(guard: Guard) -> str:
-    """`caught` if a test fails without the guard, else what is wrong."""
+    """`caught` if a test fails without the guard, and passes with it; else what is wrong."""
+    if not passes_unchanged(guard.tests.partition(" -k ")[0], guard.tests):
+        return "NOT TESTED, its tests fail with the guard, too"
+    done = run_tests(guard.tests, guard)
+    if done is None:
+        return "NOT FOUND"
+    if done.returncode == 0:
+        return "SURVIVED"
+    # Without some guards a test would wait for ever.
+    caught = done.returncode in (1, _TIMED_OUT)
+    return "caught" if caught else f"NOT TESTED, status {done.returncode}\n{done.stdout[-800:]}"
+
+
+_UNCHANGED: dict[str, bool] = {}
+_ASKING = Lock()
+
+
+def passes_unchanged(file: str, tests: str) -> bool:
+    """Whether tests of a file pass in a copy where nothing was removed; one selection a file."""
+    with _ASKING:
+        if file not in _UNCHANGED:
+            done = run_tests(tests, None)
+            _UNCHANGED[file] = done is not None and done.returncode == 0
+        return _UNCHANGED[file]
+
+
+def run_tests(tests: str, removed: Guard | None) -> subprocess.CompletedProcess[str] | None:
+    """Run tests in a copy without a guard; None if it is not where it was."""
     folder = Path(tempfile.mkdtemp(prefix="scaffold-mutant-"))
     copy = folder / "package"
     try:
-        for name in ("scaffold", "templates", "recipes", "tests"):
+        for name in ("scaffold", "templates", "recipes", "docs", "tests"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        victim = copy / "scaffold" / guard.file
-        mutated = guard.removed_from(victim.read_text())
-        if mutated is None:
-            return "NOT FOUND"
-        victim.write_text(mutated)
-        file, _, selection = guard.tests.partition(" -k ")
+        if removed is not None:
+            victim = copy / "scaffold" / removed.file
+            mutated = removed.removed_from(victim.read_text())
+            if mutated is None:
+                return None
+            victim.write_text(mutated)
+        file, _, selection = tests.partition(" -k ")
         options = ["-k", selection] if selection else []
         command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "--no-header",
-            "-p",
-            "no:cacheprovider",
+            *(sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider"),
             *options,
+            *("--basetemp", str(folder / "tmp"), f"tests/hostile/{file}"),
         ]
-        command += ["--basetemp", str(folder / "tmp")]
-        done = subprocess.run(
-            [*TIMEOUT, *command, f"tests/hostile/{file}"],
+        return subprocess.run(
+            [*TIMEOUT, *command],
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
@@ -96,11 +118,6 @@ def verdict(guard: Guard) -> str:
     finally:
         # Python's own does not get at what some attacks leave.
         subprocess.run(["rm", "-rf", str(folder)], check=False)
-    if done.returncode == 0:
-        return "SURVIVED"
-    # Without some guards a test would wait for ever.
-    caught = done.returncode in (1, _TIMED_OUT)
-    return "caught" if caught else f"NOT TESTED, status {done.returncode}\n{done.stdout[-800:]}"
 
 
 def main(words: list[str]) -> int:
