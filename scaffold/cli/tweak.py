@@ -159,7 +159,7 @@ def _print_started(started: "Started") -> None:
         )
         suggestion = (
             "runs of src/ give each kind of random draw a stream of its own: other numbers at one"
-            " seed, the same distribution"
+            " seed than reference/, the same distribution"
         )
         lines.append(f"Streams    {suggestion}")
     rule = tweak.rule
@@ -197,7 +197,7 @@ command.add_command(drop_command("tweak"))
 
 @command.add_command
 @make_command(
-    "list", "List all tweaks: accepted, dropped, open, and those that the recipe suggests."
+    "list", "List all tweaks: accepted, dropped, under way, and those that the recipe suggests."
 )
 def list_all(*, as_json: bool) -> int:
     """List tweaks, one line each."""

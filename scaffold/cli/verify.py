@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @make_command(
     "verify",
-    "Make the missing runs, then judge. While a tweak or rewrite is open: does it do what one of"
-    " its kind must, by pairs of runs with the snapshot before, or by parity checks? Else, or with"
-    " --reproduction: does the reference give its published result here? That evidence is"
+    "Make the missing runs, then judge. While a tweak or rewrite is under way: does it do what one"
+    " of its kind must, by pairs of runs with the snapshot before, or by parity checks? Else, or"
+    " with --reproduction: does the reference give its published result here? That evidence is"
     " committed.",
 )
 @click.option(

@@ -21,7 +21,7 @@ from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStat
 from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
 from scaffold.tweak.base_branch import commit_before
 from scaffold.tweak.staleness import find_stale_change
-from scaffold.tweak.store import all_evidence, find_tweak, read_change
+from scaffold.tweak.store import all_evidence, decided_names, find_tweak, read_change
 from scaffold.user_state import Origin, origin_of
 
 
@@ -42,7 +42,8 @@ def derive_status(project: Project) -> Status:
     milestones = _with_tweaks(milestones, tried, tweak)
     decided = {change.milestone: change.decision for change in tried if change.decision}
     passed |= {name for name, decision in decided.items() if decision == "accepted"}
-    states = derive_states(milestones, passed, {name for name in decided if name not in passed})
+    dropped = set(decided) | _dropped_unjudged(project, milestones)
+    states = derive_states(milestones, passed, dropped - passed)
     unjudged = find_unjudged(project, recipe, evidence) if evidence and not stale else []
     can_change = (
         judgment is None or bool(stale or unjudged) or not is_decided(judgment, recipe, seeds)
@@ -97,6 +98,12 @@ def derive_status(project: Project) -> Status:
         next=action,
         can_change=can_change,
     )
+
+
+def _dropped_unjudged(project: Project, milestones: Sequence[Milestone]) -> set[str]:
+    """Return milestones whose tweak was dropped before it was judged: git has a tag of it."""
+    names = decided_names(project, Repository(project.root))
+    return {step.id for step in milestones if step.id.partition("-")[2] in names}
 
 
 def _evidence_state(evidence: object | None, stale: Sequence[Reason]) -> str:

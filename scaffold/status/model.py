@@ -14,6 +14,7 @@ class Purpose(str, Enum):
 
     RESTORE_REFERENCE = "restore_reference"
     VERIFY = "verify"
+    EDIT = "edit"
     CALIBRATE = "calibrate"
     BUILD_ANYWAY = "build_anyway"
     SWITCH = "switch"
@@ -31,7 +32,7 @@ class NextAction:
 
     Attributes:
         purpose: what it is for.
-        command: to paste into a shell.
+        command: to paste into a shell; of EDIT and CORRECT once the files are edited.
         why: one sentence.
         about_s: seconds that it takes on this machine, if known.
     """

@@ -169,24 +169,25 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
 def next_of_tweak(tweak: TweakStatus) -> NextAction:
     """Return the next action while a tweak or rewrite is under way."""
     which = f"{tweak.phase} {tweak.name}"
+    if not tweak.changed:
+        expectation = f": {tweak.expect}" if tweak.expect else ""
+        why = f"{which} is under way, and nothing has changed yet{expectation}"
+        return NextAction(purpose=Purpose.EDIT, command=_VERIFY, why=why)
     why = _why_verify_tweak(tweak, which)
     if why:
         return NextAction(purpose=Purpose.VERIFY, command=_VERIFY, why=why)
     if tweak.refusal is None:
         command = f"scaffold {tweak.phase} accept"
-        why = f"{which} is {tweak.verdict} and can be accepted (kind {tweak.kind})"
+        why = f"{which} was judged {tweak.verdict}: it can be accepted (kind {tweak.kind})"
         return NextAction(purpose=Purpose.ACCEPT, command=command, why=why)
     if tweak.phase == "rewrite":
-        why = f"{which}: {tweak.refusal}; correct src/ and verify again, or scaffold rewrite drop"
+        why = f"{which} was refused: {tweak.refusal}. Or give it up: scaffold rewrite drop"
         return NextAction(purpose=Purpose.CORRECT, command=_VERIFY, why=why)
-    why = f"{which} is {tweak.verdict}: {tweak.refusal}; or change it and verify again"
+    why = f"{which} was judged {tweak.verdict}: {tweak.refusal}. Or change it, and verify again"
     return NextAction(purpose=Purpose.DROP, command="scaffold tweak drop", why=why)
 
 
 def _why_verify_tweak(tweak: TweakStatus, which: str) -> str:
-    if not tweak.changed:
-        expectation = f": {tweak.expect}" if tweak.expect else ""
-        return f"{which} is open, nothing has changed yet: edit src/ or system.yaml{expectation}"
     if tweak.evidence == "none":
         return f"{which} was not judged yet"
     if tweak.evidence == "stale":

@@ -177,14 +177,14 @@ def _require_acceptable(
         against.append(f"its evidence is {Origin.OTHERS.value}")
     judgment = judge_change_again(evidence)
     if judgment.refusal:
-        against.append(f"it is {judgment.verdict.value}: {judgment.refusal}")
+        against.append(f"it was judged {judgment.verdict.value}: {judgment.refusal}")
     if against and not (reason or evidence.reason):
         raise ProjectError(
             f"{tweak.phase} {tweak.name} is not to be accepted: {'; '.join(against)}",
             hint=(
-                f"scaffold verify, or scaffold {tweak.phase} drop; or accept it all the same, with"
-                " your reason on "
-                f'record: scaffold {tweak.phase} accept --reason "..."'
+                f"{'scaffold verify' if stale else 'change it and verify again'}, or scaffold"
+                f" {tweak.phase} drop; or accept it all the same, with your reason on record:"
+                f' scaffold {tweak.phase} accept --reason "..."'
             ),
         )
     return judgment

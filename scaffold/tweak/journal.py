@@ -29,7 +29,7 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
         lines += [f"- remark: {remark}" for remark in judgment.remarks]
         lines += [f"- rewritten: {tweak.part}"] if tweak.part else []
         lines += [
-            f"- cost: {evidence.cost_s:.0f} s of runs",
+            f"- cost: {evidence.cost_s:.0f} s, all runs that it rests on together",
             f"- decision: {evidence.decision} ({evidence.created[:10]})",
         ]
         if evidence.reason:

@@ -43,8 +43,13 @@ class Work:
     def runs(self, plan: Plan, count: int) -> list[JudgedRun]:
         """Return runs of the first seeds, making missing ones."""
         seeds = planned_seeds(plan.program, count)
-        if len({record.seed for record in completed(runs_of(plan))} & set(seeds)) < len(seeds):
-            self.session.listener.message(f"{plan.title}: {len(seeds)} seeds")
+        known = completed(runs_of(plan))
+        missing = [seed for seed in seeds if seed not in {record.seed for record in known}]
+        if missing:
+            named = ", ".join(map(str, missing))
+            self.session.listener.message(f"{plan.title}: seed{'s'[: len(missing) > 1]} {named}")
+            times = [record.wall_time_s for record in known] or [plan.program.resources.run_time_s]
+            self.session.listener.planned(len(missing), plan.slots, sum(times) / len(times))
         records = make_runs(self.project, plan, seeds, self.session.listener)
         return judged_runs(records, plan.runs_dir, ())
 

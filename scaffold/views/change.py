@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _CHANGE_COLORS = {
     Verdict.BETTER: "green",
     Verdict.NO_DIFFERENCE: "cyan",
+    Verdict.CONCLUSIONS_HOLD: "green",
+    Verdict.SEED_IGNORED: "yellow",
+    Verdict.NONDETERMINISTIC: "yellow",
     Verdict.UNDECIDED: "yellow",
     Verdict.WORSE: "red",
     Verdict.EXPECTED: "bright_black",
@@ -95,7 +98,7 @@ def format_change(
     for remark in judgment.remarks:
         lines += labelled("Remark", plain(remark), width)
     if verbose:
-        lines += ["", *_details(judgment, width, paint)]
+        lines += finding_details(judgment, width, paint)
     return "\n".join(lines)
 
 
@@ -129,17 +132,19 @@ def _verdict_of(finding: Finding) -> str:
     return f"{finding.verdict.value}, "
 
 
-def _details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
-    """Return the table of all findings, then each rule."""
-    findings = judgment.findings
+def finding_details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[str]:
+    """Return the table of all findings but parity checks, then each rule; nothing of none."""
+    findings = [item for item in judgment.findings if item.question is not Question.PARITY]
+    if not findings:
+        return []
     rows = [[cell(finding) for cell in _CHANGE_COLUMNS.values()] for finding in findings]
     for row, finding in zip(rows, findings, strict=True):
         if finding.question is Question.MONITORED and judgment.kind != "neutral":
             # Whether it should have is not asked.
-            row[-1] = "moved" if finding.has_moved else "no movement"
+            row[-1] = "moved" if finding.has_moved else "not shown to move"
     colors = [_CHANGE_COLORS[finding.verdict] for finding in findings]
-    lines = table(list(_CHANGE_COLUMNS), rows, width, lambda row, text: paint(text, colors[row]))
-    lines.append("")
+    head = list(_CHANGE_COLUMNS)
+    lines = ["", *table(head, rows, width, lambda row, text: paint(text, colors[row])), ""]
     for finding in findings:
         lines += wrap(
             f"{plain(finding.metric)} ({finding.question.value}): {plain(finding.reason)}"

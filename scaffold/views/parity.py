@@ -7,7 +7,7 @@ from scaffold.rewrite.parts import Part
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import address_text
 from scaffold.rules.parity.picture import error_bar, error_text
-from scaffold.views.change import change_headline, finding_lines
+from scaffold.views.change import change_headline, finding_details, finding_lines
 from scaffold.views.tables import Paint, labelled, plain, table, wrap
 
 _MOST_MODULES = 60
@@ -71,9 +71,9 @@ def _left_out(checks: Sequence[CheckResult], width: int) -> list[str]:
 
 
 def _worst(check: CheckResult) -> str:
-    if not check.worst:
+    if not check.compared and not check.worst:
         return ""
-    return f"{check.worst:.2g}" if check.worst < 1e99 else "all"
+    return f"{check.worst:.2g}" if check.worst < 1e99 else "no such values"
 
 
 def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:
@@ -82,7 +82,7 @@ def _picture(check: CheckResult | None, width: int, paint: Paint) -> list[str]:
     name_width = min(max(len(name) for name, _ in check.along), max(width - 40, 16))
     lines = wrap(
         f"error along the network ({check.name}), a sign for each power of ten; right of | is more"
-        " than allowed",
+        " than allowed; behind it error / allowed",
         width,
     )
     for name, error in check.along[:_MOST_MODULES]:
@@ -137,4 +137,6 @@ def format_rewrite(
     lines += finding_lines(judgment, width)
     for remark in judgment.remarks:
         lines += labelled("Remark", plain(remark), width)
+    if verbose:
+        lines += finding_details(judgment, width, paint)
     return "\n".join(lines)

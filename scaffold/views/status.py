@@ -1,6 +1,6 @@
 """Format where a project stands."""
 
-from scaffold.status.model import Status
+from scaffold.status.model import Purpose, Status
 from scaffold.user_state import Origin
 from scaffold.views.tables import (
     Paint,
@@ -9,6 +9,10 @@ from scaffold.views.tables import (
     wrap,
 )
 
+_EDITS = {
+    Purpose.EDIT: "edit src/ or system.yaml, then ",
+    Purpose.CORRECT: "correct src/, then ",
+}
 _STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
 
 
@@ -63,4 +67,5 @@ def format_next(status: Status, width: int, paint: Paint) -> str:
     about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
     why = wrap(plain(action.why), width, hanging=13)
     why[0] = " " * 11 + why[0]
-    return "\n".join([f"  Next       {paint(action.command, 'cyan')}{about}", *why])
+    edit = _EDITS.get(action.purpose, "")
+    return "\n".join([f"  Next       {edit}{paint(action.command, 'cyan')}{about}", *why])

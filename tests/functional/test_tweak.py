@@ -158,6 +158,16 @@ def test_a_word_that_does_not_follow_from_the_runs_is_found(cli, reproduced):
     assert "says NO_DIFFERENCE, but its runs say WORSE" in refused.err
 
 
+def test_what_is_dropped_before_it_was_judged_is_dropped_in_the_status(cli, reproduced):
+    cli("tweak", "start", "less-work", cwd=reproduced)
+    cli("tweak", "drop", "--json", cwd=reproduced)
+    states = {
+        step["id"]: step["state"]
+        for step in cli("status", "--json", cwd=reproduced).json["milestones"]
+    }
+    assert states["tweak-less-work"] == "dropped"
+
+
 def test_drop_keeps_the_record_and_leaves_main_as_it_was(cli, reproduced):
     accepted(cli, reproduced, "rename", RENAME)
     before = git(reproduced, "ls-tree", "-r", "main")
@@ -283,7 +293,7 @@ def test_a_cheaper_mode(cli, reproduced):
     # And to another one.
     edit(reproduced, "src/train.py", "else 0.8", 'else 0.8 - 0.02 * float(args["gain"])')
     found = cli("verify", "--json", code=1, cwd=reproduced).json
-    assert "WORSE in the full mode, BETTER in the cheaper one" in found["reason"]
+    assert "WORSE in the full mode and BETTER in the cheaper one: not the same" in found["reason"]
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_an_unpacked_state_that_somebody_changed_is_unpacked_anew(cli, judged):
 def test_a_broken_declaration_names_its_line(cli, judged):
     edit(judged, "tweaks/rename.yaml", "kind: neutral", "kind: sideways")
     refused = cli("verify", code=2, cwd=judged)
-    assert "rename.yaml:5: kind" in refused.err
+    assert "rename.yaml:6: kind" in refused.err
 
 
 def test_no_identity(cli, reproduced, monkeypatch, tmp_path):

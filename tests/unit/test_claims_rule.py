@@ -233,7 +233,7 @@ def test_steps_to_target(steps, firsts, verdict):
 
 
 def test_claim_texts():
-    assert claim_text(value(0.97, decimals=4, sd=0.005, n=30)) == "0.9700+-0.005 n=30"
+    assert claim_text(value(0.97, decimals=4, sd=0.005, n=30)) == "0.9700 (sd 0.005, 30 runs)"
     assert claim_text(value(1.88)) == "1.88"
     assert claim_text(value(25.0)) == "25"
     assert claim_text(RangeClaim(**COMMON, at_least=0.99)) == "at least 0.99"

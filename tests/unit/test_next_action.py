@@ -109,10 +109,6 @@ BETTER = TweakStatus(
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        (
-            {"changed": False},
-            "nothing has changed yet: edit src/ or system.yaml: a higher accuracy",
-        ),
         ({"evidence": "none", "verdict": None}, "tweak wider was not judged yet"),
         ({"evidence": "stale", "stale_reasons": (STALE,)}, "stale: the recipe changed"),
         ({"origin": Origin.OTHERS.value}, "was judged by others"),
@@ -122,6 +118,12 @@ def test_a_tweak_is_verified_while_its_judgment_is_open(changes, why):
     action = next_of_tweak(replace(BETTER, **changes))
     assert (action.purpose, action.command) == (Purpose.VERIFY, "scaffold verify")
     assert why in action.why
+
+
+def test_a_tweak_that_changed_nothing_is_edited_first():
+    action = next_of_tweak(replace(BETTER, changed=False, evidence="none", verdict=None))
+    assert (action.purpose, action.command) == (Purpose.EDIT, "scaffold verify")
+    assert action.why == "tweak wider is under way, and nothing has changed yet: a higher accuracy"
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,23 @@ def test_a_change_says_first_whether_it_can_be_accepted():
     assert said.startswith("  WORSE  cannot be accepted: it must not be worse")
 
 
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_of_a_change_and_of_its_findings_can_be_shown(verdict):
+    judgment = replace(BETTER, verdict=verdict, findings=(replace(CHANGE, verdict=verdict),))
+    assert verdict.value in format_change((), judgment, 100, paint, verbose=True)
+    assert verdict.value in format_rewrite((), judgment, 100, paint, verbose=True)
+    if verdict.overall is verdict:
+        reproduction = replace(JUDGMENT, verdict=verdict)
+        assert format_judgment(reproduction, 100, paint).startswith(f"  {verdict.value}")
+
+
+def test_a_rewrite_shows_its_metrics_and_rules_when_asked():
+    short = format_rewrite((), BETTER, 100, paint)
+    assert "its rule" not in short and "its rule" in format_rewrite(
+        (), BETTER, 100, paint, verbose=True
+    )
+
+
 @pytest.mark.parametrize(("interval", "is_shown"), [((-0.1, 0.1), False), ((0.1, 0.2), True)])
 def test_a_monitored_metric_is_shown_where_it_moved(interval, is_shown):
     moved = finding(Question.MONITORED, Verdict.EXPECTED, reason="of the loss", interval=interval)

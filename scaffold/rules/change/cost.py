@@ -76,5 +76,5 @@ def judge_cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
             if interval
             else None
         ),
-        rule=f"sequential paired t of logarithms, at least {_CHEAPER:.0%} less",
+        rule=f"sequential paired t of logarithms; BETTER is at least {_CHEAPER:.0%} less",
     )

@@ -236,8 +236,10 @@ def _watch(
         interval=interval,
         correlation=_correlation(before, after),
         verdict=Verdict.UNEXPECTED if has_moved and kind == "neutral" else Verdict.EXPECTED,
-        reason=f"{stats.mean:+.3g}, more than chance explains" if has_moved else "no movement seen",
-        rule=f"sequential paired t, alpha {alpha:.2g}",
+        reason=f"{stats.mean:+.3g}, more than chance explains"
+        if has_moved
+        else f"{stats.mean:+.3g}, no more than chance explains",
+        rule=f"sequential paired t, alpha {alpha:.2g}: {rule.monitor_alpha:g} shared by {others}",
     )
 
 
@@ -284,13 +286,17 @@ def judge_probe(
     ]
     agrees = Verdict.NO_DIFFERENCE if verdicts[0] is verdicts[1] else Verdict.WORSE
     verdict = Verdict.UNDECIDED if Verdict.UNDECIDED in verdicts else agrees
+    same = "the same" if agrees is Verdict.NO_DIFFERENCE else "not the same"
     return Finding(
         question=Question.PROBE,
         metric=name,
         verdict=verdict,
         n=min(len(pairs), len(short)),
         rule="the same verdict in both modes",
-        reason=f"{verdicts[0].value} in the full mode, {verdicts[1].value} in the cheaper one",
+        reason=(
+            f"judged against runs without it, {verdicts[0].value} in the full mode and"
+            f" {verdicts[1].value} in the cheaper one: {same}"
+        ),
     )
 
 

@@ -289,7 +289,7 @@ def describe_gap(entry: Entry, gap: Gap) -> str:
     text = f"{title} is off by up to {gap.error:.3g}, allowed are {gap.allowed:.2g}"
     if gap.index is not None:
         where = f"first at element {list(gap.index)}: " if gap.index else ""
-        text += f"; {where}{gap.actual:.9g} instead of the reference's {gap.expected:.9g}"
+        text += f"; {where}{gap.actual:.9g} instead of {gap.expected:.9g} before"
     if gap.ratio is not None:
         text += f"; all of it is {gap.ratio:.6g} times the reference's"
     return text

@@ -76,12 +76,12 @@ def claim_text(claim: Claim) -> str:
     if isinstance(claim, StepsToTargetClaim):
         return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
     decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = f" n={claim.n}" if claim.n else ""
-    if claim.sd is not None:
-        spread = f"+-{claim.sd:g} n={claim.n}"
+    spread = [f"sd {claim.sd:g}"] if claim.sd is not None else []
     if claim.standard_error is not None:
-        spread += f" s.e. {claim.standard_error:g}"
-    return f"{claim.value:.{decimals}f}{spread}"
+        spread.append(f"standard error {claim.standard_error:g}")
+    if claim.n:
+        spread.append(f"{claim.n} runs")
+    return f"{claim.value:.{decimals}f}" + (f" ({', '.join(spread)})" if spread else "")
 
 
 def _finding(
@@ -287,8 +287,8 @@ def _test_mean(
     interval = (claim.value - margin, claim.value + margin)
     if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
         reason = (
-            f"the means differ by {own.mean - claim.value:+.3g}, and are shown to be within"
-            f" {margin:.3g}"
+            f"the means differ by {own.mean - claim.value:+.3g}, and are shown to be less than"
+            f" {margin:.3g} apart ({_margin_source(claim, rule)})"
         )
         return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
     if t_two_sided_p(difference / error, df) < rule.alpha:
@@ -303,6 +303,13 @@ def _test_mean(
         interval=interval,
         more_seeds=1,
     )
+
+
+def _margin_source(claim: ValueClaim, rule: Rule) -> str:
+    """Return where the margin of a claim comes from."""
+    if any(margin.metric == claim.metric for margin in rule.margins):
+        return "the recipe's margin"
+    return f"{rule.delta_sd:g} published sd"
 
 
 def _test_range(
