@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_every_guard_stands_where_its_mutation_looks_for_it():
         if guard.removed_from((ROOT / "scaffold" / guard.file).read_text()) is None
     ]
     assert guards and lost == []
+
+
+@pytest.mark.parametrize("guard", load_guards(), ids=lambda guard: guard.name)
+def test_every_guard_has_tests_of_that_name(guard):
+    file, _, selection = guard.tests.partition(" -k ")
+    file, _, test = file.partition("::")
+    text = (ROOT / "tests/hostile" / file).read_text()
+    for word in re.split(r" or | and |not ", selection):
+        # In the name of a test, or of one of its cases.
+        assert re.fullmatch(r"[\w. -]*", word) and word.strip("() ") in text, guard.tests
+    assert not test or f"def {test.split('[')[0]}(" in text, guard.tests
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers import TOY, git, git_recipe, make_repository, write_tree
 
+import scaffold
 from scaffold.errors import ProjectError
 from scaffold.git import gitdir
 from scaffold.git.remote import fetch_objects
@@ -248,7 +249,7 @@ def test_attributes_of_a_project_change_no_byte(cli, reproduced):
 
 def test_nothing_is_imported_from_the_present_folder(project, marker):
     write_tree(project, {"click.py": f"open({str(marker)!r}, 'w').write('ran')\n"})
-    env = {**os.environ, "PYTHONPATH": str(Path(gitdir.__file__).parent.parent)}
+    env = {**os.environ, "PYTHONPATH": str(Path(scaffold.__file__).parent.parent)}
     done = subprocess.run(
         [sys.executable, "-m", "scaffold", "--help"],
         cwd=project,
