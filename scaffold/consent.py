@@ -21,7 +21,7 @@ from scaffold.project.project import Source
 from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
-from scaffold.records.program import BundledDataset, Command, GeneratedDataset, Program
+from scaffold.records.program import Command, PlacedDataset, Program
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.user_state import made_lock, state_dir
 
@@ -286,7 +286,7 @@ def _describe_lock(program: Program, folder: Path) -> list[str]:
 def _describe_commands(program: Program) -> list[str]:
     lines = []
     for dataset in program.datasets:
-        if not isinstance(dataset, (BundledDataset, GeneratedDataset)):
+        if isinstance(dataset, PlacedDataset):
             lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
     values = {
         **program.hyperparameters,

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from pydantic import TypeAdapter
 
 from scaffold.git.trees import content_id
-from scaffold.views.answers import FORMAT, KINDS
+from scaffold.views.kinds import FORMAT, KINDS
 
 if TYPE_CHECKING:
     from scaffold.rules.parity.checks import Trace

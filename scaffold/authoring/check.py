@@ -1,5 +1,6 @@
 """Checks a recipe without running anything of it."""
 
+import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from scaffold.git.repository import Repository
 from scaffold.project.digests import data_digests, file_digest, program_digest
 from scaffold.project.files import read_text
 from scaffold.recipes.catalogue import FoundRecipe
-from scaffold.records.program import CALIBRATION_SEED, FileDataset
+from scaffold.records.program import CALIBRATION_SEED, Command, FileDataset
 from scaffold.records.recipe import reference_name
 from scaffold.references import check_patched, fetch_reference
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS
@@ -27,6 +28,7 @@ def check_recipe(recipe_source: FoundRecipe, *, offline: bool = False) -> list[s
         repository = Repository.create(Path(folder) / "check", bare=True)
         tree = fetch_reference(recipe, recipe_source.folder, repository, offline=offline)
         check_patched(recipe, recipe_source.folder, repository, tree)
+    _check_commands(recipe_source)
     _check_local(recipe_source)
     notes = [
         f"{recipe_source.origin}: the text is a valid recipe",
@@ -35,6 +37,7 @@ def check_recipe(recipe_source: FoundRecipe, *, offline: bool = False) -> list[s
             f" {len(recipe.reference.patches)} patches apply"
         ),
     ]
+    notes += _check_citations(recipe_source, offline=offline)
     calibration = recipe_source.calibration()
     if calibration is None:
         notes.append(
@@ -73,6 +76,42 @@ def check_recipe(recipe_source: FoundRecipe, *, offline: bool = False) -> list[s
     )
     notes.append(f"calibration: {count} runs on {calibration.machine.processor}{enough}")
     return notes
+
+
+_SHELL = re.compile(r"\||\|\||&&|&|;|\d?>>?|<|2>&1")
+"""Words that only a shell understands."""
+
+
+def _check_commands(recipe_source: FoundRecipe) -> None:
+    """Raise UsageError where a command has words for a shell: no shell reads it."""
+    commands = recipe_source.recipe.commands
+    for name in ("prepare", "train", "evaluate", "smoke"):
+        command: Command | None = getattr(commands, name)
+        words = [word for word in command.argv if _SHELL.fullmatch(word)] if command else []
+        if words:
+            raise UsageError(
+                f"commands.{name}.run has {words[0]!r}, which only a shell understands",
+                hint="one program call a command; what comes before belongs into prepare",
+            )
+
+
+def _check_citations(recipe_source: FoundRecipe, *, offline: bool) -> list[str]:
+    """Return that a draft's citations stand in its source; a recipe written by hand has none.
+
+    Raises:
+        UsageError: words do not stand where they are said to; all are listed.
+    """
+    from scaffold.authoring.drafting import folder as drafts
+
+    if not (recipe_source.folder / drafts.SOURCES).is_file():
+        return []
+    sources = drafts.read_sources(recipe_source.folder)
+    files = drafts.read_source(drafts.find_source(sources.source), offline=offline)
+    wrong = drafts.wrong_citations(sources, files)
+    if wrong:
+        raise UsageError("citations that do not hold:\n  " + "\n  ".join(wrong))
+    count = sum(len(answer.citations) for answer in sources.answers.values())
+    return [f"{drafts.SOURCES}: {count} citations stand in the source"]
 
 
 def _check_local(recipe_source: FoundRecipe) -> None:

@@ -12,6 +12,7 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, parse_settings, print_json, width
 
 if TYPE_CHECKING:
+    from scaffold.authoring.drafting.recipe_text import OpenQuestion
     from scaffold.recipes.catalogue import FoundRecipe
     from scaffold.scaffolding.create import Created
 
@@ -22,7 +23,8 @@ DEFAULT_RECIPE = "digits-cnn"
     "mlloop-new",
     "Make a project in DIR that first reproduces a published result, then adapts it in proven"
     " steps.\n\nRECIPE is an id (scaffold recipes list), a recipe folder or file, or"
-    " URL@revision[:path] of a git repository. Nothing of the reference is run.",
+    " URL[@revision[:path]] of a git repository. Of a repository or folder without a recipe one is"
+    " drafted. Nothing of the reference is run.",
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -36,6 +38,9 @@ DEFAULT_RECIPE = "digits-cnn"
     multiple=True,
     help="Change a hyperparameter; a deviation.",
 )
+@click.option(
+    "--accept-no-licence", is_flag=True, help="Draft from a source that states no licence."
+)
 @click.option("--no-input", is_flag=True, help="Never ask.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
 @click.version_option(package_name="mlloop-new", prog_name="mlloop-new")
@@ -45,13 +50,14 @@ def command(
     source: str | None,
     name: str | None,
     settings: tuple[str, ...],
+    accept_no_licence: bool,
     no_input: bool,
     offline: bool,
     as_json: bool,
 ) -> int:
     """Ask what was not said, find the recipe, put the project up, say what is next."""
     from scaffold.errors import UsageError
-    from scaffold.recipes.catalogue import find_recipe
+    from scaffold.recipes.catalogue import find_recipe, is_without_recipe
     from scaffold.records.recipe import reference_name
     from scaffold.scaffolding.create import create_project
 
@@ -62,6 +68,9 @@ def command(
         raise UsageError(
             "where shall the project go?", hint=f"mlloop-new my-project --from {source}"
         )
+    folder = directory or (Path(name) if name else None)
+    if is_without_recipe(source):
+        source = _draft(source, folder, offline, accept_no_licence, may_ask)
     source_recipe = find_recipe(source, offline=offline)
     if directory is None:
         directory = Path(name or _ask_directory(source_recipe))
@@ -101,6 +110,61 @@ def command(
 def main() -> None:
     """Run `mlloop-new`."""
     command()
+
+
+def _draft(
+    source: str, directory: Path | None, offline: bool, accept_no_licence: bool, may_ask: bool
+) -> str:
+    """Draft a recipe beside the project and return its folder; what is open is asked for.
+
+    Raises:
+        UsageError: questions are open, and nobody is there to answer; the draft stays.
+    """
+    from scaffold.authoring.drafting import folder as drafts
+    from scaffold.errors import UsageError
+    from scaffold.views.draft import format_draft
+
+    named_source = drafts.find_source(source)
+    if drafts.has_recipe(named_source, offline=offline):
+        return drafts.exact_name(named_source)
+    name = f"{directory}-recipe" if directory else drafts.default_folder(named_source)
+    target = Path(name)
+    if not (target / drafts.SOURCES).is_file():
+        drafts.write_draft(named_source, target, offline=offline)
+    if accept_no_licence:
+        drafts.accept_no_licence(target)
+    sources = drafts.read_sources(target)
+    questions = drafts.open_questions(sources)
+    following = drafts.next_command(target, questions)
+    click.echo(
+        format_draft(sources, questions, following, width(), paint_for(sys.stderr)), err=True
+    )
+    while questions and may_ask:
+        answer = _ask_question(questions[0])
+        questions = drafts.answer_question(target, questions[0].key, answer, None)
+    if questions:
+        count = len(questions)
+        raise UsageError(
+            f"the draft {target} has {count} open question{'s' * (count != 1)}:"
+            f" {', '.join(question.key for question in questions)}",
+            hint=f"{drafts.next_command(target, questions)}   # then again: mlloop-new",
+        )
+    return str(target)
+
+
+def _ask_question(question: "OpenQuestion") -> object:
+    """Ask one question of a draft: one of its candidates, or a text."""
+    import questionary
+
+    from scaffold.authoring.drafting.folder import parse_value
+
+    other = "something else"
+    choices = [str(candidate.value) for candidate in question.candidates]
+    if choices:
+        chosen = str(questionary.select(question.why, choices=[*choices, other]).unsafe_ask())
+        if chosen != other:
+            return parse_value(chosen)
+    return parse_value(str(questionary.text(f"{question.key}: {question.why}").unsafe_ask()))
 
 
 def _ask_recipe() -> str:
@@ -146,6 +210,10 @@ def _print_created(created: "Created", directory: Path) -> None:
         lines.append(
             f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}"
         )
+    if not recipe.claims:
+        lines.append(
+            "  Claim      nothing is published: what its calibration runs gave is reproduced"
+        )
     lines += [f"  Data       {data.name} ({data.license})" for data in recipe.datasets]
     lines += [f"  Deviation  {deviation.text}" for deviation in recipe.deviations()]
     if created.lfs_pointers:
@@ -177,10 +245,12 @@ def _print_created(created: "Created", directory: Path) -> None:
         f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are"
         " locked"
     )
-    about = format_duration(expected_verify_s(recipe))
+    about = f"about {format_duration(expected_verify_s(recipe))} on this machine"
+    if not recipe.resources.is_measured:
+        about = "how long that takes was not measured yet"
     for line in lines:
         click.echo("\n".join(wrap(plain(line), width(), hanging=13)))
-    click.echo(f"  Next       {paint(_next(directory), 'cyan')}   # about {about} on this machine")
+    click.echo(f"  Next       {paint(_next(directory), 'cyan')}   # {about}")
 
 
 def _next(directory: Path) -> str:

@@ -1,14 +1,24 @@
 """`scaffold recipes`."""
 
+import sys
+from pathlib import Path
+
 import click
 
-from scaffold.cli.terminal import RunFlags, print_json, run_options, run_with_progress, width
+from scaffold.cli.terminal import (
+    RunFlags,
+    paint_for,
+    print_json,
+    run_options,
+    run_with_progress,
+    width,
+)
 from scaffold.cli.terminal import command as make_command
 
 
-@click.group("recipes", help="List, show, check and calibrate recipes.")
+@click.group("recipes", help="List, show, draft, check and calibrate recipes.")
 def command() -> None:
-    """Group of the four."""
+    """Group of all that is done with recipes."""
 
 
 @command.add_command
@@ -41,7 +51,9 @@ def list_recipes(*, as_json: bool) -> int:
             recipe.id,
             recipe.task,
             reference_name(recipe),
-            f"{recipe.claims[0].metric} {claim_text(recipe.claims[0])}",
+            f"{recipe.claims[0].metric} {claim_text(recipe.claims[0])}"
+            if recipe.claims
+            else "nothing",
             f"{format_duration(recipe.resources.run_time_s)} on {recipe.resources.device}",
         )
         for recipe in recipes
@@ -86,6 +98,132 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
     else:
         click.echo("\n".join(f"  {note}" for note in notes))
     return 0
+
+
+@command.add_command
+@make_command(
+    "draft",
+    "Draft a recipe from a source that has none: a git URL[@REVISION[:PATH]], a page of one, or a"
+    " folder.\n\nThe source is read, never run. Each value is cited; what it does not"
+    " say is asked.",
+)
+@click.argument("source", metavar="SOURCE")
+@click.option("-o", "--output", "folder", metavar="DIR", help="Folder of the draft.")
+@click.option("--offline", is_flag=True, help="Use only what is in the cache.")
+@click.option("--accept-no-licence", is_flag=True, help="Go on where the source states no licence.")
+def draft(
+    *, source: str, folder: str | None, offline: bool, accept_no_licence: bool, as_json: bool
+) -> int:
+    """Read, write the draft, say what is open."""
+    from scaffold.authoring.drafting import folder as drafts
+
+    named_source = drafts.find_source(source)
+    target = Path(folder or drafts.default_folder(named_source))
+    drafts.write_draft(named_source, target, offline=offline)
+    if accept_no_licence:
+        drafts.accept_no_licence(target)
+    _print_draft(target, as_json=as_json)
+    return 0
+
+
+@command.add_command
+@make_command(
+    "answer",
+    "Answer an open question of a draft: KEY is the field's place in recipe.yaml, VALUE as YAML"
+    " reads it.",
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("key")
+@click.argument("value")
+@click.option(
+    "--source", "place", metavar="FILE:LINE", help="The place in the source that says so."
+)
+def answer(*, folder: Path, key: str, value: str, place: str | None, as_json: bool) -> int:
+    """Write the answer, say what is still open."""
+    from scaffold.authoring.drafting import folder as drafts
+
+    drafts.answer_question(folder, key, drafts.parse_value(value), place)
+    _print_draft(folder, as_json=as_json)
+    return 0
+
+
+@command.add_command
+@make_command(
+    "try",
+    "Try a draft: run its smoke command in the sandbox. Of a failure that is known the cure is"
+    " proposed; it changes the draft when you accept it.",
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--accept", is_flag=True, help="Write the proposed cure into the draft.")
+@run_options
+def try_draft(*, folder: Path, accept: bool, flags: RunFlags) -> int:
+    """Run, say what happened, and what may cure it."""
+    from dataclasses import asdict
+
+    from scaffold.authoring.drafting.folder import accept_cure
+    from scaffold.authoring.drafting.trying import try_draft as attempt
+    from scaffold.recipes.catalogue import find_recipe
+    from scaffold.views.draft import format_attempt
+
+    tried = run_with_progress(
+        find_recipe(str(folder)).recipe,
+        flags,
+        lambda progress, options: attempt(folder, progress, options),
+    )
+    is_cured = accept and tried.cure is not None and bool(tried.cure.key)
+    if is_cured and tried.cure is not None:
+        accept_cure(folder, tried.cure)
+    if flags.as_json:
+        print_json(
+            "recipe_tried",
+            {
+                "path": str(folder),
+                "works": tried.record is not None,
+                "metrics": {
+                    name: value.value
+                    for name, value in (tried.record.metrics if tried.record else {}).items()
+                },
+                "reason": tried.reason,
+                "output": tried.output,
+                "cure": asdict(tried.cure) if tried.cure else None,
+                "accepted": is_cured,
+            },
+        )
+    else:
+        text = format_attempt(tried, folder, width(), paint_for(sys.stdout), is_accepted=is_cured)
+        click.echo(text)
+    return 0 if tried.record else 1
+
+
+def _print_draft(folder: Path, *, as_json: bool) -> None:
+    from scaffold.authoring.drafting import folder as drafts
+    from scaffold.views.draft import format_draft
+
+    sources = drafts.read_sources(folder)
+    questions = drafts.open_questions(sources)
+    following = drafts.next_command(folder, questions)
+    if as_json:
+        print_json(
+            "recipe_drafted",
+            {
+                "path": str(folder),
+                "answers": {
+                    key: answer.model_dump(mode="json") for key, answer in sources.answers.items()
+                },
+                "warnings": list(sources.warnings),
+                "questions": [
+                    {
+                        "key": question.key,
+                        "why": question.why,
+                        "candidates": [c.model_dump(mode="json") for c in question.candidates],
+                    }
+                    for question in questions
+                ],
+                "next": following,
+            },
+        )
+    else:
+        click.echo(format_draft(sources, questions, following, width(), paint_for(sys.stdout)))
 
 
 @command.add_command

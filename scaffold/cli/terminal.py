@@ -324,8 +324,8 @@ def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
 
 
 def print_json(kind: str, content: Mapping[str, Any]) -> None:
-    """Print one answer of `views.answers`."""
-    from scaffold.views.answers import answer
+    """Print one answer of `views.kinds`."""
+    from scaffold.views.kinds import answer
 
     click.echo(json.dumps(answer(kind, content), indent=1, allow_nan=False))
 

@@ -14,8 +14,8 @@ from scaffold.project.files import read_record, read_text
 from scaffold.records.evidence import Calibration
 from scaffold.records.fields import check_git_url, check_relpath
 from scaffold.records.parsing import parse_record
-from scaffold.records.yaml_edit import remove_block
 from scaffold.records.recipe import Recipe
+from scaffold.records.yaml_edit import remove_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,14 @@ def without_calibration(source: str) -> FoundRecipe:
     return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=str(folder))
 
 
+def is_without_recipe(source: str) -> bool:
+    """Return whether a source is a repository or a folder that may have to be drafted from."""
+    if source in recipe_ids():
+        return False
+    path = Path(source)
+    return "://" in source or (path.is_dir() and not (path / "recipe.yaml").is_file())
+
+
 def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
     """Read the recipe that `--from` names.
 
@@ -142,21 +150,31 @@ def require_own_files(recipe: Recipe, folder: Path) -> None:
         )
 
 
-def _from_git(source: str, *, offline: bool) -> FoundRecipe:
-    from scaffold.cache import cache_dir
+_GIT_SOURCE = re.compile(
+    r"(?P<url>\w+://(?:[^/@]*@)?[^@]+?)(?:@(?P<revision>[^@:]+)(?::(?P<path>[^@:]+))?)?"
+)
+_PAGE = re.compile(
+    r"(?P<url>https://[^/@]+/[^/@]+/[^/@]+)/(?:tree|blob)/(?P<revision>[^/@]+)(?:/(?P<path>[^@]+))?"
+)
+"""A page of a forge, as people copy it from a browser."""
+
+
+def pin_git_source(source: str) -> tuple[str, str, str]:
+    """Return URL, full revision and path of URL[@revision[:path]], or of a forge's page.
+
+    Without a revision it is what the default branch names today.
+
+    Raises:
+        UsageError: it has not that form.
+        FetchError: the remote has no such revision.
+    """
     from scaffold.references import git
 
-    match = re.fullmatch(r"(?P<url>\w+://.+?)@(?P<revision>[^@:]+)(:(?P<path>[^@:]+))?", source)
+    match = _PAGE.fullmatch(source.rstrip("/")) or _GIT_SOURCE.fullmatch(source.rstrip("/"))
     if not match:
-        raise UsageError(
-            f"{source} has no revision",
-            hint="write URL@revision or URL@revision:path/to/recipe-folder",
-        )
-    url, revision, path = (
-        match["url"],
-        match["revision"],
-        (match["path"] or "").removesuffix("recipe.yaml").strip("/"),
-    )
+        raise UsageError(f"{source} is no URL of a git repository", hint="write URL@revision:path")
+    url, revision = match["url"], match["revision"] or "HEAD"
+    path = (match["path"] or "").removesuffix("recipe.yaml").strip("/")
     try:
         check_git_url(url)
         if path:
@@ -172,6 +190,14 @@ def _from_git(source: str, *, offline: bool) -> FoundRecipe:
                 hint="write all 40 hex digits, or a branch or tag",
             )
         revision = git.resolve(url, revision)
+    return url, revision, path
+
+
+def _from_git(source: str, *, offline: bool) -> FoundRecipe:
+    from scaffold.cache import cache_dir
+    from scaffold.references import git
+
+    url, revision, path = pin_git_source(source)
     cache = git.cached_commit(url, revision, offline=offline)
     tree = cache.find_id(f"{revision}:{path}")
     if tree is None:

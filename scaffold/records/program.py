@@ -105,6 +105,12 @@ class BundledDataset(_Dataset):
     bundled: Text
 
 
+class InsideDataset(_Dataset):
+    """A file or folder of the reference itself; the tree's id is its digest."""
+
+    inside: RelPath
+
+
 class GeneratedDataset(_Dataset):
     """Data that the reference makes itself."""
 
@@ -117,9 +123,10 @@ Dataset = Annotated[
     | Annotated[GitDataset, Tag("<git>")]
     | Annotated[HubDataset, Tag("<hub>")]
     | Annotated[FileDataset, Tag("<file>")]
+    | Annotated[InsideDataset, Tag("<inside>")]
     | Annotated[BundledDataset, Tag("<bundled>")]
     | Annotated[GeneratedDataset, Tag("<generated>")],
-    by_key("url", "git", "hub", "file", "bundled", "generated"),
+    by_key("url", "git", "hub", "file", "inside", "bundled", "generated"),
 ]
 
 
@@ -234,6 +241,10 @@ class Seeds(Record):
         return self
 
 
+NOT_MEASURED = "not measured yet"
+"""Hardware of a drafted recipe."""
+
+
 class Resources(Record):
     """Limits of one run, and how long it took on named hardware.
 
@@ -256,6 +267,11 @@ class Resources(Record):
     )
     run_time_s: Annotated[float, Field(gt=0)]
     hardware: Text = Field(description="on which run_time_s was measured")
+
+    @property
+    def is_measured(self) -> bool:
+        """Return whether anybody has measured `run_time_s`: of a draft nobody has."""
+        return self.hardware != NOT_MEASURED
 
 
 class Program(Record):

@@ -107,7 +107,9 @@ class Recipe(Program):
         default={},
         description="published values of hyperparameters that were changed by `--set`: deviations",
     )
-    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    claims: tuple[Claim, ...] = Field(
+        description="none where nothing is published: what its calibration runs gave is then judged"
+    )
     rule: Rule = Rule()
     calibration: Literal["calibration.json"] | None = None
     golden: ShippedTrace | None = None
@@ -138,6 +140,12 @@ class Recipe(Program):
                     ("adaptation", "tweaks", index, "name"),
                     f"{name!r} is taken by an earlier one: rename it",
                 )
+
+    @property
+    def judged_metrics(self) -> tuple[str, ...]:
+        """Return metrics that the verdict is about: those of the claims, without any the first."""
+        claimed = tuple(dict.fromkeys(claim.metric for claim in self.claims))
+        return claimed or (self.metrics[0].name,)
 
     @property
     def patches(self) -> tuple[Patch, ...]:

@@ -294,8 +294,8 @@ def expected_seeds(recipe: Recipe) -> int:
 def _announce_runs(session: Session, plan: Plan, known: Sequence[RunRecord], needed: int) -> None:
     """Say how long the runs that are still expected take: as long as those made here, if any."""
     missing = len(planned_seeds(session.recipe, needed)) - usable_runs(session.recipe, known)
-    if missing > 0:
-        times = [record.wall_time_s for record in completed(known)]
+    times = [record.wall_time_s for record in completed(known)]
+    if missing > 0 and (times or session.recipe.resources.is_measured):
         run_s = sum(times) / len(times) if times else session.recipe.resources.run_time_s
         session.listener.planned(missing, plan.slots, run_s)
 

@@ -20,6 +20,7 @@ from scaffold.git.trees import list_files
 from scaffold.project.digests import file_digest
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
+from scaffold.project.schemas import SCHEMAS_DIR
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.program import FileDataset, Program
 from scaffold.records.recipe import Recipe
@@ -42,6 +43,7 @@ _REMOVED = (
     "recipe.yaml",
     "system.yaml",
     ".github/workflows/reproduce.yml",
+    SCHEMAS_DIR,
 )
 
 

@@ -102,7 +102,8 @@ def derive_status(project: Project) -> Status:
 
 def _dropped_unjudged(project: Project, milestones: Sequence[Milestone]) -> set[str]:
     """Return milestones whose tweak was dropped before it was judged: git has a tag of it."""
-    names = decided_names(project, Repository(project.root))
+    repository = Repository(project.root)
+    names = decided_names(project, repository) if repository.find_id("HEAD") else set()
     return {step.id for step in milestones if step.id.partition("-")[2] in names}
 
 

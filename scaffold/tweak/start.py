@@ -225,7 +225,7 @@ def refuse_start(project: Project, name: str) -> Repository:
 def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
     """Return how a change is judged: as the user asked, else by what is known of the metric."""
     last = last_accepted(project)
-    metric = wish.metric or (last.tweak.rule.metric if last else recipe.claims[0].metric)
+    metric = wish.metric or (last.tweak.rule.metric if last else recipe.judged_metrics[0])
     if metric not in metrics:
         raise UsageError(
             f"--metric {metric}: there is none of that name",

@@ -1,16 +1,12 @@
-"""Every `--json` answer: an object with `format` and `kind`, and the shape of each kind.
+"""Shapes of the `--json` answers, but those about recipes.
 
 The shapes are published as docs/schemas/answers.schema.json, and every answer in the tests is
 validated against its own.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
-
-FORMAT = 1
-"""Version of all answers; a field that is taken away or changes its meaning makes it one more."""
 
 
 class ReasonAnswer(TypedDict):
@@ -296,50 +292,6 @@ class ReferenceUpdated(Answer):
     next: str
 
 
-class ListedRecipe(TypedDict):
-    """One recipe of the list."""
-
-    id: str
-    title: str
-    task: str
-    reference: str
-    published: dict[str, str]
-    run_time_s: float
-    device: str
-
-
-class Recipes(Answer):
-    """`recipes list`."""
-
-    recipes: list[ListedRecipe]
-
-
-class RecipeShown(Answer):
-    """`recipes show`; see docs/schemas/recipe.schema.json."""
-
-    recipe: dict[str, Any]
-
-
-class RecipeChecked(Answer):
-    """`recipes check`."""
-
-    ok: bool
-    notes: list[str]
-
-
-class RecipeCalibrated(Answer):
-    """`recipes calibrate`."""
-
-    path: str
-    runs: int
-
-
-class RecipeTraced(Answer):
-    """`recipes trace`; what belongs into recipe.yaml."""
-
-    golden: dict[str, Any]
-
-
 class CheckedItem(TypedDict):
     """One thing that a machine offers or lacks."""
 
@@ -359,39 +311,3 @@ class Explanation(Answer):
     """`explain`: the text of an entry by its word; without a word, of all entries."""
 
     entries: dict[str, str]
-
-
-KINDS: Mapping[str, type] = {
-    "error": Error,
-    "interrupted": Interrupted,
-    "completed": Completed,
-    "reproduction": Reproduction,
-    "change": Change,
-    "status": StatusAnswer,
-    "next": NextAnswer,
-    "runs": Runs,
-    "created": Created,
-    "tweak_started": TweakStarted,
-    "rewrite_started": RewriteStarted,
-    "decision": Decision,
-    "tweaks": Tweaks,
-    "parts": Parts,
-    "checks": Checks,
-    "bisection": Bisection,
-    "ejected": Ejected,
-    "updated": Updated,
-    "reference_updated": ReferenceUpdated,
-    "recipes": Recipes,
-    "recipe": RecipeShown,
-    "recipe_checked": RecipeChecked,
-    "recipe_calibrated": RecipeCalibrated,
-    "recipe_traced": RecipeTraced,
-    "doctor": Doctor,
-    "explanation": Explanation,
-}
-
-
-def answer(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer of a kind, with the fields that its shape names."""
-    assert kind in KINDS, kind
-    return {"format": FORMAT, "kind": kind, **content}

@@ -25,6 +25,13 @@ _MEANINGS = {
     Verdict.INCONCLUSIVE: "the runs so far neither show nor refute the published result",
     Verdict.NOT_REPRODUCED: "the reference does not give its published result here",
 }
+_UNPUBLISHED = {
+    Verdict.REPRODUCED: "the reference gives here what its calibration runs gave",
+    Verdict.INCONCLUSIVE: "the runs so far neither show nor refute what calibration runs gave",
+    Verdict.NOT_REPRODUCED: "the reference does not give here what its calibration runs gave",
+}
+"""Where nothing is published."""
+
 _BASES = {
     "training": "trained here in full",
     "evaluation": "released weights, evaluated here",
@@ -54,13 +61,17 @@ def format_judgment(judgment: Judgment, width: int, paint: Paint, *, verbose: bo
         verbose: add every finding with its numbers and its rule.
     """
     verdict = judgment.verdict
+    has_claim = any(finding.question is Question.CLAIM for finding in judgment.findings)
+    meanings = _MEANINGS if has_claim else _UNPUBLISHED
     lines = headline(
         verdict.value,
-        f"{_MEANINGS[verdict]} ({_BASES[judgment.basis]})",
+        f"{meanings[verdict]} ({_BASES[judgment.basis]})",
         width,
         lambda text: paint(text, _COLORS[verdict]),
     )
     lines.append("")
+    if not has_claim:
+        lines += labelled("Claim", "none: the source publishes no figure of quality", width)
     for finding in judgment.findings:
         if finding.question is Question.CLAIM:
             lines += labelled("Claim", _claim(finding), width)

@@ -9,7 +9,7 @@ from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
 from scaffold.rules.milestones import Milestones
-from scaffold.views.answers import KINDS
+from scaffold.views.kinds import KINDS
 
 _FILES: Mapping[str, type[BaseModel]] = {
     "recipe": Recipe,

@@ -145,7 +145,8 @@ def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
     assert "not a full revision" in short.err
     nowhere = cli("new", "x", "--from", f"file://{repository}@no-such-branch:deep/toy", code=4)
     assert "has no branch or tag 'no-such-branch'" in nowhere.err
-    assert "has no revision" in cli("new", "x", "--from", f"file://{repository}", code=2).err
+    of_head = cli("new", "of-head", "--from", f"file://{repository}@HEAD:deep/toy", "--json").json
+    assert of_head["origin"] == by_branch["origin"]
 
 
 def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):

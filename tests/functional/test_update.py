@@ -21,7 +21,7 @@ from helpers import (
     write_tree,
 )
 
-import scaffold.scaffolding.update
+import scaffold.scaffolding.create
 from scaffold.recipes.catalogue import data_dir
 
 
@@ -30,8 +30,9 @@ def newer_template(tmp_path, monkeypatch):
     """A later mlloop-new, whose template says more."""
     templates = tmp_path / "later" / "templates"
     shutil.copytree(data_dir("templates"), templates)
+    shutil.copytree(data_dir("docs"), tmp_path / "later" / "docs")
     monkeypatch.setattr(
-        scaffold.scaffolding.update, "data_dir", lambda name: tmp_path / "later" / name
+        scaffold.scaffolding.create, "data_dir", lambda name: tmp_path / "later" / name
     )
     agents = templates / "project" / "AGENTS.md.jinja"
     agents.write_text(agents.read_text() + "- A new rule.\n")

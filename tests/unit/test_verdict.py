@@ -228,3 +228,15 @@ def test_noise_of_a_deterministic_program_is_no_refusal():
     published = [run(0, 0.8995)]
     assert judge(program, published, None).verdict is Verdict.NOT_REPRODUCED
     assert judge(program, published, None, (), {"accuracy": 1e-4}).verdict is Verdict.REPRODUCED
+
+
+def test_without_a_claim_the_first_metric_is_judged_by_its_calibration_runs_and_nothing_else():
+    unclaimed = recipe(claims=[])
+    judgment = judge(unclaimed, GOOD, calibration())
+    assert judgment.verdict is Verdict.REPRODUCED
+    judged = [f.metric for f in judgment.findings if f.question.value == "reproduction"]
+    assert judged == ["accuracy"]
+    assert verdicts(judgment, "claim") == []
+    assert judge(unclaimed, GOOD, None).verdict is Verdict.INCONCLUSIVE
+    worse = [run(seed, 0.8) for seed in range(4)]
+    assert judge(unclaimed, worse, calibration()).verdict is Verdict.NOT_REPRODUCED

@@ -51,6 +51,12 @@ def test_a_reproduction_is_said_in_three_lines():
     ]
 
 
+def test_without_a_claim_it_does_not_speak_of_a_published_result():
+    text = format_judgment(replace(JUDGMENT, findings=(RESULT,)), 100, paint)
+    assert "what its calibration runs gave" in text and "none: the source publishes no" in text
+    assert "published result" not in text
+
+
 def test_what_is_unusual_is_noticed_and_what_is_usual_is_not():
     loss = replace(
         finding(Question.MONITORED, Verdict.UNEXPECTED, reason="it jumped"), metric="loss"

@@ -271,10 +271,10 @@ def _test_mean(
     """
     published = SampleStats(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)
-    margin = next(
-        (margin.value for margin in rule.margins if margin.metric == claim.metric),
-        rule.delta_sd * claim_sd,
-    )
+    margin, source = rule.delta_sd * claim_sd, f"{rule.delta_sd:g} published sd"
+    for stated in rule.margins:
+        if stated.metric == claim.metric:
+            margin, source = stated.value, "the recipe's margin"
     if sd == 0.0 or margin == 0.0:
         return _test_rounding(claim, own, direction)
     error = sd * math.sqrt(1 / own.n + 1 / claim_n)
@@ -288,7 +288,7 @@ def _test_mean(
     if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
         reason = (
             f"the means differ by {own.mean - claim.value:+.3g}, and are shown to be less than"
-            f" {margin:.3g} apart ({_margin_source(claim, rule)})"
+            f" {margin:.3g} apart ({source})"
         )
         return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
     if t_two_sided_p(difference / error, df) < rule.alpha:
@@ -303,13 +303,6 @@ def _test_mean(
         interval=interval,
         more_seeds=1,
     )
-
-
-def _margin_source(claim: ValueClaim, rule: Rule) -> str:
-    """Return where the margin of a claim comes from."""
-    if any(margin.metric == claim.metric for margin in rule.margins):
-        return "the recipe's margin"
-    return f"{rule.delta_sd:g} published sd"
 
 
 def _test_range(

@@ -41,9 +41,11 @@ def judge(
     # The first run of each seed.
     distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]
     claimed = {claim.metric: claim for claim in recipe.claims}
+    judged = recipe.judged_metrics
     deterministic = recipe.seeds.how == "none"
     findings = [
-        _reproduction(recipe, claim, distinct, calibration, noise) for claim in claimed.values()
+        _reproduction(recipe, (name, claimed.get(name)), distinct, calibration, noise)
+        for name in judged
     ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
@@ -60,9 +62,9 @@ def judge(
                 noise.get(metric.name, 0.0) if deterministic else None,
             )
         )
-    findings += _monitored(recipe, distinct, calibration, claimed)
+    findings += _monitored(recipe, distinct, calibration, judged)
     findings += _seeds(recipe, runs, distinct, calibration)
-    basis = min((claim.basis for claim in recipe.claims), key=_BASES.index)
+    basis = min((claim.basis for claim in recipe.claims), key=_BASES.index, default="training")
     verdicts = [finding.verdict.overall for finding in findings]
     overall = next(
         (w for w in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE) if w in verdicts),
@@ -73,7 +75,7 @@ def judge(
         findings.append(
             Finding(
                 question=Question.CLAIM,
-                metric=recipe.claims[0].metric,
+                metric=judged[0],
                 verdict=Verdict.UNTESTABLE,
                 n=len(distinct),
                 rule="basis: early training",
@@ -136,12 +138,14 @@ def _stats(values: Sequence[MetricValue]) -> SampleStats:
 
 def _reproduction(
     recipe: Recipe,
-    claim: Claim,
+    judged: tuple[str, Claim | None],
     runs: Sequence[JudgedRun],
     calibration: Calibration | None,
     noise: Mapping[str, float],
 ) -> Finding:
-    metric = recipe.metric(claim.metric)
+    """Judge one metric against the calibration runs; `judged` is its name, and its claim if any."""
+    name, claim = judged
+    metric = recipe.metric(name)
     stats = _calibration_stats(metric, calibration)
     own = _own_stats(metric, runs)
     if stats is None and isinstance(claim, ValueClaim):
@@ -191,9 +195,9 @@ def _monitored(
     recipe: Recipe,
     runs: Sequence[JudgedRun],
     calibration: Calibration | None,
-    claimed: dict[str, Claim],
+    judged: Sequence[str],
 ) -> list[Finding]:
-    """Judge each monitored metric and the spread of the claimed ones against calibration.
+    """Judge each monitored metric and the spread of the judged ones against calibration.
 
     Bonferroni over all of them.
     """
@@ -206,12 +210,12 @@ def _monitored(
     means = [
         (metric, stats)
         for metric, stats in shipped
-        if metric.monitored and metric.name not in claimed
+        if metric.monitored and metric.name not in judged
     ]
     spreads = [
         (metric, stats)
         for metric, stats in shipped
-        if metric.name in claimed and len(runs) > 1 and stats.has_spread
+        if metric.name in judged and len(runs) > 1 and stats.has_spread
     ]
     if not means and not spreads:
         return []

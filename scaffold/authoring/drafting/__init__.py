@@ -1,0 +1,1 @@
+"""Draft a recipe from a source that has none: read, never run, nothing guessed."""

@@ -1,0 +1,159 @@
+"""Choose the command that gives the published number: hyperparameters belong to one command."""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from scaffold.authoring.drafting.claims import PublishedNumber
+from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Candidate, Citation
+
+_TRAINS = re.compile(
+    r"(^|\.)(backward|fit|train|fit_generator|partial_fit|apply_gradients|xgb\.train)$"
+)
+_MOST_CANDIDATES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The command and the published number that belong together.
+
+    Attributes:
+        command: None where no command is stated, or several are alike.
+        claim: None where nothing is published.
+        rivals: other commands that it may be.
+        folders: of a source of several projects, those that have a command of their own.
+    """
+
+    command: StatedCommand | None
+    claim: PublishedNumber | None
+    rivals: tuple[StatedCommand, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def choose(
+    files: SourceFiles,
+    commands: Sequence[StatedCommand],
+    claims: Sequence[PublishedNumber],
+    words_of: Callable[[StatedCommand], Collection[str]],
+) -> Chosen:
+    """Choose by what the authors say first: beside the results, in the README, nearest to the root.
+
+    Args:
+        files: the source.
+        commands: all that are stated.
+        claims: all that is published, the likeliest first.
+        words_of: the values that a command's options have in effect.
+    """
+    own = [claim for claim in claims if claim.is_own]
+    training = [c for c in commands if c.role is Role.TRAIN and c.program]
+    evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
+    candidates = training or evaluating
+    folders = _folders(candidates)
+    at_root = [c for c in candidates if c.place.path.count("/") == 0]
+    if not at_root and len(folders) >= _MANY_PROJECTS:
+        return Chosen(command=None, claim=None, folders=tuple(folders))
+    if not candidates:
+        return Chosen(command=None, claim=own[0] if own else None)
+    scored: list[tuple[float, int, StatedCommand, PublishedNumber | None]] = []
+    for order, command in enumerate(candidates):
+        words = {word.lower() for word in words_of(command) if re.search(r"[A-Za-z]{2}", word)}
+        words.add(PurePosixPath(command.program).stem.lower())
+        claim = _best_claim(words, own)
+        score = _score(files, command, own[:1] == [claim])
+        score += min(_agreement(words, claim), 2) if claim is not None else 0
+        scored.append((score, order, command, claim))
+    scored.sort(key=lambda item: (-item[0], item[1]))
+    _, _, command, claim = scored[0]
+    rivals = {item[2].argv: item[2] for item in reversed(scored[1:])}
+    rivals.pop(command.argv, None)
+    return Chosen(
+        command=command, claim=claim, rivals=tuple(reversed(rivals.values()))[:_MOST_CANDIDATES]
+    )
+
+
+_MANY_PROJECTS = 4
+"""Folders with commands of their own, and none at the root: which one is meant must be asked."""
+
+
+def _folders(commands: Sequence[StatedCommand]) -> list[str]:
+    return sorted({str(PurePosixPath(c.program).parent) for c in commands if "/" in c.program})
+
+
+def _best_claim(words: set[str], claims: Sequence[PublishedNumber]) -> PublishedNumber | None:
+    """Return the published number whose labels agree most with a command; the first of equals."""
+    if not claims:
+        return None
+    return max(claims[:200], key=lambda claim: (_agreement(words, claim), -claim.rank))
+
+
+def _agreement(values: set[str], claim: PublishedNumber) -> int:
+    text = " ".join(claim.labels).lower()
+    words = set(re.findall(r"[a-z][a-z0-9-]+", text))
+    return sum(1 for value in values if value in words)
+
+
+_SIDE = re.compile(
+    r"debug|tiny|quick|overfit|toy|macbook|multi|distributed|nproc|slurm", re.IGNORECASE
+)
+
+
+def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) -> float:
+    """Return how likely a command is the one that the headline number comes from."""
+    readmes = files.readmes()
+    score = 3.0 if command.place.path in readmes[:1] else float(command.place.path in readmes)
+    score -= command.program.count("/")
+    if re.search(
+        r"reproduc|result|best|paper|report|default|train", command.context, re.IGNORECASE
+    ):
+        score += 1
+    if is_of_first_claim:
+        score += 1.5
+    return score - 0.5 * bool(_SIDE.search(f"{command.context} {command.text}"))
+
+
+def unstated_programs(python: PythonFiles) -> list[Candidate]:
+    """Return programs that train something, those nearest to the root first."""
+    programs: list[tuple[int, str, Citation]] = []
+    for path, module in python.modules.items():
+        name = PurePosixPath(path).stem.lower()
+        is_started = "__main__" in "\n".join(module.lines) or path.endswith(".ipynb")
+        call = next((node for name_, node in calls_in(module.tree) if _TRAINS.search(name_)), None)
+        if call is None or re.search(r"test|setup|util|model", name):
+            continue
+        is_named = bool(re.search(r"train|main|run", name))
+        if is_started or is_named or not _defines_only(module):
+            programs.append((path.count("/") * 2 - is_named, path, module.cite(call)))
+    return [
+        Candidate(value=f"python {path}", citations=(place,))
+        for _, path, place in sorted(programs, key=lambda item: item[:2])[:_MOST_CANDIDATES]
+        if path.endswith(".py")
+    ]
+
+
+def notebooks_only(python: PythonFiles) -> list[str]:
+    """Return the notebooks of a source that has no other programs; else nothing."""
+    notebooks = sorted(path for path in python.modules if path.endswith(".ipynb"))
+    scripts = [
+        path
+        for path, module in python.modules.items()
+        if path.endswith(".py") and not _defines_only(module)
+    ]
+    return notebooks if notebooks and not scripts else []
+
+
+def _defines_only(module: Module) -> bool:
+    """Return whether a module does nothing by itself but import and define."""
+    import ast
+
+    return all(
+        isinstance(
+            node,
+            (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign),
+        )
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for node in module.tree.body
+    )

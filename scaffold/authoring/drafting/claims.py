@@ -1,0 +1,276 @@
+"""Find what a source publishes of its own results: in tables and in sentences.
+
+No claims: badges, other people's rows and columns, speed, templates. A spread is one only where the
+text says of what.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from scaffold.authoring.drafting.documents import Document, Line, Table
+from scaffold.authoring.drafting.metric_words import (
+    ACCURACY,
+    SPEED,
+    MetricWord,
+    find_metric,
+    find_split,
+)
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedNumber:
+    """A published number and what is said of it.
+
+    Attributes:
+        value: as printed, in `unit`.
+        unit: `percent` or `fraction` where the text says so, else the metric's own.
+        decimals: digits after the point.
+        spread: what follows a `±`; `spread_of` says of what, if the text does.
+        n: runs that it is a mean of, if the text says so.
+        labels: words of its row, column, headings and sentence: dataset, model, split.
+        is_own: whether the text marks it as this source's.
+        rank: lower is more likely the headline.
+        is_about: whether it is only nearly so.
+        bound: `at_least` or `at_most` where the text says so.
+        is_named: whether the text names the metric; `45.6 %` under `Result` is taken for an
+            accuracy only if the program prints one.
+    """
+
+    metric: MetricWord
+    value: float
+    unit: str
+    decimals: int
+    place: Citation
+    labels: tuple[str, ...] = ()
+    rank: int = 0
+    spread: float | None = None
+    spread_of: str = ""
+    n: int | None = None
+    is_own: bool = True
+    is_about: bool = False
+    bound: str = ""
+    is_named: bool = True
+
+
+_NUMBER = re.compile(
+    r"(?P<about>~|≈|about "
+    r"|around )?\s*(?P<bound>[<>≤≥]=?)?\s*(?P<value>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    r"\s*(?P<percent>%|percent)?(?:\s*(?:±|\+/-|\+-|\\pm)\s*(?P<spread>\d+(?:\.\d+)?)\s*(?P<percent2>%)?)?"
+)
+_OTHERS = re.compile(
+    r"paper|published|original|official|reported|author'?s|baseline|previous|their|prior|sota"
+    r"|state[- ]of[- ]the[- ]art|reference|expected|et al\.?|\bcited?\b",
+    re.IGNORECASE,
+)
+_OURS = re.compile(
+    r"\bours?\b|this (?:repo|implementation|code|work)|\bour\b|reproduc|re-?implement"
+    r"|obtained|here\b"
+    r"|\bmine\b|\bbest\b",
+    re.IGNORECASE,
+)
+_RESULTS = re.compile(
+    r"result|performance|benchmark|accurac|experiment|evaluation|score", re.IGNORECASE
+)
+_NO_CLAIM = re.compile(
+    r"!\[|shields\.io|badge|should (?:be|get)|at least python|version|arxiv|license"
+    r"|\bcite\b|@\w+\{",
+    re.IGNORECASE,
+)
+
+
+def find_claims(files: SourceFiles, documents: Iterable[Document]) -> list[PublishedNumber]:
+    """Return published numbers, the likeliest headline first."""
+    numbers: list[PublishedNumber] = []
+    for order, document in enumerate(documents):
+        depth = document.path.count("/")
+        for table in document.tables:
+            numbers += _of_table(files, table, 10 * order + 100 * depth)
+        for prose in document.prose:
+            numbers += _of_prose(
+                files, document, prose.lines, prose.section, 10 * order + 100 * depth
+            )
+    return sorted(numbers, key=lambda number: number.rank)
+
+
+def _of_table(files: SourceFiles, table: Table, rank: int) -> Iterator[PublishedNumber]:
+    heads = _joined_heads(table)
+    caption = " ".join([*table.section[-1:], table.lead])
+    of_caption = find_metric(caption)
+    row_labels = [row[0].text if row else "" for row in table.rows]
+    own_rows = _own(row_labels, files.name)
+    own_columns = _own(heads[1:], files.name)
+    for index, row in enumerate(table.rows):
+        label = row[0].text if row else ""
+        for column, cell in enumerate(row[1:], start=1):
+            head = heads[column] if column < len(heads) else ""
+            if not re.search(r"\d", cell.text):
+                continue
+            metric = find_metric(cell.text) or find_metric(head) or find_metric(label) or of_caption
+            is_named = metric is not None
+            if not is_named and "%" in cell.text + head and _RESULTS.search(head + caption):
+                metric = ACCURACY
+            if metric is None or _is_speed(cell.text, head, label):
+                continue
+            match = _NUMBER.search(_after_metric(cell.text, metric))
+            if not match:
+                continue
+            is_own = (not own_rows or index in own_rows) and (
+                not own_columns or column - 1 in own_columns
+            )
+            is_own = (
+                is_own
+                and not _OTHERS.search(label)
+                and not (_OTHERS.search(head) and not _OURS.search(head))
+            )
+            others = tuple(
+                other.text
+                for place, other in enumerate(row)
+                if place != column and not _is_number(other.text)
+            )
+            place = files.cite(table.path, cell.number)
+            yield replace(
+                _number(place, metric, match, " ".join([head, caption])),
+                labels=(*others, head, *table.section[-1:], cell.text),
+                is_own=is_own,
+                is_named=is_named,
+                rank=rank + (0 if is_own else 50) + (0 if _RESULTS.search(caption) else 2),
+            )
+
+
+def _joined_heads(table: Table) -> list[str]:
+    """Return one head per column; heads of several lines are joined."""
+    rows = [list(row) for row in table.head]
+    width = max((len(row) for row in [*rows, *map(list, table.rows)]), default=0)
+    return [
+        " ".join(dict.fromkeys(row[column].text for row in rows if column < len(row)))
+        for column in range(width)
+    ]
+
+
+def _own(labels: Sequence[str], name: str) -> set[int]:
+    """Return which of several labels mark what is this source's own; none if none does."""
+    marked = {index for index, label in enumerate(labels) if _OURS.search(label)}
+    if marked:
+        return marked
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    same = {
+        index
+        for index, label in enumerate(labels)
+        if len(short := re.sub(r"[^a-z0-9]", "", label.lower())) > 2 and short in plain
+    }
+    return same if len(same) < len(labels) else set()
+
+
+def _is_speed(cell: str, head: str, label: str) -> bool:
+    if find_metric(cell):
+        return False
+    if re.search(r"\d\s*(s|ms|sec|seconds|min|h|hours|MB|GB|M|K|fps)\s*$", cell):
+        return True
+    texts = (head, label) if not find_metric(head) else (head,)
+    return any(SPEED.search(text) and not find_metric(text) for text in texts)
+
+
+def _after_metric(text: str, metric: MetricWord) -> str:
+    """Return what follows a metric's name in a cell, since names have digits of their own."""
+    numbers = metric.pattern.search(text)
+    following = text[numbers.end() :] if numbers else text
+    return following if re.search(r"\d", following) else text
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(r"[\s\d.,%±+\-/()eE*~<>]*", text))
+
+
+_MOST_DISTANCE = 40
+"""Characters between a metric's name and its number in a sentence."""
+
+
+def _of_prose(
+    files: SourceFiles,
+    document: Document,
+    lines: Sequence[Line],
+    section: Sequence[str],
+    rank: int,
+) -> Iterator[PublishedNumber]:
+    """Yield numbers that stand beside a metric's name in a sentence."""
+    for line in lines:
+        if _NO_CLAIM.search(line.text):
+            continue
+        for match in _NUMBER.finditer(line.text):
+            if not _is_free(line.text, match):
+                continue
+            before = line.text[max(match.start() - _MOST_DISTANCE, 0) : match.start()]
+            after = line.text[match.end() : match.end() + _MOST_DISTANCE]
+            clause_before = re.split(r"[.;:!?]\s", before)[-1]
+            clause_after = re.split(r"[,.;:!?)](?:\s|$)", after)[0]
+            metric = find_metric(clause_before) or find_metric(clause_after)
+            is_bare = not match["percent"] and "." not in match["value"]
+            if metric is None or is_bare or SPEED.match(after.strip()):
+                continue
+            sentence = line.text
+            if not re.search(
+                r"achiev|get|reach|obtain|result|report|give|yield|score|perform|accurac|test|%|gain"
+                r"|loss|attain|around|about|~",
+                sentence,
+                re.IGNORECASE,
+            ):
+                continue
+            is_own = not _OTHERS.search(clause_before) or bool(_OURS.search(sentence))
+            place = files.cite(document.path, line.number)
+            yield replace(
+                _number(place, metric, match, sentence),
+                labels=(sentence, *section[-1:]),
+                is_own=is_own,
+                rank=rank + 5 + (0 if is_own else 50) + (0 if metric.name != "loss" else 1),
+            )
+
+
+def _is_free(text: str, match: re.Match[str]) -> bool:
+    """Return whether a number is one, not a part of a name, version, link or range of years."""
+    before, after = text[: match.start("value")], text[match.end("value") :]
+    return not (re.search(r"[\w./@#=-]$", before) or re.match(r"[A-Za-z_/]|\.\d|-\w", after))
+
+
+def _number(
+    place: Citation, metric: MetricWord, match: re.Match[str], around: str
+) -> PublishedNumber:
+    """Return a number as it is printed, with what the text around it says of unit and spread."""
+    text = match["value"]
+    value = float(text)
+    unit = metric.unit
+    if metric.unit == "fraction":
+        says_percent = match["percent"] or match["percent2"] or "%" in around or "percent" in around
+        unit = "percent" if says_percent or abs(value) > 1 else "fraction"
+    runs = re.search(
+        r"(?:over|of|from|across|averaged over|mean of)\s+(\d+)\s+(?:\w+\s+)?(?:runs"
+        r"|seeds|trials|times|folds|random)",
+        around,
+        re.IGNORECASE,
+    )
+    spread = float(match["spread"]) if match["spread"] else None
+    kinds = {
+        "standard error": "standard_error",
+        "std": "sd",
+        "standard deviation": "sd",
+    }
+    bounds = {"<": "at_most", "≤": "at_most", ">": "at_least", "≥": "at_least"}
+    return PublishedNumber(
+        metric=metric,
+        value=value,
+        unit=unit,
+        decimals=len(text.split("e")[0].partition(".")[2]),
+        place=place,
+        spread=spread,
+        spread_of=next((kind for word, kind in kinds.items() if word in around.lower()), ""),
+        n=int(runs[1]) if runs else None,
+        is_about=bool(match["about"]),
+        bound=bounds.get((match["bound"] or " ")[0], ""),
+    )
+
+
+def split_of(number: PublishedNumber) -> str | None:
+    """Return the split that a number's own text names."""
+    return next((split for label in number.labels if (split := find_split(label))), None)

@@ -1,0 +1,274 @@
+"""Find the commands that a source's authors state: in documents, scripts and Makefiles."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+from scaffold.authoring.drafting.documents import Document, Line
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Citation
+
+
+class Role(str, Enum):
+    """What a stated command is for."""
+
+    INSTALL = "install"
+    PREPARE = "prepare"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCommand:
+    """A command as its authors wrote it.
+
+    Attributes:
+        argv: its words.
+        program: the Python file that it runs, as a path in the source; empty if it runs none.
+        directory: where it is run, from the root; empty for the root.
+        variables: of its environment.
+        role: what it is for.
+        place: where it stands.
+        context: headings above it and prose before it.
+    """
+
+    argv: tuple[str, ...]
+    program: str
+    directory: str
+    variables: Mapping[str, str]
+    role: Role
+    place: Citation
+    context: str
+
+    @property
+    def text(self) -> str:
+        """Return the command as one line."""
+        return shlex.join(self.argv)
+
+
+_PYTHON = re.compile(r"^(.*/)?(python|python[23](\.\d+)?|ipython)$")
+_LAUNCHERS = {
+    "torchrun",
+    "accelerate",
+    "deepspeed",
+    "horovodrun",
+    "mpirun",
+    "srun",
+    "nohup",
+    "time",
+}
+_PROMPT = re.compile(r"^\s*(\$|>>>?|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*=")
+_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|)\s*")
+_INSTALLERS = {"pip", "pip3", "conda", "mamba", "apt", "apt-get", "brew", "poetry", "uv"}
+_DOWNLOADERS = {"wget", "curl", "gdown", "unzip", "tar", "aria2c"}
+_WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    (
+        Role.PREPARE,
+        re.compile(
+            r"prepar|preproc|download|get_?data|build_?(corpus|graph|vocab)|convert|tokeniz|make_?data|fetch"
+        ),
+    ),
+    (
+        Role.EVALUATE,
+        re.compile(r"eval|test|valid(?!ation_)|predict_?eval|score|benchmark|inference"),
+    ),
+    (
+        Role.OTHER,
+        re.compile(
+            r"sampl|generat|demo|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
+        ),
+    ),
+    (Role.TRAIN, re.compile(r"train|main|run|fit|pretrain|finetun|experiment|learn|exp\b")),
+)
+
+
+def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[StatedCommand]:
+    """Return all commands that start a program of the source, install or download.
+
+    In the order in which a reader meets them: documents, then scripts, then Makefiles.
+    """
+    commands: list[StatedCommand] = []
+    for document in documents:
+        folder = _folder(document.path)
+        for code in document.codes:
+            context = " / ".join([*code.section, code.lead])
+            commands += _commands(files, document.path, code.lines, folder, context)
+        for prose in document.prose:
+            for line in prose.lines:
+                for span in re.findall(r"`([^`]+)`", line.text):
+                    stated = Line(text=span, number=line.number)
+                    context = " / ".join([*prose.section, prose.text])
+                    commands += _commands(files, document.path, [stated], folder, context)
+    for path in sorted(files.texts):
+        name = PurePosixPath(path).name.lower()
+        if name.endswith((".sh", ".bash")) or name == "makefile":
+            lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
+            commands += _commands(files, path, lines, _folder(path), path)
+    return commands
+
+
+def read_command(files: SourceFiles, text: str) -> StatedCommand | None:
+    """Return a command that a person names, with an empty place; None if it runs no program."""
+    words = _split(text)
+    stated = _stated(files, words, "", "") if words else None
+    if stated is None or not stated[1]:
+        return None
+    return StatedCommand(
+        argv=stated[0],
+        program=stated[1],
+        directory=stated[2],
+        variables=stated[3],
+        role=Role.TRAIN,
+        place=NO_PLACE,
+        context="",
+    )
+
+
+NO_PLACE = Citation(path="", line=1, words="")
+"""Of what a person said."""
+
+
+def _folder(path: str) -> str:
+    folder = str(PurePosixPath(path).parent)
+    return "" if folder == "." else folder
+
+
+def _commands(
+    files: SourceFiles, path: str, lines: Iterable[Line], folder: str, context: str
+) -> Iterator[StatedCommand]:
+    """Yield the commands of some lines of shell; what is no command is passed over."""
+    directory = ""
+    comment = ""
+    for text, number in _joined(lines):
+        stripped = _PROMPT.sub("", text).strip()
+        if stripped.startswith("#"):
+            comment = stripped.lstrip("# ")
+            continue
+        for part in _SEPARATORS.split(stripped):
+            words = _split(part)
+            if not words:
+                continue
+            if words[0] == "cd" and len(words) > 1:
+                directory = _join(directory, words[1])
+                continue
+            command = _stated(files, words, folder, directory)
+            if command is not None:
+                yield StatedCommand(
+                    argv=command[0],
+                    program=command[1],
+                    directory=command[2],
+                    variables=command[3],
+                    role=_role(command[0], command[1]),
+                    place=files.cite(path, number),
+                    context=" / ".join(filter(None, [context, comment])),
+                )
+        comment = comment if not stripped else ""
+
+
+def _joined(lines: Iterable[Line]) -> Iterator[tuple[str, int]]:
+    """Yield logical lines: those that end in a backslash go on in the next."""
+    parts: list[str] = []
+    first = 0
+    for line in lines:
+        first = first if parts else line.number
+        text = line.text.rstrip()
+        if text.endswith("\\"):
+            parts.append(text[:-1])
+            continue
+        yield " ".join([*parts, text.strip() if parts else text]), first
+        parts = []
+    if parts:
+        yield " ".join(parts), first
+
+
+def _split(part: str) -> list[str]:
+    try:
+        return shlex.split(part, comments=True)
+    except ValueError:
+        return []
+
+
+def _join(directory: str, step: str) -> str:
+    parts = [] if step.startswith(("/", "~", "$")) else directory.split("/")
+    for name in step.strip("/").split("/"):
+        if name == "..":
+            parts = parts[:-1]
+        elif name not in ("", "."):
+            parts.append(name)
+    return "/".join(part for part in parts if part)
+
+
+_Stated = tuple[tuple[str, ...], str, str, Mapping[str, str]]
+
+
+def _stated(files: SourceFiles, words: list[str], folder: str, directory: str) -> _Stated | None:
+    """Return argv, program, directory and variables of words that are a command; else None."""
+    variables: dict[str, str] = {}
+    while words and (_VARIABLE.match(words[0]) or words[0] in ("env", "export", "sudo", "!")):
+        if _VARIABLE.match(words[0]):
+            key, _, value = words[0].partition("=")
+            variables[key] = value
+        words = words[1:]
+    if not words:
+        return None
+    words[0] = words[0].lstrip("!")
+    while words and words[0] in ("nohup", "time", "srun"):
+        words = words[1:]
+    if not words:
+        return None
+    if words[0] in _INSTALLERS or words[0] in _DOWNLOADERS:
+        return tuple(words), "", "", variables
+    words = [word for word in words if not re.fullmatch(r"[12&]?>>?.*", word) and word != "&"]
+    bases = list(dict.fromkeys([_join(folder, directory) if directory else folder, directory, ""]))
+    if _PYTHON.match(words[0]) or words[0] in _LAUNCHERS:
+        return _python_command(files, words, bases, variables)
+    if words[0].startswith("./") and words[0].endswith(".py"):
+        return _python_command(files, ["python", *words], bases, variables)
+    return None
+
+
+def _python_command(
+    files: SourceFiles, words: list[str], bases: list[str], variables: Mapping[str, str]
+) -> _Stated | None:
+    """Find the program that a Python command runs, and the folder that it is run from."""
+    named = next((word for word in words[1:] if word.endswith(".py")), None)
+    if named is not None:
+        for base in bases:
+            program = _join(base, named)
+            if program in files.paths:
+                return tuple(words), program, base, variables
+        return None
+    if "-m" in words[1:-1]:
+        module = words[words.index("-m") + 1].replace(".", "/")
+        for base in bases:
+            for program in (f"{module}.py", f"{module}/__main__.py"):
+                if _join(base, program) in files.paths:
+                    return tuple(words), _join(base, program), base, variables
+    return None
+
+
+def _role(argv: tuple[str, ...], program: str) -> Role:
+    if argv[0] in _INSTALLERS:
+        return Role.INSTALL
+    if argv[0] in _DOWNLOADERS:
+        return Role.PREPARE
+    name = PurePosixPath(program).stem.lower()
+    flags = " ".join(argv).lower()
+    if re.search(r"\s--?(help|h|version)\b", flags):
+        return Role.OTHER
+    if re.search(r"\s--?(sample|sample[-_]only|predict|generate|demo|resume_only)\b", flags):
+        return Role.OTHER
+    if re.search(
+        r"\s--?(evaluate|eval|eval[-_]only|test[-_]only|do_eval|mode[ =](test|eval)|test(?![\w-]))",
+        flags,
+    ) and not re.search(r"train", flags):
+        return Role.EVALUATE
+    for role, words in _WORDS:
+        if words.search(name):
+            return role
+    return Role.TRAIN

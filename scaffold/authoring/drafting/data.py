@@ -1,0 +1,266 @@
+"""Find which data a program reads, and where they come from."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.python_files import Module, calls_in, keyword
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundData:
+    """Data that a program reads.
+
+    Attributes:
+        name: of the dataset, as the source writes it.
+        kind: `library` (a library downloads or carries them), `url`, `hub`, `inside` (files of the
+            source), `generated`.
+        detail: the call, the URL, the repository on the Hub, the path.
+        needs_network: whether the program fetches them when it runs.
+    """
+
+    name: str
+    kind: str
+    detail: str
+    needs_network: bool
+    place: Citation
+
+
+_LIBRARY: Sequence[tuple[re.Pattern[str], bool]] = (
+    (
+        re.compile(
+            r"(^|\.)(sklearn\.)?(datasets\.)?load_(iris|digits|wine|breast_cancer|diabetes|linnerud)$"
+        ),
+        False,
+    ),
+    (
+        re.compile(
+            r"(^|\.)(datasets\.)?fetch_(openml|20newsgroups\w*|california_housing|covtype|lfw_\w+|rcv1|olivetti_faces|kddcup99|species_distributions)$"
+        ),
+        True,
+    ),
+    (re.compile(r"(^|\.)(torchvision\.)?datasets\.([A-Z]\w+)$|(^|\.)dset\.([A-Z]\w+)$"), True),
+    (re.compile(r"(^|\.)(torchtext|torchaudio)\.datasets\.(\w+)$"), True),
+    (
+        re.compile(
+            r"(^|\.)(Planetoid|Amazon|Coauthor|TUDataset|Reddit|Flickr|CitationFull|PPI|QM9|WikiCS)$"
+        ),
+        True,
+    ),
+    (
+        re.compile(
+            r"(^|\.)(PygNodePropPredDataset|PygGraphPropPredDataset|DglNodePropPredDataset|PygLinkPropPredDataset)$"
+        ),
+        True,
+    ),
+    (
+        re.compile(
+            r"(^|\.)keras\.datasets\.(\w+)\.load_data$|^(mnist|cifar10|cifar100|imdb|fashion_mnist|boston_housing|reuters)\.load_data$"
+        ),
+        True,
+    ),
+    (re.compile(r"(^|\.)tfds\.load$"), True),
+    (re.compile(r"(^|\.)(sns|seaborn)\.load_dataset$"), True),
+)
+_GENERATED = re.compile(
+    r"(^|\.)make_(moons|blobs|circles|classification|regression|swiss_roll|s_curve|friedman\d)$"
+)
+_GYM = re.compile(r"(^|\.)(gym|gymnasium|envs?)\.make(_vec)?$|^make_(atari_)?env$")
+_HUB = re.compile(r"(^|\.)load_dataset$")
+_DOWNLOADS = re.compile(
+    r"(^|\.)(urlretrieve|urlopen|download_url|download_and_extract_archive|get_file|wget\.download|requests\.get|gdown\.download)$"
+)
+_READERS = re.compile(
+    r"(^|\.)(open|read_csv|read_table|read_json|load|loadtxt|genfromtxt|loadmat|ImageFolder|read_parquet|File)$"
+)
+_DATA_SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".npz",
+    ".npy",
+    ".mat",
+    ".pkl",
+    ".parquet",
+    ".h5",
+    ".data",
+    ".gz",
+    ".xlsx",
+)
+
+
+def find_data(
+    files: SourceFiles,
+    modules: Sequence[Module],
+    commands: Sequence[StatedCommand],
+    words: Mapping[str, Citation],
+) -> list[FoundData]:
+    """Return the data of a program, and of the downloads that the source states; each once.
+
+    Args:
+        files: the source.
+        modules: of the program.
+        commands: all that are stated.
+        words: values of the program's options in effect, with the place of each: file names are
+            often among them.
+    """
+    datasets = [*_named_files(files, words)]
+    for module in modules:
+        for name, call in calls_in(module.tree):
+            datasets += _of_call(files, module, name, call, words)
+    for module in modules:
+        datasets += _urls(module)
+    datasets += [data for command in commands for data in _downloads(command)]
+    distinct = {(data.kind, data.name.lower()): data for data in reversed(datasets)}
+    first_seen = [*distinct.values()]
+    first_seen.reverse()
+    return sorted(first_seen, key=lambda data: _ORDER.index(data.kind))
+
+
+def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[FoundData]:
+    """Yield files of the source that an option's value names."""
+    for word, place in words.items():
+        path = word.removeprefix("./")
+        if path in files.paths and path.lower().endswith(_DATA_SUFFIXES):
+            yield _found(PurePosixPath(path).name, "inside", path, False, place)
+
+
+def _downloads(command: StatedCommand) -> Iterator[FoundData]:
+    """Yield what a stated `wget` or `curl` fetches."""
+    if command.role is not Role.PREPARE or command.program:
+        return
+    for word in command.argv:
+        if re.match(r"https?://", word):
+            name = PurePosixPath(word.split("?")[0]).name or word
+            yield _found(name, "url", word, True, command.place)
+
+
+_ORDER = ("library", "hub", "generated", "inside", "url")
+
+
+def _of_call(
+    files: SourceFiles, module: Module, name: str, call: ast.Call, words: Mapping[str, Citation]
+) -> list[FoundData]:
+    place = module.cite(call)
+    if _HUB.search(name) and not re.search(r"sns|seaborn", name):
+        dataset = module.fold(call.args[0]) if call.args else module.fold(keyword(call, "path"))
+        if isinstance(dataset, str):
+            is_file = dataset in ("csv", "json", "text", "parquet", "imagefolder")
+            if not is_file:
+                return [_found(dataset, "hub", dataset, True, place)]
+        return []
+    of_library = _of_library(module, name, call, place)
+    if of_library is not None:
+        return [of_library]
+    if _GENERATED.search(name):
+        return [_found(name.split("make_")[-1], "generated", name, False, place)]
+    if _GYM.search(name) and call.args and isinstance(module.fold(call.args[0]), str):
+        environment = str(module.fold(call.args[0]))
+        return [_found(environment, "generated", environment, False, place)]
+    if _READERS.search(name):
+        return _inside(files, module, call, words)
+    return []
+
+
+def _of_library(module: Module, name: str, call: ast.Call, place: Citation) -> FoundData | None:
+    """Return the dataset that a library loads, downloading it or not; None for another call."""
+    for pattern, is_fetched in _LIBRARY:
+        match = pattern.search(name)
+        if not match:
+            continue
+        groups = [word for word in match.groups() if word and not word.endswith(".")]
+        dataset = groups[-1] if groups else name
+        if name.endswith("tfds.load") and call.args:
+            dataset = str(module.fold(call.args[0]))
+        if dataset in ("ImageFolder", "DatasetFolder", "FakeData"):
+            return None
+        return _found(dataset, "library", name.lstrip("."), is_fetched, place)
+    return None
+
+
+def _inside(
+    files: SourceFiles, module: Module, call: ast.Call, words: Mapping[str, Citation]
+) -> list[FoundData]:
+    """Return the file of the source that a reader is given: by a literal path, or a pattern of one.
+
+    Of several that a pattern matches, those that an option in effect names.
+    """
+    if not call.args:
+        return []
+    path = module.fold(call.args[0])
+    folder = str(PurePosixPath(module.path).parent)
+    bases = ("", "" if folder == "." else f"{folder}/")
+    if isinstance(path, str):
+        clean = path.removeprefix("./")
+        matching = [base + clean for base in bases if base + clean in files.paths]
+    else:
+        pattern = _pattern_of(call.args[0])
+        matching = [p for p in files.paths if pattern and re.fullmatch(pattern, p)]
+        named = [p for p in matching if any(len(w) > 2 and w in p for w in words)]
+        matching = named or matching
+    data = sorted(p for p in matching if _is_data(p))
+    if not data:
+        return []
+    return [_found(PurePosixPath(data[0]).name, "inside", data[0], False, module.cite(call))]
+
+
+def _is_data(path: str) -> bool:
+    folders = [part.lower() for part in PurePosixPath(path).parts[:-1]]
+    is_kept_as_data = any(
+        part in ("data", "dataset", "datasets", "corpus", "input") for part in folders
+    )
+    return is_kept_as_data or path.lower().endswith(_DATA_SUFFIXES[:2] + _DATA_SUFFIXES[4:])
+
+
+def _pattern_of(node: ast.expr) -> str | None:
+    """Return a regular expression of the paths that an f-string or `format` call gives."""
+    text: str | None = None
+    if isinstance(node, ast.JoinedStr):
+        text = "".join(
+            re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"[^/]+"
+            for part in node.values
+        )
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "format"
+        and isinstance(node.func.value, ast.Constant)
+    ):
+        parts = re.split(r"\{[^{}]*\}", str(node.func.value.value))
+        text = r"[^/]+".join(re.escape(part) for part in parts)
+    elif isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant):
+        parts = re.split(r"%[sd]", str(node.left.value))
+        text = r"[^/]+".join(re.escape(part) for part in parts)
+    if text is None or not re.search(r"[A-Za-z]{3}", text) or "/" not in text:
+        return None
+    return text.removeprefix(r"\./")
+
+
+def _urls(module: Module) -> list[FoundData]:
+    """Return URLs of data files that a module names."""
+    datasets = []
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        match = re.fullmatch(r"(https?|ftp)://[^\s'\"]+", node.value.strip())
+        if not match:
+            continue
+        name = PurePosixPath(node.value.split("?")[0]).name
+        is_data = re.search(
+            r"\.(zip|tar|t?gz|tgz|bz2|xz|csv|tsv|json|jsonl|txt|npz|npy|mat|pkl|h5|parquet|data)$",
+            name,
+        )
+        if is_data:
+            datasets.append(_found(name, "url", node.value.strip(), True, module.cite(node)))
+    return datasets
+
+
+def _found(name: str, kind: str, detail: str, needs_network: bool, place: Citation) -> FoundData:
+    return FoundData(name=name, kind=kind, detail=detail, needs_network=needs_network, place=place)

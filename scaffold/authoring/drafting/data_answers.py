@@ -1,0 +1,76 @@
+"""Answer what a program needs around it: packages, Python, data."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from scaffold.authoring.drafting.data import FoundData, find_data
+from scaffold.authoring.drafting.invocation import words_in_effect
+from scaffold.authoring.drafting.packages import find_needed, find_python
+from scaffold.authoring.drafting.reading import Draft, ReadSource
+from scaffold.records.draft import Candidate, unknown, value_of
+
+
+def add_environment(draft: Draft, read: ReadSource) -> None:
+    """Answer the Python version and the packages."""
+    answers = draft.answers
+    python = find_python(read.files)
+    answers["environment.python"] = (
+        value_of(python[0], python[1])
+        if python
+        else unknown("no Python version is stated", Candidate(value=">=3.10"))
+    )
+    needed = find_needed(read.files, read.python, read.modules)
+    required = [package for package in needed if not package.is_optional]
+    if read.modules:
+        answers["environment.packages"] = value_of(
+            [package.requirement for package in required],
+            *(package.place for package in required),
+            note=", ".join(
+                f"{package.name} is not declared" for package in required if not package.is_declared
+            ),
+        )
+
+
+def add_data(draft: Draft, read: ReadSource) -> None:
+    """Answer the datasets: those that the chosen command reads."""
+    if not read.modules:
+        return
+    command = read.chosen.command
+    words = words_in_effect(command, read.options) if command else {}
+    datasets = find_data(read.files, read.modules, read.commands, words)
+    if not datasets:
+        draft.answers["datasets"] = unknown("no data that the program reads were recognized")
+        return
+    for index, data in enumerate(_of_command(datasets, read)):
+        draft.answers[f"datasets.{index}"] = value_of(_dataset(data), data.place)
+        if data.kind in ("url", "hub", "library") and data.needs_network:
+            draft.warnings.append(
+                f"{data.place}: {data.name} is fetched from the network when the program runs"
+            )
+
+
+def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> Iterator[FoundData]:
+    """Yield the data that the chosen command names, if it names some of several."""
+    command = read.chosen.command
+    values = {word.lower() for word in command.argv} if command else set()
+    named = [
+        data for data in datasets if any(v and v in data.name.lower() for v in values if len(v) > 2)
+    ]
+    yield from named or datasets[:3]
+
+
+def _dataset(data: FoundData) -> dict[str, Any]:
+    name = re.sub(r"[^a-z0-9_]+", "_", PurePosixPath(data.name).stem.lower()).strip("_")
+    name = name if re.match(r"[a-z]", name) else f"data_{name}"
+    entry: dict[str, Any] = {"name": name, "license": "none stated"}
+    if data.kind == "inside":
+        entry["inside"] = data.detail
+    elif data.kind == "generated":
+        entry["generated"] = data.detail
+    elif data.needs_network:
+        entry["generated"] = f"fetched by the program itself: {data.detail}"
+    else:
+        entry["bundled"] = data.detail
+    return entry

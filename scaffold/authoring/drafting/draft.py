@@ -1,0 +1,144 @@
+"""Put a draft together: an answer for each field of a recipe, with its place in the source."""
+
+import re
+from pathlib import PurePosixPath
+
+from scaffold.authoring.drafting.choice import choose
+from scaffold.authoring.drafting.claims import find_claims
+from scaffold.authoring.drafting.commands import NO_PLACE, find_commands, read_command
+from scaffold.authoring.drafting.data_answers import add_data, add_environment
+from scaffold.authoring.drafting.documents import Document, read_documents
+from scaffold.authoring.drafting.invocation import words_in_effect
+from scaffold.authoring.drafting.licences import find_licence
+from scaffold.authoring.drafting.measure_answers import add_measures
+from scaffold.authoring.drafting.options import find_options
+from scaffold.authoring.drafting.program_answers import add_program
+from scaffold.authoring.drafting.python_files import parse_python
+from scaffold.authoring.drafting.reading import Draft, ReadSource
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.tasks import find_task
+from scaffold.records.draft import Answer, value_of
+
+
+def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
+    """Read a source and answer every field of its recipe.
+
+    Args:
+        files: the source.
+        command_text: the command that a person names; empty to find it.
+
+    Raises:
+        ValueError: the command runs no program of the source.
+    """
+    documents = read_documents(files)
+    python = parse_python(files)
+    commands = find_commands(files, documents)
+    claims = find_claims(files, documents)
+    options = {
+        program: find_options(python.reachable(program))
+        for program in {command.program for command in commands}
+        if program
+    }
+    chosen = choose(
+        files,
+        commands,
+        claims,
+        lambda command: words_in_effect(command, options.get(command.program, ())),
+    )
+    if command_text:
+        named = read_command(files, command_text)
+        if named is None:
+            raise ValueError("it runs no program of the source")
+        options[named.program] = find_options(python.reachable(named.program))
+        chosen = choose(
+            files,
+            [named],
+            claims,
+            lambda command: words_in_effect(command, options[command.program]),
+        )
+    program = chosen.command.program if chosen.command else ""
+    read = ReadSource(
+        files=files,
+        documents=documents,
+        python=python,
+        commands=commands,
+        claims=claims,
+        chosen=chosen,
+        modules=python.reachable(program) if program else [],
+        options=options.get(program, []),
+    )
+    draft = Draft(files=files)
+    _add_reference(draft, read)
+    add_program(draft, read)
+    add_measures(draft, read)
+    add_environment(draft, read)
+    add_data(draft, read)
+    draft.warnings += _general_warnings(read)
+    if command_text:
+        draft.answers = {key: _without_place(answer) for key, answer in draft.answers.items()}
+    return draft
+
+
+def _without_place(answer: Answer) -> Answer:
+    """Return an answer without places of what a person said."""
+    citations = tuple(citation for citation in answer.citations if citation != NO_PLACE)
+    return (
+        answer
+        if len(citations) == len(answer.citations)
+        else answer.model_copy(update={"citations": citations})
+    )
+
+
+def _add_reference(draft: Draft, read: ReadSource) -> None:
+    files, answers = draft.files, draft.answers
+    root = read.documents[0] if read.documents else None
+    name = re.sub(r"[^a-z0-9]+", "-", files.name.lower()).strip("-") or "source"
+    answers["id"] = value_of(name, note="of the source's name")
+    title_line = _title_line(files, root) if root else None
+    if root and title_line and not _NO_TITLE.fullmatch(root.title):
+        answers["title"] = value_of(root.title, files.cite(root.path, title_line))
+    else:
+        answers["title"] = value_of(files.name, note="the source's name: its README has no title")
+    answers["task"] = find_task(files, read.documents)
+    if files.revision:
+        answers["reference.git"] = value_of(files.url, note="as it was asked for")
+        answers["reference.revision"] = value_of(files.revision, note="as it was asked for")
+    else:
+        answers["reference.path"] = value_of("reference", note="a copy of the folder")
+    answers["reference.tree"] = value_of(files.tree, note="of the revision")
+    folder = str(PurePosixPath(read.modules[0].path).parent) if read.modules else ""
+    answers["reference.license"] = find_licence(files, "" if folder == "." else folder)
+
+
+_NO_TITLE = re.compile(
+    r"\W*(introduction|overview|readme|about|description|abstract|news)\W*", re.I
+)
+
+
+def _title_line(files: SourceFiles, document: Document) -> int | None:
+    words = re.sub(r"\W+", "", document.title)[:20]
+    for number, line in enumerate(files.lines(document.path), start=1):
+        if words and words in re.sub(r"\W+", "", line):
+            return number
+    return None
+
+
+def _general_warnings(read: ReadSource) -> list[str]:
+    warnings = [f"{path}: only Python 2 reads it" for path in read.python.python2[:5]]
+    program = read.chosen.command.program if read.chosen.command else ""
+    if program in read.python.unparsed:
+        warnings.append(f"{program}: could not be read: {read.python.unparsed[program]}")
+    if not any(path.endswith((".py", ".ipynb")) for path in read.files.paths):
+        warnings.append("there is no Python in it")
+    reported = [number for number in read.claims if number.is_own]
+    if read.chosen.claim is not None:
+        same = {
+            number.value: number
+            for number in reported
+            if number.labels[:1] == read.chosen.claim.labels[:1]
+            and number.metric is read.chosen.claim.metric
+        }
+        if len(same) > 1:
+            shown = ", ".join(f"{value:g} ({number.place})" for value, number in same.items())
+            warnings.append(f"several values are published of the same: {shown}")
+    return warnings

@@ -1,0 +1,254 @@
+"""Write a stated command as a recipe runs it: a slot for each hyperparameter, and for the seed."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from scaffold.authoring.drafting.commands import StatedCommand
+from scaffold.authoring.drafting.metric_words import is_hyperparameter
+from scaffold.authoring.drafting.options import Option, is_given
+from scaffold.records.draft import Answer, Candidate, Citation, contradictory, value_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """A command of a recipe.
+
+    Attributes:
+        run: the command with slots.
+        smoke: the same, shortened; empty where no option shortens it.
+        directory: to run it in; empty for the reference's root.
+        hyperparameters: an answer by name of each slot.
+        warnings: flags that the program does not have.
+    """
+
+    run: str
+    smoke: str
+    directory: str
+    hyperparameters: Mapping[str, Answer]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Words:
+    """Words of a command under way."""
+
+    run: list[str]
+    smoke: list[str]
+    assigned: Mapping[str, Citation]
+    hyperparameters: dict[str, Answer] = field(default_factory=dict)
+    stated: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+
+
+_LENGTH = re.compile(
+    r"^(n_?|num_?|max_?|train_?|total_?)*(epochs?|iters?|iterations?|steps?|episodes?|updates?|rounds?"
+    r"|boost_round|estimators)$",
+    re.IGNORECASE,
+)
+_SMOKE_STEPS = 2
+
+
+def write_invocation(
+    command: StatedCommand,
+    options: Sequence[Option],
+    seed: Option | None,
+    assigned: Mapping[str, Citation],
+) -> Invocation:
+    """Write a command with a slot for each hyperparameter that it or its program's defaults give.
+
+    A hyperparameter that the command does not give is written with the default that it has anyway.
+
+    Args:
+        command: as it is stated.
+        options: of its program.
+        seed: the option by which it is seeded.
+        assigned: options that the program sets itself after they were parsed, and where.
+    """
+    by_flag = {flag: option for option in options for flag in option.flags}
+    start = _program_index(command)
+    words = _Words(run=["python"], smoke=["python"], assigned=assigned)
+    program = command.argv[start]
+    module = ["-m"] if "-m" in command.argv[:start] else []
+    for word in [*module, program]:
+        words.run.append(_braced(word))
+        words.smoke.append(_braced(word))
+    arguments = list(command.argv[start + 1 :])
+    index = 0
+    while index < len(arguments):
+        index += _add_stated(words, arguments, index, by_flag, seed, command.place)
+    for option in options:
+        _add_default(words, option, seed)
+    return Invocation(
+        run=_join(words.run),
+        smoke=_join(words.smoke) if words.smoke != words.run and _is_shorter(words) else "",
+        directory=command.directory,
+        hyperparameters=words.hyperparameters,
+        warnings=tuple(words.warnings),
+    )
+
+
+def words_in_effect(command: StatedCommand, options: Sequence[Option]) -> dict[str, Citation]:
+    """Return the texts that a command gives its program, and defaults that it leaves, by place."""
+    words = {
+        value.strip("\"'"): command.place
+        for word in command.argv[1:]
+        if (value := word.partition("=")[2] or word) and not value.startswith("-")
+    }
+    for option in options:
+        is_given_otherwise = any(word.partition("=")[0] in option.flags for word in command.argv)
+        if isinstance(option.default, str) and option.default and not is_given_otherwise:
+            words.setdefault(option.default, option.place)
+    return words
+
+
+def _join(words: Sequence[str]) -> str:
+    return " ".join(
+        word if re.fullmatch(r"[\w{}=.,:/+-]+", word) else shlex.quote(word) for word in words
+    )
+
+
+def _is_shorter(words: _Words) -> bool:
+    return any(_LENGTH.search(name) for name in words.hyperparameters)
+
+
+def _program_index(command: StatedCommand) -> int:
+    """Return the index of the word that names the program."""
+    if "-m" in command.argv and not any(word.endswith(".py") for word in command.argv):
+        return command.argv.index("-m") + 1
+    return next(
+        index
+        for index, word in enumerate(command.argv)
+        if word.endswith(".py") and PurePosixPath(word).name == PurePosixPath(command.program).name
+    )
+
+
+def _braced(word: str) -> str:
+    return word.replace("{", "{{").replace("}", "}}")
+
+
+def _add_stated(
+    words: _Words,
+    arguments: Sequence[str],
+    index: int,
+    by_flag: Mapping[str, Option],
+    seed: Option | None,
+    place: Citation,
+) -> int:
+    """Add a stated argument, and its value where it has one; return how many words that were."""
+    word = arguments[index]
+    flag, has_value, value = word.partition("=")
+    option = by_flag.get(flag) or by_flag.get(f"--{flag}" if not flag.startswith("-") else flag)
+    if not word.startswith("-") and not (has_value and option):
+        words.run.append(_braced(word))
+        words.smoke.append(_braced(word))
+        return 1
+    if option is None:
+        if by_flag and re.match(r"--?[A-Za-z]", flag):
+            words.warnings.append(f"{place}: {flag} is no option of the program as it was read")
+        words.run.append(_braced(word))
+        words.smoke.append(_braced(word))
+        return 1
+    words.stated.add(option.name)
+    used = 1
+    if not has_value and not option.is_switch and index + 1 < len(arguments):
+        value, used = arguments[index + 1], 2
+    if option.is_switch or used + bool(has_value) < 2:
+        words.run.append(_braced(word))
+        words.smoke.append(_braced(word))
+        return 1
+    if seed is not None and option.name == seed.name:
+        slot = "{seed}"
+    elif is_hyperparameter(option.name) and _is_one_value(arguments, index + used, by_flag):
+        name = slot_name(option.name)
+        words.hyperparameters[name] = value_of(_typed(value, option), place)
+        slot = f"{{{name}}}"
+    else:
+        slot = _braced(value)
+    shortened = str(_SMOKE_STEPS) if _shortens(option, value) else slot
+    joined = [f"{flag}={{}}"] if has_value else [flag, "{}"]
+    words.run += [part.replace("{}", slot) for part in joined]
+    words.smoke += [part.replace("{}", shortened) for part in joined]
+    return used
+
+
+def _is_one_value(arguments: Sequence[str], following: int, by_flag: Mapping[str, Option]) -> bool:
+    """Return whether no further value follows: a list of values is no slot."""
+    return following >= len(arguments) or arguments[following].startswith("-") or not by_flag
+
+
+def slot_name(name: str) -> str:
+    """Return an option's name as a slot is called: lower-case letters, digits, underscores."""
+    text = re.sub(r"[^a-z0-9_]", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
+    text = text if re.match(r"[a-z]", text) else f"p_{text}"
+    return f"{text}_value" if text in ("seed", "reference", "drivers") else text
+
+
+def _typed(value: str, option: Option) -> Any:
+    """Return a value of a command line as its option converts it."""
+    if option.kind in ("str", "string") or isinstance(option.default, str):
+        return value
+    for convert in (int, float):
+        try:
+            return convert(value)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _shortens(option: Option, value: Any) -> bool:
+    if not _LENGTH.search(option.name):
+        return False
+    try:
+        return float(value) > _SMOKE_STEPS or float(value) <= 0  # none, or minus one: endless
+    except (TypeError, ValueError):
+        return False
+
+
+def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
+    """Add an option that the command leaves at its default: the seed, and each hyperparameter."""
+    if option.name in words.stated or not option.flags or option.is_switch:
+        return
+    flag = next((flag for flag in option.flags if flag.startswith("--")), option.flags[0])
+    if seed is not None and option.name == seed.name:
+        words.run += [flag, "{seed}"]
+        words.smoke += [flag, "{seed}"]
+        return
+    is_number = isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
+    is_named = isinstance(option.default, str) and bool(option.choices)
+    if not is_given(option.default) or not (is_number or is_named):
+        return
+    if not is_hyperparameter(option.name):
+        return
+    if option.name in words.assigned:
+        words.warnings.append(
+            f"{words.assigned[option.name]}: the program sets {option.name} itself, whatever its"
+            f" option says ({option.default} by default, {option.place})"
+        )
+        return
+    name = slot_name(option.name)
+    words.hyperparameters[name] = _default_answer(option)
+    words.run += [flag, f"{{{name}}}"]
+    words.smoke += [flag, str(_SMOKE_STEPS) if _shortens(option, option.default) else f"{{{name}}}"]
+
+
+_SAID_DEFAULT = re.compile(
+    r"default(?:s to|:|\s*=|\s+is)?\s*[:=]?\s*(?P<value>[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"
+)
+
+
+def _default_answer(option: Option) -> Answer:
+    """Return a default; contradictory where its own help says another."""
+    match = _SAID_DEFAULT.search(option.help)
+    if match and isinstance(option.default, (int, float)):
+        documented = float(match["value"])
+        if abs(documented - option.default) > 1e-12 * max(abs(documented), abs(option.default)):
+            return contradictory(
+                f"the program takes {option.default}, its help says {match['value']}",
+                Candidate(value=option.default, citations=(option.place,)),
+                Candidate(value=documented, citations=(option.place,)),
+            )
+    return value_of(option.default, option.place)

@@ -1,0 +1,157 @@
+"""Answer what is measured, and what is published of it: metrics and claims belong together."""
+
+import re
+from typing import Any
+
+from scaffold.authoring.drafting.claims import PublishedNumber, split_of
+from scaffold.authoring.drafting.commands import Role
+from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
+from scaffold.authoring.drafting.reading import Draft, ReadSource
+from scaffold.records.draft import Answer, Candidate, none, unknown, value_of
+
+_MOST_METRICS = 6
+
+
+def add_measures(draft: Draft, read: ReadSource) -> None:
+    """Answer metrics and claims, which belong together."""
+    claim = read.chosen.claim
+    printed = _ranked(find_printed(read.modules), claim)
+    if claim is None:
+        draft.answers["claims"] = _no_claims(read)
+    if not read.modules:
+        return
+    if not printed:
+        draft.answers["metrics"] = unknown("the program prints no metric that was recognized")
+        return
+    primary = printed[0]
+    is_claimed = claim is not None and _are_alike(primary.metric.name, claim.metric.name)
+    if claim is not None and not is_claimed:
+        draft.warnings.append(
+            f"{claim.place}: {claim.metric.name} is published, and the program prints none: a"
+            " driver must compute it, or the nearest printed metric is judged instead"
+        )
+    unit = claim.unit if claim is not None and is_claimed else None
+    names: set[str] = set()
+    metrics: list[dict[str, Any]] = []
+    for index, shown in enumerate(printed[: _MOST_METRICS * 2]):
+        metric = _metric(shown, unit if shown.metric.name == primary.metric.name else None)
+        if not index and claim is not None and _is_of_best(claim):
+            metric["take"] = {"higher": "max", "lower": "min"}[shown.metric.direction]
+        if metric["name"] in names or len(metrics) >= _MOST_METRICS:
+            continue
+        names.add(metric["name"])
+        if index:
+            metric["monitored"] = True
+        draft.answers[f"metrics.{len(metrics)}"] = value_of(metric, shown.place)
+        metrics.append(metric)
+    if claim is not None and is_claimed:
+        _add_claim(draft, read, claim, metrics[0]["name"])
+
+
+def _ranked(printed: list[PrintedMetric], claim: PublishedNumber | None) -> list[PrintedMetric]:
+    """Return printed metrics, the one that a claim is about first; test before validation."""
+    claimed_name = claim.metric.name if claim else None
+    split = split_of(claim) if claim else None
+    order = {"test": 0, "validation": 1, None: 2, "train": 3}
+
+    def rank(shown: PrintedMetric) -> tuple[bool, bool, int, bool]:
+        return (
+            claimed_name is not None and not _are_alike(shown.metric.name, claimed_name),
+            split is not None and shown.split != split,
+            order[shown.split],
+            shown.metric.name == "loss",
+        )
+
+    return sorted(printed, key=rank)
+
+
+def _metric(shown: PrintedMetric, claimed_unit: str | None) -> dict[str, Any]:
+    split = shown.split or "test"
+    unit = shown.metric.unit
+    printed = unit
+    if unit == "fraction":
+        printed = "percent" if shown.is_percent else "fraction"
+        unit = claimed_unit or printed
+    metric: dict[str, Any] = {
+        "name": f"{split}_{shown.metric.name}",
+        "split": split,
+        "direction": shown.metric.direction,
+        "unit": unit,
+        "read": {shown.stream: shown.pattern},
+    }
+    if printed != unit:
+        metric["printed_in"] = printed
+    return metric
+
+
+def _are_alike(printed: str, claimed: str) -> bool:
+    """Return whether two names may be of one metric: a loss is a negative log likelihood."""
+    return printed == claimed or {printed, claimed} <= {"loss", "nll"}
+
+
+def _is_of_best(claim: PublishedNumber) -> bool:
+    """Return whether a published number is the best of the evaluations of a run."""
+    best = re.compile(r"\b(best|max(imum)?|highest|peak)\b", re.IGNORECASE)
+    return any(best.search(label) for label in claim.labels if len(label) <= _MOST_LABEL)
+
+
+_MOST_LABEL = 40
+"""Characters of what is a label, and no sentence."""
+
+
+def _no_claims(read: ReadSource) -> Answer:
+    others = [number for number in read.claims if not number.is_own][:3]
+    if others:
+        return unknown(
+            "only other people's numbers were shown",
+            *(Candidate(value=number.value, citations=(number.place,)) for number in others),
+        )
+    return none(
+        "no figure of quality is published: `scaffold recipes calibrate` records what the program"
+        " gives today, and that is then what is reproduced"
+    )
+
+
+def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: str) -> None:
+    dataset = next((label for label in claim.labels if _names_data(label)), "")
+    source = f"{read.files.url}/blob/{read.files.revision}/{claim.place.path}"
+    is_web = read.files.url.startswith("https://")
+    entry: dict[str, Any] = {
+        "metric": metric,
+        "dataset": "data",
+        "basis": "evaluation"
+        if read.chosen.command and read.chosen.command.role is Role.EVALUATE
+        else "training",
+    }
+    if claim.bound:
+        entry[claim.bound] = claim.value
+    else:
+        entry |= {"value": claim.value, "decimals": claim.decimals}
+        if claim.spread and claim.spread_of == "sd" and claim.n:
+            entry |= {"sd": claim.spread, "n": claim.n}
+        elif claim.n and claim.n > 1:
+            entry |= {"n": claim.n, "selection": "mean"}
+    entry["source"] = {
+        "url": source if is_web else claim.place.path,
+        "line": claim.place.line,
+        "words": claim.place.words,
+    }
+    rivals = [
+        Candidate(value=number.value, citations=(number.place,))
+        for number in read.claims
+        if number.is_own and number is not claim and number.metric.name == claim.metric.name
+    ][:8]
+    note = f"dataset: {dataset}" if dataset else ""
+    if claim.spread and not claim.spread_of:
+        note += f"; +-{claim.spread:g} of what is not said"
+    draft.answers["claims.0"] = Answer(
+        status=value_of(None).status,
+        value=entry,
+        citations=(claim.place,),
+        candidates=tuple(rivals),
+        note=note.strip("; "),
+    )
+
+
+def _names_data(label: str) -> bool:
+    return bool(re.fullmatch(r"[A-Z][\w.\- ]{1,30}", label)) and len(label.split()) <= 3

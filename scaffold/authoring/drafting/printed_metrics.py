@@ -1,0 +1,272 @@
+"""Find the lines that a program prints a metric in, as patterns that read it back."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from scaffold.authoring.drafting.metric_words import MetricWord, find_metric, find_split
+from scaffold.authoring.drafting.python_files import Module, calls_in, dotted_name
+from scaffold.records.draft import Citation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintedMetric:
+    """A number that a program prints.
+
+    Attributes:
+        pattern: of its whole line, with the groups `value` and perhaps `step`.
+        stream: `stdout` or `stderr`.
+        split: that the words beside it, the variable or the function name; None if none does.
+        is_percent: whether a percent sign follows it, or it is multiplied by 100.
+        order: place among the values of its line.
+    """
+
+    metric: MetricWord
+    pattern: str
+    stream: str
+    split: str | None
+    is_percent: bool
+    place: Citation
+    order: int
+
+
+_HOLE = "\0"
+_VALUE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_ANY = r".*?"
+_LOGGERS = re.compile(
+    r"(^|\.)(info|warning|debug|log|write|print|error|critical|echo|tqdm\.write)$"
+)
+_STEP = re.compile(r"(epoch|iter(?:ation)?|step|episode|batch|round)\w*\W*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """A value in a printed text: its expression and its format."""
+
+    node: ast.expr
+    spec: str
+
+
+def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
+    """Return what a program's modules print of metrics, in the order of the modules."""
+    return [metric for module in modules for metric in _of_module(module)]
+
+
+def _of_module(module: Module) -> Iterator[PrintedMetric]:
+    functions = _functions_by_line(module)
+    for name, call in calls_in(module.tree):
+        if not (name == "print" or _LOGGERS.search(name)) or not call.args:
+            continue
+        text, holes = _text_of(call, is_print=name == "print")
+        if not holes:
+            continue
+        function = functions.get(call.lineno, "")
+        yield from _metrics_of(module, call, text, holes, function, _stream(name, call))
+
+
+def _functions_by_line(module: Module) -> dict[int, str]:
+    """Return the name of the function that each line is in, the innermost one."""
+    names: dict[int, str] = {}
+    for node in ast.walk(module.tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                names[line] = node.name
+    return names
+
+
+def _stream(name: str, call: ast.Call) -> str:
+    file = next((dotted_name(item.value) for item in call.keywords if item.arg == "file"), "")
+    is_logger = name != "print" and not name.endswith(
+        ("stdout.write", "echo", "tqdm.write", ".print")
+    )
+    return "stderr" if file.endswith("stderr") or is_logger or "stderr" in name else "stdout"
+
+
+def _text_of(call: ast.Call, *, is_print: bool) -> tuple[str, list[_Hole]]:
+    """Return the printed text with a mark for each value, and the values."""
+    arguments = call.args
+    if not is_print and len(arguments) > 1 and isinstance(arguments[0], ast.Constant):
+        return _percent_text(arguments[0], arguments[1:])  # logging's own formatting
+    parts: list[str] = []
+    holes: list[_Hole] = []
+    for argument in arguments:
+        text, more_holes = _pieces(argument)
+        parts.append(text)
+        holes += more_holes
+    return " ".join(parts), holes
+
+
+def _pieces(node: ast.expr) -> tuple[str, list[_Hole]]:
+    """Return an expression's text with a mark for each value, and the values."""
+    if isinstance(node, ast.Constant):
+        return str(node.value).replace(_HOLE, ""), []
+    if isinstance(node, ast.JoinedStr):
+        return _f_string_text(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        right = node.right
+        return _percent_text(node.left, right.elts if isinstance(right, ast.Tuple) else [right])
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        before, after = _pieces(node.left), _pieces(node.right)
+        return before[0] + after[0], before[1] + after[1]
+    if isinstance(node, ast.Call) and _is_format(node):
+        assert isinstance(node.func, ast.Attribute)
+        return _format_text(node.func.value, node)
+    return _HOLE, [_Hole(node, "")]
+
+
+def _is_format(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "format"
+
+
+def _f_string_text(node: ast.JoinedStr) -> tuple[str, list[_Hole]]:
+    text, holes = "", []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            text += _HOLE
+            holes.append(_Hole(part.value, _spec(part.format_spec)))
+    return text, holes
+
+
+def _spec(node: ast.expr | None) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+    return ""
+
+
+def _literal(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left_side, right = _literal(node.left), _literal(node.right)
+        return left_side + right if left_side is not None and right is not None else None
+    return None
+
+
+def _percent_text(template: ast.expr, values: Iterable[ast.expr]) -> tuple[str, list[_Hole]]:
+    text = _literal(template)
+    if text is None:
+        return _HOLE, [_Hole(template, "")]
+    specs: list[str] = []
+
+    def mark(match: re.Match[str]) -> str:
+        if match[0] == "%%":
+            return "%"
+        specs.append(match[0])
+        return _HOLE
+
+    marked = re.sub(r"%%|%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]", mark, text)
+    return marked, [_Hole(value, spec) for value, spec in zip(values, specs, strict=False)]
+
+
+def _format_text(template: ast.expr, call: ast.Call) -> tuple[str, list[_Hole]]:
+    text = _literal(template)
+    if text is None:
+        return _HOLE, [_Hole(call, "")]
+    holes: list[_Hole] = []
+    named = {item.arg: item.value for item in call.keywords if item.arg}
+    counter = iter(range(len(call.args)))
+
+    def mark(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        key, _, spec = match[1].partition(":")
+        key = key.split("!")[0]
+        try:
+            if key and not key.isdecimal():
+                node = named[re.split(r"[.\[]", key)[0]]
+            else:
+                node = call.args[int(key) if key else next(counter)]
+        except (StopIteration, IndexError, KeyError):
+            node = template
+        holes.append(_Hole(node, spec))
+        return _HOLE
+
+    return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", mark, text), holes
+
+
+def _metrics_of(
+    module: Module,
+    call: ast.Call,
+    text: str,
+    holes: Sequence[_Hole],
+    function: str,
+    stream: str,
+) -> Iterator[PrintedMetric]:
+    lines = text.replace("\r", "\n").split("\n")
+    number = 0
+    for line in lines:
+        pieces = line.split(_HOLE)
+        own = holes[number : number + len(pieces) - 1]
+        number += len(pieces) - 1
+        for index, hole in enumerate(own):
+            words = pieces[index]
+            expression = ast.unparse(hole.node)
+            metric = find_metric(_near(words)) or find_metric(_spaced(expression))
+            is_text = hole.spec.rstrip().endswith(("s", "d")) and not hole.spec.endswith("ds")
+            if metric is None or (is_text and hole.spec not in ("%s", "s", "")):
+                continue
+            if not any(re.search(r"\w", piece) for piece in pieces):
+                continue
+            split = (
+                find_split(_near(words))
+                or find_split(_spaced(expression))
+                or find_split(" ".join(pieces[: index + 1]))
+                or find_split(_spaced(function))
+            )
+            follows = pieces[index + 1].lstrip()
+            yield PrintedMetric(
+                metric=metric,
+                pattern=_pattern(pieces, index, own),
+                stream=stream,
+                split=split,
+                is_percent=follows.startswith("%")
+                or hole.spec.endswith("%")
+                or "100" in expression,
+                place=module.cite(call),
+                order=index,
+            )
+
+
+def _near(words: str) -> str:
+    """Return the words that belong to the value behind them: after the last separator."""
+    return re.split(r"[,;|()\[\]]|\s{2,}|\t", words.strip(" ,;|\t"))[-1]
+
+
+def _spaced(name: str) -> str:
+    """Return a variable's name as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ")
+
+
+def _pattern(pieces: Sequence[str], index_of_value: int, holes: Sequence[_Hole]) -> str:
+    """Return a pattern of a whole printed line that reads one of its values."""
+    pattern = ""
+    has_step = False
+    for index, piece in enumerate(pieces):
+        pattern += _escaped(piece)
+        if index == len(pieces) - 1:
+            break
+        if index == index_of_value:
+            pattern = _without_space(pattern) + rf"\s*(?P<value>{_VALUE})"
+            follows = pieces[index + 1].lstrip()
+            # What comes behind is only needed where it tells the line from others.
+            pattern += _escaped(follows[:1]) if follows[:1] == "%" else ""
+            break
+        if not has_step and _STEP.search(piece):
+            has_step = True
+            pattern = _without_space(pattern) + r"\s*(?P<step>\d+)"
+        elif holes[index].spec.endswith("d"):
+            pattern = _without_space(pattern) + r"\s*\d+"
+        else:
+            pattern += _ANY
+    return pattern
+
+
+def _without_space(pattern: str) -> str:
+    return pattern.removesuffix(r"\s+")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"(\\ |\\\t|\s)+", lambda _: r"\s+", re.escape(text)) if text else ""

@@ -1,0 +1,133 @@
+"""Answer how a program is run: command, hyperparameters, seed, device."""
+
+import re
+from pathlib import PurePosixPath
+
+from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
+from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.invocation import Invocation, slot_name, write_invocation
+from scaffold.authoring.drafting.metric_words import is_hyperparameter
+from scaffold.authoring.drafting.options import find_assigned, find_constants, is_given
+from scaffold.authoring.drafting.reading import Draft, ReadSource
+from scaffold.authoring.drafting.seeding import Seeding, find_seeding
+from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
+
+
+def add_program(draft: Draft, read: ReadSource) -> None:
+    """Answer the command, its hyperparameters and its seed."""
+    answers, chosen = draft.answers, read.chosen
+    if chosen.folders:
+        answers["commands.train.run"] = unknown(
+            "several projects with commands of their own: say which folder is meant",
+            *(Candidate(value=f"{folder}/") for folder in chosen.folders),
+        )
+        return
+    command = chosen.command
+    if command is None:
+        candidates = unstated_programs(read.python)
+        notebooks = notebooks_only(read.python)
+        note = "no command that trains is stated"
+        if notebooks:
+            note = f"only notebooks ({', '.join(notebooks[:3])}): a driver must call what they do"
+        answers["commands.train.run"] = unknown(note, *candidates)
+        return
+    seeding = find_seeding(read.modules, read.options)
+    assigned = find_assigned(read.modules, read.options)
+    invocation = write_invocation(command, read.options, seeding.option, assigned)
+    step = "evaluate" if command.role is Role.EVALUATE else "train"
+    stated = f"as it is stated: {command.text}"
+    answers[f"commands.{step}.run"] = value_of(invocation.run, command.place, note=stated)
+    if invocation.directory:
+        answers[f"commands.{step}.directory"] = value_of(invocation.directory, command.place)
+    if invocation.smoke and step == "train":
+        answers["commands.smoke.run"] = value_of(
+            invocation.smoke, command.place, note="the same, shortened"
+        )
+        if invocation.directory:
+            answers["commands.smoke.directory"] = value_of(invocation.directory, command.place)
+    _add_prepare(draft, read, command)
+    for name, answer in invocation.hyperparameters.items():
+        answers[f"hyperparameters.{name}"] = answer
+    draft.warnings += invocation.warnings
+    _add_fixed(draft, read, invocation)
+    _add_seeds(draft, seeding)
+    answers["resources.device"] = _device(read)
+
+
+def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None:
+    """Answer the command that prepares the data, if the authors state one of this project."""
+    folder = PurePosixPath(command.program).parent
+    for prepare in read.commands:
+        is_near = prepare.program and (
+            PurePosixPath(prepare.program).is_relative_to(folder)
+            or prepare.place.path == command.place.path
+        )
+        if prepare.role is Role.PREPARE and is_near:
+            words = ["python", *prepare.argv[1:]]
+            text = " ".join(words).replace("{", "{{").replace("}", "}}")
+            draft.answers["commands.prepare.run"] = value_of(text, prepare.place)
+            if prepare.directory:
+                draft.answers["commands.prepare.directory"] = value_of(
+                    prepare.directory, prepare.place
+                )
+            return
+
+
+def _add_fixed(draft: Draft, read: ReadSource, invocation: Invocation) -> None:
+    """Note numbers that the program fixes in its own code."""
+    for constant in [item for module in read.modules[:1] for item in find_constants(module)]:
+        name = slot_name(constant.name)
+        is_number = is_given(constant.default) and not isinstance(constant.default, (bool, str))
+        if (
+            is_number
+            and is_hyperparameter(constant.name)
+            and name not in invocation.hyperparameters
+        ):
+            draft.fixed[name] = value_of(constant.default, constant.place)
+
+
+def _add_seeds(draft: Draft, seeding: Seeding) -> None:
+    answers = draft.answers
+    places = [call.place for call in seeding.calls]
+    seeded = {call.library for call in seeding.calls}
+    if seeding.option is not None:
+        answers["seeds.how"] = value_of("argument", seeding.option.place, *places[:3])
+    elif seeding.calls:
+        answers["seeds.how"] = value_of("offset", *places[:4])
+    elif seeding.drawn:
+        answers["seeds.how"] = value_of(
+            "inject", *list(seeding.drawn.values())[:3], note="it draws, and never seeds"
+        )
+    else:
+        answers["seeds.how"] = unknown(
+            "no seeding and no drawing was seen", Candidate(value="none"), Candidate(value="inject")
+        )
+    if seeding.unused is not None and seeding.option is None:
+        draft.warnings.append(
+            f"{seeding.unused.place}: {seeding.unused.flags[0]} is parsed, and nothing reads it"
+        )
+    missing = [
+        name
+        for name in ("random", "numpy", "torch")
+        if name in seeding.drawn and name not in seeded
+    ]
+    if missing and answers["seeds.how"].value in ("argument", "offset") and "all" not in seeded:
+        answers["seeds.unseeded"] = value_of(missing, *(seeding.drawn[name] for name in missing))
+
+
+_CUDA = re.compile(r"\.cuda\(\)|\.to\([\"']cuda[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']")
+_CHECKED = re.compile(
+    r"is_available|no[-_]cuda|use_cuda|args\.cuda|args\.device|--device|--gpu|args\.gpu|if\s+\w*cuda|config\.device|\bdevice\)"
+)
+
+
+def _device(read: ReadSource) -> Answer:
+    """Return where the program runs: on a GPU alone where nothing asks whether there is one."""
+    text = "\n".join("\n".join(module.lines) for module in read.modules)
+    if _CUDA.search(text) and not _CHECKED.search(text):
+        for module in read.modules:
+            for number, line in enumerate(module.lines, start=1):
+                if _CUDA.search(line):
+                    place = Citation(path=module.path, line=number, words=line.strip())
+                    return value_of("cuda", place)
+    return value_of("cpu", note="nothing in the program asks for a GPU without looking for one")

@@ -1,0 +1,139 @@
+"""Find where a program seeds its random numbers, and which libraries it never seeds."""
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scaffold.authoring.drafting.options import Option
+from scaffold.authoring.drafting.python_files import Module, calls_in, imported_names
+from scaffold.records.draft import Citation
+
+_CALLS: Sequence[tuple[str, re.Pattern[str]]] = (
+    (
+        "torch",
+        re.compile(r"(^|\.)(torch|pl)\.(manual_seed|random\.manual_seed)$|(^|\.)seed_everything$"),
+    ),
+    (
+        "torch",
+        re.compile(
+            r"(^|\.)cuda\.manual_seed(_all)?$|(^|\.)Generator\(?\)?\.manual_seed$|\.manual_seed$"
+        ),
+    ),
+    ("numpy", re.compile(r"(^|\.)(np|numpy)\.random\.(seed|RandomState|default_rng)$")),
+    ("random", re.compile(r"^random\.seed$|^rd\.seed$")),
+    ("tensorflow", re.compile(r"(^|\.)set_random_seed$|(^|\.)tf\.random\.set_seed$")),
+    ("jax", re.compile(r"(^|\.)random\.(PRNGKey|key)$")),
+    (
+        "all",
+        re.compile(
+            r"(^|\.)set_seed$|(^|\.)(seed_all|set_random_seeds?|fix_seed|setup_seed|seed_torch)$"
+        ),
+    ),
+)
+_DRAWS: Sequence[tuple[str, re.Pattern[str]]] = (
+    ("numpy", re.compile(r"(^|\.)(np|numpy)\.random\.(?!seed|RandomState|default_rng)\w+$")),
+    ("random", re.compile(r"^random\.(?!seed)\w+$")),
+    (
+        "torch",
+        re.compile(
+            r"(^|\.)torch\.(rand|randn|randint|randperm|multinomial|bernoulli|normal)\w*$|(^|\.)(nn|init)\.\w+$|DataLoader$"
+        ),
+    ),
+)
+_STATE = re.compile(r"random_state|seed", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedingCall:
+    """A call that seeds a library. `from_option` is the option whose value it is given."""
+
+    library: str
+    place: Citation
+    from_option: str
+    is_literal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeding:
+    """What is known of a program's seeds.
+
+    Attributes:
+        calls: that seed.
+        drawn: libraries that random numbers are drawn from, and a place where.
+        option: of the program, by which the seed is given; None without one.
+        unused: an option for a seed that nothing reads.
+    """
+
+    calls: tuple[SeedingCall, ...]
+    drawn: dict[str, Citation]
+    option: Option | None
+    unused: Option | None
+
+
+def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seeding:
+    """Return how a program, whose own module comes first, seeds what it draws from."""
+    seeds = [option for option in options if re.search(r"(^|_)(random_?)?seed$", option.name)]
+    calls: list[SeedingCall] = []
+    drawn: dict[str, Citation] = {}
+    read: set[str] = set()
+    for module in modules:
+        names = _names_read(module.tree)
+        read |= names
+        for name, call in calls_in(module.tree):
+            library = next((key for key, pattern in _CALLS if pattern.search(name)), None)
+            if library is not None:
+                argument = call.args[0] if call.args else None
+                argument = argument or (call.keywords[0].value if call.keywords else None)
+                text = ast.unparse(argument) if argument is not None else ""
+                from_option = next((o.name for o in seeds if re.search(rf"\b{o.name}\b", text)), "")
+                literal = argument is not None and isinstance(module.fold(argument), int)
+                is_own_helper = library == "all" and not literal and not from_option
+                if not is_own_helper:
+                    calls.append(
+                        SeedingCall(
+                            library=library,
+                            place=module.cite(call),
+                            from_option=from_option,
+                            is_literal=literal,
+                        )
+                    )
+                continue
+            for item in call.keywords:
+                if item.arg == "random_state" and isinstance(module.fold(item.value), int):
+                    calls.append(
+                        SeedingCall(
+                            library="numpy",
+                            place=module.cite(call),
+                            from_option="",
+                            is_literal=True,
+                        )
+                    )
+            for key, pattern in _DRAWS:
+                if pattern.search(name):
+                    drawn.setdefault(key, module.cite(call))
+    option = next((o for o in seeds if o.flags and o.name in read), None)
+    unused = next((o for o in seeds if o.flags and o.name not in read), None)
+    return Seeding(calls=tuple(calls), drawn=drawn, option=option, unused=unused)
+
+
+def _names_read(tree: ast.AST) -> set[str]:
+    """Return names of attributes and variables that are read, as `args.seed` or `seed`."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            names.add(str(node.slice.value))
+    return names
+
+
+def imports_library(modules: Sequence[Module], library: str) -> bool:
+    """Return whether a program imports a library."""
+    return any(
+        name.split(".")[0] == library
+        for module in modules
+        for name, _, _ in imported_names(module.tree)
+    )

@@ -1,0 +1,95 @@
+"""Try a draft: run its short form in the sandbox, and propose what cures a failure."""
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from scaffold.authoring.drafting.cures import Cure, Failed, find_cure
+from scaffold.authoring.drafting.folder import find_source, read_source, read_sources
+from scaffold.authoring.drafting.recipe_text import open_questions
+from scaffold.cache import cache_dir
+from scaffold.errors import RunError, UsageError
+from scaffold.project.files import read_text
+from scaffold.project.project import Project
+from scaffold.recipes.catalogue import find_recipe
+from scaffold.records.evidence import RunRecord
+from scaffold.running.engines.local import ProgressListener
+from scaffold.running.preparation import prepare_smoke
+from scaffold.running.seeds import make_runs
+from scaffold.running.session import RunOptions, Session
+from scaffold.scaffolding.create import create_project
+
+_MOST_OUTPUT = 20_000
+"""Characters of a failed run that are looked through: its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What trying a draft showed.
+
+    Attributes:
+        record: of the run that ended well; None of one that failed.
+        reason: why it failed.
+        output: the end of what it printed.
+        cure: what may help; None where nothing known does.
+    """
+
+    record: RunRecord | None
+    reason: str = ""
+    output: str = ""
+    cure: Cure | None = None
+
+
+def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> Attempt:
+    """Run a draft's smoke command once, in a project that is thrown away.
+
+    Raises:
+        UsageError: questions are open, or the recipe has no smoke command.
+        ConsentError: it runs what was not approved yet.
+    """
+    sources = read_sources(folder)
+    questions = open_questions(sources)
+    if questions:
+        raise UsageError(
+            f"open: {', '.join(question.key for question in questions)}",
+            hint=f"scaffold recipes answer {folder} {questions[0].key} VALUE",
+        )
+    recipe_source = find_recipe(str(folder))
+    if recipe_source.recipe.commands.smoke is None:
+        raise UsageError(
+            "no option of the program shortens a run, so there is no commands.smoke to try",
+            hint=f"scaffold recipes answer {folder} commands.smoke.run COMMAND",
+        )
+    place = cache_dir("tries")
+    place.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=place))
+    try:
+        project = Project(aside / "try")
+        create_project(
+            recipe_source, project.root, name="try", settings={}, offline=options.offline
+        )
+        plan = prepare_smoke(Session(project, recipe_source.recipe, listener, options))
+        assert plan is not None
+        try:
+            return Attempt(
+                record=make_runs(project, plan, [recipe_source.recipe.seeds.first], listener)[0]
+            )
+        except RunError as error:
+            output = _output(project)
+            document = yaml.safe_load(read_text(folder / "recipe.yaml"))
+            files = read_source(find_source(sources.source), offline=options.offline)
+            failed = Failed(output=output, document=document, paths=files.paths)
+            return Attempt(record=None, reason=error.message, output=output, cure=find_cure(failed))
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _output(project: Project) -> str:
+    """Return the end of what the last run printed."""
+    logs = sorted(project.runs.glob("*/logs/*"), key=lambda path: path.stat().st_mtime)
+    text = "\n".join(read_text(path) for path in logs if path.is_file())
+    return re.sub(r"\r", "\n", text)[-_MOST_OUTPUT:]

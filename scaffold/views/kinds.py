@@ -1,0 +1,77 @@
+"""Make every `--json` answer: an object with `format` and `kind`, and the fields of its kind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scaffold.views.answers import (
+    Bisection,
+    Change,
+    Checks,
+    Completed,
+    Created,
+    Decision,
+    Doctor,
+    Ejected,
+    Error,
+    Explanation,
+    Interrupted,
+    NextAnswer,
+    Parts,
+    ReferenceUpdated,
+    Reproduction,
+    RewriteStarted,
+    Runs,
+    StatusAnswer,
+    Tweaks,
+    TweakStarted,
+    Updated,
+)
+from scaffold.views.recipe_answers import (
+    RecipeCalibrated,
+    RecipeChecked,
+    RecipeDrafted,
+    Recipes,
+    RecipeShown,
+    RecipeTraced,
+    RecipeTried,
+)
+
+FORMAT = 1
+"""Version of all answers; a field that is taken away or changes its meaning makes it one more."""
+
+KINDS: Mapping[str, type] = {
+    "error": Error,
+    "interrupted": Interrupted,
+    "completed": Completed,
+    "reproduction": Reproduction,
+    "change": Change,
+    "status": StatusAnswer,
+    "next": NextAnswer,
+    "runs": Runs,
+    "created": Created,
+    "tweak_started": TweakStarted,
+    "rewrite_started": RewriteStarted,
+    "decision": Decision,
+    "tweaks": Tweaks,
+    "parts": Parts,
+    "checks": Checks,
+    "bisection": Bisection,
+    "ejected": Ejected,
+    "updated": Updated,
+    "reference_updated": ReferenceUpdated,
+    "recipes": Recipes,
+    "recipe": RecipeShown,
+    "recipe_checked": RecipeChecked,
+    "recipe_drafted": RecipeDrafted,
+    "recipe_tried": RecipeTried,
+    "recipe_calibrated": RecipeCalibrated,
+    "recipe_traced": RecipeTraced,
+    "doctor": Doctor,
+    "explanation": Explanation,
+}
+
+
+def answer(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer of a kind, with the fields that its shape names."""
+    assert kind in KINDS, kind
+    return {"format": FORMAT, "kind": kind, **content}

@@ -1,0 +1,117 @@
+"""Shapes of the `--json` answers of `scaffold recipes`."""
+
+from typing import Any
+
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
+
+from scaffold.views.answers import Answer
+
+
+class ListedRecipe(TypedDict):
+    """One recipe of the list."""
+
+    id: str
+    title: str
+    task: str
+    reference: str
+    published: dict[str, str]
+    run_time_s: float
+    device: str
+
+
+class Recipes(Answer):
+    """`recipes list`."""
+
+    recipes: list[ListedRecipe]
+
+
+class RecipeShown(Answer):
+    """`recipes show`; see docs/schemas/recipe.schema.json."""
+
+    recipe: dict[str, Any]
+
+
+class RecipeChecked(Answer):
+    """`recipes check`."""
+
+    ok: bool
+    notes: list[str]
+
+
+class CitationAnswer(TypedDict):
+    """A place in a source and the words that stand there; `cell` of a notebook."""
+
+    path: str
+    line: int
+    cell: int | None
+    words: str
+
+
+class CandidateAnswer(TypedDict):
+    """One of several values that a source gives."""
+
+    value: Any
+    citations: list[CitationAnswer]
+
+
+class DraftedAnswer(TypedDict):
+    """What is known of a field: `value`, `unknown`, `none` or `contradictory`."""
+
+    status: str
+    value: Any
+    citations: list[CitationAnswer]
+    candidates: list[CandidateAnswer]
+    note: str
+    by: str
+
+
+class QuestionAnswer(TypedDict):
+    """What must be answered before a draft is a recipe."""
+
+    key: str
+    why: str
+    candidates: list[CandidateAnswer]
+
+
+class RecipeDrafted(Answer):
+    """`recipes draft` and `recipes answer`: answers by the field's place in recipe.yaml."""
+
+    path: str
+    answers: dict[str, DraftedAnswer]
+    warnings: list[str]
+    questions: list[QuestionAnswer]
+    next: str
+
+
+class CureAnswer(TypedDict):
+    """A change of a draft that may let its program run; no key where a person must see to it."""
+
+    code: str
+    key: str
+    value: Any
+    why: str
+
+
+class RecipeTried(Answer):
+    """`recipes try`."""
+
+    path: str
+    works: bool
+    metrics: dict[str, float]
+    reason: str
+    output: str
+    cure: CureAnswer | None
+    accepted: bool
+
+
+class RecipeCalibrated(Answer):
+    """`recipes calibrate`."""
+
+    path: str
+    runs: int
+
+
+class RecipeTraced(Answer):
+    """`recipes trace`; what belongs into recipe.yaml."""
+
+    golden: dict[str, Any]

@@ -1,0 +1,242 @@
+"""From a repository without a recipe to a project: drafted, answered, tried, created."""
+
+import json
+
+import pytest
+from helpers import git, make_repository, write_tree
+
+README = """\
+# Tiny
+
+Text classification with nothing but chance.
+
+## Results
+
+| model | test accuracy |
+|---|---|
+| Tiny | 0.90 |
+
+```
+python train.py --epochs 3
+```
+"""
+PROGRAM = """\
+import argparse
+import pathlib
+import random
+
+{extra}
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument("--gain", type=float, default=0.0)
+parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--data", default="data/words.csv")
+args = parser.parse_args()
+random.seed(args.seed)
+words = open("data/words.csv").read().split()
+for epoch in range(args.epochs):
+    accuracy = 0.9 + args.gain + random.gauss(0, 0.001)
+    print(f"epoch {epoch}: test accuracy {accuracy:.4f}")
+"""
+FILES = {
+    "README.md": README + "\n## License\nMIT\n",
+    "train.py": PROGRAM.replace("{extra}", ""),
+    "data/words.csv": "good,bad\n",
+}
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A git repository with a program and a README, and no recipe."""
+    make_repository(tmp_path / "tiny", FILES)
+    return tmp_path / "tiny"
+
+
+def try_draft(cli, *words, code=0):
+    return cli("recipes", "try", *words, "--json", code=code).json
+
+
+def test_from_a_url_to_a_project_whose_smoke_run_passes_without_a_decision(cli, repository):
+    url = f"file://{repository}"
+    drafted = cli("recipes", "draft", url, "-o", "draft", "--json").json
+    assert drafted["questions"] == []
+    assert drafted["answers"]["claims.0"]["value"]["value"] == 0.90
+    assert {str(path) for path in (repository.parent / "draft").iterdir()} == {
+        str(repository.parent / "draft" / name)
+        for name in ("recipe.yaml", "sources.json", "DRAFT.md")
+    }
+    assert "citations stand in the source" in cli("recipes", "check", "draft").out
+    tried = try_draft(cli, "draft")
+    assert tried["works"] and 0.89 < tried["metrics"]["test_accuracy"] < 0.91
+    project = cli.new("draft")
+    assert (project / "reference/train.py").read_text() == FILES["train.py"]
+
+
+def test_mlloop_new_drafts_by_itself(cli, repository):
+    made = cli("new", "mine", "--from", f"file://{repository}", "--json")
+    assert made.json["kind"] == "created"
+    assert (repository.parent / "mine-recipe" / "DRAFT.md").is_file()
+    assert "README.md:9" in made.err
+    again = cli("new", "other", "--from", f"file://{repository}", "--json").json
+    assert again["reference_tree"] == made.json["reference_tree"]
+
+
+def test_nothing_runs_before_consent(cli, repository):
+    (repository / "train.py").write_text(FILES["train.py"] + "# nobody approved this\n")
+    git(repository, "commit", "--quiet", "-am", "changed")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    cli.is_trusting = False
+    refused = cli("recipes", "try", "draft", code=2)
+    assert "was not approved yet" in refused.err and "python train.py" in refused.err
+
+
+def test_a_folder_of_several_is_drafted_by_its_name(cli, tmp_path):
+    files = {f"{name}/{file}": text for name in "abcd" for file, text in FILES.items()}
+    files |= {
+        f"{name}/README.md": FILES["README.md"].replace("`python", "`python") for name in "abcd"
+    }
+    make_repository(tmp_path / "many", {"README.md": "# Examples\n\nLicense: MIT\n", **files})
+    url = f"file://{tmp_path / 'many'}"
+    drafted = cli("recipes", "draft", url, "-o", "draft", "--json").json
+    assert [one["value"] for one in drafted["questions"][0]["candidates"]] == [
+        "a/",
+        "b/",
+        "c/",
+        "d/",
+    ]
+    following = drafted["next"].split()
+    assert following[:3] == ["scaffold", "recipes", "draft"] and following[3].endswith(":a")
+    refused = cli("recipes", "answer", "draft", "commands.train.run", "b", code=2)
+    assert "b is a folder" in refused.err
+    one = cli(*following[1:], "-o", "one", "--json").json
+    assert one["questions"] == []
+    assert one["answers"]["commands.train.directory"]["value"] == "a"
+    assert try_draft(cli, "one")["works"]
+
+
+def test_a_plain_folder_is_copied(cli, tmp_path):
+    write_tree(tmp_path / "plain", FILES)
+    cli("recipes", "draft", "plain", "-o", "draft", "--json")
+    assert (tmp_path / "draft/reference/train.py").read_text() == FILES["train.py"]
+    assert "valid recipe" in cli("recipes", "check", "draft").out
+
+
+def test_nothing_of_the_source_runs_while_it_is_read(cli, tmp_path):
+    marker = tmp_path / "ran"
+    trap = f"open({str(marker)!r}, 'w').write('ran')\n"
+    files = {**FILES, "train.py": trap + FILES["train.py"], "setup.py": trap, "conftest.py": trap}
+    make_repository(tmp_path / "trap", files)
+    cli("recipes", "draft", f"file://{tmp_path / 'trap'}", "-o", "draft")
+    cli("recipes", "check", "draft")
+    assert not marker.exists()
+
+
+def test_a_missing_licence_is_asked_for(cli, repository, tmp_path):
+    (repository / "README.md").write_text(README)
+    git(repository, "commit", "--quiet", "-am", "no licence")
+    url = f"file://{repository}"
+    refused = cli("new", "mine", "--from", url, code=2)
+    assert "1 open question: reference.license" in refused.err
+    assert "scaffold recipes answer mine-recipe reference.license 'none stated'" in refused.err
+    assert not (tmp_path / "mine").exists() and (tmp_path / "mine-recipe").is_dir()
+    cli("new", "mine", "--from", url, "--accept-no-licence", "--json")
+    assert "license: none stated" in (tmp_path / "mine/recipe.yaml").read_text()
+
+
+def test_questions_are_answered_one_by_one(cli, repository):
+    (repository / "README.md").write_text("# Tiny\n\n## License\nMIT\n")
+    git(repository, "commit", "--quiet", "-am", "says nothing")
+    drafted = cli("recipes", "draft", f"file://{repository}", "-o", "draft", "--json").json
+    asked = [question["key"] for question in drafted["questions"]]
+    assert asked == ["commands.train.run", "metrics.0", "datasets.0", "seeds.how"]
+    answer = ("recipes", "answer", "draft")
+    command = "python train.py --epochs 4"
+    left = cli(*answer, "commands.train.run", command, "--json").json
+    # What follows from the command is read, not asked.
+    assert left["questions"] == []
+    assert left["answers"]["hyperparameters.epochs"]["value"] == 4
+    wrong = cli(*answer, "task", "text-classification", "--source", "train.py:900", code=2)
+    assert "the source has no line train.py:900" in wrong.err
+    cited = cli(*answer, "task", "text-classification", "--source", "train.py:1", "--json").json
+    assert cited["answers"]["task"]["citations"][0]["words"] == "import argparse"
+    assert cited["answers"]["task"]["by"] == "person"
+    assert try_draft(cli, "draft")["works"]
+
+
+def test_an_answer_does_not_undo_what_was_edited_by_hand(cli, repository, tmp_path):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    recipe = tmp_path / "draft/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("title: Tiny", "title: Tinier"))
+    refused = cli("recipes", "answer", "draft", "task", "x", code=2)
+    assert "was edited by hand" in refused.err
+    assert "title: Tinier" in recipe.read_text()
+
+
+def test_a_citation_that_does_not_hold_is_refused(cli, repository, tmp_path):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    place = tmp_path / "draft/sources.json"
+    sources = json.loads(place.read_text())
+    sources["answers"]["title"]["citations"][0]["words"] = "# Huge"
+    place.write_text(json.dumps(sources))
+    assert (
+        "title: README.md:1 does not say '# Huge'" in cli("recipes", "check", "draft", code=2).err
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "key"),
+    [
+        ("open('out/log.txt', 'w')", "missing_folder", "commands.prepare"),
+        (
+            "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9')",
+            "no_network",
+            "commands.prepare",
+        ),
+        ("input('go on? ')", "wants_terminal", ""),
+    ],
+)
+def test_a_known_failure_has_a_cure_that_is_written_only_when_accepted(
+    cli, repository, tmp_path, extra, code, key
+):
+    (repository / "train.py").write_text(PROGRAM.replace("{extra}", extra))
+    git(repository, "commit", "--quiet", "-am", "fails")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    before = (tmp_path / "draft/recipe.yaml").read_text()
+    tried = try_draft(cli, "draft", code=1)
+    assert (tried["works"], tried["cure"]["code"], tried["cure"]["key"]) == (False, code, key)
+    assert (tmp_path / "draft/recipe.yaml").read_text() == before
+    if code == "missing_folder":
+        assert try_draft(cli, "draft", "--accept", code=1)["accepted"]
+        assert try_draft(cli, "draft")["works"]
+        assert "tried: " in (tmp_path / "draft/DRAFT.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"main.cpp": "int main() {}\n"}, "no Python program in it"),
+        ({"README.md": "# Empty\n"}, "no Python program in it"),
+    ],
+)
+def test_what_cannot_be_drafted_is_said(cli, tmp_path, files, message):
+    make_repository(tmp_path / "other", files)
+    assert message in cli("recipes", "draft", f"file://{tmp_path / 'other'}", code=2).err
+    assert not (tmp_path / "other-recipe").exists()
+
+
+def test_a_folder_in_the_way_is_left_alone(cli, repository, tmp_path):
+    (tmp_path / "draft").mkdir()
+    (tmp_path / "draft/mine.txt").write_text("mine")
+    refused = cli("recipes", "draft", f"file://{repository}", "-o", "draft", code=2)
+    assert "exists and is not empty" in refused.err
+    assert [path.name for path in (tmp_path / "draft").iterdir()] == ["mine.txt"]
+
+
+def test_a_recipe_s_command_needs_no_shell(cli, repository, tmp_path):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    recipe = tmp_path / "draft/recipe.yaml"
+    text = recipe.read_text().replace("python train.py", "cd x && python train.py", 1)
+    recipe.write_text(text)
+    assert (
+        "has '&&', which only a shell understands" in cli("recipes", "check", "draft", code=2).err
+    )

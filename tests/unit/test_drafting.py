@@ -1,0 +1,410 @@
+"""A draft is read from texts: each value with its place, nothing guessed, nothing run."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scaffold.authoring.drafting.draft import make_draft
+from scaffold.authoring.drafting.folder import wrong_citations
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Sources, Status
+
+README = """\
+# Tiny classifier
+
+Text classification of reviews with a small network.
+
+## Requirements
+- Python >= 3.8
+
+## Results
+
+| model | dataset | test accuracy |
+|---|---|---|
+| ours | MR | 76.5 % |
+| Kim (paper) | MR | 76.1 % |
+
+## Usage
+```bash
+$ pip install -r requirements.txt
+$ python train.py --dataset MR --lr 0.01 \\
+    --epochs 20
+$ python train.py --test
+```
+"""
+TRAIN = """\
+import argparse
+import random
+
+import numpy as np
+import torch
+
+from model import Net
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--dataset", default="MR", choices=["MR", "SST"])
+parser.add_argument("--lr", type=float, default=0.1, help="learning rate")
+parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--batch-size", type=int, default=64, help="size (default: 32)")
+parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--log-interval", type=int, default=5)
+args = parser.parse_args()
+
+torch.manual_seed(args.seed)
+np.random.seed(args.seed)
+data = open("data/reviews.csv").read()
+order = np.random.permutation(10)
+random.shuffle(list(order))
+for epoch in range(args.epochs):
+    loss = 0.0
+    print("epoch %d, train loss %.4f" % (epoch, loss))
+    acc = 0.5
+    print(f"Test accuracy: {100 * acc:.2f}%")
+"""
+LICENCE = """\
+MIT License
+
+Copyright (c) 2020 Ada Lovelace
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
+FILES = {
+    "README.md": README,
+    "train.py": TRAIN,
+    "model.py": "import torch\n\n\nclass Net(torch.nn.Module):\n    pass\n",
+    "requirements.txt": "torch>=1.9\nnumpy==1.21.0  # pinned\n",
+    "LICENSE": LICENCE,
+}
+
+
+def source(files=FILES, more_paths=("data/reviews.csv",)):
+    return SourceFiles(
+        url="https://example.org/ada/tiny",
+        revision="1" * 40,
+        tree="2" * 40,
+        committed="2020-01-01",
+        texts=files,
+        paths=frozenset([*files, *more_paths]),
+    )
+
+
+def drafted(**changes):
+    """Answers of a draft; a file is changed by its name with _ for the dot, or left out by None."""
+    files = {
+        **FILES,
+        **{name.replace("__", "/").replace("_", "."): text for name, text in changes.items()},
+    }
+    return make_draft(source({path: text for path, text in files.items() if text is not None}))
+
+
+def value(draft, key):
+    answer = draft.answers[key]
+    assert answer.status is Status.VALUE, answer
+    return answer.value
+
+
+def place(draft, key):
+    return str(draft.answers[key].citations[0])
+
+
+def test_each_field_is_answered_with_its_place():
+    draft = drafted()
+    assert (value(draft, "title"), place(draft, "title")) == ("Tiny classifier", "README.md:1")
+    assert (value(draft, "task"), place(draft, "task")) == ("text-classification", "README.md:3")
+    assert (value(draft, "reference.license"), place(draft, "reference.license")) == (
+        "MIT",
+        "LICENSE:1",
+    )
+    assert (value(draft, "environment.python"), place(draft, "environment.python")) == (
+        ">=3.8",
+        "README.md:6",
+    )
+    assert value(draft, "environment.packages") == ["numpy==1.21.0", "torch>=1.9"]
+    assert value(draft, "datasets.0") == {
+        "name": "reviews",
+        "license": "none stated",
+        "inside": "data/reviews.csv",
+    }
+    assert place(draft, "datasets.0") == "train.py:20"
+
+
+def test_hyperparameters_belong_to_one_command_then_to_its_program():
+    draft = drafted()
+    assert value(draft, "commands.train.run") == (
+        "python train.py --dataset MR --lr {lr} --epochs {epochs} --batch-size {batch_size} --seed {seed}"
+    )
+    assert value(draft, "commands.smoke.run").count("--epochs 2") == 1
+    assert place(draft, "commands.train.run") == "README.md:18"
+    assert (value(draft, "hyperparameters.lr"), place(draft, "hyperparameters.lr")) == (
+        0.01,
+        "README.md:18",
+    )
+    assert value(draft, "hyperparameters.epochs") == 20
+    assert "hyperparameters.log_interval" not in draft.answers
+
+
+def test_a_default_that_its_help_denies_is_contradictory_and_keeps_both():
+    answer = drafted().answers["hyperparameters.batch_size"]
+    assert answer.status is Status.CONTRADICTORY
+    assert [candidate.value for candidate in answer.candidates] == [64, 32]
+
+
+def test_the_own_number_is_claimed_and_the_paper_s_is_not():
+    draft = drafted()
+    claim = value(draft, "claims.0")
+    assert (claim["value"], claim["metric"], claim["decimals"]) == (76.5, "test_accuracy", 1)
+    assert place(draft, "claims.0") == "README.md:12"
+    assert 76.1 not in [candidate.value for candidate in draft.answers["claims.0"].candidates]
+
+
+def test_printed_lines_become_patterns_that_read_them_back():
+    import re
+
+    draft = drafted()
+    metric = value(draft, "metrics.0")
+    assert (metric["name"], metric["unit"], metric["direction"]) == (
+        "test_accuracy",
+        "percent",
+        "higher",
+    )
+    assert re.search(metric["read"]["stdout"], "Test accuracy: 76.51%")["value"] == "76.51"
+    loss = value(draft, "metrics.1")
+    match = re.search(loss["read"]["stdout"], "epoch 12, train loss 0.1234")
+    assert (match["step"], match["value"], loss["monitored"]) == ("12", "0.1234", True)
+
+
+def test_a_seed_option_that_is_used_is_the_way_in_and_what_is_never_seeded_is_named():
+    draft = drafted()
+    assert value(draft, "seeds.how") == "argument"
+    assert value(draft, "seeds.unseeded") == ["random"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "how"),
+    [
+        ("torch.manual_seed(0)\nnp.random.seed(0)\nx = np.random.rand(3)", "offset"),
+        ("x = np.random.rand(3)", "inject"),
+    ],
+)
+def test_how_else_a_seed_gets_in(lines, how):
+    text = TRAIN.replace("torch.manual_seed(args.seed)\nnp.random.seed(args.seed)", lines)
+    text = text.replace('parser.add_argument("--seed", type=int, default=1)\n', "")
+    assert value(drafted(train_py=text), "seeds.how") == how
+
+
+def test_a_seed_that_is_parsed_and_never_used_is_said():
+    text = TRAIN.replace("torch.manual_seed(args.seed)\nnp.random.seed(args.seed)\n", "")
+    draft = drafted(train_py=text)
+    assert value(draft, "seeds.how") == "inject"
+    assert any("--seed is parsed, and nothing reads it" in warning for warning in draft.warnings)
+
+
+def test_an_option_that_the_program_sets_itself_is_no_slot():
+    draft = drafted(
+        train_py=TRAIN.replace("torch.manual_seed", "args.batch_size = 8\ntorch.manual_seed", 1)
+    )
+    assert "hyperparameters.batch_size" not in draft.answers
+    assert any("the program sets batch_size itself" in warning for warning in draft.warnings)
+
+
+def test_nothing_published_is_none_and_no_command_is_unknown():
+    draft = drafted(README_md="# Tiny\n\nA network.\n")
+    assert draft.answers["claims"].status is Status.NONE
+    command = draft.answers["commands.train.run"]
+    assert command.status is Status.UNKNOWN and command.candidates == ()
+    trains = TRAIN + "\nloss.backward()\n"
+    command = drafted(README_md="# Tiny\n", train_py=trains).answers["commands.train.run"]
+    assert [candidate.value for candidate in command.candidates] == ["python train.py"]
+
+
+def test_a_source_of_several_projects_asks_which():
+    names = ("cnn", "gan", "rnn", "vae")
+    files = {f"{name}/main.py": TRAIN for name in names}
+    files |= {f"{name}/README.md": "```\npython main.py\n```\n" for name in names}
+    draft = make_draft(source({"README.md": "# Examples\n", **files}))
+    command = draft.answers["commands.train.run"]
+    assert command.status is Status.UNKNOWN
+    assert [candidate.value for candidate in command.candidates] == [f"{name}/" for name in names]
+    inside = make_draft(source({"README.md": "# Examples\n", **files}).within("gan"))
+    assert value(inside, "commands.train.directory") == "gan"
+
+
+def test_only_notebooks_need_a_driver():
+    cells = [{"cell_type": "code", "source": ["!pip install x\n", "model.fit(x, y)\n"]}]
+    draft = make_draft(source({"README.md": "# N\n", "run.ipynb": json.dumps({"cells": cells})}))
+    assert "only notebooks (run.ipynb)" in draft.answers["commands.train.run"].note
+
+
+def test_python_2_is_named_and_stops_nothing():
+    draft = drafted(old_py="print 'hello'\n")
+    assert "old.py: only Python 2 reads it" in draft.warnings
+    assert value(draft, "title") == "Tiny classifier"
+
+
+def test_no_licence_is_none_and_a_changed_one_is_unknown():
+    assert drafted(LICENSE=None).answers["reference.license"].status is Status.NONE
+    odd = drafted(LICENSE="You may look at this on Tuesdays.\n").answers["reference.license"]
+    assert odd.status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "packages"),
+    [
+        (
+            "requirements.txt",
+            "-r more.txt\ntorch == 2.0 ; python_version>'3'\n",
+            ["numpy", "torch==2.0"],
+        ),
+        (
+            "environment.yml",
+            "dependencies:\n  - pytorch=1.8\n  - numpy>=1.19\n",
+            ["numpy>=1.19", "torch==1.8.*"],
+        ),
+        (
+            "pyproject.toml",
+            '[tool.poetry.dependencies]\npython="^3.8"\ntorch="^1.13"\n',
+            ["numpy", "torch>=1.13,<2"],
+        ),
+        (
+            "setup.py",
+            "from setuptools import setup\nsetup(install_requires=['torch>=2', 'numpy'])\n",
+            ["numpy", "torch>=2"],
+        ),
+    ],
+)
+def test_packages_are_those_that_are_imported_with_the_versions_that_are_declared(
+    file, text, packages
+):
+    files = {**FILES, file: text}
+    if file != "requirements.txt":
+        del files["requirements.txt"]
+    draft = make_draft(source(files))
+    assert value(draft, "environment.packages") == packages
+
+
+def test_own_modules_are_never_taken_from_an_index():
+    draft = drafted(
+        train_py="import utils, datasets.text\nfrom net import Net\n" + TRAIN,
+        utils_py="x = 1\n",
+        net_py="x = 1\n",
+        datasets__text_py="x = 1\n",
+    )
+    assert value(draft, "environment.packages") == ["numpy==1.21.0", "torch>=1.9"]
+
+
+@pytest.mark.parametrize(
+    ("program", "name", "default"),
+    [
+        (
+            "import click\n@click.command()\n@click.option('--rate', default=0.5)\ndef main(rate):\n    pass\n",
+            "rate",
+            0.5,
+        ),
+        (
+            "import fire\ndef train(rate=0.25, epochs=3):\n    pass\nfire.Fire(train)\n",
+            "rate",
+            0.25,
+        ),
+        ("from absl import flags\nflags.DEFINE_float('rate', 1e-3, 'x')\n", "rate", 1e-3),
+        (
+            "import typer\napp = typer.Typer()\n@app.command()\ndef main(rate: float = typer.Option(2 * 0.5)):\n    pass\n",
+            "rate",
+            1.0,
+        ),
+        (
+            "from dataclasses import dataclass\nfrom transformers import HfArgumentParser\n@dataclass\nclass A:\n    rate: float = 0.75\nHfArgumentParser(A)\n",
+            "rate",
+            0.75,
+        ),
+    ],
+)
+def test_options_of_every_kind_of_parser(program, name, default):
+    draft = drafted(train_py=program, README_md="```\npython train.py\n```\n")
+    assert value(draft, f"hyperparameters.{name}") == default
+    assert f"--{name} {{{name}}}" in value(draft, "commands.train.run")
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("| | acc |\n|---|---|\n| Ours | 91.2 ± 0.3 |\n", (91.2, "percent")),
+        ("| Dataset | F1 |\n|---|---|\n| A | 0.873 |\n", (0.873, "fraction")),
+        (
+            "<table><tr><th>model</th><th>Accuracy (%)</th></tr>\n<tr><td>net</td><td><b>88.1</b></td></tr></table>\n",
+            (88.1, "percent"),
+        ),
+        ("It reaches a test accuracy of 97.25% after an hour.\n", (97.25, "percent")),
+    ],
+)
+def test_published_numbers_in_tables_and_sentences(table, expected):
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    files = source({"README.md": f"# Net\n\n## Results\n\n{table}"})
+    numbers = find_claims(files, read_documents(files))
+    assert [(number.value, number.unit) for number in numbers] == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![acc](https://img.shields.io/badge/accuracy-99.5%25-green)\n",
+        "| model | time |\n|---|---|\n| net | 0.13s |\n",
+        "Python 3.7 and torch 1.13.1 are needed; epochs 30.5.\n",
+        "The paper reports 96.1% accuracy.\n",
+    ],
+)
+def test_what_is_no_claim_of_its_own(text):
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    files = source({"README.md": f"# Net\n\n## Results\n\n{text}"})
+    assert [number for number in find_claims(files, read_documents(files)) if number.is_own] == []
+
+
+def test_citations_are_checked_against_the_text():
+    draft = drafted()
+    sources = Sources(format=1, source="x", answers=draft.answers)
+    assert wrong_citations(sources, source()) == []
+    moved = source({**FILES, "train.py": "\n" + TRAIN})
+    assert any("train.py:14 does not say" in line for line in wrong_citations(sources, moved))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=400), st.text(max_size=400))
+def test_any_text_is_read(readme, program):
+    make_draft(source({"README.md": readme, "train.py": program, "setup.cfg": readme}))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_damaged_texts_are_read(data):
+    def damaged(text):
+        start = data.draw(st.integers(0, len(text)))
+        return (
+            text[:start]
+            + data.draw(st.text(max_size=5))
+            + text[start + data.draw(st.integers(0, 20)) :]
+        )
+
+    draft = make_draft(source({path: damaged(text) for path, text in FILES.items()}))
+    sources = Sources(format=1, source="x", answers=draft.answers)
+    assert Sources.model_validate_json(sources.model_dump_json()) == sources
