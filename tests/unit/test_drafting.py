@@ -388,6 +388,102 @@ def test_citations_are_checked_against_the_text():
     assert any("train.py:14 does not say" in line for line in wrong_citations(sources, moved))
 
 
+@pytest.mark.parametrize(
+    ("readme", "value_", "words"),
+    [
+        (
+            "Their code:\n\n| m | acc |\n|---|---|\n| A | 0.81 |\n\nThis pytorch code:\n\n| m | acc |\n|---|---|\n| A | 0.82 |\n",
+            0.82,
+            "",
+        ),
+        ("It has a test perplexity of about `61.2` / `58.8` (validation / testing).\n", 58.8, ""),
+        ("| net | test error |\n|---|---|\n| A | 7.5% |\n", 92.5, "published as an error of 7.5"),
+    ],
+)
+def test_which_of_several_numbers_is_claimed_and_what_is_made_of_it(readme, value_, words):
+    program = TRAIN.replace("Test accuracy: {100 * acc:.2f}%", "Test acc {acc}, test ppl {acc}")
+    text = f"# Net\n\n{readme}\n```\npython train.py\n```\n"
+    answer = drafted(README_md=text, train_py=program).answers["claims.0"]
+    assert answer.value["value"] == value_ and words in answer.note
+
+
+def test_a_published_range_is_a_claim_of_both_ends():
+    draft = drafted(
+        README_md="# N\n\nThe final test accuracy is between 84.2 and 85.3 (5 runs).\n\n```\npython train.py\n```\n"
+    )
+    claim = value(draft, "claims.0")
+    assert (claim["at_least"], claim["at_most"]) == (84.2, 85.3)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python train.py --epoch 7", "--epoch {epochs} --lr"),  # argparse takes a beginning
+        ("CUDA_VISIBLE_DEVICES=0 python3 -u train.py --lr=0.5", "train.py --lr={lr}"),
+        ("python train.py --lr 0.5 | tee log.txt", "train.py --lr {lr} --epochs"),
+    ],
+)
+def test_commands_as_people_write_them(command, expected):
+    draft = drafted(README_md=f"# N\n\n```\n{command}\n```\n")
+    assert expected in value(draft, "commands.train.run")
+    assert value(draft, "commands.train.run").count("{epochs}") == 1
+
+
+def test_a_program_without_a_parser_is_configured_by_the_constants_that_its_command_names():
+    program = "rate = 0.1\nsize = 8\nexec(open('configurator.py').read())\nloss.backward()\nprint(f'val loss {loss:.3f}')\n"
+    draft = drafted(
+        train_py=program, README_md="# N\n\n```\npython train.py config/a.py --rate=0.5\n```\n"
+    )
+    assert value(draft, "commands.train.run") == "python train.py config/a.py --rate={rate}"
+    assert value(draft, "hyperparameters.rate") == 0.5
+    assert draft.fixed["size"].value == 8
+
+
+def test_a_program_is_found_by_its_name_where_there_is_one_of_it():
+    files = {
+        "README.md": "# N\n\n```python run_it.py```\n",
+        "pkg/run_it.py": TRAIN,
+        "setup.py": "x = 1\n",
+    }
+    draft = make_draft(source(files))
+    assert value(draft, "commands.train.directory") == "pkg"
+    twice = make_draft(source({**files, "other/run_it.py": TRAIN}))
+    assert twice.answers["commands.train.run"].status is Status.UNKNOWN
+
+
+def test_a_gpu_is_needed_where_nothing_looks_for_one_or_the_command_asks_for_it():
+    assert value(drafted(), "resources.device") == "cpu"
+    forced = TRAIN.replace("for epoch", "Net().cuda()\nfor epoch")
+    assert value(drafted(train_py=forced), "resources.device") == "cuda"
+    looks = forced.replace("Net().cuda()", "if torch.cuda.is_available():\n    Net().cuda()")
+    assert value(drafted(train_py=looks), "resources.device") == "cpu"
+    asked = README.replace("--dataset MR", "--dataset MR --gpu")
+    assert value(drafted(README_md=asked), "resources.device") == "cuda"
+
+
+def test_a_number_of_another_project_is_not_claimed():
+    files = {
+        "a/train.py": TRAIN,
+        "a/README.md": "# A\n\n```\npython train.py\n```\n",
+        "b/README.md": "# B\n\nThe test accuracy is 99.1%.\n",
+        "b/other.py": "x = 1\n",
+    }
+    assert make_draft(source(files)).answers["claims"].status is Status.NONE
+
+
+def test_two_places_that_print_alike_are_one_metric():
+    program = TRAIN.replace(
+        'print(f"Test', 'print(f"Train accuracy: {acc:.2f}%")\n    print(f"Test'
+    )
+    program = program.replace("Train accuracy", "accuracy").replace("Test accuracy", "accuracy")
+    names = [
+        a.value["name"]
+        for key, a in drafted(train_py=program).answers.items()
+        if key.startswith("metrics.")
+    ]
+    assert sum("accuracy" in name for name in names) == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_any_text_is_read(readme, program):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.claims import PublishedNumber
-from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.commands import Role, StatedCommand, asks_to_evaluate
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Candidate, Citation
@@ -39,6 +39,8 @@ def choose(
     commands: Sequence[StatedCommand],
     claims: Sequence[PublishedNumber],
     words_of: Callable[[StatedCommand], Collection[str]],
+    trains: Callable[[StatedCommand], bool],
+    projects: Sequence[str],
 ) -> Chosen:
     """Choose by what the authors say first: beside the results, in the README, nearest to the root.
 
@@ -47,23 +49,34 @@ def choose(
         commands: all that are stated.
         claims: all that is published, the likeliest first.
         words_of: the values that a command's options have in effect.
+        trains: whether a command's program trains anything.
+        projects: folders with programs that train, stated or not.
     """
     own = [claim for claim in claims if claim.is_own]
-    training = [c for c in commands if c.role is Role.TRAIN and c.program]
+    training = [
+        c
+        for c in commands
+        if c.program
+        and (
+            c.role is Role.TRAIN
+            or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
+        )
+    ]
     evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
-    candidates = training or evaluating
-    folders = _folders(candidates)
-    at_root = [c for c in candidates if c.place.path.count("/") == 0]
-    if not at_root and len(folders) >= _MANY_PROJECTS:
-        return Chosen(command=None, claim=None, folders=tuple(folders))
+    candidates = [c for c in training if trains(c)] or training or evaluating
+    at_root = any("/" not in c.place.path for c in candidates)
+    if not at_root and "" not in projects and len(projects) >= _MANY_PROJECTS:
+        return Chosen(command=None, claim=None, folders=tuple(projects))
     if not candidates:
         return Chosen(command=None, claim=own[0] if own else None)
     scored: list[tuple[float, int, StatedCommand, PublishedNumber | None]] = []
     for order, command in enumerate(candidates):
         words = {word.lower() for word in words_of(command) if re.search(r"[A-Za-z]{2}", word)}
         words.add(PurePosixPath(command.program).stem.lower())
-        claim = _best_claim(words, own)
+        near = [claim for claim in own if _is_of_project(claim, command)]
+        claim = _best_claim(words, command.context, near)
         score = _score(files, command, own[:1] == [claim])
+        score += 1.5 * bool(claim and claim.section and claim.section in command.context)
         score += min(_agreement(words, claim), 2) if claim is not None else 0
         scored.append((score, order, command, claim))
     scored.sort(key=lambda item: (-item[0], item[1]))
@@ -79,15 +92,36 @@ _MANY_PROJECTS = 4
 """Folders with commands of their own, and none at the root: which one is meant must be asked."""
 
 
-def _folders(commands: Sequence[StatedCommand]) -> list[str]:
-    return sorted({str(PurePosixPath(c.program).parent) for c in commands if "/" in c.program})
+def _is_of_project(claim: PublishedNumber, command: StatedCommand) -> bool:
+    """Return whether a number stands in the program's folder, above it, or below it."""
+    above, runs = PurePosixPath(claim.place.path).parent, PurePosixPath(command.program).parent
+    return runs.is_relative_to(above) or above.is_relative_to(runs)
 
 
-def _best_claim(words: set[str], claims: Sequence[PublishedNumber]) -> PublishedNumber | None:
+def find_projects(python: PythonFiles) -> list[str]:
+    """Return the folders with programs that train; the root is empty."""
+    folders = set()
+    for path, module in python.modules.items():
+        is_program = "__main__" in "\n".join(module.lines[-40:]) or not _defines_only(module)
+        if path.endswith(".py") and is_program and does_train([module]):
+            folder = str(PurePosixPath(path).parent)
+            folders.add("" if folder == "." else folder)
+    return sorted(folders)
+
+
+def _best_claim(
+    words: set[str], context: str, claims: Sequence[PublishedNumber]
+) -> PublishedNumber | None:
     """Return the published number whose labels agree most with a command; the first of equals."""
     if not claims:
         return None
-    return max(claims[:200], key=lambda claim: (_agreement(words, claim), -claim.rank))
+    return max(
+        claims[:200],
+        key=lambda claim: (
+            _agreement(words, claim) + bool(claim.section and claim.section in context),
+            -claim.rank,
+        ),
+    )
 
 
 def _agreement(values: set[str], claim: PublishedNumber) -> int:
@@ -113,6 +147,11 @@ def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) 
     if is_of_first_claim:
         score += 1.5
     return score - 0.5 * bool(_SIDE.search(f"{command.context} {command.text}"))
+
+
+def does_train(modules: Sequence[Module]) -> bool:
+    """Return whether a program's modules go backward, fit, or train in another way."""
+    return any(_TRAINS.search(name) for module in modules for name, _ in calls_in(module.tree))
 
 
 def unstated_programs(python: PythonFiles) -> list[Candidate]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from scaffold.authoring.drafting.documents import Document, Line, Table
+from scaffold.authoring.drafting.documents import Document, Prose, Table
 from scaffold.authoring.drafting.metric_words import (
     ACCURACY,
     SPEED,
@@ -35,6 +35,8 @@ class PublishedNumber:
         rank: lower is more likely the headline.
         is_about: whether it is only nearly so.
         bound: `at_least` or `at_most` where the text says so.
+        section: of a sentence, the heading above it.
+        high: of a range, where it ends; `value` is where it begins.
         is_named: whether the text names the metric; `45.6 %` under `Result` is taken for an
             accuracy only if the program prints one.
     """
@@ -53,6 +55,8 @@ class PublishedNumber:
     is_about: bool = False
     bound: str = ""
     is_named: bool = True
+    section: str = ""
+    high: float | None = None
 
 
 _NUMBER = re.compile(
@@ -66,11 +70,12 @@ _OTHERS = re.compile(
     re.IGNORECASE,
 )
 _OURS = re.compile(
-    r"\bours?\b|this (?:repo|implementation|code|work)|\bour\b|reproduc|re-?implement"
+    r"\bours?\b|this (?:\w+ )?(?:repo|implementation|code|work)|\bour\b|reproduc|re-?implement"
     r"|obtained|here\b"
     r"|\bmine\b|\bbest\b",
     re.IGNORECASE,
 )
+_TOP_5 = re.compile(r"top[-_ ]?5|@5", re.IGNORECASE)
 _RESULTS = re.compile(
     r"result|performance|benchmark|accurac|experiment|evaluation|score", re.IGNORECASE
 )
@@ -87,15 +92,32 @@ def find_claims(files: SourceFiles, documents: Iterable[Document]) -> list[Publi
     for order, document in enumerate(documents):
         depth = document.path.count("/")
         for table in document.tables:
-            numbers += _of_table(files, table, 10 * order + 100 * depth)
+            is_own = _is_own_table(table, document.tables)
+            numbers += _of_table(files, table, is_own, 10 * order + 100 * depth)
         for prose in document.prose:
-            numbers += _of_prose(
-                files, document, prose.lines, prose.section, 10 * order + 100 * depth
-            )
+            numbers += _of_prose(files, prose, 10 * order + 100 * depth)
     return sorted(numbers, key=lambda number: number.rank)
 
 
-def _of_table(files: SourceFiles, table: Table, rank: int) -> Iterator[PublishedNumber]:
+_NOT_OWN = 50
+"""Rank of what others published, behind what is the source's own."""
+
+
+def _is_own_table(table: Table, tables: Sequence[Table]) -> bool:
+    """Return whether a table is the source's: of several with one head the one that says so."""
+    same_head = [one for one in tables if _joined_heads(one) == _joined_heads(table)]
+    marked = [one for one in same_head if _OURS.search(_last_words(one))]
+    return not marked or table in marked
+
+
+def _last_words(table: Table) -> str:
+    """Return the end of what stands before a table: its caption."""
+    return table.lead[-_MOST_DISTANCE:]
+
+
+def _of_table(
+    files: SourceFiles, table: Table, is_own_table: bool, rank: int
+) -> Iterator[PublishedNumber]:
     heads = _joined_heads(table)
     caption = " ".join([*table.section[-1:], table.lead])
     of_caption = find_metric(caption)
@@ -117,8 +139,10 @@ def _of_table(files: SourceFiles, table: Table, rank: int) -> Iterator[Published
             match = _NUMBER.search(_after_metric(cell.text, metric))
             if not match:
                 continue
-            is_own = (not own_rows or index in own_rows) and (
-                not own_columns or column - 1 in own_columns
+            is_own = (
+                is_own_table
+                and (not own_rows or index in own_rows)
+                and (not own_columns or column - 1 in own_columns)
             )
             is_own = (
                 is_own
@@ -136,7 +160,10 @@ def _of_table(files: SourceFiles, table: Table, rank: int) -> Iterator[Published
                 labels=(*others, head, *table.section[-1:], cell.text),
                 is_own=is_own,
                 is_named=is_named,
-                rank=rank + (0 if is_own else 50) + (0 if _RESULTS.search(caption) else 2),
+                rank=rank
+                + (0 if is_own else _NOT_OWN)
+                + (0 if _RESULTS.search(caption) else 2)
+                + (3 if _TOP_5.search(head) else 0),
             )
 
 
@@ -188,44 +215,65 @@ _MOST_DISTANCE = 40
 """Characters between a metric's name and its number in a sentence."""
 
 
-def _of_prose(
-    files: SourceFiles,
-    document: Document,
-    lines: Sequence[Line],
-    section: Sequence[str],
-    rank: int,
-) -> Iterator[PublishedNumber]:
+_SAYS_RESULT = re.compile(
+    r"achiev|get|reach|obtain|result|report|give|yield|score|perform|accurac|test|%|gain|loss|attain"
+    r"|around|about|~",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"\s*%?\s*(?:and|to|\u2013|-)\s*(?P<high>\d+(?:\.\d+)?)\s*%?")
+_PAIR = re.compile(
+    r"[\s`*]*/[\s`*]*(?P<test>\d+(?:\.\d+)?)[\s`*]*\(?(?:val\w*|dev\w*)\s*/\s*test", re.IGNORECASE
+)
+"""Of two numbers the second is the test's: `61.2 / 58.8 (validation / testing)`."""
+
+
+def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[PublishedNumber]:
     """Yield numbers that stand beside a metric's name in a sentence."""
-    for line in lines:
-        if _NO_CLAIM.search(line.text):
+    for line in prose.lines:
+        if _NO_CLAIM.search(line.text) or not _SAYS_RESULT.search(line.text):
             continue
+        place = files.cite(prose.path, line.number)
+        read_up_to = 0
         for match in _NUMBER.finditer(line.text):
-            if not _is_free(line.text, match):
+            metric = _metric_beside(line.text, match)
+            if match.start("value") < read_up_to or metric is None:
                 continue
-            before = line.text[max(match.start() - _MOST_DISTANCE, 0) : match.start()]
-            after = line.text[match.end() : match.end() + _MOST_DISTANCE]
-            clause_before = re.split(r"[.;:!?]\s", before)[-1]
-            clause_after = re.split(r"[,.;:!?)](?:\s|$)", after)[0]
-            metric = find_metric(clause_before) or find_metric(clause_after)
-            is_bare = not match["percent"] and "." not in match["value"]
-            if metric is None or is_bare or SPEED.match(after.strip()):
-                continue
-            sentence = line.text
-            if not re.search(
-                r"achiev|get|reach|obtain|result|report|give|yield|score|perform|accurac|test|%|gain"
-                r"|loss|attain|around|about|~",
-                sentence,
-                re.IGNORECASE,
-            ):
-                continue
-            is_own = not _OTHERS.search(clause_before) or bool(_OURS.search(sentence))
-            place = files.cite(document.path, line.number)
-            yield replace(
-                _number(place, metric, match, sentence),
-                labels=(sentence, *section[-1:]),
+            before = _clause_before(line.text, match)
+            is_own = not _OTHERS.search(before) or bool(_OURS.search(line.text))
+            number = replace(
+                _number(place, metric, match, line.text),
+                labels=(line.text, *prose.section[-1:]),
+                section=" ".join(prose.section[-1:]),
                 is_own=is_own,
-                rank=rank + 5 + (0 if is_own else 50) + (0 if metric.name != "loss" else 1),
+                rank=rank + 5 + (0 if is_own else _NOT_OWN) + (0 if metric.name != "loss" else 1),
             )
+            following = line.text[match.end() :]
+            pair, ends = _PAIR.match(following), _RANGE.match(following)
+            if pair:
+                read_up_to = match.end() + pair.end("test")
+                yield replace(number, value=float(pair["test"]), labels=("test", *number.labels))
+                yield replace(number, labels=("validation", *number.labels), rank=number.rank + 1)
+            elif ends and re.search(r"\b(between|from)\s*$", before):
+                read_up_to = match.end() + ends.end()
+                yield replace(number, high=float(ends["high"]))
+            else:
+                yield number
+
+
+def _clause_before(text: str, match: re.Match[str]) -> str:
+    before = text[max(match.start("value") - _MOST_DISTANCE, 0) : match.start("value")]
+    return re.split(r"[.;:!?]\s", before)[-1]
+
+
+def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
+    """Return the metric that a number in a sentence belongs to; None for another number."""
+    if not _is_free(text, match) or (not match["percent"] and "." not in match["value"]):
+        return None
+    after = text[match.end() : match.end() + _MOST_DISTANCE]
+    if SPEED.match(after.strip()):
+        return None
+    clause_after = re.split(r"[,.;:!?)](?:\s|$)", after)[0]
+    return find_metric(_clause_before(text, match)) or find_metric(clause_after)
 
 
 def _is_free(text: str, match: re.Match[str]) -> bool:
@@ -272,5 +320,12 @@ def _number(
 
 
 def split_of(number: PublishedNumber) -> str | None:
-    """Return the split that a number's own text names."""
-    return next((split for label in number.labels if (split := find_split(label))), None)
+    """Return the split that a number's own labels name.
+
+    A sentence that speaks of training does not say that the number is of the training split.
+    """
+    for label in number.labels:
+        split = find_split(label)
+        if split and (split != "train" or len(label) <= _MOST_DISTANCE):
+            return split
+    return None

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
@@ -242,7 +242,7 @@ def _python_command(
             program = _join(base, named)
             if program in files.paths:
                 return tuple(words), program, base, variables
-        return None
+        return _found_below(files, words, named, bases[0], variables)
     if "-m" in words[1:-1]:
         module = words[words.index("-m") + 1].replace(".", "/")
         for base in bases:
@@ -252,21 +252,46 @@ def _python_command(
     return None
 
 
+def _found_below(
+    files: SourceFiles, words: list[str], named: str, base: str, variables: Mapping[str, str]
+) -> _Stated | None:
+    """Return a command whose program lies in the one folder below that has a file of its name."""
+    ending = f"/{named.removeprefix('./')}"
+    below = [
+        path
+        for path in files.texts
+        if path.endswith(ending) and (not base or path.startswith(f"{base}/"))
+    ]
+    if len(below) != 1:
+        return None
+    return tuple(words), below[0], below[0].removesuffix(ending), variables
+
+
+_EVALUATING = re.compile(
+    r"\s--?(evaluate|eval|eval[-_]only|test[-_]only|do_eval|mode[ =](test|eval)|test(?![\w-]))"
+)
+
+
+def asks_to_evaluate(argv: Sequence[str]) -> bool:
+    """Return whether a flag says that a program is to evaluate, not to train."""
+    flags = " ".join(argv).lower()
+    return bool(_EVALUATING.search(flags)) and "train" not in flags
+
+
 def _role(argv: tuple[str, ...], program: str) -> Role:
     if argv[0] in _INSTALLERS:
         return Role.INSTALL
     if argv[0] in _DOWNLOADERS:
         return Role.PREPARE
     name = PurePosixPath(program).stem.lower()
+    if name == "setup":
+        return Role.INSTALL
     flags = " ".join(argv).lower()
     if re.search(r"\s--?(help|h|version)\b", flags):
         return Role.OTHER
     if re.search(r"\s--?(sample|sample[-_]only|predict|generate|demo|resume_only)\b", flags):
         return Role.OTHER
-    if re.search(
-        r"\s--?(evaluate|eval|eval[-_]only|test[-_]only|do_eval|mode[ =](test|eval)|test(?![\w-]))",
-        flags,
-    ) and not re.search(r"train", flags):
+    if asks_to_evaluate(argv):
         return Role.EVALUATE
     for role, words in _WORDS:
         if words.search(name):

@@ -128,8 +128,11 @@ def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[
     """Yield files of the source that an option's value names."""
     for word, place in words.items():
         path = word.removeprefix("./")
+        folder = path.rstrip("/")
         if path in files.paths and path.lower().endswith(_DATA_SUFFIXES):
             yield _found(PurePosixPath(path).name, "inside", path, False, place)
+        elif _is_data(f"{folder}/x") and any(p.startswith(f"{folder}/") for p in files.paths):
+            yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
 
 
 def _downloads(command: StatedCommand) -> Iterator[FoundData]:

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from scaffold.authoring.drafting.commands import Role, StatedCommand
 from scaffold.authoring.drafting.data import FoundData, find_data
 from scaffold.authoring.drafting.invocation import words_in_effect
-from scaffold.authoring.drafting.packages import find_needed, find_python
+from scaffold.authoring.drafting.packages import find_needed
+from scaffold.authoring.drafting.python_files import Module
+from scaffold.authoring.drafting.python_version import find_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.records.draft import Candidate, unknown, value_of
 
@@ -39,7 +42,7 @@ def add_data(draft: Draft, read: ReadSource) -> None:
         return
     command = read.chosen.command
     words = words_in_effect(command, read.options) if command else {}
-    datasets = find_data(read.files, read.modules, read.commands, words)
+    datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
     if not datasets:
         draft.answers["datasets"] = unknown("no data that the program reads were recognized")
         return
@@ -49,6 +52,24 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             draft.warnings.append(
                 f"{data.place}: {data.name} is fetched from the network when the program runs"
             )
+
+
+def _preparing(read: ReadSource) -> list[Module]:
+    """Return the modules of the stated programs that prepare data for the chosen command."""
+    command = read.chosen.command
+    programs = [
+        stated.program
+        for stated in read.commands
+        if stated.role is Role.PREPARE
+        and stated.program
+        and command is not None
+        and _is_for(stated, command)
+    ]
+    return [module for program in programs[:1] for module in read.python.reachable(program)]
+
+
+def _is_for(prepare: StatedCommand, command: StatedCommand) -> bool:
+    return prepare.place.path == command.place.path
 
 
 def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> Iterator[FoundData]:

@@ -1,9 +1,10 @@
 """Put a draft together: an answer for each field of a recipe, with its place in the source."""
 
+import ast
 import re
 from pathlib import PurePosixPath
 
-from scaffold.authoring.drafting.choice import choose
+from scaffold.authoring.drafting.choice import Chosen, choose, does_train, find_projects
 from scaffold.authoring.drafting.claims import find_claims
 from scaffold.authoring.drafting.commands import NO_PLACE, find_commands, read_command
 from scaffold.authoring.drafting.data_answers import add_data, add_environment
@@ -11,9 +12,9 @@ from scaffold.authoring.drafting.documents import Document, read_documents
 from scaffold.authoring.drafting.invocation import words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
-from scaffold.authoring.drafting.options import find_options
+from scaffold.authoring.drafting.options import Option, find_configured, find_options
 from scaffold.authoring.drafting.program_answers import add_program
-from scaffold.authoring.drafting.python_files import parse_python
+from scaffold.authoring.drafting.python_files import PythonFiles, dotted_name, parse_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.authoring.drafting.tasks import find_task
@@ -43,7 +44,17 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         files,
         commands,
         claims,
-        lambda command: words_in_effect(command, options.get(command.program, ())),
+        lambda command: [
+            *words_in_effect(command, options.get(command.program, ())),
+            *_models_of(python, command.program),
+        ],
+        lambda command: does_train(python.reachable(command.program)),
+        sorted(
+            {
+                *find_projects(python),
+                *(_folder(command.program) for command in commands if command.program),
+            }
+        ),
     )
     if command_text:
         named = read_command(files, command_text)
@@ -55,6 +66,8 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
             [named],
             claims,
             lambda command: words_in_effect(command, options[command.program]),
+            lambda _: True,
+            (),
         )
     program = chosen.command.program if chosen.command else ""
     read = ReadSource(
@@ -65,7 +78,7 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         claims=claims,
         chosen=chosen,
         modules=python.reachable(program) if program else [],
-        options=options.get(program, []),
+        options=options.get(program, []) or _configured(python, chosen),
     )
     draft = Draft(files=files)
     _add_reference(draft, read)
@@ -77,6 +90,33 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
     if command_text:
         draft.answers = {key: _without_place(answer) for key, answer in draft.answers.items()}
     return draft
+
+
+def _folder(path: str) -> str:
+    folder = str(PurePosixPath(path).parent)
+    return "" if folder == "." else folder
+
+
+def _configured(python: PythonFiles, chosen: Chosen) -> list[Option]:
+    """Return what the chosen command sets of a program that has no parser."""
+    command = chosen.command
+    if command is None or command.program not in python.modules:
+        return []
+    return find_configured(python.modules[command.program], command.argv)
+
+
+def _models_of(python: PythonFiles, program: str) -> list[str]:
+    """Return the names that a program makes its model of: `net = ResNet18()`."""
+    module = python.modules.get(program)
+    assignments = (
+        [node for node in module.tree.body if isinstance(node, ast.Assign)] if module else []
+    )
+    return [
+        dotted_name(node.value.func).split(".")[-1]
+        for node in assignments
+        if isinstance(node.value, ast.Call)
+        and any(isinstance(t, ast.Name) and t.id in ("net", "model", "clf") for t in node.targets)
+    ]
 
 
 def _without_place(answer: Answer) -> Answer:
@@ -111,7 +151,9 @@ def _add_reference(draft: Draft, read: ReadSource) -> None:
 
 
 _NO_TITLE = re.compile(
-    r"\W*(introduction|overview|readme|about|description|abstract|news)\W*", re.I
+    r"\W*(introduction|overview|readme|about|description|abstract|news"
+    r"|table of contents|contents)\W*",
+    re.I,
 )
 
 

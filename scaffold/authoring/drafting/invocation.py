@@ -141,7 +141,7 @@ def _add_stated(
     """Add a stated argument, and its value where it has one; return how many words that were."""
     word = arguments[index]
     flag, has_value, value = word.partition("=")
-    option = by_flag.get(flag) or by_flag.get(f"--{flag}" if not flag.startswith("-") else flag)
+    option = _option_of(flag, by_flag)
     if not word.startswith("-") and not (has_value and option):
         words.run.append(_braced(word))
         words.smoke.append(_braced(word))
@@ -173,6 +173,16 @@ def _add_stated(
     words.run += [part.replace("{}", slot) for part in joined]
     words.smoke += [part.replace("{}", shortened) for part in joined]
     return used
+
+
+def _option_of(flag: str, by_flag: Mapping[str, Option]) -> Option | None:
+    """Return the option that a flag, or the beginning of one alone, names (as argparse does)."""
+    if not flag.startswith("-"):
+        return by_flag.get(f"--{flag}")  # of programs that are configured by name=value
+    if flag in by_flag or not flag.startswith("--"):
+        return by_flag.get(flag)
+    begun = {option.name: option for full, option in by_flag.items() if full.startswith(flag)}
+    return next(iter(begun.values())) if len(begun) == 1 else None
 
 
 def _is_one_value(arguments: Sequence[str], following: int, by_flag: Mapping[str, Option]) -> bool:
@@ -210,7 +220,7 @@ def _shortens(option: Option, value: Any) -> bool:
 
 def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
     """Add an option that the command leaves at its default: the seed, and each hyperparameter."""
-    if option.name in words.stated or not option.flags or option.is_switch:
+    if option.name in words.stated or not option.flags or option.is_switch or option.is_constant:
         return
     flag = next((flag for flag in option.flags if flag.startswith("--")), option.flags[0])
     if seed is not None and option.name == seed.name:

@@ -1,15 +1,17 @@
 """Answer what is measured, and what is published of it: metrics and claims belong together."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from scaffold.authoring.drafting.claims import PublishedNumber, split_of
 from scaffold.authoring.drafting.commands import Role
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.records.draft import Answer, Candidate, none, unknown, value_of
+from scaffold.records.draft import Answer, Candidate, Citation, none, unknown, value_of
 
 _MOST_METRICS = 6
+_NO_SPLIT = "not stated"
 
 
 def add_measures(draft: Draft, read: ReadSource) -> None:
@@ -19,6 +21,8 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
     if claim is None:
         draft.answers["claims"] = _no_claims(read)
     if not read.modules:
+        if claim is not None:
+            _add_claim(draft, read, claim, f"{split_of(claim) or 'test'}_{claim.metric.name}")
         return
     if not printed:
         draft.answers["metrics"] = unknown("the program prints no metric that was recognized")
@@ -30,22 +34,35 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
             f"{claim.place}: {claim.metric.name} is published, and the program prints none: a"
             " driver must compute it, or the nearest printed metric is judged instead"
         )
-    unit = claim.unit if claim is not None and is_claimed else None
-    names: set[str] = set()
-    metrics: list[dict[str, Any]] = []
-    for index, shown in enumerate(printed[: _MOST_METRICS * 2]):
-        metric = _metric(shown, unit if shown.metric.name == primary.metric.name else None)
-        if not index and claim is not None and _is_of_best(claim):
-            metric["take"] = {"higher": "max", "lower": "min"}[shown.metric.direction]
-        if metric["name"] in names or len(metrics) >= _MOST_METRICS:
-            continue
-        names.add(metric["name"])
-        if index:
-            metric["monitored"] = True
-        draft.answers[f"metrics.{len(metrics)}"] = value_of(metric, shown.place)
-        metrics.append(metric)
+    metrics = _metrics(printed, claim if is_claimed else None)
+    for index, (metric, place) in enumerate(metrics):
+        draft.answers[f"metrics.{index}"] = value_of(metric, place)
     if claim is not None and is_claimed:
-        _add_claim(draft, read, claim, metrics[0]["name"])
+        _add_claim(draft, read, claim, metrics[0][0]["name"])
+
+
+def _metrics(
+    printed: Sequence[PrintedMetric], claim: PublishedNumber | None
+) -> list[tuple[dict[str, Any], Citation]]:
+    """Return the metrics of a recipe, the one that is claimed first, each name once."""
+    metrics: dict[str, tuple[dict[str, Any], Citation]] = {}
+    patterns: set[str] = set()
+    for shown in printed[: _MOST_METRICS * 2]:
+        is_primary = shown.metric.name == printed[0].metric.name
+        metric = _metric(shown, claim.unit if claim is not None and is_primary else None)
+        if metrics:
+            metric["monitored"] = True
+        elif claim is not None and _is_of_best(claim):
+            metric["take"] = {"higher": "max", "lower": "min"}[shown.metric.direction]
+        if shown.pattern not in patterns:  # a line that reads alike is of the one before it
+            metrics.setdefault(metric["name"], (metric, shown.place))
+        patterns.add(shown.pattern)
+    return list(metrics.values())[:_MOST_METRICS]
+
+
+_FIRST = re.compile(r"init|before|start", re.IGNORECASE)
+_LAST = re.compile(r"final|best|\bend\b|result|finish", re.IGNORECASE)
+"""What a line that a program prints first, or last, says of itself."""
 
 
 def _ranked(printed: list[PrintedMetric], claim: PublishedNumber | None) -> list[PrintedMetric]:
@@ -54,11 +71,13 @@ def _ranked(printed: list[PrintedMetric], claim: PublishedNumber | None) -> list
     split = split_of(claim) if claim else None
     order = {"test": 0, "validation": 1, None: 2, "train": 3}
 
-    def rank(shown: PrintedMetric) -> tuple[bool, bool, int, bool]:
+    def rank(shown: PrintedMetric) -> tuple[bool | int, ...]:
         return (
             claimed_name is not None and not _are_alike(shown.metric.name, claimed_name),
             split is not None and shown.split != split,
             order[shown.split],
+            bool(_FIRST.search(shown.pattern)),
+            shown.split == "train" or not _LAST.search(shown.pattern),
             shown.metric.name == "loss",
         )
 
@@ -66,14 +85,14 @@ def _ranked(printed: list[PrintedMetric], claim: PublishedNumber | None) -> list
 
 
 def _metric(shown: PrintedMetric, claimed_unit: str | None) -> dict[str, Any]:
-    split = shown.split or "test"
+    split = shown.split or _NO_SPLIT
     unit = shown.metric.unit
     printed = unit
     if unit == "fraction":
         printed = "percent" if shown.is_percent else "fraction"
         unit = claimed_unit or printed
     metric: dict[str, Any] = {
-        "name": f"{split}_{shown.metric.name}",
+        "name": f"{shown.split}_{shown.metric.name}" if shown.split else shown.metric.name,
         "split": split,
         "direction": shown.metric.direction,
         "unit": unit,
@@ -85,8 +104,9 @@ def _metric(shown: PrintedMetric, claimed_unit: str | None) -> dict[str, Any]:
 
 
 def _are_alike(printed: str, claimed: str) -> bool:
-    """Return whether two names may be of one metric: a loss is a negative log likelihood."""
-    return printed == claimed or {printed, claimed} <= {"loss", "nll"}
+    """Return whether two names are of one metric: an error rate is what accuracy leaves."""
+    alike = ({"loss", "nll"}, {"accuracy", "error_rate"})
+    return printed == claimed or any({printed, claimed} <= names for names in alike)
 
 
 def _is_of_best(claim: PublishedNumber) -> bool:
@@ -123,10 +143,15 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         if read.chosen.command and read.chosen.command.role is Role.EVALUATE
         else "training",
     }
-    if claim.bound:
-        entry[claim.bound] = claim.value
+    value = claim.value
+    if claim.metric.name == "error_rate" and metric.endswith("_accuracy"):
+        value = round((100 if claim.unit == "percent" else 1) - claim.value, claim.decimals)
+    if claim.high is not None:
+        entry |= {"at_least": claim.value, "at_most": claim.high}
+    elif claim.bound:
+        entry[claim.bound] = value
     else:
-        entry |= {"value": claim.value, "decimals": claim.decimals}
+        entry |= {"value": value, "decimals": claim.decimals}
         if claim.spread and claim.spread_of == "sd" and claim.n:
             entry |= {"sd": claim.spread, "n": claim.n}
         elif claim.n and claim.n > 1:
@@ -142,6 +167,8 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         if number.is_own and number is not claim and number.metric.name == claim.metric.name
     ][:8]
     note = f"dataset: {dataset}" if dataset else ""
+    if value != claim.value:
+        note += f"; published as an error of {claim.value:g}"
     if claim.spread and not claim.spread_of:
         note += f"; +-{claim.spread:g} of what is not said"
     draft.answers["claims.0"] = Answer(

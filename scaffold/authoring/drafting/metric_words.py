@@ -49,14 +49,14 @@ METRICS: Sequence[MetricWord] = (
     _word("average_precision", r"m?ap(?:@[\d.:\[\]]+)?|auprc|average[-_ ]precision", "higher"),
     _word("precision", r"precision(?:@\d+)?", "higher"),
     _word("recall", r"recall(?:@\d+)?|r@\d+", "higher"),
-    _word("hit_rate", r"hit[-_ ]?(?:rate|ratio)(?:@\d+)?|hr(?:@\d+)|hits@\d+", "higher"),
+    _word("hit_rate", r"hit[-_ ]?(?:rate|ratio)(?:@\d+)?|hr@\d+|(?-i:HR)|hits@\d+", "higher"),
     _word("ndcg", r"ndcg(?:@\d+)?", "higher"),
     _word("mrr", r"mrr(?:@\d+)?|mean reciprocal rank", "higher"),
     _word("iou", r"m?iou|mean[-_ ]iou|jaccard", "higher"),
     _word("dice", r"dice(?:[-_ ](?:score|coefficient))?", "higher"),
     _word("bleu", r"(?:sacre)?bleu(?:-?\d)?", "higher", "bleu"),
     _word("rouge", r"rouge(?:-?[12lL])?", "higher", "fraction"),
-    _word("perplexity", r"perplexity|ppl", "lower", "perplexity"),
+    _word("perplexity", r"perplexit(?:y|ies)|ppl", "lower", "perplexity"),
     _word(
         "bits_per_character",
         r"bpc|bits[- ]per[- ]char(?:acter)?|bpb|bits per (?:byte|dim)|bpd",
@@ -93,7 +93,7 @@ METRICS: Sequence[MetricWord] = (
         "higher",
         "reward",
     ),
-    _word("loss", r"loss(?:es)?|(?:\w+_)?loss|cost", "lower", "loss"),
+    _word("loss", r"loss(?:es)?|(?:\w+_)?loss", "lower", "loss"),
     _word("error", r"error|err", "lower", "error"),
 )
 """In order of precedence: a text that names two is of the first."""
@@ -125,7 +125,7 @@ SPEED = re.compile(
 """What is a number, and no quality."""
 
 _NO_HYPERPARAMETER = re.compile(
-    r"seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
+    r"^out$|seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
     r"|checkpoint|ckpt|snapshot|name|port|host|rank|world|dist|debug|wandb|tensorboard|plot|visual"
     r"|download|cache|output|input|export|tag|project|entity|interval|every|freq|num_?proc|version"
     r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|predict|sample|cpu|amp|fp16|jit"

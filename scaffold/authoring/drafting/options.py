@@ -33,6 +33,8 @@ class Option:
         kind: name of the type that it converts to; empty if none is stated.
         choices: what it may be; empty if anything.
         help: its words.
+        is_constant: a name of the code that `--name=value` sets; a configuration file may have set
+            it before, so that its value in the code is no default of the command.
         place: where it stands.
     """
 
@@ -45,6 +47,7 @@ class Option:
     kind: str = ""
     choices: tuple[Any, ...] = ()
     help: str = ""
+    is_constant: bool = False
 
 
 def find_options(modules: Sequence[Module]) -> list[Option]:
@@ -64,6 +67,16 @@ def find_options(modules: Sequence[Module]) -> list[Option]:
             if name in options:
                 options[name] = replace(options[name], default=value, place=place)
     return list(options.values())
+
+
+def find_configured(module: Module, argv: Sequence[str]) -> list[Option]:
+    """Return the constants of a script without a parser that a command sets by `--name=value`."""
+    named = {word.lstrip("-").partition("=")[0] for word in argv if re.match(r"--\w+=", word)}
+    return [
+        replace(constant, flags=(f"--{constant.name}",), is_constant=True)
+        for constant in find_constants(module)
+        if constant.name in named
+    ]
 
 
 def find_constants(module: Module) -> list[Option]:

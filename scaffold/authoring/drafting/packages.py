@@ -178,10 +178,12 @@ def _is_own(python: PythonFiles, modules: Sequence[Module], top: str) -> bool:
 
 
 def _in_try(tree: ast.Module) -> set[int]:
+    """Return the imports that a run may do without: inside `try`, a function, or a condition."""
+    nesting = (ast.Try, ast.FunctionDef, ast.AsyncFunctionDef, ast.If)
     return {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Try)
+        if isinstance(node, nesting)
         for statement in node.body
         for inner in ast.walk(statement)
         if isinstance(inner, (ast.Import, ast.ImportFrom))
@@ -196,7 +198,38 @@ def find_declared(files: SourceFiles, folder: str = "") -> dict[str, tuple[str, 
             name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
             if name:
                 declared.setdefault(normal_name(name[0]), (requirement, files.cite(path, line)))
+    for path in files.readmes()[:1]:
+        for requirement, line in _of_readme(files.lines(path)):
+            name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
+            if name:
+                declared.setdefault(normal_name(name[0]), (requirement, files.cite(path, line)))
     return declared
+
+
+_LISTED = re.compile(
+    r"\s*[-*+]\s+`?(?P<name>[A-Za-z][\w-]*)`?\s*(?P<op>==|>=|<=|~=|>|<|=|≥)?\s*v?"
+    r"(?P<version>\d+(?:\.\d+)+)?(?P<more>\s*\+|\s*or (?:later|newer|higher|above))?\s*(?:\(.*)?$"
+)
+
+
+def _of_readme(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield what a README lists under a heading about requirements."""
+    is_inside = False
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#"):
+            is_inside = bool(re.search(r"require|dependen|prerequisite|environment", line, re.I))
+        match = _LISTED.match(line) if is_inside else None
+        if match is None or match["name"].lower() in ("python", "cuda", "cudnn", "ubuntu", "linux"):
+            continue
+        name = _CONDA.get(match["name"].lower(), match["name"])
+        if not match["version"]:
+            yield name, number
+        elif match["more"] or match["op"] in (">=", "≥"):
+            yield f"{name}>={match['version']}", number
+        elif match["op"] in ("<", "<=", ">", "~="):
+            yield f"{name}{match['op']}{match['version']}", number
+        else:
+            yield f"{name}=={match['version']}", number
 
 
 def _declaring(files: SourceFiles, folder: str) -> list[str]:
@@ -334,45 +367,3 @@ def _versions(table: Any) -> list[str]:
         else:
             required.append(key + (version if version[:1] in "<>=!" else f"=={version}"))
     return required
-
-
-def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
-    """Return the Python version that the source states, as a range, and where."""
-    stated = re.compile(
-        r"(?:python_requires\s*=|requires-python\s*=|python_version\s*=|python\s*[=<>]|^python\s*=)\s*[\"']?"
-        r"(?P<spec>[=<>~^!]*\s*\d+(?:\.\d+|\.\*)*(?:\s*,\s*[<>=!]+\s*[\d.*]+)*)",
-        re.IGNORECASE,
-    )
-    prose = re.compile(
-        r"python\s*(?P<op>>=|>|==|="
-        r"|≥)?\s*v?(?P<version>[23]\.\d+)(?:\.\d+)?\s*(?P<more>\+|or (?:later|newer"
-        r"|higher|above))?",
-        re.IGNORECASE,
-    )
-    for path in files.at_root(
-        r"setup\.(py|cfg)|pyproject\.toml|pipfile|environment\.ya?ml|env\.ya?ml"
-    ):
-        for number, line in enumerate(files.lines(path), start=1):
-            match = stated.search(line)
-            if match:
-                return _range(match["spec"]), files.cite(path, number)
-    for path in files.readmes()[:1]:
-        for number, line in enumerate(files.lines(path), start=1):
-            match = prose.search(line)
-            if match and "shields.io" not in line:
-                at_least = match["op"] in (">=", ">", "≥") or match["more"]
-                version = match["version"]
-                return f">={version}" if at_least else f"=={version}.*", files.cite(path, number)
-    return None
-
-
-def _range(text: str) -> str:
-    text = re.sub(r"\s+", "", text)
-    if text[:1] == "^":
-        return f">={text[1:]},<{int(text[1:].split('.')[0]) + 1}"
-    if text[:1].isdecimal() or re.match(r"=\d", text):
-        version = text.lstrip("=")
-        return (
-            f"=={version}" if version.count(".") > 1 or version.endswith("*") else f"=={version}.*"
-        )
-    return text

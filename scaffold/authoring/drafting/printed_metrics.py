@@ -35,8 +35,14 @@ _HOLE = "\0"
 _VALUE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ANY = r".*?"
 _LOGGERS = re.compile(
-    r"(^|\.)(info|warning|debug|log|write|print|error|critical|echo|tqdm\.write)$"
+    r"(^|\.)\w*(info|warning|debug|log|write|print|error|critical|echo|report|progress|message|msg"
+    r"|display|set_description|set_postfix_str)\w*$"
 )
+"""Names of functions that show a text, the source's own among them."""
+
+_TO_STDERR = re.compile(r"(^|\.)(info|warning|debug|log|error|critical|set_\w+)$|stderr")
+"""What logging and progress bars print goes there."""
+
 _STEP = re.compile(r"(epoch|iter(?:ation)?|step|episode|batch|round)\w*\W*$", re.IGNORECASE)
 
 
@@ -77,10 +83,7 @@ def _functions_by_line(module: Module) -> dict[int, str]:
 
 def _stream(name: str, call: ast.Call) -> str:
     file = next((dotted_name(item.value) for item in call.keywords if item.arg == "file"), "")
-    is_logger = name != "print" and not name.endswith(
-        ("stdout.write", "echo", "tqdm.write", ".print")
-    )
-    return "stderr" if file.endswith("stderr") or is_logger or "stderr" in name else "stdout"
+    return "stderr" if _TO_STDERR.search(file) or _TO_STDERR.search(name) else "stdout"
 
 
 def _text_of(call: ast.Call, *, is_print: bool) -> tuple[str, list[_Hole]]:
@@ -90,6 +93,8 @@ def _text_of(call: ast.Call, *, is_print: bool) -> tuple[str, list[_Hole]]:
         return _percent_text(arguments[0], arguments[1:])  # logging's own formatting
     parts: list[str] = []
     holes: list[_Hole] = []
+    if not is_print:  # a helper of the source may take other things beside its text
+        arguments = [argument for argument in arguments if re.search(r"\w", _pieces(argument)[0])]
     for argument in arguments:
         text, more_holes = _pieces(argument)
         parts.append(text)

@@ -51,7 +51,7 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     draft.warnings += invocation.warnings
     _add_fixed(draft, read, invocation)
     _add_seeds(draft, seeding)
-    answers["resources.device"] = _device(read)
+    answers["resources.device"] = _device(command, read)
 
 
 def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None:
@@ -117,12 +117,17 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
 
 _CUDA = re.compile(r"\.cuda\(\)|\.to\([\"']cuda[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']")
 _CHECKED = re.compile(
-    r"is_available|no[-_]cuda|use_cuda|args\.cuda|args\.device|--device|--gpu|args\.gpu|if\s+\w*cuda|config\.device|\bdevice\)"
+    r"is_available|no[-_]cuda|use_cuda|args\.cuda|if\s+[\w.]*(cuda|gpu)|(args|config|opt)\.device"
 )
+"""What looks for a GPU before it is used, or lets the user choose."""
+
+_ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
 
 
-def _device(read: ReadSource) -> Answer:
-    """Return where the program runs: on a GPU alone where nothing asks whether there is one."""
+def _device(command: StatedCommand, read: ReadSource) -> Answer:
+    """Return where the program runs: on a GPU alone where the command or the code asks for one."""
+    if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
+        return value_of("cuda", command.place)
     text = "\n".join("\n".join(module.lines) for module in read.modules)
     if _CUDA.search(text) and not _CHECKED.search(text):
         for module in read.modules:

@@ -56,7 +56,8 @@ TASKS: Sequence[tuple[str, str]] = (
     ("time-series-forecasting", r"time[- ]series|forecast"),
     (
         "recommendation",
-        r"recommend|collaborative filtering|matrix factori[sz]ation|click[- ]through|\bctr\b",
+        r"recommend(?:er|ation)s?\b|collaborative filtering|matrix factori[sz]ation"
+        r"|click[- ]through|\bctr\b",
     ),
     ("tabular-regression", r"tabular regression|house price|regression on"),
     (
