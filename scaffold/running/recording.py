@@ -222,11 +222,13 @@ def _is_harmless(attempt: Attempt) -> bool:
     return is_own or not os.path.lexists(target)
 
 
+_CACHES = (".cache", ".config", ".nv")
+"""What libraries keep in a home for the next time; `.nv` is CUDA's compiled code."""
+
+
 def _written_home(workspace: Workspace) -> list[str]:
     """Return what a run wrote into its stand-in home; caches do not count."""
-    names = sorted(
-        path.name for path in workspace.home.iterdir() if path.name not in (".cache", ".config")
-    )
+    names = sorted(path.name for path in workspace.home.iterdir() if path.name not in _CACHES)
     return [name.encode("unicode_escape").decode()[:100] for name in names[:20]]
 
 

@@ -167,6 +167,9 @@ def _landlock(policy: Policy, variables: Mapping[str, str]) -> str:
     ]
     if policy.accelerator:
         writable += [Path(device) for device in accelerator_devices()]
+        # CUDA names its threads there, and fails without (error 304). Of the command's own process
+        # alone: all of /proc would be the settings of the machine, too.
+        writable.append(Path("/proc/self"))
     return json.dumps(
         {
             "readable": list(map(str, readable)),

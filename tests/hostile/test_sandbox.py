@@ -442,6 +442,23 @@ attempt("random", lambda: len(open("/dev/urandom", "rb").read(4)))
     assert got == {"terminal": None, "fill": None, "nothing": "1", "shared": "None", "random": "4"}
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_only_a_program_for_a_gpu_writes_to_its_own_process_and_to_no_other(attempt, kind, device):
+    got, _ = attempt(
+        """
+attempt("own", lambda: open("/proc/self/comm", "w").write("name"))
+attempt("own thread", lambda: open(f"/proc/self/task/{os.getpid()}/comm", "w").write("name"))
+attempt("parent", lambda: open(f"/proc/{os.getppid()}/comm", "w").write("name"))
+attempt("machine", lambda: open("/proc/sys/kernel/hostname", "w").write("name"))
+""",
+        resources={"device": device},
+    )
+    can = "4" if device == "cuda" or kind == "bubblewrap" else None
+    # In bubblewrap the parent is one of its own: no other process is to be seen there.
+    parent = "4" if kind == "bubblewrap" else None
+    assert got == {"own": can, "own thread": can, "parent": parent, "machine": None}
+
+
 def test_torch_with_loader_workers(cli, tmp_path, kind):
     pytest.importorskip("torch")
     loads = """\
