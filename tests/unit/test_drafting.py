@@ -471,6 +471,13 @@ def test_a_number_of_another_project_is_not_claimed():
     assert make_draft(source(files)).answers["claims"].status is Status.NONE
 
 
+def test_data_that_nothing_names_may_be_a_folder_called_data():
+    program = TRAIN.replace('open("data/reviews.csv")', "open(path_of(args))")
+    answer = drafted(train_py=program).answers["datasets"]
+    assert answer.status is Status.UNKNOWN
+    assert [candidate.value["inside"] for candidate in answer.candidates] == ["data"]
+
+
 def test_two_places_that_print_alike_are_one_metric():
     program = TRAIN.replace(
         'print(f"Test', 'print(f"Train accuracy: {acc:.2f}%")\n    print(f"Test'

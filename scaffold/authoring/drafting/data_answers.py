@@ -44,7 +44,9 @@ def add_data(draft: Draft, read: ReadSource) -> None:
     words = words_in_effect(command, read.options) if command else {}
     datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
     if not datasets:
-        draft.answers["datasets"] = unknown("no data that the program reads were recognized")
+        draft.answers["datasets"] = unknown(
+            "no data that the program reads were recognized", *_data_folders(read)
+        )
         return
     for index, data in enumerate(_of_command(datasets, read)):
         draft.answers[f"datasets.{index}"] = value_of(_dataset(data), data.place)
@@ -52,6 +54,30 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             draft.warnings.append(
                 f"{data.place}: {data.name} is fetched from the network when the program runs"
             )
+
+
+def _data_folders(read: ReadSource) -> list[Candidate]:
+    """Return the source's folders that are called data and hold no code, the fullest first."""
+    sizes: dict[str, int] = {}
+    for path in read.files.paths:
+        parts = PurePosixPath(path).parts[:-1]
+        if any(re.fullmatch(r"data(sets?)?", part, re.IGNORECASE) for part in parts):
+            folder = "/".join(parts)
+            sizes[folder] = sizes.get(folder, 0) + (0 if path.endswith(".py") else 1)
+    ranked = sorted((-size, folder) for folder, size in sizes.items() if size)
+    return [
+        Candidate(value={"name": _data_name(folder), "license": "none stated", "inside": folder})
+        for _, folder in ranked[:_MOST_FOLDERS]
+    ]
+
+
+_MOST_FOLDERS = 4
+
+
+def _data_name(path: str) -> str:
+    """Return a dataset's name as a recipe takes it."""
+    name = re.sub(r"[^a-z0-9_]+", "_", PurePosixPath(path).stem.lower()).strip("_")
+    return name if re.match(r"[a-z]", name) else f"data_{name}"
 
 
 def _preparing(read: ReadSource) -> list[Module]:
@@ -83,9 +109,7 @@ def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> Iterator[Fou
 
 
 def _dataset(data: FoundData) -> dict[str, Any]:
-    name = re.sub(r"[^a-z0-9_]+", "_", PurePosixPath(data.name).stem.lower()).strip("_")
-    name = name if re.match(r"[a-z]", name) else f"data_{name}"
-    entry: dict[str, Any] = {"name": name, "license": "none stated"}
+    entry: dict[str, Any] = {"name": _data_name(data.name), "license": "none stated"}
     if data.kind == "inside":
         entry["inside"] = data.detail
     elif data.kind == "generated":

@@ -45,7 +45,10 @@ _NEEDED: Sequence[tuple[str, str]] = (
 
 
 def open_questions(sources: Sources) -> list[OpenQuestion]:
-    """Return what must be answered, what blocks most first."""
+    """Return what must be answered, what blocks most first.
+
+    Without a command nothing else is asked: with it the rest is read.
+    """
     answers = sources.answers
     questions = []
     for key, why in _NEEDED:
@@ -57,6 +60,8 @@ def open_questions(sources: Sources) -> list[OpenQuestion]:
             note = f" ({answer.note})" if answer and answer.note else ""
             candidates = answer.candidates if answer else ()
             questions.append(OpenQuestion(key=key, why=why + note, candidates=candidates))
+            if key == "commands.train.run":
+                break
     licence = answers["reference.license"]
     if licence.status is not Status.VALUE:
         open_lines = Candidate(value=NO_LICENCE)
