@@ -83,12 +83,29 @@ def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = Fa
             marker.parent.mkdir(exist_ok=True)
             marker.touch()
         except FetchError as error:
-            error.hint = error.hint or _what_to_do(error.cause, url)
+            lacking = "" if blobless else _lacking(url, revision, error.cause)
+            error.hint = error.hint or lacking or _what_to_do(error.cause, url)
             raise
         finally:
             if is_new and not marker.exists():
                 shutil.rmtree(folder, ignore_errors=True)
     return cache
+
+
+def _lacking(url: str, revision: str, cause: str) -> str:
+    """Return a hint that names the file that a remote lacks; empty if git does not say which."""
+    match = re.search(r"unable to read ([0-9a-f]{40})", cause)
+    if match is None:
+        return ""
+    try:
+        commit = cached_commit(url, revision, offline=False, blobless=True)
+        entries = commit.entries(f"{revision}^{{tree}}")
+    except (FetchError, ProjectError):
+        return ""
+    paths = [entry.path for entry in entries if entry.id == match[1]]
+    if not paths:
+        return ""
+    return f"the remote lacks {paths[0]}; if no run needs it: reference.exclude: [{paths[0]}]"
 
 
 def _not_there(url: str) -> str:
