@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, ProjectError
-from scaffold.git.objects import TreeEntry
+from scaffold.git.objects import TreeEntry, tree_id
 from scaffold.git.packs import import_tree, link_packs
 from scaffold.git.remote import fetch_objects, find_remote_id
 from scaffold.git.repository import Repository
@@ -49,6 +49,16 @@ def fetch(reference: GitReference, into: Repository, *, offline: bool) -> str:
     else:
         link_packs(into, cache)
     return tree
+
+
+def tree_without(url: str, revision: str, excluded: tuple[str, ...], *, offline: bool) -> str:
+    """Return the id of a commit's tree less what is excluded. No file's content is fetched.
+
+    Raises:
+        FetchError: the commit cannot be had, or has none of such a path.
+    """
+    cache = cached_commit(url, revision, offline=offline, blobless=True)
+    return tree_id(_without(cache.entries(f"{revision}^{{tree}}"), excluded))
 
 
 def cached_commit(url: str, revision: str, *, offline: bool, blobless: bool = False) -> Repository:

@@ -163,6 +163,18 @@ def test_questions_are_answered_one_by_one(cli, repository):
     assert try_draft(cli, "draft")["works"]
 
 
+def test_what_is_left_out_changes_the_pin(cli, repository):
+    write_tree(repository, {"weights/big.bin": "large"})
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "-m", "weights")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    cli("recipes", "answer", "draft", "reference.exclude", "[weights]", "--json")
+    assert "as pinned" in cli("recipes", "check", "draft").out
+    assert not (cli.new("draft") / "reference/weights").exists()
+    nowhere = cli("recipes", "answer", "draft", "reference.exclude", "[nowhere]", code=4)
+    assert "which the reference does not have" in nowhere.err
+
+
 def test_an_answer_does_not_undo_what_was_edited_by_hand(cli, repository, tmp_path):
     cli("recipes", "draft", f"file://{repository}", "-o", "draft")
     recipe = tmp_path / "draft/recipe.yaml"

@@ -216,6 +216,8 @@ def answer_question(folder: Path, key: str, value: Any, place: str | None) -> li
     citations = (_cited(sources, place),) if place else ()
     answer = Answer(status=Status.VALUE, value=value, citations=citations, by="person")
     answers = _with_answer(sources.answers, key, answer)
+    if key == "reference.exclude":
+        answers["reference.tree"] = _tree_without(sources, value)
     if key == "commands.train.run" and isinstance(value, str):
         answers = _answers_of_command(sources, value, answers)
     renewed = sources.model_copy(update={"answers": answers})
@@ -250,6 +252,18 @@ def _cited(sources: Sources, place: str) -> Citation:
     if path not in files.texts or not 1 <= int(line) <= len(files.lines(path)):
         raise UsageError(f"the source has no line {place}")
     return files.cite(path, int(line))
+
+
+def _tree_without(sources: Sources, excluded: Any) -> Answer:
+    """Return the id of the source's tree without some of its paths."""
+    source = find_source(sources.source)
+    if not isinstance(excluded, list) or source.url is None or source.revision is None:
+        raise UsageError(
+            "reference.exclude is a list of paths of a git repository",
+            hint="such as '[data/large.bin]'",
+        )
+    tree = git.tree_without(source.url, source.revision, tuple(map(str, excluded)), offline=False)
+    return Answer(status=Status.VALUE, value=tree, note="without what is excluded")
 
 
 def _answers_of_command(
