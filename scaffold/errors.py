@@ -68,6 +68,10 @@ class FetchError(ScaffoldError):
     """A pinned thing could not be had, or is not what its pin says."""
 
 
+class PackagesError(FetchError):
+    """No environment can be made of the packages that are asked for."""
+
+
 class RunError(ScaffoldError):
     """A run could not be started or read."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scaffold.cache import cache_dir
 from scaffold.environments.pip_config import read_pip_settings, translate
 from scaffold.environments.requirements import renamed_hint
-from scaffold.errors import FetchError, MachineError
+from scaffold.errors import MachineError, PackagesError
 
 TORCH = re.compile(r"^(torch|torchvision|torchaudio)==([^\s+]+)", re.MULTILINE)
 """Packages that have a CPU build of their own (https://pytorch.org/get-started/locally)."""
@@ -107,7 +107,7 @@ def run_uv(
     if process.returncode != 0:
         reason = "\n  ".join("\n".join(messages).strip().splitlines()[-12:])
         verb = " ".join(arguments[:2])
-        raise FetchError(
+        raise PackagesError(
             f"the environment could not be made (uv {verb}):\n  {reason}",
             hint=(
                 f"{renamed_hint(reason)}change environment.packages or environment.as_of in"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -158,7 +159,7 @@ def _removed_api(failed: Failed, match: re.Match[str]) -> Cure | None:
             code="removed_api",
             key="environment.packages",
             value=value,
-            why=f"{match[0].strip()}: {package}{constraint} still has it",
+            why=f"{match[0].strip()}: {package}{constraint} fits",
         )
     return None
 
@@ -258,6 +259,33 @@ def _wants_terminal(_: Failed, match: re.Match[str]) -> Cure | None:
 def _step(failed: Failed) -> str:
     commands = failed.document.get("commands", {})
     return "commands.smoke" if "smoke" in commands else "commands.train"
+
+
+def find_environment_cure(document: Mapping[str, Any], is_dated: bool, today: date) -> Cure | None:
+    """Return what may make an environment that could not be built: today's packages, then others.
+
+    Args:
+        document: the recipe, as plain data.
+        is_dated: whether packages are admitted up to a date, which is the commit's by default.
+        today: the date to admit packages up to instead.
+    """
+    environment = document.get("environment", {})
+    packages = list(environment.get("packages", ()))
+    if is_dated and "as_of" not in environment:
+        return Cure(
+            code="no_packages_of_the_time",
+            key="environment.as_of",
+            value=today.isoformat(),
+            why="packages of the commit's date have no builds for this Python: today's are taken",
+        )
+    if any("==" in package for package in packages):
+        return Cure(
+            code="no_such_version",
+            key="environment.packages",
+            value=[_bare(package) for package in packages],
+            why="the versions that are asked for have no builds for this Python: any are taken",
+        )
+    return None
 
 
 _TABLE: Sequence[tuple[str, Callable[[Failed, re.Match[str]], Cure | None]]] = (

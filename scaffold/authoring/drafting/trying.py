@@ -4,15 +4,16 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import yaml
 
-from scaffold.authoring.drafting.cures import Cure, Failed, find_cure
+from scaffold.authoring.drafting.cures import Cure, Failed, find_cure, find_environment_cure
 from scaffold.authoring.drafting.folder import find_source, read_source, read_sources
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.cache import cache_dir
-from scaffold.errors import RunError, UsageError
+from scaffold.errors import PackagesError, RunError, UsageError
 from scaffold.project.files import read_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe
@@ -72,15 +73,18 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
         create_project(
             recipe_source, project.root, name="try", settings={}, offline=options.offline
         )
-        plan = prepare_smoke(Session(project, recipe_source.recipe, listener, options))
-        assert plan is not None
+        document = yaml.safe_load(read_text(folder / "recipe.yaml"))
         try:
-            return Attempt(
-                record=make_runs(project, plan, [recipe_source.recipe.seeds.first], listener)[0]
-            )
+            plan = prepare_smoke(Session(project, recipe_source.recipe, listener, options))
+            assert plan is not None
+            runs = make_runs(project, plan, [recipe_source.recipe.seeds.first], listener)
+            return Attempt(record=runs[0])
+        except PackagesError as error:
+            is_dated = sources.revision is not None
+            cure = find_environment_cure(document, is_dated, datetime.now(timezone.utc).date())
+            return Attempt(record=None, reason=error.message, cure=cure)
         except RunError as error:
             output = _output(project)
-            document = yaml.safe_load(read_text(folder / "recipe.yaml"))
             files = read_source(find_source(sources.source), offline=options.offline)
             failed = Failed(output=output, document=document, paths=files.paths)
             return Attempt(record=None, reason=error.message, output=output, cure=find_cure(failed))
