@@ -429,6 +429,16 @@ def test_commands_as_people_write_them(command, expected):
     assert value(draft, "commands.train.run").count("{epochs}") == 1
 
 
+def test_a_program_that_may_never_end_is_said_and_shortened():
+    program = TRAIN.replace(
+        '"--epochs", type=int, default=10', '"--max-steps", type=int, default=-1'
+    )
+    program = program.replace("range(args.epochs)", "range(args.max_steps)")
+    draft = drafted(train_py=program, README_md="# N\n\n```\npython train.py\n```\n")
+    assert "--max-steps 2" in value(draft, "commands.smoke.run")
+    assert any("max_steps is -1 by default, so that it may never end" in w for w in draft.warnings)
+
+
 def test_a_program_without_a_parser_is_configured_by_the_constants_that_its_command_names():
     program = "rate = 0.1\nsize = 8\nexec(open('configurator.py').read())\nloss.backward()\nprint(f'val loss {loss:.3f}')\n"
     draft = drafted(
@@ -469,6 +479,17 @@ def test_a_number_of_another_project_is_not_claimed():
         "b/other.py": "x = 1\n",
     }
     assert make_draft(source(files)).answers["claims"].status is Status.NONE
+
+
+def test_of_a_count_and_its_share_the_share_is_read():
+    import re
+
+    line = "print('Test set: loss: {:.4f}, Accuracy: {}/{} ({:.0f}%)'.format(loss, right, n, 100. * right / n))"
+    program = TRAIN.replace('print(f"Test accuracy: {100 * acc:.2f}%")', line)
+    metric = value(drafted(train_py=program), "metrics.0")
+    assert (metric["name"], metric["unit"]) == ("test_accuracy", "percent")
+    printed = "Test set: loss: 0.0300, Accuracy: 9876/10000 (99%)"
+    assert re.search(metric["read"]["stdout"], printed)["value"] == "99"
 
 
 def test_data_that_nothing_names_may_be_a_folder_called_data():

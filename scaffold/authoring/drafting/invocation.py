@@ -239,6 +239,11 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
             f" option says ({option.default} by default, {option.place})"
         )
         return
+    if _LENGTH.search(option.name) and is_number and option.default <= 0:
+        words.warnings.append(
+            f"{option.place}: {option.name} is {option.default} by default, so that it may never"
+            " end by itself: a run is ended at its time limit"
+        )
     name = slot_name(option.name)
     words.hyperparameters[name] = _default_answer(option)
     words.run += [flag, f"{{{name}}}"]

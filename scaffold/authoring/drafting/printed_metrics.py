@@ -206,10 +206,16 @@ def _metrics_of(
         pieces = line.split(_HOLE)
         own = holes[number : number + len(pieces) - 1]
         number += len(pieces) - 1
+        counted: MetricWord | None = None
         for index, hole in enumerate(own):
-            words = pieces[index]
+            words, follows = pieces[index], pieces[index + 1].lstrip()
             expression = ast.unparse(hole.node)
             metric = find_metric(_near(words)) or find_metric(_spaced(expression))
+            if follows.startswith("/") and metric is not None:
+                counted = metric  # `Accuracy: 9876/10000 (99%)`: a count, and its share follows
+                continue
+            if counted is not None and follows.startswith("%") and not re.search(r"[a-z]", words):
+                metric = counted
             is_text = hole.spec.rstrip().endswith(("s", "d")) and not hole.spec.endswith("ds")
             if metric is None or (is_text and hole.spec not in ("%s", "s", "")):
                 continue
@@ -221,7 +227,6 @@ def _metrics_of(
                 or find_split(" ".join(pieces[: index + 1]))
                 or find_split(_spaced(function))
             )
-            follows = pieces[index + 1].lstrip()
             yield PrintedMetric(
                 metric=metric,
                 pattern=_pattern(pieces, index, own),
