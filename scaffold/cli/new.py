@@ -121,6 +121,7 @@ def _draft(
         UsageError: questions are open, and nobody is there to answer; the draft stays.
     """
     from scaffold.authoring.drafting import folder as drafts
+    from scaffold.authoring.drafting.recipe_text import open_questions
     from scaffold.errors import UsageError
     from scaffold.views.draft import format_draft
 
@@ -134,7 +135,7 @@ def _draft(
     if accept_no_licence:
         drafts.accept_no_licence(target)
     sources = drafts.read_sources(target)
-    questions = drafts.open_questions(sources)
+    questions = open_questions(sources)
     following = drafts.next_command(target, questions)
     click.echo(
         format_draft(sources, questions, following, width(), paint_for(sys.stderr)), err=True

@@ -197,10 +197,11 @@ def try_draft(*, folder: Path, accept: bool, flags: RunFlags) -> int:
 
 def _print_draft(folder: Path, *, as_json: bool) -> None:
     from scaffold.authoring.drafting import folder as drafts
+    from scaffold.authoring.drafting.recipe_text import open_questions
     from scaffold.views.draft import format_draft
 
     sources = drafts.read_sources(folder)
-    questions = drafts.open_questions(sources)
+    questions = open_questions(sources)
     following = drafts.next_command(folder, questions)
     if as_json:
         print_json(

@@ -300,6 +300,19 @@ def test_packages_are_those_that_are_imported_with_the_versions_that_are_declare
     assert value(draft, "environment.packages") == packages
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Python >= 3.8", ">=3.8"),
+        ("python 3.6+", ">=3.6"),
+        ("Python 2.7 or 3.6", "==3.6.*"),
+        ("tested with Python 3.9.1", "==3.9.*"),
+    ],
+)
+def test_python_as_people_state_it(said, expected):
+    assert value(drafted(README_md=f"# N\n\n- {said}\n"), "environment.python") == expected
+
+
 def test_own_modules_are_never_taken_from_an_index():
     draft = drafted(
         train_py="import utils, datasets.text\nfrom net import Net\n" + TRAIN,

@@ -72,9 +72,6 @@ _GENERATED = re.compile(
 )
 _GYM = re.compile(r"(^|\.)(gym|gymnasium|envs?)\.make(_vec)?$|^make_(atari_)?env$")
 _HUB = re.compile(r"(^|\.)load_dataset$")
-_DOWNLOADS = re.compile(
-    r"(^|\.)(urlretrieve|urlopen|download_url|download_and_extract_archive|get_file|wget\.download|requests\.get|gdown\.download)$"
-)
 _READERS = re.compile(
     r"(^|\.)(open|read_csv|read_table|read_json|load|loadtxt|genfromtxt|loadmat|ImageFolder|read_parquet|File)$"
 )

@@ -330,24 +330,3 @@ def next_command(folder: Path, questions: list[OpenQuestion]) -> str:
         return f"scaffold recipes draft {shlex.quote(f'{read_sources(folder).source}:{path}')}"
     value = shlex.quote(str(first.candidates[0].value)) if first.candidates else "VALUE"
     return f"scaffold recipes answer {place} {first.key} {value}"
-
-
-__all__ = [
-    "SOURCES",
-    "OpenQuestion",
-    "Source",
-    "accept_cure",
-    "accept_no_licence",
-    "answer_question",
-    "default_folder",
-    "exact_name",
-    "find_source",
-    "has_recipe",
-    "next_command",
-    "open_questions",
-    "parse_value",
-    "read_source",
-    "read_sources",
-    "write_draft",
-    "wrong_citations",
-]

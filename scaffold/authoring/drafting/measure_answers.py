@@ -167,6 +167,10 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         if number.is_own and number is not claim and number.metric.name == claim.metric.name
     ][:8]
     note = f"dataset: {dataset}" if dataset else ""
+    if claim.is_about:
+        note += "; it says about"
+    if not claim.is_named:
+        note += "; the metric is not named there, and taken for an accuracy"
     if value != claim.value:
         note += f"; published as an error of {claim.value:g}"
     if claim.spread and not claim.spread_of:

@@ -31,9 +31,7 @@ def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
                 return _range(match["spec"]), files.cite(path, number)
     for path in files.readmes()[:1]:
         for number, line in enumerate(files.lines(path), start=1):
-            match = prose.search(
-                re.sub(r"(?i)(python\s*)2\.\d\s*(?:or|and|/|,|&)\s*(3\.\d)", r"\1\2", line)
-            )
+            match = prose.search(_OF_BOTH.sub(r"\1\2", line))
             if match and "shields.io" not in line:
                 at_least = match["op"] in (">=", ">", "≥") or match["more"]
                 version = match["version"]

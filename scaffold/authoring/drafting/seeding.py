@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaffold.authoring.drafting.options import Option
-from scaffold.authoring.drafting.python_files import Module, calls_in, imported_names
+from scaffold.authoring.drafting.python_files import Module, calls_in
 from scaffold.records.draft import Citation
 
 _CALLS: Sequence[tuple[str, re.Pattern[str]]] = (
@@ -41,7 +41,6 @@ _DRAWS: Sequence[tuple[str, re.Pattern[str]]] = (
         ),
     ),
 )
-_STATE = re.compile(r"random_state|seed", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +127,3 @@ def _names_read(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             names.add(str(node.slice.value))
     return names
-
-
-def imports_library(modules: Sequence[Module], library: str) -> bool:
-    """Return whether a program imports a library."""
-    return any(
-        name.split(".")[0] == library
-        for module in modules
-        for name, _, _ in imported_names(module.tree)
-    )

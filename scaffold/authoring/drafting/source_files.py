@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 from scaffold.errors import UsageError
 from scaffold.git.objects import TreeEntry
-from scaffold.git.repository import Repository
 from scaffold.git.trees import list_files
 from scaffold.records.draft import Citation
 from scaffold.references import git
@@ -195,12 +194,3 @@ def _decode(content: bytes) -> str | None:
     if len(content) > MOST_TEXT_BYTES or b"\0" in content[:8192]:
         return None
     return content.decode("utf-8-sig", errors="replace")
-
-
-def repository_tree(folder: Path) -> tuple[Repository, str] | None:
-    """Return the repository that a folder is the top of, and its HEAD; None for a plain folder."""
-    if not (folder / ".git").exists():
-        return None
-    repository = Repository(folder)
-    head = repository.find_id("HEAD^{commit}")
-    return (repository, head) if head else None
