@@ -172,14 +172,12 @@ def _test_value(
         own.mean + ends[1] * scale + claim.half_digit,
     )
     if interval[0] <= claim.value <= interval[1]:
-        reason = (
-            f"inside what {'as many further runs' if claim.n else 'one further run'} would give"
-        )
+        further = "as many further runs" if claim.n else "one further run"
         return _finding(
             claim,
             own,
             Verdict.CONSISTENT,
-            f"{reason}; {_width(interval, spread, rule)}",
+            f"inside what {further} would give; {_width(interval, spread, rule, claim.half_digit)}",
             text,
             interval=interval,
         )
@@ -195,10 +193,12 @@ _ENOUGH = 20
 """Runs whose spread is known well enough (docs/verdicts.md)."""
 
 
-def _width(interval: tuple[float, float], spread: SampleStats, rule: Rule) -> str:
-    """Describe how much a consistent claim excludes."""
+def _width(
+    interval: tuple[float, float], spread: SampleStats, rule: Rule, half_digit: float
+) -> str:
+    """Describe how much a consistent claim excludes, beside what its rounding hides."""
     text = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
-    if interval[1] - interval[0] <= 2 * _WIDE * spread.sd:
+    if interval[1] - interval[0] <= 2 * (_WIDE * spread.sd + half_digit):
         return text
     half = t_quantile(1 - rule.alpha / 2, _ENOUGH - 1) * spread.sd * math.sqrt(1 + 1 / _ENOUGH)
     return (
