@@ -193,8 +193,8 @@ def _ask_directory(source_recipe: "FoundRecipe") -> str:
 
 def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.records.recipe import GitReference, reference_name
+    from scaffold.reproduce.duration import expected_verify_s
     from scaffold.rules.reproduction.claims import claim_text
-    from scaffold.status.derive import expected_verify_s
     from scaffold.views.tables import format_duration, plain, wrap
 
     recipe, paint = created.recipe, paint_for(sys.stdout)

@@ -24,6 +24,7 @@ from scaffold.records.judgment import Judgment, Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.deviations import changed_rule, find_deviations, run_remarks
+from scaffold.reproduce.duration import expected_seeds
 from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.reproduce.staleness import find_stale
 from scaffold.rules.parity.checks import CheckResult, first_difference
@@ -279,16 +280,6 @@ def run_until_decided(
         expected = max((finding.more_seeds or 1 for finding in judgment.findings), default=1)
         needed = distinct + expected
         count = min(recipe.rule.max_seeds, distinct + min(plan.slots, expected))
-
-
-_EXPECTED_SEEDS = 4
-"""Seeds that the sequential test takes on average of a sound reference (docs/verdicts.md: 3.4 to
-4.7)."""
-
-
-def expected_seeds(recipe: Recipe) -> int:
-    """Return how many seeds a verification is expected to take."""
-    return 1 if recipe.seeds.how == "none" else min(_EXPECTED_SEEDS, recipe.rule.max_seeds)
 
 
 def _announce_runs(session: Session, plan: Plan, known: Sequence[RunRecord], needed: int) -> None:

@@ -1,20 +1,19 @@
 """Work out where a project stands, from its files and its git repository."""
 
-import math
 from collections.abc import Sequence
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import snapshot_id, worktree_id
-from scaffold.machine import runs_at_once
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.records.reason import Reason
-from scaffold.records.recipe import Recipe, reference_name
+from scaffold.records.recipe import reference_name
 from scaffold.records.tweak import ChangeEvidence
+from scaffold.reproduce.duration import expected_verify_s
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.reproduce.staleness import REFERENCE_EDITED, find_stale
-from scaffold.reproduce.verify import expected_seeds, find_unjudged
+from scaffold.reproduce.verify import find_unjudged
 from scaffold.rules.milestones import Milestone, Milestones, derive_states
 from scaffold.rules.reproduction.judge import is_decided
 from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
@@ -111,15 +110,6 @@ def _evidence_state(evidence: object | None, stale: Sequence[Reason]) -> str:
     if evidence is None:
         return "none"
     return "stale" if stale else "current"
-
-
-def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
-    """Return the seconds that `scaffold verify` takes.
-
-    From the mean time of runs here, else on the recipe's hardware.
-    """
-    rounds = math.ceil(expected_seeds(recipe) / runs_at_once(recipe.resources))
-    return (mean_run_s or recipe.resources.run_time_s) * rounds
 
 
 def _tweak_status(project: Project) -> TweakStatus | None:
