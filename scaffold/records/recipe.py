@@ -148,6 +148,11 @@ class Recipe(Program):
         return claimed or (self.metrics[0].name,)
 
     @property
+    def aim(self) -> str:
+        """Return in words what a reproduction gives again: a published result, if there is one."""
+        return "its published result" if self.claims else "what its calibration runs gave"
+
+    @property
     def patches(self) -> tuple[Patch, ...]:
         """Return the reference's patches."""
         return self.reference.patches

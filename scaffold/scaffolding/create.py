@@ -353,7 +353,8 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
             for dataset in recipe.datasets
         ],
         "deviations": [_markdown(deviation.text) for deviation in recipe.deviations()],
-        "reproduce_title": _yaml(f"{title} gives its published result here"),
+        "reproduce_title": _yaml(f"{title} gives {recipe.aim} here"),
+        "aim": recipe.aim,
         "tweaks": [
             {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}
             for tweak in recipe.adaptation.tweaks

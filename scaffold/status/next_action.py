@@ -55,7 +55,7 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
             command="git checkout -- reference && git clean -fd reference",
             why="reference/ was edited, and nothing holds of it",
         )
-    why = _why_verify(known)
+    why = _why_verify(known, recipe.aim)
     if why:
         return NextAction(purpose=Purpose.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
     if known.verdict is Verdict.REPRODUCED:
@@ -63,12 +63,12 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     return _next_of_undecided(recipe, known.verdict)
 
 
-def _why_verify(known: Reproduction) -> str:
+def _why_verify(known: Reproduction, aim: str) -> str:
     """Return why the reference is to be judged, or judged again; nothing where it need not be."""
     if known.verdict is None:
         if known.runs:
             return f"{known.runs} runs are there and not judged yet"
-        return "nothing has been run yet: see whether the reference gives its published result here"
+        return f"nothing has been run yet: see whether the reference gives {aim} here"
     if known.stale:
         return f"the evidence is stale: {'; '.join(map(str, known.stale))}"
     if not known.is_trusted:

@@ -149,6 +149,16 @@ def test_project_from_a_git_url_of_a_recipe(cli, tmp_path, calibrated_recipe):
     assert of_head["origin"] == by_branch["origin"]
 
 
+def test_what_publishes_nothing_is_never_said_to_have_published(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe", claims=[])
+    made = cli("new", "project", "--from", recipe)
+    assert "nothing is published" in made.out
+    said = cli("status", cwd=tmp_path / "project").out
+    readme = (tmp_path / "project/README.md").read_text()
+    assert "gives what its calibration runs gave here" in " ".join(said.split())
+    assert "published result" not in said and "published result" not in readme
+
+
 def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):
     recipe = toy_recipe(tmp_path / "recipe", hyperparameters={"rate": 0.5, "name": "a"})
     made = cli("new", "project", "--from", recipe, "--set", "rate=0.25", "--json").json
