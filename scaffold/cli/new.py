@@ -69,6 +69,10 @@ def command(
             "where shall the project go?", hint=f"mlloop-new my-project --from {source}"
         )
     folder = directory or (Path(name) if name else None)
+    if Path(source).is_dir():
+        from scaffold.authoring.drafting.folder import require_answered
+
+        require_answered(Path(source))
     if is_without_recipe(source):
         source = _draft(source, folder, offline, accept_no_licence, may_ask)
     source_recipe = find_recipe(source, offline=offline)
@@ -120,6 +124,7 @@ def _draft(
     Raises:
         UsageError: questions are open, and nobody is there to answer; the draft stays.
     """
+    from scaffold.authoring.drafting import answering
     from scaffold.authoring.drafting import folder as drafts
     from scaffold.authoring.drafting.recipe_text import open_questions
     from scaffold.errors import UsageError
@@ -133,7 +138,7 @@ def _draft(
     if not (target / drafts.SOURCES).is_file():
         drafts.write_draft(named_source, target, offline=offline)
     if accept_no_licence:
-        drafts.accept_no_licence(target)
+        answering.accept_no_licence(target)
     sources = drafts.read_sources(target)
     questions = open_questions(sources)
     following = drafts.next_command(target, questions)
@@ -142,7 +147,7 @@ def _draft(
     )
     while questions and may_ask:
         answer = _ask_question(questions[0])
-        questions = drafts.answer_question(target, questions[0].key, answer, None)
+        questions = answering.answer_question(target, questions[0].key, answer, None)
     if questions:
         count = len(questions)
         raise UsageError(
@@ -157,7 +162,7 @@ def _ask_question(question: "OpenQuestion") -> object:
     """Ask one question of a draft: one of its candidates, or a text."""
     import questionary
 
-    from scaffold.authoring.drafting.folder import parse_value
+    from scaffold.authoring.drafting.answering import parse_value
 
     other = "something else"
     choices = [str(candidate.value) for candidate in question.candidates]

@@ -90,8 +90,10 @@ def show(*, source: str, as_json: bool) -> int:
 def check(*, source: str, offline: bool, as_json: bool) -> int:
     """Raise at the first part that does not hold; the text's problems come all at once."""
     from scaffold.authoring.check import check_recipe
+    from scaffold.authoring.drafting.folder import require_answered
     from scaffold.recipes.catalogue import find_recipe
 
+    require_answered(Path(source))
     notes = check_recipe(find_recipe(source, offline=offline), offline=offline)
     if as_json:
         print_json("recipe_checked", {"ok": True, "notes": notes})
@@ -115,13 +117,14 @@ def draft(
     *, source: str, folder: str | None, offline: bool, accept_no_licence: bool, as_json: bool
 ) -> int:
     """Read, write the draft, say what is open."""
+    from scaffold.authoring.drafting import answering
     from scaffold.authoring.drafting import folder as drafts
 
     named_source = drafts.find_source(source)
     target = Path(folder or drafts.default_folder(named_source))
     drafts.write_draft(named_source, target, offline=offline)
     if accept_no_licence:
-        drafts.accept_no_licence(target)
+        answering.accept_no_licence(target)
     _print_draft(target, as_json=as_json)
     return 0
 
@@ -140,9 +143,9 @@ def draft(
 )
 def answer(*, folder: Path, key: str, value: str, place: str | None, as_json: bool) -> int:
     """Write the answer, say what is still open."""
-    from scaffold.authoring.drafting import folder as drafts
+    from scaffold.authoring.drafting import answering
 
-    drafts.answer_question(folder, key, drafts.parse_value(value), place)
+    answering.answer_question(folder, key, answering.parse_value(value), place)
     _print_draft(folder, as_json=as_json)
     return 0
 
@@ -160,7 +163,7 @@ def try_draft(*, folder: Path, accept: bool, flags: RunFlags) -> int:
     """Run, say what happened, and what may cure it."""
     from dataclasses import asdict
 
-    from scaffold.authoring.drafting.folder import accept_cure
+    from scaffold.authoring.drafting.answering import accept_cure
     from scaffold.authoring.drafting.trying import try_draft as attempt
     from scaffold.recipes.catalogue import find_recipe
     from scaffold.views.draft import format_attempt

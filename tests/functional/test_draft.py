@@ -163,6 +163,57 @@ def test_questions_are_answered_one_by_one(cli, repository):
     assert try_draft(cli, "draft")["works"]
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("nokey", "1", "is no field of a recipe"),
+        (".", "1", "is no field of a recipe"),
+        ("metrics.-1", "{name: x}", "is no field of a recipe"),
+        ("datasets.0", "null", "datasets.0 cannot be"),
+        ("datasets.0", "5", "datasets.0 cannot be"),
+        ("commands", "nope", "commands cannot be"),
+        ("commands.train.run.foo", "x", "cannot be"),
+        ("seeds.how", "banana", "seeds.how cannot be"),
+        ("metrics.0", "{name:", "is no YAML value"),
+        ("title", "[" * 900 + "]" * 900, "is no YAML value"),
+    ],
+)
+def test_an_answer_that_does_not_fit_changes_nothing(cli, repository, tmp_path, key, text, message):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "draft").iterdir()}
+    assert message in cli("recipes", "answer", "draft", key, text, code=2).err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "draft").iterdir()} == before
+
+
+def test_a_date_is_an_answer_and_the_page_names_places(cli, repository, tmp_path):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    cli("recipes", "answer", "draft", "environment.as_of", "2022-01-01")
+    assert "as_of: '2022-01-01'" in (tmp_path / "draft/recipe.yaml").read_text()
+    assert "| README.md:9 |" in (tmp_path / "draft/DRAFT.md").read_text()
+
+
+def test_an_open_draft_says_so_wherever_it_is_used(cli, repository):
+    (repository / "README.md").write_text("# Tiny\n\n## License\nMIT\n")
+    git(repository, "commit", "--quiet", "-am", "says nothing")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    for words in (("recipes", "check", "draft"), ("new", "p", "--from", "draft")):
+        said = cli(*words, code=2).err
+        assert "1 open question: commands.train.run" in said and "recipes answer draft" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "has no name"),
+        ("file.txt", "is a file, not a folder"),
+        ("git@github.com:a/b.git", "write ssh://git@github.com/a/b.git"),
+    ],
+)
+def test_what_is_no_source_is_said(cli, tmp_path, words, message):
+    (tmp_path / "file.txt").write_text("x")
+    assert message in cli("recipes", "draft", words, "-o", "draft", code=2).err
+
+
 def test_what_is_left_out_changes_the_pin(cli, repository):
     write_tree(repository, {"weights/big.bin": "large"})
     git(repository, "add", "--all")

@@ -420,6 +420,81 @@ def test_which_of_several_numbers_is_claimed_and_what_is_made_of_it(readme, valu
     assert answer.value["value"] == value_ and words in answer.note
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- Test accuracy: **99.1%**", [99.1]),
+        ("Accuracy on test set: 0.87 ± 0.02 (10 runs)", [0.87]),
+        ("Paper: 94.0% test accuracy. Ours: 91.3% test accuracy.", [91.3]),
+        ("Our baseline gets 71.0% accuracy. The full model gets 89.5% test accuracy.", [89.5]),
+        ("Chance accuracy is 10.5%.", []),
+        ("TODO: reach 99.5% accuracy.", []),
+        ("The accuracy improved by 2.3% over last year.", []),
+        ("Die accuracy ist 91,3 %.", []),
+        ("| model | valid ppl | test ppl |\n|---|---|---|\n| big | 18.3 | 18.9 |", [18.9, 18.3]),
+        (
+            "| model | acc |\n|---|---|\n| ResNet | 0.71 |\n| **DeepThing** | **0.75** |",
+            [0.75, 0.71],
+        ),
+    ],
+)
+def test_numbers_of_ones_own_the_headline_first(text, expected):
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    files = source({"README.md": f"# Net\n\n## Results\n\n{text}\n"})
+    numbers = find_claims(files, read_documents(files))
+    assert [number.value for number in numbers if number.is_own] == expected
+
+
+def test_a_program_that_multiplies_by_100_prints_percent():
+    program = TRAIN.replace(
+        'print(f"Test accuracy: {100 * acc:.2f}%")', 'print("Test accuracy: %.2f" % acc)'
+    )
+    shown = value(drafted(train_py=program), "metrics.0")
+    assert (shown["unit"], shown.get("printed_in")) == ("percent", "fraction")
+    times = program.replace("acc = 0.5", "acc = 100.0 * right / n")
+    shown = value(drafted(train_py=times), "metrics.0")
+    assert (shown["unit"], shown.get("printed_in")) == ("percent", None)
+
+
+@pytest.mark.parametrize(
+    ("script", "lr"),
+    [
+        ("LR=0.003\npython train.py --lr $LR --epochs 3\n", 0.003),
+        ("LR=0.003\npython train.py --lr ${LR} --epochs 3\n", 0.003),
+        ("for lr in 0.1 0.2; do\npython train.py --lr $lr\ndone\n", None),
+        ("python train.py --lr <LR>\n", None),
+        ("python train.py [--lr 0.05]\n", None),
+        ("nohup python3 train.py --lr 0.05 > log.txt 2>&1 &\n", 0.05),
+    ],
+)
+def test_variables_are_filled_in_and_what_is_left_to_the_reader_is_no_command(script, lr):
+    files = {**FILES, "README.md": "# N\n", "run.sh": script}
+    draft = make_draft(source(files))
+    if lr is None:
+        assert draft.answers["commands.train.run"].status is Status.UNKNOWN
+    else:
+        assert value(draft, "hyperparameters.lr") == lr
+        assert "log" not in value(draft, "commands.train.run")
+
+
+def test_other_commands_stay_as_candidates_and_pretraining_comes_after_training():
+    readme = "# N\n\n```\npython pretrain.py\npython train.py --lr 0.05\n```\n"
+    draft = drafted(README_md=readme, pretrain_py=TRAIN)
+    assert value(draft, "commands.train.run").startswith("python train.py")
+    candidates = draft.answers["commands.train.run"].candidates
+    assert [candidate.value for candidate in candidates] == ["python pretrain.py"]
+
+
+def test_halves_of_characters_are_read():
+    program = TRAIN.replace('default="MR"', 'default="\\ud800"').replace(
+        "Test accuracy", "Test accuracy \\ud800"
+    )
+    draft = drafted(train_py=program)
+    assert Sources(format=1, source="x", answers=draft.answers).model_dump_json()
+
+
 def test_a_published_range_is_a_claim_of_both_ends():
     draft = drafted(
         README_md="# N\n\nThe final test accuracy is between 84.2 and 85.3 (5 runs).\n\n```\npython train.py\n```\n"

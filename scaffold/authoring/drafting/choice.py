@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.claims import PublishedNumber
-from scaffold.authoring.drafting.commands import Role, StatedCommand, asks_to_evaluate
+from scaffold.authoring.drafting.commands import Role, StatedCommand, asks_to_evaluate, is_template
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Candidate, Citation
@@ -57,6 +57,7 @@ def choose(
         c
         for c in commands
         if c.program
+        and not is_template(c)
         and (
             c.role is Role.TRAIN
             or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
@@ -146,6 +147,8 @@ def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) 
         score += 1
     if is_of_first_claim:
         score += 1.5
+    if "pretrain" in PurePosixPath(command.program).stem.lower():
+        score -= 2
     return score - 0.5 * bool(_SIDE.search(f"{command.context} {command.text}"))
 
 

@@ -93,7 +93,8 @@ def find_claims(files: SourceFiles, documents: Iterable[Document]) -> list[Publi
         depth = document.path.count("/")
         for table in document.tables:
             is_own = _is_own_table(table, document.tables)
-            numbers += _of_table(files, table, is_own, 10 * order + 100 * depth)
+            names = f"{files.name} {document.title}"
+            numbers += _of_table(files, table, (is_own, names), 10 * order + 100 * depth)
         for prose in document.prose:
             numbers += _of_prose(files, prose, 10 * order + 100 * depth)
     return sorted(numbers, key=lambda number: number.rank)
@@ -116,14 +117,16 @@ def _last_words(table: Table) -> str:
 
 
 def _of_table(
-    files: SourceFiles, table: Table, is_own_table: bool, rank: int
+    files: SourceFiles, table: Table, own: tuple[bool, str], rank: int
 ) -> Iterator[PublishedNumber]:
+    """Yield the numbers of a table; `own` is whether it is the source's, and the source's names."""
+    is_own_table, names = own
     heads = _joined_heads(table)
     caption = " ".join([*table.section[-1:], table.lead])
     of_caption = find_metric(caption)
     row_labels = [row[0].text if row else "" for row in table.rows]
-    own_rows = _own(row_labels, files.name)
-    own_columns = _own(heads[1:], files.name)
+    own_rows = _own(row_labels, names)
+    own_columns = _own(heads[1:], names)
     for index, row in enumerate(table.rows):
         label = row[0].text if row else ""
         for column, cell in enumerate(row[1:], start=1):
@@ -163,7 +166,9 @@ def _of_table(
                 rank=rank
                 + (0 if is_own else _NOT_OWN)
                 + (0 if _RESULTS.search(caption) else 2)
-                + (3 if _TOP_5.search(head) else 0),
+                + (3 if _TOP_5.search(head) else 0)
+                + (1 if find_split(head) in ("validation", "train") else 0)
+                - (1 if cell.is_bold or row[0].is_bold else 0),
             )
 
 
@@ -239,7 +244,7 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
             if match.start("value") < read_up_to or metric is None:
                 continue
             before = _clause_before(line.text, match)
-            is_own = not _OTHERS.search(before) or bool(_OURS.search(line.text))
+            is_own = _is_said_of_own(before)
             number = replace(
                 _number(place, metric, match, line.text),
                 labels=(line.text, *prose.section[-1:]),
@@ -260,14 +265,42 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
                 yield number
 
 
+def _is_said_of_own(words: str) -> bool:
+    """Return whether the words before a number do not give it to somebody else.
+
+    The last of them counts: `Paper: 94.0. Ours: 91.3`; a baseline of one's own is none.
+    """
+    others = [match.start() for match in _OTHERS.finditer(words)]
+    ours = [match.start() for match in _OURS.finditer(words)]
+    if re.search(r"baseline", words, re.IGNORECASE):
+        return False
+    return not others or (bool(ours) and ours[-1] > others[-1])
+
+
+_NO_RESULT = re.compile(
+    r"\bchance\b|\brandom\b|\btodo\b|\bgoal\b|\btarget\b|\bshould\b|\bexpect"
+    r"|improv\w* by|increase[sd]? by|increasing by"
+    r"|\bgains? of|drop\w* (by|of)|threshold",
+    re.IGNORECASE,
+)
+"""Before a number that nobody obtained."""
+
+
+def _sentence_before(text: str, match: re.Match[str]) -> str:
+    """Return the sentence up to a number."""
+    return re.split(r"[.;!?]\s", text[: match.start("value")])[-1]
+
+
 def _clause_before(text: str, match: re.Match[str]) -> str:
     before = text[max(match.start("value") - _MOST_DISTANCE, 0) : match.start("value")]
-    return re.split(r"[.;:!?]\s", before)[-1]
+    return re.split(r"[.;!?]\s", before)[-1]
 
 
 def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
     """Return the metric that a number in a sentence belongs to; None for another number."""
-    if not _is_free(text, match) or (not match["percent"] and "." not in match["value"]):
+    if not _is_free(text, match) or _NO_RESULT.search(_sentence_before(text, match)):
+        return None
+    if not match["percent"] and "." not in match["value"]:
         return None
     after = text[match.end() : match.end() + _MOST_DISTANCE]
     if SPEED.match(after.strip()):
@@ -279,7 +312,7 @@ def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
 def _is_free(text: str, match: re.Match[str]) -> bool:
     """Return whether a number is one, not a part of a name, version, link or range of years."""
     before, after = text[: match.start("value")], text[match.end("value") :]
-    return not (re.search(r"[\w./@#=-]$", before) or re.match(r"[A-Za-z_/]|\.\d|-\w", after))
+    return not (re.search(r"[\w./@#=-]$|\d,$", before) or re.match(r"[A-Za-z_/]|[.,]\d|-\w", after))
 
 
 def _number(

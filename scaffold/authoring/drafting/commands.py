@@ -144,8 +144,13 @@ def _commands(
     """Yield the commands of some lines of shell; what is no command is passed over."""
     directory = ""
     comment = ""
+    values: dict[str, str] = {}
     for text, number in _joined(lines):
-        stripped = _PROMPT.sub("", text).strip()
+        stripped = _expanded(_PROMPT.sub("", text).strip().lstrip("@"), values)
+        assignment = _ASSIGNMENT.fullmatch(stripped)
+        if assignment:
+            values[assignment["name"]] = assignment["value"].strip("\"'")
+            continue
         if stripped.startswith("#"):
             comment = stripped.lstrip("# ")
             continue
@@ -168,6 +173,19 @@ def _commands(
                     context=" / ".join(filter(None, [context, comment])),
                 )
         comment = comment if not stripped else ""
+
+
+_ASSIGNMENT = re.compile(
+    r"(export )?(?P<name>[A-Za-z_]\w*)\s*(=|:=|\?=)\s*(?P<value>'[^']*'|\"[^\"$]*\"|[^\s$;|&`]*)"
+)
+"""Of a shell script without spaces, of a Makefile with them."""
+
+
+def _expanded(text: str, values: Mapping[str, str]) -> str:
+    """Return a line with the variables that the lines above it set."""
+    for name, value in values.items():
+        text = re.sub(rf"\$(\({name}\)|\{{{name}\}}|{name}\b)", lambda _, v=value: v, text)  # type: ignore[misc]
+    return text
 
 
 def _joined(lines: Iterable[Line]) -> Iterator[tuple[str, int]]:
@@ -203,6 +221,28 @@ def _join(directory: str, step: str) -> str:
     return "/".join(part for part in parts if part)
 
 
+def _without_redirections(words: Sequence[str]) -> list[str]:
+    """Return the words of a command without where its output goes, and without `&`."""
+    own: list[str] = []
+    is_target = False
+    for word in words:
+        match = re.fullmatch(r"([12&]?>>?|<(?!\w[\w -]*>))(.*)", word)
+        if is_target or match or word == "&":
+            is_target = bool(match and not match[2])
+            continue
+        own.append(word)
+    return own
+
+
+_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w -]*>|^\[|\]$|^\.\.\.$|path/to|/path/")
+"""What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`."""
+
+
+def is_template(command: "StatedCommand") -> bool:
+    """Return whether a command has places that its author left open."""
+    return any(_PLACEHOLDER.search(word) for word in command.argv)
+
+
 _Stated = tuple[tuple[str, ...], str, str, Mapping[str, str]]
 
 
@@ -223,7 +263,7 @@ def _stated(files: SourceFiles, words: list[str], folder: str, directory: str) -
         return None
     if words[0] in _INSTALLERS or words[0] in _DOWNLOADERS:
         return tuple(words), "", "", variables
-    words = [word for word in words if not re.fullmatch(r"[12&]?>>?.*", word) and word != "&"]
+    words = _without_redirections(words)
     bases = list(dict.fromkeys([_join(folder, directory) if directory else folder, directory, ""]))
     if _PYTHON.match(words[0]) or words[0] in _LAUNCHERS:
         return _python_command(files, words, bases, variables)

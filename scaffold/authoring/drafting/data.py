@@ -132,6 +132,10 @@ def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[
             yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
 
 
+_WEIGHTS = re.compile(r"\.(pth|pt|ckpt|safetensors|onnx|pb|bin|h5)(\.\w+)?$", re.IGNORECASE)
+"""Files of weights: no data."""
+
+
 def _downloads(command: StatedCommand) -> Iterator[FoundData]:
     """Yield what a stated `wget` or `curl` fetches."""
     if command.role is not Role.PREPARE or command.program:
@@ -139,7 +143,8 @@ def _downloads(command: StatedCommand) -> Iterator[FoundData]:
     for word in command.argv:
         if re.match(r"https?://", word):
             name = PurePosixPath(word.split("?")[0]).name or word
-            yield _found(name, "url", word, True, command.place)
+            if not _WEIGHTS.search(name):
+                yield _found(name, "url", word, True, command.place)
 
 
 _ORDER = ("library", "hub", "generated", "inside", "url")

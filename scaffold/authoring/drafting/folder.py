@@ -1,35 +1,32 @@
 """Make, read and change the folder of a draft."""
 
+import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.recipe_text import (
-    NO_LICENCE,
     OpenQuestion,
     draft_page,
     open_questions,
     recipe_text,
 )
 from scaffold.authoring.drafting.source_files import SourceFiles, read_folder, read_git
-from scaffold.errors import UsageError
+from scaffold.errors import MachineError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id, list_files
 from scaffold.project.files import read_record, read_text, write_record, write_text
 from scaffold.recipes.catalogue import pin_git_source
-from scaffold.records.draft import Answer, Citation, Sources, Status
+from scaffold.records.draft import Citation, Sources
 from scaffold.references import git
 
 if TYPE_CHECKING:
-    from scaffold.authoring.drafting.cures import Cure
+    pass
 
 SOURCES, PAGE = "sources.json", "DRAFT.md"
 
@@ -58,6 +55,8 @@ def find_source(text: str) -> Source:
         UsageError: it names none of them.
         FetchError: the remote has no such revision.
     """
+    if not text.strip():
+        raise UsageError("the source has no name", hint="a git URL, or a folder")
     if "://" not in text:
         return _local(Path(text))
     url, revision, path = pin_git_source(text)
@@ -65,8 +64,13 @@ def find_source(text: str) -> Source:
 
 
 def _local(folder: Path) -> Source:
+    if re.fullmatch(r"[\w.-]+@[\w.-]+:\S+", str(folder)):
+        host, _, path = str(folder).partition(":")
+        raise UsageError(f"{folder} is no URL", hint=f"write ssh://{host}/{path}")
     if not folder.is_dir():
-        raise UsageError(f"{folder} is neither a URL nor a folder", hint="scaffold recipes list")
+        kind = "a file, not a folder" if folder.exists() else "neither a URL nor a folder"
+        hint = "a revision is for a git URL: file:///PATH@REVISION" if "@" in str(folder) else None
+        raise UsageError(f"{folder} is {kind}", hint=hint or "scaffold recipes list")
     folder = folder.absolute()
     if (folder / ".git").exists():
         head = Repository(folder).find_id("HEAD^{commit}")
@@ -139,13 +143,16 @@ def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sourc
     files = read_source(source, offline=offline)
     draft = make_draft(files)
     sources = _sources_of(draft, exact_name(source))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise MachineError(f"cannot write in {folder.parent}: {error.strerror}") from error
     try:
         aside.chmod(0o755)
         if source.folder is not None:
             _copy_reference(source.folder, aside / "reference")
-        _write(aside, sources)
+        write_files(aside, sources)
         if folder.exists():
             folder.rmdir()
         aside.replace(folder)
@@ -175,7 +182,8 @@ def _copy_reference(source: Path, target: Path) -> None:
         shutil.copy2(path, place)
 
 
-def _write(folder: Path, sources: Sources) -> None:
+def write_files(folder: Path, sources: Sources) -> None:
+    """Write the three files of a draft."""
     write_text(folder / "recipe.yaml", recipe_text(sources))
     write_record(sources, folder / SOURCES)
     write_text(folder / PAGE, draft_page(sources))
@@ -195,93 +203,18 @@ def read_sources(folder: Path) -> Sources:
     return read_record(Sources, folder / SOURCES)
 
 
-def answer_question(folder: Path, key: str, value: Any, place: str | None) -> list[OpenQuestion]:
-    """Write a person's answer into a draft, and return what is still open.
-
-    Args:
-        folder: of the draft.
-        key: the field's place in the recipe.
-        value: as YAML reads it.
-        place: FILE:LINE of the source that says so; checked like a drafted one.
-
-    Raises:
-        UsageError: the place does not exist, or recipe.yaml was edited by hand.
-    """
-    sources = read_sources(folder)
-    if read_text(folder / "recipe.yaml") != recipe_text(sources):
+def require_answered(folder: Path) -> None:
+    """Raise UsageError if a folder is a draft with open questions; another folder passes."""
+    if not (folder / SOURCES).is_file():
+        return
+    questions = open_questions(read_sources(folder))
+    if questions and read_text(folder / "recipe.yaml") == recipe_text(read_sources(folder)):
+        count = len(questions)
         raise UsageError(
-            f"{folder / 'recipe.yaml'} was edited by hand, and an answer would undo that",
-            hint=f"write {key} into it",
+            f"the draft {folder} has {count} open question{'s' * (count != 1)}:"
+            f" {', '.join(question.key for question in questions)}",
+            hint=next_command(folder, questions),
         )
-    citations = (_cited(sources, place),) if place else ()
-    answer = Answer(status=Status.VALUE, value=value, citations=citations, by="person")
-    answers = _with_answer(sources.answers, key, answer)
-    if key == "reference.exclude":
-        answers["reference.tree"] = _tree_without(sources, value)
-    if key == "commands.train.run" and isinstance(value, str):
-        answers = _answers_of_command(sources, value, answers)
-    renewed = sources.model_copy(update={"answers": answers})
-    _write(folder, renewed)
-    return open_questions(renewed)
-
-
-def accept_cure(folder: Path, cure: "Cure") -> None:
-    """Write a cure into a draft, with what failed as its note."""
-    sources = read_sources(folder)
-    answer = Answer(status=Status.VALUE, value=cure.value, note=cure.why, by="try")
-    renewed = sources.model_copy(
-        update={
-            "answers": _with_answer(sources.answers, cure.key, answer),
-            "warnings": (*sources.warnings, f"tried: {cure.why}"),
-        }
-    )
-    _write(folder, renewed)
-
-
-def _with_answer(answers: Mapping[str, Answer], key: str, answer: Answer) -> dict[str, Answer]:
-    """Return answers with another one, which takes the place of all below it."""
-    own_answers = {name: known for name, known in answers.items() if not name.startswith(f"{key}.")}
-    return {**own_answers, key: answer}
-
-
-def _cited(sources: Sources, place: str) -> Citation:
-    path, _, line = place.rpartition(":")
-    if not path or not line.isdecimal():
-        raise UsageError(f"{place} is no place", hint="--source FILE:LINE, such as README.md:31")
-    files = read_source(find_source(sources.source))
-    if path not in files.texts or not 1 <= int(line) <= len(files.lines(path)):
-        raise UsageError(f"the source has no line {place}")
-    return files.cite(path, int(line))
-
-
-def _tree_without(sources: Sources, excluded: Any) -> Answer:
-    """Return the id of the source's tree without some of its paths."""
-    source = find_source(sources.source)
-    if not isinstance(excluded, list) or source.url is None or source.revision is None:
-        raise UsageError(
-            "reference.exclude is a list of paths of a git repository",
-            hint="such as '[data/large.bin]'",
-        )
-    tree = git.tree_without(source.url, source.revision, tuple(map(str, excluded)), offline=False)
-    return Answer(status=Status.VALUE, value=tree, note="without what is excluded")
-
-
-def _answers_of_command(
-    sources: Sources, command: str, answers: dict[str, Answer]
-) -> dict[str, Answer]:
-    """Return the answers that follow from the command a person named, beside those of persons."""
-    files = read_source(find_source(sources.source))
-    path = command.rstrip("/")
-    if any(name.startswith(f"{path}/") for name in files.paths):
-        source = shlex.quote(f"{sources.source}:{path}")
-        raise UsageError(f"{path} is a folder", hint=f"scaffold recipes draft {source}")
-    try:
-        drafted = make_draft(files, command)
-    except ValueError as error:
-        raise UsageError(f"{command}: {error}") from error
-    own_answers = {key: answer for key, answer in answers.items() if answer.by == "person"}
-    own_answers.pop("commands.train.run")
-    return {**drafted.answers, **own_answers}
 
 
 def wrong_citations(sources: Sources, files: SourceFiles) -> list[str]:
@@ -302,21 +235,6 @@ def _stands(files: SourceFiles, citation: Citation) -> bool:
         return citation.words.replace('"', '\\"') in files.texts[citation.path]
     lines = files.lines(citation.path)
     return citation.line <= len(lines) and lines[citation.line - 1].strip() == citation.words
-
-
-def accept_no_licence(folder: Path) -> None:
-    """Answer the question about a missing licence, which `--accept-no-licence` does."""
-    sources = read_sources(folder)
-    if any(question.key == "reference.license" for question in open_questions(sources)):
-        answer_question(folder, "reference.license", NO_LICENCE, None)
-
-
-def parse_value(text: str) -> Any:
-    """Return a value of a command line as YAML reads it."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
 
 
 def next_command(folder: Path, questions: list[OpenQuestion]) -> str:

@@ -34,22 +34,32 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
             f"{claim.place}: {claim.metric.name} is published, and the program prints none: a"
             " driver must compute it, or the nearest printed metric is judged instead"
         )
-    metrics = _metrics(printed, claim if is_claimed else None)
+    metrics = _metrics(printed, claim if is_claimed else None, _multiplies(read))
     for index, (metric, place) in enumerate(metrics):
         draft.answers[f"metrics.{index}"] = value_of(metric, place)
     if claim is not None and is_claimed:
         _add_claim(draft, read, claim, metrics[0][0]["name"])
 
 
+_TIMES_100 = re.compile(r"\b100(\.0*)?\s*[*/]|[*]\s*\(?100\b|mul_?\(\s*100")
+"""How code makes a percentage of a share."""
+
+
+def _multiplies(read: ReadSource) -> bool:
+    """Return whether the program makes percentages anywhere."""
+    return any(_TIMES_100.search(line) for module in read.modules for line in module.lines)
+
+
 def _metrics(
-    printed: Sequence[PrintedMetric], claim: PublishedNumber | None
+    printed: Sequence[PrintedMetric], claim: PublishedNumber | None, is_in_percent: bool
 ) -> list[tuple[dict[str, Any], Citation]]:
     """Return the metrics of a recipe, the one that is claimed first, each name once."""
     metrics: dict[str, tuple[dict[str, Any], Citation]] = {}
     patterns: set[str] = set()
     for shown in printed[: _MOST_METRICS * 2]:
         is_primary = shown.metric.name == printed[0].metric.name
-        metric = _metric(shown, claim.unit if claim is not None and is_primary else None)
+        claimed_unit = claim.unit if claim is not None and is_primary else None
+        metric = _metric(shown, claimed_unit, is_in_percent)
         if metrics:
             metric["monitored"] = True
         elif claim is not None and _is_of_best(claim):
@@ -84,12 +94,12 @@ def _ranked(printed: list[PrintedMetric], claim: PublishedNumber | None) -> list
     return sorted(printed, key=rank)
 
 
-def _metric(shown: PrintedMetric, claimed_unit: str | None) -> dict[str, Any]:
+def _metric(shown: PrintedMetric, claimed_unit: str | None, is_in_percent: bool) -> dict[str, Any]:
     split = shown.split or _NO_SPLIT
     unit = shown.metric.unit
     printed = unit
     if unit == "fraction":
-        printed = "percent" if shown.is_percent else "fraction"
+        printed = "percent" if shown.is_percent or is_in_percent else "fraction"
         unit = claimed_unit or printed
     metric: dict[str, Any] = {
         "name": f"{shown.split}_{shown.metric.name}" if shown.split else shown.metric.name,
@@ -105,7 +115,7 @@ def _metric(shown: PrintedMetric, claimed_unit: str | None) -> dict[str, Any]:
 
 def _are_alike(printed: str, claimed: str) -> bool:
     """Return whether two names are of one metric: an error rate is what accuracy leaves."""
-    alike = ({"loss", "nll"}, {"accuracy", "error_rate"})
+    alike = ({"loss", "nll"}, {"accuracy", "error_rate"}, {"error", "error_rate"})
     return printed == claimed or any({printed, claimed} <= names for names in alike)
 
 
@@ -144,7 +154,7 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         else "training",
     }
     value = claim.value
-    if claim.metric.name == "error_rate" and metric.endswith("_accuracy"):
+    if claim.metric.name == "error_rate" and metric.endswith("accuracy"):
         value = round((100 if claim.unit == "percent" else 1) - claim.value, claim.decimals)
     if claim.high is not None:
         entry |= {"at_least": claim.value, "at_most": claim.high}

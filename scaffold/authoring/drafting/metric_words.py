@@ -134,8 +134,13 @@ _NO_HYPERPARAMETER = re.compile(
 )
 
 
+_ANY_METRIC = re.compile("|".join(metric.pattern.pattern for metric in METRICS), re.IGNORECASE)
+
+
 def find_metric(text: str) -> MetricWord | None:
     """Return the metric that a text names first in the order of METRICS; None for no metric."""
+    if not _ANY_METRIC.search(text):
+        return None
     return next((metric for metric in METRICS if metric.pattern.search(text)), None)
 
 

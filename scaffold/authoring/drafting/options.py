@@ -185,10 +185,10 @@ def _absl(module: Module) -> Iterator[Option]:
 
 def _functions(module: Module) -> Iterator[Option]:
     """Yield the parameters of a function that fire or typer makes a command of."""
-    exposed: set[str] = set()
+    exposed: dict[str, bool] = {}
     for name, call in calls_in(module.tree):
         if name in ("fire.Fire", "Fire", "typer.run") and call.args:
-            exposed.add(dotted_name(call.args[0]))
+            exposed[dotted_name(call.args[0])] = name == "typer.run"
     for node in module.tree.body:
         if not isinstance(node, ast.FunctionDef):
             continue
@@ -199,10 +199,11 @@ def _functions(module: Module) -> Iterator[Option]:
             for item in node.decorator_list
         )
         if node.name in exposed or decorated:
-            yield from _parameters(module, node)
+            is_typer = decorated or exposed[node.name]
+            yield from _parameters(module, node, is_typer=is_typer)
 
 
-def _parameters(module: Module, function: ast.FunctionDef) -> Iterator[Option]:
+def _parameters(module: Module, function: ast.FunctionDef, *, is_typer: bool) -> Iterator[Option]:
     arguments = function.args
     positional = arguments.args
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
@@ -210,13 +211,17 @@ def _parameters(module: Module, function: ast.FunctionDef) -> Iterator[Option]:
     pairs += [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     for argument, default in pairs:
         value = default
+        # typer writes dashes for underscores, and takes other flags; fire does neither.
+        flags = [f"--{argument.arg.replace('_', '-')}" if is_typer else f"--{argument.arg}"]
         if isinstance(default, ast.Call) and dotted_name(default.func).endswith(
             ("Option", "Argument")
         ):
             value = default.args[0] if default.args else keyword(default, "default")
+            stated = [module.fold(item) for item in default.args[1:]]
+            flags = [flag for flag in stated if isinstance(flag, str)] or flags
         yield Option(
             name=argument.arg,
-            flags=(f"--{argument.arg}",),
+            flags=tuple(flags),
             default=_default(module, value),
             place=module.cite(argument),
             kind=dotted_name(argument.annotation) if argument.annotation else "",

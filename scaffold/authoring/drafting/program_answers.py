@@ -36,7 +36,9 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     invocation = write_invocation(command, read.options, seeding.option, assigned)
     step = "evaluate" if command.role is Role.EVALUATE else "train"
     stated = f"as it is stated: {command.text}"
-    answers[f"commands.{step}.run"] = value_of(invocation.run, command.place, note=stated)
+    rivals = [Candidate(value=one.text, citations=(one.place,)) for one in chosen.rivals]
+    answer = value_of(invocation.run, command.place, note=stated)
+    answers[f"commands.{step}.run"] = answer.model_copy(update={"candidates": tuple(rivals)})
     if invocation.directory:
         answers[f"commands.{step}.directory"] = value_of(invocation.directory, command.place)
     if invocation.smoke and step == "train":

@@ -139,6 +139,8 @@ def parse_python(files: SourceFiles) -> PythonFiles:
             if _PYTHON_2.search(source):
                 python2.append(path)
             continue
+        if re.search(r"\\[uUN]", source):
+            _replace_surrogates(tree)
         modules[path] = Module(
             path=path,
             tree=tree,
@@ -271,6 +273,13 @@ def _fold(node: ast.expr | None, constants: Mapping[str, ast.expr], depth: int) 
     if isinstance(node, ast.BinOp):
         return _fold_operation(node, constants, depth)
     return UNFOLDED
+
+
+def _replace_surrogates(tree: ast.Module) -> None:
+    """Write "?" for the halves of characters in a program's texts, which no file can hold."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = node.value.encode("utf-8", errors="replace").decode()
 
 
 def _fold_operation(node: ast.BinOp, constants: Mapping[str, ast.expr], depth: int) -> Any:

@@ -173,7 +173,7 @@ def draft_page(sources: Sources) -> str:
         value = answer.value if answer.status is Status.VALUE else answer.status.value
         lines.append(
             f"| `{key}` | {_cell(_short(value))} "
-            "| {_cell(_places(answer.citations).strip(' ()'))} |"
+            f"| {_cell(_places(answer.citations).strip(' ()'))} |"
             f" {_cell(answer.note)} |"
         )
     if sources.fixed:

@@ -1,0 +1,181 @@
+"""Write a person's answers, and accepted cures, into a draft."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from scaffold.authoring.drafting.draft import make_draft
+from scaffold.authoring.drafting.folder import (
+    find_source,
+    read_source,
+    read_sources,
+    write_files,
+)
+from scaffold.authoring.drafting.recipe_text import (
+    NO_LICENCE,
+    OpenQuestion,
+    open_questions,
+    recipe_text,
+)
+from scaffold.errors import BrokenFileError, UsageError
+from scaffold.project.files import read_text
+from scaffold.records.draft import Answer, Citation, Sources, Status
+from scaffold.records.parsing import parse_record
+from scaffold.records.recipe import Recipe
+from scaffold.references import git
+
+if TYPE_CHECKING:
+    from scaffold.authoring.drafting.cures import Cure
+
+
+def answer_question(folder: Path, key: str, value: Any, place: str | None) -> list[OpenQuestion]:
+    """Write a person's answer into a draft, and return what is still open.
+
+    Args:
+        folder: of the draft.
+        key: the field's place in the recipe.
+        value: as YAML reads it.
+        place: FILE:LINE of the source that says so; checked like a drafted one.
+
+    Raises:
+        UsageError: the place does not exist, or recipe.yaml was edited by hand.
+    """
+    sources = read_sources(folder)
+    if not _KEY.fullmatch(key):
+        raise UsageError(
+            f"{key!r} is no field of a recipe",
+            hint="such as task, datasets.0, hyperparameters.lr or commands.train.run",
+        )
+    if read_text(folder / "recipe.yaml") != recipe_text(sources):
+        raise UsageError(
+            f"{folder / 'recipe.yaml'} was edited by hand, and an answer would undo that",
+            hint=f"write {key} into it",
+        )
+    citations = (_cited(sources, place),) if place else ()
+    answer = Answer(status=Status.VALUE, value=value, citations=citations, by="person")
+    answers = _with_answer(sources.answers, key, answer)
+    if key == "reference.exclude":
+        answers["reference.tree"] = _tree_without(sources, value)
+    if key == "commands.train.run" and isinstance(value, str):
+        answers = _answers_of_command(sources, value, answers)
+    renewed = sources.model_copy(update={"answers": answers})
+    _require_fitting(sources, renewed, key, value)
+    write_files(folder, renewed)
+    return open_questions(renewed)
+
+
+_KEY = re.compile(
+    r"(id|title|task|reference|datasets|environment|commands|hyperparameters|seeds|metrics|resources"
+    r"|claims)(\.[A-Za-z_]\w*|\.\d{1,2})*"
+)
+
+
+def _require_fitting(before: Sources, after: Sources, key: str, value: Any) -> None:
+    """Raise UsageError if an answer brings problems into the recipe that it had not before."""
+    try:
+        new = _problems(after) - _problems(before)
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError, RecursionError) as error:
+        raise UsageError(f"{key} cannot be {str(value)[:80]!r}: {error}") from error
+    part = key.split(".")[0]
+    own = sorted(f"{where}: {message}" for where, message in new if where.startswith(part))
+    if own:
+        raise UsageError(f"{key} cannot be {str(value)[:80]!r}:\n  " + "\n  ".join(own[:5]))
+
+
+def _problems(sources: Sources) -> set[tuple[str, str]]:
+    """Return what is wrong with the recipe that a draft's answers make."""
+    try:
+        parse_record(Recipe, recipe_text(sources), source="recipe.yaml")
+    except BrokenFileError as error:
+        return {(problem.where, problem.message) for problem in error.problems}
+    return set()
+
+
+def accept_cure(folder: Path, cure: "Cure") -> None:
+    """Write a cure into a draft, with what failed as its note."""
+    sources = read_sources(folder)
+    answer = Answer(status=Status.VALUE, value=cure.value, note=cure.why, by="try")
+    renewed = sources.model_copy(
+        update={
+            "answers": _with_answer(sources.answers, cure.key, answer),
+            "warnings": (*sources.warnings, f"tried: {cure.why}"),
+        }
+    )
+    write_files(folder, renewed)
+
+
+def _with_answer(answers: Mapping[str, Answer], key: str, answer: Answer) -> dict[str, Answer]:
+    """Return answers with another one, which takes the place of all below it."""
+    own_answers = {name: known for name, known in answers.items() if not name.startswith(f"{key}.")}
+    return {**own_answers, key: answer}
+
+
+def _cited(sources: Sources, place: str) -> Citation:
+    path, _, line = place.rpartition(":")
+    if not path or not line.isdecimal():
+        raise UsageError(f"{place} is no place", hint="--source FILE:LINE, such as README.md:31")
+    files = read_source(find_source(sources.source))
+    if path not in files.texts or not 1 <= int(line) <= len(files.lines(path)):
+        raise UsageError(f"the source has no line {place}")
+    return files.cite(path, int(line))
+
+
+def _tree_without(sources: Sources, excluded: Any) -> Answer:
+    """Return the id of the source's tree without some of its paths."""
+    source = find_source(sources.source)
+    if not isinstance(excluded, list) or source.url is None or source.revision is None:
+        raise UsageError(
+            "reference.exclude is a list of paths of a git repository",
+            hint="such as '[data/large.bin]'",
+        )
+    tree = git.tree_without(source.url, source.revision, tuple(map(str, excluded)), offline=False)
+    return Answer(status=Status.VALUE, value=tree, note="without what is excluded")
+
+
+def _answers_of_command(
+    sources: Sources, command: str, answers: dict[str, Answer]
+) -> dict[str, Answer]:
+    """Return the answers that follow from the command a person named, beside those of persons."""
+    files = read_source(find_source(sources.source))
+    path = command.rstrip("/")
+    if any(name.startswith(f"{path}/") for name in files.paths):
+        source = shlex.quote(f"{sources.source}:{path}")
+        raise UsageError(f"{path} is a folder", hint=f"scaffold recipes draft {source}")
+    try:
+        drafted = make_draft(files, command)
+    except ValueError as error:
+        raise UsageError(f"{command}: {error}") from error
+    own_answers = {key: answer for key, answer in answers.items() if answer.by == "person"}
+    own_answers.pop("commands.train.run")
+    return {**drafted.answers, **own_answers}
+
+
+def accept_no_licence(folder: Path) -> None:
+    """Answer the question about a missing licence, which `--accept-no-licence` does."""
+    sources = read_sources(folder)
+    if any(question.key == "reference.license" for question in open_questions(sources)):
+        answer_question(folder, "reference.license", NO_LICENCE, None)
+
+
+def parse_value(text: str) -> Any:
+    """Return a value of a command line as YAML reads it; a date is its text.
+
+    Raises:
+        UsageError: it is no text, or its braces and brackets do not close.
+    """
+    try:
+        text.encode()
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeError, RecursionError) as error:
+        raise UsageError(
+            f"{text[:80]!r} is no YAML value: {str(error).splitlines()[0]}",
+            hint="put a text with special characters into quotes of its own",
+        ) from error
+    except ValueError:  # such as a thirteenth month
+        return text
+    return value.isoformat() if isinstance(value, date) else value
