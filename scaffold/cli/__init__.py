@@ -29,7 +29,7 @@ COMMANDS = {
     "next": "Show the one next action.",
     "explain": "Explain a word of a verdict, a table or a file.",
     "doctor": "Show what this machine offers to runs, and what it lacks.",
-    "recipes": "List, show, check and calibrate recipes.",
+    "recipes": "List, find, show, draft, check and calibrate recipes.",
 }
 """Every command with its one-line help; each lives in the module of its name."""
 

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scaffold.scaffolding.create import Created
 
 DEFAULT_RECIPE = "digits-cnn"
+_MOST_CHOICES = 8
 
 
 @make_command(
@@ -29,6 +31,11 @@ DEFAULT_RECIPE = "digits-cnn"
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--from", "source", metavar="RECIPE", help=f"What to start from. Default: {DEFAULT_RECIPE}."
+)
+@click.option(
+    "--task",
+    metavar="TEXT",
+    help="In place of --from: your task in your own words; the nearest recipe is taken.",
 )
 @click.option("--name", help="Name of the project. Default: that of DIR.")
 @click.option(
@@ -48,6 +55,7 @@ def command(
     *,
     directory: Path | None,
     source: str | None,
+    task: str | None,
     name: str | None,
     settings: tuple[str, ...],
     accept_no_licence: bool,
@@ -62,7 +70,11 @@ def command(
     from scaffold.scaffolding.create import create_project
 
     may_ask = not no_input and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
-    if source is None:
+    if source is not None and task is not None:
+        raise UsageError("--from names the recipe, --task looks for one: give one of them")
+    if task is not None:
+        source = _find_recipe(task, may_ask)
+    elif source is None:
         source = _ask_recipe() if may_ask else DEFAULT_RECIPE
     if directory is None and name is None and not may_ask:
         raise UsageError(
@@ -173,17 +185,49 @@ def _ask_question(question: "OpenQuestion") -> object:
     return parse_value(str(questionary.text(f"{question.key}: {question.why}").unsafe_ask()))
 
 
+def _find_recipe(task: str, may_ask: bool) -> str:
+    """Return the recipe nearest to a task; a person chooses among those that are near.
+
+    Raises:
+        UsageError: none has that task.
+    """
+    from scaffold.errors import UsageError
+    from scaffold.recipes.catalogue import known_recipes
+    from scaffold.recipes.search import find_tasks, rank_recipes
+    from scaffold.views.recipes import format_ranked
+
+    ranked = rank_recipes(task, known_recipes())
+    text = format_ranked(list(find_tasks(task)), ranked, width(), paint_for(sys.stderr))
+    click.echo(text, err=True)
+    if not ranked or not ranked[0].is_same_task:
+        raise UsageError(
+            f"no recipe here has the task {task!r}",
+            hint="mlloop-new DIR --from URL   # drafts one from any git repository",
+        )
+    if may_ask:
+        return _choose(
+            [item.source_recipe for item in ranked[:_MOST_CHOICES]], ranked[0].source_recipe
+        )
+    return ranked[0].source_recipe.origin
+
+
 def _ask_recipe() -> str:
+    from scaffold.recipes.catalogue import find_recipe, known_recipes
+
+    return _choose(known_recipes(), nearest=find_recipe(DEFAULT_RECIPE))
+
+
+def _choose(recipes: "Sequence[FoundRecipe]", *, nearest: "FoundRecipe") -> str:
     import questionary
 
-    from scaffold.recipes.catalogue import find_recipe, recipe_ids
-
     titles = [
-        questionary.Choice(f"{key:24}{find_recipe(key).recipe.title}", value=key)
-        for key in recipe_ids()
+        questionary.Choice(
+            f"{source_recipe.recipe.id:24}{source_recipe.recipe.title}", value=source_recipe.origin
+        )
+        for source_recipe in recipes
     ]
     answer = questionary.select(
-        "Which recipe is nearest to your task?", choices=titles, default=DEFAULT_RECIPE
+        "Which recipe is nearest to your task?", choices=titles, default=nearest.origin
     )
     return str(answer.unsafe_ask())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import scaffold
 from scaffold.errors import FetchError, InstallationError, UsageError
 from scaffold.project.files import read_record, read_text
+from scaffold.recipes.added import added_recipes
 from scaffold.records.evidence import Calibration
 from scaffold.records.fields import check_git_url, check_relpath
 from scaffold.records.parsing import parse_record
@@ -67,6 +68,13 @@ def recipe_ids() -> list[str]:
     return sorted(path.parent.name for path in data_dir("recipes").glob("*/recipe.yaml"))
 
 
+def known_recipes() -> list[FoundRecipe]:
+    """Return the recipes that go by an id here: the bundled ones, and those that were added."""
+    bundled = recipe_ids()
+    added = [key for key in added_recipes() if key not in bundled]
+    return [find_recipe(key, offline=True) for key in (*bundled, *added)]
+
+
 def without_calibration(source: str) -> FoundRecipe:
     """Return the same recipe without calibration runs, to make them from."""
     if "://" in source:
@@ -85,7 +93,7 @@ def without_calibration(source: str) -> FoundRecipe:
 
 def is_without_recipe(source: str) -> bool:
     """Return whether a source is a repository or a folder that may have to be drafted from."""
-    if source in recipe_ids():
+    if source in recipe_ids() or source in added_recipes():
         return False
     path = Path(source)
     return "://" in source or (path.is_dir() and not (path / "recipe.yaml").is_file())
@@ -114,7 +122,11 @@ def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
         raise UsageError(
             f"{source} is neither a recipe.yaml nor a folder with one", hint="scaffold recipes list"
         )
-    near = difflib.get_close_matches(source, recipe_ids(), n=3, cutoff=0.4) or recipe_ids()
+    added = added_recipes()
+    if source in added and not path.exists():
+        return _from_git(added[source], offline=offline)
+    known = [*recipe_ids(), *added]
+    near = difflib.get_close_matches(source, known, n=3, cutoff=0.4) or known
     raise UsageError(
         f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)"
     )

@@ -27,10 +27,13 @@ from scaffold.views.answers import (
     Updated,
 )
 from scaffold.views.recipe_answers import (
+    CatalogueAdded,
+    CatalogueRemoved,
     RecipeCalibrated,
     RecipeChecked,
     RecipeDrafted,
     Recipes,
+    RecipesFound,
     RecipeShown,
     RecipeTraced,
     RecipeTried,
@@ -60,6 +63,9 @@ KINDS: Mapping[str, type] = {
     "updated": Updated,
     "reference_updated": ReferenceUpdated,
     "recipes": Recipes,
+    "recipes_found": RecipesFound,
+    "catalogue_added": CatalogueAdded,
+    "catalogue_removed": CatalogueRemoved,
     "recipe": RecipeShown,
     "recipe_checked": RecipeChecked,
     "recipe_drafted": RecipeDrafted,

@@ -14,15 +14,47 @@ class ListedRecipe(TypedDict):
     title: str
     task: str
     reference: str
+    license: str
     published: dict[str, str]
     run_time_s: float
     device: str
+    origin: str
 
 
 class Recipes(Answer):
-    """`recipes list`."""
+    """`recipes list`; `origin` is what `--from` takes."""
 
     recipes: list[ListedRecipe]
+
+
+class RankedAnswer(ListedRecipe):
+    """A recipe near to a task: how near, 0 to 4, and why."""
+
+    score: float
+    is_same_task: bool
+    reasons: list[str]
+
+
+class RecipesFound(Answer):
+    """`recipes find`: the tasks that the text may mean, and the recipes, the nearest first."""
+
+    tasks: list[str]
+    recipes: list[RankedAnswer]
+
+
+class CatalogueAdded(Answer):
+    """`recipes add`; `problems` say which recipes were left out and why."""
+
+    url: str
+    revision: str
+    recipes: list[ListedRecipe]
+    problems: list[str]
+
+
+class CatalogueRemoved(Answer):
+    """`recipes remove`."""
+
+    url: str
 
 
 class RecipeShown(Answer):
