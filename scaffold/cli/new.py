@@ -205,9 +205,8 @@ def _find_recipe(task: str, may_ask: bool) -> str:
             hint="mlloop-new DIR --from URL   # drafts one from any git repository",
         )
     if may_ask:
-        return _choose(
-            [item.source_recipe for item in ranked[:_MOST_CHOICES]], ranked[0].source_recipe
-        )
+        near = [item.source_recipe for item in ranked[:_MOST_CHOICES]]
+        return _choose(near, nearest=near[0])
     return ranked[0].source_recipe.origin
 
 

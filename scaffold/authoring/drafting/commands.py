@@ -264,6 +264,8 @@ def _stated(files: SourceFiles, words: list[str], folder: str, directory: str) -
     if words[0] in _INSTALLERS or words[0] in _DOWNLOADERS:
         return tuple(words), "", "", variables
     words = _without_redirections(words)
+    if not words:
+        return None
     bases = list(dict.fromkeys([_join(folder, directory) if directory else folder, directory, ""]))
     if _PYTHON.match(words[0]) or words[0] in _LAUNCHERS:
         return _python_command(files, words, bases, variables)
