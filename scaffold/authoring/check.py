@@ -102,16 +102,17 @@ def _check_citations(recipe_source: FoundRecipe, *, offline: bool) -> list[str]:
         UsageError: words do not stand where they are said to; all are listed.
     """
     from scaffold.authoring.drafting import folder as drafts
+    from scaffold.authoring.drafting import kept_answers
 
-    if not (recipe_source.folder / drafts.SOURCES).is_file():
+    if not (recipe_source.folder / kept_answers.SOURCES).is_file():
         return []
-    sources = drafts.read_sources(recipe_source.folder)
+    sources = kept_answers.read_sources(recipe_source.folder)
     files = drafts.read_source(drafts.find_source(sources.source), offline=offline)
     wrong = drafts.wrong_citations(sources, files)
     if wrong:
         raise UsageError("citations that do not hold:\n  " + "\n  ".join(wrong))
     count = sum(len(answer.citations) for answer in sources.answers.values())
-    return [f"{drafts.SOURCES}: {count} citations stand in the source"]
+    return [f"{kept_answers.SOURCES}: {count} citations stand in the source"]
 
 
 def _check_local(recipe_source: FoundRecipe) -> None:

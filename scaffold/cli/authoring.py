@@ -26,7 +26,7 @@ from scaffold.cli.terminal import (
 def check(*, source: str, offline: bool, as_json: bool) -> int:
     """Raise at the first part that does not hold; the text's problems come all at once."""
     from scaffold.authoring.check import check_recipe
-    from scaffold.authoring.drafting.folder import require_answered
+    from scaffold.authoring.drafting.kept_answers import require_answered
     from scaffold.recipes.catalogue import find_recipe
 
     require_answered(Path(source))
@@ -132,13 +132,13 @@ def try_draft(*, folder: Path, accept: bool, flags: RunFlags) -> int:
 
 
 def _print_draft(folder: Path, *, as_json: bool) -> None:
-    from scaffold.authoring.drafting import folder as drafts
+    from scaffold.authoring.drafting.kept_answers import next_command, read_sources
     from scaffold.authoring.drafting.recipe_text import open_questions
     from scaffold.views.draft import format_draft
 
-    sources = drafts.read_sources(folder)
+    sources = read_sources(folder)
     questions = open_questions(sources)
-    following = drafts.next_command(folder, questions)
+    following = next_command(folder, questions)
     if as_json:
         print_json(
             "recipe_drafted",

@@ -82,7 +82,7 @@ def command(
         )
     folder = directory or (Path(name) if name else None)
     if Path(source).is_dir():
-        from scaffold.authoring.drafting.folder import require_answered
+        from scaffold.authoring.drafting.kept_answers import require_answered
 
         require_answered(Path(source))
     if is_without_recipe(source):
@@ -136,7 +136,7 @@ def _draft(
     Raises:
         UsageError: questions are open, and nobody is there to answer; the draft stays.
     """
-    from scaffold.authoring.drafting import answering
+    from scaffold.authoring.drafting import answering, kept_answers
     from scaffold.authoring.drafting import folder as drafts
     from scaffold.authoring.drafting.recipe_text import open_questions
     from scaffold.errors import UsageError
@@ -147,13 +147,13 @@ def _draft(
         return drafts.exact_name(named_source)
     name = f"{directory}-recipe" if directory else drafts.default_folder(named_source)
     target = Path(name)
-    if not (target / drafts.SOURCES).is_file():
+    if not (target / kept_answers.SOURCES).is_file():
         drafts.write_draft(named_source, target, offline=offline)
     if accept_no_licence:
         answering.accept_no_licence(target)
-    sources = drafts.read_sources(target)
+    sources = kept_answers.read_sources(target)
     questions = open_questions(sources)
-    following = drafts.next_command(target, questions)
+    following = kept_answers.next_command(target, questions)
     click.echo(
         format_draft(sources, questions, following, width(), paint_for(sys.stderr)), err=True
     )
@@ -165,7 +165,7 @@ def _draft(
         raise UsageError(
             f"the draft {target} has {count} open question{'s' * (count != 1)}:"
             f" {', '.join(question.key for question in questions)}",
-            hint=f"{drafts.next_command(target, questions)}   # then again: mlloop-new",
+            hint=f"{kept_answers.next_command(target, questions)}   # then again: mlloop-new",
         )
     return str(target)
 

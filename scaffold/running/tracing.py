@@ -95,7 +95,9 @@ def read_trace(folder: Path) -> tuple["TraceIndex", dict[str, Any]]:
 
 
 def _read_safetensors(content: bytes) -> dict[str, Any]:
-    """Return arrays by name, from the safetensors format.
+    """Return arrays by name, from the safetensors format, in the order in which they were written.
+
+    The package gives them in an order that changes from call to call.
 
     Raises:
         ValueError: it is damaged, or has another kind of number than the tracer writes.
@@ -107,8 +109,10 @@ def _read_safetensors(content: bytes) -> dict[str, Any]:
         entries = deserialize(content)  # type: ignore[no-untyped-call]  # it has no annotations
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+    length = int.from_bytes(content[:8], "little")
+    written = {name: at for at, name in enumerate(json.loads(content[8 : 8 + length]))}
     arrays = {}
-    for name, entry in entries:
+    for name, entry in sorted(entries, key=lambda item: written[item[0]]):
         if entry["dtype"] not in _DTYPES:
             raise ValueError(f"{name} has numbers of kind {entry['dtype']}")
         array = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])

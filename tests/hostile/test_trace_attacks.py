@@ -19,7 +19,7 @@ from scaffold.records.tweak import GoldenAbout, GoldenTrace
 from scaffold.running import tracing
 from scaffold.running.shim._scaffold_trace import options, store
 from scaffold.running.shim._scaffold_trace.store import write_safetensors
-from scaffold.running.tracing import read_traces
+from scaffold.running.tracing import _read_safetensors, read_traces
 from scaffold.tracing.compare import _compared
 from scaffold.tracing.golden import read_golden
 
@@ -174,6 +174,12 @@ def test_arrays_that_are_not_what_the_index_says_are_refused(tmp_path, index, ar
     with pytest.raises(RunError, match="is no trace") as refused:
         read_traces(trace)
     assert reason in refused.value.message
+
+
+def test_arrays_come_in_the_order_in_which_they_were_written(tmp_path):
+    names = [f"array{number * 7 % 20}" for number in range(20)]
+    write_safetensors(str(tmp_path / "tensors"), {name: np.zeros(1) for name in names})
+    assert list(_read_safetensors((tmp_path / "tensors").read_bytes())) == names
 
 
 def test_as_many_elements_are_kept_as_are_read():

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from scaffold.authoring.drafting.draft import make_draft
-from scaffold.authoring.drafting.folder import (
-    find_source,
-    read_source,
-    read_sources,
-    write_files,
-)
+from scaffold.authoring.drafting.folder import find_source, read_source, write_files
+from scaffold.authoring.drafting.kept_answers import read_sources
 from scaffold.authoring.drafting.recipe_text import (
     NO_LICENCE,
     OpenQuestion,

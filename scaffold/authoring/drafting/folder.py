@@ -1,34 +1,28 @@
 """Make, read and change the folder of a draft."""
 
 import re
-import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from scaffold.authoring.drafting.draft import make_draft
+from scaffold.authoring.drafting.kept_answers import SOURCES
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.recipe_text import (
-    OpenQuestion,
     draft_page,
-    open_questions,
     recipe_text,
 )
 from scaffold.authoring.drafting.source_files import SourceFiles, read_folder, read_git
 from scaffold.errors import MachineError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id, list_files
-from scaffold.project.files import read_record, read_text, write_record, write_text
+from scaffold.project.files import write_record, write_text
 from scaffold.recipes.catalogue import pin_git_source
 from scaffold.records.draft import Citation, Sources
 from scaffold.references import git
 
-if TYPE_CHECKING:
-    pass
-
-SOURCES, PAGE = "sources.json", "DRAFT.md"
+PAGE = "DRAFT.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,34 +183,6 @@ def write_files(folder: Path, sources: Sources) -> None:
     write_text(folder / PAGE, draft_page(sources))
 
 
-def read_sources(folder: Path) -> Sources:
-    """Read a draft's answers.
-
-    Raises:
-        UsageError: the folder has none.
-        BrokenFileError: they are damaged.
-    """
-    if not (folder / SOURCES).is_file():
-        raise UsageError(
-            f"{folder} is no draft: it has no {SOURCES}", hint="scaffold recipes draft"
-        )
-    return read_record(Sources, folder / SOURCES)
-
-
-def require_answered(folder: Path) -> None:
-    """Raise UsageError if a folder is a draft with open questions; another folder passes."""
-    if not (folder / SOURCES).is_file():
-        return
-    questions = open_questions(read_sources(folder))
-    if questions and read_text(folder / "recipe.yaml") == recipe_text(read_sources(folder)):
-        count = len(questions)
-        raise UsageError(
-            f"the draft {folder} has {count} open question{'s' * (count != 1)}:"
-            f" {', '.join(question.key for question in questions)}",
-            hint=next_command(folder, questions),
-        )
-
-
 def wrong_citations(sources: Sources, files: SourceFiles) -> list[str]:
     """Return citations whose words do not stand where they are said to, one line each."""
     wrong = []
@@ -235,16 +201,3 @@ def _stands(files: SourceFiles, citation: Citation) -> bool:
         return citation.words.replace('"', '\\"') in files.texts[citation.path]
     lines = files.lines(citation.path)
     return citation.line <= len(lines) and lines[citation.line - 1].strip() == citation.words
-
-
-def next_command(folder: Path, questions: list[OpenQuestion]) -> str:
-    """Return what to type next."""
-    place = shlex.quote(str(folder))
-    if not questions:
-        return f"mlloop-new my-project --from {place}"
-    first = questions[0]
-    if first.candidates and str(first.candidates[0].value).endswith("/"):
-        path = str(first.candidates[0].value).rstrip("/")
-        return f"scaffold recipes draft {shlex.quote(f'{read_sources(folder).source}:{path}')}"
-    value = shlex.quote(str(first.candidates[0].value)) if first.candidates else "VALUE"
-    return f"scaffold recipes answer {place} {first.key} {value}"

@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from scaffold.authoring.drafting.cures import Cure, Failed, find_cure, find_environment_cure
-from scaffold.authoring.drafting.folder import find_source, read_source, read_sources
+from scaffold.authoring.drafting.folder import find_source, read_source
+from scaffold.authoring.drafting.kept_answers import read_sources
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.cache import cache_dir
 from scaffold.errors import PackagesError, RunError, UsageError

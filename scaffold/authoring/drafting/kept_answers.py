@@ -1,0 +1,52 @@
+"""Read the answers that a draft's folder has, and say what is still open."""
+
+import shlex
+from pathlib import Path
+
+from scaffold.authoring.drafting.recipe_text import OpenQuestion, open_questions, recipe_text
+from scaffold.errors import UsageError
+from scaffold.project.files import read_record, read_text
+from scaffold.records.draft import Sources
+
+SOURCES = "sources.json"
+
+
+def read_sources(folder: Path) -> Sources:
+    """Read a draft's answers.
+
+    Raises:
+        UsageError: the folder has none.
+        BrokenFileError: they are damaged.
+    """
+    if not (folder / SOURCES).is_file():
+        raise UsageError(
+            f"{folder} is no draft: it has no {SOURCES}", hint="scaffold recipes draft"
+        )
+    return read_record(Sources, folder / SOURCES)
+
+
+def require_answered(folder: Path) -> None:
+    """Raise UsageError if a folder is a draft with open questions; another folder passes."""
+    if not (folder / SOURCES).is_file():
+        return
+    questions = open_questions(read_sources(folder))
+    if questions and read_text(folder / "recipe.yaml") == recipe_text(read_sources(folder)):
+        count = len(questions)
+        raise UsageError(
+            f"the draft {folder} has {count} open question{'s' * (count != 1)}:"
+            f" {', '.join(question.key for question in questions)}",
+            hint=next_command(folder, questions),
+        )
+
+
+def next_command(folder: Path, questions: list[OpenQuestion]) -> str:
+    """Return what to type next."""
+    place = shlex.quote(str(folder))
+    if not questions:
+        return f"mlloop-new my-project --from {place}"
+    first = questions[0]
+    if first.candidates and str(first.candidates[0].value).endswith("/"):
+        path = str(first.candidates[0].value).rstrip("/")
+        return f"scaffold recipes draft {shlex.quote(f'{read_sources(folder).source}:{path}')}"
+    value = shlex.quote(str(first.candidates[0].value)) if first.candidates else "VALUE"
+    return f"scaffold recipes answer {place} {first.key} {value}"
