@@ -463,7 +463,7 @@ def test_a_program_that_multiplies_by_100_prints_percent():
     [
         ("LR=0.003\npython train.py --lr $LR --epochs 3\n", 0.003),
         ("LR=0.003\npython train.py --lr ${LR} --epochs 3\n", 0.003),
-        ("for lr in 0.1 0.2; do\npython train.py --lr $lr\ndone\n", None),
+        ("for lr in 0.1 0.2; do\npython train.py --lr $lr\ndone\n", 0.1),
         ("python train.py --lr <LR>\n", None),
         ("python train.py [--lr 0.05]\n", None),
         ("nohup python3 train.py --lr 0.05 > log.txt 2>&1 &\n", 0.05),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.claims import PublishedNumber
@@ -26,12 +26,15 @@ class Chosen:
         claim: None where nothing is published.
         rivals: other commands that it may be.
         folders: of a source of several projects, those that have a command of their own.
+        is_certain: false where no whole command is stated, and this one is the only likely one:
+            the rest is read by it, and it is asked for.
     """
 
     command: StatedCommand | None
     claim: PublishedNumber | None
     rivals: tuple[StatedCommand, ...] = ()
     folders: tuple[str, ...] = ()
+    is_certain: bool = True
 
 
 def choose(
@@ -58,6 +61,7 @@ def choose(
         for c in commands
         if c.program
         and not is_template(c)
+        and (not c.is_mentioned or trains(c))
         and (
             c.role is Role.TRAIN
             or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
@@ -68,6 +72,10 @@ def choose(
     at_root = any("/" not in c.place.path for c in candidates)
     if not at_root and "" not in projects and len(projects) >= _MANY_PROJECTS:
         return Chosen(command=None, claim=None, folders=tuple(projects))
+    is_certain = bool(candidates)
+    if not candidates:
+        whole = [c for c in commands if c.program and trains(c) and not asks_to_evaluate(c.argv)]
+        candidates = [c for c in whole if c.role in (Role.TRAIN, Role.OTHER)]
     if not candidates:
         return Chosen(command=None, claim=own[0] if own else None)
     scored: list[tuple[float, int, StatedCommand, PublishedNumber | None]] = []
@@ -85,8 +93,29 @@ def choose(
     rivals = {item[2].argv: item[2] for item in reversed(scored[1:])}
     rivals.pop(command.argv, None)
     return Chosen(
-        command=command, claim=claim, rivals=tuple(reversed(rivals.values()))[:_MOST_CANDIDATES]
+        command=command,
+        claim=claim,
+        rivals=tuple(reversed(rivals.values()))[:_MOST_CANDIDATES],
+        is_certain=is_certain,
     )
+
+
+def choose_only_program(python: PythonFiles, chosen: Chosen) -> Chosen:
+    """Return the one program that trains, where no command is stated and there is no other."""
+    programs = unstated_programs(python)
+    if chosen.command is not None or chosen.folders or len(programs) != 1:
+        return chosen
+    program = str(programs[0].value).removeprefix("python ")
+    command = StatedCommand(
+        argv=("python", program),
+        program=program,
+        directory="",
+        variables={},
+        role=Role.TRAIN,
+        place=programs[0].citations[0],
+        context="",
+    )
+    return replace(chosen, command=command, is_certain=False)
 
 
 _MANY_PROJECTS = 4
@@ -103,8 +132,7 @@ def find_projects(python: PythonFiles) -> list[str]:
     """Return the folders with programs that train; the root is empty."""
     folders = set()
     for path, module in python.modules.items():
-        is_program = "__main__" in "\n".join(module.lines[-40:]) or not _defines_only(module)
-        if path.endswith(".py") and is_program and does_train([module]):
+        if path.endswith(".py") and python.is_program(path) and does_train([module]):
             folder = str(PurePosixPath(path).parent)
             folders.add("" if folder == "." else folder)
     return sorted(folders)
@@ -127,8 +155,8 @@ def _best_claim(
 
 def _agreement(values: set[str], claim: PublishedNumber) -> int:
     text = " ".join(claim.labels).lower()
-    words = set(re.findall(r"[a-z][a-z0-9-]+", text))
-    return sum(1 for value in values if value in words)
+    words = {re.sub(r"[-_]", "", word) for word in re.findall(r"[a-z][a-z0-9_-]+", text)}
+    return sum(1 for value in values if re.sub(r"[-_]", "", value) in words)
 
 
 _SIDE = re.compile(
@@ -140,6 +168,7 @@ def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) 
     """Return how likely a command is the one that the headline number comes from."""
     readmes = files.readmes()
     score = 3.0 if command.place.path in readmes[:1] else float(command.place.path in readmes)
+    score += 2.5 * command.is_named - 1.0 * command.is_mentioned
     score -= command.program.count("/")
     if re.search(
         r"reproduc|result|best|paper|report|default|train", command.context, re.IGNORECASE
@@ -162,12 +191,11 @@ def unstated_programs(python: PythonFiles) -> list[Candidate]:
     programs: list[tuple[int, str, Citation]] = []
     for path, module in python.modules.items():
         name = PurePosixPath(path).stem.lower()
-        is_started = "__main__" in "\n".join(module.lines) or path.endswith(".ipynb")
         call = next((node for name_, node in calls_in(module.tree) if _TRAINS.search(name_)), None)
         if call is None or re.search(r"test|setup|util|model", name):
             continue
         is_named = bool(re.search(r"train|main|run", name))
-        if is_started or is_named or not _defines_only(module):
+        if is_named or path.endswith(".ipynb") or python.is_program(path):
             programs.append((path.count("/") * 2 - is_named, path, module.cite(call)))
     return [
         Candidate(value=f"python {path}", citations=(place,))
@@ -179,23 +207,5 @@ def unstated_programs(python: PythonFiles) -> list[Candidate]:
 def notebooks_only(python: PythonFiles) -> list[str]:
     """Return the notebooks of a source that has no other programs; else nothing."""
     notebooks = sorted(path for path in python.modules if path.endswith(".ipynb"))
-    scripts = [
-        path
-        for path, module in python.modules.items()
-        if path.endswith(".py") and not _defines_only(module)
-    ]
+    scripts = [path for path in python.modules if path.endswith(".py") and python.is_program(path)]
     return notebooks if notebooks and not scripts else []
-
-
-def _defines_only(module: Module) -> bool:
-    """Return whether a module does nothing by itself but import and define."""
-    import ast
-
-    return all(
-        isinstance(
-            node,
-            (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign),
-        )
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        for node in module.tree.body
-    )

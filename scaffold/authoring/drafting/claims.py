@@ -35,6 +35,7 @@ class PublishedNumber:
         rank: lower is more likely the headline.
         is_about: whether it is only nearly so.
         bound: `at_least` or `at_most` where the text says so.
+        is_bold: printed in bold: the best one of its table.
         section: of a sentence, the heading above it.
         high: of a range, where it ends; `value` is where it begins.
         is_named: whether the text names the metric; `45.6 %` under `Result` is taken for an
@@ -55,6 +56,7 @@ class PublishedNumber:
     is_about: bool = False
     bound: str = ""
     is_named: bool = True
+    is_bold: bool = False
     section: str = ""
     high: float | None = None
 
@@ -94,7 +96,8 @@ def find_claims(files: SourceFiles, documents: Iterable[Document]) -> list[Publi
         for table in document.tables:
             is_own = _is_own_table(table, document.tables)
             names = f"{files.name} {document.title}"
-            numbers += _of_table(files, table, (is_own, names), 10 * order + 100 * depth)
+            of_table = _of_table(files, table, (is_own, names), 10 * order + 100 * depth)
+            numbers += sorted(of_table, key=lambda number: not number.is_bold)
         for prose in document.prose:
             numbers += _of_prose(files, prose, 10 * order + 100 * depth)
     return sorted(numbers, key=lambda number: number.rank)
@@ -125,6 +128,7 @@ def _of_table(
     caption = " ".join([*table.section[-1:], table.lead])
     of_caption = find_metric(caption)
     row_labels = [row[0].text if row else "" for row in table.rows]
+    is_headed = any(find_metric(head) for head in heads[1:])
     own_rows = _own(row_labels, names)
     own_columns = _own(heads[1:], names)
     for index, row in enumerate(table.rows):
@@ -133,14 +137,17 @@ def _of_table(
             head = heads[column] if column < len(heads) else ""
             if not re.search(r"\d", cell.text):
                 continue
-            metric = find_metric(cell.text) or find_metric(head) or find_metric(label) or of_caption
+            metric = find_metric(cell.text) or find_metric(head)
+            if metric is None and not is_headed:
+                metric = find_metric(label) or of_caption
             is_named = metric is not None
             if not is_named and "%" in cell.text + head and _RESULTS.search(head + caption):
                 metric = ACCURACY
             if metric is None or _is_speed(cell.text, head, label):
                 continue
-            match = _NUMBER.search(_after_metric(cell.text, metric))
-            if not match:
+            text = _after_metric(cell.text, metric)
+            match = _NUMBER.search(text)
+            if not match or not _is_free(text, match):
                 continue
             is_own = (
                 is_own_table
@@ -167,8 +174,8 @@ def _of_table(
                 + (0 if is_own else _NOT_OWN)
                 + (0 if _RESULTS.search(caption) else 2)
                 + (3 if _TOP_5.search(head) else 0)
-                + (1 if find_split(head) in ("validation", "train") else 0)
-                - (1 if cell.is_bold or row[0].is_bold else 0),
+                + (1 if find_split(head) in ("validation", "train") else 0),
+                is_bold=cell.is_bold or row[0].is_bold,
             )
 
 

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import PurePosixPath
 
@@ -34,6 +34,9 @@ class StatedCommand:
         role: what it is for.
         place: where it stands.
         context: headings above it and prose before it.
+        places: of its flags, where it takes several lines.
+        is_named: in a script that a document says to run.
+        is_mentioned: only its program is named, in a sentence that says to run it.
     """
 
     argv: tuple[str, ...]
@@ -43,6 +46,9 @@ class StatedCommand:
     role: Role
     place: Citation
     context: str
+    places: Mapping[str, Citation] = field(default_factory=dict)
+    is_named: bool = False
+    is_mentioned: bool = False
 
     @property
     def text(self) -> str:
@@ -63,7 +69,7 @@ _LAUNCHERS = {
 }
 _PROMPT = re.compile(r"^\s*(\$|>>>?|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*=")
-_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|)\s*")
+_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*")
 _INSTALLERS = {"pip", "pip3", "conda", "mamba", "apt", "apt-get", "brew", "poetry", "uv"}
 _DOWNLOADERS = {"wget", "curl", "gdown", "unzip", "tar", "aria2c"}
 _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
@@ -93,23 +99,84 @@ def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[Sta
     In the order in which a reader meets them: documents, then scripts, then Makefiles.
     """
     commands: list[StatedCommand] = []
+    started: dict[str, str] = {}
     for document in documents:
         folder = _folder(document.path)
         for code in document.codes:
             context = " / ".join([*code.section, code.lead])
             commands += _commands(files, document.path, code.lines, folder, context)
+            started |= _started_scripts(files, document, code.lines, started)
         for prose in document.prose:
+            context = " / ".join([*prose.section, prose.text])
             for line in prose.lines:
                 for span in re.findall(r"`([^`]+)`", line.text):
                     stated = Line(text=span, number=line.number)
-                    context = " / ".join([*prose.section, prose.text])
                     commands += _commands(files, document.path, [stated], folder, context)
-    for path in sorted(files.texts):
-        name = PurePosixPath(path).name.lower()
-        if name.endswith((".sh", ".bash")) or name == "makefile":
-            lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
-            commands += _commands(files, path, lines, _folder(path), path)
+                    started |= _started_scripts(files, document, [stated], started)
+                commands += _mentioned(files, document.path, line, folder, context)
+    scripts = [path for path in sorted(files.texts) if _is_script(path) and path not in started]
+    for path in [*started, *scripts]:
+        lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
+        context = started.get(path, path)
+        for command in _commands(files, path, lines, _folder(path), context):
+            commands.append(replace(command, is_named=path in started))
     return commands
+
+
+def _is_script(path: str) -> bool:
+    name = PurePosixPath(path).name.lower()
+    return name.endswith((".sh", ".bash")) or name == "makefile"
+
+
+def _started_scripts(
+    files: SourceFiles, document: Document, lines: Iterable[Line], known: Mapping[str, str]
+) -> dict[str, str]:
+    """Return scripts of the source that some lines start, each with where that is said."""
+    scripts: dict[str, str] = {}
+    folder = directory = _folder(document.path)
+    for line in lines:
+        for part in _SEPARATORS.split(_PROMPT.sub("", line.text).strip()):
+            words = _split(part)
+            if words[:1] == ["cd"] and len(words) > 1:
+                directory = _join(directory, words[1])
+                continue
+            named = [word for word in words[:3] if _is_script(word)]
+            is_start = words[:1] and (words[0] in _SHELLS or words[0] in named)
+            for base in (directory, folder, ""):
+                path = _join(base, named[0]) if named and is_start else ""
+                if path in files.texts and path not in known:
+                    scripts.setdefault(path, f"{document.path} / {line.text.strip()}")
+                    break
+    return scripts
+
+
+_SHELLS = {"bash", "sh", "zsh", "source", "."}
+_MENTION = re.compile(
+    r"(?<![\w/.-])(?P<program>[\w./-]*\w\.py)(?![\w-])|`(?P<span>[\w./-]*\w\.py)`"
+)
+_STARTS = re.compile(r"\b(run|running|execut\w*|train\w*|launch\w*|start\w*)\b", re.IGNORECASE)
+
+
+def _mentioned(
+    files: SourceFiles, path: str, line: Line, folder: str, context: str
+) -> Iterator[StatedCommand]:
+    """Yield programs that a sentence says to run without writing a command."""
+    if "python" in line.text.lower() or not _STARTS.search(line.text):
+        return
+    for match in _MENTION.finditer(line.text):
+        words = ["python", match["span"] or match["program"]]
+        found = _stated(files, words, folder, "")
+        if found is not None and found[1]:
+            yield StatedCommand(
+                argv=found[0],
+                program=found[1],
+                directory=found[2],
+                variables={},
+                role=_role(found[0], found[1]),
+                place=files.cite(path, line.number),
+                context=context,
+                is_mentioned=True,
+            )
 
 
 def read_command(files: SourceFiles, text: str) -> StatedCommand | None:
@@ -145,12 +212,16 @@ def _commands(
     directory = ""
     comment = ""
     values: dict[str, str] = {}
-    for text, number in _joined(lines):
+    for text, number, flags in _joined(lines):
         stripped = _expanded(_PROMPT.sub("", text).strip().lstrip("@"), values)
         assignment = _ASSIGNMENT.fullmatch(stripped)
         if assignment:
             values[assignment["name"]] = assignment["value"].strip("\"'")
             continue
+        loop = _LOOP.match(stripped)
+        if loop:
+            values[loop["name"]] = loop["first"].strip("\"'")
+            stripped = loop["body"] or ""
         if stripped.startswith("#"):
             comment = stripped.lstrip("# ")
             continue
@@ -170,6 +241,7 @@ def _commands(
                     variables=command[3],
                     role=_role(command[0], command[1]),
                     place=files.cite(path, number),
+                    places={flag: files.cite(path, line) for flag, line in flags.items()},
                     context=" / ".join(filter(None, [context, comment])),
                 )
         comment = comment if not stripped else ""
@@ -181,6 +253,12 @@ _ASSIGNMENT = re.compile(
 """Of a shell script without spaces, of a Makefile with them."""
 
 
+_LOOP = re.compile(
+    r"for\s+(?P<name>[A-Za-z_]\w*)\s+in\s+(?P<first>[^\s;$(`]+)[^;]*(;\s*do\b\s*(?P<body>.*))?$"
+)
+"""Of a loop the first round is read: `for model in resnet20 resnet32; do`."""
+
+
 def _expanded(text: str, values: Mapping[str, str]) -> str:
     """Return a line with the variables that the lines above it set."""
     for name, value in values.items():
@@ -188,20 +266,26 @@ def _expanded(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def _joined(lines: Iterable[Line]) -> Iterator[tuple[str, int]]:
-    """Yield logical lines: those that end in a backslash go on in the next."""
+def _joined(lines: Iterable[Line]) -> Iterator[tuple[str, int, dict[str, int]]]:
+    """Yield logical lines: those that end in a backslash go on in the next.
+
+    Each with the number of its first line and, of several, those of its flags.
+    """
     parts: list[str] = []
     first = 0
+    flags: dict[str, int] = {}
     for line in lines:
         first = first if parts else line.number
         text = line.text.rstrip()
+        if line.number > first:
+            flags |= dict.fromkeys(re.findall(r"(?<!\S)--?[A-Za-z][\w.-]*", text), line.number)
         if text.endswith("\\"):
             parts.append(text[:-1])
             continue
-        yield " ".join([*parts, text.strip() if parts else text]), first
-        parts = []
+        yield " ".join([*parts, text.strip() if parts else text]), first, flags
+        parts, flags = [], {}
     if parts:
-        yield " ".join(parts), first
+        yield " ".join(parts), first, flags
 
 
 def _split(part: str) -> list[str]:
@@ -234,6 +318,9 @@ def _without_redirections(words: Sequence[str]) -> list[str]:
     return own
 
 
+_ALL_ARGUMENTS = re.compile(r"\$(@|\*|\{@(:\d+)?\})")
+"""Of a script: what it was given, which is nothing."""
+
 _PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w -]*>|^\[|\]$|^\.\.\.$|path/to|/path/")
 """What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`."""
 
@@ -257,7 +344,8 @@ def _stated(files: SourceFiles, words: list[str], folder: str, directory: str) -
     if not words:
         return None
     words[0] = words[0].lstrip("!")
-    while words and words[0] in ("nohup", "time", "srun"):
+    words = [word for word in words if not _ALL_ARGUMENTS.fullmatch(word)]
+    while words and words[0] in ("nohup", "time", "srun", "do", "then"):
         words = words[1:]
     if not words:
         return None

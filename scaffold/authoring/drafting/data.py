@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.commands import Role, StatedCommand
-from scaffold.authoring.drafting.python_files import Module, calls_in, keyword
+from scaffold.authoring.drafting.python_files import (
+    Module,
+    calls_in,
+    dotted_name,
+    full_names,
+    keyword,
+)
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Citation
 
@@ -44,8 +50,19 @@ _LIBRARY: Sequence[tuple[re.Pattern[str], bool]] = (
         ),
         True,
     ),
-    (re.compile(r"(^|\.)(torchvision\.)?datasets\.([A-Z]\w+)$|(^|\.)dset\.([A-Z]\w+)$"), True),
-    (re.compile(r"(^|\.)(torchtext|torchaudio)\.datasets\.(\w+)$"), True),
+    (
+        re.compile(
+            r"(^|\.)(torchvision\.)?datasets\.([A-Z]\w+)(?:\.(?:splits|iters))?$|(^|\.)dset\.([A-Z]\w+)$"
+        ),
+        True,
+    ),
+    (
+        re.compile(
+            r"(^|\.)(?:torchtext|torchaudio)\.(?:\w+\.)*datasets\.(?:[a-z]\w*\.)?([A-Z]\w+)"
+            r"(?:\.(?:splits|iters))?$"
+        ),
+        True,
+    ),
     (
         re.compile(
             r"(^|\.)(Planetoid|Amazon|Coauthor|TUDataset|Reddit|Flickr|CitationFull|PPI|QM9|WikiCS)$"
@@ -67,6 +84,14 @@ _LIBRARY: Sequence[tuple[re.Pattern[str], bool]] = (
     (re.compile(r"(^|\.)tfds\.load$"), True),
     (re.compile(r"(^|\.)(sns|seaborn)\.load_dataset$"), True),
 )
+_LIBRARIES = {"torchvision", "torchtext", "torchaudio", "sklearn", "keras", "tensorflow"}
+_KNOWN = re.compile(
+    r"(fashion|k|e|q)?mnist|cifar-?100?|svhn|stl-?10|celeba|imagenet|omniglot|usps|caltech\d+|lsun"
+    r"|food-?101|flowers-?102|imdb|ag_?news|sst-?2?|wikitext-?\d+|ptb|multi30k|speechcommands",
+    re.IGNORECASE,
+)
+"""Datasets of torchvision, torchtext and torchaudio by the names that options have for them."""
+
 _GENERATED = re.compile(
     r"(^|\.)make_(moons|blobs|circles|classification|regression|swiss_roll|s_curve|friedman\d)$"
 )
@@ -110,8 +135,14 @@ def find_data(
     """
     datasets = [*_named_files(files, words)]
     for module in modules:
-        for name, call in calls_in(module.tree):
+        names = full_names(module.tree)
+        for written, call in calls_in(module.tree):
+            first, _, rest = written.partition(".")
+            known = names.get(first, "")
+            is_library = known.split(".")[0] in _LIBRARIES
+            name = f"{known}.{rest}".rstrip(".") if is_library else written
             datasets += _of_call(files, module, name, call, words)
+            datasets += _chosen_by_name(module, call, words)
     for module in modules:
         datasets += _urls(module)
     datasets += [data for command in commands for data in _downloads(command)]
@@ -121,12 +152,17 @@ def find_data(
     return sorted(first_seen, key=lambda data: _ORDER.index(data.kind))
 
 
+_CONFIGURES = re.compile(r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)configs?/|\.(py|sh|md)$", re.I)
+"""Files that say how to train: no data."""
+
+
 def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[FoundData]:
     """Yield files of the source that an option's value names."""
     for word, place in words.items():
         path = word.removeprefix("./")
         folder = path.rstrip("/")
-        if path in files.paths and path.lower().endswith(_DATA_SUFFIXES):
+        is_file = path in files.paths and not _CONFIGURES.search(path)
+        if is_file and (path.lower().endswith(_DATA_SUFFIXES) or _is_data(path)):
             yield _found(PurePosixPath(path).name, "inside", path, False, place)
         elif _is_data(f"{folder}/x") and any(p.startswith(f"{folder}/") for p in files.paths):
             yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
@@ -174,6 +210,22 @@ def _of_call(
     return []
 
 
+def _chosen_by_name(
+    module: Module, call: ast.Call, words: Mapping[str, Citation]
+) -> list[FoundData]:
+    """Return what `datasets.__dict__[args.dataset]` or `getattr(datasets, name)` loads."""
+    holder: ast.AST | None = None
+    if isinstance(call.func, ast.Subscript):
+        holder = call.func.value
+    elif dotted_name(call.func) == "getattr" and call.args:
+        holder = call.args[0]
+    if holder is None or not re.search(r"(^|\.)datasets(\.__dict__)?$", dotted_name(holder)):
+        return []
+    place = module.cite(call)
+    named = [word for word in words if _KNOWN.fullmatch(word)]
+    return [_found(word, "library", f"datasets.{word}", True, place) for word in named[:1]]
+
+
 def _of_library(module: Module, name: str, call: ast.Call, place: Citation) -> FoundData | None:
     """Return the dataset that a library loads, downloading it or not; None for another call."""
     for pattern, is_fetched in _LIBRARY:
@@ -207,8 +259,11 @@ def _inside(
         matching = [base + clean for base in bases if base + clean in files.paths]
     else:
         pattern = _pattern_of(call.args[0])
-        matching = [p for p in files.paths if pattern and re.fullmatch(pattern, p)]
-        named = [p for p in matching if any(len(w) > 2 and w in p for w in words)]
+        below = "|".join(map(re.escape, bases))
+        matching = [p for p in files.paths if pattern and re.fullmatch(f"({below}){pattern}", p)]
+        named = [
+            p for p in matching if any(len(w) > 2 and w in p.rpartition("/")[2] for w in words)
+        ]
         matching = named or matching
     data = sorted(p for p in matching if _is_data(p))
     if not data:

@@ -7,12 +7,12 @@ from typing import Any
 
 from scaffold.authoring.drafting.commands import Role, StatedCommand
 from scaffold.authoring.drafting.data import FoundData, find_data
-from scaffold.authoring.drafting.invocation import words_in_effect
+from scaffold.authoring.drafting.invocation import value_in_effect, words_in_effect
 from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
 from scaffold.authoring.drafting.python_version import find_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.records.draft import Candidate, unknown, value_of
+from scaffold.records.draft import Answer, Candidate, unknown, value_of
 
 
 def add_environment(draft: Draft, read: ReadSource) -> None:
@@ -26,7 +26,7 @@ def add_environment(draft: Draft, read: ReadSource) -> None:
     )
     needed = find_needed(read.files, read.python, read.modules)
     required = [package for package in needed if not package.is_optional]
-    if read.modules:
+    if read.modules or required:
         answers["environment.packages"] = value_of(
             [package.requirement for package in required],
             *(package.place for package in required),
@@ -43,6 +43,10 @@ def add_data(draft: Draft, read: ReadSource) -> None:
     command = read.chosen.command
     words = words_in_effect(command, read.options) if command else {}
     datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
+    environment = _environment(read)
+    if not datasets and environment is not None:
+        draft.answers["datasets.0"] = environment
+        return
     if not datasets:
         draft.answers["datasets"] = unknown(
             "no data that the program reads were recognized", *_data_folders(read)
@@ -54,6 +58,22 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             draft.warnings.append(
                 f"{data.place}: {data.name} is fetched from the network when the program runs"
             )
+
+
+def _environment(read: ReadSource) -> Answer | None:
+    """Return the environment of an agent that an option names: its observations are the data."""
+    command = read.chosen.command
+    text = "\n".join(line for module in read.modules for line in module.lines)
+    if command is None or not re.search(r"^\s*(import|from) gym(nasium)?\b", text, re.MULTILINE):
+        return None
+    for option in read.options:
+        if not re.fullmatch(r"env|env_?(name|id)|environment|game|gym_id", option.name):
+            continue
+        value, place = value_in_effect(command, option)
+        if isinstance(value, str) and value:
+            entry = {"name": _data_name(value), "license": "none stated", "generated": value}
+            return value_of(entry, place)
+    return None
 
 
 def _data_folders(read: ReadSource) -> list[Candidate]:

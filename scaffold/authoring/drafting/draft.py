@@ -4,12 +4,18 @@ import ast
 import re
 from pathlib import PurePosixPath
 
-from scaffold.authoring.drafting.choice import Chosen, choose, does_train, find_projects
+from scaffold.authoring.drafting.choice import (
+    Chosen,
+    choose,
+    choose_only_program,
+    does_train,
+    find_projects,
+)
 from scaffold.authoring.drafting.claims import find_claims
 from scaffold.authoring.drafting.commands import NO_PLACE, find_commands, read_command
 from scaffold.authoring.drafting.data_answers import add_data, add_environment
 from scaffold.authoring.drafting.documents import Document, read_documents
-from scaffold.authoring.drafting.invocation import words_in_effect
+from scaffold.authoring.drafting.invocation import switches_of, words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
 from scaffold.authoring.drafting.options import Option, find_configured, find_options
@@ -46,9 +52,13 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         claims,
         lambda command: [
             *words_in_effect(command, options.get(command.program, ())),
+            *switches_of(command),
             *_models_of(python, command.program),
         ],
-        lambda command: does_train(python.reachable(command.program)),
+        lambda command: (
+            does_train(python.reachable(command.program))
+            and (not command.is_mentioned or python.is_program(command.program))
+        ),
         sorted(
             {
                 *find_projects(python),
@@ -56,6 +66,10 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
             }
         ),
     )
+    chosen = choose_only_program(python, chosen)
+    if chosen.command is not None and chosen.command.program not in options:
+        program = chosen.command.program
+        options[program] = find_options(python.reachable(program))
     if command_text:
         named = read_command(files, command_text)
         if named is None:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scaffold.authoring.drafting.commands import StatedCommand
-from scaffold.authoring.drafting.metric_words import is_hyperparameter
+from scaffold.authoring.drafting.metric_words import find_split, is_hyperparameter
 from scaffold.authoring.drafting.options import Option, is_given
 from scaffold.records.draft import Answer, Candidate, Citation, contradictory, value_of
 
@@ -79,7 +79,7 @@ def write_invocation(
     arguments = list(command.argv[start + 1 :])
     index = 0
     while index < len(arguments):
-        index += _add_stated(words, arguments, index, by_flag, seed, command.place)
+        index += _add_stated(words, arguments, index, by_flag, seed, command)
     for option in options:
         _add_default(words, option, seed)
     return Invocation(
@@ -103,6 +103,28 @@ def words_in_effect(command: StatedCommand, options: Sequence[Option]) -> dict[s
         if isinstance(option.default, str) and option.default and not is_given_otherwise:
             words.setdefault(option.default, option.place)
     return words
+
+
+def value_in_effect(command: StatedCommand, option: Option) -> tuple[Any, Citation]:
+    """Return the value of an option, given by a command or left at its default, and its place."""
+    for index, word in enumerate(command.argv):
+        flag, has_value, value = word.partition("=")
+        if flag in option.flags and (has_value or index + 1 < len(command.argv)):
+            return value if has_value else command.argv[index + 1], command.place
+    return option.default, option.place
+
+
+def switches_of(command: StatedCommand) -> list[str]:
+    """Return the names of a command's flags that no value follows: `cutout` of `--cutout`."""
+    following = [*command.argv[1:], "--"]
+    return [
+        word.lstrip("-")
+        for word, after in zip(command.argv, following, strict=True)
+        if re.fullmatch(r"--[\w-]+", word)
+        and after.startswith("-")
+        and is_hyperparameter(word)
+        and not find_split(word.lstrip("-"))
+    ]
 
 
 def _join(words: Sequence[str]) -> str:
@@ -136,7 +158,7 @@ def _add_stated(
     index: int,
     by_flag: Mapping[str, Option],
     seed: Option | None,
-    place: Citation,
+    command: StatedCommand,
 ) -> int:
     """Add a stated argument, and its value where it has one; return how many words that were."""
     word = arguments[index]
@@ -148,11 +170,14 @@ def _add_stated(
         return 1
     if option is None:
         if by_flag and re.match(r"--?[A-Za-z]", flag):
-            words.warnings.append(f"{place}: {flag} is no option of the program as it was read")
+            words.warnings.append(
+                f"{command.place}: {flag} is no option of the program as it was read"
+            )
         words.run.append(_braced(word))
         words.smoke.append(_braced(word))
         return 1
     words.stated.add(option.name)
+    place = command.places.get(flag, command.place)
     used = 1
     if not has_value and not option.is_switch and index + 1 < len(arguments):
         value, used = arguments[index + 1], 2
@@ -228,7 +253,9 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
         words.smoke += [flag, "{seed}"]
         return
     is_number = isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
-    is_named = isinstance(option.default, str) and bool(option.choices)
+    is_named = isinstance(option.default, str) and (
+        bool(option.choices) or bool(re.fullmatch(r"[\w,+-]+", option.default))
+    )
     if not is_given(option.default) or not (is_number or is_named):
         return
     if not is_hyperparameter(option.name):

@@ -125,10 +125,10 @@ SPEED = re.compile(
 """What is a number, and no quality."""
 
 _NO_HYPERPARAMETER = re.compile(
-    r"^out$|seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
+    r"^out$|^c$|config|^cfg$|seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
     r"|checkpoint|ckpt|snapshot|name|port|host|rank|world|dist|debug|wandb|tensorboard|plot|visual"
-    r"|download|cache|output|input|export|tag|project|entity|interval|every|freq|num_?proc|version"
-    r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|predict|sample|cpu|amp|fp16|jit"
+    r"|download|cache|output$|output_?(dir|path|file|folder|name|root)|input|export|tag|project|entity|interval|^(log|save|print|eval)\w*every|freq|num_?proc|version"
+    r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|^predict|^sample$|sample_only|cpu|amp|fp16|jit"
     r"|compile|backend|url|arch$|render|show",
     re.IGNORECASE,
 )

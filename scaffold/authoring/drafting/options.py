@@ -113,7 +113,7 @@ def _argparse(module: Module) -> Iterator[Option]:
             name=dest if isinstance(dest, str) else longest.lstrip("-").replace("-", "_"),
             flags=tuple(is_flag),
             default=default,
-            place=module.cite(call),
+            place=module.cite(keyword(call, "default") or call),
             is_switch=action in ("store_true", "store_false", "store_const", "count"),
             switch_value=switch,
             kind=dotted_name(kind) if kind is not None else "",

@@ -1,16 +1,18 @@
 """Answer how a program is run: command, hyperparameters, seed, device."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
 from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.fixed_values import find_fixed
 from scaffold.authoring.drafting.invocation import Invocation, slot_name, write_invocation
-from scaffold.authoring.drafting.metric_words import is_hyperparameter
-from scaffold.authoring.drafting.options import find_assigned, find_constants, is_given
+from scaffold.authoring.drafting.options import find_assigned
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
-from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
+from scaffold.records.draft import Answer, Candidate, unknown, value_of
 
 
 def add_program(draft: Draft, read: ReadSource) -> None:
@@ -38,10 +40,13 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     stated = f"as it is stated: {command.text}"
     rivals = [Candidate(value=one.text, citations=(one.place,)) for one in chosen.rivals]
     answer = value_of(invocation.run, command.place, note=stated)
+    if not chosen.is_certain:
+        rivals = [Candidate(value=command.text, citations=(command.place,)), *rivals]
+        answer = unknown("no whole command is stated; the rest was read for the likeliest one")
     answers[f"commands.{step}.run"] = answer.model_copy(update={"candidates": tuple(rivals)})
     if invocation.directory:
         answers[f"commands.{step}.directory"] = value_of(invocation.directory, command.place)
-    if invocation.smoke and step == "train":
+    if invocation.smoke and step == "train" and chosen.is_certain:
         answers["commands.smoke.run"] = value_of(
             invocation.smoke, command.place, note="the same, shortened"
         )
@@ -51,7 +56,7 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     for name, answer in invocation.hyperparameters.items():
         answers[f"hyperparameters.{name}"] = answer
     draft.warnings += invocation.warnings
-    _add_fixed(draft, read, invocation)
+    _add_fixed(draft, read, command, invocation)
     _add_seeds(draft, seeding)
     answers["resources.device"] = _device(command, read)
 
@@ -75,17 +80,13 @@ def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None
             return
 
 
-def _add_fixed(draft: Draft, read: ReadSource, invocation: Invocation) -> None:
-    """Note numbers that the program fixes in its own code."""
-    for constant in [item for module in read.modules[:1] for item in find_constants(module)]:
-        name = slot_name(constant.name)
-        is_number = is_given(constant.default) and not isinstance(constant.default, (bool, str))
-        if (
-            is_number
-            and is_hyperparameter(constant.name)
-            and name not in invocation.hyperparameters
-        ):
-            draft.fixed[name] = value_of(constant.default, constant.place)
+def _add_fixed(
+    draft: Draft, read: ReadSource, command: StatedCommand, invocation: Invocation
+) -> None:
+    """Note what the program fixes in its own code or configuration."""
+    for name, answer in find_fixed(read.files, read.modules, command).items():
+        if slot_name(name) not in invocation.hyperparameters:
+            draft.fixed[name] = answer
 
 
 def _add_seeds(draft: Draft, seeding: Seeding) -> None:
@@ -123,6 +124,18 @@ _CHECKED = re.compile(
 )
 """What looks for a GPU before it is used, or lets the user choose."""
 
+
+def _unguarded(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield calls that no `if` about a GPU or a device decides on."""
+    for node in ast.iter_child_nodes(tree):
+        is_asked = isinstance(node, (ast.If, ast.IfExp)) and _CHECKED.search(ast.unparse(node.test))
+        if is_asked:
+            continue
+        if isinstance(node, ast.Call):
+            yield node
+        yield from _unguarded(node)
+
+
 _ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
 
 
@@ -131,10 +144,12 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
     if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
         return value_of("cuda", command.place)
     text = "\n".join("\n".join(module.lines) for module in read.modules)
-    if _CUDA.search(text) and not _CHECKED.search(text):
-        for module in read.modules:
-            for number, line in enumerate(module.lines, start=1):
-                if _CUDA.search(line):
-                    place = Citation(path=module.path, line=number, words=line.strip())
-                    return value_of("cuda", place)
+    is_checked = bool(_CHECKED.search(text))
+    # Where something looks for a GPU, a helper that takes one may never be called without it; the
+    # program's own lines are run.
+    for module in read.modules[:1] if is_checked else read.modules:
+        for node in _unguarded(module.tree):
+            line = module.lines[node.lineno - 1]
+            if _CUDA.search(line):
+                return value_of("cuda", module.cite(node))
     return value_of("cpu", note="nothing in the program asks for a GPU without looking for one")

@@ -74,6 +74,17 @@ class PythonFiles:
     unparsed: Mapping[str, str]
     python2: tuple[str, ...]
 
+    def is_program(self, path: str) -> bool:
+        """Return whether a module does more, when it is started, than to import and define."""
+        module = self.modules.get(path)
+        if module is None:
+            return False
+        return "__main__" in "\n".join(module.lines[-60:]) or not all(
+            isinstance(node, _DEFINITIONS)
+            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+            for node in module.tree.body
+        )
+
     def reachable(self, program: str) -> list[Module]:
         """Return a program's module, then the source's own modules that it imports, by distance."""
         order: dict[str, None] = {program: None} if program in self.modules else {}
@@ -116,6 +127,16 @@ class PythonFiles:
                 if path in self.modules:
                     return path
         return None
+
+
+_DEFINITIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.Assign,
+    ast.AnnAssign,
+)
 
 
 def parse_python(files: SourceFiles) -> PythonFiles:
@@ -185,6 +206,17 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[str, int, ast.stmt]]:
             for alias in node.names:
                 name = alias.name if alias.name != "*" else ""
                 yield ".".join(part for part in (module, name) if part), node.level, node
+
+
+def full_names(tree: ast.Module) -> dict[str, str]:
+    """Return what imported names stand for: `IMDB` is `torchtext.datasets.IMDB`."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return names
 
 
 def dotted_name(node: ast.AST) -> str:

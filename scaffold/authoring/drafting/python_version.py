@@ -17,9 +17,9 @@ def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
         re.IGNORECASE,
     )
     prose = re.compile(
-        r"python\s*(?P<op>>=|>|==|="
-        r"|≥)?\s*v?(?P<version>[23]\.\d+)(?:\.\d+)?\s*(?P<more>\+|or (?:later|newer"
-        r"|higher|above))?",
+        r"python\s*(?:version\s*)?\(?(?P<op>>=|>|==|="
+        r"|≥)?\s*v?(?P<version>[23](?:\.\d+)?)(?:\.\d+)?(?![\w.]*\w)\)?\s*"
+        r"(?P<more>\+|or (?:later|newer|higher|above))?",
         re.IGNORECASE,
     )
     for path in files.at_root(

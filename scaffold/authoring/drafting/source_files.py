@@ -24,7 +24,7 @@ _SUFFIXES = {
 _NAMES = re.compile(
     r"readme.*|licen[cs]e.*|copying.*|notice.*|makefile|dockerfile.*|pipfile|requirements?.*\.(txt|in)"
     r"|.*requirements?\.(txt|in)|model[-_ ]?card.*|results?.*\.(txt|json|csv|log)|run.*\.txt"
-    r"|runtime\.txt|\.python-version|train.*\.log",
+    r"|.*(config|params|settings).*\.json|runtime\.txt|\.python-version|train.*\.log",
     re.IGNORECASE,
 )
 _OF_ALL = re.compile(
