@@ -193,6 +193,8 @@ def _hyperparameters(
         if name == "seed" or (is_other and given):
             continue
         answer = next((a for key, a in drafted.items() if _is_named(key, name)), None)
+        if is_other and answer is not None and answer in draft.fixed.values():
+            continue  # of the other command's configuration
         if answer is None and given and command is not None:
             answer = command.model_copy(update={"value": given[1] or True})
         yield compare(f"hyperparameter {name}", {"answer": "value", **value}, answer, _same_value)

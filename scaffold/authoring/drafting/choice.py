@@ -12,7 +12,7 @@ from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Candidate, Citation
 
 _TRAINS = re.compile(
-    r"(^|\.)(backward|fit|train|fit_generator|partial_fit|apply_gradients|xgb\.train)$"
+    r"(^|\.)(backward|fit|train|fit_generator|partial_fit|apply_gradients|minimize|train_on_batch|xgb\.train)$"
 )
 _MOST_CANDIDATES = 6
 

@@ -161,7 +161,8 @@ def _mentioned(
     files: SourceFiles, path: str, line: Line, folder: str, context: str
 ) -> Iterator[StatedCommand]:
     """Yield programs that a sentence says to run without writing a command."""
-    if "python" in line.text.lower() or not _STARTS.search(line.text):
+    words_around = _MENTION.sub("", line.text)
+    if "python" in words_around.lower() or not _STARTS.search(words_around):
         return
     for match in _MENTION.finditer(line.text):
         words = ["python", match["span"] or match["program"]]
@@ -221,7 +222,7 @@ def _commands(
         loop = _LOOP.match(stripped)
         if loop:
             values[loop["name"]] = loop["first"].strip("\"'")
-            stripped = loop["body"] or ""
+            stripped = _expanded(loop["body"] or "", values)
         if stripped.startswith("#"):
             comment = stripped.lstrip("# ")
             continue

@@ -152,7 +152,9 @@ def find_data(
     return sorted(first_seen, key=lambda data: _ORDER.index(data.kind))
 
 
-_CONFIGURES = re.compile(r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)configs?/|\.(py|sh|md)$", re.I)
+_CONFIGURES = re.compile(
+    r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)conf(ig)?s?/|\.(py|sh|md)$", re.I
+)
 """Files that say how to train: no data."""
 
 

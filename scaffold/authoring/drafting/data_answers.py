@@ -26,7 +26,7 @@ def add_environment(draft: Draft, read: ReadSource) -> None:
     )
     needed = find_needed(read.files, read.python, read.modules)
     required = [package for package in needed if not package.is_optional]
-    if read.modules or required:
+    if read.modules:
         answers["environment.packages"] = value_of(
             [package.requirement for package in required],
             *(package.place for package in required),

@@ -117,24 +117,10 @@ def normal_name(name: str) -> str:
 
 
 def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Module]) -> list[Needed]:
-    """Return what a program's modules import, with the versions that the source declares.
-
-    Of no program all that it declares.
-    """
+    """Return what a program's modules import, with the versions that the source declares."""
     declared = find_declared(
         files, PurePosixPath(modules[0].path).parent.as_posix() if modules else ""
     )
-    if not modules:
-        return [
-            Needed(
-                name=name,
-                requirement=requirement,
-                is_declared=True,
-                is_optional=False,
-                place=place,
-            )
-            for name, (requirement, place) in declared.items()
-        ]
     needed: dict[str, Needed] = {}
     for module in modules:
         optional = _in_try(module.tree)

@@ -1,0 +1,276 @@
+"""What is read of programs that are started, configured and fed in the many ways that there are."""
+
+import pytest
+
+from scaffold.authoring.drafting.draft import make_draft
+from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.draft import Status
+
+TRAIN = """\
+import argparse
+
+import torch
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--model", default="small")
+parser.add_argument(
+    "--lr",
+    type=float,
+    default=0.1,
+)
+args = parser.parse_args()
+model = torch.nn.Linear(2, 2)
+loss = model(torch.randn(1, 2)).sum()
+loss.backward()
+acc = 0.5; print(f"test accuracy {acc:.3f}, BLEU {acc:.2f}")
+"""
+
+
+def draft_of(more_paths=(), **files):
+    """A draft of files whose names have `__` for a slash and `_dot_` for the last dot."""
+    texts = {name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()}
+    return make_draft(
+        SourceFiles(
+            url="https://example.org/ada/tiny",
+            revision="1" * 40,
+            tree="2" * 40,
+            committed="2020-01-01",
+            texts=texts,
+            paths=frozenset([*texts, *more_paths]),
+        )
+    )
+
+
+def command_of(draft):
+    answer = draft.answers["commands.train.run"]
+    return answer.note.rpartition("as it is stated: ")[2], str(answer.citations[0])
+
+
+def fixed(draft):
+    return {name: (answer.value, str(answer.citations[0])) for name, answer in draft.fixed.items()}
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "start", ["./run.sh", "chmod +x run.sh && ./run.sh", "bash run.sh", "sh ./run.sh train"]
+)
+def test_a_script_that_the_readme_starts_comes_before_others(start):
+    draft = draft_of(
+        README_dot_md=f"# T\n\n```\ncd tiny\n{start}\n```\n",
+        a_dot_sh="python train.py --lr 9\n",
+        run_dot_sh="python train.py --lr 0.3\n",
+        train_dot_py=TRAIN,
+    )
+    assert command_of(draft) == ("python train.py --lr 0.3", "run.sh:1")
+
+
+def test_of_a_loop_the_first_round_is_read_and_what_a_script_is_given_is_left_out():
+    script = 'for m in small large\ndo\n    python train.py --model=$m "$@" |& tee log_$m\ndone\n'
+    draft = draft_of(README_dot_md="# T\n\n`./run.sh`\n", run_dot_sh=script, train_dot_py=TRAIN)
+    assert command_of(draft) == ("python train.py --model=small", "run.sh:3")
+    inline = "for m in small large; do python train.py --model $m; done\n"
+    draft = draft_of(README_dot_md="# T\n", run_dot_sh=inline, train_dot_py=TRAIN)
+    assert command_of(draft)[0] == "python train.py --model small"
+
+
+def test_a_program_that_a_sentence_says_to_run_is_a_command():
+    prose = "Finally, `train.py` puts it together and may be used to execute a full run."
+    draft = draft_of(README_dot_md=f"# T\n\n{prose}\n", train_dot_py=TRAIN, b_dot_py=TRAIN)
+    assert command_of(draft) == ("python train.py", "README.md:3")
+    silent = "The options are defined in `train.py`."
+    draft = draft_of(README_dot_md=f"# T\n\n{silent}\n", train_dot_py=TRAIN, b_dot_py=TRAIN)
+    assert draft.answers["commands.train.run"].status is Status.UNKNOWN
+
+
+def test_a_module_that_only_defines_is_no_command():
+    model = "import torch\n\n\ndef step(loss):\n    loss.backward()\n"
+    prose = "`model.py` and `train.py` train the network."
+    draft = draft_of(README_dot_md=f"# T\n\n{prose}\n", model_dot_py=model, train_dot_py=TRAIN)
+    assert command_of(draft)[0] == "python train.py"
+
+
+@pytest.mark.parametrize("readme", ["# T\n", "# T\n\n```\npython train.py --model <MODEL>\n```\n"])
+def test_the_only_program_is_asked_for_and_the_rest_is_read_for_it(readme):
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    command = draft.answers["commands.train.run"]
+    assert command.status is Status.UNKNOWN
+    assert str(command.candidates[0].value).startswith("python train.py")
+    assert "commands.smoke.run" not in draft.answers
+    assert draft.answers["hyperparameters.lr"].value == 0.1
+    assert draft.answers["resources.device"].value == "cpu"
+
+
+def test_of_two_programs_without_a_command_nothing_is_read():
+    draft = draft_of(README_dot_md="# T\n", train_dot_py=TRAIN, train2_dot_py=TRAIN)
+    assert len(draft.answers["commands.train.run"].candidates) == 2
+    assert "hyperparameters.lr" not in draft.answers
+
+
+def test_a_value_is_cited_where_it_stands_in_a_command_of_several_lines_and_in_a_call():
+    readme = "# T\n\n```\npython train.py \\\n    --model big \\\n    --lr 0.2\n```\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    assert str(draft.answers["hyperparameters.lr"].citations[0]) == "README.md:6"
+    draft = draft_of(README_dot_md="# T\n\n`python train.py`\n", train_dot_py=TRAIN)
+    assert str(draft.answers["hyperparameters.lr"].citations[0]) == "train.py:10"
+    assert draft.answers["hyperparameters.model"].value == "small"
+
+
+# --- values that no option changes --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        (
+            "conf__a_dot_yaml",
+            "optimizer:\n  lr: 1e-4\n  type: Adam\ntrainer:\n  epochs: 7\n",
+            {
+                "optimizer.lr": (1e-4, "conf/a.yaml:2"),
+                "optimizer.type": ("Adam", "conf/a.yaml:3"),
+                "trainer.epochs": (7, "conf/a.yaml:5"),
+            },
+        ),
+        (
+            "conf__a_dot_json",
+            '{\n "a": {"x": 1},\n "trainer": {\n  "epochs": 7, "save_dir": "o"\n }\n}\n',
+            {"trainer.epochs": (7, "conf/a.json:4")},
+        ),
+    ],
+)
+def test_the_configuration_that_a_command_names_is_read(name, text, expected):
+    path = name.replace("__", "/").replace("_dot_", ".")
+    draft = draft_of(
+        README_dot_md=f"# T\n\n`python train.py -c {path}`\n", train_dot_py=TRAIN, **{name: text}
+    )
+    assert expected.items() <= fixed(draft).items()
+    assert "trainer.save_dir" not in draft.fixed
+    assert "datasets.0" not in draft.answers
+    assert draft.answers["commands.train.run"].value.startswith(f"python train.py -c {path}")
+
+
+def test_what_optimizers_schedules_and_loaders_are_given_is_read():
+    program = TRAIN + (
+        "optimizer = torch.optim.SGD(model.parameters(), args.lr, momentum=0.9,\n"
+        "    weight_decay=5e-4)\n"
+        "schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [100, 150])\n"
+        "loader = torch.utils.data.DataLoader([], batch_size=32, shuffle=True)\n"
+        "other = torch.optim.SGD(model.parameters(), 1.0, momentum=0.1)\n"
+    )
+    values = fixed(draft_of(README_dot_md="# T\n\n`python train.py`\n", train_dot_py=program))
+    assert values["momentum"] == (0.9, "train.py:17")
+    assert values["weight_decay"] == (5e-4, "train.py:18")
+    assert values["milestones"] == ([100, 150], "train.py:19")
+    assert values["batch_size"] == (32, "train.py:20")
+    assert "shuffle" not in values
+
+
+def test_constants_of_settings_and_defaults_of_functions_are_read():
+    program = (
+        TRAIN + "from conf import *\nhidden = [8, 8]\n\n\ndef train(n_epochs=30, path=3):\n    0\n"
+    )
+    values = fixed(
+        draft_of(
+            README_dot_md="# T\n\n`python train.py`\n",
+            train_dot_py=program,
+            conf_dot_py="drop_prob = 0.1\nuse_norm = True\nname = 'x'\n",
+        )
+    )
+    assert values["drop_prob"] == (0.1, "conf.py:1")
+    assert values["use_norm"] == (True, "conf.py:2")
+    assert values["hidden"] == ([8, 8], "train.py:18")
+    assert values["n_epochs"] == (30, "train.py:21")
+    assert not {"name", "path"} & set(values)
+
+
+# --- around the program -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "device"),
+    [
+        ("model.cuda()", "cuda"),
+        ("if torch.cuda.is_available():\n    model.cuda()", "cpu"),
+        ("model = model.cuda() if use_cuda else model", "cpu"),
+        ("use_cuda = torch.cuda.is_available()\nmodel.cuda()", "cuda"),
+        ("device = 'cuda' if torch.cuda.is_available() else 'cpu'\nmodel.to(device)", "cpu"),
+    ],
+)
+def test_a_gpu_is_needed_where_no_condition_guards_its_use(line, device):
+    draft = draft_of(README_dot_md="# T\n\n`python train.py`\n", train_dot_py=f"{TRAIN}{line}\n")
+    assert draft.answers["resources.device"].value == device
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("- Python 3", "==3.*"),
+        ("* Python version 3.6", "==3.6.*"),
+        ("Code is written in Python (2.7) and requires Theano.", "==2.7.*"),
+        ("* Python==3.6.6", "==3.6.*"),
+        ("Python 3.7 or later", ">=3.7"),
+        ("Python 3rd party packages", None),
+    ],
+)
+def test_python_as_readmes_state_it(line, expected):
+    draft = draft_of(README_dot_md=f"# T\n\n{line}\n", train_dot_py=TRAIN)
+    assert draft.answers["environment.python"].value == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (
+            "import torchvision.datasets as datasets\ndatasets.__dict__[args.model.upper()]('d')",
+            "mnist",
+        ),
+        ("import torchvision\ngetattr(torchvision.datasets, args.model)('d')", "mnist"),
+        ("from torchtext import datasets\ndatasets.IMDB.splits(1)", "imdb"),
+        (
+            "from torchtext.legacy.datasets.translation import Multi30k\nMulti30k.splits(1)",
+            "multi30k",
+        ),
+        ("from sklearn.datasets import load_iris\nload_iris()", "iris"),
+    ],
+)
+def test_datasets_of_libraries_however_they_are_named(code, name):
+    program = TRAIN.replace('"small"', '"mnist"') + code + "\n"
+    draft = draft_of(README_dot_md="# T\n\n`python train.py`\n", train_dot_py=program)
+    assert draft.answers["datasets.0"].value["name"] == name
+
+
+def test_files_beside_the_program_that_a_pattern_names_are_its_data():
+    program = TRAIN.replace('"small"', '"cora"') + 'open("data/ind.{}.x".format(args.model))\n'
+    draft = draft_of(
+        ("gcn/data/ind.citeseer.x", "gcn/data/ind.cora.x"),
+        README_dot_md="# T\n\n```\ncd gcn\npython train.py\n```\n",
+        gcn__train_dot_py=program,
+    )
+    assert draft.answers["datasets.0"].value["inside"] == "gcn/data/ind.cora.x"
+
+
+def test_an_agents_environment_is_its_data():
+    program = "import gym\n" + TRAIN.replace("--model", "--env-name")
+    readme = '# T\n\n```\npython train.py --env-name "CartPole-v1"\n```\n'
+    draft = draft_of(README_dot_md=readme, train_dot_py=program)
+    assert draft.answers["datasets.0"].value["generated"] == "CartPole-v1"
+
+
+# --- published numbers --------------------------------------------------------------------------
+
+
+def claims_of(readme):
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    return draft.answers["claims.0"]
+
+
+def test_a_name_with_digits_is_no_number_and_a_column_without_a_metric_has_none():
+    table = "| Model | Dataset | BLEU |\n|---|---|---|\n| Ours | Multi30K EN-DE | 26.4 |\n"
+    assert claims_of(f"# T\n\n* loss = 2.85\n\n{table}").value["value"] == 26.4
+
+
+def test_bold_marks_the_best_of_its_own_table_only():
+    one = "| Net | accuracy |\n|---|---|\n| a | 90.1 |\n| b | {} |\n"
+    readme = "# T\n\n## Results\n\n" + one.format("**91.2**") + "\n## Results of b\n\n"
+    assert claims_of(readme + one.format("**95.5**")).value["value"] == 91.2
