@@ -31,7 +31,7 @@ from scaffold.authoring.drafting.source_files import read_git
 from scaffold.records.draft import Answer, Citation, Sources, Status, unknown
 
 TRUTHS = Path(__file__).with_name("drafting")
-_NEAR_LINES = 2
+_NEAR_LINES = 4
 """A citation so near to a true place names the same statement: a call may take several lines."""
 
 Same = Callable[[Any, Any], bool]

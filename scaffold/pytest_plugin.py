@@ -1,6 +1,6 @@
 """Fixtures for a project's tests.
 
-`reference_edits`, `reproduction`, `accepted_change`, `parity`. Inert elsewhere.
+`reference_edits`, `reproduction`, `experiment`, `accepted_change`, `parity`. Inert elsewhere.
 """
 
 from dataclasses import dataclass
@@ -94,32 +94,46 @@ def reproduction(scaffold_project: "Project", request: pytest.FixtureRequest) ->
 
     Skips without evidence, fails when it is stale.
     """
+    return _judged(scaffold_project, request)
+
+
+def _judged(project: "Project", request: pytest.FixtureRequest) -> "Judgment":
     from scaffold.errors import ScaffoldError
     from scaffold.project.project import load_recipe
     from scaffold.reproduce.evidence import read_evidence
     from scaffold.reproduce.staleness import find_stale, judge_again
     from scaffold.user_state import Origin, origin_of
 
+    command = "scaffold verify"
+    command += f" --experiment {project.experiment}" if project.experiment else ""
     try:
-        recipe = load_recipe(scaffold_project)
-        evidence = read_evidence(scaffold_project)
+        recipe = load_recipe(project)
+        evidence = read_evidence(project)
         if evidence is None:
-            pytest.skip("no evidence yet; make it: scaffold verify")
-        stale = find_stale(scaffold_project, recipe, evidence)
+            pytest.skip(f"no evidence yet; make it: {command}")
+        stale = find_stale(project, recipe, evidence)
         if origin_of(evidence.checksum) is Origin.OTHERS:
             request.config.stash[_BY_OTHERS] = (
-                f"evidence/reproduce.json is {Origin.OTHERS.value}: its judgment follows from its"
-                " runs, and whether they were made is what `scaffold verify` checks"
+                f"evidence/{project.reproduction.name} is {Origin.OTHERS.value}: its judgment"
+                " follows from its runs, and whether they were made is what `scaffold verify`"
+                " checks"
             )
         if stale:
             pytest.fail(
-                f"the evidence is stale: {'; '.join(map(str, stale))}; make it anew: scaffold"
-                " verify",
+                f"the evidence is stale: {'; '.join(map(str, stale))}; make it anew: {command}",
                 pytrace=False,
             )
-        return judge_again(scaffold_project, recipe, evidence)
+        return judge_again(project, recipe, evidence)
     except ScaffoldError as error:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def experiment(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Judgment":
+    """Return the stored judgment of one further experiment, judged again; once for each."""
+    from dataclasses import replace
+
+    return _judged(replace(scaffold_project, experiment=request.param), request)
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +178,9 @@ def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Pari
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Generate one test per accepted tweak, and one per check of each accepted rewrite."""
+    """Generate one test per accepted tweak, accepted rewrite's check, and further experiment."""
+    if "experiment" in metafunc.fixturenames:
+        _generate_experiments(metafunc)
     fixtures = {"accepted_change", "parity"} & set(metafunc.fixturenames)
     if fixtures:
         from scaffold.errors import ScaffoldError
@@ -181,6 +197,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         }
         for fixture in fixtures:
             metafunc.parametrize(fixture, names[fixture] or [_NONE_YET[fixture]], indirect=True)
+
+
+def _generate_experiments(metafunc: pytest.Metafunc) -> None:
+    from scaffold.errors import ScaffoldError
+    from scaffold.project.project import find_project, load_recipe
+
+    try:
+        names = load_recipe(find_project(metafunc.config.rootpath)).further_experiments
+    except ScaffoldError as error:
+        pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+    metafunc.parametrize("experiment", names, indirect=True)
 
 
 def _none_yet(accepted: str) -> "ParameterSet":

@@ -70,7 +70,8 @@ def calibrate(
             for record in reversed(first_of_seed)
         ),
     )
-    path = recipe_source.folder / "calibration.json"
+    apart = f"-{recipe.experiment}" if recipe.experiment else ""
+    path = recipe_source.folder / f"calibration{apart}.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)
 
@@ -84,7 +85,11 @@ def _project(recipe_source: FoundRecipe, options: RunOptions) -> Project:
     )
     if not project.root.exists():
         create_project(
-            recipe_source, project.root, name=recipe.id, settings={}, offline=options.offline
+            recipe_source,
+            project.root,
+            name=recipe.id,
+            settings={},
+            offline=options.offline,
         )
     return project
 

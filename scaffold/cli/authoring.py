@@ -176,11 +176,13 @@ def _print_draft(folder: Path, *, as_json: bool) -> None:
     show_default=True,
     help="How many runs to record.",
 )
+@click.option("--experiment", metavar="NAME", help="Of a recipe with several: this one's runs.")
 @run_options
 def calibrate(
     *,
     source: str,
     runs: int,
+    experiment: str | None,
     flags: RunFlags,
 ) -> int:
     """Run, record, say where."""
@@ -189,7 +191,7 @@ def calibrate(
     from scaffold.recipes.catalogue import without_calibration
     from scaffold.views.tables import format_duration
 
-    source_recipe = without_calibration(source)
+    source_recipe = without_calibration(source, experiment)
     needed = source_recipe.recipe.resources
     about = format_duration(runs * needed.run_time_s / (flags.jobs or runs_at_once(needed)))
     if not flags.as_json:
@@ -213,7 +215,7 @@ def calibrate(
             source_recipe.recipe.calibration is None
             and "calibration:" not in (source_recipe.folder / "recipe.yaml").read_text()
         ):
-            click.echo("  Next       add `calibration: calibration.json` to recipe.yaml")
+            click.echo(f"  Next       add `calibration: {done.path.name}` to recipe.yaml")
     return 0
 
 

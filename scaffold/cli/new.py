@@ -37,6 +37,7 @@ _MOST_CHOICES = 8
     metavar="TEXT",
     help="In place of --from: your task in your own words; the nearest recipe is taken.",
 )
+@click.option("--experiment", metavar="NAME", help="Of a recipe with several: the one to build on.")
 @click.option("--name", help="Name of the project. Default: that of DIR.")
 @click.option(
     "--set",
@@ -56,6 +57,7 @@ def command(
     directory: Path | None,
     source: str | None,
     task: str | None,
+    experiment: str | None,
     name: str | None,
     settings: tuple[str, ...],
     accept_no_licence: bool,
@@ -98,6 +100,7 @@ def command(
         target,
         name=target.name if name is None else name,
         settings=parse_settings("--set", settings),
+        experiment=experiment,
         offline=offline,
     )
     if as_json:

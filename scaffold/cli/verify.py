@@ -19,7 +19,7 @@ from scaffold.cli.terminal import (
     width,
 )
 from scaffold.cli.terminal import command as make_command
-from scaffold.project.project import Project
+from scaffold.project.project import Project, load_recipe
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.status.cache import current_change, current_judgment, is_tweak_under_way, load_status
 
@@ -51,12 +51,26 @@ if TYPE_CHECKING:
 @click.option(
     "--verbose", is_flag=True, help="Show every metric, its numbers and its rule as well."
 )
+@click.option(
+    "--experiment",
+    metavar="NAME",
+    help="Of a recipe with several: this one, or `all`. Default: the one the project builds on.",
+)
 @run_options
-def command(*, reproduction: bool, ablated: tuple[str, ...], verbose: bool, flags: RunFlags) -> int:
+def command(
+    *,
+    reproduction: bool,
+    ablated: tuple[str, ...],
+    verbose: bool,
+    experiment: str | None,
+    flags: RunFlags,
+) -> int:
     """Show the stored judgment if it still holds, else make a new one."""
     from scaffold.errors import UsageError
 
     project = open_project("verify")
+    if experiment is not None:
+        return _verify_experiments(project, experiment, verbose, flags)
     if not reproduction and is_tweak_under_way(project):
         return _verify_tweak(project, ablated, verbose, flags)
     if ablated:
@@ -69,7 +83,6 @@ def command(*, reproduction: bool, ablated: tuple[str, ...], verbose: bool, flag
         _print(project, judgment, note, as_json=flags.as_json, verbose=verbose)
         return EXIT_OF_VERDICT[judgment.verdict]
 
-    from scaffold.project.project import load_recipe
     from scaffold.reproduce.verify import verify_reproduction
 
     recipe = load_recipe(project)
@@ -86,11 +99,51 @@ def command(*, reproduction: bool, ablated: tuple[str, ...], verbose: bool, flag
     return EXIT_OF_VERDICT[verified.judgment.verdict]
 
 
+def _verify_experiments(project: Project, experiment: str, verbose: bool, flags: RunFlags) -> int:
+    """Verify one experiment, or all of them; the exit status is that of the worst."""
+    from scaffold.recipes.catalogue import choose_experiment
+    from scaffold.reproduce.experiments import (
+        experiments_of,
+        judged_experiments,
+        overall_verdict,
+        stored_judgment,
+    )
+    from scaffold.reproduce.verify import verify_reproduction
+    from scaffold.views.reproduction import format_experiments, format_judgment
+
+    recipe = load_recipe(project)
+    if experiment != "all":
+        choose_experiment(recipe, experiment)
+    answers = []
+    for place, own in experiments_of(project, recipe):
+        if experiment not in ("all", own.experiment):
+            continue
+        judgment = stored_judgment(place, own)
+        if judgment is None:
+            judgment = run_session(place, own, own, flags, verify_reproduction).judgment
+        answers.append((str(own.experiment), judgment))
+        if not flags.as_json:
+            click.echo(f"  Experiment {own.experiment}")
+            paint = paint_for(sys.stdout)
+            click.echo(format_judgment(judgment, width(), paint, verbose=verbose))
+    overall = overall_verdict([judgment.verdict for _, judgment in answers])
+    if flags.as_json:
+        listed = [
+            {"name": name, **judgment.as_mapping(), "reason": judgment.reason}
+            for name, judgment in answers
+        ]
+        print_json("experiments", {"verdict": overall.value, "experiments": listed})
+    elif experiment == "all":
+        judged = judged_experiments(project, recipe)
+        click.echo(format_experiments(judged, overall, width(), paint_for(sys.stdout)))
+    return EXIT_OF_VERDICT[overall]
+
+
 def _verify_tweak(
     project: Project, ablated: tuple[str, ...], verbose: bool, flags: RunFlags
 ) -> int:
     from scaffold.errors import UsageError
-    from scaffold.project.project import load_recipe, load_yaml
+    from scaffold.project.project import load_yaml
     from scaffold.records.system import System
     from scaffold.rewrite.verify import verify_rewrite
     from scaffold.tweak.store import find_tweak

@@ -33,19 +33,21 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The paths of one project; `root` is absolute."""
+    """The paths of one project.
+
+    Attributes:
+        root: absolute.
+        experiment: of a recipe with several, one that the project does not build on; its evidence
+            lies apart. Empty for the one that it builds on.
+    """
 
     root: Path
+    experiment: str = ""
 
     @property
     def recipe(self) -> Path:
         """Return the recipe's file."""
         return self.root / "recipe.yaml"
-
-    @property
-    def calibration(self) -> Path:
-        """Return the file of recorded runs that came with the recipe."""
-        return self.root / "calibration.json"
 
     @property
     def milestones(self) -> Path:
@@ -95,7 +97,8 @@ class Project:
     @property
     def reproduction(self) -> Path:
         """Return the file with the judged evidence of the reproduction."""
-        return self.root / "evidence" / "reproduce.json"
+        apart = f"-{self.experiment}" if self.experiment else ""
+        return self.root / "evidence" / f"reproduce{apart}.json"
 
     @property
     def scaffold_dir(self) -> Path:
@@ -200,10 +203,10 @@ def _refuse_links(folder: Path) -> None:
 
 
 def load_recipe(project: Project) -> "Recipe":
-    """Read and check `recipe.yaml`."""
+    """Read and check `recipe.yaml`; of several experiments it is that of the project's own."""
     from scaffold.records.recipe import Recipe
 
-    return load_yaml(Recipe, project.recipe)
+    return load_yaml(Recipe, project.recipe).of_experiment(project.experiment or None)
 
 
 def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":

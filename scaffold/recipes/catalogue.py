@@ -75,8 +75,8 @@ def known_recipes() -> list[FoundRecipe]:
     return [find_recipe(key, offline=True) for key in (*bundled, *added)]
 
 
-def without_calibration(source: str) -> FoundRecipe:
-    """Return the same recipe without calibration runs, to make them from."""
+def without_calibration(source: str, experiment: str | None = None) -> FoundRecipe:
+    """Return the same recipe without calibration runs, to make them from; of one experiment."""
     if "://" in source:
         raise UsageError(
             "a recipe of a git URL cannot be calibrated where it lies",
@@ -88,7 +88,25 @@ def without_calibration(source: str) -> FoundRecipe:
         return find_recipe(source)  # it says what is wrong with the name
     text = remove_block(read_text(folder / "recipe.yaml"), "calibration")
     recipe = parse_record(Recipe, text, source=f"{folder.name}/recipe.yaml")
+    recipe = choose_experiment(recipe, experiment)
+    recipe = recipe.model_copy(update={"calibration": None, "experiments": ()})
     return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=str(folder))
+
+
+def choose_experiment(recipe: Recipe, name: str | None) -> Recipe:
+    """Return a recipe as that of one experiment.
+
+    Raises:
+        UsageError: it has none of that name.
+    """
+    try:
+        return recipe.of_experiment(name)
+    except KeyError as error:
+        known = ", ".join(one.name for one in recipe.experiments)
+        raise UsageError(
+            f"the recipe {recipe.id} has no experiment {name!r}",
+            hint=f"it has: {known}" if known else "it has none: leave --experiment out",
+        ) from error
 
 
 def is_without_recipe(source: str) -> bool:
@@ -139,14 +157,14 @@ def _read(folder: Path, *, origin: str, shown: str) -> FoundRecipe:
     if missing:
         hint = (
             f"make it: scaffold recipes calibrate {folder}"
-            if missing == [recipe.calibration]
+            if all(name.startswith("calibration") for name in missing)
             else None
         )
         raise UsageError(
             f"{shown} names files that are not beside it: {', '.join(missing)}", hint=hint
         )
     require_own_files(recipe, folder)
-    return FoundRecipe(recipe=recipe, text=text, folder=folder, origin=origin)
+    return FoundRecipe(recipe=recipe.of_experiment(), text=text, folder=folder, origin=origin)
 
 
 def require_own_files(recipe: Recipe, folder: Path) -> None:

@@ -95,6 +95,26 @@ class ShippedTrace(GoldenTrace):
     files: tuple[RelPath, ...]
 
 
+CALIBRATION = r"^calibration(-[a-z0-9][a-z0-9-]*)?\.json$"
+
+
+class Experiment(Record):
+    """One of several published results of a reference: what its command is given, what it gives.
+
+    Reference, environment, data, commands and metrics are the recipe's.
+    """
+
+    name: Id
+    hyperparameters: Mapping[Name, Scalar] = Field(
+        default={}, description="those that differ from the recipe's own"
+    )
+    claims: tuple[Claim, ...]
+    calibration: Annotated[str, Field(pattern=CALIBRATION)] | None = None
+    run_time_s: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="of one run; default: the recipe's"
+    )
+
+
 class Recipe(Program):
     """One reference, how it runs, and what was published of it."""
 
@@ -108,10 +128,21 @@ class Recipe(Program):
         description="published values of hyperparameters that were changed by `--set`: deviations",
     )
     claims: tuple[Claim, ...] = Field(
-        description="none where nothing is published: what its calibration runs gave is then judged"
+        default=(),
+        description=(
+            "none where nothing is published: what its calibration runs gave is then judged; or"
+            " where `experiments` have them"
+        ),
+    )
+    experiments: tuple[Experiment, ...] = Field(
+        default=(), description="several results of one reference, such as the rows of a table"
+    )
+    experiment: Id | None = Field(
+        default=None,
+        description="the one that a project builds on; default: the first of `experiments`",
     )
     rule: Rule = Rule()
-    calibration: Literal["calibration.json"] | None = None
+    calibration: Annotated[str, Field(pattern=CALIBRATION)] | None = None
     golden: ShippedTrace | None = None
     adaptation: Adaptation = Adaptation()
 
@@ -131,6 +162,9 @@ class Recipe(Program):
                     ("rule", "margins", index),
                     f"{margin.get('metric')!r} is none of the metrics {metric_names}",
                 )
+        yield from _experiment_problems(
+            data, metrics, [dataset.get("name") for dataset in datasets]
+        )
         yield from slot_problems(data)
         yield from _seed_problems(data)
         names = [tweak.get("name") for tweak in items_of(data.get("adaptation"), "tweaks")]
@@ -140,6 +174,38 @@ class Recipe(Program):
                     ("adaptation", "tweaks", index, "name"),
                     f"{name!r} is taken by an earlier one: rename it",
                 )
+
+    def of_experiment(self, name: str | None = None) -> "Recipe":
+        """Return the recipe as that of one experiment; of a recipe without any itself.
+
+        Args:
+            name: of the experiment; None for the one that a project builds on.
+
+        Raises:
+            KeyError: it has none of that name.
+        """
+        if not self.experiments:
+            if name is not None:
+                raise KeyError(name)
+            return self
+        chosen = name or self.experiment or self.experiments[0].name
+        one = {experiment.name: experiment for experiment in self.experiments}[chosen]
+        run_time_s = one.run_time_s or self.resources.run_time_s
+        return self.model_copy(
+            update={
+                "experiment": chosen,
+                "hyperparameters": {**self.hyperparameters, **one.hyperparameters},
+                "claims": one.claims,
+                "calibration": one.calibration,
+                "resources": self.resources.model_copy(update={"run_time_s": run_time_s}),
+            }
+        )
+
+    @property
+    def further_experiments(self) -> tuple[str, ...]:
+        """Return the names of the experiments but the one that a project builds on."""
+        main = self.experiment or (self.experiments[0].name if self.experiments else None)
+        return tuple(one.name for one in self.experiments if one.name != main)
 
     @property
     def judged_metrics(self) -> tuple[str, ...]:
@@ -187,7 +253,9 @@ class Recipe(Program):
             if self.golden
             else []
         )
-        return self.program_files() + ([self.calibration] if self.calibration else []) + golden
+        calibrations = [self.calibration, *(one.calibration for one in self.experiments)]
+        own = list(dict.fromkeys(name for name in calibrations if name))
+        return self.program_files() + own + golden
 
     def rule_digest(self) -> str:
         """Return a digest that changes when what is judged, or how, changes."""
@@ -204,6 +272,33 @@ def reference_name(recipe: Recipe) -> str:
         return recipe.id
     path = PurePosixPath(re.sub(r"^\w+://[^/]*", "", reference.git).removesuffix(".git"))
     return "/".join(path.parts[-2:]).lstrip("/")
+
+
+def _experiment_problems(
+    data: Mapping[str, Any], metrics: list[Mapping[str, Any]], dataset_names: list[Any]
+) -> Iterator[tuple[Place, str]]:
+    experiments = items_of(data, "experiments")
+    names = [experiment.get("name") for experiment in experiments]
+    own = data.get("hyperparameters")
+    known = list(own) if isinstance(own, Mapping) else []
+    for key in ("claims", "calibration"):
+        if experiments and data.get(key):
+            yield (key,), "each of the experiments has its own: write it there"
+    if data.get("experiment") is not None and data.get("experiment") not in names:
+        yield ("experiment",), f"{data.get('experiment')!r} is none of the experiments {names}"
+    for index, experiment in enumerate(experiments):
+        place: Place = ("experiments", index)
+        if names[index] in names[:index]:
+            yield (*place, "name"), f"{names[index]!r} is taken by an earlier one: rename it"
+        values = experiment.get("hyperparameters")
+        for name in values if isinstance(values, Mapping) else ():
+            if name not in known:
+                yield (
+                    (*place, "hyperparameters", name),
+                    f"{name!r} is none of the recipe's hyperparameters {known}",
+                )
+        for below, message in _claim_problems(experiment, metrics, dataset_names):
+            yield (*place, *below), message
 
 
 def _claim_problems(

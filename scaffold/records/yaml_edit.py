@@ -23,12 +23,12 @@ def remove_block(text: str, key: str) -> str:
     return text[: span[0]] + text[span[1] :] if span else text
 
 
-def replace_scalar(text: str, path: tuple[str, ...], value: str) -> str | None:
+def replace_scalar(text: str, path: tuple[str | int, ...], value: str) -> str | None:
     """Return the text with another value for the scalar at `path`.
 
     Args:
         text: a YAML document.
-        path: the keys that lead to the scalar, from the top.
+        path: the keys and numbers of items that lead to the scalar, from the top.
         value: as it is written in YAML, on one line.
 
     Returns:
@@ -38,6 +38,9 @@ def replace_scalar(text: str, path: tuple[str, ...], value: str) -> str | None:
 
     node = _compose(text)
     for key in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            node = node.value[key] if key < len(node.value) else None
+            continue
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((item for name, item in pairs if name.value == key), None)
     if not isinstance(node, yaml.ScalarNode) or "\n" in value:

@@ -7,7 +7,7 @@ from scaffold.consent import is_ours
 from scaffold.environments.prepare import ReadyEnvironment
 from scaffold.errors import BrokenFileError
 from scaffold.machine import describe_machine
-from scaffold.project.digests import data_digests, file_digest, program_digest
+from scaffold.project.digests import data_digests, program_digest
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
 from scaffold.records.evidence import (
@@ -18,7 +18,7 @@ from scaffold.records.judgment import Judgment
 from scaffold.records.program import Program
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.reproduce.evidence import read_evidence
+from scaffold.reproduce.evidence import calibration_digest, read_evidence
 
 
 def run_remarks(
@@ -145,17 +145,16 @@ def _other_than_bundled(project: Project, recipe: Recipe) -> list[Reason]:
     if recipe.id not in recipe_ids() or not is_ours(recipe, project.root):
         return []
     bundled = find_recipe(recipe.id)
+    same = bundled.recipe.of_experiment(recipe.experiment)
     deviations = []
-    expected = (
-        file_digest(bundled.folder / "calibration.json") if bundled.recipe.calibration else None
-    )
-    if (file_digest(project.calibration) if recipe.calibration else None) != expected:
+    expected = calibration_digest(bundled.folder, same)
+    if calibration_digest(project.root, recipe) != expected:
         text = (
-            f"calibration.json is not the one of the recipe {recipe.id} in mlloop-new"
-            f" {scaffold.__version__}"
+            f"{recipe.calibration or 'calibration.json'} is not the one of the recipe {recipe.id}"
+            f" in mlloop-new {scaffold.__version__}"
         )
         deviations.append(Reason("bundled_calibration", text))
-    if bundled.recipe.rule_digest() != recipe.rule_digest():
+    if same.rule_digest() != recipe.rule_digest():
         text = (
             f"metrics, claims or rule are not those of {recipe.id} in mlloop-new"
             f" {scaffold.__version__}"

@@ -1,6 +1,9 @@
 """Read what a reproduction is judged by: its evidence, and the calibration runs."""
 
+from pathlib import Path
+
 from scaffold.errors import BrokenFileError, Problem
+from scaffold.project.digests import file_digest
 from scaffold.project.files import read_record
 from scaffold.project.project import Project
 from scaffold.records.evidence import (
@@ -33,4 +36,10 @@ def read_evidence(project: Project) -> Evidence | None:
 
 def load_calibration(project: Project, recipe: Recipe) -> Calibration | None:
     """Return the calibration runs that came with the recipe."""
-    return read_record(Calibration, project.calibration) if recipe.calibration else None
+    name = recipe.calibration
+    return read_record(Calibration, project.root / name) if name else None
+
+
+def calibration_digest(folder: Path, recipe: Recipe) -> str | None:
+    """Return sha256 of the calibration runs that came with a recipe."""
+    return file_digest(folder / recipe.calibration) if recipe.calibration else None

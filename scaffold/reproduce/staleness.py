@@ -12,7 +12,7 @@ from scaffold.records.judgment import Judgment
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
-from scaffold.reproduce.evidence import load_calibration
+from scaffold.reproduce.evidence import calibration_digest, load_calibration
 from scaffold.rules.reproduction.judge import judge
 
 REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
@@ -22,10 +22,9 @@ REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
 def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Reason]:
     """Return why evidence no longer speaks of the project as it is; nothing when it does."""
     stale = []
+    name = f"evidence/{project.reproduction.name}"
     if evidence.checksum != evidence.expected_checksum():
-        stale.append(
-            Reason("evidence_edited", "evidence/reproduce.json was edited after it was written")
-        )
+        stale.append(Reason("evidence_edited", f"{name} was edited after it was written"))
     edited = bool(find_edits(project.root, project.reference, recipe.reference.tree))
     if edited:
         stale.append(REFERENCE_EDITED)
@@ -43,8 +42,8 @@ def find_stale(project: Project, recipe: Recipe, evidence: Evidence) -> list[Rea
     if evidence.rule != recipe.rule_digest():
         text = "the recipe's metrics, claims or rule changed after results were seen"
         stale.append(Reason("rule", text))
-    if evidence.calibration != (file_digest(project.calibration) if recipe.calibration else None):
-        stale.append(Reason("calibration", "calibration.json changed"))
+    if evidence.calibration != calibration_digest(project.root, recipe):
+        stale.append(Reason("calibration", f"{recipe.calibration or 'calibration.json'} changed"))
     return stale
 
 
@@ -61,8 +60,7 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgmen
     )
     if fresh.verdict is not stored.verdict:
         message = f"says {stored.verdict.value}, but its runs say {fresh.verdict.value}"
-        problem = Problem(
-            source="evidence/reproduce.json", line=1, where="judgment", message=message
-        )
-        raise BrokenFileError("evidence/reproduce.json", [problem], hint="scaffold verify")
+        name = f"evidence/{project.reproduction.name}"
+        problem = Problem(source=name, line=1, where="judgment", message=message)
+        raise BrokenFileError(name, [problem], hint="scaffold verify")
     return stored

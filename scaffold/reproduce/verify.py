@@ -9,7 +9,6 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError, RunErro
 from scaffold.git.history import find_branch, make_commit, project_repository, tree_with_edits
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
-from scaffold.project.digests import file_digest
 from scaffold.project.files import read_text, remove, write_record, write_text
 from scaffold.project.project import Project
 from scaffold.records.evidence import (
@@ -25,7 +24,7 @@ from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.deviations import changed_rule, find_deviations, run_remarks
 from scaffold.reproduce.duration import expected_seeds
-from scaffold.reproduce.evidence import load_calibration, read_evidence
+from scaffold.reproduce.evidence import calibration_digest, load_calibration, read_evidence
 from scaffold.reproduce.staleness import find_stale
 from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.parity.judge import refusal_of
@@ -87,7 +86,7 @@ def verify_reproduction(session: Session) -> Verified:
         milestone="reproduce",
         inputs=plan.inputs,
         rule=recipe.rule_digest(),
-        calibration=file_digest(project.calibration) if recipe.calibration else None,
+        calibration=calibration_digest(project.root, recipe),
         hyperparameters=recipe.hyperparameters,
         runs=tuple(runs),
         failed_runs=len(unwell),
@@ -329,23 +328,25 @@ def _commit(project: Project, recipe: Recipe, judgment: Judgment) -> str | None:
         for finding in judgment.findings
     ]
     message = (
-        f"Verify: {judgment.verdict.value}\n\n"
+        f"Verify{f' {project.experiment}' if project.experiment else ''}:"
+        f" {judgment.verdict.value}\n\n"
         + "\n".join([*lines, *map(str, judgment.deviations)])
         + "\n"
     )
     try:
         project_repository(project.root)
-        present = tree_with_edits(repository, ("environment.lock", "evidence/reproduce.json"))
+        present = tree_with_edits(
+            repository, ("environment.lock", f"evidence/{project.reproduction.name}")
+        )
         branch = find_branch(repository)
         if present == repository.find_id("HEAD^{tree}"):
             commit = repository.call("rev-parse", "HEAD")
         else:
             commit = make_commit(repository, present, message, ["HEAD"])
-        tag = commit if judgment.verdict is Verdict.REPRODUCED else None
-        refs = {
-            f"refs/heads/{branch}" if branch else "HEAD": commit,
-            "refs/tags/milestone/reproduce": tag,
-        }
+        refs: dict[str, str | None] = {f"refs/heads/{branch}" if branch else "HEAD": commit}
+        if not project.experiment:  # the milestone is the one that the project builds on
+            passed = commit if judgment.verdict is Verdict.REPRODUCED else None
+            refs["refs/tags/milestone/reproduce"] = passed
         move(project, Move(title="verify", refs=refs, present=present))
     except (ProjectError, MachineError) as error:
         return error.message

@@ -21,8 +21,8 @@ from scaffold.git.gitdir import ATTRIBUTES
 from scaffold.git.repository import Author, Repository, person
 from scaffold.project.project import Project
 from scaffold.project.schemas import PROJECT_SCHEMAS, SCHEMAS_DIR, editor_line
-from scaffold.recipes.catalogue import FoundRecipe, data_dir
-from scaffold.records.parsing import parse_record
+from scaffold.recipes.catalogue import FoundRecipe, choose_experiment, data_dir
+from scaffold.records.parsing import Place, parse_record
 from scaffold.records.recipe import GitReference, Recipe, reference_name
 from scaffold.records.yaml_edit import remove_block, replace_scalar
 from scaffold.references import check_patched, fetch_reference
@@ -68,6 +68,7 @@ def create_project(
     *,
     name: str,
     settings: Mapping[str, str],
+    experiment: str | None = None,
     offline: bool = False,
 ) -> Created:
     """Put a project up.
@@ -78,6 +79,7 @@ def create_project(
         name: of the project, for its texts.
         settings: hyperparameters that shall differ from the published ones; each becomes a
             deviation.
+        experiment: of a recipe with several, the one that the project builds on.
         offline: use only what is in the cache.
 
     Raises:
@@ -87,9 +89,14 @@ def create_project(
     """
     _check_target(project_dir, name)
     recipe, recipe_text = source_recipe.recipe, source_recipe.text
+    if experiment is not None:
+        recipe = choose_experiment(recipe, experiment)
+        others = remove_block(recipe_text, "experiment").rstrip()
+        recipe_text = f"{others}\nexperiment: {experiment}\n"
+        source_recipe = replace(source_recipe, recipe=recipe, text=recipe_text)
     if settings:
         recipe_text = _with_settings(source_recipe, settings)
-        recipe = parse_record(Recipe, recipe_text, source="recipe.yaml")
+        recipe = parse_record(Recipe, recipe_text, source="recipe.yaml").of_experiment()
     source_recipe.calibration()  # a broken one is found before anything is made
     try:
         project_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +191,9 @@ def _check_target(project_dir: Path, name: str) -> None:
 
 def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> str:
     """Return the recipe's text with changed hyperparameters, its comments kept."""
-    published = {**source_recipe.recipe.hyperparameters, **source_recipe.recipe.published}
+    recipe = source_recipe.recipe
+    one = next((e for e in recipe.experiments if e.name == recipe.experiment), None)
+    published = {**recipe.hyperparameters, **recipe.published}
     # What a recipe that was changed before keeps under `published` is written again below.
     text = remove_block(source_recipe.text, "published").replace(f"{_CHANGED_BY_SET}\n", "")
     changes: dict[str, object] = dict(source_recipe.recipe.published)
@@ -194,14 +203,18 @@ def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> s
             raise UsageError(
                 f"--set {key}: the recipe has no hyperparameter {key!r}", hint=f"it has: {known}"
             )
-        edited = replace_scalar(text, ("hyperparameters", key), value)
+        place: Place = ("hyperparameters", key)
+        if one is not None and key in one.hyperparameters:
+            place = ("experiments", recipe.experiments.index(one), *place)
+        edited = replace_scalar(text, place, value)
         if edited is None:
             raise UsageError(
                 f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead"
             )
         text = edited
     try:
-        parsed = parse_record(Recipe, text, source="recipe.yaml").hyperparameters
+        changed = parse_record(Recipe, text, source="recipe.yaml")
+        parsed = changed.of_experiment(recipe.experiment).hyperparameters
     except BrokenFileError as error:
         raise UsageError(f"--set: {error.message}") from error
     for key in settings:
@@ -355,6 +368,7 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
         "deviations": [_markdown(deviation.text) for deviation in recipe.deviations()],
         "reproduce_title": _yaml(f"{title} gives {recipe.aim} here"),
         "aim": recipe.aim,
+        "experiments": list(recipe.further_experiments),
         "tweaks": [
             {"name": tweak.name, "title": _yaml(f"{tweak.name.replace('-', ' ')}: {tweak.change}")}
             for tweak in recipe.adaptation.tweaks

@@ -130,7 +130,7 @@ def _fingerprint(project: Project) -> list[Any]:
     single = (
         project.recipe,
         project.milestones,
-        project.calibration,
+        *sorted(project.root.glob("calibration*.json")),
         project.lock,
         project.reproduction,
         project.runs,

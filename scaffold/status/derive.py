@@ -12,6 +12,7 @@ from scaffold.records.recipe import reference_name
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.duration import expected_verify_s
 from scaffold.reproduce.evidence import read_evidence
+from scaffold.reproduce.experiments import judged_experiments
 from scaffold.reproduce.staleness import REFERENCE_EDITED, find_stale
 from scaffold.reproduce.verify import find_unjudged
 from scaffold.rules.milestones import Milestone, Milestones, derive_states
@@ -96,6 +97,10 @@ def derive_status(project: Project) -> Status:
         ),
         next=action,
         can_change=can_change,
+        experiments={
+            name: one.verdict.value if one else None
+            for name, one in (judged_experiments(project, recipe) if recipe.experiments else ())
+        },
     )
 
 

@@ -91,6 +91,8 @@ class Status:
         runs: completed full runs in `.scaffold/runs`, judged or not.
         tweak: the one that is under way here.
         next: the next thing to type, and why.
+        experiments: of a recipe with several, the verdict of each by name; None where it is not
+            judged yet, or not anew since something changed.
         can_change: whether another `scaffold verify` could change the verdict.
     """
 
@@ -110,6 +112,7 @@ class Status:
     tweak: TweakStatus | None
     next: NextAction
     can_change: bool
+    experiments: Mapping[str, str | None]
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -118,6 +118,24 @@ class Reproduction(Answer):
     note: str
 
 
+class ExperimentAnswer(TypedDict):
+    """The judgment of one experiment."""
+
+    name: str
+    verdict: str
+    basis: str
+    reason: str
+    findings: list[FindingAnswer]
+    deviations: list[ReasonAnswer]
+
+
+class Experiments(Answer):
+    """`verify --experiment`: each, and the worst of them."""
+
+    verdict: str
+    experiments: list[ExperimentAnswer]
+
+
 class Change(Answer):
     """`verify` of a tweak or a rewrite."""
 
@@ -155,6 +173,7 @@ class StatusAnswer(Answer):
     tweak: TweakAnswer | None
     next: ActionAnswer
     can_change: bool
+    experiments: dict[str, str | None]
 
 
 class NextAnswer(Answer, ActionAnswer):

@@ -1,6 +1,6 @@
 """Format reproductions, from the same objects that JSON is made of. Imports nothing heavy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.views.tables import (
@@ -88,6 +88,25 @@ def format_judgment(judgment: Judgment, width: int, paint: Paint, *, verbose: bo
     if verbose:
         lines += ["", *_details(judgment, width, paint)]
     return "\n".join(lines)
+
+
+def format_experiments(
+    judged: Sequence[tuple[str, Judgment | None]], overall: Verdict, width: int, paint: Paint
+) -> str:
+    """Format several experiments as a table, and the worst of them."""
+    rows = [
+        (name, one.findings[0].metric if one and one.findings else "", _verdict_of(one))
+        for name, one in judged
+    ]
+    lines = table(("experiment", "metric", "verdict"), rows, width, lambda _, text: text)
+    text = "the worst of them" if overall is not Verdict.REPRODUCED else "each of them"
+    return "\n".join(
+        [*lines, *headline(overall.value, text, width, lambda t: paint(t, _COLORS[overall]))]
+    )
+
+
+def _verdict_of(judgment: Judgment | None) -> str:
+    return judgment.verdict.value if judgment else "not judged yet"
 
 
 def _claim(finding: Finding) -> str:

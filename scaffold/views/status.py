@@ -41,6 +41,8 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     lines += [
         line for note in notes for line in wrap(f"           {plain(note)}", width, hanging=13)
     ]
+    for name, one in status.experiments.items():
+        lines.append(f"  Experiment {plain(name)}: {one or 'not judged yet'}")
     if status.tweak is not None:
         tweak = status.tweak
         verdict = f"{tweak.verdict}{_judged_by(tweak.origin)}"

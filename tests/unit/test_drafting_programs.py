@@ -274,3 +274,65 @@ def test_bold_marks_the_best_of_its_own_table_only():
     one = "| Net | accuracy |\n|---|---|\n| a | 90.1 |\n| b | {} |\n"
     readme = "# T\n\n## Results\n\n" + one.format("**91.2**") + "\n## Results of b\n\n"
     assert claims_of(readme + one.format("**95.5**")).value["value"] == 91.2
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("| a | 52.1<sup>3</sup> |", 52.1),
+        ("| a | 52.1[^2] |", 52.1),
+        ("| a | **52.1** ± 0.3 |", 52.1),
+    ],
+)
+def test_marks_of_footnotes_are_no_digits(line, expected):
+    table = f"| net | accuracy (%) |\n|---|---|\n{line}\n"
+    assert claims_of(f"# T\n\n## Results\n\n{table}").value["value"] == expected
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "You get a similar test accuracy (± 2%) with fewer epochs.",
+        "The [test accuracy](https://example.org/S%C3%B8r%80%9371.5) is explained there.",
+        "It can give 97.47% oracle accuracy.",
+    ],
+)
+def test_spreads_links_and_bounds_are_no_results(sentence):
+    assert (
+        "claims.0"
+        not in draft_of(
+            README_dot_md=f"# T\n\n## Results\n\n{sentence}\n", train_dot_py=TRAIN
+        ).answers
+    )
+
+
+def test_data_of_another_name_than_the_command_says_are_not_its_data():
+    program = TRAIN.replace("--model", "--dataset").replace("small", "cora")
+    program += 'URL = "https://example.org/ppi.zip"\n'
+    readme = "# T\n\n`python train.py`\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=program)
+    assert "datasets.0" not in draft.answers
+    assert draft.answers["datasets"].candidates[0].value["name"] == "ppi"
+    draft = draft_of(("data/cora/x.csv",), README_dot_md=readme, train_dot_py=program)
+    assert draft.answers["datasets.0"].value["inside"] == "data/cora"
+
+
+def test_lines_of_a_configuration_are_read():
+    draft = draft_of(
+        README_dot_md="# T\n\n`python train.py --config demo.config`\n",
+        train_dot_py=TRAIN,
+        demo_dot_config="# network\nhidden_dim=200\nl2 = 1e-8  # small\nmodel_dir=sample/x\n",
+    )
+    values = fixed(draft)
+    assert values["hidden_dim"] == (200, "demo.config:2")
+    assert values["l2"] == (1e-8, "demo.config:3")
+    assert "model_dir" not in values
+
+
+def test_a_folder_that_is_left_to_the_reader_is_the_root():
+    draft = draft_of(
+        README_dot_md="# T\n\n```\ncd <path-to-T>\ncd src\npython train.py --lr 0.5\n```\n",
+        src__train_dot_py=TRAIN,
+    )
+    assert command_of(draft)[0] == "python train.py --lr 0.5"
+    assert draft.answers["commands.train.directory"].value == "src"

@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.claims import PublishedNumber
-from scaffold.authoring.drafting.commands import Role, StatedCommand, asks_to_evaluate, is_template
+from scaffold.authoring.drafting.command_words import (
+    Role,
+    StatedCommand,
+    asks_to_evaluate,
+    is_template,
+)
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Candidate, Citation

@@ -241,7 +241,8 @@ _PAIR = re.compile(
 
 def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[PublishedNumber]:
     """Yield numbers that stand beside a metric's name in a sentence."""
-    for line in prose.lines:
+    for raw in prose.lines:
+        line = replace(raw, text=_LINK.sub(lambda link: " " * len(link[0]), raw.text))
         if _NO_CLAIM.search(line.text) or not _SAYS_RESULT.search(line.text):
             continue
         place = files.cite(prose.path, line.number)
@@ -270,6 +271,10 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
                 yield replace(number, high=float(ends["high"]))
             else:
                 yield number
+
+
+_LINK = re.compile(r"https?://[^\s<>]+")
+"""Its digits are no result; it is blanked, so that the places of others stay."""
 
 
 def _is_said_of_own(words: str) -> bool:
@@ -310,7 +315,7 @@ def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
     if not match["percent"] and "." not in match["value"]:
         return None
     after = text[match.end() : match.end() + _MOST_DISTANCE]
-    if SPEED.match(after.strip()):
+    if SPEED.match(after.strip()) or re.match(r"oracle|upper[- ]bound", after.strip()):
         return None
     clause_after = re.split(r"[,.;:!?)](?:\s|$)", after)[0]
     return find_metric(_clause_before(text, match)) or find_metric(clause_after)
@@ -319,7 +324,10 @@ def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
 def _is_free(text: str, match: re.Match[str]) -> bool:
     """Return whether a number is one, not a part of a name, version, link or range of years."""
     before, after = text[: match.start("value")], text[match.end("value") :]
-    return not (re.search(r"[\w./@#=-]$|\d,$", before) or re.match(r"[A-Za-z_/]|[.,]\d|-\w", after))
+    return not (
+        re.search(r"[\w./@#=%-]$|\d,$|(±|\+/?-)\s*$", before)
+        or re.match(r"[A-Za-z_/]|[.,]\d|-\w", after)
+    )
 
 
 def _number(

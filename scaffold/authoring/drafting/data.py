@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.command_words import Role, StatedCommand
 from scaffold.authoring.drafting.python_files import (
     Module,
     calls_in,
@@ -137,10 +137,10 @@ def find_data(
     for module in modules:
         names = full_names(module.tree)
         for written, call in calls_in(module.tree):
-            first, _, rest = written.partition(".")
+            first, _, attributes = written.partition(".")
             known = names.get(first, "")
             is_library = known.split(".")[0] in _LIBRARIES
-            name = f"{known}.{rest}".rstrip(".") if is_library else written
+            name = f"{known}.{attributes}".rstrip(".") if is_library else written
             datasets += _of_call(files, module, name, call, words)
             datasets += _chosen_by_name(module, call, words)
     for module in modules:
@@ -170,8 +170,10 @@ def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[
             yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
 
 
-_WEIGHTS = re.compile(r"\.(pth|pt|ckpt|safetensors|onnx|pb|bin|h5)(\.\w+)?$", re.IGNORECASE)
-"""Files of weights: no data."""
+_DATA_NAME = re.compile(
+    r"\.(zip|tar|t?gz|tgz|bz2|xz|csv|tsv|json|jsonl|txt|npz|npy|mat|pkl|h5|parquet|data)$",
+    re.IGNORECASE,
+)
 
 
 def _downloads(command: StatedCommand) -> Iterator[FoundData]:
@@ -180,8 +182,8 @@ def _downloads(command: StatedCommand) -> Iterator[FoundData]:
         return
     for word in command.argv:
         if re.match(r"https?://", word):
-            name = PurePosixPath(word.split("?")[0]).name or word
-            if not _WEIGHTS.search(name):
+            name = PurePosixPath(word.split("?")[0]).name
+            if _DATA_NAME.search(name):
                 yield _found(name, "url", word, True, command.place)
 
 
@@ -210,6 +212,11 @@ def _of_call(
     if _READERS.search(name):
         return _inside(files, module, call, words)
     return []
+
+
+def is_known_dataset(word: str) -> bool:
+    """Return whether a word is the name of a dataset that the libraries have."""
+    return bool(_KNOWN.fullmatch(word))
 
 
 def _chosen_by_name(
@@ -315,11 +322,7 @@ def _urls(module: Module) -> list[FoundData]:
         if not match:
             continue
         name = PurePosixPath(node.value.split("?")[0]).name
-        is_data = re.search(
-            r"\.(zip|tar|t?gz|tgz|bz2|xz|csv|tsv|json|jsonl|txt|npz|npy|mat|pkl|h5|parquet|data)$",
-            name,
-        )
-        if is_data:
+        if _DATA_NAME.search(name):
             datasets.append(_found(name, "url", node.value.strip(), True, module.cite(node)))
     return datasets
 

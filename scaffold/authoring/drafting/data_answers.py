@@ -1,18 +1,18 @@
 """Answer what a program needs around it: packages, Python, data."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from scaffold.authoring.drafting.commands import Role, StatedCommand
-from scaffold.authoring.drafting.data import FoundData, find_data
+from scaffold.authoring.drafting.command_words import Role, StatedCommand
+from scaffold.authoring.drafting.data import FoundData, find_data, is_known_dataset
 from scaffold.authoring.drafting.invocation import value_in_effect, words_in_effect
 from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
 from scaffold.authoring.drafting.python_version import find_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.records.draft import Answer, Candidate, unknown, value_of
+from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
 
 
 def add_environment(draft: Draft, read: ReadSource) -> None:
@@ -52,7 +52,14 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             "no data that the program reads were recognized", *_data_folders(read)
         )
         return
-    for index, data in enumerate(_of_command(datasets, read)):
+    of_command = _of_command(datasets, read) or _folder_of_dataset(read)
+    if not of_command:
+        draft.answers["datasets"] = unknown(
+            f"the command names {_named_dataset(read)}; what was recognized is other data",
+            *(Candidate(value=_dataset(data), citations=(data.place,)) for data in datasets[:4]),
+        )
+        return
+    for index, data in enumerate(of_command):
         draft.answers[f"datasets.{index}"] = value_of(_dataset(data), data.place)
         if data.kind in ("url", "hub", "library") and data.needs_network:
             draft.warnings.append(
@@ -118,14 +125,69 @@ def _is_for(prepare: StatedCommand, command: StatedCommand) -> bool:
     return prepare.place.path == command.place.path
 
 
-def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> Iterator[FoundData]:
-    """Yield the data that the chosen command names, if it names some of several."""
+def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> list[FoundData]:
+    """Return the data that the chosen command names, if it names some of several.
+
+    None where it names others than were found.
+    """
     command = read.chosen.command
     values = {word.lower() for word in command.argv} if command else set()
     named = [
         data for data in datasets if any(v and v in data.name.lower() for v in values if len(v) > 2)
     ]
-    yield from named or datasets[:3]
+    dataset = _named_dataset(read)
+    if named or not dataset:
+        return named or list(datasets[:3])
+    plain = re.sub(r"[\W_]", "", dataset).lower()
+    return [data for data in datasets if _is_called(plain, data)]
+
+
+def _folder_of_dataset(read: ReadSource) -> list[FoundData]:
+    """Return the source's folder of data that has the name of the dataset."""
+    name, command = _named_dataset(read), read.chosen.command
+    plain = re.sub(r"[\W_]", "", name).lower()
+    for path in sorted(read.files.paths):
+        folder = PurePosixPath(path).parent
+        is_it = plain and re.sub(r"[\W_]", "", folder.name).lower() == plain
+        if is_it and "data" in str(folder.parent).lower() and command is not None:
+            return [
+                FoundData(
+                    name=name,
+                    kind="inside",
+                    detail=str(folder),
+                    needs_network=False,
+                    place=_place_of_dataset(read, command),
+                )
+            ]
+    return []
+
+
+def _place_of_dataset(read: ReadSource, command: StatedCommand) -> Citation:
+    for option in read.options:
+        if re.fullmatch(r"data_?set(_?name)?", option.name):
+            return value_in_effect(command, option)[1]
+    return command.place
+
+
+def _is_called(plain: str, data: FoundData) -> bool:
+    """Return whether data may be a dataset of that name: what is read by its path may be any."""
+    if data.kind in ("inside", "generated"):
+        return True
+    name = re.sub(r"[\W_]", "", f"{data.name}{data.detail}").lower()
+    return plain in name
+
+
+def _named_dataset(read: ReadSource) -> str:
+    """Return the name of a dataset that the command's option, or its first argument, gives."""
+    command = read.chosen.command
+    if command is None:
+        return ""
+    for option in read.options:
+        if re.fullmatch(r"data_?set(_?name)?", option.name):
+            value, _ = value_in_effect(command, option)
+            if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w-]+", value):
+                return value
+    return next((word for word in command.argv if is_known_dataset(word)), "")
 
 
 def _dataset(data: FoundData) -> dict[str, Any]:

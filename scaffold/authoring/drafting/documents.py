@@ -123,9 +123,10 @@ def read_document(path: str, text: str) -> Document:
 
 
 def plain_text(text: str) -> str:
-    """Return a text without links, emphasis, images and HTML tags."""
+    """Return a text without links, emphasis, images, footnotes and HTML tags."""
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"<sup>\s*[\d*,†‡]{1,5}\s*</sup>|\[\^\w+\]", "", text)  # marks of footnotes
     text = re.sub(r"<[^>]{0,200}>", "", text)
     return re.sub(r"[*`$\\]|(?<!\w)_|_(?!\w)", "", text).strip()
 

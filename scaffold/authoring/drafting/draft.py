@@ -12,7 +12,8 @@ from scaffold.authoring.drafting.choice import (
     find_projects,
 )
 from scaffold.authoring.drafting.claims import find_claims
-from scaffold.authoring.drafting.commands import NO_PLACE, find_commands, read_command
+from scaffold.authoring.drafting.command_words import NO_PLACE, read_command
+from scaffold.authoring.drafting.commands import find_commands
 from scaffold.authoring.drafting.data_answers import add_data, add_environment
 from scaffold.authoring.drafting.documents import Document, read_documents
 from scaffold.authoring.drafting.invocation import switches_of, words_in_effect

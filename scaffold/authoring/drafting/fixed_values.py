@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from scaffold.authoring.drafting.commands import StatedCommand
+from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.metric_words import is_hyperparameter
 from scaffold.authoring.drafting.options import find_constants
 from scaffold.authoring.drafting.python_files import UNFOLDED, Module, calls_in
@@ -127,15 +127,35 @@ def _of_configuration(
     """Yield what the configuration file that a command names says, each value with its line."""
     for path in _named_files(files, command):
         text = files.texts[path]
+        lines = files.lines(path)
+        if not path.endswith(_STRUCTURED):
+            yield from _assignments(files, path, lines)
+            continue
         try:
             document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
         except (ValueError, yaml.YAMLError, RecursionError):
             continue
-        lines = files.lines(path)
         for keys, value in _leaves(document, ()):
             line = _line_of(lines, keys)
             if line is not None and is_hyperparameter(keys[-1]):
                 yield ".".join(keys), value, files.cite(path, line)
+
+
+_STRUCTURED = (".json", ".yaml", ".yml")
+_LINES = (".config", ".conf", ".cfg", ".ini")
+_ASSIGNED = re.compile(r"\s*(?P<name>[A-Za-z][\w.-]*)\s*[=:]\s*(?P<value>[\w.,+-]{1,40})\s*(#.*)?")
+
+
+def _assignments(
+    files: SourceFiles, path: str, lines: Sequence[str]
+) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield what the lines `name = value` of a configuration file say."""
+    for number, line in enumerate(lines, start=1):
+        match = _ASSIGNED.fullmatch(line)
+        if match and is_hyperparameter(match["name"]):
+            value = yaml.safe_load(match["value"]) if match["value"][:1] not in "," else ""
+            if _is_setting(value) or isinstance(value, str):
+                yield match["name"], _number(value), files.cite(path, number)
 
 
 def _named_files(files: SourceFiles, command: StatedCommand) -> Iterator[str]:
@@ -152,7 +172,7 @@ def _named_files(files: SourceFiles, command: StatedCommand) -> Iterator[str]:
 def _existing(files: SourceFiles, command: StatedCommand, path: str) -> Iterator[str]:
     for base in dict.fromkeys((f"{command.directory}/" if command.directory else "", "")):
         found_path = base + path.removeprefix("./")
-        if found_path in files.texts and found_path.endswith((".json", ".yaml", ".yml")):
+        if found_path in files.texts and found_path.endswith((*_STRUCTURED, *_LINES)):
             yield found_path
             return
 

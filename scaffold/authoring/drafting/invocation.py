@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from scaffold.authoring.drafting.commands import StatedCommand
+from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.metric_words import find_split, is_hyperparameter
 from scaffold.authoring.drafting.options import Option, is_given
 from scaffold.records.draft import Answer, Candidate, Citation, contradictory, value_of

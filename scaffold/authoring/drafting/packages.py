@@ -33,6 +33,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "gym": "gym",
     "gymnasium": "gymnasium",
     "hydra": "hydra-core",
+    "igraph": "python-igraph",
     "imblearn": "imbalanced-learn",
     "Levenshtein": "levenshtein",
     "lightgbm": "lightgbm",

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
-from scaffold.authoring.drafting.commands import Role, StatedCommand
+from scaffold.authoring.drafting.command_words import Role, StatedCommand
 from scaffold.authoring.drafting.fixed_values import find_fixed
-from scaffold.authoring.drafting.invocation import Invocation, slot_name, write_invocation
+from scaffold.authoring.drafting.invocation import (
+    Invocation,
+    slot_name,
+    value_in_effect,
+    write_invocation,
+)
 from scaffold.authoring.drafting.options import find_assigned
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
@@ -118,18 +123,22 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
         answers["seeds.unseeded"] = value_of(missing, *(seeding.drawn[name] for name in missing))
 
 
-_CUDA = re.compile(r"\.cuda\(\)|\.to\([\"']cuda[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']")
+_CUDA = re.compile(
+    r"\.cuda\(\)|\.to\([\"']cuda[\"']\)|torch\.device\([\"']cuda(:\d)?[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']"
+)
 _CHECKED = re.compile(
     r"is_available|no[-_]cuda|use_cuda|args\.cuda|if\s+[\w.]*(cuda|gpu)|(args|config|opt)\.device"
 )
 """What looks for a GPU before it is used, or lets the user choose."""
 
 
+_GUARD = re.compile(r"cuda|gpu|device", re.IGNORECASE)
+
+
 def _unguarded(tree: ast.AST) -> Iterator[ast.expr]:
     """Yield calls that no `if` about a GPU or a device decides on."""
     for node in ast.iter_child_nodes(tree):
-        is_asked = isinstance(node, (ast.If, ast.IfExp)) and _CHECKED.search(ast.unparse(node.test))
-        if is_asked:
+        if isinstance(node, (ast.If, ast.IfExp)) and _GUARD.search(ast.unparse(node.test)):
             continue
         if isinstance(node, ast.Call):
             yield node
@@ -144,6 +153,11 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
     if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
         return value_of("cuda", command.place)
     text = "\n".join("\n".join(module.lines) for module in read.modules)
+    for option in read.options:
+        value, place = value_in_effect(command, option)
+        is_cuda = isinstance(value, str) and value.startswith("cuda")
+        if option.name == "device" and is_cuda and "is_available" not in text:
+            return value_of("cuda", place)
     is_checked = bool(_CHECKED.search(text))
     # Where something looks for a GPU, a helper that takes one may never be called without it; the
     # program's own lines are run.

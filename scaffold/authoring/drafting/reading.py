@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from scaffold.authoring.drafting.choice import Chosen
 from scaffold.authoring.drafting.claims import PublishedNumber
-from scaffold.authoring.drafting.commands import StatedCommand
+from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.documents import Document
 from scaffold.authoring.drafting.options import Option
 from scaffold.authoring.drafting.python_files import Module, PythonFiles

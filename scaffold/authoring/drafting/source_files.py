@@ -19,7 +19,7 @@ MOST_FILES = 3000
 
 _SUFFIXES = {
     *(".py", ".ipynb", ".md", ".markdown", ".rst", ".sh", ".bash", ".yaml", ".yml", ".toml"),
-    *(".cfg", ".ini", ".gin", ".bat", ".tex"),
+    *(".cfg", ".ini", ".conf", ".config", ".gin", ".bat", ".tex"),
 }
 _NAMES = re.compile(
     r"readme.*|licen[cs]e.*|copying.*|notice.*|makefile|dockerfile.*|pipfile|requirements?.*\.(txt|in)"
