@@ -153,9 +153,9 @@ def test_another_calibration_or_rule_of_a_recipe_of_ours_is_a_deviation(cli, tmp
     project = Project(cli.new("digits-cnn"))
     environment = type("Environment", (), {"packages": ()})()
     assert find_deviations(project, load_recipe(project), None, environment) == []
-    document = json.loads(project.calibration.read_text())
+    document = json.loads((project.root / "calibration.json").read_text())
     document["runs"] = document["runs"][:5]
-    project.calibration.write_text(json.dumps(document))
+    (project.root / "calibration.json").write_text(json.dumps(document))
     told = find_deviations(project, load_recipe(project), None, environment)
     assert (
         len(told) == 1
