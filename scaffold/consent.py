@@ -22,7 +22,7 @@ from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_file
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
 from scaffold.records.program import Command, PlacedDataset, Program
-from scaffold.records.recipe import GitReference, Recipe, reference_name
+from scaffold.records.recipe import PathReference, Recipe, reference_name, reference_url
 from scaffold.user_state import made_lock, state_dir
 
 _MOST_LINES = 200
@@ -236,11 +236,9 @@ def _commands(program: Program) -> Iterator[tuple[str, Command]]:
 def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     """Describe what would be installed and run, line by line, with whole patches and drivers."""
     reference = recipe.reference
-    where = (
-        f"{reference.git} at {reference.revision}"
-        if isinstance(reference, GitReference)
-        else "in the recipe"
-    )
+    where = "in the recipe"
+    if not isinstance(reference, PathReference):
+        where = f"{reference_url(reference)} at {reference.revision}"
     lines = [
         f"  reference  {reference_name(recipe)}, {where}, tree {reference.tree}",
         *([f"  device     {recipe.resources.device}"] if recipe.resources.device != "cpu" else []),

@@ -3,6 +3,7 @@
 import re
 import shlex
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from scaffold.errors import UsageError
@@ -38,44 +39,43 @@ def check_recipe(recipe_source: FoundRecipe, *, offline: bool = False) -> list[s
         ),
     ]
     notes += _check_citations(recipe_source, offline=offline)
+    names: list[str | None] = [one.name for one in recipe.experiments]
+    for name in names or [None]:
+        one = replace(recipe_source, recipe=recipe.of_experiment(name))
+        notes.append((f"{name}: " if name else "") + _check_calibration(one, tree))
+    return notes
+
+
+def _check_calibration(recipe_source: FoundRecipe, tree: str) -> str:
+    """Return what holds of the calibration runs of a recipe, or of one of its experiments."""
+    recipe = recipe_source.recipe
+    again = f"scaffold recipes calibrate {shlex.quote(str(recipe_source.folder))}"
+    again += f" --experiment {recipe.experiment}" if recipe.experiment else ""
     calibration = recipe_source.calibration()
     if calibration is None:
-        notes.append(
-            "no calibration runs: a reproduction can be refuted, never confirmed "
-            f"(scaffold recipes calibrate {recipe_source.folder})"
-        )
-        return notes
+        return f"no calibration runs: a reproduction can be refuted, never confirmed ({again})"
+    file = recipe.calibration
     if calibration.recipe != recipe.id or calibration.reference != tree:
         raise UsageError(
-            f"calibration.json was made for {calibration.recipe} with the tree"
-            f" {calibration.reference}",
-            hint=(
-                f"make it anew: scaffold recipes calibrate {shlex.quote(str(recipe_source.folder))}"
-            ),
+            f"{file} was made for {calibration.recipe} with the tree {calibration.reference}",
+            hint=f"make it anew: {again}",
         )
     if calibration.program != program_digest(recipe, recipe_source.folder) or dict(
         calibration.data
     ) != data_digests(recipe):
         raise UsageError(
-            "calibration.json was made with other commands, hyperparameters, seeding, patches,"
-            " drivers or data",
-            hint=(
-                f"make it anew: scaffold recipes calibrate {shlex.quote(str(recipe_source.folder))}"
-            ),
+            f"{file} was made with other commands, hyperparameters, seeding, patches, drivers or"
+            " data",
+            hint=f"make it anew: {again}",
         )
     if any(run.seed < CALIBRATION_SEED for run in calibration.runs) and recipe.seeds.how != "none":
         raise UsageError(
-            f"calibration.json has seeds below {CALIBRATION_SEED}, which projects use for their own"
-            " runs"
+            f"{file} has seeds below {CALIBRATION_SEED}, which projects use for their own runs"
         )
     count = len(calibration.runs)
-    enough = (
-        ""
-        if count >= MIN_CALIBRATION_RUNS
-        else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
-    )
-    notes.append(f"calibration: {count} runs on {calibration.machine.processor}{enough}")
-    return notes
+    is_enough = count >= MIN_CALIBRATION_RUNS or recipe.seeds.how == "none"
+    enough = "" if is_enough else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
+    return f"calibration: {count} runs on {calibration.machine.processor}{enough}"
 
 
 _SHELL = re.compile(r"\||\|\||&&|&|;|\d?>>?|<|2>&1")

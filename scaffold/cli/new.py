@@ -243,14 +243,14 @@ def _ask_directory(source_recipe: "FoundRecipe") -> str:
 
 
 def _print_created(created: "Created", directory: Path) -> None:
-    from scaffold.records.recipe import GitReference, reference_name
+    from scaffold.records.recipe import PathReference, reference_name
     from scaffold.reproduce.duration import expected_verify_s
     from scaffold.rules.reproduction.claims import claim_text
     from scaffold.views.tables import format_duration, plain, wrap
 
     recipe, paint = created.recipe, paint_for(sys.stdout)
     reference = recipe.reference
-    at = f" @ {reference.revision[:7]}" if isinstance(reference, GitReference) else ""
+    at = "" if isinstance(reference, PathReference) else f" @ {reference.revision[:7]}"
     patches = len(reference.patches)
     lines = [
         f"  Reference  {reference_name(recipe)}{at} ({reference.license}), tree verified, "

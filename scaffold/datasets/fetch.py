@@ -24,6 +24,7 @@ from scaffold.records.program import (
     Program,
     UrlDataset,
 )
+from scaffold.references import hub
 
 OnBytes = Callable[[str, int, int | None], None]
 """Called with a dataset's name, the bytes that are here, and how many there will be if known."""
@@ -183,17 +184,7 @@ def _download(aside: Path, dataset: UrlDataset, on_bytes: OnBytes) -> None:
 
 
 def _from_hub(aside: Path, dataset: HubDataset) -> None:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        path = hf_hub_download(
-            dataset.hub, dataset.path, repo_type="dataset", revision=dataset.revision
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FetchError(
-            f"dataset {dataset.name}: the Hub does not give {dataset.hub}: {error}"
-        ) from error
+    path = hub.download("dataset", dataset.hub, dataset.revision, dataset.path)
     shutil.copyfile(path, aside)
 
 

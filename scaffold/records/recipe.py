@@ -45,6 +45,16 @@ class GitReference(_Reference):
     )
 
 
+class HubReference(_Reference):
+    """Files of one commit of a model on the Hugging Face Hub."""
+
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    revision: Revision
+    files: Annotated[tuple[RelPath, ...], Field(min_length=1)] = Field(
+        description="those that are taken: texts and safetensors, no pickles"
+    )
+
+
 class PathReference(_Reference):
     """A folder inside the recipe."""
 
@@ -52,8 +62,10 @@ class PathReference(_Reference):
 
 
 Reference = Annotated[
-    Annotated[GitReference, Tag("<git>")] | Annotated[PathReference, Tag("<path>")],
-    by_key("git", "path"),
+    Annotated[GitReference, Tag("<git>")]
+    | Annotated[HubReference, Tag("<hub>")]
+    | Annotated[PathReference, Tag("<path>")],
+    by_key("git", "hub", "path"),
 ]
 
 
@@ -270,8 +282,17 @@ def reference_name(recipe: Recipe) -> str:
     reference = recipe.reference
     if isinstance(reference, PathReference):
         return recipe.id
+    if isinstance(reference, HubReference):
+        return reference.hub
     path = PurePosixPath(re.sub(r"^\w+://[^/]*", "", reference.git).removesuffix(".git"))
     return "/".join(path.parts[-2:]).lstrip("/")
+
+
+def reference_url(reference: Reference) -> str:
+    """Return where people look at a reference; empty for one inside its recipe."""
+    if isinstance(reference, HubReference):
+        return f"https://huggingface.co/{reference.hub}"
+    return reference.git if isinstance(reference, GitReference) else ""
 
 
 def _experiment_problems(

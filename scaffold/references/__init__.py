@@ -13,8 +13,8 @@ from scaffold.git import trees
 from scaffold.git.entries import refuse_unsafe
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id
-from scaffold.records.recipe import GitReference, Recipe, reference_name
-from scaffold.references import folder, git
+from scaffold.records.recipe import GitReference, HubReference, Recipe, reference_name
+from scaffold.references import folder, git, hub
 from scaffold.references.patches import check_patches
 
 
@@ -32,6 +32,14 @@ def fetch_reference(
     reference = recipe.reference
     if isinstance(reference, GitReference):
         tree = git.fetch(reference, into, offline=offline)
+    elif isinstance(reference, HubReference):
+        unsafe = [path for path in reference.files if not hub.is_safe(path)]
+        if unsafe:
+            raise FetchError(
+                f"reference.files names {', '.join(unsafe)}, which may run code when it is read",
+                hint="only texts of data and safetensors are taken from the Hub",
+            )
+        tree = hub.fetch(reference, into, offline=offline)
     else:
         tree = folder.fetch(reference, recipe_dir, into)
     if tree != reference.tree:

@@ -23,15 +23,20 @@ from scaffold.project.project import Project
 from scaffold.project.schemas import PROJECT_SCHEMAS, SCHEMAS_DIR, editor_line
 from scaffold.recipes.catalogue import FoundRecipe, choose_experiment, data_dir
 from scaffold.records.parsing import Place, parse_record
-from scaffold.records.recipe import GitReference, Recipe, reference_name
+from scaffold.records.recipe import (
+    PathReference,
+    Recipe,
+    reference_name,
+    reference_url,
+)
 from scaffold.records.yaml_edit import remove_block, replace_scalar
 from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import find_lfs_pointers
-from scaffold.references.git import commit_date
 from scaffold.rewrite.parts import rewrite_name
 from scaffold.rules.milestones import Milestones
 from scaffold.rules.reproduction.claims import claim_text
 from scaffold.scaffolding.templates import render
+from scaffold.scaffolding.vendor import vendor_author, vendor_message
 
 _CHANGED_BY_SET = "# Changed by --set when this project was made; these are the published values."
 FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
@@ -302,29 +307,6 @@ def template_message(recipe: Recipe, name: str) -> str:
     )
 
 
-def vendor_author(recipe: Recipe, author: Author) -> Author:
-    """Return an author with the date of the upstream commit.
-
-    By which an environment is resolved.
-    """
-    if not isinstance(recipe.reference, GitReference):
-        return author
-    return replace(author, date=commit_date(recipe.reference))
-
-
-def vendor_message(recipe: Recipe, tree: str) -> str:
-    """Return the message of a commit on `reference`: where it came from, as trailers."""
-    reference = recipe.reference
-    trailers = [f"License: {reference.license}", f"Upstream-Tree: {tree}"]
-    if isinstance(reference, GitReference):
-        trailers = [
-            f"Upstream: {reference.git}",
-            f"Upstream-Revision: {reference.revision}",
-            *trailers,
-        ]
-    return f"Reference {reference_name(recipe)}, byte for byte\n\n" + "\n".join(trailers) + "\n"
-
-
 def render_project(recipe: Recipe, name: str, into: Path, *, is_ours: bool) -> None:
     """Write the files of a project that do not come from its recipe."""
     data = template_data(recipe, name) | {"is_ours": is_ours}
@@ -346,8 +328,8 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
         "version": scaffold.__version__,
         "title": _markdown(recipe.title),
         "reference_name": _markdown(title),
-        "reference_url": reference.git if isinstance(reference, GitReference) else "",
-        "revision": reference.revision if isinstance(reference, GitReference) else "",
+        "reference_url": reference_url(reference),
+        "revision": "" if isinstance(reference, PathReference) else reference.revision,
         "license": _markdown(reference.license),
         "python": _python_version(recipe),
         "has_smoke": recipe.commands.smoke is not None,

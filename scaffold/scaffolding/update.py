@@ -37,9 +37,8 @@ from scaffold.scaffolding.create import (
     FALLBACK_AUTHOR,
     render_project,
     template_message,
-    vendor_author,
-    vendor_message,
 )
+from scaffold.scaffolding.vendor import vendor_author, vendor_message
 from scaffold.tweak.base_branch import refuse_vendor
 from scaffold.tweak.store import find_tweak
 

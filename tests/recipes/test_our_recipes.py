@@ -1,6 +1,7 @@
 """Every recipe that we ship: parses, pinned, sourced, calibrated, and makes a project."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,17 @@ def test_recipe(key):
     found = find_recipe(key)
     recipe = found.recipe
     assert recipe.id == key == found.folder.name
-    calibration = found.calibration()
-    assert calibration is not None and len(calibration.runs) >= 10
-    assert calibration.reference == recipe.reference.tree
-    assert calibration.program == program_digest(recipe, found.folder)
-    assert all(run.seed >= CALIBRATION_SEED for run in calibration.runs)
     assert recipe.adaptation.tweaks and recipe.adaptation.rewrites and recipe.commands.smoke
-    for run in calibration.runs:
-        assert set(run.metrics) == {metric.name for metric in recipe.metrics}
+    for name in [one.name for one in recipe.experiments] or [None]:
+        one = replace(found, recipe=recipe.of_experiment(name))
+        calibration = one.calibration()
+        least = 2 if recipe.seeds.how == "none" else 10
+        assert calibration is not None and len(calibration.runs) >= least
+        assert calibration.reference == recipe.reference.tree
+        assert calibration.program == program_digest(one.recipe, found.folder)
+        assert all(run.seed >= CALIBRATION_SEED for run in calibration.runs)
+        for run in calibration.runs:
+            assert set(run.metrics) == {metric.name for metric in recipe.metrics}
     if isinstance(recipe.reference, PathReference):
         check_recipe(found)
 

@@ -80,7 +80,9 @@ _SHELLS = {"bash", "sh", "zsh", "source", "."}
 _MENTION = re.compile(
     r"(?<![\w/.-])(?P<program>[\w./-]*\w\.py)(?![\w-])|`(?P<span>[\w./-]*\w\.py)`"
 )
-_STARTS = re.compile(r"\b(run|running|execut\w*|train\w*|launch\w*|start\w*)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"\b(run|running|execute[sd]?|executing|train\w*|launch\w*|start\w*)\b", re.IGNORECASE
+)
 
 
 def _mentioned(

@@ -3,10 +3,11 @@
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from scaffold.authoring.drafting.draft import make_draft
+from scaffold.authoring.drafting.hub_source import draft_hub, read_hub
 from scaffold.authoring.drafting.kept_answers import SOURCES
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.recipe_text import (
@@ -18,7 +19,7 @@ from scaffold.errors import MachineError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id, list_files
 from scaffold.project.files import write_record, write_text
-from scaffold.recipes.catalogue import pin_git_source
+from scaffold.recipes.catalogue import data_dir, pin_git_source
 from scaffold.records.draft import Citation, Sources
 from scaffold.references import git
 
@@ -34,16 +35,25 @@ class Source:
         revision: full id.
         path: below which everything is looked for; empty for all.
         folder: a plain folder.
+        hub: `ORG/NAME` of a model on the Hugging Face Hub.
     """
 
     url: str | None = None
     revision: str | None = None
     path: str = ""
     folder: Path | None = None
+    hub: str | None = None
+
+
+_HUB = re.compile(
+    r"(?:hf:|https://(?:huggingface\.co|hf\.co)/)(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?/?"
+)
 
 
 def find_source(text: str) -> Source:
-    """Return what a text names: URL, URL@revision, URL@revision:path, a page of a forge, a folder.
+    """Return what a text names.
+
+    URL, URL@revision, URL@revision:path, a page of a forge, a folder, hf:ORG/NAME[@revision].
 
     Raises:
         UsageError: it names none of them.
@@ -51,6 +61,11 @@ def find_source(text: str) -> Source:
     """
     if not text.strip():
         raise UsageError("the source has no name", hint="a git URL, or a folder")
+    model = _HUB.fullmatch(text)
+    if model:
+        return Source(hub=model["name"], revision=model["revision"])
+    if text.startswith("hf:"):
+        raise UsageError(f"{text} names no model", hint="hf:ORG/NAME, or hf:ORG/NAME@REVISION")
     if "://" not in text:
         return _local(Path(text))
     url, revision, path = pin_git_source(text)
@@ -75,7 +90,7 @@ def _local(folder: Path) -> Source:
 
 def default_folder(source: Source) -> str:
     """Return a name for a draft's folder."""
-    name = source.path or (source.url or str(source.folder))
+    name = source.path or source.hub or (source.url or str(source.folder))
     return f"{PurePosixPath(name.removesuffix('.git').rstrip('/')).name}-recipe"
 
 
@@ -83,6 +98,8 @@ def has_recipe(source: Source, *, offline: bool = False) -> bool:
     """Return whether a source has a recipe.yaml at its place."""
     if source.folder is not None:
         return (source.folder / "recipe.yaml").is_file()
+    if source.hub is not None:
+        return False
     assert source.url and source.revision
     cache = git.cached_commit(source.url, source.revision, offline=offline, blobless=True)
     place = f"{source.path}/" if source.path else ""
@@ -93,6 +110,8 @@ def exact_name(source: Source) -> str:
     """Return URL@revision:path of a source, as `--from` takes it."""
     if source.folder is not None:
         return str(source.folder)
+    if source.hub is not None:
+        return f"hf:{source.hub}" + (f"@{source.revision}" if source.revision else "")
     return f"{source.url}@{source.revision}" + (f":{source.path}" if source.path else "")
 
 
@@ -103,6 +122,8 @@ def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
         FetchError: it cannot be had.
         UsageError: it has nothing that could be read, or not the folder that is named.
     """
+    if source.hub is not None:
+        return read_hub(source.hub, source.revision, offline=offline)
     if source.folder is not None:
         files = read_folder(source.folder, content_id(source.folder))
     else:
@@ -135,8 +156,8 @@ def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sourc
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty", hint="choose another folder: -o DIR")
     files = read_source(source, offline=offline)
-    draft = make_draft(files)
-    sources = _sources_of(draft, exact_name(source))
+    draft = draft_hub(files) if source.hub is not None else make_draft(files)
+    sources = _sources_of(draft, exact_name(replace(source, revision=files.revision)))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -146,6 +167,7 @@ def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sourc
         aside.chmod(0o755)
         if source.folder is not None:
             _copy_reference(source.folder, aside / "reference")
+        _copy_drivers(sources, aside)
         write_files(aside, sources)
         if folder.exists():
             folder.rmdir()
@@ -164,6 +186,15 @@ def _sources_of(draft: Draft, text: str) -> Sources:
         fixed=draft.fixed,
         warnings=tuple(draft.warnings),
     )
+
+
+def _copy_drivers(sources: Sources, folder: Path) -> None:
+    """Copy our programs that a draft's commands name."""
+    answer = sources.answers.get("reference.drivers")
+    for name in answer.value if answer else ():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(data_dir("templates") / name, place)
 
 
 def _copy_reference(source: Path, target: Path) -> None:

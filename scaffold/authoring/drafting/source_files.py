@@ -66,6 +66,11 @@ class SourceFiles:
         """Return the last part of the URL."""
         return PurePosixPath(self.url.removesuffix(".git").rstrip("/")).name
 
+    @property
+    def name_of_hub(self) -> str:
+        """Return `ORG/NAME` of a model on the Hugging Face Hub."""
+        return self.url.removeprefix("hf:")
+
     def within(self, folder: str) -> "SourceFiles":
         """Return the source as if only a folder of it, and what stands at its root, were there.
 

@@ -1,0 +1,94 @@
+"""Evaluate a text classifier of the Hugging Face Hub on a file of examples, and print what it scores.
+
+    python evaluate_text.py MODEL --data FILE [FILE ...] [--limit N]
+
+The model is read from its folder, offline; no code of it is run. Weights are read from safetensors.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+TEXTS = ("text", "sentence", "content", "review", "document", "comment", "tweet", "utterance", "question", "title")
+PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "sentence"))
+LABELS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "coarse_label")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--text", nargs="+", help="one column, or two that belong together; default: by its name")
+    parser.add_argument("--label", help="default: by its name")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--limit", type=int, help="only the first so many examples")
+    arguments = parser.parse_args()
+
+    import pandas
+    import torch
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    table = pandas.concat([read(path) for path in arguments.data], ignore_index=True)[: arguments.limit]
+    texts = arguments.text or columns(table, TEXTS, PAIRS, "--text")
+    label = arguments.label or columns(table, LABELS, (), "--label")[0]
+    print(f"{len(table)} examples; text: {', '.join(texts)}; label: {label}", file=sys.stderr)
+
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model, local_files_only=True)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        arguments.model, local_files_only=True, use_safetensors=True
+    )
+    model.eval()
+    expected = [number(value, model.config.label2id) for value in table[label]]
+    predicted = []
+    for start in range(0, len(table), arguments.batch):
+        batch = table.iloc[start : start + arguments.batch]
+        inputs = tokenizer(
+            *[batch[name].astype(str).tolist() for name in texts], truncation=True, padding=True, return_tensors="pt"
+        )
+        with torch.no_grad():
+            predicted += model(**inputs).logits.argmax(-1).tolist()
+        print(f"step {min(start + arguments.batch, len(table))}", flush=True)
+
+    print(f"accuracy {accuracy_score(expected, predicted):.6f}")
+    averages = ["macro", "micro", "weighted"] + (["binary"] if len(set(expected) | set(predicted)) <= 2 else [])
+    for average in averages:
+        scores = precision_recall_fscore_support(expected, predicted, average=average, zero_division=0)
+        for name, score in zip(("precision", "recall", "f1"), scores, strict=False):
+            print(f"{name}_{average} {score:.6f}")
+
+
+def read(path: Path):
+    import pandas
+
+    if path.suffix == ".parquet":
+        return pandas.read_parquet(path)
+    if path.suffix in (".json", ".jsonl"):
+        return pandas.read_json(path, lines=path.suffix == ".jsonl" or path.read_text()[:1] != "[")
+    return pandas.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+def columns(table, names, pairs, option: str) -> list[str]:
+    for pair in pairs:
+        if set(pair) <= set(table.columns):
+            return list(pair)
+    known = [name for name in names if name in table.columns]
+    if len(known) != 1:
+        sys.exit(f"which column is it? {option} one of: {', '.join(map(str, table.columns))}")
+    return known
+
+
+def number(value: object, label2id: dict[str, int]) -> int:
+    """The model's number of a label that is written as a number or as a name."""
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        lower = {name.lower(): index for name, index in label2id.items()}
+        if value.lower() not in lower:
+            sys.exit(f"the model has no label {value!r}; it has: {', '.join(label2id)}")
+        return lower[value.lower()]
+    return int(value)
+
+
+if __name__ == "__main__":
+    main()
