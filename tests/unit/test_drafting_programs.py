@@ -317,6 +317,16 @@ def test_data_of_another_name_than_the_command_says_are_not_its_data():
     assert draft.answers["datasets.0"].value["inside"] == "data/cora"
 
 
+def test_data_of_a_class_that_has_the_name_are_its_data():
+    program = TRAIN.replace("--model", "--dataset").replace("small", "MR")
+    program += 'class NAMEDataset:\n    url = "https://example.org/polarity.tar.gz"\n'
+    for name, is_it in (("MR", True), ("SST", False)):
+        draft = draft_of(
+            README_dot_md="# T\n\n`python train.py`\n", train_dot_py=program.replace("NAME", name)
+        )
+        assert ("datasets.0" in draft.answers) == is_it, name
+
+
 def test_lines_of_a_configuration_are_read():
     draft = draft_of(
         README_dot_md="# T\n\n`python train.py --config demo.config`\n",

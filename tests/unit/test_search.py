@@ -1,8 +1,10 @@
 """Which task a description means, and which recipes are near to it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
 from scaffold.recipes.search import find_tasks, rank_recipes
@@ -101,3 +103,16 @@ def test_our_recipes_have_tasks_of_the_list_and_the_ids_are_unique():
     assert modality_of("graph-ml") == "other"
     assert modality_of("no-such-task") is None
     assert {find_recipe(key).recipe.task for key in recipe_ids()} <= set(ids)
+
+
+def test_most_of_the_descriptions_find_their_recipe_among_the_first_three():
+    path = Path(__file__).parents[2] / "benchmarks" / "descriptions.yaml"
+    descriptions = yaml.safe_load(path.read_text())
+    recipes = [find_recipe(name) for name in recipe_ids()]
+    right = 0
+    for description in descriptions:
+        names = [
+            item.source_recipe.recipe.id for item in rank_recipes(description["task"], recipes)
+        ]
+        right += any(name in description["right"] for name in names[:3])
+    assert right >= 0.9 * len(descriptions)

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
@@ -28,6 +28,7 @@ class FoundData:
             source), `generated`.
         detail: the call, the URL, the repository on the Hub, the path.
         needs_network: whether the program fetches them when it runs.
+        scopes: the classes and functions that name them, as words: `MRDataset` is mr, dataset.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FoundData:
     detail: str
     needs_network: bool
     place: Citation
+    scopes: frozenset[str] = frozenset()
 
 
 _LIBRARY: Sequence[tuple[re.Pattern[str], bool]] = (
@@ -315,6 +317,7 @@ def _pattern_of(node: ast.expr) -> str | None:
 def _urls(module: Module) -> list[FoundData]:
     """Return URLs of data files that a module names."""
     datasets = []
+    scopes = _scopes(module.tree)
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
@@ -323,8 +326,23 @@ def _urls(module: Module) -> list[FoundData]:
             continue
         name = PurePosixPath(node.value.split("?")[0]).name
         if _DATA_NAME.search(name):
-            datasets.append(_found(name, "url", node.value.strip(), True, module.cite(node)))
+            data = _found(name, "url", node.value.strip(), True, module.cite(node))
+            datasets.append(replace(data, scopes=scopes.get(node, frozenset())))
     return datasets
+
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def _scopes(tree: ast.Module) -> dict[ast.AST, frozenset[str]]:
+    """Return the words of the names of the classes and functions around each node."""
+    words: dict[ast.AST, frozenset[str]] = {}
+    for scope in ast.walk(tree):
+        if isinstance(scope, (ast.ClassDef, ast.FunctionDef)):
+            name = frozenset(word.lower() for word in _WORD.findall(scope.name))
+            for node in ast.walk(scope):
+                words[node] = words.get(node, frozenset()) | name
+    return words
 
 
 def _found(name: str, kind: str, detail: str, needs_network: bool, place: Citation) -> FoundData:

@@ -138,8 +138,7 @@ def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> list[FoundDa
     dataset = _named_dataset(read)
     if named or not dataset:
         return named or list(datasets[:3])
-    plain = re.sub(r"[\W_]", "", dataset).lower()
-    return [data for data in datasets if _is_called(plain, data)]
+    return [data for data in datasets if _is_called(dataset.lower(), data)]
 
 
 def _folder_of_dataset(read: ReadSource) -> list[FoundData]:
@@ -169,12 +168,12 @@ def _place_of_dataset(read: ReadSource, command: StatedCommand) -> Citation:
     return command.place
 
 
-def _is_called(plain: str, data: FoundData) -> bool:
+def _is_called(dataset: str, data: FoundData) -> bool:
     """Return whether data may be a dataset of that name: what is read by its path may be any."""
-    if data.kind in ("inside", "generated"):
+    if data.kind in ("inside", "generated") or dataset in data.scopes:
         return True
     name = re.sub(r"[\W_]", "", f"{data.name}{data.detail}").lower()
-    return plain in name
+    return re.sub(r"[\W_]", "", dataset) in name
 
 
 def _named_dataset(read: ReadSource) -> str:
