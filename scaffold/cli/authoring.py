@@ -40,9 +40,9 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
 
 @command(
     "draft",
-    "Draft a recipe from a source that has none: a git URL[@REVISION[:PATH]], a page of one, or a"
-    " folder.\n\nThe source is read, never run. Each value is cited; what it does not"
-    " say is asked.",
+    "Draft a recipe from a source that has none: a git URL[@REVISION[:PATH]], a page of one, a"
+    " folder, or hf:ORG/NAME[@REVISION], a model of the Hugging Face Hub.\n\nThe source is read,"
+    " never run. Each value is cited; what it does not say is asked.",
 )
 @click.argument("source", metavar="SOURCE")
 @click.option("-o", "--output", "folder", metavar="DIR", help="Folder of the draft.")

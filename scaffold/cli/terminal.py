@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scaffold import __version__
+from scaffold.cli.fetch_lines import FetchLines
 from scaffold.errors import (
     BrokenFileError,
     BusyError,
@@ -26,6 +27,7 @@ from scaffold.errors import (
     ScaffoldError,
     UsageError,
 )
+from scaffold.git.fetch_progress import listener
 from scaffold.records.judgment import Verdict
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
     def decorate(function: Callable[..., int | None]) -> click.Command:
         @functools.wraps(function)
         def guarded(*, as_json: bool, debug: bool, **arguments: Any) -> None:
+            if not as_json:
+                listener.set(FetchLines().show)
             sys.exit(
                 _guard(lambda: function(as_json=as_json, **arguments), as_json=as_json, debug=debug)
             )

@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scaffold.errors import MachineError
 
@@ -66,13 +66,25 @@ def run_git(
     return _execute(folder, command, env=variables, **options)
 
 
-def _execute(folder: Path, command: Iterable[str], **options: Any) -> Any:
+def _execute(
+    folder: Path,
+    command: Iterable[str],
+    read_errors: Callable[[IO[bytes]], str] | None = None,
+    **options: Any,
+) -> Any:
+    """Run git; `read_errors` reads what it writes while it goes on, and returns its complaints."""
     # A missing git is told below, when it is needed.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import git  # 30 ms: only when git is needed
 
     try:
-        return git.Git(str(folder)).execute(["git", *command], **options)
+        runner = git.Git(str(folder))
+        if read_errors is None:
+            return runner.execute(["git", *command], **options)
+        process = runner.execute(["git", *command], as_process=True, **options)
+        text = read_errors(process.stderr)
+        process.wait(stderr=text)
+        return ""
     except git.GitCommandNotFound as error:
         raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
     except git.GitCommandError as error:

@@ -1,10 +1,12 @@
 """Ask remotes: fetch objects by id, look up names. Transports get a URL, never a remote's name."""
 
+import functools
 import shlex
 from collections.abc import Iterable
 
 from scaffold.errors import FetchError
 from scaffold.git.execute import GitError
+from scaffold.git.fetch_progress import listener, read_progress
 from scaffold.git.repository import Repository
 
 _NETWORK = (
@@ -41,9 +43,10 @@ def fetch_objects(
         FetchError: with git's own reason.
     """
     repository.call("config", "remote.origin.url", url)
+    listen = listener.get()
     arguments = [
         "fetch",
-        "--quiet",
+        "--progress" if listen else "--quiet",
         "--no-tags",
         "--no-write-fetch-head",
         "--no-auto-maintenance",
@@ -51,7 +54,11 @@ def fetch_objects(
     arguments += ["--recurse-submodules=no", *options, "origin", "--stdin"]
     try:
         repository.execute(
-            arguments, "".join(f"{name}\n" for name in object_ids).encode(), _TRANSPORTS, _NETWORK
+            arguments,
+            "".join(f"{name}\n" for name in object_ids).encode(),
+            _TRANSPORTS,
+            _NETWORK,
+            functools.partial(read_progress, url, listen=listen) if listen else None,
         )
     except GitError as error:
         hint = None

@@ -11,10 +11,10 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from scaffold.errors import FetchError, MachineError, ProjectError
 from scaffold.git import gitdir
@@ -109,13 +109,14 @@ class Repository:
         stdin: bytes | None,
         env: Mapping[str, str] | None,
         options: Iterable[str],
+        read_errors: Callable[[IO[bytes]], str] | None = None,
     ) -> str:
         """Run one git command with hardened settings; raises GitError."""
         command = [*HARDENED, *options, *arguments]
         if stdin is None:
-            return str(self.git(command, env=env))
+            return str(self.git(command, env=env, read_errors=read_errors))
         with file_of(stdin) as file:
-            return str(self.git(command, env=env, istream=file))
+            return str(self.git(command, env=env, read_errors=read_errors, istream=file))
 
     # --- reading ---------------------------------------------------------------------------------
 

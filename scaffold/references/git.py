@@ -171,6 +171,8 @@ def resolve(url: str, name: str) -> str:
         FetchError: it names none.
     """
     revision = find_remote_id(Repository(Path("/")), url, name)  # not in whatever folder this is
+    if revision is None and name == "HEAD":
+        raise FetchError(f"{url} is empty: nothing was ever committed to it")
     if revision is None:
         raise FetchError(
             f"{url} has no branch or tag {name!r}",

@@ -1,5 +1,6 @@
 """Format reproductions, from the same objects that JSON is made of. Imports nothing heavy."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from scaffold.records.judgment import Finding, Judgment, Question, Verdict
@@ -113,9 +114,19 @@ def _claim(finding: Finding) -> str:
     seeds = f"{finding.n} seed{'' if finding.n == 1 else 's'}"
     spread = f"sd {number(finding.sd)}, " if finding.sd is not None else ""
     return (
-        f"{plain(finding.metric)}: published {finding.published}, here {number(finding.mean)}"
+        f"{plain(finding.metric)}: published {finding.published}, here {_as_published(finding)}"
         f" ({spread}{seeds}): {finding.verdict.value}, {plain(finding.reason)}"
     )
+
+
+def _as_published(finding: Finding) -> str:
+    """Return the mean with four significant digits, or with the decimals of what is published."""
+    text = number(finding.mean)
+    decimals = re.search(r"\.(\d+)", finding.published or "")
+    if finding.mean is None or not decimals or "e" in text:
+        return text
+    exact = f"{finding.mean:.{len(decimals[1])}f}"
+    return max(text, exact, key=len)
 
 
 def _is_noticed(finding: Finding) -> bool:

@@ -287,6 +287,26 @@ def test_what_cannot_be_drafted_is_said(cli, tmp_path, files, message):
     assert not (tmp_path / "other-recipe").exists()
 
 
+def test_an_empty_repository_is_called_so(cli, tmp_path):
+    make_repository(tmp_path / "full", {"README.md": "# T\n"})
+    git(tmp_path, "init", "-q", "empty")
+    refused = cli("new", "mine", "--from", f"file://{tmp_path / 'empty'}", "--no-input", code=4)
+    assert "is empty: nothing was ever committed" in refused.err
+    missing = f"file://{tmp_path / 'full'}@v9"
+    assert "has no branch or tag" in cli("recipes", "draft", missing, code=4).err
+
+
+def test_a_program_for_python_2_is_called_so_once(cli, tmp_path):
+    files = {
+        "README.md": "# Old\n\nRun `python train.py`.\n",
+        "train.py": "import numpy\nprint 'test accuracy %f' % 0.9\n",
+    }
+    make_repository(tmp_path / "old", files)
+    words = ("recipes", "draft", f"file://{tmp_path / 'old'}", "-o", "draft", "--json")
+    warnings = [text for text in cli(*words).json["warnings"] if "train.py" in text]
+    assert len(warnings) == 1 and "port it first" in warnings[0]
+
+
 def test_a_folder_in_the_way_is_left_alone(cli, repository, tmp_path):
     (tmp_path / "draft").mkdir()
     (tmp_path / "draft/mine.txt").write_text("mine")

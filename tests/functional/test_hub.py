@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from hub_server import REVISION, Hub, serve
+from hub_server import REVISION, Hub, point_client_at, serve
 
 CARD = """\
 ---
@@ -46,16 +46,11 @@ DATA = {"data/train.csv": b"text,label\na,0\n", "data/test.csv": b"text,label\ng
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A Hub with one model and one dataset, which the client asks instead of the real one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     hub = Hub()
     hub.models["ada/tiny"] = dict(FILES)
     hub.datasets["ada/reviews"] = dict(DATA)
     with serve(hub) as address:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        template = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", address)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        point_client_at(address, monkeypatch, tmp_path)
         yield hub
 
 
@@ -191,3 +186,14 @@ def test_percent_and_configurations(cli, hub, tmp_path):
 
 def test_a_name_that_is_none(cli, tmp_path):
     assert "names no model" in cli("recipes", "draft", "hf:tiny", "-o", tmp_path / "x", code=2).err
+
+
+def test_results_of_benchmarks_are_told_and_no_claims_are_made_of_them(cli, hub, tmp_path):
+    hub.models["ada/tiny"][".eval_results/hle.yaml"] = (
+        b"- dataset: {id: cais/hle, task_id: default}\n  value: 20.9\n- 5\n"
+    )
+    hub.models["ada/tiny"][".eval_results/broken.yaml"] = b"- [\n"
+    answer = drafted(cli, tmp_path)
+    (warning,) = [text for text in answer["warnings"] if "hle" in text]
+    assert "20.9 is published on cais/hle" in warning
+    assert "claims.2" not in answer["answers"]

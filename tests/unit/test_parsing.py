@@ -75,7 +75,11 @@ def test_broken_yaml(text, expected):
         ("python train.py {seed}", "python 'train.py {seed}", "cannot be split into words"),
         ("path: reference", "path: ../reference", "must stay inside its folder"),
         ("path: reference", "path: .git/hooks", "must not name .git"),
-        ("license: MIT", "license: MIT\n  git: https://a.org/b", "give exactly one of: git, path"),
+        (
+            "license: MIT",
+            "license: MIT\n  git: https://a.org/b",
+            "give exactly one of: git, hub, path",
+        ),
         ("python: '>=3.10'", "python: three", "must be a version range"),
         ("(?P<value>\\S+)", "(\\S+)", "must have a group (?P<value>...)"),
         ("(?P<value>\\S+)", "(?P<value>\\S+", "is not a regular expression"),

@@ -51,6 +51,24 @@ def test_a_reproduction_is_said_in_three_lines():
     ]
 
 
+@pytest.mark.parametrize(
+    ("published", "mean", "shown"),
+    [
+        ("0.97", 0.9712, "0.9712"),
+        ("27.196", 27.1958, "27.196"),
+        ("0.984686", 0.9846859, "0.984686"),
+        ("-658.75", -658.748, "-658.75"),
+        ("1.2 (sd 0.001)", 1.25, "1.25"),
+        ("475 within 3000 steps", 475.41, "475.4"),
+        ("0.0001", 2.5e-7, "2.5e-07"),
+    ],
+)
+def test_what_was_measured_has_the_decimals_of_what_is_published(published, mean, shown):
+    claim = replace(CLAIM, published=published, mean=mean)
+    text = format_judgment(replace(JUDGMENT, findings=(RESULT, claim)), 200, paint)
+    assert f"here {shown} (" in text
+
+
 def test_without_a_claim_it_does_not_speak_of_a_published_result():
     text = format_judgment(replace(JUDGMENT, findings=(RESULT,)), 100, paint)
     assert "what its calibration runs gave" in text and "none: the source publishes no" in text

@@ -5,19 +5,21 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from scaffold.authoring.drafting.claims import PublishedNumber
 from scaffold.authoring.drafting.command_words import (
     Role,
     StatedCommand,
     asks_to_evaluate,
+    is_named_for_training,
     is_template,
 )
+from scaffold.authoring.drafting.published_numbers import PublishedNumber
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Candidate, Citation
 
 _TRAINS = re.compile(
-    r"(^|\.)(backward|fit|train|fit_generator|partial_fit|apply_gradients|minimize|train_on_batch|xgb\.train)$"
+    r"(^|\.)(backward|fit|train|fit_generator|train_generator|partial_fit|fit_transform|fit_predict"
+    r"|apply_gradients|minimize|train_on_batch|xgb\.train)$"
 )
 _MOST_CANDIDATES = 6
 
@@ -73,10 +75,16 @@ def choose(
         )
     ]
     evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
-    candidates = [c for c in training if trains(c)] or training or evaluating
+    named = [c for c in training if is_named_for_training(c.program)]
+    candidates = [c for c in training if trains(c)] or named or evaluating
     at_root = any("/" not in c.place.path for c in candidates)
-    if not at_root and "" not in projects and len(projects) >= _MANY_PROJECTS:
+    readmes = {_top(c.place.path) for c in candidates if c.place.path in files.readmes()}
+    are_apart = len(readmes) >= _SEVERAL_READMES and "" not in readmes
+    if not at_root and "" not in projects and (len(projects) >= _MANY_PROJECTS or are_apart):
         return Chosen(command=None, claim=None, folders=tuple(projects))
+    if not candidates:  # `python run.py --help` is how it is started, too
+        without_help = [replace(c, argv=_without_help(c.argv)) for c in commands if c.program]
+        candidates = [c for c in without_help if "-m" not in c.argv and trains(c) and _is_bare(c)]
     is_certain = bool(candidates)
     if not candidates:
         whole = [c for c in commands if c.program and trains(c) and not asks_to_evaluate(c.argv)]
@@ -95,6 +103,9 @@ def choose(
         scored.append((score, order, command, claim))
     scored.sort(key=lambda item: (-item[0], item[1]))
     _, _, command, claim = scored[0]
+    # Where only some words of a command are left to the reader, the bare program is not it.
+    templates = [c for c in commands if is_template(c) and c.program == command.program]
+    is_certain = is_certain and not (templates and command.is_mentioned)
     rivals = {item[2].argv: item[2] for item in reversed(scored[1:])}
     rivals.pop(command.argv, None)
     return Chosen(
@@ -103,6 +114,15 @@ def choose(
         rivals=tuple(reversed(rivals.values()))[:_MOST_CANDIDATES],
         is_certain=is_certain,
     )
+
+
+def _without_help(argv: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in argv if word not in ("--help", "-h"))
+
+
+def _is_bare(command: StatedCommand) -> bool:
+    """Return whether a command is a program alone, as where its help is what is shown of it."""
+    return len(command.argv) == 2 and not command.is_mentioned
 
 
 def choose_only_program(python: PythonFiles, chosen: Chosen) -> Chosen:
@@ -125,6 +145,14 @@ def choose_only_program(python: PythonFiles, chosen: Chosen) -> Chosen:
 
 _MANY_PROJECTS = 4
 """Folders with commands of their own, and none at the root: which one is meant must be asked."""
+
+_SEVERAL_READMES = 2
+"""Of folders at the root, each with a README that states commands: as well."""
+
+
+def _top(path: str) -> str:
+    """Return the first folder of a path; empty for a file at the root."""
+    return PurePosixPath(path).parts[0] if "/" in path else ""
 
 
 def _is_of_project(claim: PublishedNumber, command: StatedCommand) -> bool:
@@ -181,6 +209,8 @@ def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) 
         score += 1
     if is_of_first_claim:
         score += 1.5
+    if re.search(r"\bbaseline\b", command.context, re.IGNORECASE):
+        score -= 1  # what the authors' own is compared with
     if "pretrain" in PurePosixPath(command.program).stem.lower():
         score -= 2
     return score - 0.5 * bool(_SIDE.search(f"{command.context} {command.text}"))
@@ -193,20 +223,39 @@ def does_train(modules: Sequence[Module]) -> bool:
 
 def unstated_programs(python: PythonFiles) -> list[Candidate]:
     """Return programs that train something, those nearest to the root first."""
-    programs: list[tuple[int, str, Citation]] = []
-    for path, module in python.modules.items():
-        name = PurePosixPath(path).stem.lower()
-        call = next((node for name_, node in calls_in(module.tree) if _TRAINS.search(name_)), None)
-        if call is None or re.search(r"test|setup|util|model", name):
-            continue
-        is_named = bool(re.search(r"train|main|run", name))
-        if is_named or path.endswith(".ipynb") or python.is_program(path):
-            programs.append((path.count("/") * 2 - is_named, path, module.cite(call)))
+    programs = _programs_that_train(python, by_imports=False)
+    programs = programs or _programs_that_train(python, by_imports=True)
     return [
         Candidate(value=f"python {path}", citations=(place,))
         for _, path, place in sorted(programs, key=lambda item: item[:2])[:_MOST_CANDIDATES]
         if path.endswith(".py")
     ]
+
+
+def _programs_that_train(
+    python: PythonFiles, *, by_imports: bool
+) -> list[tuple[int, str, Citation]]:
+    """Return programs that train themselves, or by what they import, each with a rank and where."""
+    programs: list[tuple[int, str, Citation]] = []
+    for path in python.modules:
+        name = PurePosixPath(path).stem.lower()
+        modules = python.reachable(path) if by_imports else [python.modules[path]]
+        place = next(
+            (
+                module.cite(node)
+                for module in modules
+                for called, node in calls_in(module.tree)
+                if _TRAINS.search(called)
+            ),
+            None,
+        )
+        if place is None or re.search(r"test|setup|util|model|__init__", name):
+            continue
+        is_named = bool(re.search(r"train|main|run", name))
+        is_started = path.endswith(".ipynb") or python.is_program(path)
+        if is_started or (is_named and not by_imports):
+            programs.append((path.count("/") * 2 - is_named, path, place))
+    return programs
 
 
 def notebooks_only(python: PythonFiles) -> list[str]:

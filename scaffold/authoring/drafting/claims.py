@@ -6,9 +6,9 @@ text says of what.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from scaffold.authoring.drafting.documents import Document, Prose, Table
+from scaffold.authoring.drafting.documents import Code, Document, Prose, Table
 from scaffold.authoring.drafting.metric_words import (
     ACCURACY,
     SPEED,
@@ -16,56 +16,14 @@ from scaffold.authoring.drafting.metric_words import (
     find_metric,
     find_split,
 )
-from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Citation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedNumber:
-    """A published number and what is said of it.
-
-    Attributes:
-        value: as printed, in `unit`.
-        unit: `percent` or `fraction` where the text says so, else the metric's own.
-        decimals: digits after the point.
-        spread: what follows a `±`; `spread_of` says of what, if the text does.
-        n: runs that it is a mean of, if the text says so.
-        labels: words of its row, column, headings and sentence: dataset, model, split.
-        is_own: whether the text marks it as this source's.
-        rank: lower is more likely the headline.
-        is_about: whether it is only nearly so.
-        bound: `at_least` or `at_most` where the text says so.
-        is_bold: printed in bold: the best one of its table.
-        section: of a sentence, the heading above it.
-        high: of a range, where it ends; `value` is where it begins.
-        is_named: whether the text names the metric; `45.6 %` under `Result` is taken for an
-            accuracy only if the program prints one.
-    """
-
-    metric: MetricWord
-    value: float
-    unit: str
-    decimals: int
-    place: Citation
-    labels: tuple[str, ...] = ()
-    rank: int = 0
-    spread: float | None = None
-    spread_of: str = ""
-    n: int | None = None
-    is_own: bool = True
-    is_about: bool = False
-    bound: str = ""
-    is_named: bool = True
-    is_bold: bool = False
-    section: str = ""
-    high: float | None = None
-
-
-_NUMBER = re.compile(
-    r"(?P<about>~|≈|about "
-    r"|around )?\s*(?P<bound>[<>≤≥]=?)?\s*(?P<value>[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
-    r"\s*(?P<percent>%|percent)?(?:\s*(?:±|\+/-|\+-|\\pm)\s*(?P<spread>\d+(?:\.\d+)?)\s*(?P<percent2>%)?)?"
+from scaffold.authoring.drafting.published_numbers import (
+    NUMBER,
+    PublishedNumber,
+    is_free,
+    read_number,
 )
+from scaffold.authoring.drafting.source_files import SourceFiles
+
 _OTHERS = re.compile(
     r"paper|published|original|official|reported|author'?s|baseline|previous|their|prior|sota"
     r"|state[- ]of[- ]the[- ]art|reference|expected|et al\.?|\bcited?\b",
@@ -100,6 +58,8 @@ def find_claims(files: SourceFiles, documents: Iterable[Document]) -> list[Publi
             numbers += sorted(of_table, key=lambda number: not number.is_bold)
         for prose in document.prose:
             numbers += _of_prose(files, prose, 10 * order + 100 * depth)
+        for code in document.codes:
+            numbers += _of_output(files, code, 10 * order + 100 * depth)
     return sorted(numbers, key=lambda number: number.rank)
 
 
@@ -146,8 +106,8 @@ def _of_table(
             if metric is None or _is_speed(cell.text, head, label):
                 continue
             text = _after_metric(cell.text, metric)
-            match = _NUMBER.search(text)
-            if not match or not _is_free(text, match):
+            match = NUMBER.search(text)
+            if not match or not is_free(text, match):
                 continue
             is_own = (
                 is_own_table
@@ -166,7 +126,7 @@ def _of_table(
             )
             place = files.cite(table.path, cell.number)
             yield replace(
-                _number(place, metric, match, " ".join([head, caption])),
+                read_number(place, metric, match, " ".join([head, caption])),
                 labels=(*others, head, *table.section[-1:], cell.text),
                 is_own=is_own,
                 is_named=is_named,
@@ -247,14 +207,14 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
             continue
         place = files.cite(prose.path, line.number)
         read_up_to = 0
-        for match in _NUMBER.finditer(line.text):
+        for match in NUMBER.finditer(line.text):
             metric = _metric_beside(line.text, match)
             if match.start("value") < read_up_to or metric is None:
                 continue
             before = _clause_before(line.text, match)
             is_own = _is_said_of_own(before)
             number = replace(
-                _number(place, metric, match, line.text),
+                read_number(place, metric, match, line.text),
                 labels=(line.text, *prose.section[-1:]),
                 section=" ".join(prose.section[-1:]),
                 is_own=is_own,
@@ -271,6 +231,31 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
                 yield replace(number, high=float(ends["high"]))
             else:
                 yield number
+
+
+_SHOWS_OUTPUT = re.compile(
+    r"\b(output|result|log|logs|printed|prints|you (will|should) see)\b", re.I
+)
+_FINAL = re.compile(r"\b(test|final|best)\b", re.IGNORECASE)
+
+
+def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedNumber]:
+    """Yield the numbers of the last line about a test in what a document shows as its output."""
+    if code.language not in ("", "text", "console", "bash", "sh", "shell"):
+        return
+    if not _SHOWS_OUTPUT.search(" ".join([*code.section[-1:], code.lead])):
+        return
+    lines = [line for line in code.lines if _FINAL.search(line.text) and find_metric(line.text)]
+    for line in lines[-1:]:
+        for match in NUMBER.finditer(line.text):
+            metric = _metric_beside(line.text, match)
+            if metric is not None:
+                yield replace(
+                    read_number(files.cite(code.path, line.number), metric, match, line.text),
+                    labels=(line.text, *code.section[-1:]),
+                    section=" ".join(code.section[-1:]),
+                    rank=rank + 6,
+                )
 
 
 _LINK = re.compile(r"https?://[^\s<>]+")
@@ -310,70 +295,14 @@ def _clause_before(text: str, match: re.Match[str]) -> str:
 
 def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
     """Return the metric that a number in a sentence belongs to; None for another number."""
-    if not _is_free(text, match) or _NO_RESULT.search(_sentence_before(text, match)):
+    if not is_free(text, match) or _NO_RESULT.search(_sentence_before(text, match)):
         return None
     if not match["percent"] and "." not in match["value"]:
         return None
     after = text[match.end() : match.end() + _MOST_DISTANCE]
     if SPEED.match(after.strip()) or re.match(r"oracle|upper[- ]bound", after.strip()):
         return None
+    if re.match(r"(percentage |% )?points?\b", after.strip()):  # a difference
+        return None
     clause_after = re.split(r"[,.;:!?)](?:\s|$)", after)[0]
     return find_metric(_clause_before(text, match)) or find_metric(clause_after)
-
-
-def _is_free(text: str, match: re.Match[str]) -> bool:
-    """Return whether a number is one, not a part of a name, version, link or range of years."""
-    before, after = text[: match.start("value")], text[match.end("value") :]
-    return not (
-        re.search(r"[\w./@#=%-]$|\d,$|(±|\+/?-)\s*$", before)
-        or re.match(r"[A-Za-z_/]|[.,]\d|-\w", after)
-    )
-
-
-def _number(
-    place: Citation, metric: MetricWord, match: re.Match[str], around: str
-) -> PublishedNumber:
-    """Return a number as it is printed, with what the text around it says of unit and spread."""
-    text = match["value"]
-    value = float(text)
-    unit = metric.unit
-    if metric.unit == "fraction":
-        says_percent = match["percent"] or match["percent2"] or "%" in around or "percent" in around
-        unit = "percent" if says_percent or abs(value) > 1 else "fraction"
-    runs = re.search(
-        r"(?:over|of|from|across|averaged over|mean of)\s+(\d+)\s+(?:\w+\s+)?(?:runs"
-        r"|seeds|trials|times|folds|random)",
-        around,
-        re.IGNORECASE,
-    )
-    spread = float(match["spread"]) if match["spread"] else None
-    kinds = {
-        "standard error": "standard_error",
-        "std": "sd",
-        "standard deviation": "sd",
-    }
-    bounds = {"<": "at_most", "≤": "at_most", ">": "at_least", "≥": "at_least"}
-    return PublishedNumber(
-        metric=metric,
-        value=value,
-        unit=unit,
-        decimals=len(text.split("e")[0].partition(".")[2]),
-        place=place,
-        spread=spread,
-        spread_of=next((kind for word, kind in kinds.items() if word in around.lower()), ""),
-        n=int(runs[1]) if runs else None,
-        is_about=bool(match["about"]),
-        bound=bounds.get((match["bound"] or " ")[0], ""),
-    )
-
-
-def split_of(number: PublishedNumber) -> str | None:
-    """Return the split that a number's own labels name.
-
-    A sentence that speaks of training does not say that the number is of the training split.
-    """
-    for label in number.labels:
-        split = find_split(label)
-        if split and (split != "train" or len(label) <= _MOST_DISTANCE):
-            return split
-    return None

@@ -149,7 +149,7 @@ def _without_redirections(words: Sequence[str]) -> list[str]:
 _ALL_ARGUMENTS = re.compile(r"\$(@|\*|\{@(:\d+)?\})")
 """Of a script: what it was given, which is nothing."""
 
-_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w -]*>|^\[|\]$|^\.\.\.$|path/to|/path/")
+_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w .-]*>|^\[|\]$|^\.\.\.$|path/to|/path/")
 """What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`."""
 
 
@@ -236,6 +236,11 @@ def asks_to_evaluate(argv: Sequence[str]) -> bool:
     """Return whether a flag says that a program is to evaluate, not to train."""
     flags = " ".join(argv).lower()
     return bool(_EVALUATING.search(flags)) and "train" not in flags
+
+
+def is_named_for_training(program: str) -> bool:
+    """Return whether a program's name says that it trains."""
+    return bool(dict(_WORDS)[Role.TRAIN].search(PurePosixPath(program).stem.lower()))
 
 
 def role_of(argv: tuple[str, ...], program: str) -> Role:

@@ -40,6 +40,9 @@ def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[Sta
                     commands += _commands(files, document.path, [stated], folder, context)
                     started |= _started_scripts(files, document, [stated], started)
                 commands += _mentioned(files, document.path, line, folder, context)
+                if _BARE.match(line.text):
+                    bare = Line(text=line.text.lstrip("> "), number=line.number)
+                    commands += _commands(files, document.path, [bare], folder, context)
     scripts = [path for path in sorted(files.texts) if _is_script(path) and path not in started]
     for path in [*started, *scripts]:
         lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
@@ -75,6 +78,9 @@ def _started_scripts(
                     break
     return scripts
 
+
+_BARE = re.compile(r"\s*(>\s*)?(\$\s*)?(python[23]?|\./)\s*\S+\.py\b")
+"""A line of text that is a command, without a mark that it is one."""
 
 _SHELLS = {"bash", "sh", "zsh", "source", "."}
 _MENTION = re.compile(

@@ -145,6 +145,7 @@ def find_data(
             name = f"{known}.{attributes}".rstrip(".") if is_library else written
             datasets += _of_call(files, module, name, call, words)
             datasets += _chosen_by_name(module, call, words)
+        datasets += _classes_of_libraries(module)
     for module in modules:
         datasets += _urls(module)
     datasets += [data for command in commands for data in _downloads(command)]
@@ -168,6 +169,8 @@ def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[
         is_file = path in files.paths and not _CONFIGURES.search(path)
         if is_file and (path.lower().endswith(_DATA_SUFFIXES) or _is_data(path)):
             yield _found(PurePosixPath(path).name, "inside", path, False, place)
+        elif not is_file and (matching := _of_name(files, path)):
+            yield _found(PurePosixPath(path).name, "inside", matching[0], False, place)
         elif _is_data(f"{folder}/x") and any(p.startswith(f"{folder}/") for p in files.paths):
             yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
 
@@ -214,6 +217,24 @@ def _of_call(
     if _READERS.search(name):
         return _inside(files, module, call, words)
     return []
+
+
+def _classes_of_libraries(module: Module) -> Iterator[FoundData]:
+    """Yield datasets of libraries that are named without a call.
+
+    `dataset = datasets.CIFAR10` is called later, `class Mine(CelebA)` makes one of its own.
+    """
+    for node in ast.walk(module.tree):
+        named: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            named = [node.value]
+        elif isinstance(node, ast.ClassDef):
+            named = node.bases
+        for expression in named:
+            name = dotted_name(expression)
+            if name and _KNOWN.fullmatch(name.rpartition(".")[2]):
+                last = name.rpartition(".")[2]
+                yield _found(last, "library", f"datasets.{last}", True, module.cite(expression))
 
 
 def is_known_dataset(word: str) -> bool:
@@ -276,10 +297,30 @@ def _inside(
             p for p in matching if any(len(w) > 2 and w in p.rpartition("/")[2] for w in words)
         ]
         matching = named or matching
-    data = sorted(p for p in matching if _is_data(p))
+    data = sorted(p for p in matching if _is_data(p) or (isinstance(path, str) and _is_no_code(p)))
+    if not data and isinstance(path, str):
+        data = _of_name(files, path)
     if not data:
         return []
     return [_found(PurePosixPath(data[0]).name, "inside", data[0], False, module.cite(call))]
+
+
+_CODE = re.compile(
+    r"\.(py|pyx|ipynb|md|rst|txt|json|ya?ml|toml|cfg|ini|sh|html?|js|css)$|^[^.]*$", re.IGNORECASE
+)
+
+
+def _is_no_code(path: str) -> bool:
+    """Return whether a file that a program opens by its whole name is neither code nor settings."""
+    return not _CODE.search(PurePosixPath(path).name)
+
+
+def _of_name(files: SourceFiles, path: str) -> list[str]:
+    """Return the only file of data with the name of one that lies elsewhere, as with its author."""
+    name = PurePosixPath(path.replace("\\", "/")).name
+    matching = [other for other in files.paths if PurePosixPath(other).name == name]
+    is_one = len(matching) == 1 and name.lower().endswith(_DATA_SUFFIXES)
+    return matching if is_one and not _CONFIGURES.search(matching[0]) else []
 
 
 def _is_data(path: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
 from scaffold.authoring.drafting.data import FoundData, find_data, is_known_dataset
+from scaffold.authoring.drafting.fixed_values import configuration_files, values_of_file
 from scaffold.authoring.drafting.invocation import value_in_effect, words_in_effect
 from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
@@ -24,7 +25,8 @@ def add_environment(draft: Draft, read: ReadSource) -> None:
         if python
         else unknown("no Python version is stated", Candidate(value=">=3.10"))
     )
-    needed = find_needed(read.files, read.python, read.modules)
+    preparing = [module for module in _preparing(read) if module not in read.modules]
+    needed = find_needed(read.files, read.python, [*read.modules, *preparing])
     required = [package for package in needed if not package.is_optional]
     if read.modules:
         answers["environment.packages"] = value_of(
@@ -42,6 +44,13 @@ def add_data(draft: Draft, read: ReadSource) -> None:
         return
     command = read.chosen.command
     words = words_in_effect(command, read.options) if command else {}
+    if command:
+        words |= {
+            value: place
+            for path in configuration_files(read.files, read.modules, command, read.options)
+            for _, value, place in values_of_file(read.files, path)
+            if isinstance(value, str) and value not in words
+        }
     datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
     environment = _environment(read)
     if not datasets and environment is not None:
@@ -71,7 +80,9 @@ def _environment(read: ReadSource) -> Answer | None:
     """Return the environment of an agent that an option names: its observations are the data."""
     command = read.chosen.command
     text = "\n".join(line for module in read.modules for line in module.lines)
-    if command is None or not re.search(r"^\s*(import|from) gym(nasium)?\b", text, re.MULTILINE):
+    if command is None or not re.search(
+        r"^\s*(import|from) (gym(nasium)?|atari_py|ale_py)\b", text, re.MULTILINE
+    ):
         return None
     for option in read.options:
         if not re.fullmatch(r"env|env_?(name|id)|environment|game|gym_id", option.name):

@@ -108,9 +108,12 @@ def read_document(path: str, text: str) -> Document:
         elif token.type in ("fence", "code_block") and token.map:
             codes.append(_code(path, token, lines, section, lead))
         elif token.type == "inline" and token.map and tokens[index - 1].type == "paragraph_open":
-            paragraph = _lines(lines, *token.map)
+            paragraph, fenced = _without_fences(_lines(lines, *token.map))
             prose.append(Prose(path=path, lines=paragraph, section=section))
             lead = prose[-1].text
+            if fenced:
+                code = Code(path=path, lines=fenced, language="", section=section, lead=lead)
+                codes.append(code)
         elif token.type == "table_open":
             end = next(i for i in range(index, len(tokens)) if tokens[i].type == "table_close")
             tables.append(_table(path, tokens[index:end], section, lead))
@@ -133,6 +136,22 @@ def plain_text(text: str) -> str:
 
 def _lines(lines: Sequence[str], start: int, end: int) -> tuple[Line, ...]:
     return tuple(Line(text=lines[i], number=i + 1) for i in range(start, min(end, len(lines))))
+
+
+def _without_fences(paragraph: tuple[Line, ...]) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """Return a paragraph without code between fences that are indented too far, and that code.
+
+    Markdown takes such a block, right below a line of text, for more of that text.
+    """
+    text: list[Line] = []
+    fenced: list[Line] = []
+    is_inside = False
+    for line in paragraph:
+        if re.fullmatch(r"```\w*", line.text.strip()):
+            is_inside = not is_inside
+        else:
+            (fenced if is_inside else text).append(line)
+    return tuple(text), tuple(fenced)
 
 
 def _code(

@@ -19,9 +19,10 @@ from scaffold.authoring.drafting.documents import Document, read_documents
 from scaffold.authoring.drafting.invocation import switches_of, words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
+from scaffold.authoring.drafting.old_python import ASYNC
 from scaffold.authoring.drafting.options import Option, find_configured, find_options
 from scaffold.authoring.drafting.program_answers import add_program
-from scaffold.authoring.drafting.python_files import PythonFiles, dotted_name, parse_python
+from scaffold.authoring.drafting.python_files import Module, PythonFiles, dotted_name, parse_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.authoring.drafting.tasks import find_task
@@ -180,10 +181,35 @@ def _title_line(files: SourceFiles, document: Document) -> int | None:
     return None
 
 
+def _words_of_today(program: Module) -> list[str]:
+    """Return where a program uses a name that Python made a word of its own."""
+    for number, line in enumerate(program.lines, start=1):
+        if ASYNC.search(line):
+            return [
+                f"{program.path}:{number}: `async` is a word of the language since Python 3.7: take"
+                " an older one, or a patch (`non_blocking`)"
+            ]
+    return []
+
+
+_MOST_NAMED = 5
+
+
 def _general_warnings(read: ReadSource) -> list[str]:
-    warnings = [f"{path}: only Python 2 reads it" for path in read.python.python2[:5]]
     program = read.chosen.command.program if read.chosen.command else ""
-    if program in read.python.unparsed:
+    warnings = [
+        f"{path}: only Python 2 reads it"
+        for path in read.python.python2[:_MOST_NAMED]
+        if path != program
+    ]
+    if program in read.python.python2:
+        warnings.append(
+            f"{program}: only Python 2 reads it, and no environment of today has that: port it"
+            " first (2to3), or look for a port of somebody's"
+        )
+    elif program in read.python.modules:
+        warnings += _words_of_today(read.python.modules[program])
+    elif program in read.python.unparsed:
         warnings.append(f"{program}: could not be read: {read.python.unparsed[program]}")
     if not any(path.endswith((".py", ".ipynb")) for path in read.files.paths):
         warnings.append("there is no Python in it")

@@ -15,7 +15,7 @@ import yaml
 
 from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.metric_words import is_hyperparameter
-from scaffold.authoring.drafting.options import find_constants
+from scaffold.authoring.drafting.options import Option, find_constants
 from scaffold.authoring.drafting.python_files import UNFOLDED, Module, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Answer, Citation, value_of
@@ -46,20 +46,30 @@ _MOST_SETTINGS = 200
 
 
 def find_fixed(
-    files: SourceFiles, modules: Sequence[Module], command: StatedCommand
+    files: SourceFiles,
+    modules: Sequence[Module],
+    command: StatedCommand,
+    options: Sequence[Option],
 ) -> dict[str, Answer]:
     """Return by name what a program fixes; of several of one name the first, in order of trust.
 
-    A configuration file that the command names comes first, then constants of the program and of
-    modules of settings, then arguments that stand in calls. Names of a configuration file are
-    dotted.
+    A configuration file that the command or the program names comes first, then constants of the
+    program and of modules of settings, then arguments that stand in calls, then what the program's
+    own classes are given or take by default. Names of a configuration file are dotted.
     """
     fixed: dict[str, Answer] = {}
     for name, value, place in [
-        *_of_configuration(files, command),
+        *(
+            item
+            for path in configuration_files(files, modules, command, options)
+            for item in values_of_file(files, path)
+            if is_hyperparameter(item[0].rpartition(".")[2])
+        ),
         *(item for module in modules for item in _constants(module, is_first=module is modules[0])),
+        *(item for module in modules[:1] for item in _locals(module)),
         *(item for module in modules[:1] for item in _defaults(module)),
         *(item for module in modules for item in _in_calls(module)),
+        *_of_own_classes(modules),
     ]:
         if len(fixed) < _MOST_SETTINGS:
             fixed.setdefault(name, value_of(value, place))
@@ -80,19 +90,76 @@ def _constants(module: Module, *, is_first: bool) -> Iterator[tuple[str, Any, Ci
             yield name, value, module.cite(node)
 
 
+_MAIN = re.compile(r"main|train|fit|run")
+
+
+def _locals(module: Module) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield what the functions that train give a name of theirs, once: `hidden_size = 512`."""
+    for function in ast.walk(module.tree):
+        if not isinstance(function, ast.FunctionDef) or not _MAIN.match(function.name):
+            continue
+        assigned: dict[str, list[ast.Assign]] = {}
+        for node in ast.walk(function):
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                if isinstance(target, ast.Name) and isinstance(node, ast.Assign):
+                    assigned.setdefault(target.id, []).append(node)
+        changed = {
+            node.target.id
+            for node in ast.walk(function)
+            if isinstance(node, (ast.AugAssign, ast.For)) and isinstance(node.target, ast.Name)
+        }
+        for name, nodes in assigned.items():
+            value = module.fold(nodes[0].value)
+            is_one = len(nodes) == 1 and name not in changed
+            if is_one and is_hyperparameter(name) and _is_setting(value):
+                yield name, value, module.cite(nodes[0])
+
+
+def _of_own_classes(modules: Sequence[Module]) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield literals that the program's own classes are given in it, then their defaults."""
+    initializers = {
+        node.name: (module, function)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef)
+        for function in node.body
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__"
+    }
+    used: list[str] = []
+    for module in modules[:1]:
+        for name, call in calls_in(module.tree):
+            class_name = name.rpartition(".")[2]
+            if class_name not in initializers:
+                continue
+            used.append(class_name)
+            names = [argument.arg for argument in initializers[class_name][1].args.args[1:]]
+            arguments = [*zip(names, call.args, strict=False)]
+            arguments += [(item.arg, item.value) for item in call.keywords if item.arg]
+            for argument, node in arguments:
+                value = module.fold(node) if isinstance(node, _LITERALS) else UNFOLDED
+                if _is_setting(value) and is_hyperparameter(argument):
+                    yield argument, value, module.cite(node)
+    for class_name in dict.fromkeys(used):
+        yield from _defaults_of(*initializers[class_name])
+
+
 def _defaults(module: Module) -> Iterator[tuple[str, Any, Citation]]:
     """Yield the defaults of the program's functions that train."""
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.FunctionDef) and re.match(r"(main|train|fit|run)", node.name):
-            arguments = [*node.args.args, *node.args.kwonlyargs]
-            some = node.args.defaults
-            missing = [None] * (len(node.args.args) - len(some))
-            for argument, default in zip(
-                arguments, [*missing, *some, *node.args.kw_defaults], strict=True
-            ):
-                value = module.fold(default) if isinstance(default, _LITERALS) else UNFOLDED
-                if _is_setting(value) and is_hyperparameter(argument.arg):
-                    yield argument.arg, value, module.cite(argument)
+        if isinstance(node, ast.FunctionDef) and _MAIN.match(node.name):
+            yield from _defaults_of(module, node)
+
+
+def _defaults_of(module: Module, function: ast.FunctionDef) -> Iterator[tuple[str, Any, Citation]]:
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    some = function.args.defaults
+    missing = [None] * (len(function.args.args) - len(some))
+    for argument, default in zip(
+        arguments, [*missing, *some, *function.args.kw_defaults], strict=True
+    ):
+        value = module.fold(default) if isinstance(default, _LITERALS) else UNFOLDED
+        if _is_setting(value) and is_hyperparameter(argument.arg):
+            yield argument.arg, value, module.cite(argument)
 
 
 def _in_calls(module: Module) -> Iterator[tuple[str, Any, Citation]]:
@@ -121,24 +188,21 @@ def _is_setting(value: Any) -> bool:
     return isinstance(value, (bool, int, float))
 
 
-def _of_configuration(
-    files: SourceFiles, command: StatedCommand
-) -> Iterator[tuple[str, Any, Citation]]:
-    """Yield what the configuration file that a command names says, each value with its line."""
-    for path in _named_files(files, command):
-        text = files.texts[path]
-        lines = files.lines(path)
-        if not path.endswith(_STRUCTURED):
-            yield from _assignments(files, path, lines)
-            continue
-        try:
-            document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError, RecursionError):
-            continue
-        for keys, value in _leaves(document, ()):
-            line = _line_of(lines, keys)
-            if line is not None and is_hyperparameter(keys[-1]):
-                yield ".".join(keys), value, files.cite(path, line)
+def values_of_file(files: SourceFiles, path: str) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield what a configuration file says: dotted name, value, and its line."""
+    text = files.texts[path]
+    lines = files.lines(path)
+    if not path.endswith(_STRUCTURED):
+        yield from _assignments(files, path, lines)
+        return
+    try:
+        document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError):
+        return
+    for keys, value in _leaves(document, ()):
+        line = _line_of(lines, keys)
+        if line is not None:
+            yield ".".join(keys), value, files.cite(path, line)
 
 
 _STRUCTURED = (".json", ".yaml", ".yml")
@@ -152,21 +216,46 @@ def _assignments(
     """Yield what the lines `name = value` of a configuration file say."""
     for number, line in enumerate(lines, start=1):
         match = _ASSIGNED.fullmatch(line)
-        if match and is_hyperparameter(match["name"]):
+        if match:
             value = yaml.safe_load(match["value"]) if match["value"][:1] not in "," else ""
             if _is_setting(value) or isinstance(value, str):
                 yield match["name"], _number(value), files.cite(path, number)
 
 
-def _named_files(files: SourceFiles, command: StatedCommand) -> Iterator[str]:
+_OPENED = re.compile(r"(conf|param|setting|option|hyper)\w*\.(json|ya?ml)$", re.IGNORECASE)
+
+
+def configuration_files(
+    files: SourceFiles,
+    modules: Sequence[Module],
+    command: StatedCommand,
+    options: Sequence[Option],
+) -> list[str]:
+    """Return the files that configure a program, as paths in the source.
+
+    Those that the command names; else the default of the option that it leaves; else those that
+    the program opens by a literal name.
+    """
     words = command.argv
-    for flag, value in itertools.pairwise(words):
-        if _CONFIGURES.fullmatch(flag):
-            yield from _existing(files, command, value)
+    named = [value for flag, value in itertools.pairwise(words) if _CONFIGURES.fullmatch(flag)]
     for word in words:
         flag, _, value = word.partition("=")
-        if value and _CONFIGURES.fullmatch(flag):
-            yield from _existing(files, command, value)
+        named += [value] if value and _CONFIGURES.fullmatch(flag) else []
+    named = [value for value in named if "<" not in value] or [
+        option.default
+        for option in options
+        if isinstance(option.default, str) and any(map(_CONFIGURES.fullmatch, option.flags))
+    ]
+    named = named or [
+        path
+        for module in modules
+        for name, call in calls_in(module.tree)
+        if name == "open"
+        and call.args
+        and isinstance(path := module.fold(call.args[0]), str)
+        and _OPENED.search(path)
+    ]
+    return list(dict.fromkeys(path for text in named for path in _existing(files, command, text)))
 
 
 def _existing(files: SourceFiles, command: StatedCommand, path: str) -> Iterator[str]:
@@ -181,6 +270,9 @@ def _leaves(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(item, (*keys, str(key)))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for item in value:  # layers: the first of one name is taken
+            yield from _leaves(item, keys)
     elif keys and (_is_setting(value) or (isinstance(value, str) and len(value) < 40)):
         yield keys, _number(value)
 

@@ -138,6 +138,29 @@ def card_results(card: Card) -> list[CardResult]:
     return results
 
 
+def benchmark_results(files: SourceFiles) -> list[str]:
+    """Return in words what `.eval_results/*.yaml` publish: they name a benchmark, and no metric.
+
+    https://huggingface.co/docs/hub/eval-results
+    """
+    results: list[str] = []
+    for path in sorted(files.texts):
+        if not path.startswith(".eval_results/"):
+            continue
+        try:
+            entries = _items(yaml.safe_load("\n".join(files.lines(path))))
+        except (yaml.YAMLError, ValueError, RecursionError):
+            continue
+        for entry in entries:
+            dataset, value = entry.get("dataset"), _number(entry.get("value"))
+            if isinstance(dataset, dict) and value is not None:
+                results.append(
+                    f"{path}: {value:g} is published on {dataset.get('id')}, and not which metric"
+                    " it is: no claim was made of it"
+                )
+    return results
+
+
 def _items(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
@@ -193,6 +216,7 @@ def draft_card(
     answers["environment.packages"] = value_of(_PACKAGES, note="what our driver needs")
     answers["seeds.how"] = value_of("none", note="an evaluation draws nothing")
     answers["resources.device"] = value_of("cpu", note="our driver takes no GPU")
+    draft.warnings.extend(benchmark_results(files))
     _add_results(draft, card, datasets)
     return draft
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from scaffold.authoring.drafting.claims import PublishedNumber, split_of
 from scaffold.authoring.drafting.command_words import Role
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
+from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.records.draft import Answer, Candidate, Citation, none, unknown, value_of
 

@@ -45,6 +45,7 @@ METRICS: Sequence[MetricWord] = (
         r"|macro))?|f[-_ ]?score|f-measure",
         "higher",
     ),
+    _word("exact_match", r"exact[-_ ]match|(?-i:EM)", "higher"),
     _word("auc", r"(?:roc[-_ ]?)?auc(?:[-_ ]?roc)?|auroc|area under", "higher"),
     _word("average_precision", r"m?ap(?:@[\d.:\[\]]+)?|auprc|average[-_ ]precision", "higher"),
     _word("precision", r"precision(?:@\d+)?", "higher"),
@@ -89,7 +90,8 @@ METRICS: Sequence[MetricWord] = (
     ),
     _word(
         "reward",
-        r"(?:average|mean|episode|running|total)?[-_ ]?(?:reward|return|score)s?",
+        r"(?:average|mean|episode|running|total)?[-_ ]?(?:reward|return)s?"
+        r"|(?:average|mean|episode|running|total)[-_ ]?scores?",
         "higher",
         "reward",
     ),
@@ -126,9 +128,9 @@ SPEED = re.compile(
 
 _NO_HYPERPARAMETER = re.compile(
     r"^out$|^c$|config|^cfg$|seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
-    r"|checkpoint|ckpt|snapshot|name|port|host|rank|world|dist|debug|wandb|tensorboard|plot|visual"
+    r"|checkpoint|ckpt|snapshot|name|port|host|^(local_|global_)?rank$|world|(^|_)dist(ributed)?($|_)|debug|wandb|tensorboard|plot|visual"
     r"|download|cache|output$|output_?(dir|path|file|folder|name|root)|input|export|tag|project|entity|interval|^(log|save|print|eval)\w*every|freq|num_?proc|version"
-    r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|^predict|^sample$|sample_only|cpu|amp|fp16|jit"
+    r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|^predict|^sample$|sample_only|cpu|(^|_)amp($|_)|fp16|jit"
     r"|compile|backend|url|arch$|render|show",
     re.IGNORECASE,
 )

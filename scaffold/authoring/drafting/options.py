@@ -275,8 +275,9 @@ def find_assigned(modules: Sequence[Module], options: Sequence[Option]) -> dict[
     assigned: dict[str, Citation] = {}
     for module in modules:
         for node in ast.walk(module.tree):
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            for target in targets:
+            if not isinstance(node, ast.Assign):
+                continue
+            for target in node.targets:
                 is_option = (
                     isinstance(target, ast.Attribute)
                     and target.attr in names
@@ -285,9 +286,20 @@ def find_assigned(modules: Sequence[Module], options: Sequence[Option]) -> dict[
                         dotted_name(target.value),
                     )
                 )
-                if is_option and isinstance(target, ast.Attribute):
+                if is_option and isinstance(target, ast.Attribute) and not _converts(node, target):
                     assigned.setdefault(target.attr, module.cite(node))
     return assigned
+
+
+def _converts(node: ast.Assign, option: ast.Attribute) -> bool:
+    """Return whether an option is given its own value in another form: `x = x.lower()`."""
+    names = {dotted_name(part) for part in ast.walk(node.value) if isinstance(part, ast.Attribute)}
+    own, holder = dotted_name(option), f"{dotted_name(option.value)}."
+    others = {name for name in names if name.startswith(holder) and not name.startswith(own)}
+    computes = any(isinstance(part, (ast.BinOp, ast.IfExp)) for part in ast.walk(node.value))
+    bounds = {name for name, _ in calls_in(node.value)} & {"max", "min"}
+    is_of_own = any(name == own or name.startswith(f"{own}.") for name in names)
+    return is_of_own and not others and not computes and not bounds
 
 
 def is_given(value: Any) -> bool:

@@ -142,7 +142,7 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
                         place=module.cite(node),
                     ),
                 )
-            distribution = DISTRIBUTIONS.get(top, top)
+            distribution = _declared_of(top, declared) or DISTRIBUTIONS.get(top, top)
             key = normal_name(distribution)
             place = module.cite(node)
             declaration = declared.get(key)
@@ -157,6 +157,19 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
                 place=declaration[1] if declaration else place,
             )
     return list(needed.values())
+
+
+_OTHER_DISTRIBUTIONS: Mapping[str, Sequence[str]] = {
+    "cv2": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "faiss": ("faiss-gpu",),
+    "tensorflow": ("tensorflow-gpu", "tensorflow-cpu"),
+}
+"""Of modules that several distributions bring: those beside the one that is taken undeclared."""
+
+
+def _declared_of(module: str, declared: Mapping[str, Any]) -> str | None:
+    """Return the distribution that the source declares for a module that several bring."""
+    return next((name for name in _OTHER_DISTRIBUTIONS.get(module, ()) if name in declared), None)
 
 
 def _is_standard(name: str) -> bool:

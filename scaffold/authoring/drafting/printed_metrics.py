@@ -61,14 +61,48 @@ def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
 
 def _of_module(module: Module) -> Iterator[PrintedMetric]:
     functions = _functions_by_line(module)
-    for name, call in calls_in(module.tree):
+    of_evaluation = _lines_of_evaluation(module)
+    for name, call in [*calls_in(module.tree), *_texts_of_bars(module)]:
         if not (name == "print" or _LOGGERS.search(name)) or not call.args:
+            continue
+        if call.lineno in of_evaluation:
             continue
         text, holes = _text_of(call, is_print=name == "print")
         if not holes:
             continue
         function = functions.get(call.lineno, "")
         yield from _metrics_of(module, call, text, holes, function, _stream(name, call))
+
+
+_EVALUATES = re.compile(
+    r"\b(evaluate|eval|test|predict|inference)(_?only)?\b(?!\()|\bdo_(eval|test|predict)\b"
+)
+
+
+def _lines_of_evaluation(module: Module) -> set[int]:
+    """Return the lines that run only where a flag asks to evaluate, in place of training."""
+    lines: set[int] = set()
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.If) or not isinstance(node.test, (ast.Attribute, ast.Name)):
+            continue
+        ends = any(
+            isinstance(last, ast.Return)
+            or (isinstance(last, ast.Expr) and "exit(" in ast.unparse(last))
+            for last in node.body[-1:]
+        )
+        if (ends or node.orelse) and _EVALUATES.search(ast.unparse(node.test)):
+            lines |= set(range(node.body[0].lineno, (node.body[-1].end_lineno or 0) + 1))
+    return lines
+
+
+def _texts_of_bars(module: Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield the texts that a bar of the package progress shows on standard error, as calls."""
+    for node in ast.walk(module.tree):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Attribute) and target.attr == "suffix":
+            assert isinstance(node, ast.Assign)
+            call = ast.Call(func=ast.Name(id="set_description"), args=[node.value], keywords=[])
+            yield "set_description", ast.copy_location(call, node)
 
 
 def _functions_by_line(module: Module) -> dict[int, str]:
@@ -210,8 +244,10 @@ def _metrics_of(
         for index, hole in enumerate(own):
             words, follows = pieces[index], pieces[index + 1].lstrip()
             expression = ast.unparse(hole.node)
-            metric = find_metric(_near(words)) or find_metric(_spaced(expression))
-            if follows.startswith("/") and metric is not None:
+            metric = (
+                find_metric(_near(words)) or find_metric(_spaced(expression)) or _top1(_near(words))
+            )
+            if re.match(r"/\s*(\d|$)", follows) and metric is not None:
                 counted = metric  # `Accuracy: 9876/10000 (99%)`: a count, and its share follows
                 continue
             if counted is not None and follows.startswith("%") and not re.search(r"[a-z]", words):
@@ -238,6 +274,11 @@ def _metrics_of(
                 place=module.cite(call),
                 order=index,
             )
+
+
+def _top1(words: str) -> MetricWord | None:
+    """Return accuracy for `top1: `, which is printed without the word."""
+    return find_metric("accuracy") if re.fullmatch(r"\W*top[-_ ]?1\W*", words.lower()) else None
 
 
 def _near(words: str) -> str:

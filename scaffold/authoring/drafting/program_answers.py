@@ -2,12 +2,16 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
-from scaffold.authoring.drafting.fixed_values import find_fixed
+from scaffold.authoring.drafting.fixed_values import (
+    configuration_files,
+    find_fixed,
+    values_of_file,
+)
 from scaffold.authoring.drafting.invocation import (
     Invocation,
     slot_name,
@@ -15,6 +19,7 @@ from scaffold.authoring.drafting.invocation import (
     write_invocation,
 )
 from scaffold.authoring.drafting.options import find_assigned
+from scaffold.authoring.drafting.python_files import dotted_name
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
 from scaffold.records.draft import Answer, Candidate, unknown, value_of
@@ -89,7 +94,7 @@ def _add_fixed(
     draft: Draft, read: ReadSource, command: StatedCommand, invocation: Invocation
 ) -> None:
     """Note what the program fixes in its own code or configuration."""
-    for name, answer in find_fixed(read.files, read.modules, command).items():
+    for name, answer in find_fixed(read.files, read.modules, command, read.options).items():
         if slot_name(name) not in invocation.hyperparameters:
             draft.fixed[name] = answer
 
@@ -98,8 +103,14 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
     answers = draft.answers
     places = [call.place for call in seeding.calls]
     seeded = {call.library for call in seeding.calls}
-    if seeding.option is not None:
+    is_fixed = any(call.is_literal for call in seeding.calls)
+    is_given = any(call.from_option for call in seeding.calls)
+    if seeding.option is not None and (is_given or not is_fixed):
         answers["seeds.how"] = value_of("argument", seeding.option.place, *places[:3])
+    elif seeding.calls and all(call.is_drawn for call in seeding.calls):
+        answers["seeds.how"] = value_of(
+            "inject", *places[:3], note="its seeds are drawn anew by every run"
+        )
     elif seeding.calls:
         answers["seeds.how"] = value_of("offset", *places[:4])
     elif seeding.drawn:
@@ -135,14 +146,34 @@ _CHECKED = re.compile(
 _GUARD = re.compile(r"cuda|gpu|device", re.IGNORECASE)
 
 
-def _unguarded(tree: ast.AST) -> Iterator[ast.expr]:
-    """Yield calls that no `if` about a GPU or a device decides on."""
+def _unguarded(tree: ast.AST, always: Collection[str]) -> Iterator[ast.expr]:
+    """Yield calls that no `if` about a GPU or a device decides on; some names are always true."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.If, ast.IfExp)) and _GUARD.search(ast.unparse(node.test)):
+        test = node.test if isinstance(node, (ast.If, ast.IfExp)) else None
+        if test is not None and _GUARD.search(ast.unparse(test)) and not _is_one(test, always):
             continue
         if isinstance(node, ast.Call):
             yield node
-        yield from _unguarded(node)
+        yield from _unguarded(node, always)
+
+
+def _is_one(test: ast.expr, names: Collection[str]) -> bool:
+    return dotted_name(test).rpartition(".")[2] in names
+
+
+def _always_true(command: StatedCommand, read: ReadSource) -> set[str]:
+    """Return constants and options that turn a GPU on unless somebody changes them."""
+    names = {
+        name
+        for module in read.modules[:1]
+        for name, node in module.constants.items()
+        if _GUARD.search(name) and module.fold(node) in (True, 1)
+    }
+    for option in read.options:
+        value, _ = value_in_effect(command, option)
+        if _GUARD.search(option.name) and str(value) in ("True", "1"):
+            names.add(option.name)
+    return names
 
 
 _ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
@@ -153,16 +184,26 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
     if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
         return value_of("cuda", command.place)
     text = "\n".join("\n".join(module.lines) for module in read.modules)
+    is_looked_for = "is_available" in text
+    for path in configuration_files(read.files, read.modules, command, read.options):
+        for name, value, place in values_of_file(read.files, path):
+            key = name.rpartition(".")[2]
+            is_device = key in ("device", "accelerator") and not is_looked_for
+            if (key == "gpus" and value not in (0, [], "0", None)) or (
+                is_device and re.fullmatch(r"cuda(:\d+)?|gpu", str(value))
+            ):
+                return value_of("cuda", place)
     for option in read.options:
         value, place = value_in_effect(command, option)
         is_cuda = isinstance(value, str) and value.startswith("cuda")
-        if option.name == "device" and is_cuda and "is_available" not in text:
+        if option.name == "device" and is_cuda and not is_looked_for:
             return value_of("cuda", place)
-    is_checked = bool(_CHECKED.search(text))
+    always = set() if is_looked_for else _always_true(command, read)
+    is_checked = bool(_CHECKED.search(text)) and not always
     # Where something looks for a GPU, a helper that takes one may never be called without it; the
     # program's own lines are run.
     for module in read.modules[:1] if is_checked else read.modules:
-        for node in _unguarded(module.tree):
+        for node in _unguarded(module.tree, always):
             line = module.lines[node.lineno - 1]
             if _CUDA.search(line):
                 return value_of("cuda", module.cite(node))

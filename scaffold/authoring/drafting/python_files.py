@@ -1,6 +1,6 @@
 """Parse the Python files and notebooks of a source, with the place of every node.
 
-By `ast`, never by import. What does not parse (Python 2, templates) is named, and skipped.
+By `ast`, never by import. What does not parse (templates, damaged files) is named, and skipped.
 """
 
 import ast
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from scaffold.authoring.drafting.old_python import modernize
 from scaffold.authoring.drafting.source_files import SourceFiles, split_lines
 from scaffold.records.draft import Citation
 
@@ -152,14 +153,15 @@ def parse_python(files: SourceFiles) -> PythonFiles:
         else:
             continue
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "invalid escape sequence" of somebody's code
-                tree = ast.parse(source)
+            tree = _parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            unparsed[path] = f"{type(error).__name__}: {error}"
             if _PYTHON_2.search(source):
                 python2.append(path)
-            continue
+            try:
+                tree = _parse(modernize(source))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                unparsed[path] = f"{type(error).__name__}: {error}"
+                continue
         if re.search(r"\\[uUN]", source):
             _replace_surrogates(tree)
         modules[path] = Module(
@@ -170,6 +172,12 @@ def parse_python(files: SourceFiles) -> PythonFiles:
             constants=_constants(tree),
         )
     return PythonFiles(modules=modules, unparsed=unparsed, python2=tuple(python2))
+
+
+def _parse(source: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "invalid escape sequence" of somebody's code
+        return ast.parse(source)
 
 
 def _cells(text: str) -> tuple[str, Sequence[tuple[int, int]]]:
@@ -280,6 +288,7 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 _MOST_DEPTH = 20
+_MOST_NUMBER = 1e300
 _OPERATIONS: Mapping[type[ast.operator], Any] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -304,6 +313,11 @@ def _fold(node: ast.expr | None, constants: Mapping[str, ast.expr], depth: int) 
         return -value if _is_number(value) else UNFOLDED
     if isinstance(node, ast.BinOp):
         return _fold_operation(node, constants, depth)
+    if isinstance(node, ast.Call) and dotted_name(node.func) in ("int", "float"):
+        value = _fold(node.args[0] if len(node.args) == 1 else None, constants, depth + 1)
+        if not (_is_number(value) and abs(value) < _MOST_NUMBER):
+            return UNFOLDED
+        return int(value) if dotted_name(node.func) == "int" else float(value)
     return UNFOLDED
 
 

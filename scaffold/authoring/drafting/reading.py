@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from scaffold.authoring.drafting.choice import Chosen
-from scaffold.authoring.drafting.claims import PublishedNumber
 from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.documents import Document
 from scaffold.authoring.drafting.options import Option
+from scaffold.authoring.drafting.published_numbers import PublishedNumber
 from scaffold.authoring.drafting.python_files import Module, PythonFiles
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Answer

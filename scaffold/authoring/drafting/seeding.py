@@ -43,14 +43,26 @@ _DRAWS: Sequence[tuple[str, re.Pattern[str]]] = (
 )
 
 
+_SEED = re.compile(r"(^|_|-|manual|random|global)seed$", re.IGNORECASE)
+"""Names of options: `seed`, `random_seed`, `manualSeed`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedingCall:
-    """A call that seeds a library. `from_option` is the option whose value it is given."""
+    """A call that seeds a library.
+
+    Attributes:
+        library: `random`, `numpy`, `torch`, `tensorflow`, `jax`, or `all`.
+        from_option: the option whose value it is given; empty for none.
+        is_literal: a number that stands in the code.
+        is_drawn: a number that was drawn itself, or a clock's.
+    """
 
     library: str
     place: Citation
     from_option: str
     is_literal: bool
+    is_drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +84,7 @@ class Seeding:
 
 def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seeding:
     """Return how a program, whose own module comes first, seeds what it draws from."""
-    seeds = [option for option in options if re.search(r"(^|_)(random_?)?seed$", option.name)]
+    seeds = [option for option in options if _SEED.search(option.name)]
     calls: list[SeedingCall] = []
     drawn: dict[str, Citation] = {}
     read: set[str] = set()
@@ -95,6 +107,7 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
                             place=module.cite(call),
                             from_option=from_option,
                             is_literal=literal,
+                            is_drawn=not from_option and not literal and _is_drawn(module, text),
                         )
                     )
                 continue
@@ -114,6 +127,32 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
     option = next((o for o in seeds if o.flags and o.name in read), None)
     unused = next((o for o in seeds if o.flags and o.name not in read), None)
     return Seeding(calls=tuple(calls), drawn=drawn, option=option, unused=unused)
+
+
+_LARGE = 1e6
+_DRAWS_SEED = re.compile(r"\brandint\(|\brandrange\(|\bgetrandbits\(|\btime\.time|\burandom\(")
+
+
+def _is_drawn(module: Module, text: str) -> bool:
+    """Return whether what a seeding call is given was drawn: itself, or the name that it is."""
+    if _DRAWS_SEED.search(text):
+        return True
+    if not re.fullmatch(r"[A-Za-z_]\w*", text):
+        return False
+    for node in ast.walk(module.tree):
+        names = [ast.unparse(target) for target in getattr(node, "targets", ())]
+        if isinstance(node, ast.Assign) and text in names:
+            return bool(_DRAWS_SEED.search(ast.unparse(node.value)))
+        # A helper is given a seed: by whoever draws one as large as seeds are.
+        if isinstance(node, ast.Call) and _DRAWS_SEED.match(f"{_last_name(node)}("):
+            bounds = [module.fold(argument) for argument in node.args]
+            if any(isinstance(bound, (int, float)) and bound >= _LARGE for bound in bounds):
+                return True
+    return False
+
+
+def _last_name(call: ast.Call) -> str:
+    return ast.unparse(call.func).rpartition(".")[2]
 
 
 def _names_read(tree: ast.AST) -> set[str]:

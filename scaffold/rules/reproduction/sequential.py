@@ -203,14 +203,18 @@ def _equal(
     worst = max(values, key=lambda value: abs(value - calibration.mean))
     difference = abs(worst - calibration.mean)
     verdict = Verdict.REPRODUCED if difference <= tolerance else Verdict.NOT_REPRODUCED
+    # Calibration runs are two at least: one value alone is the published one.
+    expected = (
+        f"the one value of {calibration.n} calibration runs"
+        if calibration.n > 1
+        else "the published value"
+    )
     return Finding(
         question=Question.REPRODUCTION,
         metric=metric,
         verdict=verdict,
-        reason=(
-            f"differs by {difference:.3g} from the one value of {calibration.n} calibration runs"
-        ),
-        rule="equality, since the calibration runs have no spread"
+        reason=f"differs by {difference:.3g} from {expected}",
+        rule="equality, since there is no spread to compare with"
         + (f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""),
         n=own.n,
         mean=own.mean,
