@@ -97,6 +97,20 @@ def test_seed_that_is_no_integer_is_reported(tmp_path):
     assert "which is no integer" in report["missed"][0]
 
 
+def test_a_generator_that_is_passed_on_was_seeded_when_it_was_made(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "own = np.random.default_rng(3)\n"
+        "assert np.random.default_rng(own) is own\n"
+        "print(own.random(), np.random.default_rng(np.random.PCG64(3)).random())\n"
+    )
+    out, report = run(code, "offset", 1, tmp_path)
+    expected = "import numpy as np; print(*[np.random.default_rng(4).random()] * 2)"
+    assert out == run(expected, "monitored", 0, tmp_path)[0]
+    assert report["missed"] == []
+    assert not any("Generator" in call for call in report["calls"]["numpy"])
+
+
 def test_another_sitecustomize_still_runs(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('the other one')\n")
     environment = {

@@ -19,7 +19,7 @@ from scaffold.records.draft import Candidate, Citation
 
 _TRAINS = re.compile(
     r"(^|\.)(backward|fit|train|fit_generator|train_generator|partial_fit|fit_transform|fit_predict"
-    r"|apply_gradients|minimize|train_on_batch|xgb\.train)$"
+    r"|apply_gradients|minimize|train_on_batch|theano\.function|xgb\.train)$"
 )
 _MOST_CANDIDATES = 6
 

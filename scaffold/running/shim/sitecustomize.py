@@ -69,6 +69,11 @@ def _shifted(library: str, value: Any) -> Any:
     return (number + _SEED) % 2**32 if 0 <= number < 2**32 else number + _SEED
 
 
+def _is_generator(value: object) -> bool:
+    """Return whether what a library is given is a generator: it was seeded when it was made."""
+    return hasattr(value, "bit_generator") or hasattr(value, "random_raw")
+
+
 def _miss(text: str) -> None:
     if text not in _missed and len(_missed) < 20:
         _missed.append(text)
@@ -100,7 +105,7 @@ def _wrap(
         if getattr(_inside, "active", False) or _is_library(sys._getframe(1)):
             return function(*args, **kwargs)
         value = args[position] if len(args) > position else kwargs.get(keyword)
-        if value is not None:
+        if value is not None and not _is_generator(value):
             # Only a given seed fixes the result; seed() and seed(None) draw from the system.
             _note(library, "%s(%.40r)" % (name, value))
             if _trace is not None:
