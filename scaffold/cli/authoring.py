@@ -41,8 +41,9 @@ def check(*, source: str, offline: bool, as_json: bool) -> int:
 @command(
     "draft",
     "Draft a recipe from a source that has none: a git URL[@REVISION[:PATH]], a page of one, a"
-    " folder, or hf:ORG/NAME[@REVISION], a model of the Hugging Face Hub.\n\nThe source is read,"
-    " never run. Each value is cited; what it does not say is asked.",
+    " folder, or hf:ORG/NAME[@REVISION], a model of the Hugging Face Hub, or"
+    " pypi:NAME[==VERSION], a package.\n\nThe source is read, never run. Each value is cited; what"
+    " it does not say is asked.",
 )
 @click.argument("source", metavar="SOURCE")
 @click.option("-o", "--output", "folder", metavar="DIR", help="Folder of the draft.")

@@ -26,8 +26,8 @@ _MOST_CHOICES = 8
     "Make a project in DIR that first reproduces a published result, then adapts it in proven"
     " steps.\n\nRECIPE is an id (scaffold recipes list), a recipe folder or file, or"
     " URL[@revision[:path]] of a git repository. Of a repository or folder without a recipe, or of"
-    " hf:ORG/NAME[@revision], a model of the Hugging Face Hub, one is drafted. Nothing of the"
-    " reference is run.",
+    " hf:ORG/NAME[@revision], a model of the Hugging Face Hub, or pypi:NAME[==version], a package,"
+    " one is drafted. Nothing of the reference is run.",
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(

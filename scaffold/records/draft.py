@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from scaffold.records.fields import Revision
+from scaffold.records.fields import Text
 from scaffold.records.parsing import Record
 
 
@@ -60,7 +60,7 @@ class Sources(Record):
 
     format: Literal[1]
     source: str
-    revision: Revision | None = None
+    revision: Text | None = None
     answers: Mapping[str, Answer]
     warnings: tuple[str, ...] = ()
     fixed: Mapping[str, Answer] = Field(

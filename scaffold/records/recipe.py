@@ -11,7 +11,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Tag
 
 from scaffold.records.claim import Claim, Rule
-from scaffold.records.fields import GitUrl, Id, Name, RelPath, Revision, Scalar, Text, by_key
+from scaffold.records.fields import (
+    GitUrl,
+    Id,
+    Name,
+    RelPath,
+    Revision,
+    Scalar,
+    Sha256,
+    Text,
+    by_key,
+)
 from scaffold.records.parsing import Place, Record, digest
 from scaffold.records.program import (
     CALIBRATION_SEED,
@@ -55,6 +65,19 @@ class HubReference(_Reference):
     )
 
 
+class PackageReference(_Reference):
+    """The source distribution of one release of a package; it is unpacked, and never built."""
+
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$")]
+    version: Annotated[str, Field(pattern=r"^[\w.!+-]+$")]
+    sha256: Sha256 = Field(description="of the archive")
+
+    @property
+    def revision(self) -> str:
+        """Return the version, which is to a package what a revision is to a repository."""
+        return self.version
+
+
 class PathReference(_Reference):
     """A folder inside the recipe."""
 
@@ -64,8 +87,9 @@ class PathReference(_Reference):
 Reference = Annotated[
     Annotated[GitReference, Tag("<git>")]
     | Annotated[HubReference, Tag("<hub>")]
+    | Annotated[PackageReference, Tag("<package>")]
     | Annotated[PathReference, Tag("<path>")],
-    by_key("git", "hub", "path"),
+    by_key("git", "hub", "package", "path"),
 ]
 
 
@@ -284,6 +308,8 @@ def reference_name(recipe: Recipe) -> str:
         return recipe.id
     if isinstance(reference, HubReference):
         return reference.hub
+    if isinstance(reference, PackageReference):
+        return reference.package
     path = PurePosixPath(re.sub(r"^\w+://[^/]*", "", reference.git).removesuffix(".git"))
     return "/".join(path.parts[-2:]).lstrip("/")
 
@@ -292,6 +318,8 @@ def reference_url(reference: Reference) -> str:
     """Return where people look at a reference; empty for one inside its recipe."""
     if isinstance(reference, HubReference):
         return f"https://huggingface.co/{reference.hub}"
+    if isinstance(reference, PackageReference):
+        return f"https://pypi.org/project/{reference.package}/{reference.version}/"
     return reference.git if isinstance(reference, GitReference) else ""
 
 

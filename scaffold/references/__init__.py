@@ -13,8 +13,14 @@ from scaffold.git import trees
 from scaffold.git.entries import refuse_unsafe
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id
-from scaffold.records.recipe import GitReference, HubReference, Recipe, reference_name
-from scaffold.references import folder, git, hub
+from scaffold.records.recipe import (
+    GitReference,
+    HubReference,
+    PackageReference,
+    Recipe,
+    reference_name,
+)
+from scaffold.references import folder, git, hub, package
 from scaffold.references.patches import check_patches
 
 
@@ -40,6 +46,8 @@ def fetch_reference(
                 hint="only texts of data and safetensors are taken from the Hub",
             )
         tree = hub.fetch(reference, into, offline=offline)
+    elif isinstance(reference, PackageReference):
+        tree = package.fetch(reference, into, offline=offline)
     else:
         tree = folder.fetch(reference, recipe_dir, into)
     if tree != reference.tree:

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from helpers import merged, toy_recipe, write_tree
 
-from scaffold.datasets.archives import unpack
 from scaffold.errors import FetchError, ScaffoldError
 from scaffold.project.digests import file_digest
+from scaffold.references.archives import unpack
 from scaffold.scaffolding.templates import render
 from scaffold.views.tables import plain
 

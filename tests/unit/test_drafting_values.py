@@ -279,3 +279,49 @@ def test_a_program_whose_name_says_nothing_and_that_does_not_train_is_not_taken(
         README_dot_md="# T\n\n`python record.py`\n", record_dot_py="print('recording')\n"
     )
     assert draft.answers["commands.train.run"].value is None
+
+
+# --- what nine more repositories do -------------------------------------------------------------
+
+
+def test_weights_and_word_vectors_are_no_data():
+    program = TRAIN + 'URLS = ["https://a.org/resnet50.pkl", "https://a.org/glove.6B.zip"]\n'
+    draft = draft_of(README_dot_md=README, train_dot_py=program)
+    assert "datasets.0" not in draft.answers
+    with_data = program + 'DATA = "https://a.org/reviews.zip"\n'
+    draft = draft_of(README_dot_md=README, train_dot_py=with_data)
+    assert draft.answers["datasets.0"].value["name"] == "reviews"
+
+
+def test_a_program_without_its_ending():
+    draft = draft_of(README_dot_md="# T\n\n`python3 train --lr 0.5`\n", train_dot_py=TRAIN)
+    assert draft.answers["commands.train.run"].value.startswith("python train.py --lr {lr}")
+    assert draft.answers["hyperparameters.lr"].value == 0.5
+
+
+def test_values_that_stand_for_any_are_a_template():
+    readme = "# T\n\n`python train.py --option=value1`\n\n`python train.py`\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    assert command_of(draft)[0] == "python train.py"
+
+
+def test_a_class_of_settings_and_the_data_that_it_names():
+    settings = "class Config:\n    epochs = 15\n    train = dev = 'data/words.txt'\n"
+    program = f"from config import Config\n{TRAIN}"
+    draft = draft_of(
+        ("data/words.txt",), README_dot_md=README, train_dot_py=program, config_dot_py=settings
+    )
+    assert fixed(draft)["epochs"] == (15, "config.py:2")
+    assert draft.answers["datasets.0"].value["inside"] == "data/words.txt"
+
+
+def test_a_schedule_that_gets_its_optimizer_later():
+    program = TRAIN + "schedule = lr_scheduler.StepLR(80, 0.5)\n"
+    values = fixed(draft_of(README_dot_md=README, train_dot_py=program))
+    assert values["step_size"][0] == 80 and values["gamma"][0] == 0.5
+
+
+def test_a_range_of_whole_numbers_is_published():
+    readme = f"{README}\n\nIt achieves a test accuracy between 90 and 91 on it.\n"
+    claim = draft_of(README_dot_md=readme, train_dot_py=TRAIN).answers["claims.0"].value
+    assert (claim["at_least"], claim["at_most"]) == (90.0, 91.0)

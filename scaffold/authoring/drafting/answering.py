@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from scaffold.authoring.drafting.draft import make_draft
-from scaffold.authoring.drafting.folder import find_source, read_source, write_files
+from scaffold.authoring.drafting.folder import (
+    draft_source,
+    find_source,
+    read_source,
+    write_files,
+)
 from scaffold.authoring.drafting.kept_answers import read_sources
 from scaffold.authoring.drafting.recipe_text import (
     NO_LICENCE,
@@ -137,13 +141,14 @@ def _answers_of_command(
     sources: Sources, command: str, answers: dict[str, Answer]
 ) -> dict[str, Answer]:
     """Return the answers that follow from the command a person named, beside those of persons."""
-    files = read_source(find_source(sources.source))
+    source = find_source(sources.source)
+    files = read_source(source)
     path = command.rstrip("/")
     if any(name.startswith(f"{path}/") for name in files.paths):
-        source = shlex.quote(f"{sources.source}:{path}")
-        raise UsageError(f"{path} is a folder", hint=f"scaffold recipes draft {source}")
+        whole = shlex.quote(f"{sources.source}:{path}")
+        raise UsageError(f"{path} is a folder", hint=f"scaffold recipes draft {whole}")
     try:
-        drafted = make_draft(files, command)
+        drafted = draft_source(source, files, command)
     except ValueError as error:
         raise UsageError(f"{command}: {error}") from error
     own_answers = {key: answer for key, answer in answers.items() if answer.by == "person"}

@@ -297,7 +297,8 @@ def _metric_beside(text: str, match: re.Match[str]) -> MetricWord | None:
     """Return the metric that a number in a sentence belongs to; None for another number."""
     if not is_free(text, match) or _NO_RESULT.search(_sentence_before(text, match)):
         return None
-    if not match["percent"] and "." not in match["value"]:
+    is_range = re.search(r"\bbetween\s*$", text[: match.start("value")])
+    if not match["percent"] and "." not in match["value"] and not is_range:
         return None
     after = text[match.end() : match.end() + _MOST_DISTANCE]
     if SPEED.match(after.strip()) or re.match(r"oracle|upper[- ]bound", after.strip()):

@@ -149,7 +149,7 @@ def _without_redirections(words: Sequence[str]) -> list[str]:
 _ALL_ARGUMENTS = re.compile(r"\$(@|\*|\{@(:\d+)?\})")
 """Of a script: what it was given, which is nothing."""
 
-_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w .-]*>|^\[|\]$|^\.\.\.$|path/to|/path/")
+_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w .-]*>|^\[|\]$|^\.\.\.$|path/to|/path/|=value\d*$")
 """What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`."""
 
 
@@ -196,6 +196,7 @@ def _python_command(
     files: SourceFiles, words: list[str], bases: list[str], variables: Mapping[str, str]
 ) -> _Stated | None:
     """Find the program that a Python command runs, and the folder that it is run from."""
+    words = _with_ending(files, words)
     named = next((word for word in words[1:] if word.endswith(".py")), None)
     if named is not None:
         for base in bases:
@@ -210,6 +211,13 @@ def _python_command(
                 if join_path(base, program) in files.paths:
                     return tuple(words), join_path(base, program), base, variables
     return None
+
+
+def _with_ending(files: SourceFiles, words: list[str]) -> list[str]:
+    """Return `python main.py` for `python main`, as authors forget, if there is such a file."""
+    bare = words[1] if len(words) > 1 and re.fullmatch(r"[A-Za-z]\w*", words[1]) else ""
+    is_program = bare and any(f"/{path}".endswith(f"/{bare}.py") for path in files.paths)
+    return [words[0], f"{bare}.py", *words[2:]] if is_program else words
 
 
 def _found_below(

@@ -7,6 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
+from scaffold.authoring.drafting.data_names import (
+    CONFIGURATION_FILES,
+    DATA_SUFFIXES,
+    ENVIRONMENTS,
+    GENERATORS,
+    HUB_CALLS,
+    KNOWN_DATASETS,
+    LIBRARIES,
+    LIBRARY_CALLS,
+    READERS,
+    is_data_name,
+)
 from scaffold.authoring.drafting.python_files import (
     Module,
     calls_in,
@@ -39,87 +51,6 @@ class FoundData:
     scopes: frozenset[str] = frozenset()
 
 
-_LIBRARY: Sequence[tuple[re.Pattern[str], bool]] = (
-    (
-        re.compile(
-            r"(^|\.)(sklearn\.)?(datasets\.)?load_(iris|digits|wine|breast_cancer|diabetes|linnerud)$"
-        ),
-        False,
-    ),
-    (
-        re.compile(
-            r"(^|\.)(datasets\.)?fetch_(openml|20newsgroups\w*|california_housing|covtype|lfw_\w+|rcv1|olivetti_faces|kddcup99|species_distributions)$"
-        ),
-        True,
-    ),
-    (
-        re.compile(
-            r"(^|\.)(torchvision\.)?datasets\.([A-Z]\w+)(?:\.(?:splits|iters))?$|(^|\.)dset\.([A-Z]\w+)$"
-        ),
-        True,
-    ),
-    (
-        re.compile(
-            r"(^|\.)(?:torchtext|torchaudio)\.(?:\w+\.)*datasets\.(?:[a-z]\w*\.)?([A-Z]\w+)"
-            r"(?:\.(?:splits|iters))?$"
-        ),
-        True,
-    ),
-    (
-        re.compile(
-            r"(^|\.)(Planetoid|Amazon|Coauthor|TUDataset|Reddit|Flickr|CitationFull|PPI|QM9|WikiCS)$"
-        ),
-        True,
-    ),
-    (
-        re.compile(
-            r"(^|\.)(PygNodePropPredDataset|PygGraphPropPredDataset|DglNodePropPredDataset|PygLinkPropPredDataset)$"
-        ),
-        True,
-    ),
-    (
-        re.compile(
-            r"(^|\.)keras\.datasets\.(\w+)\.load_data$|^(mnist|cifar10|cifar100|imdb|fashion_mnist|boston_housing|reuters)\.load_data$"
-        ),
-        True,
-    ),
-    (re.compile(r"(^|\.)tfds\.load$"), True),
-    (re.compile(r"(^|\.)(sns|seaborn)\.load_dataset$"), True),
-)
-_LIBRARIES = {"torchvision", "torchtext", "torchaudio", "sklearn", "keras", "tensorflow"}
-_KNOWN = re.compile(
-    r"(fashion|k|e|q)?mnist|cifar-?100?|svhn|stl-?10|celeba|imagenet|omniglot|usps|caltech\d+|lsun"
-    r"|food-?101|flowers-?102|imdb|ag_?news|sst-?2?|wikitext-?\d+|ptb|multi30k|speechcommands",
-    re.IGNORECASE,
-)
-"""Datasets of torchvision, torchtext and torchaudio by the names that options have for them."""
-
-_GENERATED = re.compile(
-    r"(^|\.)make_(moons|blobs|circles|classification|regression|swiss_roll|s_curve|friedman\d)$"
-)
-_GYM = re.compile(r"(^|\.)(gym|gymnasium|envs?)\.make(_vec)?$|^make_(atari_)?env$")
-_HUB = re.compile(r"(^|\.)load_dataset$")
-_READERS = re.compile(
-    r"(^|\.)(open|read_csv|read_table|read_json|load|loadtxt|genfromtxt|loadmat|ImageFolder|read_parquet|File)$"
-)
-_DATA_SUFFIXES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".json",
-    ".jsonl",
-    ".npz",
-    ".npy",
-    ".mat",
-    ".pkl",
-    ".parquet",
-    ".h5",
-    ".data",
-    ".gz",
-    ".xlsx",
-)
-
-
 def find_data(
     files: SourceFiles,
     modules: Sequence[Module],
@@ -141,7 +72,7 @@ def find_data(
         for written, call in calls_in(module.tree):
             first, _, attributes = written.partition(".")
             known = names.get(first, "")
-            is_library = known.split(".")[0] in _LIBRARIES
+            is_library = known.split(".")[0] in LIBRARIES
             name = f"{known}.{attributes}".rstrip(".") if is_library else written
             datasets += _of_call(files, module, name, call, words)
             datasets += _chosen_by_name(module, call, words)
@@ -155,30 +86,18 @@ def find_data(
     return sorted(first_seen, key=lambda data: _ORDER.index(data.kind))
 
 
-_CONFIGURES = re.compile(
-    r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)conf(ig)?s?/|\.(py|sh|md)$", re.I
-)
-"""Files that say how to train: no data."""
-
-
 def _named_files(files: SourceFiles, words: Mapping[str, Citation]) -> Iterator[FoundData]:
     """Yield files of the source that an option's value names."""
     for word, place in words.items():
         path = word.removeprefix("./")
         folder = path.rstrip("/")
-        is_file = path in files.paths and not _CONFIGURES.search(path)
-        if is_file and (path.lower().endswith(_DATA_SUFFIXES) or _is_data(path)):
+        is_file = path in files.paths and not CONFIGURATION_FILES.search(path)
+        if is_file and (path.lower().endswith(DATA_SUFFIXES) or _is_data(path)):
             yield _found(PurePosixPath(path).name, "inside", path, False, place)
         elif not is_file and (matching := _of_name(files, path)):
             yield _found(PurePosixPath(path).name, "inside", matching[0], False, place)
         elif _is_data(f"{folder}/x") and any(p.startswith(f"{folder}/") for p in files.paths):
             yield _found(PurePosixPath(folder).name, "inside", folder, False, place)
-
-
-_DATA_NAME = re.compile(
-    r"\.(zip|tar|t?gz|tgz|bz2|xz|csv|tsv|json|jsonl|txt|npz|npy|mat|pkl|h5|parquet|data)$",
-    re.IGNORECASE,
-)
 
 
 def _downloads(command: StatedCommand) -> Iterator[FoundData]:
@@ -188,7 +107,7 @@ def _downloads(command: StatedCommand) -> Iterator[FoundData]:
     for word in command.argv:
         if re.match(r"https?://", word):
             name = PurePosixPath(word.split("?")[0]).name
-            if _DATA_NAME.search(name):
+            if is_data_name(name):
                 yield _found(name, "url", word, True, command.place)
 
 
@@ -199,7 +118,7 @@ def _of_call(
     files: SourceFiles, module: Module, name: str, call: ast.Call, words: Mapping[str, Citation]
 ) -> list[FoundData]:
     place = module.cite(call)
-    if _HUB.search(name) and not re.search(r"sns|seaborn", name):
+    if HUB_CALLS.search(name) and not re.search(r"sns|seaborn", name):
         dataset = module.fold(call.args[0]) if call.args else module.fold(keyword(call, "path"))
         if isinstance(dataset, str):
             is_file = dataset in ("csv", "json", "text", "parquet", "imagefolder")
@@ -209,12 +128,12 @@ def _of_call(
     of_library = _of_library(module, name, call, place)
     if of_library is not None:
         return [of_library]
-    if _GENERATED.search(name):
+    if GENERATORS.search(name):
         return [_found(name.split("make_")[-1], "generated", name, False, place)]
-    if _GYM.search(name) and call.args and isinstance(module.fold(call.args[0]), str):
+    if ENVIRONMENTS.search(name) and call.args and isinstance(module.fold(call.args[0]), str):
         environment = str(module.fold(call.args[0]))
         return [_found(environment, "generated", environment, False, place)]
-    if _READERS.search(name):
+    if READERS.search(name):
         return _inside(files, module, call, words)
     return []
 
@@ -232,14 +151,9 @@ def _classes_of_libraries(module: Module) -> Iterator[FoundData]:
             named = node.bases
         for expression in named:
             name = dotted_name(expression)
-            if name and _KNOWN.fullmatch(name.rpartition(".")[2]):
+            if name and KNOWN_DATASETS.fullmatch(name.rpartition(".")[2]):
                 last = name.rpartition(".")[2]
                 yield _found(last, "library", f"datasets.{last}", True, module.cite(expression))
-
-
-def is_known_dataset(word: str) -> bool:
-    """Return whether a word is the name of a dataset that the libraries have."""
-    return bool(_KNOWN.fullmatch(word))
 
 
 def _chosen_by_name(
@@ -254,13 +168,13 @@ def _chosen_by_name(
     if holder is None or not re.search(r"(^|\.)datasets(\.__dict__)?$", dotted_name(holder)):
         return []
     place = module.cite(call)
-    named = [word for word in words if _KNOWN.fullmatch(word)]
+    named = [word for word in words if KNOWN_DATASETS.fullmatch(word)]
     return [_found(word, "library", f"datasets.{word}", True, place) for word in named[:1]]
 
 
 def _of_library(module: Module, name: str, call: ast.Call, place: Citation) -> FoundData | None:
     """Return the dataset that a library loads, downloading it or not; None for another call."""
-    for pattern, is_fetched in _LIBRARY:
+    for pattern, is_fetched in LIBRARY_CALLS:
         match = pattern.search(name)
         if not match:
             continue
@@ -319,8 +233,8 @@ def _of_name(files: SourceFiles, path: str) -> list[str]:
     """Return the only file of data with the name of one that lies elsewhere, as with its author."""
     name = PurePosixPath(path.replace("\\", "/")).name
     matching = [other for other in files.paths if PurePosixPath(other).name == name]
-    is_one = len(matching) == 1 and name.lower().endswith(_DATA_SUFFIXES)
-    return matching if is_one and not _CONFIGURES.search(matching[0]) else []
+    is_one = len(matching) == 1 and name.lower().endswith(DATA_SUFFIXES)
+    return matching if is_one and not CONFIGURATION_FILES.search(matching[0]) else []
 
 
 def _is_data(path: str) -> bool:
@@ -328,7 +242,7 @@ def _is_data(path: str) -> bool:
     is_kept_as_data = any(
         part in ("data", "dataset", "datasets", "corpus", "input") for part in folders
     )
-    return is_kept_as_data or path.lower().endswith(_DATA_SUFFIXES[:2] + _DATA_SUFFIXES[4:])
+    return is_kept_as_data or path.lower().endswith(DATA_SUFFIXES[:2] + DATA_SUFFIXES[4:])
 
 
 def _pattern_of(node: ast.expr) -> str | None:
@@ -366,7 +280,7 @@ def _urls(module: Module) -> list[FoundData]:
         if not match:
             continue
         name = PurePosixPath(node.value.split("?")[0]).name
-        if _DATA_NAME.search(name):
+        if is_data_name(name):
             data = _found(name, "url", node.value.strip(), True, module.cite(node))
             datasets.append(replace(data, scopes=scopes.get(node, frozenset())))
     return datasets

@@ -6,8 +6,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
-from scaffold.authoring.drafting.data import FoundData, find_data, is_known_dataset
-from scaffold.authoring.drafting.fixed_values import configuration_files, values_of_file
+from scaffold.authoring.drafting.data import FoundData, find_data
+from scaffold.authoring.drafting.data_names import is_known_dataset
+from scaffold.authoring.drafting.fixed_values import (
+    configuration_files,
+    texts_of_settings,
+    values_of_file,
+)
 from scaffold.authoring.drafting.invocation import value_in_effect, words_in_effect
 from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
@@ -51,6 +56,8 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             for _, value, place in values_of_file(read.files, path)
             if isinstance(value, str) and value not in words
         }
+        for text, place in texts_of_settings(read.modules):
+            words.setdefault(text, place)
     datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
     environment = _environment(read)
     if not datasets and environment is not None:

@@ -84,10 +84,33 @@ def _constants(module: Module, *, is_first: bool) -> Iterator[tuple[str, Any, Ci
     for constant in find_constants(module):
         if not isinstance(constant.default, str) and is_hyperparameter(constant.name):
             yield constant.name, constant.default, constant.place
+    if not is_first:
+        yield from (item for item in _of_classes(module) if is_hyperparameter(item[0]))
     for name, node in module.constants.items():
         value = module.fold(node)
         if isinstance(value, list) and _is_setting(value) and is_hyperparameter(name):
             yield name, value, module.cite(node)
+
+
+def _of_classes(module: Module) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield what classes of settings say in their bodies: `class Config: epochs = 15`."""
+    for holder in ast.walk(module.tree):
+        for node in holder.body if isinstance(holder, ast.ClassDef) else ():
+            value = module.fold(node.value) if isinstance(node, ast.Assign) else UNFOLDED
+            if isinstance(value, str) or _is_setting(value):
+                assert isinstance(node, ast.Assign)
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        yield target.id, value, module.cite(node)
+
+
+def texts_of_settings(modules: Sequence[Module]) -> Iterator[tuple[str, Citation]]:
+    """Yield the texts that modules of settings say: files of data may be among them."""
+    for module in modules[1:]:
+        if _SETTINGS_MODULE.fullmatch(PurePosixPath(module.path).stem.lower()):
+            for _, value, place in _of_classes(module):
+                if isinstance(value, str):
+                    yield value, place
 
 
 _MAIN = re.compile(r"main|train|fit|run")
@@ -169,6 +192,8 @@ def _in_calls(module: Module) -> Iterator[tuple[str, Any, Citation]]:
             continue
         arguments = [(item.arg, item.value) for item in call.keywords if item.arg]
         positional = _POSITIONAL.get(name.rpartition(".")[2], ())
+        if call.args and isinstance(module.fold(call.args[0]), (int, float)):
+            positional = [argument for argument in positional if argument]  # bound to it later
         arguments += [*zip(positional, call.args, strict=False)]
         for argument, node in arguments:
             value = module.fold(node) if isinstance(node, _LITERALS) else UNFOLDED

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.hub_source import draft_hub, read_hub
 from scaffold.authoring.drafting.kept_answers import SOURCES
+from scaffold.authoring.drafting.package_source import draft_package, read_package
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.recipe_text import (
     draft_page,
@@ -36,6 +37,7 @@ class Source:
         path: below which everything is looked for; empty for all.
         folder: a plain folder.
         hub: `ORG/NAME` of a model on the Hugging Face Hub.
+        package: name of a package; `revision` is then its version.
     """
 
     url: str | None = None
@@ -43,6 +45,7 @@ class Source:
     path: str = ""
     folder: Path | None = None
     hub: str | None = None
+    package: str | None = None
 
 
 _HUB = re.compile(
@@ -50,10 +53,14 @@ _HUB = re.compile(
 )
 
 
+_PACKAGE = re.compile(r"pypi:(?P<name>[A-Za-z0-9][\w.-]*)(?:==(?P<version>[\w.!+-]+))?")
+
+
 def find_source(text: str) -> Source:
     """Return what a text names.
 
-    URL, URL@revision, URL@revision:path, a page of a forge, a folder, hf:ORG/NAME[@revision].
+    URL, URL@revision, URL@revision:path, a page of a forge, a folder, hf:ORG/NAME[@revision],
+    pypi:NAME[==VERSION].
 
     Raises:
         UsageError: it names none of them.
@@ -66,6 +73,11 @@ def find_source(text: str) -> Source:
         return Source(hub=model["name"], revision=model["revision"])
     if text.startswith("hf:"):
         raise UsageError(f"{text} names no model", hint="hf:ORG/NAME, or hf:ORG/NAME@REVISION")
+    release = _PACKAGE.fullmatch(text)
+    if release:
+        return Source(package=release["name"], revision=release["version"])
+    if text.startswith("pypi:"):
+        raise UsageError(f"{text} names no package", hint="pypi:NAME, or pypi:NAME==VERSION")
     if "://" not in text:
         return _local(Path(text))
     url, revision, path = pin_git_source(text)
@@ -90,7 +102,7 @@ def _local(folder: Path) -> Source:
 
 def default_folder(source: Source) -> str:
     """Return a name for a draft's folder."""
-    name = source.path or source.hub or (source.url or str(source.folder))
+    name = source.path or source.hub or source.package or (source.url or str(source.folder))
     return f"{PurePosixPath(name.removesuffix('.git').rstrip('/')).name}-recipe"
 
 
@@ -98,7 +110,7 @@ def has_recipe(source: Source, *, offline: bool = False) -> bool:
     """Return whether a source has a recipe.yaml at its place."""
     if source.folder is not None:
         return (source.folder / "recipe.yaml").is_file()
-    if source.hub is not None:
+    if source.hub is not None or source.package is not None:
         return False
     assert source.url and source.revision
     cache = git.cached_commit(source.url, source.revision, offline=offline, blobless=True)
@@ -112,6 +124,8 @@ def exact_name(source: Source) -> str:
         return str(source.folder)
     if source.hub is not None:
         return f"hf:{source.hub}" + (f"@{source.revision}" if source.revision else "")
+    if source.package is not None:
+        return f"pypi:{source.package}" + (f"=={source.revision}" if source.revision else "")
     return f"{source.url}@{source.revision}" + (f":{source.path}" if source.path else "")
 
 
@@ -124,6 +138,8 @@ def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
     """
     if source.hub is not None:
         return read_hub(source.hub, source.revision, offline=offline)
+    if source.package is not None:
+        return read_package(source.package, source.revision, offline=offline)
     if source.folder is not None:
         files = read_folder(source.folder, content_id(source.folder))
     else:
@@ -141,6 +157,15 @@ def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
     return files
 
 
+def draft_source(source: Source, files: SourceFiles, command_text: str = "") -> Draft:
+    """Draft a recipe of a source that was read; see `make_draft`."""
+    if source.hub is not None and not command_text:
+        return draft_hub(files)
+    if source.package is not None:
+        return draft_package(files, command_text)
+    return make_draft(files, command_text)
+
+
 def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sources:
     """Draft a recipe into a folder that does not exist yet, or is empty; all of it or nothing.
 
@@ -156,7 +181,7 @@ def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sourc
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty", hint="choose another folder: -o DIR")
     files = read_source(source, offline=offline)
-    draft = draft_hub(files) if source.hub is not None else make_draft(files)
+    draft = draft_source(source, files)
     sources = _sources_of(draft, exact_name(replace(source, revision=files.revision)))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

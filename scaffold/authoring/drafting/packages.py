@@ -21,7 +21,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "clip": "openai-clip",
     "community": "python-louvain",
     "Crypto": "pycryptodome",
-    "cv2": "opencv-python-headless",
+    "cv2": "opencv-python",
     "dateutil": "python-dateutil",
     "docx": "python-docx",
     "dotenv": "python-dotenv",
@@ -84,8 +84,8 @@ _CONDA = {
     "pytorch-cpu": "torch",
     "tensorflow-gpu": "tensorflow",
     "faiss-gpu": "faiss-cpu",
-    "opencv": "opencv-python-headless",
-    "py-opencv": "opencv-python-headless",
+    "opencv": "opencv-python",
+    "py-opencv": "opencv-python",
     "python-graphviz": "graphviz",
 }
 
@@ -160,7 +160,11 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
 
 
 _OTHER_DISTRIBUTIONS: Mapping[str, Sequence[str]] = {
-    "cv2": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "cv2": (
+        "opencv-python-headless",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    ),
     "faiss": ("faiss-gpu",),
     "tensorflow": ("tensorflow-gpu", "tensorflow-cpu"),
 }

@@ -64,7 +64,8 @@ class SourceFiles:
     @property
     def name(self) -> str:
         """Return the last part of the URL."""
-        return PurePosixPath(self.url.removesuffix(".git").rstrip("/")).name
+        url = self.url.removeprefix("pypi:").removesuffix(".git")
+        return PurePosixPath(url.rstrip("/")).name
 
     @property
     def name_of_hub(self) -> str:

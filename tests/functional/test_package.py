@@ -1,0 +1,165 @@
+"""From the source distribution of a package to a recipe: unpacked, never built, never run."""
+
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+
+import pytest
+import yaml
+
+NO_DATA = '{"name": "none", "generated": "zeros", "license": "none"}'
+FILES = {
+    "README.md": "# Tiny\n\nA classifier of texts, 91.5 % test accuracy.\n\n`python train.py`\n\nLicensed under the MIT license.\n",
+    "setup.py": "raise SystemExit('built')\n",
+    "train.py": (
+        "import argparse\nimport torch\n\nparser = argparse.ArgumentParser()\n"
+        'parser.add_argument("--lr", type=float, default=0.1)\nargs = parser.parse_args()\n'
+        'torch.randn(1).backward()\nprint(f"test accuracy {100 * 0.9:.1f} %")\n'
+    ),
+}
+
+
+def archive(members, links=()):
+    """A gzipped tar of texts by their paths."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for path, text in members.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+        for path, target in links:
+            member = tarfile.TarInfo(path)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            tar.addfile(member)
+    return content.getvalue()
+
+
+def below(folder, files=FILES):
+    return {f"{folder}/{path}": text for path, text in files.items()}
+
+
+class Index:
+    """A package index: archives by name, as JSON or as HTML."""
+
+    def __init__(self):
+        self.archives = {
+            "tiny-1.0.tar.gz": archive(below("tiny-1.0", {"README.md": "old"})),
+            "tiny-1.1.tar.gz": archive(below("tiny-1.1")),
+            "tiny-2.0b1.tar.gz": archive(below("tiny-2.0b1")),
+            "tiny-1.2-py3-none-any.whl": b"",
+        }
+        self.is_json = True
+        self.asked = []
+
+    def page(self):
+        digests = {name: hashlib.sha256(c).hexdigest() for name, c in self.archives.items()}
+        if self.is_json:
+            files = [
+                {
+                    "filename": name,
+                    "url": f"../../files/{name}",
+                    "hashes": {"sha256": digest},
+                    "upload-time": "2024-02-03T04:05:06Z",
+                }
+                for name, digest in digests.items()
+            ]
+            return "application/vnd.pypi.simple.v1+json", json.dumps({"files": files})
+        links = [f'<a href="/files/{n}#sha256={d}">{n}</a>' for n, d in digests.items()]
+        return "text/html", "\n".join(links)
+
+
+@pytest.fixture
+def index(monkeypatch, tmp_path):
+    index = Index()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            index.asked.append(self.path)
+            name = self.path.rpartition("/")[2]
+            if self.path == "/simple/tiny/":
+                kind, text = index.page()
+                content = text.encode()
+            elif name in index.archives:
+                kind, content = "application/gzip", index.archives[name]
+            else:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{running.server_port}/simple")
+        monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield index
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_the_newest_final_release_is_drafted_and_made_a_project(cli, index, tmp_path, is_json):
+    index.is_json = is_json
+    cli("recipes", "draft", "pypi:Tiny", "-o", "draft")
+    recipe = yaml.safe_load((tmp_path / "draft/recipe.yaml").read_text())
+    reference = recipe["reference"]
+    digest = hashlib.sha256(index.archives["tiny-1.1.tar.gz"]).hexdigest()
+    assert (reference["package"], reference["version"]) == ("Tiny", "1.1")
+    assert reference["sha256"] == digest
+    assert recipe["claims"][0]["value"] == 91.5
+    sources = json.loads((tmp_path / "draft/sources.json").read_text())
+    assert sources["source"] == "pypi:Tiny==1.1"
+    cli("recipes", "answer", "draft", "datasets.0", NO_DATA)
+    cli("recipes", "check", "draft")
+    project = cli.new("draft")
+    assert (project / "reference/setup.py").read_text() == FILES["setup.py"]
+    index.archives.clear()
+    cli("new", "again", "--from", "draft", "--no-input", "--offline")
+
+
+def test_a_release_may_be_named_and_what_is_not_there_is_said(cli, index):
+    assert "there is no Python" in cli("recipes", "draft", "pypi:tiny==1.0", "-o", "d").out
+    assert "it has 1.0, 1.1, 2.0b1" in cli("recipes", "draft", "pypi:tiny==3", code=4).err
+    assert "404" in cli("recipes", "draft", "pypi:other", code=4).err
+    assert "is no version" in cli("recipes", "draft", "pypi:tiny==x!y", code=4).err
+    assert "names no package" in cli("recipes", "draft", "pypi:", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (archive({"../evil.py": "x"}), "'../evil.py'"),
+        (archive(below("tiny-1.1"), [("tiny-1.1/link", "/etc/passwd")]), "no plain file"),
+        (archive({"train.py": "x"}), "not one folder for all"),
+        (archive({**below("tiny-1.1"), "other/x.py": "x"}), "not one folder for all"),
+        (b"no archive", "no whole tar archive"),
+        (archive({**below("tiny-1.1"), "tiny-1.1/.git/config": "x"}), ".git"),
+    ],
+)
+def test_hostile_archives_are_refused(cli, index, tmp_path, content, message):
+    index.archives["tiny-1.1.tar.gz"] = content
+    refused = cli("new", "mine", "--from", "pypi:tiny", "--no-input", code=4)
+    assert message in refused.err and "tiny-1.1" in refused.err
+    assert not (tmp_path / "evil.py").exists() and not (tmp_path / "mine").exists()
+
+
+def test_an_archive_that_changed_is_refused(cli, index, tmp_path):
+    cli("recipes", "draft", "pypi:tiny", "-o", "draft")
+    cli("recipes", "answer", "draft", "datasets.0", NO_DATA)
+    index.archives["tiny-1.1.tar.gz"] = archive(below("tiny-1.1", {"train.py": "evil"}))
+    for entry in (tmp_path / "cache/mlloop-new/data").iterdir():
+        entry.unlink()
+    refused = cli("new", "mine", "--from", "draft", "--no-input", code=4)
+    assert "has sha256" in refused.err and not (tmp_path / "mine").exists()
