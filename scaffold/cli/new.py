@@ -244,6 +244,7 @@ def _ask_directory(source_recipe: "FoundRecipe") -> str:
 
 
 def _print_created(created: "Created", directory: Path) -> None:
+    from scaffold.machine import describe_machine
     from scaffold.records.recipe import PathReference, reference_name
     from scaffold.reproduce.duration import expected_verify_s
     from scaffold.rules.reproduction.claims import claim_text
@@ -278,6 +279,8 @@ def _print_created(created: "Created", directory: Path) -> None:
             f"  Git LFS    {shown}{others}: pointers, not the files; what a run needs of them"
             " belongs under `datasets`"
         )
+    if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
+        lines.append("  Device     it was made for a GPU, and this machine has none")
     if not created.is_ours:
         lines.append(
             "  Consent    an untrusted recipe: what it runs is shown, and asked for, before the"

@@ -23,6 +23,7 @@ _SHOWN = {
     "claims.0": "Claim",
     "claims": "Claim",
     "datasets.0": "Data",
+    "resources.device": "Device",
     "environment.python": "Python",
     "environment.packages": "Packages",
 }
@@ -107,6 +108,6 @@ def _text(answer: "Answer") -> str:
 
 _NAMED = (
     *("name", "value", "at_least", "at_most", "metric", "dataset", "unit", "inside", "generated"),
-    *("bundled", "read", "take"),
+    *("bundled", "take"),
 )
 """What is shown of an answer that has parts."""

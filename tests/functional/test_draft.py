@@ -5,6 +5,8 @@ import json
 import pytest
 from helpers import git, make_repository, write_tree
 
+from scaffold.machine import describe_machine
+
 README = """\
 # Tiny
 
@@ -323,3 +325,18 @@ def test_a_recipe_s_command_needs_no_shell(cli, repository, tmp_path):
     assert (
         "has '&&', which only a shell understands" in cli("recipes", "check", "draft", code=2).err
     )
+
+
+@pytest.mark.skipif(describe_machine().accelerator is not None, reason="this machine has a GPU")
+def test_a_program_for_a_gpu_is_called_so(cli, tmp_path):
+    program = PROGRAM.replace("{extra}", "class model:\n    cuda = print\n\nmodel.cuda()\n")
+    files = {
+        "README.md": "# Tiny\n\n`python train.py` gives 0.9 test accuracy.\n\nMIT license\n",
+        "train.py": program,
+        "data/words.csv": "a\n",
+    }
+    make_repository(tmp_path / "source", files)
+    words = ("new", "mine", "--from", f"file://{tmp_path / 'source'}", "--accept-no-licence")
+    result = cli(*words, "--no-input")
+    assert "Device     cuda   train.py:8" in result.out + result.err
+    assert "made for a GPU, and this machine has none" in result.out
