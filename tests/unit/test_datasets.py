@@ -1,5 +1,6 @@
 """Datasets by digest, from each place they may come from."""
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -35,12 +36,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"good day\r\n\r\n")
         elif self.path == "/odd-length":
             self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: many\r\n\r\nx")
+        elif self.path == "/broken":
+            self.broken()
         elif self.path == "/to-http":
             self.answer(302, {"Location": "http://insecure.example/text"})
         elif self.path == f"/datasets/ada/plays/resolve/{REVISION}/input.txt":
             self.answer(200, {"X-Repo-Commit": REVISION, "ETag": f'"{SHA256}"'})
         else:
             self.answer(404, {"X-Error-Code": "EntryNotFound"})
+
+    def broken(self):
+        """Answer with half of it, then, asked for a range, with the rest."""
+        asked = self.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if start >= len(CONTENT):
+            self.answer(416, {})
+            return
+        self.send_response(206 if asked else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:] if asked else CONTENT[: len(CONTENT) // 2])
 
     def answer(self, status, headers):
         self.send_response(status)
@@ -141,6 +157,23 @@ def test_what_cannot_be_had_leaves_nothing(tmp_path, cache, server, monkeypatch,
     with pytest.raises(FetchError, match=verdicts):
         fetch(tmp_path, dataset)
     assert list((cache / "mlloop-new/data").iterdir()) == []
+
+
+@pytest.mark.parametrize("begun", [b"", b"another file", CONTENT * 2])
+def test_a_download_that_broke_off_goes_on(tmp_path, cache, server, begun):
+    data = cache / "mlloop-new/data"
+    data.mkdir(parents=True)
+    if begun:
+        (data / f"{SHA256}.part").write_bytes(begun)
+    else:
+        with pytest.raises(FetchError, match="ended after"):
+            fetch(tmp_path, {"url": f"{server}/broken"})
+        assert (data / f"{SHA256}.part").read_bytes() == CONTENT[: len(CONTENT) // 2]
+    with contextlib.suppress(FetchError):  # of another file it begins anew, and breaks off again
+        fetch(tmp_path, {"url": f"{server}/broken"})
+    _, file = fetch(tmp_path, {"url": f"{server}/broken"})
+    assert file.read_bytes() == CONTENT
+    assert not list(data.glob("*.part"))
 
 
 def test_offline_says_so(tmp_path, cache, server):
