@@ -44,6 +44,21 @@ EXIT_UNDECIDED, EXIT_REFUSED = 3, 1
 _EXIT_USAGE, EXIT_FAILED, _EXIT_INTERRUPTED = 2, 4, 130
 
 
+class _Command(click.Command):
+    """A command that answers wrong usage in JSON, too, where JSON was asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)  # click takes them away
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "--json" not in words:
+                raise
+            wrong = UsageError(error.format_message(), hint=f"{ctx.command_path} --help")
+            _print_error(wrong, as_json=True)
+            raise click.exceptions.Exit(_EXIT_USAGE) from error
+
+
 def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], click.Command]:
     """Make a click command of a function; it returns its exit status. Adds --json and --debug."""
 
@@ -63,9 +78,9 @@ def command(name: str, help_text: str) -> Callable[[Callable[..., int | None]], 
             "--json", "as_json", is_flag=True, help="Print JSON, for programs."
         )(option_decorator)
         settings = {"help_option_names": ["-h", "--help"]}
-        option_decorator = click.command(name, help=help_text, context_settings=settings)(
-            option_decorator
-        )
+        option_decorator = click.command(
+            name, cls=_Command, help=help_text, context_settings=settings
+        )(option_decorator)
         result: click.Command = option_decorator
         return result
 

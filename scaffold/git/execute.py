@@ -86,7 +86,7 @@ def _execute(
         process.wait(stderr=text)
         return ""
     except git.GitCommandNotFound as error:
-        raise MachineError("git is not on PATH", hint="install git 2.34 or newer") from error
+        raise MachineError("git is not on PATH", hint="install git 2.38 or newer") from error
     except git.GitCommandError as error:
         text = str(error.stderr or error).replace("stderr:", "").strip().strip("'")
         lines = [

@@ -12,6 +12,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import pytest
 from helpers import ACCURACY, toy_recipe
 
 from scaffold.cli.progress import RunProgress
@@ -155,3 +156,16 @@ def test_a_strangers_recipe_is_shown_and_asked_for(cli, tmp_path, monkeypatch):
     assert status == 0 and "accuracy" in screen, screen
     status, screen = in_terminal(["run", "--rerun"], project)
     assert status == 0 and "Run this?" not in screen, screen
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("recipes", "draft"), "Missing argument 'SOURCE'."),
+        (("verify", "--nosuch"), "No such option '--nosuch'."),
+    ],
+)
+def test_wrong_usage_is_answered_in_json_where_json_was_asked_for(cli, words, error):
+    result = cli(*words, "--json", code=2)
+    assert result.json["error"] == error and result.json["hint"].endswith("--help")
+    assert error in cli(*words, code=2).err
