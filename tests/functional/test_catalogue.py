@@ -75,7 +75,8 @@ def test_a_task_that_no_recipe_has_is_said_and_nothing_is_made(cli, tmp_path):
     assert "no recipe here has the task 'suggest films to users'" in result.err
     assert "--from URL" in result.err
     assert not (tmp_path / "mine").exists()
-    assert cli("recipes", "find", "suggest films to users", code=1).out.count("Mind") == 1
+    assert cli("recipes", "find", "transcribe spoken interviews", code=1).out.count("Mind") == 1
+    assert "same kind" in cli("recipes", "find", "suggest films to users").out
 
 
 def test_from_and_task_exclude_each_other(cli, tmp_path):
