@@ -63,28 +63,9 @@ def choose(
         projects: folders with programs that train, stated or not.
     """
     own = [claim for claim in claims if claim.is_own]
-    training = [
-        c
-        for c in commands
-        if c.program
-        and not is_template(c)
-        and (not c.is_mentioned or trains(c))
-        and (
-            c.role is Role.TRAIN
-            or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
-        )
-    ]
-    evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
-    named = [c for c in training if is_named_for_training(c.program)]
-    candidates = [c for c in training if trains(c)] or named or evaluating
-    at_root = any("/" not in c.place.path for c in candidates)
-    readmes = {_top(c.place.path) for c in candidates if c.place.path in files.readmes()}
-    are_apart = len(readmes) >= _SEVERAL_READMES and "" not in readmes
-    if not at_root and "" not in projects and (len(projects) >= _MANY_PROJECTS or are_apart):
+    candidates = _training_commands(commands, trains)
+    if _is_of_several_projects(files, candidates, projects):
         return Chosen(command=None, claim=None, folders=tuple(projects))
-    if not candidates:  # `python run.py --help` is how it is started, too
-        without_help = [replace(c, argv=_without_help(c.argv)) for c in commands if c.program]
-        candidates = [c for c in without_help if "-m" not in c.argv and trains(c) and _is_bare(c)]
     is_certain = bool(candidates)
     if not candidates:
         whole = [c for c in commands if c.program and trains(c) and not asks_to_evaluate(c.argv)]
@@ -114,6 +95,39 @@ def choose(
         rivals=tuple(reversed(rivals.values()))[:_MOST_CANDIDATES],
         is_certain=is_certain,
     )
+
+
+def _training_commands(
+    commands: Sequence[StatedCommand], trains: Callable[[StatedCommand], bool]
+) -> list[StatedCommand]:
+    """Return whole commands that train; where none does those that evaluate, or ask for help."""
+    training = [
+        c
+        for c in commands
+        if c.program
+        and not is_template(c)
+        and (not c.is_mentioned or trains(c))
+        and (
+            c.role is Role.TRAIN
+            or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
+        )
+    ]
+    named = [c for c in training if is_named_for_training(c.program)]
+    evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
+    # `python run.py --help` says how it is started, too.
+    without_help = [replace(c, argv=_without_help(c.argv)) for c in commands if c.program]
+    helped = [c for c in without_help if "-m" not in c.argv and trains(c) and _is_bare(c)]
+    return [c for c in training if trains(c)] or named or evaluating or helped
+
+
+def _is_of_several_projects(
+    files: SourceFiles, candidates: Sequence[StatedCommand], projects: Sequence[str]
+) -> bool:
+    """Return whether a source has projects in folders of their own, and nothing at its root."""
+    at_root = any("/" not in c.place.path for c in candidates)
+    readmes = {_top(c.place.path) for c in candidates if c.place.path in files.readmes()}
+    are_apart = len(readmes) >= _SEVERAL_READMES and "" not in readmes
+    return not at_root and "" not in projects and (len(projects) >= _MANY_PROJECTS or are_apart)
 
 
 def _without_help(argv: tuple[str, ...]) -> tuple[str, ...]:
