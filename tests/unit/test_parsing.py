@@ -78,7 +78,7 @@ def test_broken_yaml(text, expected):
         (
             "license: MIT",
             "license: MIT\n  git: https://a.org/b",
-            "give exactly one of: git, hub, path",
+            "give exactly one of: git, hub, package, path",
         ),
         ("python: '>=3.10'", "python: three", "must be a version range"),
         ("(?P<value>\\S+)", "(\\S+)", "must have a group (?P<value>...)"),
