@@ -107,8 +107,12 @@ def fetch(reference: PackageReference, into: Repository, *, offline: bool) -> st
         )
 
 
-def archive_of(name: str, version: str, sha256: str, *, offline: bool) -> Path:
+def archive_of(
+    name: str, version: str, sha256: str, *, offline: bool, url: str | None = None
+) -> Path:
     """Return the archive of a release from the cache, fetched if it is not there.
+
+    From a URL that an index has told already; without one an index is asked.
 
     Raises:
         FetchError: it cannot be had, or has another digest.
@@ -119,7 +123,7 @@ def archive_of(name: str, version: str, sha256: str, *, offline: bool) -> Path:
             raise FetchError(
                 f"{name} {version} is not in the cache, and --offline forbids to fetch it"
             )
-        download(f"{name} {version}", find_sdist(name, version).url, aside)
+        download(f"{name} {version}", url or find_sdist(name, version).url, aside)
 
     return cached_by_digest(f"the source distribution {name} {version}", sha256, write)
 

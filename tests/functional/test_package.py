@@ -126,7 +126,11 @@ def test_the_newest_final_release_is_drafted_and_made_a_project(cli, index, tmp_
     project = cli.new("draft")
     assert (project / "reference/setup.py").read_text() == FILES["setup.py"]
     index.archives.clear()
+    index.asked.clear()
     cli("new", "again", "--from", "draft", "--no-input", "--offline")
+    refused = cli("recipes", "draft", "pypi:tiny", "-o", "other", "--offline", code=4)
+    assert "--offline forbids" in refused.err
+    assert index.asked == []
 
 
 def test_a_release_may_be_named_and_what_is_not_there_is_said(cli, index):

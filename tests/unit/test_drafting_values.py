@@ -212,6 +212,16 @@ def test_a_program_that_trains_by_what_it_imports_is_the_only_one():
         ("torch.manual_seed(0)\nsplit(args.seed)", "offset"),
         ("torch.manual_seed(args.seed)", "argument"),
         ("config = {}\ntorch.manual_seed(config['seed'])", "offset"),
+        (
+            "import random\nrandom.randint(0, 10**7)\n\ndef f(path):\n"
+            "    seed = open(path).read()\n    torch.manual_seed(seed)",
+            "offset",
+        ),
+        (
+            "import numpy as np\n\ndef f(key):\n    np.random.seed(key)\n\n"
+            "f(np.random.randint(2**31))",
+            "inject",
+        ),
     ],
 )
 def test_how_a_seed_gets_in(seeding, how):
@@ -291,6 +301,24 @@ def test_weights_and_word_vectors_are_no_data():
     with_data = program + 'DATA = "https://a.org/reviews.zip"\n'
     draft = draft_of(README_dot_md=README, train_dot_py=with_data)
     assert draft.answers["datasets.0"].value["name"] == "reviews"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_data"),
+    [
+        ("modelnet40_ply_2048.zip", True),
+        ("wordnet18.zip", True),
+        ("planet2020.tar.gz", True),
+        ("supernet-0a1b2c3d4e.pkl", False),
+        ("model_best.pkl", False),
+        ("best_model.h5", False),
+        ("tiny.pth.tar", False),
+    ],
+)
+def test_names_of_weights_are_told_from_those_of_data(name, is_data):
+    program = f'{TRAIN}URL = "https://a.org/{name}"\n'
+    draft = draft_of(README_dot_md=README, train_dot_py=program)
+    assert ("datasets.0" in draft.answers) == is_data
 
 
 def test_a_program_without_its_ending():

@@ -8,11 +8,7 @@ from typing import Any
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
 from scaffold.authoring.drafting.data import FoundData, find_data
 from scaffold.authoring.drafting.data_names import is_known_dataset
-from scaffold.authoring.drafting.fixed_values import (
-    configuration_files,
-    texts_of_settings,
-    values_of_file,
-)
+from scaffold.authoring.drafting.fixed_values import texts_of_settings
 from scaffold.authoring.drafting.invocation import value_in_effect, words_in_effect
 from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
@@ -49,15 +45,11 @@ def add_data(draft: Draft, read: ReadSource) -> None:
         return
     command = read.chosen.command
     words = words_in_effect(command, read.options) if command else {}
-    if command:
-        words |= {
-            value: place
-            for path in configuration_files(read.files, read.modules, command, read.options)
-            for _, value, place in values_of_file(read.files, path)
-            if isinstance(value, str) and value not in words
-        }
-        for text, place in texts_of_settings(read.modules):
-            words.setdefault(text, place)
+    for _, value, place in read.configuration:
+        if isinstance(value, str):
+            words.setdefault(value, place)
+    for text, place in texts_of_settings(read.modules):
+        words.setdefault(text, place)
     datasets = find_data(read.files, [*read.modules, *_preparing(read)], read.commands, words)
     environment = _environment(read)
     if not datasets and environment is not None:

@@ -98,10 +98,12 @@ _DATA_NAME = re.compile(
 
 _NO_DATA = re.compile(
     r"\.(pth|pt|ckpt|bin|safetensors|onnx)\b|glove|word2vec|fasttext|googlenews|pretrain|checkpoint"
-    r"|weights|(^|[-_])(resnet|vgg|model|bert)|net\d+",
+    r"|weights|(^|[-_])(resnet|vgg|bert)|(^|[-_])models?([-_.]|$)|-[0-9a-f]{8,}\.",
     re.IGNORECASE,
 )
-"""Weights and word vectors: a program may need them, and learns nothing of its task from them."""
+"""Weights and word vectors: a program may need them, and learns nothing of its task from them.
+Weights for torch.hub end in a dash and the beginning of their digest, as its
+`load_state_dict_from_url` asks for."""
 
 
 def is_data_name(name: str) -> bool:

@@ -16,6 +16,7 @@ from scaffold.authoring.drafting.command_words import NO_PLACE, read_command
 from scaffold.authoring.drafting.commands import find_commands
 from scaffold.authoring.drafting.data_answers import add_data, add_environment
 from scaffold.authoring.drafting.documents import Document, read_documents
+from scaffold.authoring.drafting.fixed_values import read_configuration
 from scaffold.authoring.drafting.invocation import switches_of, words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
@@ -86,6 +87,8 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
             (),
         )
     program = chosen.command.program if chosen.command else ""
+    modules = python.reachable(program) if program else []
+    program_options = options.get(program, []) or _configured(python, chosen)
     read = ReadSource(
         files=files,
         documents=documents,
@@ -93,8 +96,13 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         commands=commands,
         claims=claims,
         chosen=chosen,
-        modules=python.reachable(program) if program else [],
-        options=options.get(program, []) or _configured(python, chosen),
+        modules=modules,
+        options=program_options,
+        configuration=(
+            read_configuration(files, modules, chosen.command, program_options)
+            if chosen.command
+            else []
+        ),
     )
     draft = Draft(files=files)
     _add_reference(draft, read)

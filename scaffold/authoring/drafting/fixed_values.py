@@ -20,6 +20,9 @@ from scaffold.authoring.drafting.python_files import UNFOLDED, Module, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Answer, Citation, value_of
 
+Setting = tuple[str, Any, Citation]
+"""A value that is fixed somewhere: its name, dotted in a file, and its place."""
+
 _SETTINGS_MODULE = re.compile(r"conf|config|params?|hparams|settings?|constants?|hyper\w*|options?")
 _TRAINING_CALL = re.compile(
     r"(^|\.)(SGD|Adam|AdamW|Adamax|NAdam|RAdam|RMSprop|Adagrad|Adadelta|LBFGS|\w+Optimizer"
@@ -45,26 +48,16 @@ _CONFIGURES = re.compile(r"-{1,2}(c|cfg|conf|config|config[-_]file|configuration
 _MOST_SETTINGS = 200
 
 
-def find_fixed(
-    files: SourceFiles,
-    modules: Sequence[Module],
-    command: StatedCommand,
-    options: Sequence[Option],
-) -> dict[str, Answer]:
+def find_fixed(modules: Sequence[Module], configuration: Sequence[Setting]) -> dict[str, Answer]:
     """Return by name what a program fixes; of several of one name the first, in order of trust.
 
-    A configuration file that the command or the program names comes first, then constants of the
+    Its configuration files come first, then constants of the
     program and of modules of settings, then arguments that stand in calls, then what the program's
     own classes are given or take by default. Names of a configuration file are dotted.
     """
     fixed: dict[str, Answer] = {}
     for name, value, place in [
-        *(
-            item
-            for path in configuration_files(files, modules, command, options)
-            for item in values_of_file(files, path)
-            if is_hyperparameter(item[0].rpartition(".")[2])
-        ),
+        *(item for item in configuration if is_hyperparameter(item[0].rpartition(".")[2])),
         *(item for module in modules for item in _constants(module, is_first=module is modules[0])),
         *(item for module in modules[:1] for item in _locals(module)),
         *(item for module in modules[:1] for item in _defaults(module)),
@@ -213,7 +206,18 @@ def _is_setting(value: Any) -> bool:
     return isinstance(value, (bool, int, float))
 
 
-def values_of_file(files: SourceFiles, path: str) -> Iterator[tuple[str, Any, Citation]]:
+def read_configuration(
+    files: SourceFiles,
+    modules: Sequence[Module],
+    command: StatedCommand,
+    options: Sequence[Option],
+) -> list[Setting]:
+    """Return what the files say that configure a program."""
+    paths = _configuration_files(files, modules, command, options)
+    return [setting for path in paths for setting in _values_of_file(files, path)]
+
+
+def _values_of_file(files: SourceFiles, path: str) -> Iterator[Setting]:
     """Yield what a configuration file says: dotted name, value, and its line."""
     text = files.texts[path]
     lines = files.lines(path)
@@ -250,7 +254,7 @@ def _assignments(
 _OPENED = re.compile(r"(conf|param|setting|option|hyper)\w*\.(json|ya?ml)$", re.IGNORECASE)
 
 
-def configuration_files(
+def _configuration_files(
     files: SourceFiles,
     modules: Sequence[Module],
     command: StatedCommand,

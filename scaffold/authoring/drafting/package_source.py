@@ -7,6 +7,7 @@ from pathlib import Path
 from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.source_files import SourceFiles, read_folder
+from scaffold.errors import FetchError
 from scaffold.git.trees import content_id
 from scaffold.records.draft import Answer, value_of
 from scaffold.references import package
@@ -18,10 +19,14 @@ def read_package(name: str, version: str | None, *, offline: bool = False) -> So
     """Read the texts of a release; nothing of it is built or run.
 
     Raises:
-        FetchError: it cannot be had, or its archive is refused.
+        FetchError: it cannot be had, its archive is refused, or the index may not be asked.
     """
+    if offline:
+        raise FetchError(
+            f"the index is asked for the releases of {name}, and --offline forbids to ask it"
+        )
     sdist = package.find_sdist(name, version)
-    archive = package.archive_of(name, sdist.version, sdist.sha256, offline=offline)
+    archive = package.archive_of(name, sdist.version, sdist.sha256, url=sdist.url, offline=False)
     with tempfile.TemporaryDirectory() as aside:
         root = package.unpacked(archive, f"{name}-{sdist.version}", Path(aside))
         files = read_folder(root, content_id(root))

@@ -7,11 +7,7 @@ from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
-from scaffold.authoring.drafting.fixed_values import (
-    configuration_files,
-    find_fixed,
-    values_of_file,
-)
+from scaffold.authoring.drafting.fixed_values import find_fixed
 from scaffold.authoring.drafting.invocation import (
     Invocation,
     slot_name,
@@ -66,7 +62,7 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     for name, answer in invocation.hyperparameters.items():
         answers[f"hyperparameters.{name}"] = answer
     draft.warnings += invocation.warnings
-    _add_fixed(draft, read, command, invocation)
+    _add_fixed(draft, read, invocation)
     _add_seeds(draft, seeding)
     answers["resources.device"] = _device(command, read)
 
@@ -90,11 +86,9 @@ def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None
             return
 
 
-def _add_fixed(
-    draft: Draft, read: ReadSource, command: StatedCommand, invocation: Invocation
-) -> None:
+def _add_fixed(draft: Draft, read: ReadSource, invocation: Invocation) -> None:
     """Note what the program fixes in its own code or configuration."""
-    for name, answer in find_fixed(read.files, read.modules, command, read.options).items():
+    for name, answer in find_fixed(read.modules, read.configuration).items():
         if slot_name(name) not in invocation.hyperparameters:
             draft.fixed[name] = answer
 
@@ -185,14 +179,13 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
         return value_of("cuda", command.place)
     text = "\n".join("\n".join(module.lines) for module in read.modules)
     is_looked_for = "is_available" in text
-    for path in configuration_files(read.files, read.modules, command, read.options):
-        for name, value, place in values_of_file(read.files, path):
-            key = name.rpartition(".")[2]
-            is_device = key in ("device", "accelerator") and not is_looked_for
-            if (key == "gpus" and value not in (0, [], "0", None)) or (
-                is_device and re.fullmatch(r"cuda(:\d+)?|gpu", str(value))
-            ):
-                return value_of("cuda", place)
+    for name, value, place in read.configuration:
+        key = name.rpartition(".")[2]
+        is_device = key in ("device", "accelerator") and not is_looked_for
+        if (key == "gpus" and value not in (0, [], "0", None)) or (
+            is_device and re.fullmatch(r"cuda(:\d+)?|gpu", str(value))
+        ):
+            return value_of("cuda", place)
     for option in read.options:
         value, place = value_in_effect(command, option)
         is_cuda = isinstance(value, str) and value.startswith("cuda")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from scaffold.authoring.drafting.choice import Chosen
 from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.documents import Document
+from scaffold.authoring.drafting.fixed_values import Setting
 from scaffold.authoring.drafting.options import Option
 from scaffold.authoring.drafting.published_numbers import PublishedNumber
 from scaffold.authoring.drafting.python_files import Module, PythonFiles
@@ -42,3 +43,4 @@ class ReadSource:
     chosen: Chosen
     modules: Sequence[Module]
     options: Sequence[Option]
+    configuration: Sequence[Setting]

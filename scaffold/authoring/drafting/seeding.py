@@ -140,19 +140,15 @@ def _is_drawn(module: Module, text: str) -> bool:
     if not re.fullmatch(r"[A-Za-z_]\w*", text):
         return False
     for node in ast.walk(module.tree):
-        names = [ast.unparse(target) for target in getattr(node, "targets", ())]
-        if isinstance(node, ast.Assign) and text in names:
+        if isinstance(node, ast.Assign) and text in map(ast.unparse, node.targets):
             return bool(_DRAWS_SEED.search(ast.unparse(node.value)))
-        # A helper is given a seed: by whoever draws one as large as seeds are.
-        if isinstance(node, ast.Call) and _DRAWS_SEED.match(f"{_last_name(node)}("):
-            bounds = [module.fold(argument) for argument in node.args]
-            if any(isinstance(bound, (int, float)) and bound >= _LARGE for bound in bounds):
-                return True
-    return False
-
-
-def _last_name(call: ast.Call) -> str:
-    return ast.unparse(call.func).rpartition(".")[2]
+    # A helper is given a seed: by whoever draws one as large as seeds are.
+    return any(
+        isinstance(bound := module.fold(argument), (int, float)) and bound >= _LARGE
+        for name, call in calls_in(module.tree)
+        if _DRAWS_SEED.match(f"{name.rpartition('.')[2]}(")
+        for argument in call.args
+    )
 
 
 def _names_read(tree: ast.AST) -> set[str]:
