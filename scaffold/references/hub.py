@@ -68,14 +68,20 @@ def is_safe(path: str) -> bool:
     return path.lower().endswith(_SAFE) or PurePosixPath(path).name in ("LICENSE", "README")
 
 
-def find_repository(kind: Kind, name: str, revision: str | None = None) -> HubRepository:
+def find_repository(
+    kind: Kind, name: str, revision: str | None = None, *, offline: bool = False
+) -> HubRepository:
     """Return what a repository holds at a revision; without one at the newest.
+
+    Offline that is what the cache has of it.
 
     Raises:
         FetchError: it is missing, private or gated, has no such revision, or the Hub is not there.
     """
     from huggingface_hub import HfApi
 
+    if offline:
+        return _cached(kind, name, revision)
     api = HfApi()
     with _Explained(kind, name, revision):
         if kind == "model":
@@ -96,6 +102,33 @@ def find_repository(kind: Kind, name: str, revision: str | None = None) -> HubRe
         revision=str(info.sha),
         files=files,
         committed=changed.isoformat() if changed else None,
+    )
+
+
+def _cached(kind: Kind, name: str, revision: str | None) -> HubRepository:
+    """Return what the cache has of a repository, of several revisions the one that came last."""
+    from huggingface_hub import scan_cache_dir
+
+    revisions = [
+        one
+        for repository in scan_cache_dir(cache_dir("hub")).repos
+        if (repository.repo_type, repository.repo_id) == (kind, name)
+        for one in repository.revisions
+        if revision in (None, one.commit_hash)
+    ]
+    if not revisions:
+        raise FetchError(
+            f"the {kind} {name} is not in the cache, and --offline forbids to fetch it"
+        )
+    newest = max(revisions, key=lambda one: one.last_modified)
+    paths = sorted(
+        file.file_path.relative_to(newest.snapshot_path).as_posix() for file in newest.files
+    )
+    return HubRepository(
+        name=name,
+        revision=newest.commit_hash,
+        files=tuple(HubFile(path=path, size=None, sha256=None) for path in paths),
+        committed=None,
     )
 
 

@@ -100,7 +100,13 @@ def test_a_project_is_made_of_it_and_its_reference_is_what_it_pins(cli, hub, tmp
     check = cli("recipes", "check", tmp_path / "mine-recipe", "--json").json
     assert any("citations stand in the source" in note for note in check["notes"])
     hub.models["ada/tiny"]["config.json"] = b"{}"
+    hub.asked.clear()
     cli("recipes", "check", tmp_path / "mine-recipe", "--offline")  # the cache has the pinned one
+    again = cli("recipes", "draft", "hf:ada/tiny", "-o", tmp_path / "again", "--offline", "--json")
+    assert again.json["questions"] == []
+    missing = cli("recipes", "draft", "hf:ada/other", "-o", tmp_path / "o", "--offline", code=4)
+    assert "--offline forbids" in missing.err
+    assert hub.asked == []
 
 
 def test_a_revision_may_be_named(cli, hub, tmp_path):

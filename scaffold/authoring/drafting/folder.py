@@ -157,10 +157,12 @@ def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
     return files
 
 
-def draft_source(source: Source, files: SourceFiles, command_text: str = "") -> Draft:
+def draft_source(
+    source: Source, files: SourceFiles, command_text: str = "", *, offline: bool = False
+) -> Draft:
     """Draft a recipe of a source that was read; see `make_draft`."""
     if source.hub is not None and not command_text:
-        return draft_hub(files)
+        return draft_hub(files, offline=offline)
     if source.package is not None:
         return draft_package(files, command_text)
     return make_draft(files, command_text)
@@ -181,7 +183,7 @@ def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sourc
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists and is not empty", hint="choose another folder: -o DIR")
     files = read_source(source, offline=offline)
-    draft = draft_source(source, files)
+    draft = draft_source(source, files, offline=offline)
     sources = _sources_of(draft, exact_name(replace(source, revision=files.revision)))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ def read_hub(name: str, revision: str | None = None, *, offline: bool = False) -
         FetchError: it cannot be had.
         UsageError: its weights are pickles only.
     """
-    repository = hub.find_repository("model", name, revision)
+    repository = hub.find_repository("model", name, revision, offline=offline)
     weights = [path for path in repository.safe_files if path.endswith(".safetensors")]
     if not weights:
         if repository.pickles:
@@ -76,7 +76,7 @@ def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8-sig", errors="replace")
 
 
-def draft_hub(files: SourceFiles) -> Draft:
+def draft_hub(files: SourceFiles, *, offline: bool = False) -> Draft:
     """Draft a recipe of a model: its card, and the files of the datasets that it names.
 
     A dataset that cannot be had is told as a warning.
@@ -87,7 +87,7 @@ def draft_hub(files: SourceFiles) -> Draft:
         if not result.score or result.dataset in datasets:
             continue
         try:
-            datasets[result.dataset] = _entries(result)
+            datasets[result.dataset] = _entries(result, offline=offline)
         except (FetchError, UsageError) as error:
             warnings.append(f"{result.dataset_place}: {error.message}")
     draft = draft_card(files, files.name_of_hub, sorted(files.paths), datasets)
@@ -97,14 +97,16 @@ def draft_hub(files: SourceFiles) -> Draft:
     return draft
 
 
-def _entries(result: CardResult) -> list[dict[str, Any]]:
+def _entries(result: CardResult, *, offline: bool) -> list[dict[str, Any]]:
     """Return what recipe.yaml says of a dataset's files of a split.
 
     Raises:
         FetchError: it cannot be had.
         UsageError: no file is of that split, or they are too large.
     """
-    repository = hub.find_repository("dataset", result.dataset, result.revision or None)
+    repository = hub.find_repository(
+        "dataset", result.dataset, result.revision or None, offline=offline
+    )
     chosen = choose_files(repository, result.split or "test", result.config)
     size = sum(file.size or 0 for file in chosen)
     if not chosen or size > _MOST_DATA_BYTES:
@@ -112,7 +114,9 @@ def _entries(result: CardResult) -> list[dict[str, Any]]:
         raise UsageError(f"{result.dataset} {why} the split {result.split or 'test'!r}")
     entries = []
     for file in chosen:
-        path = hub.download("dataset", repository.name, repository.revision, file.path)
+        path = hub.download(
+            "dataset", repository.name, repository.revision, file.path, offline=offline
+        )
         name = re.sub(r"[^a-z0-9_]+", "_", f"{repository.name}_{file.path}".lower()).strip("_")
         entries.append(
             {
