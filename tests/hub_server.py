@@ -7,8 +7,9 @@ import hashlib
 import http.server
 import json
 import re
-import threading
 from contextlib import contextmanager
+
+from web_server import serving
 
 REVISION = "d" * 40
 _API = re.compile(
@@ -85,12 +86,8 @@ def serve(hub):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving(Handler) as address:
+        yield address
 
 
 def point_client_at(address, monkeypatch, tmp_path):

@@ -5,10 +5,10 @@ import http.server
 import io
 import json
 import tarfile
-import threading
 
 import pytest
 import yaml
+from web_server import serving
 
 NO_DATA = '{"name": "none", "generated": "zeros", "license": "none"}'
 FILES = {
@@ -96,17 +96,13 @@ def index(monkeypatch, tmp_path):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
+    with serving(Handler) as address:
         monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{running.server_port}/simple")
+        monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
         monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield index
-        running.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("is_json", [True, False])

@@ -4,11 +4,11 @@ import contextlib
 import hashlib
 import http.server
 import json
-import threading
 from pathlib import Path
 
 import pytest
 from helpers import TOY, git, make_repository, toy_recipe
+from web_server import serving
 
 from scaffold.datasets.fetch import fetch_datasets, place
 from scaffold.errors import FetchError, RunError
@@ -72,12 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving(Handler) as address:
+        yield address
 
 
 @pytest.fixture
