@@ -36,12 +36,12 @@ test-all: .venv/dev-ready
 coverage: .venv/dev-ready
 	$(TESTS) --cov --cov-report term:skip-covered
 
-# Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, and a Hub model evaluated, in an environment of their own (some 500 MB).
+# Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, a Hub model evaluated, and a dataset placed, in an environment of their own (some 500 MB).
 test-frameworks:
 	test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[torch]" --group dev transformers lightning accelerate pandas pyarrow scikit-learn
+		--editable ".[torch]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn
 	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 lint: .venv/dev-ready

@@ -19,9 +19,10 @@ from scaffold.project.digests import data_digests, file_digest, program_parts
 from scaffold.project.files import read_text, write_text
 from scaffold.project.project import Source
 from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_files
+from scaffold.records.dataset import PlacedDataset
 from scaffold.records.fields import fill_slots
 from scaffold.records.parsing import digest
-from scaffold.records.program import Command, PlacedDataset, Program
+from scaffold.records.program import Command, Program
 from scaffold.records.recipe import PathReference, Recipe, reference_name, reference_url
 from scaffold.user_state import made_lock, state_dir
 

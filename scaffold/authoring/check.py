@@ -11,7 +11,7 @@ from scaffold.git.repository import Repository
 from scaffold.project.digests import data_digests, file_digest, program_digest
 from scaffold.project.files import read_text
 from scaffold.recipes.catalogue import FoundRecipe
-from scaffold.records.program import CALIBRATION_SEED, Command, FileDataset
+from scaffold.records.program import CALIBRATION_SEED, Command
 from scaffold.records.recipe import reference_name
 from scaffold.references import check_patched, fetch_reference
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS
@@ -118,11 +118,12 @@ def _check_citations(recipe_source: FoundRecipe, *, offline: bool) -> list[str]:
 def _check_local(recipe_source: FoundRecipe) -> None:
     """Check the recipe against the files beside it: dataset digests, quoted words."""
     for dataset in recipe_source.recipe.placed_datasets():
-        if isinstance(dataset, FileDataset):
-            sha256 = file_digest(recipe_source.folder / dataset.file)
+        if dataset.recipe_file:
+            sha256 = file_digest(recipe_source.folder / dataset.recipe_file)
             if sha256 != dataset.sha256:
                 raise UsageError(
-                    f"{dataset.file} has the sha256 {sha256}, the recipe pins {dataset.sha256}"
+                    f"{dataset.recipe_file} has the sha256 {sha256}, the recipe pins"
+                    f" {dataset.sha256}"
                 )
     for index, claim in enumerate(recipe_source.recipe.claims):
         path, source = recipe_source.folder / claim.source.url, claim.source

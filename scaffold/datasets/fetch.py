@@ -8,14 +8,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from scaffold.datasets.outside import located_folder
 from scaffold.errors import FetchError, RunError
-from scaffold.records.program import (
+from scaffold.records.dataset import (
+    CopiedDataset,
     FileDataset,
     GitDataset,
     HubDataset,
+    OutsideDataset,
     PlacedDataset,
-    Program,
 )
+from scaffold.records.program import Program
 from scaffold.references import hub
 from scaffold.references.archives import unpack
 from scaffold.references.download import cached_by_digest, download
@@ -27,7 +30,7 @@ OnBytes = Callable[[str, int, int | None], None]
 def fetch_datasets(
     program: Program, folder: Path, *, offline: bool = False, on_bytes: OnBytes | None = None
 ) -> dict[str, Path]:
-    """Bring every placed dataset into the cache and return its file by name.
+    """Bring every placed dataset into the cache and return its file, or folder, by name.
 
     Raises:
         FetchError: one cannot be had, or its bytes are not the pinned ones.
@@ -39,6 +42,9 @@ def fetch_datasets(
 
 
 def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes) -> Path:
+    if isinstance(dataset, OutsideDataset):
+        read = functools.partial(on_bytes, dataset.name)
+        return located_folder(dataset.name, folder / dataset.manifest, dataset.sha256, read)
     return cached_by_digest(
         f"dataset {dataset.name}",
         dataset.sha256,
@@ -47,7 +53,7 @@ def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnByte
 
 
 def _copy_into(
-    aside: Path, dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnBytes
+    aside: Path, dataset: CopiedDataset, folder: Path, offline: bool, on_bytes: OnBytes
 ) -> None:
     if isinstance(dataset, FileDataset):
         shutil.copyfile(folder / dataset.file, aside)
@@ -77,7 +83,8 @@ def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
 
     Where the reference expects it.
 
-    A copy, not a link: whatever a run does to it, the cached one stays what its digest says.
+    A copy, not a link: whatever a run does to it, the cached one stays what its digest says. A
+    folder outside the project is linked: the sandbox shows it to the run, which cannot write it.
 
     Raises:
         FetchError: it is an archive with members that are refused.
@@ -89,6 +96,9 @@ def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
     if target.exists() or target.is_symlink():
         raise RunError(f"dataset {dataset.name}: the reference already has {dataset.place}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(dataset, OutsideDataset):
+        target.symlink_to(file)
+        return
     if dataset.unpack:
         unpack(file, dataset.unpack, target)
         return

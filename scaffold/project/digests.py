@@ -49,10 +49,7 @@ def program_parts(program: Program, folder: Path, steps: Mapping[str, Command]) 
         "hyperparameters": dict(program.hyperparameters),
         "seeds": [program.seeds.how, program.seeds.variable],
         "files": {file: file_digest(folder / file) for file in files},
-        "places": {
-            dataset.name: dataset.place + (f" from {dataset.unpack}" if dataset.unpack else "")
-            for dataset in program.placed_datasets()
-        },
+        "places": {dataset.name: dataset.layout for dataset in program.placed_datasets()},
     }
 
 

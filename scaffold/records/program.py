@@ -3,26 +3,22 @@
 Records only: no disk, no clock, no network.
 """
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from scaffold.records.dataset import Dataset, PlacedDataset, PlacedDatasetBase
 from scaffold.records.fields import (
-    GitUrl,
     Name,
     OneLine,
     PackageRequirement,
     RelPath,
-    Revision,
     Scalar,
-    Sha256,
     Specifier,
     Text,
-    by_key,
     check_one_line,
     find_slots,
 )
@@ -42,92 +38,6 @@ class Patch(Record):
 
     file: RelPath = Field(pattern=r"^patches/")
     reason: Text
-
-
-class _Dataset(Record):
-    name: Name
-    license: Text = Field(description="often not the code's; 'none stated' is a value")
-    splits: Mapping[str, Annotated[int, Field(gt=0)]] = Field(
-        default={}, description="examples in each split"
-    )
-
-
-class _PlacedDataset(_Dataset):
-    sha256: Sha256
-    place: RelPath = Field(
-        description="where the reference expects the file, or the folder that it unpacks to"
-    )
-    unpack: Literal["zip", "tar"] | None = Field(
-        default=None, description="tar: packed by gzip, bzip2, xz or not"
-    )
-
-
-class UrlDataset(_PlacedDataset):
-    """A file on the web."""
-
-    url: Text
-
-    @field_validator("url")
-    @classmethod
-    def _is_web(cls, url: str) -> str:
-        if not re.fullmatch(
-            r"https://[^/@\s]+/\S*|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/\S*", url
-        ):
-            raise ValueError("must be an https:// URL without credentials")
-        return url
-
-
-class GitDataset(_PlacedDataset):
-    """A file of one commit of a git repository."""
-
-    git: GitUrl
-    revision: Revision
-    path: RelPath
-
-
-class HubDataset(_PlacedDataset):
-    """A file of one commit of a dataset on the Hugging Face Hub."""
-
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-    revision: Revision
-    path: RelPath
-
-
-class FileDataset(_PlacedDataset):
-    """A file inside the recipe."""
-
-    file: RelPath = Field(pattern=r"^data/")
-
-
-class BundledDataset(_Dataset):
-    """Data that a library carries; its digest is the library's version in the environment lock."""
-
-    bundled: Text
-
-
-class InsideDataset(_Dataset):
-    """A file or folder of the reference itself; the tree's id is its digest."""
-
-    inside: RelPath
-
-
-class GeneratedDataset(_Dataset):
-    """Data that the reference makes itself."""
-
-    generated: Text
-
-
-PlacedDataset = UrlDataset | GitDataset | HubDataset | FileDataset
-Dataset = Annotated[
-    Annotated[UrlDataset, Tag("<url>")]
-    | Annotated[GitDataset, Tag("<git>")]
-    | Annotated[HubDataset, Tag("<hub>")]
-    | Annotated[FileDataset, Tag("<file>")]
-    | Annotated[InsideDataset, Tag("<inside>")]
-    | Annotated[BundledDataset, Tag("<bundled>")]
-    | Annotated[GeneratedDataset, Tag("<generated>")],
-    by_key("url", "git", "hub", "file", "inside", "bundled", "generated"),
-]
 
 
 class Environment(Record):
@@ -316,13 +226,11 @@ class Program(Record):
     def program_files(self) -> list[str]:
         """Return paths beside the copied folder that a run needs."""
         files = [patch.file for patch in self.patches] + list(self.drivers)
-        return files + [
-            dataset.file for dataset in self.datasets if isinstance(dataset, FileDataset)
-        ]
+        return files + [data.recipe_file for data in self.placed_datasets() if data.recipe_file]
 
     def placed_datasets(self) -> list[PlacedDataset]:
         """Return the datasets that are files to be put into the reference's copy."""
-        return [dataset for dataset in self.datasets if isinstance(dataset, _PlacedDataset)]
+        return [dataset for dataset in self.datasets if isinstance(dataset, PlacedDatasetBase)]
 
     def reading_digest(self) -> str:
         """Return a digest that changes when the same output would be read as another number."""

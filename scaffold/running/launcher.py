@@ -112,7 +112,12 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
                 workspace.home,
             ),
             temporary=workspace.temporary,
-            visible=(SHIM, *plan.environment.folders, *trace_inputs(plan, workspace)),
+            visible=(
+                SHIM,
+                *plan.environment.folders,
+                *plan.outside_folders,
+                *trace_inputs(plan, workspace),
+            ),
             network=command.network,
             accelerator=resources.device == "cuda",
             memory_bytes=limits["memory_bytes"],

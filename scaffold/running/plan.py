@@ -8,6 +8,7 @@ from typing import Any
 from scaffold.environments.prepare import ReadyEnvironment
 from scaffold.git.objects import TreeEntry
 from scaffold.project.project import Source
+from scaffold.records.dataset import OutsideDataset
 from scaffold.records.evidence import Inputs
 from scaffold.records.program import Program
 from scaffold.sandbox import Sandbox
@@ -50,6 +51,12 @@ class Plan:
     runs_dir: Path
     entries: Callable[[], Sequence[TreeEntry]] = tuple
     tracing: Tracing | None = None
+
+    @property
+    def outside_folders(self) -> tuple[Path, ...]:
+        """Return folders of data that a run reads where they lie."""
+        placed = self.program.placed_datasets()
+        return tuple(self.datasets[d.name] for d in placed if isinstance(d, OutsideDataset))
 
     def run_id(self, seed: int) -> str:
         """Return a name for a run made of all that decides its result."""

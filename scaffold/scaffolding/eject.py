@@ -22,7 +22,8 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import SCHEMAS_DIR
 from scaffold.recipes.catalogue import data_dir
-from scaffold.records.program import FileDataset, Program
+from scaffold.records.dataset import FileDataset
+from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.reproduce.evidence import read_evidence

@@ -326,6 +326,14 @@ class Doctor(Answer):
     checks: list[CheckedItem]
 
 
+class DataLocated(Answer):
+    """`data manifest` and `data locate`: which folder has the files of which manifest."""
+
+    manifest: str
+    sha256: str
+    folder: str
+
+
 class Explanation(Answer):
     """`explain`: the text of an entry by its word; without a word, of all entries."""
 

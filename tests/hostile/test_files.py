@@ -232,7 +232,7 @@ def test_dataset_placed_through_a_link(cli, tmp_path, monkeypatch):
     """
     from scaffold.datasets.fetch import place
     from scaffold.errors import RunError
-    from scaffold.records.program import FileDataset
+    from scaffold.records.dataset import FileDataset
 
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to(tmp_path)
