@@ -410,7 +410,7 @@ def test_citations_are_checked_against_the_text():
             "",
         ),
         ("It has a test perplexity of about `61.2` / `58.8` (validation / testing).\n", 58.8, ""),
-        ("| net | test error |\n|---|---|\n| A | 7.5% |\n", 92.5, "published as an error of 7.5"),
+        ("| net | test error |\n|---|---|\n| A | 7.5% |\n", 92.5, "published as error rate 7.5"),
     ],
 )
 def test_which_of_several_numbers_is_claimed_and_what_is_made_of_it(readme, value_, words):

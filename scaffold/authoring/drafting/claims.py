@@ -101,7 +101,8 @@ def _of_table(
             if metric is None and not is_headed:
                 metric = find_metric(label) or of_caption
             is_named = metric is not None
-            if not is_named and "%" in cell.text + head and _RESULTS.search(head + caption):
+            is_share = "%" in cell.text + head and _RESULTS.search(head + caption)
+            if not is_named and (is_share or _is_of_classes(caption, column - 1 in own_columns)):
                 metric = ACCURACY
             if metric is None or _is_speed(cell.text, head, label):
                 continue
@@ -137,6 +138,11 @@ def _of_table(
                 + (1 if find_split(head) in ("validation", "train") else 0),
                 is_bold=cell.is_bold or row[0].is_bold,
             )
+
+
+def _is_of_classes(caption: str, is_marked: bool) -> bool:
+    """Return whether a column that is marked as the source's own is of a classification."""
+    return is_marked and bool(re.search(r"classification|recognition", caption, re.IGNORECASE))
 
 
 def _joined_heads(table: Table) -> list[str]:

@@ -83,7 +83,7 @@ _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (
         Role.OTHER,
         re.compile(
-            r"sampl|generat|demo|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
+            r"sampl|generat|demo|interact|chat|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
         ),
     ),
     (Role.TRAIN, re.compile(r"train|main|run|fit|pretrain|finetun|experiment|learn|exp\b")),
@@ -138,7 +138,7 @@ def _without_redirections(words: Sequence[str]) -> list[str]:
     own: list[str] = []
     is_target = False
     for word in words:
-        match = re.fullmatch(r"([12&]?>>?|<(?!\w[\w -]*>))(.*)", word)
+        match = re.fullmatch(r"([12&]?>>?|<(?!\w[^<>]*>))(.*)", word)
         if is_target or match or word == "&":
             is_target = bool(match and not match[2])
             continue
@@ -149,13 +149,36 @@ def _without_redirections(words: Sequence[str]) -> list[str]:
 _ALL_ARGUMENTS = re.compile(r"\$(@|\*|\{@(:\d+)?\})")
 """Of a script: what it was given, which is nothing."""
 
-_PLACEHOLDER = re.compile(r"\$[({]?\w|<\w[\w .-]*>|^\[|\]$|^\.\.\.$|path/to|/path/|=value\d*$")
-"""What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`."""
+_PLACEHOLDER = re.compile(
+    r"\$[({]?\w|<\w[^<>]*>|^\[(?!-?[\d.])|(?<!\d)\]$|^\.\.\.$|path/to|/path/|=value\d*$"
+)
+"""What an author leaves to the reader: a variable of a shell, `<LR>`, `[--option]`, `...`.
+
+`[64,64]` is a value.
+"""
+
+_SPACED_PLACEHOLDER = re.compile(r"<\w[^<>]*\w>")
+
+
+def close_placeholders(text: str) -> str:
+    """Return a line whose placeholders are words: `<model path>` and `<a | b>` are one each."""
+    return _SPACED_PLACEHOLDER.sub(lambda match: re.sub(r"\s*\|\s*|\s+", "_", match[0]), text)
 
 
 def is_template(command: "StatedCommand") -> bool:
     """Return whether a command has places that its author left open."""
     return any(_PLACEHOLDER.search(word) for word in command.argv)
+
+
+def given_words(command: "StatedCommand") -> tuple[str, ...]:
+    """Return a command's words without those that its author left open, and without their flags."""
+    words: list[str] = []
+    for word in command.argv:
+        if not _PLACEHOLDER.search(word):
+            words.append(word)
+        elif words and words[-1].startswith("-") and "=" not in words[-1]:
+            words.pop()
+    return tuple(words)
 
 
 _Stated = tuple[tuple[str, ...], str, str, Mapping[str, str]]
@@ -196,7 +219,8 @@ def _python_command(
     files: SourceFiles, words: list[str], bases: list[str], variables: Mapping[str, str]
 ) -> _Stated | None:
     """Find the program that a Python command runs, and the folder that it is run from."""
-    words = _with_ending(files, words)
+    is_doubled = words[1:2] == words[:1]  # `python python main.py`, a slip of the pen
+    words = _with_ending(files, words[1:] if is_doubled else words)
     named = next((word for word in words[1:] if word.endswith(".py")), None)
     if named is not None:
         for base in bases:

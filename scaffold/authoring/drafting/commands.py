@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.command_words import (
     StatedCommand,
+    close_placeholders,
     join_path,
     read_words,
     role_of,
@@ -139,7 +140,7 @@ def _commands(
         if stripped.startswith("#"):
             comment = stripped.lstrip("# ")
             continue
-        for part in _SEPARATORS.split(stripped):
+        for part in _SEPARATORS.split(close_placeholders(stripped)):
             words = split_words(part)
             if not words:
                 continue

@@ -16,6 +16,7 @@ from scaffold.authoring.drafting.data_names import (
     KNOWN_DATASETS,
     LIBRARIES,
     LIBRARY_CALLS,
+    OWN_GENERATORS,
     READERS,
     is_data_name,
 )
@@ -79,6 +80,7 @@ def find_data(
         datasets += _classes_of_libraries(module)
     for module in modules:
         datasets += _urls(module)
+        datasets += _drawn(module)
     datasets += [data for command in commands for data in _downloads(command)]
     distinct = {(data.kind, data.name.lower()): data for data in reversed(datasets)}
     first_seen = [*distinct.values()]
@@ -280,10 +282,25 @@ def _urls(module: Module) -> list[FoundData]:
         if not match:
             continue
         name = PurePosixPath(node.value.split("?")[0]).name
-        if is_data_name(name):
+        is_folder = node.value.strip().endswith("/") and KNOWN_DATASETS.fullmatch(name)
+        if is_data_name(name) or is_folder:
             data = _found(name, "url", node.value.strip(), True, module.cite(node))
             datasets.append(replace(data, scopes=scopes.get(node, frozenset())))
     return datasets
+
+
+_DRAWS = re.compile(r"\brandom\.|\.rand(n|int|perm)?$")
+
+
+def _drawn(module: Module) -> Iterator[FoundData]:
+    """Yield the data that a function of the source draws; it goes by the name of its folder."""
+    for node in module.tree.body:
+        if not isinstance(node, ast.FunctionDef) or not OWN_GENERATORS.fullmatch(node.name):
+            continue
+        called = [name for name, _ in calls_in(node)]
+        if any(map(_DRAWS.search, called)) and not any(map(READERS.search, called)):
+            name = PurePosixPath(module.path).parent.name or node.name
+            yield _found(name, "generated", node.name, False, module.cite(node))
 
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

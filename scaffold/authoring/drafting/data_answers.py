@@ -55,6 +55,7 @@ def add_data(draft: Draft, read: ReadSource) -> None:
     if not datasets and environment is not None:
         draft.answers["datasets.0"] = environment
         return
+    datasets = datasets or _folder_of_dataset(read)
     if not datasets:
         draft.answers["datasets"] = unknown(
             "no data that the program reads were recognized", *_data_folders(read)

@@ -61,6 +61,11 @@ KNOWN_DATASETS = re.compile(
 GENERATORS = re.compile(
     r"(^|\.)make_(moons|blobs|circles|classification|regression|swiss_roll|s_curve|friedman\d)$"
 )
+OWN_GENERATORS = re.compile(
+    r"(make|gen(erate)?|simulate)_(\w+_)?(data|dataset|samples)|(\w+_)?data_?gen(erator)?"
+)
+"""Names of a source's own functions that may make data: those that draw, and read nothing."""
+
 ENVIRONMENTS = re.compile(r"(^|\.)(gym|gymnasium|envs?)\.make(_vec)?$|^make_(atari_)?env$")
 HUB_CALLS = re.compile(r"(^|\.)load_dataset$")
 READERS = re.compile(

@@ -114,6 +114,8 @@ def read_document(path: str, text: str) -> Document:
             if fenced:
                 code = Code(path=path, lines=fenced, language="", section=section, lead=lead)
                 codes.append(code)
+        elif token.type == "html_block" and (text_of_html := plain_text(token.content)):
+            lead = text_of_html
         elif token.type == "table_open":
             end = next(i for i in range(index, len(tokens)) if tokens[i].type == "table_close")
             tables.append(_table(path, tokens[index:end], section, lead))

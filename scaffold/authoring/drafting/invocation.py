@@ -3,11 +3,11 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from scaffold.authoring.drafting.command_words import StatedCommand
+from scaffold.authoring.drafting.command_words import StatedCommand, given_words
 from scaffold.authoring.drafting.metric_words import find_split, is_hyperparameter
 from scaffold.authoring.drafting.options import Option, is_given
 from scaffold.records.draft import Answer, Candidate, Citation, contradictory, value_of
@@ -63,11 +63,12 @@ def write_invocation(
     A hyperparameter that the command does not give is written with the default that it has anyway.
 
     Args:
-        command: as it is stated.
+        command: as it is stated; what it leaves to the reader is read as not given.
         options: of its program.
         seed: the option by which it is seeded.
         assigned: options that the program sets itself after they were parsed, and where.
     """
+    command = replace(command, argv=given_words(command))
     by_flag = {flag: option for option in options for flag in option.flags}
     start = _program_index(command)
     words = _Words(run=["python"], smoke=["python"], assigned=assigned)
@@ -107,10 +108,11 @@ def words_in_effect(command: StatedCommand, options: Sequence[Option]) -> dict[s
 
 def value_in_effect(command: StatedCommand, option: Option) -> tuple[Any, Citation]:
     """Return the value of an option, given by a command or left at its default, and its place."""
-    for index, word in enumerate(command.argv):
+    words = given_words(command)
+    for index, word in enumerate(words):
         flag, has_value, value = word.partition("=")
-        if flag in option.flags and (has_value or index + 1 < len(command.argv)):
-            return value if has_value else command.argv[index + 1], command.place
+        if flag in option.flags and (has_value or index + 1 < len(words)):
+            return value if has_value else words[index + 1], command.place
     return option.default, option.place
 
 

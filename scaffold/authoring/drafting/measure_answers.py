@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role
@@ -38,7 +39,9 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
     for index, (metric, place) in enumerate(metrics):
         draft.answers[f"metrics.{index}"] = value_of(metric, place)
     if claim is not None and is_claimed:
-        _add_claim(draft, read, claim, metrics[0][0]["name"])
+        names = {claim.metric.name, primary.metric.name}
+        is_complement = names == {"accuracy", "error_rate"}
+        _add_claim(draft, read, claim, metrics[0][0]["name"], is_complement=is_complement)
 
 
 _TIMES_100 = re.compile(r"\b100(\.0*)?\s*[*/]|[*]\s*\(?100\b|mul_?\(\s*100")
@@ -142,9 +145,16 @@ def _no_claims(read: ReadSource) -> Answer:
     )
 
 
-def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: str) -> None:
-    dataset = next((label for label in claim.labels if _names_data(label)), "")
-    source = f"{read.files.url}/blob/{read.files.revision}/{claim.place.path}"
+def _add_claim(
+    draft: Draft,
+    read: ReadSource,
+    published: PublishedNumber,
+    metric: str,
+    *,
+    is_complement: bool = False,
+) -> None:
+    dataset = next((label for label in published.labels if _names_data(label)), "")
+    source = f"{read.files.url}/blob/{read.files.revision}/{published.place.path}"
     is_web = read.files.url.startswith("https://")
     entry: dict[str, Any] = {
         "metric": metric,
@@ -153,15 +163,13 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         if read.chosen.command and read.chosen.command.role is Role.EVALUATE
         else "training",
     }
-    value = claim.value
-    if claim.metric.name == "error_rate" and metric.endswith("accuracy"):
-        value = round((100 if claim.unit == "percent" else 1) - claim.value, claim.decimals)
+    claim = _complement(published) if is_complement else published
     if claim.high is not None:
         entry |= {"at_least": claim.value, "at_most": claim.high}
     elif claim.bound:
-        entry[claim.bound] = value
+        entry[claim.bound] = claim.value
     else:
-        entry |= {"value": value, "decimals": claim.decimals}
+        entry |= {"value": claim.value, "decimals": claim.decimals}
         if claim.spread and claim.spread_of == "sd" and claim.n:
             entry |= {"sd": claim.spread, "n": claim.n}
         elif claim.n and claim.n > 1:
@@ -174,15 +182,15 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
     rivals = [
         Candidate(value=number.value, citations=(number.place,))
         for number in read.claims
-        if number.is_own and number is not claim and number.metric.name == claim.metric.name
+        if number.is_own and number is not published and number.metric == published.metric
     ][:8]
     note = f"dataset: {dataset}" if dataset else ""
     if claim.is_about:
         note += "; it says about"
     if not claim.is_named:
         note += "; the metric is not named there, and taken for an accuracy"
-    if value != claim.value:
-        note += f"; published as an error of {claim.value:g}"
+    if claim is not published:
+        note += f"; published as {published.metric.name.replace('_', ' ')} {published.value:g}"
     if claim.spread and not claim.spread_of:
         note += f"; +-{claim.spread:g} of what is not said"
     draft.answers["claims.0"] = Answer(
@@ -192,6 +200,19 @@ def _add_claim(draft: Draft, read: ReadSource, claim: PublishedNumber, metric: s
         candidates=tuple(rivals),
         note=note.strip("; "),
     )
+
+
+def _complement(number: PublishedNumber) -> PublishedNumber:
+    """Return what an error rate leaves of the accuracy, or the other way round."""
+    whole = 100 if number.unit == "percent" else 1
+
+    def left_over(value: float) -> float:
+        return round(whole - value, number.decimals)
+
+    other = {"at_least": "at_most", "at_most": "at_least"}
+    if number.high is not None:
+        return replace(number, value=left_over(number.high), high=left_over(number.value))
+    return replace(number, value=left_over(number.value), bound=other.get(number.bound, ""))
 
 
 def _names_data(label: str) -> bool:

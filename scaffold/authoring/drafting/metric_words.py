@@ -41,7 +41,7 @@ METRICS: Sequence[MetricWord] = (
     ),
     _word(
         "f1",
-        r"(?:micro|macro|weighted)?[-_ ]?f1(?:[-_ ]?score|[-_ ]?measure|[-_ ](?:micro"
+        r"(?:micro|macro|weighted)?[-_ ]?f-?1(?:[-_ ]?score|[-_ ]?measure|[-_ ](?:micro"
         r"|macro))?|f[-_ ]?score|f-measure",
         "higher",
     ),
@@ -95,7 +95,12 @@ METRICS: Sequence[MetricWord] = (
         "higher",
         "reward",
     ),
-    _word("loss", r"loss(?:es)?|(?:\w+_)?loss", "lower", "loss"),
+    _word(
+        "loss",
+        r"(?:loss(?:es)?|(?:\w+_)?loss)(?![-_ ]?(?:type|name|weight|func|fn|scale|coef))",
+        "lower",
+        "loss",
+    ),
     _word("error", r"error|err", "lower", "error"),
 )
 """In order of precedence: a text that names two is of the first."""

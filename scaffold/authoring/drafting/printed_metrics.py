@@ -62,15 +62,22 @@ def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
 def _of_module(module: Module) -> Iterator[PrintedMetric]:
     functions = _functions_by_line(module)
     of_evaluation = _lines_of_evaluation(module)
+    assigned = _assigned_texts(module)
     for name, call in [*calls_in(module.tree), *_texts_of_bars(module)]:
         if not (name == "print" or _LOGGERS.search(name)) or not call.args:
             continue
         if call.lineno in of_evaluation:
             continue
-        text, holes = _text_of(call, is_print=name == "print")
+        function = functions.get(call.lineno, "")
+        arguments = [
+            _text_before(
+                call, argument, [t for t in assigned if functions.get(t.lineno, "") == function]
+            )
+            for argument in call.args
+        ]
+        text, holes = _text_of(arguments, is_print=name == "print")
         if not holes:
             continue
-        function = functions.get(call.lineno, "")
         yield from _metrics_of(module, call, text, holes, function, _stream(name, call))
 
 
@@ -120,9 +127,32 @@ def _stream(name: str, call: ast.Call) -> str:
     return "stderr" if _TO_STDERR.search(file) or _TO_STDERR.search(name) else "stdout"
 
 
-def _text_of(call: ast.Call, *, is_print: bool) -> tuple[str, list[_Hole]]:
+def _assigned_texts(module: Module) -> list[ast.Assign]:
+    """Return the assignments of texts with values in them to plain names."""
+    return [
+        node
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and _pieces(node.value)[1]
+        and re.search(r"\w", _pieces(node.value)[0])
+    ]
+
+
+def _text_before(call: ast.Call, argument: ast.expr, assigned: Sequence[ast.Assign]) -> ast.expr:
+    """Return the text that a printed name was given last before; another argument as it is."""
+    if not isinstance(argument, ast.Name):
+        return argument
+    texts = [
+        node
+        for node in assigned
+        if ast.unparse(node.targets[0]) == argument.id and node.lineno < call.lineno
+    ]
+    return max(texts, key=lambda node: node.lineno).value if texts else argument
+
+
+def _text_of(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, list[_Hole]]:
     """Return the printed text with a mark for each value, and the values."""
-    arguments = call.args
     if not is_print and len(arguments) > 1 and isinstance(arguments[0], ast.Constant):
         return _percent_text(arguments[0], arguments[1:])  # logging's own formatting
     parts: list[str] = []
@@ -247,6 +277,12 @@ def _metrics_of(
             metric = (
                 find_metric(_near(words)) or find_metric(_spaced(expression)) or _top1(_near(words))
             )
+            if (
+                metric is not None
+                and metric.name == "loss"
+                and _ADVERSARIAL.search(f"{words} {expression}")
+            ):
+                continue
             if re.match(r"/\s*(\d|$)", follows) and metric is not None:
                 counted = metric  # `Accuracy: 9876/10000 (99%)`: a count, and its share follows
                 continue
@@ -276,6 +312,14 @@ def _metrics_of(
             )
 
 
+_ADVERSARIAL = re.compile(
+    r"(?<![a-z])[dg][-_ ]?loss|loss[-_ ]?[dg](?![a-z])|\bd_out"
+    r"|generator|discriminator|critic|adversar",
+    re.IGNORECASE,
+)
+"""Losses of networks that work against each other: neither says how good what they make is."""
+
+
 def _top1(words: str) -> MetricWord | None:
     """Return accuracy for `top1: `, which is printed without the word."""
     return find_metric("accuracy") if re.fullmatch(r"\W*top[-_ ]?1\W*", words.lower()) else None
@@ -283,7 +327,7 @@ def _top1(words: str) -> MetricWord | None:
 
 def _near(words: str) -> str:
     """Return the words that belong to the value behind them: after the last separator."""
-    return re.split(r"[,;|()\[\]]|\s{2,}|\t", words.strip(" ,;|\t"))[-1]
+    return re.split(r"[,;|()\[\]]|\s{2,}|\t", words.strip(" ,;|\t").rstrip("([ "))[-1]
 
 
 def _spaced(name: str) -> str:

@@ -15,7 +15,7 @@ from scaffold.authoring.drafting.invocation import (
     write_invocation,
 )
 from scaffold.authoring.drafting.options import find_assigned
-from scaffold.authoring.drafting.python_files import dotted_name
+from scaffold.authoring.drafting.python_files import Module, dotted_name
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
 from scaffold.records.draft import Answer, Candidate, unknown, value_of
@@ -105,7 +105,7 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
         answers["seeds.how"] = value_of(
             "inject", *places[:3], note="its seeds are drawn anew by every run"
         )
-    elif seeding.calls:
+    elif seeding.calls and not (seeding.drawn and all(call.is_local for call in seeding.calls)):
         answers["seeds.how"] = value_of("offset", *places[:4])
     elif seeding.drawn:
         answers["seeds.how"] = value_of(
@@ -141,18 +141,26 @@ _GUARD = re.compile(r"cuda|gpu|device", re.IGNORECASE)
 
 
 def _unguarded(tree: ast.AST, always: Collection[str]) -> Iterator[ast.expr]:
-    """Yield calls that no `if` about a GPU or a device decides on; some names are always true."""
+    """Yield calls that no `if` about a GPU or a device decides on; some names are always true.
+
+    Also what such a name chooses: `"cuda" if args.cuda else "cpu"`.
+    """
     for node in ast.iter_child_nodes(tree):
         test = node.test if isinstance(node, (ast.If, ast.IfExp)) else None
         if test is not None and _GUARD.search(ast.unparse(test)) and not _is_one(test, always):
             continue
-        if isinstance(node, ast.Call):
+        is_chosen = (
+            isinstance(node, ast.IfExp)
+            and _is_one(node.test, always)
+            and "cuda" in ast.unparse(node.body)
+        )
+        if isinstance(node, ast.expr) and (isinstance(node, ast.Call) or is_chosen):
             yield node
         yield from _unguarded(node, always)
 
 
 def _is_one(test: ast.expr, names: Collection[str]) -> bool:
-    return dotted_name(test).rpartition(".")[2] in names
+    return _last_name(test) in names
 
 
 def _always_true(command: StatedCommand, read: ReadSource) -> set[str]:
@@ -163,11 +171,43 @@ def _always_true(command: StatedCommand, read: ReadSource) -> set[str]:
         for name, node in module.constants.items()
         if _GUARD.search(name) and module.fold(node) in (True, 1)
     }
+    assigned = [
+        node
+        for module in read.modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assign)
+    ]
+    targets = {_last_name(target): node for node in assigned for target in node.targets}
+    off = set()
     for option in read.options:
         value, _ = value_in_effect(command, option)
         if _GUARD.search(option.name) and str(value) in ("True", "1"):
-            names.add(option.name)
-    return names
+            names |= {option.name} - targets.keys()  # what is assigned may look for a GPU
+        elif str(value) in ("False", "0", "None"):
+            off.add(option.name)
+    # `opt.cuda = not opt.no_cuda`
+    return names | {
+        name
+        for name, node in targets.items()
+        if isinstance(node.value, ast.UnaryOp)
+        and isinstance(node.value.op, ast.Not)
+        and _last_name(node.value.operand) in off
+    }
+
+
+def _last_name(node: ast.expr) -> str:
+    return dotted_name(node).rpartition(".")[2]
+
+
+def _running(read: ReadSource) -> list[Module]:
+    """Return the modules whose lines run whether there is a GPU or not, the program's own first.
+
+    Where the program looks for a GPU, a helper that takes one may never be called without it.
+    """
+    looking = [_CHECKED.search("\n".join(module.lines)) is not None for module in read.modules]
+    if looking[:1] == [True]:
+        return list(read.modules[:1])
+    return [module for module, looks in zip(read.modules, looking, strict=True) if not looks]
 
 
 _ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
@@ -191,13 +231,10 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
         is_cuda = isinstance(value, str) and value.startswith("cuda")
         if option.name == "device" and is_cuda and not is_looked_for:
             return value_of("cuda", place)
-    always = set() if is_looked_for else _always_true(command, read)
-    is_checked = bool(_CHECKED.search(text)) and not always
-    # Where something looks for a GPU, a helper that takes one may never be called without it; the
-    # program's own lines are run.
-    for module in read.modules[:1] if is_checked else read.modules:
+    always = _always_true(command, read)
+    for module in _running(read) if not always else read.modules:
         for node in _unguarded(module.tree, always):
             line = module.lines[node.lineno - 1]
-            if _CUDA.search(line):
+            if isinstance(node, ast.IfExp) or _CUDA.search(line):
                 return value_of("cuda", module.cite(node))
     return value_of("cpu", note="nothing in the program asks for a GPU without looking for one")

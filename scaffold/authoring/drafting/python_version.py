@@ -12,7 +12,7 @@ _OF_BOTH = re.compile(r"(python\s*)2\.\d\s*(?:or|and|/|,|&)\s*(3\.\d)", re.IGNOR
 def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
     """Return the Python version that the source states, as a range, and where."""
     stated = re.compile(
-        r"(?:python_requires\s*=|requires-python\s*=|python_version\s*=|python\s*[=<>]|^python\s*=)\s*[\"']?"
+        r"(?<![\w-])(?:python_requires\s*=|requires-python\s*=|python_version\s*=|python\s*[=<>]|^python\s*=)\s*[\"']?"
         r"(?P<spec>[=<>~^!]*\s*\d+(?:\.\d+|\.\*)*(?:\s*,\s*[<>=!]+\s*[\d.*]+)*)",
         re.IGNORECASE,
     )
@@ -23,7 +23,7 @@ def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
         re.IGNORECASE,
     )
     for path in files.at_root(
-        r"setup\.(py|cfg)|pyproject\.toml|pipfile|environment\.ya?ml|env\.ya?ml"
+        r"setup\.(py|cfg)|pyproject\.toml|pipfile|environment\.ya?ml|env\.ya?ml|requirements\.txt"
     ):
         for number, line in enumerate(files.lines(path), start=1):
             match = stated.search(line)

@@ -56,6 +56,7 @@ class SeedingCall:
         from_option: the option whose value it is given; empty for none.
         is_literal: a number that stands in the code.
         is_drawn: a number that was drawn itself, or a clock's.
+        is_local: of one function's own draws, such as a split's, and no library's.
     """
 
     library: str
@@ -63,6 +64,7 @@ class SeedingCall:
     from_option: str
     is_literal: bool
     is_drawn: bool = False
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,7 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
                             place=module.cite(call),
                             from_option="",
                             is_literal=True,
+                            is_local=True,
                         )
                     )
             for key, pattern in _DRAWS:
@@ -137,7 +140,7 @@ def _is_drawn(module: Module, text: str) -> bool:
     """Return whether what a seeding call is given was drawn: itself, or the name that it is."""
     if _DRAWS_SEED.search(text):
         return True
-    if not re.fullmatch(r"[A-Za-z_]\w*", text):
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", text):
         return False
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Assign) and text in map(ast.unparse, node.targets):
