@@ -21,17 +21,25 @@ _FILE = re.compile(
 
 
 class Hub:
-    """Repositories by kind (`models`, `datasets`) and name: their files. `refused` are statuses."""
+    """Repositories by kind (`models`, `datasets`) and name: their files. `refused` are statuses.
+
+    `listed` is what a search for models gives.
+    """
 
     def __init__(self):
         self.models: dict[str, dict[str, bytes]] = {}
         self.datasets: dict[str, dict[str, bytes]] = {}
         self.refused: dict[str, tuple[int, str]] = {}
         self.asked: list[str] = []
+        self.listed: list[dict[str, object]] = []
 
     def answer(self, path):
         """Return status, headers and body."""
         self.asked.append(path)
+        if path.startswith("/api/models?"):
+            if "list" in self.refused:
+                return self.refused["list"][0], {}, b"{}"
+            return 200, {"Content-Type": "application/json"}, json.dumps(self.listed).encode()
         path = path.partition("?")[0]
         match = _API.fullmatch(path) or _FILE.fullmatch(path)
         if not match:

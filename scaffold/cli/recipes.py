@@ -1,6 +1,7 @@
 """`scaffold recipes`."""
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,10 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scaffold.recipes.catalogue import FoundRecipe
+    from scaffold.references.hub import HubModel
 
 
 @click.group("recipes", help="List, find, show, draft, check and calibrate recipes.")
@@ -72,15 +76,22 @@ def _listed(source_recipe: "FoundRecipe") -> dict[str, object]:
     " up among the recipes that `scaffold recipes list` lists.",
 )
 @click.argument("text", nargs=-1, required=True)
-def find(*, text: tuple[str, ...], as_json: bool) -> int:
+@click.option(
+    "--hub",
+    "asks_hub",
+    is_flag=True,
+    help="Ask the Hugging Face Hub, too; it is sent the likeliest task, not your text.",
+)
+def find(*, text: tuple[str, ...], asks_hub: bool, as_json: bool) -> int:
     """Rank, say why; exit 1 if none is near."""
     from scaffold.recipes.catalogue import known_recipes
     from scaffold.recipes.search import find_tasks, rank_recipes
-    from scaffold.views.recipes import format_ranked
+    from scaffold.views.recipes import format_models, format_ranked
 
     words = " ".join(text)
     tasks = find_tasks(words)
     ranked = rank_recipes(words, known_recipes())
+    models = _models_of(tasks) if asks_hub else []
     if as_json:
         listed = [
             {
@@ -91,13 +102,29 @@ def find(*, text: tuple[str, ...], as_json: bool) -> int:
             }
             for item in ranked
         ]
-        print_json("recipes_found", {"tasks": list(tasks), "recipes": listed})
+        print_json(
+            "recipes_found",
+            {"tasks": list(tasks), "recipes": listed, "models": [asdict(one) for one in models]},
+        )
     else:
         paint = paint_for(sys.stdout)
         click.echo(format_ranked(list(tasks), ranked, width(), paint))
+        if asks_hub:
+            click.echo(format_models(models, next(iter(tasks), ""), width(), paint))
         nearest = ranked[0].source_recipe.recipe.id if ranked and ranked[0].is_same_task else "URL"
         click.echo(f"  Next       {paint(f'mlloop-new my-project --from {nearest}', 'cyan')}")
-    return 0 if ranked else 1
+    return 0 if ranked or models else 1
+
+
+def _models_of(tasks: "Iterable[str]") -> "list[HubModel]":
+    """Return what the Hub has for the likeliest task; nothing where none was recognized."""
+    from scaffold.references.hub import find_models
+
+    likeliest = next(iter(tasks), None)
+    return find_models(likeliest, _MOST_MODELS) if likeliest else []
+
+
+_MOST_MODELS = 5
 
 
 @command.add_command

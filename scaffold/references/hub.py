@@ -6,6 +6,7 @@ Of a model only what cannot run code when it is read is taken: texts and safeten
 whatever its author wrote when it is loaded.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -103,6 +104,52 @@ def find_repository(
         files=files,
         committed=changed.isoformat() if changed else None,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubModel:
+    """A model of the Hub whose card publishes results: name, licence if stated, downloads."""
+
+    name: str
+    license: str | None
+    downloads: int
+
+
+def find_models(task: str, most: int) -> list[HubModel]:
+    """Return the models of a task that are downloaded most, those with a licence first.
+
+    Only those that a recipe can be drafted of: results in `model-index`, weights as safetensors,
+    open to all.
+
+    Args:
+        task: id of a task of the Hub; nothing else is sent.
+        most: how many at most.
+
+    Raises:
+        FetchError: the Hub does not answer.
+    """
+    from huggingface_hub import HfApi
+
+    with _Explained("model", f"list of {task}", None):
+        listed = list(
+            HfApi().list_models(
+                pipeline_tag=task,
+                filter=("model-index", "safetensors"),
+                gated=False,
+                sort="downloads",
+                limit=most,
+                expand=["downloads", "tags"],
+            )
+        )
+    models = [
+        HubModel(name=one.id, license=_license(one.tags or ()), downloads=one.downloads or 0)
+        for one in listed
+    ]
+    return sorted(models, key=lambda model: model.license is None)
+
+
+def _license(tags: Iterable[str]) -> str | None:
+    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), None)
 
 
 def _cached(kind: Kind, name: str, revision: str | None) -> HubRepository:

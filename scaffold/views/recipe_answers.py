@@ -35,11 +35,23 @@ class RankedAnswer(ListedRecipe):
     reasons: list[str]
 
 
+class ModelAnswer(TypedDict):
+    """A model of the Hub; `license` is null where its card states none."""
+
+    name: str
+    license: str | None
+    downloads: int
+
+
 class RecipesFound(Answer):
-    """`recipes find`: the tasks that the text may mean, and the recipes, the nearest first."""
+    """`recipes find`: the tasks that the text may mean, and the recipes, the nearest first.
+
+    `models`, with `--hub`: those of the likeliest task that a recipe can be drafted of.
+    """
 
     tasks: list[str]
     recipes: list[RankedAnswer]
+    models: list[ModelAnswer]
 
 
 class CatalogueAdded(Answer):

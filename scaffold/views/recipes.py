@@ -10,6 +10,7 @@ from scaffold.views.tables import Paint, format_duration, labelled, plain, table
 if TYPE_CHECKING:
     from scaffold.recipes.catalogue import FoundRecipe
     from scaffold.recipes.search import RankedRecipe
+    from scaffold.references.hub import HubModel
 
 _HEAD = ("recipe", "task", "reference", "published", "one run")
 _MOST_SHOWN = 5
@@ -47,6 +48,17 @@ def format_ranked(
             "no recipe here has that task; of any repository one can be drafted",
             width,
         )
+    return "\n".join(lines)
+
+
+def format_models(models: "Sequence[HubModel]", task: str, width: int, paint: Paint) -> str:
+    """Format models of the Hub for a task, each as what `--from` takes."""
+    if not models:
+        return "\n".join(labelled("Hub", f"no model of {task or 'that'} with results", width))
+    lines = labelled("Hub", f"models of {task} whose cards publish results", width)
+    for model in models:
+        details = f"{model.license or 'no licence stated'}, {model.downloads:,} downloads"
+        lines += wrap(f"{paint(f'hf:{plain(model.name)}', 'bold')}  {plain(details)}", width)
     return "\n".join(lines)
 
 

@@ -1,10 +1,14 @@
 """From a repository without a recipe to a project: drafted, answered, tried, created."""
 
 import json
+from datetime import date
 
 import pytest
 from helpers import git, make_repository, write_tree
 
+from scaffold.authoring.drafting import trying
+from scaffold.authoring.drafting.cures import python_of
+from scaffold.errors import PackagesError
 from scaffold.machine import describe_machine
 
 README = """\
@@ -274,6 +278,50 @@ def test_a_known_failure_has_a_cure_that_is_written_only_when_accepted(
         assert try_draft(cli, "draft", "--accept", code=1)["accepted"]
         assert try_draft(cli, "draft")["works"]
         assert "tried: " in (tmp_path / "draft/DRAFT.md").read_text()
+
+
+def test_an_environment_that_cannot_be_made_goes_down_the_ladder(
+    cli, repository, tmp_path, monkeypatch
+):
+    """Packages of the date for a Python of that time, then today's, then any version."""
+
+    def no_builds(*_, **__):
+        raise PackagesError("no builds")
+
+    monkeypatch.setattr(trying, "prepare_smoke", no_builds)
+    monkeypatch.setattr(trying, "installed_pythons", lambda: ["3.8.20", "3.6.15", "3.11.9"])
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2020-06-01T00:00:00+00:00")
+    (repository / "requirements.txt").write_text("numpy==1.18.0\n")
+    (repository / "train.py").write_text(PROGRAM.replace("{extra}", "import numpy"))
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "of its time")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    ladder = []
+    while cure := try_draft(cli, "draft", "--accept", code=1)["cure"]:
+        ladder.append((cure["code"], cure["value"]))
+    assert [code for code, _ in ladder] == [
+        "python_of_the_time",
+        "no_packages_of_the_time",
+        "no_such_version",
+    ]
+    assert ladder[0][1] == "==3.8.*"
+    page = (tmp_path / "draft/DRAFT.md").read_text()
+    assert page.count("tried: ") == len(ladder)
+
+
+@pytest.mark.parametrize(
+    ("committed", "pythons", "python"),
+    [
+        ("2020-06-01", ["3.8.20", "3.11.9"], "3.8"),
+        ("2020-01-01", ["3.8.20", "3.11.9"], None),  # three months old: no builds for it yet
+        ("2020-01-01", ["3.7.17", "3.6.15", "3.11.9"], "3.7"),
+        ("2026-01-01", ["3.11.9", "3.14.0"], "3.11"),
+        ("2015-01-01", ["3.6.15"], None),
+        ("2024-01-01", [], None),
+    ],
+)
+def test_the_python_of_a_time(committed, pythons, python):
+    assert python_of(date.fromisoformat(committed), pythons) == python
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,36 @@ def test_results_of_benchmarks_are_told_and_no_claims_are_made_of_them(cli, hub,
     (warning,) = [text for text in answer["warnings"] if "hle" in text]
     assert "20.9 is published on cais/hle" in warning
     assert "claims.2" not in answer["answers"]
+
+
+def test_the_hub_is_asked_for_models_of_the_task_and_not_sent_the_text(cli, hub):
+    hub.listed = [
+        {"id": "bob/unlicensed", "downloads": 90000, "tags": []},
+        {"id": "ada/tiny", "downloads": 1234, "tags": ["model-index", "license:apache-2.0"]},
+    ]
+    text = "sentiment of reviews of my secret product"
+    found = cli("recipes", "find", "--hub", text, "--json").json
+    assert found["models"] == [
+        {"name": "ada/tiny", "license": "apache-2.0", "downloads": 1234},
+        {"name": "bob/unlicensed", "license": None, "downloads": 90000},
+    ]
+    asked = hub.asked[-1]
+    assert "pipeline_tag=text-classification" in asked and "filter=model-index" in asked
+    assert "gated=False" in asked or "gated=false" in asked
+    assert "secret" not in asked
+    shown = cli("recipes", "find", "--hub", text).out
+    assert "hf:ada/tiny  apache-2.0, 1,234 downloads" in shown
+    assert "hf:bob/unlicensed  no licence stated" in shown
+    hub.listed = []
+    assert "no model of text-classification" in cli("recipes", "find", "--hub", text).out
+
+
+def test_the_hub_is_not_asked_unless_one_says_so(cli, hub):
+    assert cli("recipes", "find", "classify reviews", "--json").json["models"] == []
+    assert hub.asked == []
+
+
+def test_a_hub_that_refuses_is_said(cli, hub):
+    hub.refused["list"] = (403, "Forbidden")
+    refused = cli("recipes", "find", "--hub", "classify reviews", code=4)
+    assert "the Hub does not give the model list of text-classification" in refused.err

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -261,17 +261,31 @@ def _step(failed: Failed) -> str:
     return "commands.smoke" if "smoke" in commands else "commands.train"
 
 
-def find_environment_cure(document: Mapping[str, Any], is_dated: bool, today: date) -> Cure | None:
-    """Return what may make an environment that could not be built: today's packages, then others.
+def find_environment_cure(
+    document: Mapping[str, Any], committed: date | None, today: date, pythons: Sequence[str]
+) -> Cure | None:
+    """Return what may make an environment that could not be built, the nearest to the time first.
+
+    Packages of the commit's date for a Python of that time, then today's packages, then any.
 
     Args:
         document: the recipe, as plain data.
-        is_dated: whether packages are admitted up to a date, which is the commit's by default.
+        committed: the date of the commit, up to which packages are admitted by default.
         today: the date to admit packages up to instead.
+        pythons: versions that are installed here.
     """
     environment = document.get("environment", {})
     packages = list(environment.get("packages", ()))
-    if is_dated and "as_of" not in environment:
+    if committed is not None and "as_of" not in environment:
+        python = python_of(committed, pythons)
+        if python and environment.get("python") != f"=={python}.*":
+            return Cure(
+                code="python_of_the_time",
+                key="environment.python",
+                value=f"=={python}.*",
+                why=f"packages of {committed} have no builds for this Python: Python {python}, of"
+                " that time, is installed here and taken",
+            )
         return Cure(
             code="no_packages_of_the_time",
             key="environment.as_of",
@@ -286,6 +300,35 @@ def find_environment_cure(document: Mapping[str, Any], is_dated: bool, today: da
             why="the versions that are asked for have no builds for this Python: any are taken",
         )
     return None
+
+
+_PYTHONS: Mapping[str, date] = {
+    "3.6": date(2016, 12, 23),
+    "3.7": date(2018, 6, 27),
+    "3.8": date(2019, 10, 14),
+    "3.9": date(2020, 10, 5),
+    "3.10": date(2021, 10, 4),
+    "3.11": date(2022, 10, 24),
+    "3.12": date(2023, 10, 2),
+    "3.13": date(2024, 10, 7),
+    "3.14": date(2025, 10, 7),
+}
+"""When each was released (https://devguide.python.org/versions)."""
+
+_UNTIL_BUILDS = timedelta(days=180)
+"""From a release to builds of the packages that most programs need: torch took three to five months
+for 3.10 to 3.12 (its releases 1.11, 2.0 and 2.2)."""
+
+
+def python_of(committed: date, pythons: Sequence[str]) -> str | None:
+    """Return the newest installed Python that packages of a date have builds for."""
+    minors = {".".join(version.split(".")[:2]) for version in pythons}
+    older = [
+        version
+        for version, released in _PYTHONS.items()
+        if version in minors and released + _UNTIL_BUILDS <= committed
+    ]
+    return older[-1] if older else None
 
 
 _TABLE: Sequence[tuple[str, Callable[[Failed, re.Match[str]], Cure | None]]] = (

@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,7 @@ from scaffold.authoring.drafting.folder import find_source, read_source
 from scaffold.authoring.drafting.kept_answers import read_sources
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.cache import cache_dir
+from scaffold.environments.resolve import installed_pythons
 from scaffold.errors import PackagesError, RunError, UsageError
 from scaffold.project.files import read_text
 from scaffold.project.project import Project
@@ -81,8 +82,13 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
             runs = make_runs(project, plan, [recipe_source.recipe.seeds.first], listener)
             return Attempt(record=runs[0])
         except PackagesError as error:
-            is_dated = sources.revision is not None
-            cure = find_environment_cure(document, is_dated, datetime.now(timezone.utc).date())
+            committed = read_source(find_source(sources.source), offline=options.offline).committed
+            cure = find_environment_cure(
+                document,
+                date.fromisoformat(committed[:10]) if committed else None,
+                datetime.now(timezone.utc).date(),
+                installed_pythons(),
+            )
             return Attempt(record=None, reason=error.message, cure=cure)
         except RunError as error:
             output = _output(project)
