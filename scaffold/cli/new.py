@@ -247,7 +247,6 @@ def _print_created(created: "Created", directory: Path) -> None:
     from scaffold.machine import describe_machine
     from scaffold.records.recipe import PathReference, reference_name
     from scaffold.reproduce.duration import expected_verify_s
-    from scaffold.rules.reproduction.claims import claim_text
     from scaffold.views.tables import format_duration, plain, wrap
 
     recipe, paint = created.recipe, paint_for(sys.stdout)
@@ -261,9 +260,7 @@ def _print_created(created: "Created", directory: Path) -> None:
     for claim in recipe.claims:
         line = f" line {claim.source.line}" if claim.source.line else ""
         where = claim.source.url.rstrip("/").rpartition("/")[2] or claim.source.url
-        lines.append(
-            f"  Claim      {claim.metric.replace('_', ' ')} {claim_text(claim)}   {where}{line}"
-        )
+        lines.append(f"  Claim      {claim.metric.replace('_', ' ')} {claim.text}   {where}{line}")
     if not recipe.claims:
         lines.append(
             "  Claim      nothing is published: what its calibration runs gave is reproduced"

@@ -53,7 +53,6 @@ def list_recipes(*, as_json: bool) -> int:
 def _listed(source_recipe: "FoundRecipe") -> dict[str, object]:
     """Return what JSON says of one recipe."""
     from scaffold.records.recipe import reference_name
-    from scaffold.rules.reproduction.claims import claim_text
 
     recipe = source_recipe.recipe
     return {
@@ -62,7 +61,7 @@ def _listed(source_recipe: "FoundRecipe") -> dict[str, object]:
         "task": recipe.task,
         "reference": reference_name(recipe),
         "license": recipe.reference.license,
-        "published": {claim.metric: claim_text(claim) for claim in recipe.claims},
+        "published": {claim.metric: claim.text for claim in recipe.claims},
         "run_time_s": recipe.resources.run_time_s,
         "device": recipe.resources.device,
         "origin": source_recipe.origin,

@@ -31,6 +31,15 @@ class _Claim(Record):
     dataset: Name
     basis: Literal["training", "evaluation", "early training"]
     source: Source
+    budget: Literal["stated", "unknown"] = Field(
+        default="stated",
+        description="unknown: how long was trained is not said, and no run can be judged by it",
+    )
+
+    @property
+    def text(self) -> str:
+        """Return what was published, in words."""
+        raise NotImplementedError
 
 
 class ValueClaim(_Claim):
@@ -73,6 +82,17 @@ class ValueClaim(_Claim):
         return self.sd
 
     @property
+    def text(self) -> str:
+        """Return the number with the decimals that were printed, and its spread."""
+        decimals = max(0, round(-math.log10(2 * self.half_digit)))
+        spread = [f"sd {self.sd:g}"] if self.sd is not None else []
+        if self.standard_error is not None:
+            spread.append(f"standard error {self.standard_error:g}")
+        if self.n:
+            spread.append(f"{self.n} runs")
+        return f"{self.value:.{decimals}f}" + (f" ({', '.join(spread)})" if spread else "")
+
+    @property
     def half_digit(self) -> float:
         """Return half a unit of the last printed digit.
 
@@ -100,6 +120,13 @@ class RangeClaim(_Claim):
             raise ValueError("give at_least, at_most or both")
         return self
 
+    @property
+    def text(self) -> str:
+        """Return the range."""
+        low = [f"at least {self.at_least:g}"] if self.at_least is not None else []
+        high = [f"at most {self.at_most:g}"] if self.at_most is not None else []
+        return " and ".join(low + high)
+
 
 class Event(Record):
     """A threshold reached within a number of steps."""
@@ -113,6 +140,11 @@ class EventClaim(_Claim):
 
     reaches: Event
 
+    @property
+    def text(self) -> str:
+        """Return the threshold and the steps within which it was reached."""
+        return f"{self.reaches.threshold:g} within {self.reaches.within_steps} steps"
+
 
 class Target(Record):
     """A threshold and the steps it was published to take."""
@@ -125,6 +157,11 @@ class StepsToTargetClaim(_Claim):
     """How many steps (or epochs) it takes to reach a threshold."""
 
     steps_to: Target
+
+    @property
+    def text(self) -> str:
+        """Return the threshold and the steps that it took."""
+        return f"{self.steps_to.threshold:g} after {self.steps_to.steps:g} steps"
 
 
 Claim = Annotated[

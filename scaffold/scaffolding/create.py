@@ -34,7 +34,6 @@ from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import find_lfs_pointers
 from scaffold.rewrite.parts import rewrite_name
 from scaffold.rules.milestones import Milestones
-from scaffold.rules.reproduction.claims import claim_text
 from scaffold.scaffolding.templates import render
 from scaffold.scaffolding.vendor import vendor_author, vendor_message
 
@@ -335,7 +334,7 @@ def template_data(recipe: Recipe, name: str) -> dict[str, object]:
         "has_smoke": recipe.commands.smoke is not None,
         "claims": [
             {
-                "text": claim_text(claim),
+                "text": claim.text,
                 "metric": claim.metric,
                 "dataset": claim.dataset,
                 "url": _markdown(claim.source.url),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from scaffold.records.recipe import Recipe, reference_name
-from scaffold.rules.reproduction.claims import claim_text
 from scaffold.views.tables import Paint, format_duration, labelled, plain, table, wrap
 
 if TYPE_CHECKING:
@@ -68,6 +67,6 @@ def _row(recipe: Recipe) -> tuple[str, ...]:
         recipe.id,
         plain(recipe.task),
         plain(reference_name(recipe)),
-        f"{claim.metric} {claim_text(claim)}" if claim else "nothing",
+        f"{claim.metric} {claim.text}" if claim else "nothing",
         f"{format_duration(recipe.resources.run_time_s)} on {recipe.resources.device}",
     )

@@ -14,7 +14,7 @@ from scaffold.records.claim import (
     ValueClaim,
 )
 from scaffold.records.judgment import Verdict
-from scaffold.rules.reproduction.claims import claim_text, judge_claim
+from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.stats import SampleStats
 
 RULE = Rule()
@@ -233,11 +233,11 @@ def test_steps_to_target(steps, firsts, verdict):
 
 
 def test_claim_texts():
-    assert claim_text(value(0.97, decimals=4, sd=0.005, n=30)) == "0.9700 (sd 0.005, 30 runs)"
-    assert claim_text(value(1.88)) == "1.88"
-    assert claim_text(value(25.0)) == "25"
-    assert claim_text(RangeClaim(**COMMON, at_least=0.99)) == "at least 0.99"
+    assert value(0.97, decimals=4, sd=0.005, n=30).text == "0.9700 (sd 0.005, 30 runs)"
+    assert value(1.88).text == "1.88"
+    assert value(25.0).text == "25"
+    assert RangeClaim(**COMMON, at_least=0.99).text == "at least 0.99"
     assert (
-        claim_text(EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500}))
+        EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500}).text
         == "195 within 500 steps"
     )

@@ -52,6 +52,12 @@ def judge_claim(
         noise: how far a deterministic program was measured to differ from itself; None for a
             program with chance.
     """
+    if claim.budget == "unknown":
+        reason = (
+            "published without a budget: how long was trained is not said, so that no run here can"
+            " be too short or too long for it"
+        )
+        return _finding(claim, own, Verdict.UNTESTABLE, reason, "claim without a budget")
     if isinstance(claim, RangeClaim):
         return _test_range(claim, own, calibration, rule)
     if isinstance(claim, EventClaim):
@@ -65,25 +71,6 @@ def judge_claim(
     return _test_value(claim, own, calibration, direction, rule, noise)
 
 
-def claim_text(claim: Claim) -> str:
-    """Return the published number as text."""
-    if isinstance(claim, RangeClaim):
-        low = [f"at least {claim.at_least:g}"] if claim.at_least is not None else []
-        high = [f"at most {claim.at_most:g}"] if claim.at_most is not None else []
-        return " and ".join(low + high)
-    if isinstance(claim, EventClaim):
-        return f"{claim.reaches.threshold:g} within {claim.reaches.within_steps} steps"
-    if isinstance(claim, StepsToTargetClaim):
-        return f"{claim.steps_to.threshold:g} after {claim.steps_to.steps:g} steps"
-    decimals = max(0, round(-math.log10(2 * claim.half_digit)))
-    spread = [f"sd {claim.sd:g}"] if claim.sd is not None else []
-    if claim.standard_error is not None:
-        spread.append(f"standard error {claim.standard_error:g}")
-    if claim.n:
-        spread.append(f"{claim.n} runs")
-    return f"{claim.value:.{decimals}f}" + (f" ({', '.join(spread)})" if spread else "")
-
-
 def _finding(
     claim: Claim, own: SampleStats, verdict: Verdict, reason: str, rule: str, **numbers: object
 ) -> Finding:
@@ -93,7 +80,7 @@ def _finding(
         verdict=verdict,
         reason=reason,
         rule=rule,
-        published=claim_text(claim),
+        published=claim.text,
         published_value=claim.value if isinstance(claim, ValueClaim) else None,
         n=own.n,
         mean=own.mean,
