@@ -232,6 +232,14 @@ def test_steps_to_target(steps, firsts, verdict):
     assert judge(claim, own, None, [curve(first) for first in firsts]).verdict is verdict
 
 
+def test_a_claim_without_a_budget_is_judged_by_no_run():
+    claim = value(0.9, budget="unknown")
+    for mean in (0.1, 0.9, 1.0):
+        finding = judge(claim, SampleStats(n=10, mean=mean, sd=0.01))
+        assert finding.verdict is Verdict.UNTESTABLE and "without a budget" in finding.reason
+        assert not finding.more_seeds
+
+
 def test_claim_texts():
     assert value(0.97, decimals=4, sd=0.005, n=30).text == "0.9700 (sd 0.005, 30 runs)"
     assert value(1.88).text == "1.88"

@@ -230,3 +230,16 @@ def test_data_that_are_drawn_or_lie_under_their_name(files, dataset):
         assert answer is None
     else:
         assert answer.value.items() >= dataset.items()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "budget"), [("", "unknown"), ('parser.add_argument("--epochs", default=3)', None)]
+)
+def test_what_is_published_of_a_training_without_end_has_no_budget(epochs, budget):
+    steps = f'parser.add_argument("--max-steps", type=int, default=-1)\n{epochs}\nargs = '
+    draft = draft_of(
+        README_dot_md="# T\n\n`python train.py`\n\nIt gets a test accuracy of 0.91.\n",
+        train_dot_py=TRAIN.replace("args = ", steps),
+    )
+    assert draft.answers["claims.0"].value.get("budget") == budget
+    assert any("may never" in text for text in draft.warnings) == (budget is not None)

@@ -83,6 +83,12 @@ def write_invocation(
         index += _add_stated(words, arguments, index, by_flag, seed, command)
     for option in options:
         _add_default(words, option, seed)
+    endless = find_endless(command, options)
+    if endless is not None:
+        words.warnings.append(
+            f"{endless.place}: {endless.name} is {endless.default} by default, so that it may never"
+            " end by itself: a run is ended at its time limit"
+        )
     return Invocation(
         run=_join(words.run),
         smoke=_join(words.smoke) if words.smoke != words.run and _is_shorter(words) else "",
@@ -90,6 +96,20 @@ def write_invocation(
         hyperparameters=words.hyperparameters,
         warnings=tuple(words.warnings),
     )
+
+
+def find_endless(command: StatedCommand, options: Sequence[Option]) -> Option | None:
+    """Return the option whose default lets a program train without end; None if another ends it."""
+    lengths = []
+    for option in options:
+        if _LENGTH.search(option.name):
+            value, _ = value_in_effect(command, option)
+            try:
+                lengths.append((float(value), option))
+            except (TypeError, ValueError):
+                continue
+    endless = [option for length, option in lengths if length <= 0]
+    return endless[0] if endless and len(endless) == len(lengths) else None
 
 
 def words_in_effect(command: StatedCommand, options: Sequence[Option]) -> dict[str, Citation]:
@@ -268,11 +288,6 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
             f" option says ({option.default} by default, {option.place})"
         )
         return
-    if _LENGTH.search(option.name) and is_number and option.default <= 0:
-        words.warnings.append(
-            f"{option.place}: {option.name} is {option.default} by default, so that it may never"
-            " end by itself: a run is ended at its time limit"
-        )
     name = slot_name(option.name)
     words.hyperparameters[name] = _default_answer(option)
     words.run += [flag, f"{{{name}}}"]

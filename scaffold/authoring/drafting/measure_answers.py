@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role
+from scaffold.authoring.drafting.invocation import find_endless
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
 from scaffold.authoring.drafting.reading import Draft, ReadSource
@@ -156,12 +157,11 @@ def _add_claim(
     dataset = next((label for label in published.labels if _names_data(label)), "")
     source = f"{read.files.url}/blob/{read.files.revision}/{published.place.path}"
     is_web = read.files.url.startswith("https://")
+    command = read.chosen.command
     entry: dict[str, Any] = {
         "metric": metric,
         "dataset": "data",
-        "basis": "evaluation"
-        if read.chosen.command and read.chosen.command.role is Role.EVALUATE
-        else "training",
+        "basis": "evaluation" if command and command.role is Role.EVALUATE else "training",
     }
     claim = _complement(published) if is_complement else published
     if claim.high is not None:
@@ -174,6 +174,8 @@ def _add_claim(
             entry |= {"sd": claim.spread, "n": claim.n}
         elif claim.n and claim.n > 1:
             entry |= {"n": claim.n, "selection": "mean"}
+    if command is not None and find_endless(command, read.options) is not None:
+        entry["budget"] = "unknown"
     entry["source"] = {
         "url": source if is_web else claim.place.path,
         "line": claim.place.line,

@@ -54,8 +54,8 @@ def judge_claim(
     """
     if claim.budget == "unknown":
         reason = (
-            "published without a budget: how long was trained is not said, so that no run here can"
-            " be too short or too long for it"
+            "published without a budget: how long was trained is not said, so no run here can be"
+            " compared with it"
         )
         return _finding(claim, own, Verdict.UNTESTABLE, reason, "claim without a budget")
     if isinstance(claim, RangeClaim):
