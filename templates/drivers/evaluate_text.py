@@ -1,4 +1,4 @@
-"""Evaluate a text classifier of the Hugging Face Hub on a file of examples, and print what it scores.
+"""Evaluate a classifier of texts, or a model that gives them a number, of the Hugging Face Hub on a file of examples, and print what it scores.
 
     python evaluate_text.py MODEL --data FILE [FILE ...] [--limit N]
 
@@ -13,7 +13,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 TEXTS = ("text", "sentence", "content", "review", "document", "comment", "tweet", "utterance", "question", "title")
 PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "sentence"))
-LABELS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "coarse_label")
+LABELS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "coarse_label", "score", "similarity_score")
 
 
 def main() -> None:
@@ -28,7 +28,6 @@ def main() -> None:
 
     import pandas
     import torch
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     table = pandas.concat([read(path) for path in arguments.data], ignore_index=True)[: arguments.limit]
@@ -41,7 +40,8 @@ def main() -> None:
         arguments.model, local_files_only=True, use_safetensors=True
     )
     model.eval()
-    expected = [number(value, model.config.label2id) for value in table[label]]
+    is_number = model.config.num_labels == 1
+    expected = [float(value) if is_number else number(value, model.config.label2id) for value in table[label]]
     predicted = []
     for start in range(0, len(table), arguments.batch):
         batch = table.iloc[start : start + arguments.batch]
@@ -49,15 +49,34 @@ def main() -> None:
             *[batch[name].astype(str).tolist() for name in texts], truncation=True, padding=True, return_tensors="pt"
         )
         with torch.no_grad():
-            predicted += model(**inputs).logits.argmax(-1).tolist()
+            logits = model(**inputs).logits
+        predicted += (logits.squeeze(-1) if is_number else logits.argmax(-1)).tolist()
         print(f"step {min(start + arguments.batch, len(table))}", flush=True)
 
-    print(f"accuracy {accuracy_score(expected, predicted):.6f}")
+    for name, score in (scores_of_numbers if is_number else scores_of_classes)(expected, predicted):
+        print(f"{name} {score:.6f}")
+
+
+def scores_of_numbers(expected: list[float], predicted: list[float]):
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import mean_absolute_error, mean_squared_error
+
+    yield "pearson", pearsonr(expected, predicted).statistic
+    yield "spearman", spearmanr(expected, predicted).statistic
+    yield "mse", mean_squared_error(expected, predicted)
+    yield "mae", mean_absolute_error(expected, predicted)
+
+
+def scores_of_classes(expected: list[int], predicted: list[int]):
+    from sklearn.metrics import accuracy_score, matthews_corrcoef, precision_recall_fscore_support
+
+    yield "accuracy", accuracy_score(expected, predicted)
+    yield "matthews_correlation", matthews_corrcoef(expected, predicted)
     averages = ["macro", "micro", "weighted"] + (["binary"] if len(set(expected) | set(predicted)) <= 2 else [])
     for average in averages:
         scores = precision_recall_fscore_support(expected, predicted, average=average, zero_division=0)
         for name, score in zip(("precision", "recall", "f1"), scores, strict=False):
-            print(f"{name}_{average} {score:.6f}")
+            yield f"{name}_{average}", score
 
 
 def read(path: Path):

@@ -21,7 +21,19 @@ DRIVERS: Mapping[str, str] = {"text-classification": "evaluate_text.py"}
 
 _PACKAGES = ["torch", "transformers", "pandas", "pyarrow", "scikit-learn"]
 _AVERAGES = ("macro", "micro", "weighted", "binary")
-_SCORES = ("accuracy", "f1", "precision", "recall")
+_AVERAGED = ("f1", "precision", "recall")
+_SCORES: Mapping[str, tuple[str, str, str]] = {
+    "accuracy": ("accuracy", "higher", "fraction"),
+    "matthews_correlation": ("matthews_correlation", "higher", "correlation"),
+    "pearson": ("pearson", "higher", "correlation"),
+    "pearsonr": ("pearson", "higher", "correlation"),
+    "spearman": ("spearman", "higher", "correlation"),
+    "spearmanr": ("spearman", "higher", "correlation"),
+    "mse": ("mse", "lower", "mse"),
+    "mae": ("mae", "lower", "mae"),
+}
+"""Of the types that cards give metrics: what the driver prints, which way is better, the unit."""
+
 _LICENCES = {
     "apache-2.0": "Apache-2.0",
     "mit": "MIT",
@@ -125,7 +137,7 @@ def card_results(card: Card) -> list[CardResult]:
                 config = dataset.get("config", dataset.get("args", ""))
                 results.append(
                     CardResult(
-                        score=_score_of(metric),
+                        score=_score_of(metric, value),
                         value=value,
                         dataset=dataset["type"],
                         config=config if isinstance(config, str) else "",
@@ -176,13 +188,14 @@ def _place(card: Card, keys: tuple[str | int, ...]) -> Citation:
     return card.places[keys]
 
 
-def _score_of(metric: Mapping[str, Any]) -> str:
+def _score_of(metric: Mapping[str, Any], value: float) -> str:
     """Return the driver's name of a metric; empty for one it does not compute, or not as said."""
     kind = str(metric.get("type", "")).lower()
-    if kind not in _SCORES:
+    if kind in _SCORES:
+        name, _, unit = _SCORES[kind]
+        return name if unit != "correlation" or abs(value) <= 1 else ""
+    if kind not in _AVERAGED:
         return ""
-    if kind == "accuracy":
-        return "accuracy"
     description = " ".join(str(metric.get(key, "")) for key in ("name", "args", "config")).lower()
     average = next((one for one in _AVERAGES if one in description), "")
     return f"{kind}_{average}" if average else ""
@@ -294,14 +307,17 @@ def _add_results(
 
 
 def _metric(score: str, *, is_percent: bool) -> dict[str, Any]:
+    known = {name: (direction, unit) for name, direction, unit in _SCORES.values()}
+    direction, unit = known.get(score, ("higher", "fraction"))
+    is_share = unit == "fraction" and is_percent
     metric: dict[str, Any] = {
         "name": score,
         "split": "test",
-        "direction": "higher",
-        "unit": "percent" if is_percent else "fraction",
-        "read": {"stdout": rf"^{score} (?P<value>[\d.]+)$"},
+        "direction": direction,
+        "unit": "percent" if is_share else unit,
+        "read": {"stdout": rf"^{score} (?P<value>-?[\d.]+)$"},
     }
-    return {**metric, "printed_in": "fraction"} if is_percent else metric
+    return {**metric, "printed_in": "fraction"} if is_share else metric
 
 
 def _claim(
