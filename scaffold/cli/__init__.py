@@ -28,6 +28,7 @@ COMMANDS = {
     "status": "Show where the project stands.",
     "next": "Show the one next action.",
     "data": "Name folders of data that stay outside the project.",
+    "dashboard": "Write a page that shows the project.",
     "explain": "Explain a word of a verdict, a table or a file.",
     "doctor": "Show what this machine offers to runs, and what it lacks.",
     "recipes": "List, find, show, draft, check and calibrate recipes.",

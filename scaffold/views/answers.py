@@ -326,6 +326,14 @@ class Doctor(Answer):
     checks: list[CheckedItem]
 
 
+class Dashboard(Answer):
+    """`dashboard`: the page, its bytes, and how many full runs it shows."""
+
+    path: str
+    bytes: int
+    runs: int
+
+
 class DataLocated(Answer):
     """`data manifest` and `data locate`: which folder has the files of which manifest."""
 

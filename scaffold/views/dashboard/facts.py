@@ -1,0 +1,293 @@
+"""Gather what the page shows, from evidence and runs: every number leads to its run."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
+from scaffold.git.repository import Repository
+from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
+from scaffold.project.project import Project, load_recipe
+from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
+from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question
+from scaffold.records.metric import Metric
+from scaffold.records.recipe import Recipe
+from scaffold.records.tweak import ChangeEvidence
+from scaffold.reproduce.evidence import load_calibration, read_evidence
+from scaffold.rules.parity.checks import CheckResult
+from scaffold.rules.stats import t_quantile
+from scaffold.running.recording import is_own
+from scaffold.status.cache import load_status
+from scaffold.status.model import Status
+from scaffold.tweak.store import all_evidence
+
+Series = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One value of one run."""
+
+    run: str
+    seed: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """What the untouched reference gives, beside what was published and its calibration runs.
+
+    Attributes:
+        published: the number as printed; None where nothing is, or no single number.
+        calibration: values of the calibration runs.
+        own: of the runs here.
+        interval: 95 % interval of the own mean; None of fewer than two runs.
+        findings: what was judged, in order.
+    """
+
+    metric: Metric
+    published: float | None
+    published_text: str
+    calibration: tuple[float, ...]
+    own: tuple[Point, ...]
+    interval: tuple[float, float] | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two runs of one seed: before a change and with it."""
+
+    seed: int
+    before: Point
+    after: Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A tweak or a rewrite that was judged.
+
+    Attributes:
+        decision: accepted, dropped, or open.
+        finding: of the judged metric; None of a rewrite without pairs.
+        checks: of a rewrite.
+    """
+
+    name: str
+    phase: str
+    kind: str
+    verdict: str
+    decision: str
+    metric: str
+    margin: float
+    finding: Finding | None
+    pairs: tuple[Pair, ...]
+    checks: tuple[CheckResult, ...]
+    differences: tuple[str, ...]
+    expect: str
+    reason: str
+    refusal: str | None
+    cost_s: float
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that lies in the project; `state` is what was run."""
+
+    id: str
+    seed: int
+    state: str
+    outcome: str
+    metrics: Mapping[str, float]
+    wall_time_s: float
+    started: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """One metric over the steps of each run that printed it, by what was run."""
+
+    metric: str
+    unit: str
+    by_state: Mapping[str, tuple[tuple[str, Series], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that the page shows."""
+
+    status: Status
+    commit: str
+    created: str
+    reproduction: Reproduction | None
+    changes: tuple[Change, ...]
+    runs: tuple[Run, ...]
+    curves: tuple[Curves, ...]
+    left_out: tuple[str, ...]
+
+
+def gather(project: Project) -> Facts:
+    """Read a project.
+
+    Raises:
+        BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or evidence cannot be read.
+    """
+    recipe = load_recipe(project)
+    evidence = read_evidence(project)
+    judged = all_evidence(project)
+    records, left_out = _records(project)
+    states = _states(evidence, judged)
+    runs = tuple(_run(record, states, project) for record in records)
+    return Facts(
+        status=load_status(project),
+        commit=Repository(project.root).find_id("HEAD") or "",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        reproduction=_reproduction(project, recipe, evidence) if evidence else None,
+        changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
+        runs=runs,
+        curves=tuple(_curves(project, recipe, runs)),
+        left_out=tuple(left_out),
+    )
+
+
+def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Reproduction:
+    judgment = Judgment.from_mapping(evidence.judgment)
+    metric = recipe.metric(recipe.judged_metrics[0])
+    claim = next((f for f in judgment.findings if f.question is Question.CLAIM), None)
+    calibration = load_calibration(project, recipe)
+    own = _points(evidence.runs, metric.name)
+    return Reproduction(
+        metric=metric,
+        published=claim.published_value if claim is not None else None,
+        published_text=(claim.published or "") if claim is not None else "",
+        calibration=tuple(
+            run.metrics[metric.name].value
+            for run in (calibration.runs if calibration else ())
+            if metric.name in run.metrics
+        ),
+        own=own,
+        interval=mean_interval([point.value for point in own]),
+        findings=judgment.findings,
+    )
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % interval of a mean by Student's t; None of fewer than two values."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2 or len(finite) < len(values):
+        return None
+    mean = sum(finite) / len(finite)
+    sd = math.sqrt(sum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
+    half = t_quantile(0.975, len(finite) - 1) * sd / math.sqrt(len(finite))
+    return mean - half, mean + half
+
+
+def _points(runs: Sequence[JudgedRun], metric: str) -> tuple[Point, ...]:
+    return tuple(
+        Point(run=run.id, seed=run.seed, value=run.metrics[metric].value)
+        for run in runs
+        if metric in run.metrics
+    )
+
+
+def _change(evidence: ChangeEvidence) -> Change:
+    judgment = ChangeJudgment.from_mapping(evidence.judgment)
+    metric = evidence.tweak.rule.metric
+    finding = next((f for f in judgment.findings if f.question is Question.CHANGE), None)
+    before = {point.seed: point for point in _points(evidence.before.runs, metric)}
+    after = {point.seed: point for point in _points(evidence.change.runs, metric)}
+    return Change(
+        name=evidence.tweak.name,
+        phase=evidence.tweak.phase,
+        kind=evidence.tweak.kind,
+        verdict=judgment.verdict.value,
+        decision=evidence.decision or "open",
+        metric=metric,
+        margin=evidence.tweak.rule.margin,
+        finding=finding,
+        pairs=tuple(
+            Pair(seed=seed, before=before[seed], after=after[seed])
+            for seed in sorted(before.keys() & after.keys())
+        ),
+        checks=tuple(map(CheckResult.from_mapping, evidence.checks)),
+        differences=tuple(f"{one.name}: {one.text}" for one in evidence.differences),
+        expect=evidence.tweak.expect,
+        reason=judgment.reason,
+        refusal=judgment.refusal,
+        cost_s=evidence.cost_s,
+        created=evidence.created,
+    )
+
+
+def _records(project: Project) -> tuple[list[RunRecord], list[str]]:
+    """Return the records of full runs, the newest first, and the names of damaged ones."""
+    records, damaged = [], []
+    for folder in project.runs.glob("seed-*"):
+        try:
+            record = read_record(RunRecord, folder / "run.json")
+        except (BrokenFileError, MachineError, ProjectError):
+            damaged.append(folder.name)
+            continue
+        if record.id == folder.name and is_own(record, folder):
+            records.append(record)
+        else:
+            damaged.append(folder.name)
+    return sorted(records, key=lambda record: record.started, reverse=True), sorted(damaged)
+
+
+def _states(evidence: Evidence | None, judged: Sequence[ChangeEvidence]) -> dict[str, str]:
+    """Return by the digest of a run's inputs what was run, in words."""
+    states: dict[str, str] = {}
+    for change in sorted(judged, key=lambda one: one.created):
+        states.setdefault(change.before.inputs.digest, f"before {change.tweak.name}")
+        states[change.change.inputs.digest] = f"{change.tweak.phase} {change.tweak.name}"
+    if evidence is not None:
+        states[evidence.inputs.digest] = "reference"
+    return states
+
+
+def _run(record: RunRecord, states: Mapping[str, str], project: Project) -> Run:
+    is_whole = record.outcome is Outcome.COMPLETED
+    return Run(
+        id=record.id,
+        seed=record.seed,
+        state=states.get(record.inputs.digest, "not judged"),
+        outcome=record.outcome.value if is_whole else f"{record.outcome.value}: {record.reason}",
+        metrics={name: value.value for name, value in record.metrics.items()},
+        wall_time_s=record.wall_time_s,
+        started=record.started,
+        folder=str((project.runs / record.id).relative_to(project.root)),
+    )
+
+
+def _curves(project: Project, recipe: Recipe, runs: Sequence[Run]) -> Iterator[Curves]:
+    """Yield each metric of the recipe that was printed more than once by some run."""
+    series = {run.id: _series(project.runs / run.id / "series.json") for run in runs}
+    for metric in recipe.metrics:
+        by_state: dict[str, list[tuple[str, Series]]] = {}
+        for run in reversed(runs):
+            points = series[run.id].get(metric.name, ())
+            if len(points) > 1:
+                by_state.setdefault(run.state, []).append((run.id, points))
+        if by_state:
+            yield Curves(
+                metric=metric.name,
+                unit=metric.unit,
+                by_state={state: tuple(lines) for state, lines in by_state.items()},
+            )
+
+
+def _series(path: Path) -> dict[str, Series]:
+    try:
+        content = json.loads(read_text(path, MOST_SERIES_BYTES))
+        return {
+            str(name): tuple((int(step), float(value)) for step, value in points)
+            for name, points in content.items()
+        }
+    except (MachineError, ProjectError, ValueError, TypeError, AttributeError):
+        return {}

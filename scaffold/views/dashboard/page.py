@@ -1,0 +1,151 @@
+"""Write the page: one file that opens from disk, with neither a script nor anything to fetch."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from scaffold.recipes.catalogue import data_dir
+from scaffold.records.judgment import Verdict
+from scaffold.status.model import Purpose
+from scaffold.views.dashboard.facts import Change, Facts
+from scaffold.views.dashboard.svg import WIDE, draw_curves, draw_effects, draw_pairs, draw_strip
+from scaffold.views.tables import format_duration, number, plain
+
+_GOOD = {
+    *(Verdict.REPRODUCED, Verdict.CONSISTENT, Verdict.EXPECTED, Verdict.BETTER, Verdict.EQUAL),
+    *(Verdict.CONCLUSIONS_HOLD,),
+}
+_BAD = {
+    *(Verdict.NOT_REPRODUCED, Verdict.INCONSISTENT, Verdict.UNEXPECTED, Verdict.WORSE),
+    *(Verdict.SEED_IGNORED, Verdict.DIFFERS),
+}
+_MOST_NAMED = 3
+"""Changes that the first screen names, the latest first."""
+
+_MOST_RUNS = 50
+"""Rows of runs that are open at first."""
+
+
+def make_page(facts: Facts) -> str:
+    """Return the page as HTML."""
+    folder = data_dir("templates") / "dashboard"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "plain": lambda text: plain(str(text)),
+        "duration": format_duration,
+        "number": _number,
+        "tone": _tone,
+    }
+    reproduction = facts.reproduction
+    return environment.get_template(
+        "page.html"
+    ).render(
+        facts=facts,
+        status=facts.status,
+        reproduction=reproduction,
+        style=Markup((folder / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        answer=_does_it_reproduce(facts),
+        did=_what_changes_did(facts),
+        next_words=_NEXT[facts.status.next.purpose],
+        strip=_svg(draw_strip(reproduction)) if reproduction and reproduction.own else None,
+        effects=[
+            (metric, _svg(draw_effects(changes, WIDE)), _svg(draw_effects(changes)))
+            for metric, changes in _by_metric(facts.changes)
+        ],
+        pairs=[
+            (change, _svg(draw_pairs(change))) for change in facts.changes if len(change.pairs) > 1
+        ],
+        curves=[(curves, _svg(draw_curves(curves))) for curves in facts.curves],
+        checked=[change for change in facts.changes if change.checks],
+        here={run.id for run in facts.runs},
+        newest=facts.runs[:_MOST_RUNS],
+        older=facts.runs[_MOST_RUNS:],
+        metrics=sorted({name for run in facts.runs for name in run.metrics}),
+        cost_s=sum(run.wall_time_s for run in facts.runs),
+    )
+
+
+def _svg(text: str) -> Markup:
+    return Markup(text)  # noqa: S704 - made by ElementTree, which escapes
+
+
+_WITHOUT_LIMIT = 1e300
+"""What evidence, being JSON, says for infinity."""
+
+
+def _number(value: float | None) -> str:
+    if value is not None and math.isnan(value):
+        return "NaN"
+    return "∞" if value is not None and abs(value) >= _WITHOUT_LIMIT else number(value)
+
+
+def _tone(verdict: str) -> str:
+    """Return how a verdict is colored: it says the same in words."""
+    try:
+        known = Verdict(verdict)
+    except ValueError:
+        return ""
+    if known in _GOOD:
+        return "good"
+    return "bad" if known in _BAD else ""
+
+
+def _does_it_reproduce(facts: Facts) -> tuple[str, str, str]:
+    """Return the first card's answer, its tone, and one sentence."""
+    status = facts.status
+    if status.evidence == "none":
+        return "Not tried yet", "", "No run of the untouched reference has been judged."
+    if status.evidence == "stale":
+        reasons = "; ".join(str(reason) for reason in status.stale_reasons)
+        return "Out of date", "bad", f"It was {status.verdict}; since then: {reasons}."
+    if status.verdict == Verdict.REPRODUCED.value:
+        seeds = "1 run" if status.seeds == 1 else f"{status.seeds} runs"
+        return "Yes", "good", f"{seeds} of the untouched reference give its result again."
+    if status.verdict == Verdict.NOT_REPRODUCED.value:
+        return "No", "bad", status.reason or ""
+    return "Not decided yet", "", status.reason or ""
+
+
+def _what_changes_did(facts: Facts) -> tuple[str, str, str]:
+    """Return the second card's answer, its tone, and one sentence."""
+    tried = facts.changes
+    if not tried:
+        return "Nothing changed yet", "", "Each small change is judged against the state before it."
+    accepted = [change for change in tried if change.decision == "accepted"]
+    counted = f"{len(tried)} tried, {len(accepted)} accepted"
+    last = [f"{one.name}: {one.verdict}, {one.decision}" for one in tried[-_MOST_NAMED:]]
+    return counted, _tone(tried[-1].verdict), "; ".join(reversed(last)) + "."
+
+
+def _by_metric(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:
+    """Return changes that were judged by pairs, those of one metric together."""
+    paired = [change for change in changes if change.finding is not None]
+    ordered = sorted(paired, key=lambda change: change.metric)
+    groups = itertools.groupby(ordered, key=lambda change: change.metric)
+    return [(metric, list(group)) for metric, group in groups]
+
+
+_NEXT = {
+    Purpose.RESTORE_REFERENCE: "Restore the reference",
+    Purpose.VERIFY: "Run what is missing, then judge",
+    Purpose.EDIT: "Edit, then judge",
+    Purpose.CALIBRATE: "Calibrate the recipe",
+    Purpose.BUILD_ANYWAY: "Build on it all the same",
+    Purpose.SWITCH: "Switch to the open change",
+    Purpose.START_TWEAK: "Begin a small change",
+    Purpose.START_REWRITE: "Begin a rewrite",
+    Purpose.ACCEPT: "Accept the change",
+    Purpose.DROP: "Drop the change",
+    Purpose.CORRECT: "Correct the change",
+    Purpose.NONE: "Nothing is left",
+}
+"""What the next action is for, as a headline."""
