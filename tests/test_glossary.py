@@ -3,6 +3,7 @@
 import pytest
 
 from scaffold.glossary import read_glossary
+from scaffold.records.goal import Goal
 from scaffold.records.judgment import Question, Verdict
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -13,7 +14,7 @@ from scaffold.views import change, reproduction
 ENTRIES = read_glossary()
 KEYS = {
     field.alias or name
-    for model in (Recipe, System, Tweak)
+    for model in (Recipe, System, Tweak, Goal)
     for name, field in model.model_fields.items()
 }
 

@@ -10,9 +10,9 @@ from scaffold.cli.terminal import open_project, print_json
 
 @make_command(
     "dashboard",
-    "Write a page that shows the project: does it reproduce, what did each change do, what is next;"
-    " pairs, curves, parity checks, every run.\n\nOne file without scripts: it opens from disk,"
-    " offline.",
+    "Write a page that shows the project: does it reproduce, what holds it back, what is next;"
+    " changes, pairs, curves, parity checks, every run.\n\nOne file without scripts: it opens from"
+    " disk, offline.",
 )
 @click.option(
     "-o",

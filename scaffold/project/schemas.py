@@ -1,7 +1,7 @@
 """Name the JSON schema of each YAML file of a project, for editors."""
 
 SCHEMAS_DIR = ".schemas"
-PROJECT_SCHEMAS = ("recipe", "system", "tweak", "milestones")
+PROJECT_SCHEMAS = ("recipe", "system", "tweak", "milestones", "goal")
 
 
 def editor_line(name: str, *, up: str = "") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaffold.views.answers import (
+    AnalysisAnswer,
     Bisection,
     Change,
     Checks,
@@ -17,6 +18,7 @@ from scaffold.views.answers import (
     Error,
     Experiments,
     Explanation,
+    GoalAnswer,
     Interrupted,
     NextAnswer,
     Parts,
@@ -56,6 +58,8 @@ KINDS: Mapping[str, type] = {
     "next": NextAnswer,
     "runs": Runs,
     "created": Created,
+    "analysis": AnalysisAnswer,
+    "goal": GoalAnswer,
     "dashboard": Dashboard,
     "data_located": DataLocated,
     "tweak_started": TweakStarted,

@@ -5,6 +5,7 @@ from typing import Any, Union
 
 from pydantic import BaseModel, TypeAdapter
 
+from scaffold.records.goal import Goal
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
@@ -16,6 +17,7 @@ _FILES: Mapping[str, type[BaseModel]] = {
     "system": System,
     "tweak": Tweak,
     "milestones": Milestones,
+    "goal": Goal,
 }
 
 

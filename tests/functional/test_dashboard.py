@@ -50,7 +50,11 @@ def page_of(cli, project):
 
 def test_a_new_project_says_what_is_missing(cli, tweakable_recipe):
     page = page_of(cli, cli.new(tweakable_recipe))
-    assert "Not tried yet" in page.text and "Nothing changed yet" in page.text
+    assert (
+        "Not tried yet" in page.text
+        and "Cannot say yet" in page.text
+        and "Nothing changed yet" in page.text
+    )
     assert "scaffold verify" in page.text
     for empty in ("Nothing yet.", "No change has been judged", "No run here", "No full run lies"):
         assert empty in page.text
@@ -66,7 +70,7 @@ def test_every_number_is_in_the_evidence_and_leads_to_its_run(cli, judged):
         assert f"{run['metrics']['accuracy']['value']:.4g}" in page.text
     name = next(path.stem for path in (judged / "evidence").glob("tweak-*.json"))
     change = json.loads((judged / f"evidence/{name}.json").read_text())
-    assert f"1 tried, 1 accepted {name.removeprefix('tweak-')}:" in page.text
+    assert f"1 tried, 1 accepted. {name.removeprefix('tweak-')}:" in page.text
     finding = next(f for f in change["judgment"]["findings"] if f["question"] == "change")
     assert f"{finding['mean'] - finding['before']:+.3g}" in page.text
     for run in (*change["before"]["runs"], *change["change"]["runs"]):

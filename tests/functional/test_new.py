@@ -29,6 +29,7 @@ def test_project_has_exactly_these_files(cli, calibrated_recipe):
     assert [file for file in files if not file.startswith(".git/")] == [
         ".github/workflows/reproduce.yml",
         ".gitignore",
+        ".schemas/goal.schema.json",
         ".schemas/milestones.schema.json",
         ".schemas/recipe.schema.json",
         ".schemas/system.schema.json",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.git.repository import Repository
+from scaffold.probes.analysis import last_analysis
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -17,6 +18,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import load_calibration, read_evidence
+from scaffold.rules.loop.gaps import Analysis
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.stats import t_quantile
 from scaffold.running.recording import is_own
@@ -126,6 +128,8 @@ class Facts:
     created: str
     reproduction: Reproduction | None
     changes: tuple[Change, ...]
+    analysis: Analysis | None
+    of_classes: bool
     runs: tuple[Run, ...]
     curves: tuple[Curves, ...]
     left_out: tuple[str, ...]
@@ -143,12 +147,15 @@ def gather(project: Project) -> Facts:
     records, left_out = _records(project)
     states = _states(evidence, judged)
     runs = tuple(_run(record, states, project) for record in records)
+    analysis, of_classes = last_analysis(project) or (None, False)
     return Facts(
         status=load_status(project),
         commit=Repository(project.root).find_id("HEAD") or "",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
+        analysis=analysis,
+        of_classes=of_classes,
         runs=runs,
         curves=tuple(_curves(project, recipe, runs)),
         left_out=tuple(left_out),

@@ -9,9 +9,18 @@ from markupsafe import Markup
 
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.judgment import Verdict
+from scaffold.rules.loop.gaps import Answer
 from scaffold.status.model import Purpose
+from scaffold.views.analysis import error_text, gap_text
 from scaffold.views.dashboard.facts import Change, Facts
-from scaffold.views.dashboard.svg import WIDE, draw_curves, draw_effects, draw_pairs, draw_strip
+from scaffold.views.dashboard.svg import (
+    WIDE,
+    draw_curves,
+    draw_effects,
+    draw_pairs,
+    draw_strip,
+    draw_waterfall,
+)
 from scaffold.views.tables import format_duration, number, plain
 
 _GOOD = {
@@ -44,6 +53,8 @@ def make_page(facts: Facts) -> str:
         "duration": format_duration,
         "number": _number,
         "tone": _tone,
+        "error": error_text,
+        "gap": gap_text,
     }
     reproduction = facts.reproduction
     return environment.get_template(
@@ -54,11 +65,17 @@ def make_page(facts: Facts) -> str:
         reproduction=reproduction,
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         answer=_does_it_reproduce(facts),
+        held=_what_holds_it_back(facts),
         did=_what_changes_did(facts),
+        waterfall=(
+            _svg(draw_waterfall(facts.analysis, of_classes=facts.of_classes))
+            if facts.analysis is not None
+            else None
+        ),
         next_words=_NEXT[facts.status.next.purpose],
         strip=_svg(draw_strip(reproduction)) if reproduction and reproduction.own else None,
         effects=[
-            (metric, _svg(draw_effects(changes, WIDE)), _svg(draw_effects(changes)))
+            (metric, _svg(draw_effects(changes, WIDE)))
             for metric, changes in _by_metric(facts.changes)
         ],
         pairs=[
@@ -115,15 +132,25 @@ def _does_it_reproduce(facts: Facts) -> tuple[str, str, str]:
     return "Not decided yet", "", status.reason or ""
 
 
-def _what_changes_did(facts: Facts) -> tuple[str, str, str]:
+def _what_holds_it_back(facts: Facts) -> tuple[str, str, str]:
     """Return the second card's answer, its tone, and one sentence."""
+    analysis = facts.analysis
+    if analysis is None:
+        return "Cannot say yet", "", "No predictions have been analyzed: scaffold analyze"
+    answer = " and ".join(one.value for one in analysis.answers)
+    tone = {Answer.HEALTHY: "good", Answer.CANNOT_SAY: ""}.get(analysis.answers[0], "bad")
+    doubts = f" But: {'; '.join(analysis.doubts)}." if analysis.doubts else ""
+    return answer.capitalize(), tone, f"{analysis.reason.capitalize()}.{doubts}"
+
+
+def _what_changes_did(facts: Facts) -> str:
+    """Return in one sentence what was tried last, the latest first."""
     tried = facts.changes
     if not tried:
-        return "Nothing changed yet", "", "Each small change is judged against the state before it."
+        return "Nothing changed yet: each small change is judged against the state before it."
     accepted = [change for change in tried if change.decision == "accepted"]
-    counted = f"{len(tried)} tried, {len(accepted)} accepted"
     last = [f"{one.name}: {one.verdict}, {one.decision}" for one in tried[-_MOST_NAMED:]]
-    return counted, _tone(tried[-1].verdict), "; ".join(reversed(last)) + "."
+    return f"{len(tried)} tried, {len(accepted)} accepted. {'; '.join(reversed(last))}."
 
 
 def _by_metric(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from scaffold.rules.loop.gaps import Analysis, Gap
 from scaffold.views.dashboard.facts import Change, Curves, Reproduction, Series
 
 _WIDTH = 340.0
@@ -135,7 +136,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def draw_effects(changes: Sequence[Change], width: float = _WIDTH) -> str:
+def draw_effects(changes: Sequence[Change], width: float) -> str:
     """Draw the effect of each change with its interval over the margin that matters.
 
     All must be of one metric.
@@ -174,6 +175,55 @@ def _ends(change: Change) -> list[float]:
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def draw_waterfall(analysis: Analysis, *, of_classes: bool) -> str:
+    """Draw the error from the bound to the test split: each gap where it opens, with its interval.
+
+    Gaps that count are drawn in orange.
+    """
+    gaps = [(gap, _start(gap, analysis)) for gap in analysis.gaps if gap.name != "headroom"]
+    validation = analysis.errors["validation"].error
+    whole = {"validation": validation}
+    for gap, start in gaps:
+        if gap.low_split == "bound":
+            whole = {"bound": start, **whole}
+    ends = [0.0, *whole.values()]
+    ends += [start + end for gap, start in gaps for end in (*gap.interval, gap.value)]
+    row, scale = 24.0, _scale(ends, 122.0, _WIDTH - _RIGHT)
+    picture = _picture(row * (len(gaps) + len(whole)) + 30)
+    y = 14.0
+    for gap, start in gaps:
+        if gap.low_split == "bound":
+            _whole_bar(picture, y, ("bound", start), scale, of_classes=of_classes)
+            y += row
+        _text(picture, 0, y + 4, gap.name)
+        places = sorted((scale.at(start), scale.at(start + gap.value)))
+        style, size = "gap counts" if gap.counts else "gap", max(places[1] - places[0], 1.5)
+        _add(picture, "rect", style, x=places[0], y=y - 8, width=size, height=16)
+        low, high = (scale.at(start + end) for end in gap.interval)
+        _add(picture, "path", "interval", d=f"M{low:.1f} {y:.1f}H{high:.1f}")
+        y += row
+    _whole_bar(picture, y, ("validation", validation), scale, of_classes=of_classes)
+    _axis(picture, scale, y + 16)
+    return _finished(picture)
+
+
+def _whole_bar(
+    picture: Element, y: float, named: tuple[str, float], scale: _Scale, *, of_classes: bool
+) -> None:
+    name, error = named
+    _text(picture, 0, y + 4, name)
+    size = scale.at(error) - scale.at(0)
+    _add(picture, "rect", "band", x=scale.at(0), y=y - 8, width=size, height=16)
+    text = f"{100 * error:.1f} %" if of_classes else f"{error:.3g}"
+    _text(picture, scale.at(0) + 4, y + 4, text)
+
+
+def _start(gap: Gap, analysis: Analysis) -> float:
+    """Return the error at which a gap opens."""
+    after = analysis.errors.get(gap.high_split)
+    return after.error - gap.value if after is not None else 0.0
 
 
 def draw_pairs(change: Change) -> str:

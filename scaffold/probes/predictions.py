@@ -1,0 +1,183 @@
+"""Read a table of predictions: the errors of each split, in one pass.
+
+One row an example: `id`, `split`, `label`, and `prediction` or a column `p_CLASS` for each class.
+CSV, or Parquet where pyarrow is installed.
+"""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import UsageError
+from scaffold.rules.loop.gaps import SPLITS, SplitError
+
+_SPLIT_NAMES = {
+    **{name: name for name in SPLITS},
+    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
+    **dict.fromkeys(("train_dev", "traindev"), "train-dev"),
+    **dict.fromkeys(("training",), "train"),
+    **dict.fromkeys(("testing",), "test"),
+}
+_BATCH_ROWS = 10_000
+_MOST_PROBLEMS = 5
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is remembered of a split: no example, so that a million rows take no more room."""
+
+    n: int = 0
+    wrong: int = 0
+    squares: float = 0.0
+    fourths: float = 0.0
+    labels: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """The errors of the splits of a table; `of_classes` tells shares from mean squared errors."""
+
+    errors: Mapping[str, SplitError]
+    of_classes: bool
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Return the error of each split.
+
+    Raises:
+        UsageError: rows that cannot be read, ids that are there twice, one label alone; the first
+            few of all.
+    """
+    sums: dict[str, _Sums] = {}
+    problems: list[str] = []
+    seen: dict[int, str] = {}
+    has_fractions = has_words = False
+    for number, row in enumerate(_rows(path), start=2):
+        split = _SPLIT_NAMES.get(str(row.get("split", "")).strip().lower())
+        label, prediction = row.get("label"), _prediction(row)
+        problem = _problem(row, split, label, prediction, seen)
+        if problem:
+            problems.append(f"{path}:{number}: {problem}")
+            if len(problems) >= _MOST_PROBLEMS:
+                break
+            continue
+        assert split is not None
+        seen[hash(str(row["id"]))] = split
+        of_split = sums.setdefault(split, _Sums())
+        of_split.n += 1
+        if len(of_split.labels) < 2:
+            of_split.labels.add(_plain(label))
+        of_split.wrong += _plain(label) != _plain(prediction)
+        pair = _numbers(label, prediction)
+        if pair is None:
+            has_words = True
+        else:
+            has_fractions |= any(not number.is_integer() for number in pair)
+            square = (pair[0] - pair[1]) ** 2
+            of_split.squares += square
+            of_split.fourths += square**2
+    of_classes = has_words or not has_fractions
+    problems += [] if problems else _problems_of_all(path, sums)
+    if problems:
+        raise UsageError("predictions that cannot be used:\n  " + "\n  ".join(problems))
+    return Predictions(
+        errors={name: _error(sums[name], of_classes=of_classes) for name in SPLITS if name in sums},
+        of_classes=of_classes,
+    )
+
+
+def _problem(
+    row: Mapping[str, Any],
+    split: str | None,
+    label: Any,
+    prediction: Any,
+    seen: Mapping[int, str],
+) -> str | None:
+    if row.get("id") in (None, "") or label in (None, "") or prediction in (None, ""):
+        return "needs id, split, label, and prediction or columns p_CLASS"
+    if split is None:
+        return f"split {row.get('split')!r} is none of {', '.join(SPLITS)}"
+    before = seen.get(hash(str(row["id"])))
+    if before is not None:
+        where = "twice" if before == split else f"in {before} and in {split}: a leak"
+        return f"id {row['id']!r} is there {where}"
+    pair = _numbers(label, prediction)
+    if pair is not None and not all(map(math.isfinite, pair)):
+        return f"label {label}, prediction {prediction}: not a number that can be compared"
+    return None
+
+
+def _problems_of_all(path: Path, sums: Mapping[str, _Sums]) -> list[str]:
+    if not sums:
+        return [f"{path} has no rows"]
+    missing = [name for name in ("train", "validation") if name not in sums]
+    if missing:
+        return [f"{path} has no rows of {' and '.join(missing)}: not enough to say anything"]
+    return [
+        f"{path}: {name} has one label alone, {next(iter(one.labels))!r}: its error says nothing"
+        for name, one in sums.items()
+        if len(one.labels) < 2
+    ]
+
+
+def _error(sums: _Sums, *, of_classes: bool) -> SplitError:
+    if of_classes:
+        return SplitError(n=sums.n, error=sums.wrong / sums.n)
+    mean = sums.squares / sums.n
+    return SplitError(n=sums.n, error=mean, variance=max(sums.fourths / sums.n - mean**2, 0.0))
+
+
+def _plain(value: Any) -> str:
+    """Return a class as text: `3` and `3.0` are one."""
+    text = str(value).strip()
+    return text.removesuffix(".0")
+
+
+def _numbers(label: Any, prediction: Any) -> tuple[float, float] | None:
+    try:
+        return float(label), float(prediction)
+    except (TypeError, ValueError):
+        return None
+
+
+def _prediction(row: Mapping[str, Any]) -> Any:
+    """Return the prediction, or the class with the largest of the columns `p_CLASS`."""
+    if row.get("prediction") not in (None, ""):
+        return row["prediction"]
+    shares = {
+        name.removeprefix("p_"): value
+        for name, value in row.items()
+        if name and name.startswith("p_")
+    }
+    try:
+        numbers = {name: float(value) for name, value in shares.items()}
+    except (TypeError, ValueError):
+        return None
+    if not numbers or any(map(math.isnan, numbers.values())):
+        return None
+    return max(numbers, key=lambda name: numbers[name])
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        if path.suffix == ".parquet":
+            yield from _parquet_rows(path)
+            return
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from csv.DictReader(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise UsageError(
+            f"{path} is Parquet, and pyarrow is not installed", hint="pip install pyarrow"
+        ) from error
+    for batch in parquet.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS):
+        yield from batch.to_pylist()

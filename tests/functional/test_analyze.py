@@ -1,0 +1,162 @@
+"""`scaffold goal`, `bound` and `analyze`: from a table of predictions to where the error opens."""
+
+import csv
+import random
+
+import pytest
+import yaml
+from helpers import toy_recipe
+
+
+def write_table(path, wrong, n=1000, header=("id", "split", "label", "prediction")):
+    """A table of ten classes with so many of a thousand wrong in each split."""
+    draw = random.Random(3)
+    rows = [header]
+    for split, count in wrong.items():
+        for number in range(n):
+            label = draw.randrange(10)
+            rows.append((f"{split}-{number}", split, label, (label + (number < count)) % 10))
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+@pytest.fixture
+def project(cli, tweakable_recipe):
+    project = cli.new(tweakable_recipe)
+    cli("goal", "set", "--matters", "0.01", "--why", "one in a hundred", cwd=project)
+    return project
+
+
+def test_from_a_table_to_an_answer_and_the_page(cli, project, tmp_path):
+    table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120, "test": 118})
+    shown = cli("bound", "set", "0.002", "--source", "two people", "--n", "400", cwd=project).out
+    assert "0.002 (human, two people)" in shown
+    answer = cli("analyze", table, "--json", cwd=project).json
+    assert answer["answers"] == ["variance"] and answer["of_classes"]
+    assert answer["errors"]["validation"]["error"] == 0.12
+    assert any("learning" not in probe and "sizes" in probe for probe in answer["probes"])
+    text = cli("analyze", table, cwd=project).out
+    assert "VARIANCE  the error opens most between train and validation" in text
+    assert "not known from errors alone" in text
+    cli("dashboard", cwd=project)
+    page = (project / ".scaffold/dashboard.html").read_text()
+    assert ">Variance<" in page and "12.00 %" in page and "gap counts" in page
+
+
+def test_goal_and_bound_are_a_file_that_people_read(cli, project):
+    cli("bound", "set", "unknown", "--source", "nobody tried", cwd=project)
+    document = yaml.safe_load((project / "goal.yaml").read_text())
+    assert document["matters"] == 0.01 and document["bound"]["value"] == "unknown"
+    (project / "goal.yaml").write_text("format: 1\nmatters: -1\nbond: 3\n")
+    refused = cli("analyze", code=2, cwd=project).err
+    assert "goal.yaml:2" in refused and "goal.yaml:3" in refused
+
+
+def test_what_matters_must_be_said_first(cli, tweakable_recipe, tmp_path):
+    project = cli.new(tweakable_recipe)
+    table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
+    refused = cli("analyze", table, code=2, cwd=project).err
+    assert "scaffold goal set --matters" in refused
+
+
+def test_numbers_are_open_and_the_exit_status_says_so(cli, project, tmp_path):
+    table = write_table(tmp_path / "p.csv", {"train": 2, "val": 4}, n=30)
+    answer = cli("analyze", table, "--json", code=3, cwd=project).json
+    assert answer["answers"] == ["cannot say"]
+    assert all(gap["counts"] is None and gap["enough"] for gap in answer["gaps"])
+
+
+def test_of_numbers_the_squared_error_is_taken(cli, project, tmp_path):
+    table = tmp_path / "p.csv"
+    rows = [f"t{i},train,{i / 7},{i / 7 + 0.1}" for i in range(200)]
+    rows += [f"v{i},validation,{i / 7},{i / 7 + 0.5 * (-1) ** i}" for i in range(200)]
+    table.write_text("\n".join(["id,split,label,prediction", *rows]))
+    answer = cli("analyze", table, "--json", cwd=project).json
+    assert not answer["of_classes"] and answer["answers"] == ["variance"]
+    assert answer["errors"]["train"]["error"] == pytest.approx(0.01)
+    assert answer["errors"]["validation"]["error"] == pytest.approx(0.25)
+
+
+def test_columns_of_classes_are_predictions(cli, project, tmp_path):
+    table = tmp_path / "p.csv"
+    splits = ("train", "validation")
+    rows = [
+        f"{split}{i},{split},{'ab'[i % 2]},{(i + 1) % 2},{i % 2}"
+        for split in splits
+        for i in range(500)
+    ]
+    table.write_text("\n".join(["id,split,label,p_a,p_b", *rows]))
+    answer = cli("analyze", table, "--json", code=3, cwd=project).json
+    assert answer["errors"]["train"]["error"] == 0 and "bound is unknown" in answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["1,train,0,0", "1,train,0,0"], "p.csv:3: id '1' is there twice"),
+        (["1,train,0,0", "1,test,0,0"], "id '1' is there in train and in test: a leak"),
+        (["1,holdout,0,0"], "split 'holdout' is none of train, train-dev"),
+        (["1,train,0,nan"], "not a number that can be compared"),
+        (["1,train,,0"], "needs id, split, label, and prediction"),
+        (["1,train,0,0", "2,train,1,1"], "no rows of validation"),
+        (["1,train,0,0", "2,train,1,1", "3,val,1,1"], "validation has one label alone, '1'"),
+        ([], "has no rows"),
+    ],
+)
+def test_tables_that_cannot_be_used(cli, project, tmp_path, rows, words):
+    table = tmp_path / "p.csv"
+    table.write_text("\n".join(["id,split,label,prediction", *rows]))
+    assert words in cli("analyze", table, code=2, cwd=project).err
+
+
+def test_what_is_no_table(cli, project, tmp_path):
+    assert "cannot read" in cli("analyze", tmp_path / "none.csv", code=2, cwd=project).err
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    assert "cannot read" in cli("analyze", tmp_path / "binary.csv", code=2, cwd=project).err
+    assert "no run has left a table" in cli("analyze", code=2, cwd=project).err
+
+
+PROGRAM = """\
+    import json
+    rows = ["id,split,label,prediction"]
+    for split, wrong in (("train", 2), ("validation", 30), ("test", 31)):
+        rows += [f"{split}{i},{split},{i % 2},{(i + (i < wrong)) % 2}" for i in range(400)]
+    open("predictions.csv", "w").write("\\n".join(rows))
+    json.dump({"accuracy": REPORTED}, open("metrics.json", "w"))
+    """
+READ = {
+    "name": "accuracy",
+    "split": "test",
+    "direction": "higher",
+    "unit": "fraction",
+    "read": {"json": "metrics.json", "key": "accuracy"},
+}
+
+
+@pytest.mark.parametrize(("reported", "is_doubted"), [(369 / 400, False), (0.99, True)])
+def test_a_metric_that_the_predictions_do_not_give_is_doubted(cli, tmp_path, reported, is_doubted):
+    recipe = toy_recipe(
+        tmp_path / "recipe",
+        {"train.py": PROGRAM.replace("REPORTED", str(reported))},
+        metrics=[READ],
+        progress=None,
+        seeds={"how": "none"},
+        commands={"train": {"run": "python train.py"}, "smoke": None},
+    )
+    project = cli.new(recipe)
+    cli("run", cwd=project)
+    cli("goal", "set", "--matters", "0.01", "--why", "w", cwd=project)
+    answer = cli("analyze", "--json", cwd=project).json
+    assert answer["predictions"].endswith("tree/predictions.csv")
+    doubts = [doubt for doubt in answer["doubts"] if "the program reports accuracy" in doubt]
+    assert bool(doubts) == is_doubted
+
+
+def test_an_analysis_from_elsewhere_is_not_shown(cli, project, tmp_path):
+    table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
+    cli("analyze", table, cwd=project)
+    kept = project / ".scaffold/analysis.json"
+    kept.write_text(kept.read_text().replace("variance", "mismatch", 1))
+    cli("dashboard", cwd=project)
+    assert "Cannot say yet" in (project / ".scaffold/dashboard.html").read_text()
