@@ -79,7 +79,8 @@ def require_consent(recipe: Recipe, recipe_dir: Path, trust: str | None = None) 
         return
     mistaken = f"--trust {trust} is not the digest of what would run. " if trust else ""
     raise ConsentError(
-        f"{mistaken}{recipe.id} is not a recipe of ours, and this of it was not approved yet:\n"
+        f"{mistaken}{recipe.id} runs what did not come with mlloop-new, and was not approved yet:"
+        + "\n"
         + "\n".join(_changed_since_approved(str(recipe_dir), describe_program(recipe, recipe_dir))),
         hint=f"read it, and what it runs; if you trust it, repeat with --trust {required}",
         digest=required,

@@ -44,6 +44,7 @@ def test_explain(cli):
     assert cli("explain", "base-branch", "--json").json["entries"].keys() == {"base_branch"}
     assert cli("explain", "pair", "--json").json["entries"].keys() == {"pairs"}
     assert cli("explain", "short-mode", "--json").json["entries"].keys() == {"short mode"}
+    assert cli("explain", "smoke", "run", "--json").json["entries"].keys() == {"smoke run"}
     assert "REPRODUCED" in cli("explain").out
     assert "did you mean REPRODUCED" in cli("explain", "reproducd", code=2).err
 

@@ -13,13 +13,14 @@ from scaffold.cli.terminal import print_json, width
     "Explain a word of a verdict, a table or a file, and say where its evidence is.\n\nWithout WORD"
     " all words are listed.",
 )
-@click.argument("word", required=False)
-def command(*, word: str | None, as_json: bool) -> int:
+@click.argument("words", metavar="[WORD]", nargs=-1)
+def command(*, words: tuple[str, ...], as_json: bool) -> int:
     """Print an entry of the glossary."""
     from scaffold.errors import UsageError
     from scaffold.glossary import read_glossary
     from scaffold.views.tables import wrap
 
+    word = " ".join(words) or None
     entries = read_glossary() | _own_metrics()
     if word is None:
         listed = sorted(entries, key=str.casefold)

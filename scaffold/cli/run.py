@@ -81,8 +81,11 @@ def command(
     # What was made now was reported as it ended.
     for record in [record for record in records if record.id in earlier and not rerun]:
         values = "  ".join(f"{name} {value.value:.5g}" for name, value in record.metrics.items())
-        click.echo(f"  {record.id}  {record.wall_time_s:.1f} s  {values}".rstrip())
+        text = f"  {record.id}  {record.wall_time_s:.1f} s  {values}".rstrip()
+        click.echo(f"{text}  (run before; again: --rerun)")
     click.echo(
-        "  a smoke run proves nothing of a claim" if smoke else "  Next       scaffold verify"
+        "  it runs, which proves nothing of a claim\n  Next       scaffold verify"
+        if smoke
+        else "  Next       scaffold verify"
     )
     return 0

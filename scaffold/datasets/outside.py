@@ -65,7 +65,11 @@ def _read_manifest(manifest: Path) -> str:
     try:
         return manifest.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the manifest {manifest}: {error}") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(
+            f"cannot read the manifest {manifest}: {reason}",
+            hint="it lies in data/ of the recipe or project; scaffold data manifest makes one",
+        ) from error
 
 
 def _digests_of(manifest: Path, text: str) -> dict[str, str]:

@@ -144,9 +144,12 @@ def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:
     if source in added and not path.exists():
         return _from_git(added[source], offline=offline)
     known = [*recipe_ids(), *added]
-    near = difflib.get_close_matches(source, known, n=3, cutoff=0.4) or known
+    if "/" in source:
+        raise UsageError(f"there is no folder {source}", hint="all recipes: scaffold recipes list")
+    near = difflib.get_close_matches(source, known, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UsageError(
-        f"there is no recipe {source!r}", hint=f"nearest: {', '.join(near)} (scaffold recipes list)"
+        f"there is no recipe {source!r}", hint=f"{hint}all of them: scaffold recipes list"
     )
 
 

@@ -222,7 +222,9 @@ class _Explained:
         self._kind, self._name, self._revision = kind, name, revision
 
     def __enter__(self) -> None:
-        return None
+        from huggingface_hub.utils import logging
+
+        logging.set_verbosity_error()  # it tells each of its tries again
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         from huggingface_hub import errors
@@ -246,4 +248,7 @@ class _Explained:
                 hint="try again without --offline, with a network",
             ) from error
         if isinstance(error, (errors.HTTPError, errors.HFValidationError, OSError)):
-            raise FetchError(f"the Hub does not give {named}: {error}") from error
+            raise FetchError(
+                f"the Hub does not give {named}: {error}",
+                hint="try again with a network; of what was fetched before: --offline",
+            ) from error

@@ -108,6 +108,7 @@ def require_reproduced(project: Project) -> None:
         or status.evidence != "current"
         or is_by_others(status.origin)
     ):
+        may_change = status.can_change or status.evidence != "current"
         evidence_text = status.verdict or "nothing yet"
         evidence_text += f", {status.origin}" if is_by_others(status.origin) else ""
         stale = (
@@ -116,10 +117,11 @@ def require_reproduced(project: Project) -> None:
             else ""
         )
         raise ProjectError(
-            "tweaks are locked until the reference gives its published result here; the evidence"
-            f" says {evidence_text}{stale}",
+            "tweaks and rewrites are locked until the reference gives its published result here;"
+            f" the evidence says {evidence_text}{stale}",
             hint=(
-                'scaffold verify --reproduction; or begin all the same, on record: --reason "..."'
+                ("scaffold verify --reproduction; or begin" if may_change else "begin")
+                + ' all the same, on record: --reason "..."'
             ),
         )
 

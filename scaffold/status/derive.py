@@ -8,7 +8,7 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.records.reason import Reason
-from scaffold.records.recipe import reference_name
+from scaffold.records.recipe import Recipe, reference_name
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.duration import expected_verify_s
 from scaffold.reproduce.evidence import read_evidence
@@ -73,8 +73,10 @@ def derive_status(project: Project) -> Status:
                 unjudged=len(unjudged),
                 is_trusted=is_trusted,
                 verify_s=expected_verify_s(recipe, mean_s),
+                changed=_changed_recipe(project, recipe) if uncommitted else (),
             ),
         )
+    under_way = f"{tweak.phase}-{tweak.name}" if tweak is not None else None
     return Status(
         name=project.root.name,
         recipe=recipe.id,
@@ -91,7 +93,10 @@ def derive_status(project: Project) -> Status:
         tweak=tweak,
         milestones=tuple(
             MilestoneStatus(
-                id=step.id, phase=step.phase, state=states[step.id].value, title=step.title
+                id=step.id,
+                phase=step.phase,
+                state="under way" if step.id == under_way else states[step.id].value,
+                title=step.title,
             )
             for step in milestones
         ),
@@ -102,6 +107,14 @@ def derive_status(project: Project) -> Status:
             for name, one in (judged_experiments(project, recipe) if recipe.experiments else ())
         },
     )
+
+
+def _changed_recipe(project: Project, recipe: Recipe) -> tuple[str, ...]:
+    """Return files of the recipe that differ from the last commit; none without a repository."""
+    repository = Repository(project.root)
+    if repository.find_top() != project.root:
+        return ()
+    return tuple(repository.changed_paths(["recipe.yaml", *recipe.recipe_files()]))
 
 
 def _dropped_unjudged(project: Project, milestones: Sequence[Milestone]) -> set[str]:
@@ -156,7 +169,7 @@ def _with_tweaks(
             {
                 "id": name,
                 "phase": name.partition("-")[0],
-                "title": ": ".join(filter(None, [_title(name), expect])),
+                "title": _title(name) + (f", expected: {expect}" if expect else ""),
                 "after": ("reproduce",),
             }
         )

@@ -16,6 +16,7 @@ class Purpose(str, Enum):
     VERIFY = "verify"
     EDIT = "edit"
     CALIBRATE = "calibrate"
+    COMMIT = "commit"
     BUILD_ANYWAY = "build_anyway"
     SWITCH = "switch"
     START_TWEAK = "start_tweak"

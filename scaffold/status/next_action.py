@@ -35,6 +35,8 @@ class Reproduction:
         unjudged: completed runs that the evidence does not hold.
         is_trusted: whether it was made or checked here.
         verify_s: seconds that a verification takes here.
+        changed: files of the recipe that differ from the last commit, where that keeps the evidence
+            from being committed.
     """
 
     verdict: Verdict | None
@@ -45,6 +47,7 @@ class Reproduction:
     unjudged: int
     is_trusted: bool
     verify_s: float
+    changed: tuple[str, ...] = ()
 
 
 def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) -> NextAction:
@@ -56,6 +59,13 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
             why="reference/ was edited, and nothing holds of it",
         )
     why = _why_verify(known, recipe.aim)
+    if known.changed:
+        paths = " ".join(map(shlex.quote, known.changed))
+        return NextAction(
+            purpose=Purpose.COMMIT,
+            command=f"git commit -m 'Change the recipe' -- {paths} && {_VERIFY}",
+            why=why,
+        )
     if why:
         return NextAction(purpose=Purpose.VERIFY, command=_VERIFY, why=why, about_s=known.verify_s)
     if known.verdict is Verdict.REPRODUCED:
@@ -68,7 +78,7 @@ def _why_verify(known: Reproduction, aim: str) -> str:
     if known.verdict is None:
         if known.runs:
             return f"{known.runs} runs are there and not judged yet"
-        return f"nothing has been run yet: see whether the reference gives {aim} here"
+        return f"nothing has been judged yet: see whether the reference gives {aim} here"
     if known.stale:
         return f"the evidence is stale: {'; '.join(map(str, known.stale))}"
     if not known.is_trusted:

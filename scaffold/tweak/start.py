@@ -93,7 +93,8 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
     """
     repository = refuse_start(project, name)
     recipe = load_recipe(project)
-    suggestion = next((tweak for tweak in recipe.adaptation.tweaks if tweak.name == name), None)
+    names = (name, re.sub(r"-\d+$", "", name))  # tried again: `your-data-2`
+    suggestion = next((tweak for tweak in recipe.adaptation.tweaks if tweak.name in names), None)
     kind: Kind = wish.kind or (suggestion.kind if suggestion else "improve")
     expect = wish.expect or (f"{suggestion.change}: {suggestion.why}" if suggestion else "")
     if kind == "data" and wish.bound is None:

@@ -76,14 +76,14 @@ def format_judgment(judgment: Judgment, width: int, paint: Paint, *, verbose: bo
     for finding in judgment.findings:
         if finding.question is Question.CLAIM:
             lines += labelled("Claim", _claim(finding), width)
+    deciding = _deciding(judgment)
+    for finding in deciding:
+        is_good = verdict is Verdict.REPRODUCED
+        reason = f"{plain(finding.metric)}: {plain(finding.reason)}"
+        lines += labelled("Why", reason if is_good else _with_verdict(finding), width)
     for finding in judgment.findings:
-        if finding.question is Question.REPRODUCTION:
-            reason = f"{plain(finding.metric)}: {plain(finding.reason)}"
-            lines += labelled("Why", reason, width)
-    for finding in judgment.findings:
-        if _is_noticed(finding):
-            reason = f"{plain(finding.metric)}: {finding.verdict.value}, {plain(finding.reason)}"
-            lines += labelled("Noticed", reason, width)
+        if finding not in deciding and _is_noticed(finding, verdict):
+            lines += labelled("Noticed", _with_verdict(finding), width)
     for deviation in judgment.deviations:
         lines += labelled("Deviation", plain(deviation.text), width)
     if verbose:
@@ -104,6 +104,21 @@ def format_experiments(
     return "\n".join(
         [*lines, *headline(overall.value, text, width, lambda t: paint(t, _COLORS[overall]))]
     )
+
+
+def _deciding(judgment: Judgment) -> list[Finding]:
+    """Return the findings that make the verdict what it is; claims have a line of their own."""
+    if judgment.verdict is Verdict.REPRODUCED:
+        return [f for f in judgment.findings if f.question is Question.REPRODUCTION]
+    return [
+        finding
+        for finding in judgment.findings
+        if finding.question is not Question.CLAIM and finding.verdict.overall is judgment.verdict
+    ]
+
+
+def _with_verdict(finding: Finding) -> str:
+    return f"{plain(finding.metric)}: {finding.verdict.value}, {plain(finding.reason)}"
 
 
 def _verdict_of(judgment: Judgment | None) -> str:
@@ -129,10 +144,10 @@ def _as_published(finding: Finding) -> str:
     return max(text, exact, key=len)
 
 
-def _is_noticed(finding: Finding) -> bool:
+def _is_noticed(finding: Finding, verdict: Verdict) -> bool:
     """Return whether a finding is to be read beside the result itself."""
     if finding.question is Question.REPRODUCTION:
-        return False
+        return verdict is not Verdict.REPRODUCED
     is_usual = finding.verdict in (Verdict.CONSISTENT, Verdict.EXPECTED)
     return not is_usual
 

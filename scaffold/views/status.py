@@ -13,7 +13,13 @@ _EDITS = {
     Purpose.EDIT: "edit src/ or system.yaml, then ",
     Purpose.CORRECT: "correct src/, then ",
 }
-_STATES = {"passed": "green", "open": "yellow", "locked": "bright_black", "dropped": "bright_black"}
+_STATES = {
+    "passed": "green",
+    "under way": "cyan",
+    "open": "yellow",
+    "locked": "bright_black",
+    "dropped": "bright_black",
+}
 
 
 def format_status(status: Status, width: int, paint: Paint) -> str:
@@ -24,7 +30,7 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
     ]
     for step in status.milestones:
         lines.append(
-            f"  {paint(f'{step.state:8}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[
+            f"  {paint(f'{step.state:10}', _STATES[step.state])}{step.phase:11}{plain(step.title)}"[
                 : width + 20
             ]
         )
@@ -52,7 +58,8 @@ def format_status(status: Status, width: int, paint: Paint) -> str:
             "stale": f"{verdict}, but stale",
         }
         lines += wrap(
-            f"Tweak      {tweak.name} ({tweak.kind}): {evidence_text[tweak.evidence]}",
+            f"{tweak.phase.capitalize():10} {tweak.name} ({tweak.kind}):"
+            f" {evidence_text[tweak.evidence]}",
             width,
             hanging=13,
         )

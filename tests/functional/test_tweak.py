@@ -412,3 +412,12 @@ def test_a_smoke_run_of_the_change(cli, reproduced):
     two = cli("run", "--seeds", "2", "--json", cwd=reproduced).json["runs"]
     again = cli("verify", "--json", cwd=reproduced).json
     assert len(two) == 2 and again["verdict"] == "BETTER"
+
+
+def test_a_suggestion_that_was_dropped_is_tried_again_under_another_name(cli, reproduced):
+    cli("tweak", "start", "less-work", cwd=reproduced)
+    assert "under way" in cli("status", cwd=reproduced).out
+    cli("tweak", "drop", cwd=reproduced)
+    cli("tweak", "start", "less-work-2", cwd=reproduced)
+    tweak = yaml.safe_load((reproduced / "tweaks/less-work-2.yaml").read_text())
+    assert tweak["kind"] == "cheaper" and "work: 1000" in tweak["expect"]

@@ -306,3 +306,21 @@ def test_where_no_seed_can_change_the_word_the_next_step_is_another_one(
         .json["command"]
         .startswith("scaffold tweak start NAME --reason")
     )
+
+
+def test_a_recipe_that_was_edited_is_committed_by_what_is_next(cli, tweakable_recipe):
+    project = cli.new(tweakable_recipe)
+    recipe = project / "recipe.yaml"
+    recipe.write_text(f"{recipe.read_text()}# a remark\n")
+    cli("verify", "--json", cwd=project)
+    action = cli("next", "--json", cwd=project).json
+    assert action["purpose"] == "commit"
+    command = action["command"].replace("scaffold", f"{sys.executable} -m scaffold")
+    subprocess.run(command, shell=True, cwd=project, check=True, capture_output=True)
+    assert cli("next", "--json", cwd=project).json["purpose"] == "start_tweak"
+
+
+def test_a_stored_smoke_run_is_called_so(cli, reproduced):
+    assert "run before" not in cli("run", "--smoke", cwd=reproduced).out
+    again = cli("run", "--smoke", cwd=reproduced).out
+    assert "run before; again: --rerun" in again and "scaffold verify" in again

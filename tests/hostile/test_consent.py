@@ -73,7 +73,7 @@ def test_nothing_runs_before_it_was_shown_and_approved(careful, recipe):
     project = careful.new(recipe)
     for command in (["run"], ["run", "--smoke"], ["verify"]):
         error = careful(*command, cwd=project, code=2).err
-        assert "toy is not a recipe of ours, and this of it was not approved yet" in error
+        assert "toy runs what did not come with mlloop-new, and was not approved yet" in error
         for shown in (
             "python train.py SEED",
             "it drifted",
@@ -182,7 +182,7 @@ def test_ours_need_no_approval_in_a_clone_too(careful, tmp_path, isolated, monke
     edit = {"train.py": ("import", "import os, ")}
     ours = copy_recipe(data_dir("recipes") / "digits-cnn", tmp_path / "forged recipe", edit)
     error = careful("run", cwd=careful.new(ours, "forged"), code=2).err
-    assert "digits-cnn is not a recipe of ours" in error  # whatever it calls itself
+    assert "digits-cnn runs what did not come with mlloop-new" in error  # whatever it calls itself
     text = (project.root / "recipe.yaml").read_text().replace("epochs: 20", "epochs: 21")
     (project.root / "recipe.yaml").write_text(text)
     with pytest.raises(ConsentError):

@@ -438,7 +438,7 @@ def test_pipes_in_the_place_of_files(cli, project, name):
 
 def test_state_that_is_nested_too_deeply(cli, project):
     write_tree(project, {".scaffold/status.json": "[" * 100_000})
-    assert "nothing has been run yet" in cli("status", cwd=project).out
+    assert "nothing has been judged yet" in cli("status", cwd=project).out
 
 
 def test_terminal_that_is_one_column_wide(cli, project, monkeypatch):

@@ -45,7 +45,7 @@ def next_of(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"verdict": None, "runs": 0}, "nothing has been run yet"),
+        ({"verdict": None, "runs": 0}, "nothing has been judged yet"),
         ({"verdict": None, "runs": 3}, "3 runs are there and not judged yet"),
         ({"stale": (STALE,)}, "the evidence is stale: the recipe changed"),
         ({"is_trusted": False}, "made by others"),
@@ -141,3 +141,12 @@ def test_a_judged_tweak_is_accepted_dropped_or_corrected(changes, purpose, comma
     action = next_of_tweak(tweak)
     assert (action.purpose, action.command) == (purpose, command)
     assert tweak.refusal is None or tweak.refusal in action.why
+
+
+def test_a_changed_recipe_is_committed_before_it_is_judged_again(next_of):
+    changed = ("recipe.yaml", "data/a b.csv")
+    action = next_of(replace(REPRODUCED, uncommitted="recipe.yaml changed", changed=changed))
+    assert action.purpose is Purpose.COMMIT
+    assert action.command == (
+        "git commit -m 'Change the recipe' -- recipe.yaml 'data/a b.csv' && scaffold verify"
+    )

@@ -155,6 +155,8 @@ def _judge_metric(
     )
     if verdict is not Verdict.UNDECIDED:
         reason = f"effect {effect} after {count(used, 'pair')}"
+        if verdict is Verdict.NO_DIFFERENCE:
+            reason += f", smaller than the margin {rule.margin:.3g} at beta {rule.beta:g}"
     elif len(pairs) >= rule.max_pairs:
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
     else:

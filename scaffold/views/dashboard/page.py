@@ -166,6 +166,7 @@ _NEXT = {
     Purpose.VERIFY: "Run what is missing, then judge",
     Purpose.EDIT: "Edit, then judge",
     Purpose.CALIBRATE: "Calibrate the recipe",
+    Purpose.COMMIT: "Commit, then judge again",
     Purpose.BUILD_ANYWAY: "Build on it all the same",
     Purpose.SWITCH: "Switch to the open change",
     Purpose.START_TWEAK: "Begin a small change",
