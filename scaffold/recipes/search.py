@@ -30,7 +30,7 @@ _STOP_WORDS = frozenset(
     "a an and are as at be by can do for from have how i in into is it its like me my of on one or"
     " our own please some so that the their them they this to up use using want we what when where"
     " which who will with would you your model models data dataset train training learn learning"
-    " machine deep neural network task tasks given similar new"
+    " machine machines deep neural network networks task tasks given similar new"
     " all any each every over under out up off down about if not no than then just only there here"
     " go going get gets got know knows see want wants give gives type kind sort".split()
 )
