@@ -10,7 +10,9 @@ from scaffold.cli.terminal import open_project, paint_for, print_json, width
 from scaffold.status.cache import load_status
 
 
-@make_command("next", "Show the one next action and why: the command to paste, and what to edit before it.")
+@make_command(
+    "next", "Show the one next action and why: the command to paste, and what to edit before it."
+)
 def command(*, as_json: bool) -> int:
     """Show the next action."""
     status = load_status(open_project())
