@@ -28,6 +28,7 @@ COMMANDS = {
     "status": "Show where the project stands.",
     "next": "Show the one next action.",
     "data": "Name folders of data that stay outside the project.",
+    "log": "Show a metric from step to step.",
     "goal": "Say what difference in the error matters.",
     "bound": "Say the lowest error that one can believe in.",
     "analyze": "Say where the error opens: bias, variance, mismatch.",

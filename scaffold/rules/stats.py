@@ -55,6 +55,17 @@ def t_quantile(probability: float, df: int) -> float:
     return float(stdtrit(df, probability))
 
 
+def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % interval of a mean by Student's t; None of fewer than two values."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2 or len(finite) < len(values):
+        return None
+    mean = sum(finite) / len(finite)
+    sd = math.sqrt(sum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
+    half = t_quantile(0.975, len(finite) - 1) * sd / math.sqrt(len(finite))
+    return mean - half, mean + half
+
+
 def t_two_sided_p(t: float, df: int) -> float:
     """Return P(|T| >= |t|) for Student's t."""
     from scipy.special import stdtr

@@ -326,45 +326,6 @@ class Doctor(Answer):
     checks: list[CheckedItem]
 
 
-class SplitErrorAnswer(TypedDict):
-    """The error of a split, with its interval of 95 %."""
-
-    n: int
-    error: float
-    interval: list[float]
-
-
-class GapAnswer(TypedDict):
-    """How much larger one error is than another; `counts` is null where that is open."""
-
-    name: str
-    low_split: str
-    high_split: str
-    value: float
-    interval: list[float]
-    counts: bool | None
-    enough: int | None
-
-
-class AnalysisAnswer(Answer):
-    """`analyze`: where the error opens, and what would name the cause."""
-
-    answers: list[str]
-    reason: str
-    of_classes: bool
-    predictions: str
-    errors: dict[str, SplitErrorAnswer]
-    gaps: list[GapAnswer]
-    doubts: list[str]
-    probes: list[str]
-
-
-class GoalAnswer(Answer):
-    """`goal set` and `bound set`: what goal.yaml says."""
-
-    goal: dict[str, Any]
-
-
 class Dashboard(Answer):
     """`dashboard`: the page, its bytes, and how many full runs it shows."""
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaffold.views.answers import (
-    AnalysisAnswer,
     Bisection,
     Change,
     Checks,
@@ -18,7 +17,6 @@ from scaffold.views.answers import (
     Error,
     Experiments,
     Explanation,
-    GoalAnswer,
     Interrupted,
     NextAnswer,
     Parts,
@@ -31,6 +29,7 @@ from scaffold.views.answers import (
     TweakStarted,
     Updated,
 )
+from scaffold.views.loop_answers import AnalysisAnswer, GoalAnswer, LogAnswer
 from scaffold.views.recipe_answers import (
     CatalogueAdded,
     CatalogueRemoved,
@@ -59,6 +58,7 @@ KINDS: Mapping[str, type] = {
     "runs": Runs,
     "created": Created,
     "analysis": AnalysisAnswer,
+    "log": LogAnswer,
     "goal": GoalAnswer,
     "dashboard": Dashboard,
     "data_located": DataLocated,

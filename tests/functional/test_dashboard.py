@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from helpers import toy_recipe
 
-from scaffold.views.dashboard.facts import mean_interval
+from scaffold.rules.stats import mean_interval
 
 
 class Page(HTMLParser):

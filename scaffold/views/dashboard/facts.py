@@ -1,7 +1,6 @@
 """Gather what the page shows, from evidence and runs: every number leads to its run."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.rules.loop.gaps import Analysis
 from scaffold.rules.parity.checks import CheckResult
-from scaffold.rules.stats import t_quantile
+from scaffold.rules.stats import mean_interval
 from scaffold.running.recording import is_own
 from scaffold.status.cache import load_status
 from scaffold.status.model import Status
@@ -181,17 +180,6 @@ def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Repro
         interval=mean_interval([point.value for point in own]),
         findings=judgment.findings,
     )
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean by Student's t; None of fewer than two values."""
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2 or len(finite) < len(values):
-        return None
-    mean = sum(finite) / len(finite)
-    sd = math.sqrt(sum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
-    half = t_quantile(0.975, len(finite) - 1) * sd / math.sqrt(len(finite))
-    return mean - half, mean + half
 
 
 def _points(runs: Sequence[JudgedRun], metric: str) -> tuple[Point, ...]:
