@@ -287,7 +287,9 @@ def _describe_commands(program: Program) -> list[str]:
     lines = []
     for dataset in program.datasets:
         if isinstance(dataset, PlacedDataset):
-            lines.append(f"  data       {dataset.name} to {dataset.place}, sha256 {dataset.sha256}")
+            lines.append(
+                f"  data       {dataset.name} to {dataset.layout}, sha256 {dataset.sha256}"
+            )
     values = {
         **program.hyperparameters,
         "seed": "SEED",

@@ -25,20 +25,13 @@ def command() -> None:
 def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: bool) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
-    from scaffold.probes.analysis import read_goal, write_goal
-    from scaffold.records.goal import ErrorBound
+    from scaffold.probes.analysis import change_goal
 
     try:
-        number = None if value == "unknown" else float(value)
+        number = value if value == "unknown" else float(value)
     except ValueError:
-        number = -1.0
-    if number is not None and not 0 <= number < float("inf"):
-        raise UsageError(f"{value!r} is no error", hint="a number from 0 on, or unknown")
-    project = open_project()
-    bound = ErrorBound.model_validate(
-        {"value": "unknown" if number is None else number, "kind": kind, "n": n, "source": source}
-    )
-    goal = read_goal(project).model_copy(update={"bound": bound})
-    write_goal(project, goal)
+        raise UsageError(f"{value!r} is no error", hint="a number from 0 on, or unknown") from None
+    bound = {"value": number, "kind": kind, "source": source}
+    goal = change_goal(open_project(), bound=bound if n is None else {**bound, "n": n})
     print_goal(goal, as_json=as_json)
     return 0

@@ -41,11 +41,9 @@ def command() -> None:
 def make(*, folder: Path, manifest: Path, as_json: bool) -> int:
     """Read every file, write, say what the recipe needs."""
     from scaffold.datasets.outside import make_manifest
-    from scaffold.project.files import write_text
 
     with _progress(as_json=as_json) as on_bytes:
-        text = make_manifest(folder, on_bytes)
-    write_text(manifest, text)
+        make_manifest(folder, manifest, on_bytes)
     sha256 = _print_located(folder, manifest, as_json=as_json)
     if not as_json:
         click.echo("  recipe.yaml, under datasets:")

@@ -26,15 +26,9 @@ def command() -> None:
 @click.option("--why", metavar="TEXT", required=True, help="Why so much matters.")
 def set_matters(*, matters: float, why: str, as_json: bool) -> int:
     """Write it into goal.yaml."""
-    from scaffold.errors import UsageError
-    from scaffold.probes.analysis import read_goal, write_goal
+    from scaffold.probes.analysis import change_goal
 
-    if not matters > 0:
-        raise UsageError(f"--matters {matters}: must be larger than 0")
-    project = open_project()
-    goal = read_goal(project)
-    goal = goal.model_copy(update={"matters": matters, "matters_reason": why})
-    write_goal(project, goal)
+    goal = change_goal(open_project(), matters=matters, matters_reason=why)
     print_goal(goal, as_json=as_json)
     return 0
 

@@ -22,15 +22,22 @@ OnBytes = Callable[[int, int], None]
 """Called with the bytes that were read, and how many there are in all."""
 
 
-def make_manifest(folder: Path, on_bytes: OnBytes | None = None) -> str:
-    """Return the manifest of a folder, and remember that the folder has these files.
+def make_manifest(folder: Path, manifest: Path, on_bytes: OnBytes | None = None) -> None:
+    """Write the manifest of a folder, and remember that the folder has these files.
 
     Raises:
-        UsageError: it is no folder of plain files, or more than data.
+        UsageError: it is no folder of plain files, or more than data, or the manifest would lie in
+            it.
     """
+    _require_data(folder)
+    if manifest.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{manifest} would be one of the files of {folder}",
+            hint="write it elsewhere, such as data/NAME.sha256 beside the recipe",
+        )
     text, listing = _read(folder, on_bytes)
-    _remember(text, folder, listing)
-    return text
+    write_text(manifest, text)
+    _remember(manifest, folder, listing)
 
 
 def locate(manifest: Path, folder: Path, on_bytes: OnBytes | None = None) -> None:
@@ -47,7 +54,7 @@ def locate(manifest: Path, folder: Path, on_bytes: OnBytes | None = None) -> Non
             f"{folder} has not the files of {manifest}:\n  " + "\n  ".join(differences),
             hint="get the data as the recipe's authors had them, or name another folder",
         )
-    _remember(expected, folder, listing)
+    _remember(manifest, folder, listing)
 
 
 def _read(folder: Path, on_bytes: OnBytes | None) -> tuple[str, str]:
@@ -156,6 +163,8 @@ def _digests(
     with concurrent.futures.ThreadPoolExecutor() as pool:  # hashing lets other threads run
         digests = pool.map(lambda path: file_digest(folder / path), files)
         for (path, status), sha256 in zip(files.items(), digests, strict=True):
+            if sha256 == "missing":
+                raise UsageError(f"{folder / path} went away while it was read: try again")
             yield path, sha256
             read_bytes += status.st_size
             if on_bytes is not None:
@@ -166,7 +175,8 @@ def _listing_digest(folder: Path) -> str:
     """Return a digest that changes when a file comes, goes, or is written."""
     listing = hashlib.sha256()
     for path, status in _files(folder):
-        stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+        # The time of change too: rsync and cp put the time of writing back.
+        stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
         listing.update(f"{stamp} {path}\n".encode())
     return listing.hexdigest()
 
@@ -190,8 +200,8 @@ def _differences(expected: Mapping[str, str], present: Mapping[str, str]) -> lis
     ]
 
 
-def _remember(manifest: str, folder: Path, listing: str) -> None:
-    place = _memory(hashlib.sha256(manifest.encode()).hexdigest())
+def _remember(manifest: Path, folder: Path, listing: str) -> None:
+    place = _memory(file_digest(manifest))
     write_text(place, json.dumps({"folder": str(folder.resolve()), "listing": listing}))
 
 

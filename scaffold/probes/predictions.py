@@ -21,8 +21,13 @@ _SPLIT_NAMES = {
     **dict.fromkeys(("training",), "train"),
     **dict.fromkeys(("testing",), "test"),
 }
-_BATCH_ROWS = 10_000
+_BATCH_CELLS = 100_000
 _MOST_PROBLEMS = 5
+_FEWEST_NUMBERS = 10
+"""Examples of a split whose errors are numbers: of fewer no interval can be believed."""
+
+_LARGEST = 1e70
+"""A difference whose square and its square can still be added."""
 
 
 @dataclass(slots=True)
@@ -31,9 +36,15 @@ class _Sums:
 
     n: int = 0
     wrong: int = 0
-    squares: float = 0.0
-    fourths: float = 0.0
+    mean: float = 0.0
+    deviations: float = 0.0
     labels: set[str] = field(default_factory=set)
+
+    def add_square(self, square: float) -> None:
+        """Take in a squared error, by Welford's method."""
+        before = square - self.mean
+        self.mean += before / self.n
+        self.deviations += before * (square - self.mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +65,7 @@ def read_predictions(path: Path) -> Predictions:
     sums: dict[str, _Sums] = {}
     problems: list[str] = []
     seen: dict[int, str] = {}
-    has_fractions = has_words = False
+    has_fractions, word = False, ""
     for number, row in enumerate(_rows(path), start=2):
         split = _SPLIT_NAMES.get(str(row.get("split", "")).strip().lower())
         label, prediction = row.get("label"), _prediction(row)
@@ -73,14 +84,14 @@ def read_predictions(path: Path) -> Predictions:
         of_split.wrong += _plain(label) != _plain(prediction)
         pair = _numbers(label, prediction)
         if pair is None:
-            has_words = True
+            word = word or f"{path}:{number}: {label!r}, {prediction!r}"
         else:
             has_fractions |= any(not number.is_integer() for number in pair)
-            square = (pair[0] - pair[1]) ** 2
-            of_split.squares += square
-            of_split.fourths += square**2
-    of_classes = has_words or not has_fractions
-    problems += [] if problems else _problems_of_all(path, sums)
+            of_split.add_square((pair[0] - pair[1]) ** 2)
+    if word and has_fractions:
+        problems.append(f"{word}: no numbers, though other rows have fractions")
+    of_classes = not has_fractions
+    problems += [] if problems else _problems_of_all(path, sums, of_classes=of_classes)
     if problems:
         raise UsageError("predictions that cannot be used:\n  " + "\n  ".join(problems))
     return Predictions(
@@ -105,17 +116,20 @@ def _problem(
         where = "twice" if before == split else f"in {before} and in {split}: a leak"
         return f"id {row['id']!r} is there {where}"
     pair = _numbers(label, prediction)
-    if pair is not None and not all(map(math.isfinite, pair)):
+    if pair is not None and not abs(pair[0] - pair[1]) < _LARGEST:
         return f"label {label}, prediction {prediction}: not a number that can be compared"
     return None
 
 
-def _problems_of_all(path: Path, sums: Mapping[str, _Sums]) -> list[str]:
+def _problems_of_all(path: Path, sums: Mapping[str, _Sums], *, of_classes: bool) -> list[str]:
     if not sums:
         return [f"{path} has no rows"]
     missing = [name for name in ("train", "validation") if name not in sums]
     if missing:
         return [f"{path} has no rows of {' and '.join(missing)}: not enough to say anything"]
+    few = [name for name, one in sums.items() if one.n < _FEWEST_NUMBERS]
+    if few and not of_classes:
+        return [f"{path}: {' and '.join(few)} has fewer than {_FEWEST_NUMBERS} rows"]
     return [
         f"{path}: {name} has one label alone, {next(iter(one.labels))!r}: its error says nothing"
         for name, one in sums.items()
@@ -126,14 +140,19 @@ def _problems_of_all(path: Path, sums: Mapping[str, _Sums]) -> list[str]:
 def _error(sums: _Sums, *, of_classes: bool) -> SplitError:
     if of_classes:
         return SplitError(n=sums.n, error=sums.wrong / sums.n)
-    mean = sums.squares / sums.n
-    return SplitError(n=sums.n, error=mean, variance=max(sums.fourths / sums.n - mean**2, 0.0))
+    return SplitError(n=sums.n, error=sums.mean, variance=sums.deviations / (sums.n - 1))
 
 
 def _plain(value: Any) -> str:
-    """Return a class as text: `3` and `3.0` are one."""
-    text = str(value).strip()
-    return text.removesuffix(".0")
+    """Return a class as text: 3, 3.0 and 3e0 are one, as are True and 1."""
+    text = str(int(value) if isinstance(value, bool) else value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    # A long number is a name, and loses digits as a float.
+    is_short = number.is_integer() and abs(number) < 2**53
+    return str(int(number)) if is_short else text
 
 
 def _numbers(label: Any, prediction: Any) -> tuple[float, float] | None:
@@ -163,12 +182,12 @@ def _prediction(row: Mapping[str, Any]) -> Any:
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             yield from _parquet_rows(path)
             return
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
             yield from csv.DictReader(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # what pyarrow raises is a ValueError
         raise UsageError(f"cannot read {path}: {error}") from error
 
 
@@ -179,5 +198,7 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         raise UsageError(
             f"{path} is Parquet, and pyarrow is not installed", hint="pip install pyarrow"
         ) from error
-    for batch in parquet.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS):
+    table = parquet.ParquetFile(path)
+    rows = max(_BATCH_CELLS // max(table.metadata.num_columns, 1), 1)
+    for batch in table.iter_batches(batch_size=rows):
         yield from batch.to_pylist()

@@ -105,6 +105,11 @@ class OutsideDataset(PlacedDatasetBase):
     )
 
     @property
+    def layout(self) -> str:
+        """Return where a run has it, and that it is a folder which is shown, not copied."""
+        return f"{self.place}, a folder outside"
+
+    @property
     def recipe_file(self) -> str:
         """Return the manifest."""
         return self.manifest

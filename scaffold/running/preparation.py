@@ -7,11 +7,12 @@ from datetime import date, datetime
 from scaffold.consent import require_consent
 from scaffold.datasets.fetch import fetch_datasets
 from scaffold.environments.prepare import prepare_environment
-from scaffold.errors import ProjectError
+from scaffold.errors import ProjectError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.machine import runs_at_once, threads_of
 from scaffold.project.digests import inputs_of
 from scaffold.project.project import Project, Source
+from scaffold.records.dataset import OutsideDataset
 from scaffold.records.program import Program
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
@@ -70,6 +71,12 @@ def prepare_program(session: Session, files: ProgramFiles, *, smoke: bool = Fals
     """Prepare any program of a project, once there is consent."""
     project, options, program = session.project, session.options, files.program
     sandbox = require_sandbox() if options.sandboxed else NO_SANDBOX
+    outside = [d.name for d in program.datasets if isinstance(d, OutsideDataset)]
+    if outside and sandbox is NO_SANDBOX:
+        raise UsageError(
+            f"data outside the project ({', '.join(outside)}) could be written without a sandbox",
+            hint="leave out --no-sandbox",
+        )
     environment = prepare_environment(
         files.source,
         program.environment,

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.datasets.fetch import place
+from scaffold.datasets.outside import located_folder
 from scaffold.errors import MachineError, ProjectError
 from scaffold.git.trees import content_id, find_edits, is_leftover
 from scaffold.project.digests import program_digest
+from scaffold.records.dataset import OutsideDataset
 from scaffold.references.patches import apply_patch
 from scaffold.running.plan import Plan
 
@@ -146,6 +148,8 @@ def fill(workspace: Workspace, plan: Plan) -> None:
     for patch in program.patches:
         apply_patch(source.folder / patch.file, workspace.tree)
     for dataset in program.placed_datasets():
+        if isinstance(dataset, OutsideDataset):  # it may have changed since the run before
+            located_folder(dataset.name, source.folder / dataset.manifest, dataset.sha256)
         place(dataset, plan.datasets[dataset.name], workspace.tree)
 
 

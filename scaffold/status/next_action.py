@@ -63,7 +63,9 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
         paths = " ".join(map(shlex.quote, known.changed))
         return NextAction(
             purpose=Purpose.COMMIT,
-            command=f"git commit -m 'Change the recipe' -- {paths} && {_VERIFY}",
+            command=(
+                f"git add -- {paths} && git commit -m 'Change the recipe' -- {paths} && {_VERIFY}"
+            ),
             why=why,
         )
     if why:

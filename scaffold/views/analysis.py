@@ -31,7 +31,7 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
         for name, error in analysis.errors.items()
     ]
     lines += table(("split", "error", "95 %", "n"), rows, width, _as_it_is)
-    gaps = [_gap_cells(gap, of_classes=of_classes) for gap in analysis.gaps]
+    gaps = [gap_cells(gap, of_classes=of_classes) for gap in analysis.gaps]
     lines += [
         "",
         *table(("gap", "opens", "by (95 %)", "beside what matters"), gaps, width, _as_it_is),
@@ -51,7 +51,8 @@ def _error_cells(error: SplitError, *, of_classes: bool) -> tuple[str, str, str]
     return error_text(error.error, of_classes=of_classes), f"{low} to {high}", f"{error.n:,}"
 
 
-def _gap_cells(gap: Gap, *, of_classes: bool) -> tuple[str, str, str, str]:
+def gap_cells(gap: Gap, *, of_classes: bool) -> tuple[str, str, str, str]:
+    """Return a gap's name, where it opens, by how much, and what that is beside what matters."""
     counts = _COUNTS[gap.counts]
     if gap.enough:
         counts += f": about {gap.enough:,} examples would tell"

@@ -13,7 +13,8 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 TEXTS = ("text", "sentence", "content", "review", "document", "comment", "tweet", "utterance", "question", "title")
 PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("question", "sentence"))
-LABELS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "coarse_label", "score", "similarity_score")
+LABELS = ("label", "labels", "category", "class", "target", "intent", "sentiment", "coarse_label")
+NUMBERS = ("score", "similarity_score")
 
 
 def main() -> None:
@@ -32,7 +33,8 @@ def main() -> None:
 
     table = pandas.concat([read(path) for path in arguments.data], ignore_index=True)[: arguments.limit]
     texts = arguments.text or columns(table, TEXTS, PAIRS, "--text")
-    label = arguments.label or columns(table, LABELS, (), "--label")[0]
+    named = LABELS if set(LABELS) & set(table.columns) else NUMBERS
+    label = arguments.label or columns(table, named, (), "--label")[0]
     print(f"{len(table)} examples; text: {', '.join(texts)}; label: {label}", file=sys.stderr)
 
     tokenizer = AutoTokenizer.from_pretrained(arguments.model, local_files_only=True)
@@ -54,7 +56,7 @@ def main() -> None:
         print(f"step {min(start + arguments.batch, len(table))}", flush=True)
 
     for name, score in (scores_of_numbers if is_number else scores_of_classes)(expected, predicted):
-        print(f"{name} {score:.6f}")
+        print(f"{name} {score:.8f}")
 
 
 def scores_of_numbers(expected: list[float], predicted: list[float]):

@@ -102,6 +102,9 @@ def test_columns_of_classes_are_predictions(cli, project, tmp_path):
         (["1,train,0,0", "2,train,1,1"], "no rows of validation"),
         (["1,train,0,0", "2,train,1,1", "3,val,1,1"], "validation has one label alone, '1'"),
         ([], "has no rows"),
+        (["1,train,0.5,0.5", "2,train,0.1,N/A", "3,val,1,1"], "p.csv:3: '0.1', 'N/A': no numbers"),
+        (["1,train,0,0", "2,train,0,1e200"], "not a number that can be compared"),
+        (["1,train,0.5,0.5", "2,train,0.1,0", "3,val,0.5,1", "4,val,2,1"], "fewer than 10 rows"),
     ],
 )
 def test_tables_that_cannot_be_used(cli, project, tmp_path, rows, words):
@@ -114,7 +117,69 @@ def test_what_is_no_table(cli, project, tmp_path):
     assert "cannot read" in cli("analyze", tmp_path / "none.csv", code=2, cwd=project).err
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     assert "cannot read" in cli("analyze", tmp_path / "binary.csv", code=2, cwd=project).err
-    assert "no run has left a table" in cli("analyze", code=2, cwd=project).err
+    assert "no completed run has left a table" in cli("analyze", code=2, cwd=project).err
+
+
+@pytest.mark.parametrize("form", ["{:f}", "{:.18e}", "{}.0", "{}e0"])
+def test_a_class_is_one_however_it_is_written(cli, project, tmp_path, form):
+    table = tmp_path / "p.csv"
+    rows = [
+        f"{split}{i},{split},{i % 2},{form.format(i % 2)}"
+        for split in ("train", "val")
+        for i in range(200)
+    ]
+    table.write_text("\ufeff" + "\r\n".join(["id,split,label,prediction", *rows]))
+    answer = cli.any_status("analyze", table, "--json", cwd=project).json
+    assert answer["errors"]["train"]["error"] == 0
+
+
+def test_names_that_look_like_versions_are_names(cli, project, tmp_path):
+    table = tmp_path / "p.csv"
+    rows = [
+        f"{split}{i},{split},v2{'.0' * (i % 2)},v2"
+        for split in ("train", "val")
+        for i in range(200)
+    ]
+    table.write_text("\n".join(["id,split,label,prediction", *rows]))
+    answer = cli.any_status("analyze", table, "--json", cwd=project).json
+    assert answer["errors"]["train"]["error"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("bound", "set", "5", "--source", "s"), "scaffold bound set 0.05"),
+        (("goal", "set", "--matters", "1", "--why", "w"), "scaffold goal set --matters 0.01"),
+    ],
+)
+def test_a_percentage_is_no_share(cli, project, tmp_path, words, hint):
+    table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
+    cli(*words, cwd=project)
+    assert hint in cli("analyze", table, code=2, cwd=project).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("goal", "set", "--matters", "inf", "--why", "w"),
+        ("goal", "set", "--matters", "-1", "--why", "w"),
+        ("goal", "set", "--matters", "0.1", "--why", ""),
+        ("bound", "set", "0.1", "--source", ""),
+        ("bound", "set", "nan", "--source", "s"),
+    ],
+)
+def test_what_cannot_stand_in_the_file_is_not_written(cli, project, words):
+    before = (project / "goal.yaml").read_text()
+    assert "goal.yaml" in cli(*words, code=2, cwd=project).err
+    assert (project / "goal.yaml").read_text() == before
+
+
+def test_the_page_shows_no_analysis_of_another_goal(cli, project, tmp_path):
+    table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
+    cli("analyze", table, cwd=project)
+    cli("goal", "set", "--matters", "0.5", "--why", "w", cwd=project)
+    cli("dashboard", cwd=project)
+    assert "Cannot say yet" in (project / ".scaffold/dashboard.html").read_text()
 
 
 PROGRAM = """\

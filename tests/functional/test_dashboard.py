@@ -89,6 +89,20 @@ def test_texts_from_elsewhere_are_texts(cli, reproduced):
     assert hostile in page.text
 
 
+def test_evidence_of_others_is_not_called_reproduced(cli, reproduced, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else"))
+    page = page_of(cli, reproduced)
+    assert "Not checked here" in page.text and "by others, not checked here" in page.text
+    assert "give its result again" not in page.text
+
+
+def test_files_that_no_one_can_read_lose_only_themselves(cli, reproduced):
+    (reproduced / ".scaffold/analysis.json").write_text("[" * 200_000)
+    run = next((reproduced / ".scaffold/runs").glob("seed-*"))
+    (run / "series.json").write_text('{"accuracy": [[Infinity, 1.0], [2, 1e308]]}')
+    assert "Yes" in page_of(cli, reproduced).text
+
+
 def test_runs_that_are_damaged_are_named(cli, reproduced):
     run = next((reproduced / ".scaffold/runs").glob("seed-*"))
     (run / "run.json").write_text("{")

@@ -236,3 +236,12 @@ def test_a_hub_that_refuses_is_said(cli, hub):
     hub.refused["list"] = (403, "Forbidden")
     refused = cli("recipes", "find", "--hub", "classify reviews", code=4)
     assert "the Hub does not give the model list of text-classification" in refused.err
+
+
+def test_a_small_number_keeps_its_decimals(cli, hub, tmp_path):
+    card = CARD.replace("- type: accuracy\n      value: 0.75", "- type: mse\n      value: 1.5e-05")
+    hub.models["ada/tiny"]["README.md"] = card.encode()
+    draft = drafted(cli, tmp_path)
+    claims = [value["value"] for key, value in draft["answers"].items() if "claims." in key]
+    (claim,) = [claim for claim in claims if claim["metric"] == "mse"]
+    assert (claim["value"], claim["decimals"]) == (1.5e-05, 6)

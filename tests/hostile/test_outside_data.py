@@ -7,6 +7,7 @@ import pytest
 from helpers import ACCURACY, toy_recipe, write_tree
 
 from scaffold import sandbox as sandboxes
+from scaffold.datasets.outside import located_folder
 
 PROGRAM = """\
     import json, pathlib
@@ -84,6 +85,10 @@ def test_files_that_changed_are_read_again(cli, recipe, images):
     project = cli.new(recipe)
     os.utime(images / "labels.csv", (1, 1))
     cli("run", cwd=project)
+    status = (images / "labels.csv").stat()
+    (images / "labels.csv").write_text("2\n")
+    os.utime(images / "labels.csv", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "with other content: labels.csv" in cli.any_status("run", "--rerun", cwd=project).err
     (images / "labels.csv").write_text("7\n")
     (images / "extra.txt").touch()
     (images / "train/values.txt").unlink()
@@ -110,6 +115,22 @@ def test_a_manifest_of_sha256sum_is_read(cli, images, tmp_path):
     manifest.write_text(lines[0] + "no digest\n")
     refused = cli.any_status("data", "locate", manifest, images)
     assert refused.code == 2 and f"{manifest}:2: 'no digest' is no line" in refused.err
+
+
+def test_line_ends_of_windows_and_a_manifest_among_its_data(cli, images, tmp_path, recipe):
+    windows = tmp_path / "windows.sha256"
+    content = (recipe / "data/digits.sha256").read_bytes().replace(b"\n", b"\r\n")
+    windows.write_bytes(content)
+    digest = cli("data", "locate", windows, images, "--json").json["sha256"]
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert located_folder("digits", windows, digest) == images
+    inside = cli("data", "manifest", images, "-o", images / "m.sha256", code=2)
+    assert "would be one of the files" in inside.err and not (images / "m.sha256").exists()
+
+
+def test_without_a_sandbox_data_could_be_written(cli, recipe):
+    project = cli.new(recipe)
+    assert "could be written" in cli("run", "--no-sandbox", code=2, cwd=project).err
 
 
 def test_what_is_no_data_is_refused(cli, images, isolated, tmp_path):

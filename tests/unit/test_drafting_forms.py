@@ -233,7 +233,13 @@ def test_data_that_are_drawn_or_lie_under_their_name(files, dataset):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "budget"), [("", "unknown"), ('parser.add_argument("--epochs", default=3)', None)]
+    ("epochs", "budget"),
+    [
+        ("", "unknown"),
+        ('parser.add_argument("--epochs", default=3)', None),
+        ('parser.add_argument("--ep", default=10)', None),
+        ('parser.add_argument("--epochs", type=int)', None),  # set elsewhere
+    ],
 )
 def test_what_is_published_of_a_training_without_end_has_no_budget(epochs, budget):
     steps = f'parser.add_argument("--max-steps", type=int, default=-1)\n{epochs}\nargs = '
@@ -243,3 +249,25 @@ def test_what_is_published_of_a_training_without_end_has_no_budget(epochs, budge
     )
     assert draft.answers["claims.0"].value.get("budget") == budget
     assert any("may never" in text for text in draft.warnings) == (budget is not None)
+
+
+def test_a_word_error_rate_is_no_accuracy():
+    table = "## Speech recognition results\n\n| Data | Paper | Ours |\n|---|---|---|\n| Libri | 4.9 | 5.2 |\n"
+    draft = draft_of(README_dot_md=f"# T\n\n`python train.py`\n\n{table}", train_dot_py=TRAIN)
+    assert "claims.0" not in draft.answers
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("train_chatbot.py", "python train_chatbot.py"),
+        ("tools/path/train.py", "python tools/path/train.py"),
+    ],
+)
+def test_programs_whose_names_have_such_words_train_all_the_same(program, command):
+    name = program.replace("/", "__").replace(".", "_dot_")
+    draft = draft_of(README_dot_md=f"# T\n\n```\n{command}\n```\n", **{name: TRAIN})
+    assert draft.answers["hyperparameters.lr"].value == 0.1
+    known = draft.answers["commands.train.run"]
+    texts = [str(known.value), *(str(one.value) for one in known.candidates)]
+    assert any(text.startswith(command) for text in texts)

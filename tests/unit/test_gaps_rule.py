@@ -54,9 +54,9 @@ def test_intervals_are_those_of_the_literature():
     assert gap.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
     # Wilson's interval of none of ten: 0 to z^2 / (n + z^2).
     assert SplitError(n=10, error=0.0).interval == pytest.approx((0, 0.27754), abs=1e-5)
-    # A mean of 400 squared errors with the variance 4: 1.96 standard errors of 0.1.
+    # A mean of 400 squared errors with the variance 4: t of 399 degrees (1.965927) times 0.1.
     low, high = SplitError(n=400, error=3.0, variance=4.0).interval
-    assert (low, high) == pytest.approx((3 - 0.1959964, 3 + 0.1959964))
+    assert (low, high) == pytest.approx((3 - 0.1965927, 3 + 0.1965927))
 
 
 def test_few_examples_leave_it_open_and_say_how_many_would_tell():
@@ -76,6 +76,11 @@ def test_without_a_bound_avoidable_bias_is_not_known():
 def test_gaps_that_count_only_together():
     analysis = analyzed(2, 6, 4, bound=0, matters=0.03)
     assert analysis.answers == (Answer.CANNOT_SAY,) and "together they do" in analysis.reason
+
+
+def test_a_gap_that_counts_is_said_though_validation_is_at_the_bound():
+    analysis = analyzed(5, 5, test=30, bound=4.9)
+    assert analysis.answers == (Answer.OVERFIT_TO_VALIDATION,)
 
 
 def test_a_validation_set_that_was_looked_at_too_often():

@@ -148,5 +148,6 @@ def test_a_changed_recipe_is_committed_before_it_is_judged_again(next_of):
     action = next_of(replace(REPRODUCED, uncommitted="recipe.yaml changed", changed=changed))
     assert action.purpose is Purpose.COMMIT
     assert action.command == (
-        "git commit -m 'Change the recipe' -- recipe.yaml 'data/a b.csv' && scaffold verify"
+        "git add -- recipe.yaml 'data/a b.csv' && git commit -m 'Change the recipe' -- recipe.yaml"
+        " 'data/a b.csv' && scaffold verify"
     )

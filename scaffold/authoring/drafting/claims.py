@@ -102,7 +102,9 @@ def _of_table(
                 metric = find_metric(label) or of_caption
             is_named = metric is not None
             is_share = "%" in cell.text + head and _RESULTS.search(head + caption)
-            if not is_named and (is_share or _is_of_classes(caption, column - 1 in own_columns)):
+            if not is_named and (
+                is_share or _is_of_classes(f"{caption} {head}", column - 1 in own_columns)
+            ):
                 metric = ACCURACY
             if metric is None or _is_speed(cell.text, head, label):
                 continue
@@ -142,7 +144,10 @@ def _of_table(
 
 def _is_of_classes(caption: str, is_marked: bool) -> bool:
     """Return whether a column that is marked as the source's own is of a classification."""
-    return is_marked and bool(re.search(r"classification|recognition", caption, re.IGNORECASE))
+    is_one = re.search(
+        r"classification|(image|object|face|action|digit|character)s? recognition", caption, re.I
+    )
+    return is_marked and bool(is_one) and not re.search(r"\b(error|err|wer|cer)\b", caption, re.I)
 
 
 def _joined_heads(table: Table) -> list[str]:

@@ -83,7 +83,7 @@ _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (
         Role.OTHER,
         re.compile(
-            r"sampl|generat|demo|interact|chat|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
+            r"sampl|generat|demo|interactive|^chat(_|$)|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
         ),
     ),
     (Role.TRAIN, re.compile(r"train|main|run|fit|pretrain|finetun|experiment|learn|exp\b")),
@@ -173,8 +173,9 @@ def is_template(command: "StatedCommand") -> bool:
 def given_words(command: "StatedCommand") -> tuple[str, ...]:
     """Return a command's words without those that its author left open, and without their flags."""
     words: list[str] = []
+    name = PurePosixPath(command.program).name
     for word in command.argv:
-        if not _PLACEHOLDER.search(word):
+        if not _PLACEHOLDER.search(word) or PurePosixPath(word).name == name:
             words.append(word)
         elif words and words[-1].startswith("-") and "=" not in words[-1]:
             words.pop()

@@ -7,6 +7,7 @@ The card's metadata say it all: licence, task, dataset with its split, and the p
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -21,6 +22,9 @@ DRIVERS: Mapping[str, str] = {"text-classification": "evaluate_text.py"}
 
 _PACKAGES = ["torch", "transformers", "pandas", "pyarrow", "scikit-learn"]
 _AVERAGES = ("macro", "micro", "weighted", "binary")
+_PRINTED_DECIMALS = 8
+"""Of the driver."""
+
 _AVERAGED = ("f1", "precision", "recall")
 _SCORES: Mapping[str, tuple[str, str, str]] = {
     "accuracy": ("accuracy", "higher", "fraction"),
@@ -323,13 +327,14 @@ def _metric(score: str, *, is_percent: bool) -> dict[str, Any]:
 def _claim(
     files: SourceFiles, result: CardResult, entries: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    decimals = len(re.sub(r".*?\.", "", repr(result.value))) if "." in repr(result.value) else 0
+    exponent = Decimal(repr(result.value)).as_tuple().exponent
+    decimals = max(-exponent, 0) if isinstance(exponent, int) else 0
     return {
         "metric": result.score,
         "dataset": entries[0]["name"],
         "basis": "evaluation",
         "value": result.value,
-        "decimals": min(decimals, 6),
+        "decimals": min(decimals, _PRINTED_DECIMALS),
         "selection": "one_run",
         "source": {
             "url": f"https://huggingface.co/{files.name_of_hub}/blob/{files.revision}/{CARD}",

@@ -102,12 +102,14 @@ def find_endless(command: StatedCommand, options: Sequence[Option]) -> Option | 
     """Return the option whose default lets a program train without end; None if another ends it."""
     lengths = []
     for option in options:
-        if _LENGTH.search(option.name):
+        if re.search(r"epoch|step|iter|episode|round|(^|_)eps?($|_)", option.name, re.IGNORECASE):
             value, _ = value_in_effect(command, option)
             try:
-                lengths.append((float(value), option))
+                length = float(value)
             except (TypeError, ValueError):
-                continue
+                return None  # set elsewhere: it may end it
+            if _LENGTH.search(option.name) or length > 0:
+                lengths.append((length, option))
     endless = [option for length, option in lengths if length <= 0]
     return endless[0] if endless and len(endless) == len(lengths) else None
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from scaffold.rules.stats import t_quantile
+
 SPLITS = ("train", "train-dev", "validation", "test")
 """train-dev is drawn from where the training data come from, and never trained on."""
 
@@ -36,7 +38,7 @@ class SplitError:
     Attributes:
         n: examples; 0 for a number whose n nobody stated, which is taken as exact.
         error: their mean: a share of wrong ones, or a mean squared error.
-        variance: of the examples' errors; None where each is right or wrong.
+        variance: of the examples' errors, over n - 1; None where each is right or wrong.
     """
 
     n: int
@@ -45,11 +47,11 @@ class SplitError:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval: Wilson's for a share, else the normal one."""
+        """Return the 95 % interval: Wilson's for a share, else Student's t."""
         if self.n == 0:
             return self.error, self.error
         if self.variance is not None:
-            half = _Z * math.sqrt(self.variance / self.n)
+            half = t_quantile(0.975, self.n - 1) * math.sqrt(self.variance / self.n)
             return max(self.error - half, 0.0), self.error + half
         center = (self.error + _Z**2 / (2 * self.n)) / (1 + _Z**2 / self.n)
         spread = self.error * (1 - self.error) / self.n + (_Z / (2 * self.n)) ** 2
@@ -129,20 +131,20 @@ def analyze_gaps(
     gaps = tuple(_gaps(known, matters))
     doubts = tuple(_doubts(known, matters))
     headroom = next((gap for gap in gaps if gap.name == "headroom"), None)
-    if headroom is not None and headroom.counts is False:
+    parts = [gap for gap in gaps if gap.name != "headroom"]
+    counting = tuple(_NAMES[gap.name] for gap in parts if gap.counts)
+    if headroom is not None and headroom.counts is False and not counting:
         answers: tuple[Answer, ...] = (Answer.HEALTHY,)
         reason = (
             "validation is at the bound but for what matters: a larger model that gains nothing"
             " would show that it is the bound"
         )
         return _answered(answers, reason, errors, gaps, doubts)
-    parts = [gap for gap in gaps if gap.name != "headroom"]
-    counting = tuple(_NAMES[gap.name] for gap in parts if gap.counts)
     if counting:
         largest = max((gap for gap in parts if gap.counts), key=lambda gap: gap.value)
         reason = f"the error opens most between {largest.low_split} and {largest.high_split}"
         return _answered(counting, reason, errors, gaps, doubts)
-    return _answered((Answer.CANNOT_SAY,), _why_not(parts, bound), errors, gaps, doubts)
+    return _answered((Answer.CANNOT_SAY,), _why_not(gaps, bound), errors, gaps, doubts)
 
 
 _NAMES = {
@@ -166,8 +168,8 @@ def _answered(
     )
 
 
-def _why_not(parts: list[Gap], bound: SplitError | None) -> str:
-    if any(gap.counts is None for gap in parts):
+def _why_not(gaps: tuple[Gap, ...], bound: SplitError | None) -> str:
+    if any(gap.counts is None for gap in gaps):
         return "the intervals leave open which gap counts: more examples would tell"
     if bound is None:
         return "the bound is unknown, and so is how much of the training error can be avoided"

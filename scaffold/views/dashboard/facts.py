@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.git.repository import Repository
-from scaffold.probes.analysis import last_analysis
+from scaffold.probes.analysis import LastAnalysis, last_analysis
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -17,7 +17,6 @@ from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import load_calibration, read_evidence
-from scaffold.rules.loop.gaps import Analysis
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.stats import mean_interval
 from scaffold.running.recording import is_own
@@ -127,8 +126,7 @@ class Facts:
     created: str
     reproduction: Reproduction | None
     changes: tuple[Change, ...]
-    analysis: Analysis | None
-    of_classes: bool
+    analysis: LastAnalysis | None
     runs: tuple[Run, ...]
     curves: tuple[Curves, ...]
     left_out: tuple[str, ...]
@@ -146,15 +144,13 @@ def gather(project: Project) -> Facts:
     records, left_out = _records(project)
     states = _states(evidence, judged)
     runs = tuple(_run(record, states, project) for record in records)
-    analysis, of_classes = last_analysis(project) or (None, False)
     return Facts(
         status=load_status(project),
         commit=Repository(project.root).find_id("HEAD") or "",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
-        analysis=analysis,
-        of_classes=of_classes,
+        analysis=last_analysis(project),
         runs=runs,
         curves=tuple(_curves(project, recipe, runs)),
         left_out=tuple(left_out),
@@ -284,5 +280,13 @@ def _series(path: Path) -> dict[str, Series]:
             str(name): tuple((int(step), float(value)) for step, value in points)
             for name, points in content.items()
         }
-    except (MachineError, ProjectError, ValueError, TypeError, AttributeError):
+    except (
+        MachineError,
+        ProjectError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return {}

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.judgment import Verdict
 from scaffold.rules.loop.gaps import Answer
-from scaffold.status.model import Purpose
-from scaffold.views.analysis import error_text, gap_text
+from scaffold.status.model import Purpose, is_by_others
+from scaffold.views.analysis import error_text, gap_cells
 from scaffold.views.dashboard.facts import Change, Facts
 from scaffold.views.dashboard.svg import (
     WIDE,
@@ -54,7 +54,7 @@ def make_page(facts: Facts) -> str:
         "number": _number,
         "tone": _tone,
         "error": error_text,
-        "gap": gap_text,
+        "gap": gap_cells,
     }
     reproduction = facts.reproduction
     return environment.get_template(
@@ -68,7 +68,7 @@ def make_page(facts: Facts) -> str:
         held=_what_holds_it_back(facts),
         did=_what_changes_did(facts),
         waterfall=(
-            _svg(draw_waterfall(facts.analysis, of_classes=facts.of_classes))
+            _svg(draw_waterfall(facts.analysis.analysis, of_classes=facts.analysis.of_classes))
             if facts.analysis is not None
             else None
         ),
@@ -102,7 +102,9 @@ _WITHOUT_LIMIT = 1e300
 def _number(value: float | None) -> str:
     if value is not None and math.isnan(value):
         return "NaN"
-    return "∞" if value is not None and abs(value) >= _WITHOUT_LIMIT else number(value)
+    if value is not None and abs(value) >= _WITHOUT_LIMIT:
+        return "∞" if value > 0 else "-∞"
+    return number(value)
 
 
 def _tone(verdict: str) -> str:
@@ -124,6 +126,8 @@ def _does_it_reproduce(facts: Facts) -> tuple[str, str, str]:
     if status.evidence == "stale":
         reasons = "; ".join(str(reason) for reason in status.stale_reasons)
         return "Out of date", "bad", f"It was {status.verdict}; since then: {reasons}."
+    if is_by_others(status.origin):
+        return "Not checked here", "", f"{status.verdict}, {status.origin}."
     if status.verdict == Verdict.REPRODUCED.value:
         seeds = "1 run" if status.seeds == 1 else f"{status.seeds} runs"
         return "Yes", "good", f"{seeds} of the untouched reference give its result again."
@@ -134,9 +138,9 @@ def _does_it_reproduce(facts: Facts) -> tuple[str, str, str]:
 
 def _what_holds_it_back(facts: Facts) -> tuple[str, str, str]:
     """Return the second card's answer, its tone, and one sentence."""
-    analysis = facts.analysis
-    if analysis is None:
+    if facts.analysis is None:
         return "Cannot say yet", "", "No predictions have been analyzed: scaffold analyze"
+    analysis = facts.analysis.analysis
     answer = " and ".join(one.value for one in analysis.answers)
     tone = {Answer.HEALTHY: "good", Answer.CANNOT_SAY: ""}.get(analysis.answers[0], "bad")
     doubts = f" But: {'; '.join(analysis.doubts)}." if analysis.doubts else ""

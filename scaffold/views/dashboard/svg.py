@@ -14,6 +14,9 @@ _LEFT, _RIGHT = 12.0, 12.0
 _MOST_POINTS = 250
 """Of a line: more are no dot apart at this width. Of each stretch the lowest and highest stay."""
 
+_LARGEST = 1e300
+"""Of a value that is drawn: NaN and infinity are none, and a scale has room beyond its ends."""
+
 _MOST_LINES = 20
 """Runs of a state that are drawn one by one; of more, the middle and the band of 90 %."""
 
@@ -33,7 +36,7 @@ class _Scale:
 
 def _scale(values: Sequence[float], start: float, end: float) -> _Scale:
     """Return a scale that holds all values, with a little room."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0]
+    finite = [value for value in values if abs(value) < _LARGEST] or [0.0]
     low, high = min(finite), max(finite)
     room = 0.06 * (high - low) or abs(high) * 0.05 or 1.0
     return _Scale(low - room, high + room, start, end)
@@ -90,8 +93,8 @@ def _finished(picture: Element) -> str:
 
 def draw_strip(reproduction: Reproduction) -> str:
     """Draw the calibration runs with their band of 95 %, the own runs with theirs, the claim."""
-    own = [point.value for point in reproduction.own if math.isfinite(point.value)]
-    calibration = sorted(value for value in reproduction.calibration if math.isfinite(value))
+    own = [point.value for point in reproduction.own if abs(point.value) < _LARGEST]
+    calibration = sorted(value for value in reproduction.calibration if abs(value) < _LARGEST)
     claim = [] if reproduction.published is None else [reproduction.published]
     scale = _scale(
         [*own, *calibration, *claim, *(reproduction.interval or ())], _LEFT, _WIDTH - _RIGHT
@@ -237,7 +240,7 @@ def draw_pairs(change: Change) -> str:
         _text(picture, start - 8, scale.at(tick) + 4, f"{tick:.4g}", "end")
     better = -1 if change.finding is not None and (change.finding.effect or 0) < 0 else 1
     for pair in change.pairs:
-        if not math.isfinite(pair.before.value) or not math.isfinite(pair.after.value):
+        if not all(abs(one.value) < _LARGEST for one in (pair.before, pair.after)):
             continue
         is_other = (pair.after.value - pair.before.value) * better < 0
         ends = {"y1": scale.at(pair.before.value), "y2": scale.at(pair.after.value)}
@@ -264,7 +267,7 @@ def draw_curves(curves: Curves) -> str:
         drawn = [series for _, series in runs]
         if len(drawn) > _MOST_LINES:
             low, middle, high = _band(drawn)
-            outline = [*low, *reversed(high)]
+            outline = [*_thinned(low), *reversed(_thinned(high))]
             _add(picture, "path", f"area s{index % 5 + 1}", d=_path(outline, across, up) + "z")
             drawn = [middle]
         for series in drawn:
@@ -277,8 +280,8 @@ def _band(lines: Sequence[Series]) -> tuple[Series, Series, Series]:
     """Return the 5, 50 and 95 % of several runs at each step that any of them has."""
     at: dict[int, list[float]] = {}
     for series in lines:
-        for step, value in series:
-            if math.isfinite(value):
+        for step, value in dict(series).items():  # of a step that is there twice the last
+            if abs(value) < _LARGEST:
                 at.setdefault(step, []).append(value)
     ordered = {step: sorted(values) for step, values in sorted(at.items())}
     low, middle, high = (
@@ -290,7 +293,7 @@ def _band(lines: Sequence[Series]) -> tuple[Series, Series, Series]:
 
 def _thinned(series: Series) -> Series:
     """Return a line with few points; the lowest and highest of each stretch stay."""
-    finite = [point for point in series if math.isfinite(point[1])]
+    finite = [point for point in series if abs(point[1]) < _LARGEST]
     size = math.ceil(2 * len(finite) / _MOST_POINTS)
     if size <= 2:
         return tuple(finite)
