@@ -129,7 +129,7 @@ def _problems_of_all(path: Path, sums: Mapping[str, _Sums], *, of_classes: bool)
         return [f"{path} has no rows of {' and '.join(missing)}: not enough to say anything"]
     few = [name for name, one in sums.items() if one.n < _FEWEST_NUMBERS]
     if few and not of_classes:
-        return [f"{path}: {' and '.join(few)} has fewer than {_FEWEST_NUMBERS} rows"]
+        return [f"{path} has fewer than {_FEWEST_NUMBERS} rows of {' and '.join(few)}"]
     return [
         f"{path}: {name} has one label alone, {next(iter(one.labels))!r}: its error says nothing"
         for name, one in sums.items()

@@ -56,14 +56,15 @@ def t_quantile(probability: float, df: int) -> float:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean by Student's t; None of fewer than two values."""
-    finite = [value for value in values if math.isfinite(value)]
-    if len(finite) < 2 or len(finite) < len(values):
+    """Return the 95 % interval of a mean by Student's t.
+
+    None of fewer than two values, or where one is not a finite number.
+    """
+    if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
-    mean = sum(finite) / len(finite)
-    sd = math.sqrt(sum((value - mean) ** 2 for value in finite) / (len(finite) - 1))
-    half = t_quantile(0.975, len(finite) - 1) * sd / math.sqrt(len(finite))
-    return mean - half, mean + half
+    stats = SampleStats.of(values)
+    half = t_quantile(0.975, stats.n - 1) * stats.sd / math.sqrt(stats.n)
+    return stats.mean - half, stats.mean + half
 
 
 def t_two_sided_p(t: float, df: int) -> float:

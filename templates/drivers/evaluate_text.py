@@ -1,4 +1,4 @@
-"""Evaluate a classifier of texts, or a model that gives them a number, of the Hugging Face Hub on a file of examples, and print what it scores.
+"""Evaluate a text model of the Hugging Face Hub on a file of examples: it gives each a class, or a number.
 
     python evaluate_text.py MODEL --data FILE [FILE ...] [--limit N]
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from helpers import toy_recipe
 
+from scaffold.recipes.catalogue import data_dir
 from scaffold.rules.stats import mean_interval
 
 
@@ -58,6 +59,17 @@ def test_a_new_project_says_what_is_missing(cli, tweakable_recipe):
     assert "scaffold verify" in page.text
     for empty in ("Nothing yet.", "No change has been judged", "No run here", "No full run lies"):
         assert empty in page.text
+
+
+def test_the_commands_on_the_page_are_those_that_there_are(cli):
+    template = (data_dir("templates") / "dashboard/page.html").read_text()
+    commands = re.findall(r"<code>scaffold ([^<]+)</code>", template)
+    assert len(commands) >= 5
+    for command in commands:
+        words = command.split()
+        names = [word for word in words if word.islower() and not word.startswith("-")]
+        shown = cli(*names, "--help").out
+        assert all(word in shown for word in words if word.startswith("-")), command
 
 
 def test_every_number_is_in_the_evidence_and_leads_to_its_run(cli, judged):

@@ -50,10 +50,11 @@ python train.py --lr 9
     assert command_of(draft)[0] == "python train.py"
 
 
-def test_a_program_to_talk_to_is_not_what_trains():
+@pytest.mark.parametrize("name", ["interactive", "chat", "console", "play", "repl"])
+def test_a_program_to_talk_to_is_not_what_trains(name):
     draft = draft_of(
-        README_dot_md="# T\n\n`python interactive.py`\n\nSee [training](scripts/README.md).\n",
-        interactive_dot_py=TRAIN,
+        README_dot_md=f"# T\n\n`python {name}.py`\n\nSee [training](scripts/README.md).\n",
+        **{f"{name}_dot_py": TRAIN},
         scripts__README_dot_md="# Scripts\n\n`python scripts/train.py --lr 0.3`\n",
         scripts__train_dot_py=TRAIN,
     )

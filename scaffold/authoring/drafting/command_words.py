@@ -83,7 +83,7 @@ _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (
         Role.OTHER,
         re.compile(
-            r"sampl|generat|demo|interactive|^chat(_|$)|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
+            r"sampl|generat|demo|interactive|console|^(chat|play|repl|shell)(_|$)|predict|plot|visual|export|serve|app\b|gradio|tensorboard|infer|tun(e|ing)\b|sweep|search"
         ),
     ),
     (Role.TRAIN, re.compile(r"train|main|run|fit|pretrain|finetun|experiment|learn|exp\b")),

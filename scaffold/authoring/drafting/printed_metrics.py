@@ -69,12 +69,8 @@ def _of_module(module: Module) -> Iterator[PrintedMetric]:
         if call.lineno in of_evaluation:
             continue
         function = functions.get(call.lineno, "")
-        arguments = [
-            _text_before(
-                call, argument, [t for t in assigned if functions.get(t.lineno, "") == function]
-            )
-            for argument in call.args
-        ]
+        texts = [text for text in assigned if functions.get(text.lineno, "") == function]
+        arguments = [_text_before(call, argument, texts) for argument in call.args]
         text, holes = _text_of(arguments, is_print=name == "print")
         if not holes:
             continue
@@ -129,14 +125,13 @@ def _stream(name: str, call: ast.Call) -> str:
 
 def _assigned_texts(module: Module) -> list[ast.Assign]:
     """Return the assignments of texts with values in them to plain names."""
-    return [
+    named = [
         node
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and _pieces(node.value)[1]
-        and re.search(r"\w", _pieces(node.value)[0])
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     ]
+    pieces = [(node, *_pieces(node.value)) for node in named]
+    return [node for node, text, holes in pieces if holes and re.search(r"\w", text)]
 
 
 def _text_before(call: ast.Call, argument: ast.expr, assigned: Sequence[ast.Assign]) -> ast.expr:
