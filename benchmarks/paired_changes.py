@@ -38,7 +38,7 @@ from scaffold.running.seeds import make_runs
 from scaffold.running.session import RunOptions, Session
 from scaffold.scaffolding.create import create_project
 from scaffold.tweak.create_src import begin
-from scaffold.tweak.prepare import snapshot_files, with_values
+from scaffold.tweak.prepare import snapshot_files
 
 RECORDS = Path(__file__).with_name("records") / "digits-cnn-changes.json"
 CHANGES = {"epochs": 19, "learning_rate": 0.008, "dropout": 0.3, "width": 18}
@@ -59,7 +59,7 @@ def record() -> None:
         state = snapshot_of_worktree(project)
         values: dict[str, dict[str, float]] = {}
         for name, value in {"before": None, **CHANGES}.items():
-            program = state.system if value is None else with_values(state.system, {name: value})
+            program = state.system if value is None else state.system.with_values({name: value})
             files = replace(snapshot_files(state, f"{name} {value}"), program=program)
             with RunProgress(program) as progress:
                 session = Session(project, recipe, progress, RunOptions())

@@ -2,48 +2,66 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.terminal import (
+    RunFlags,
+    open_project,
+    paint_for,
+    print_json,
+    run_options,
+    run_session,
+    width,
+)
 from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, paint_for, print_json, width
+
+if TYPE_CHECKING:
+    from scaffold.probes.analysis import Analyzed
+    from scaffold.running.session import Session
 
 
 @make_command(
     "analyze",
-    "Say where the error opens: between the bound, the training data, and data not seen.\n\nFILE is"
-    " a table of predictions, CSV or Parquet: id, split (train, train-dev, validation, test),"
-    " label, and prediction or a column p_CLASS for each class. Default: predictions.csv of the"
-    " newest run that wrote one.",
+    "Say what holds the model back: run the program once, watched, compare the errors of its"
+    " splits, then run it in other ways until they tell.\n\nFILE is a table of predictions, CSV"
+    " or Parquet: id, split (train, train-dev, validation, test), label, and prediction or a column"
+    " p_CLASS for each class; nothing is run for it.",
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def command(*, file: Path | None, as_json: bool) -> int:
-    """Read, compare; exit 3 if the numbers leave it open."""
-    from dataclasses import asdict
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Probes at most, each as dear as a run; 0 reads the newest run's predictions.csv.",
+)
+@run_options
+def command(*, file: Path | None, budget: int, flags: RunFlags) -> int:
+    """Run, compare, probe; exit 3 if it stays open."""
+    from scaffold.probes.analysis import analyze, analyze_by_probes
+    from scaffold.probes.runs import Prober
+    from scaffold.project.project import load_recipe, load_yaml
+    from scaffold.records.program import Program
+    from scaffold.records.system import System
+    from scaffold.tweak.prepare import present_program
+    from scaffold.views.analysis import analysis_answer, format_analysis
 
-    from scaffold.probes.analysis import analyze
-    from scaffold.rules.loop.gaps import Answer
-    from scaffold.views.analysis import format_analysis
+    project = open_project()
 
-    analyzed = analyze(open_project(), file)
-    analysis = analyzed.analysis
-    if as_json:
-        print_json(
-            "analysis",
-            {
-                "answers": [answer.value for answer in analysis.answers],
-                "reason": analysis.reason,
-                "of_classes": analyzed.of_classes,
-                "predictions": str(analyzed.predictions),
-                "errors": {
-                    name: {"n": error.n, "error": error.error, "interval": list(error.interval)}
-                    for name, error in analysis.errors.items()
-                },
-                "gaps": [{**asdict(gap), "interval": list(gap.interval)} for gap in analysis.gaps],
-                "doubts": list(analysis.doubts),
-                "probes": list(analysis.probes),
-            },
-        )
+    def probe(session: "Session") -> "Analyzed":
+        return analyze_by_probes(Prober(session, present_program(session)), budget)
+
+    if file is not None or not budget:
+        analyzed = analyze(project, file)
+    else:
+        recipe = load_recipe(project)
+        is_own = project.system.exists()
+        program: Program = load_yaml(System, project.system) if is_own else recipe
+        analyzed = run_session(project, recipe, program, flags, probe)
+    if flags.as_json:
+        print_json("analysis", analysis_answer(analyzed))
     else:
         click.echo(format_analysis(analyzed, width(), paint_for(sys.stdout)))
-    return 3 if analysis.answers == (Answer.CANNOT_SAY,) else 0
+    return 3 if analyzed.diagnosis.bottleneck is None else 0

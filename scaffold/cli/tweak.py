@@ -26,7 +26,12 @@ def command() -> None:
     " one makes src/, a copy of the reference, and system.yaml, which says how it runs. Edit them,"
     " then `scaffold verify`. NAME may be one that the recipe suggests (scaffold tweak list).",
 )
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option(
+    "--remedy",
+    metavar="ID",
+    help="Take up a remedy that `analyze` proposes; NAME is then its ID, if none is said.",
+)
 @click.option(
     "--kind",
     type=click.Choice(["neutral", "improve", "cheaper", "data"]),
@@ -63,7 +68,8 @@ def command() -> None:
 )
 def start(
     *,
-    name: str,
+    name: str | None,
+    remedy: str | None,
     kind: Any,
     expect: str,
     metric: str | None,
@@ -78,9 +84,13 @@ def start(
     """Open it, say what to edit."""
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
+    from scaffold.probes.remedies import plan_remedy
     from scaffold.status.cache import require_reproduced
     from scaffold.tweak.start import Wish, start_tweak
 
+    name = name or remedy
+    if name is None:
+        raise UsageError("say the tweak's NAME", hint="scaffold tweak start NAME, or --remedy ID")
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
     for option, text in (
@@ -105,10 +115,15 @@ def start(
         bound_source = bound_source or click.prompt(
             "Where is that from", err=True, default="nobody knows yet"
         )
+    planned = plan_remedy(project, remedy) if remedy else None
     wish = Wish(
         kind=kind,
+        remedy=planned,
         expect=" ".join(
-            [expect, f"(begun without a reproduction: {reason})" if reason else ""]
+            [
+                expect or (planned.expect if planned else ""),
+                f"(begun without a reproduction: {reason})" if reason else "",
+            ]
         ).strip(),
         metric=metric,
         margin=margin,

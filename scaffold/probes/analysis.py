@@ -2,36 +2,52 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter
 
 from scaffold.errors import BrokenFileError, ScaffoldError, UsageError
+from scaffold.git.snapshots import worktree_id
 from scaffold.probes.predictions import Predictions, read_predictions
+from scaffold.probes.runs import Prober, facts_of, table_of
 from scaffold.project.files import read_record, read_text, write_json, write_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.goal import ErrorBound, Goal
+from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
-from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError, analyze_gaps
+from scaffold.rules.loop.case import Case, Diagnosis, ProbeKind, ProbeResult
+from scaffold.rules.loop.causes import diagnose
+from scaffold.rules.loop.gaps import Analysis, SplitError, analyze_gaps
 from scaffold.running.recording import is_own
 from scaffold.user_state import sign
 
 _NAMES = ("predictions.csv", "predictions.parquet")
+_ANALYSIS, _DIAGNOSIS = TypeAdapter(Analysis), TypeAdapter(Diagnosis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analyzed:
-    """An analysis, what it was made of, and the goal that it was compared with."""
+    """An analysis, what it was made of, and the goal that it was compared with.
+
+    Attributes:
+        diagnosis: what holds the model back, as far as probes ran.
+        results: of the probes.
+        runs: how many were made or used for it.
+    """
 
     analysis: Analysis
     predictions: Path
     of_classes: bool
     goal: Goal
+    diagnosis: Diagnosis
+    results: tuple[ProbeResult, ...] = ()
+    runs: int = 0
 
 
 def goal_path(project: Project) -> Path:
@@ -76,23 +92,79 @@ def analyze(project: Project, predictions: Path | None) -> Analyzed:
     Raises:
         UsageError: what matters was not said, there is no table, or it cannot be used.
     """
+    goal = _require_goal(project)
+    path = (predictions or newest_predictions(project)).resolve()
+    table = read_predictions(path)
+    case = _case(project, goal, table, path)
+    analyzed = Analyzed(
+        analysis=case.analysis,
+        predictions=path,
+        of_classes=table.of_classes,
+        goal=goal,
+        diagnosis=diagnose(case),
+    )
+    _remember(project, analyzed)
+    return analyzed
+
+
+def _require_goal(project: Project) -> Goal:
     goal = read_goal(project)
     if goal.matters is None:
         raise UsageError(
             "what difference in the error matters was not said yet",
             hint="scaffold goal set --matters 0.005 --why 'fewer complaints than we can answer'",
         )
-    path = (predictions or newest_predictions(project)).resolve()
-    table = read_predictions(path)
+    return goal
+
+
+def _case(project: Project, goal: Goal, table: Predictions, path: Path) -> Case:
+    """Return what a diagnosis starts from: gaps and doubts of one table."""
+    assert goal.matters is not None
     bound = bound_of(goal, of_classes=table.of_classes)
     _require_shares(goal, of_classes=table.of_classes)
     analysis = analyze_gaps(table.errors, bound, goal.matters)
-    doubts = (*_unlike_reported(project, path, table), *analysis.doubts)
+    otherwise = tuple(_unlike_reported(project, path, table))
+    return Case(
+        analysis=replace(analysis, doubts=(*otherwise, *analysis.doubts)),
+        matters=goal.matters,
+        constants=table.constants,
+        reported_otherwise=otherwise,
+    )
+
+
+def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
+    """Watch one run of the program, then run probes until they name what holds the model back.
+
+    Args:
+        prober: the program.
+        budget: probes at most, each as dear as a run; the watched run is not one.
+
+    Raises:
+        UsageError: what matters was not said, or no predictions can be seen.
+        RunError: the program does not end well.
+    """
+    project = prober.session.project
+    goal = _require_goal(project)
+    watched = prober.watched()
+    table = table_of(watched)
+    case = replace(
+        _case(project, goal, table, watched.table),
+        facts=facts_of(watched),
+        available=tuple(prober.available(watched)),
+    )
+    diagnosis = diagnose(case)
+    while diagnosis.next_probe is not None and len(case.results) < budget:
+        result = prober.run(diagnosis.next_probe, watched)
+        case = replace(case, results=(*case.results, result))
+        diagnosis = diagnose(case)
     analyzed = Analyzed(
-        analysis=replace(analysis, doubts=doubts),
-        predictions=path,
+        analysis=case.analysis,
+        predictions=watched.table,
         of_classes=table.of_classes,
         goal=goal,
+        diagnosis=diagnosis,
+        results=tuple(case.results),
+        runs=1 + len(case.results),
     )
     _remember(project, analyzed)
     return analyzed
@@ -156,8 +228,9 @@ def newest_predictions(project: Project) -> Path:
 
 def _unlike_reported(project: Project, path: Path, table: Predictions) -> Iterator[str]:
     """Yield metrics of the run that its own predictions do not give."""
-    run = next((parent for parent in path.parents if parent.parent == project.runs), None)
-    if run is None or not table.of_classes:
+    places = (project.runs, project.scaffold_dir / "probes")
+    run = next((parent for parent in path.parents if parent.parent in places), None)
+    if run is None:
         return
     try:
         record = read_record(RunRecord, run / "run.json")
@@ -165,17 +238,36 @@ def _unlike_reported(project: Project, path: Path, table: Predictions) -> Iterat
         return
     for metric in load_recipe(project).metrics:
         error, value = table.errors.get(metric.split), record.metrics.get(metric.name)
-        is_share = metric.unit in ("fraction", "percent")
-        words = [word for word in ("acc", "err") if word in metric.name.lower()]
-        if error is None or value is None or not is_share or len(words) != 1:
+        expected = _expected(metric, table)
+        if error is None or value is None or not expected:
             continue
         whole = 100 if metric.unit == "percent" else 1
-        expected = whole * (1 - error.error if words == ["acc"] else error.error)
-        if abs(expected - value.value) > value.half_digit + 0.5 * whole / error.n + 1e-9:
+        # One example more or less; of numbers, what a table rounds them to.
+        blur = 0.5 * whole / error.n if table.of_classes else _ROUNDED * abs(value.value)
+        if all(abs(one - value.value) > value.half_digit + blur + 1e-9 for one in expected):
             yield (
                 f"the program reports {metric.name} {value.value:.4g}, its predictions give"
-                f" {expected:.4g}: they are not of the same examples, or it is averaged otherwise"
+                f" {expected[0]:.4g}: of other examples, or averaged otherwise"
             )
+
+
+_ROUNDED = 1e-3
+
+
+def _expected(metric: Metric, table: Predictions) -> list[float]:
+    """Return what a metric may be by its name: of a mere `error` in numbers, any usual measure."""
+    measures = table.measures.get(metric.split, {})
+    name = metric.name.lower()
+    if table.of_classes:
+        is_share = metric.unit in ("fraction", "percent")
+        names = {"acc": "accuracy", "err": "error"}
+        words = [word for word in names if word in name] if is_share else []
+        whole = 100 if metric.unit == "percent" else 1
+        return [whole * measures[names[words[0]]]] if len(words) == 1 and measures else []
+    exact = [measure for measure in ("rmse", "mse", "mae", "r2") if measure in name]
+    if exact and measures:
+        return [measures[exact[0]]] if exact[0] in measures else []
+    return [measures[one] for one in ("mse", "rmse", "mae") if measures] if "error" in name else []
 
 
 def _memory(project: Project) -> Path:
@@ -184,7 +276,11 @@ def _memory(project: Project) -> Path:
 
 def _remember(project: Project, analyzed: Analyzed) -> None:
     content = {
-        "analysis": json.loads(json.dumps(asdict(analyzed.analysis))),
+        "analysis": _ANALYSIS.dump_python(analyzed.analysis, mode="json"),
+        "diagnosis": _DIAGNOSIS.dump_python(analyzed.diagnosis, mode="json"),
+        "runs": analyzed.runs,
+        "best_rate": _best_rate(analyzed),
+        "state": _state(project),
         "of_classes": analyzed.of_classes,
         "predictions": str(analyzed.predictions),
         "goal": analyzed.goal.model_dump(mode="json"),
@@ -197,14 +293,36 @@ def _signature(project: Project, content: Mapping[str, Any]) -> str:
     return sign(f"analysis of {project.root}: {json.dumps(content, sort_keys=True)}")
 
 
+def _state(project: Project) -> str:
+    """Return what tells the program that was analyzed from others."""
+    return worktree_id(project) if project.system.exists() else load_recipe(project).reference.tree
+
+
+def _best_rate(analyzed: Analyzed) -> float | None:
+    rates = {
+        result.probe.value: result.errors["train"].error
+        for result in analyzed.results
+        if result.probe.kind is ProbeKind.RATE and "train" in result.errors
+    }
+    return min(rates, key=lambda rate: rates[rate], default=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastAnalysis:
-    """The last analysis that was made here, of which table, when."""
+    """The last analysis that was made here, of which table, when.
+
+    Attributes:
+        is_current: the program is still the one that was analyzed.
+        best_rate: factor of the learning rate whose probe lowered the training error most.
+    """
 
     analysis: Analysis
+    diagnosis: Diagnosis
     of_classes: bool
     predictions: str
     created: str
+    is_current: bool
+    best_rate: float | None
 
 
 def last_analysis(project: Project) -> LastAnalysis | None:
@@ -216,21 +334,13 @@ def last_analysis(project: Project) -> LastAnalysis | None:
         if signature != _signature(project, content) or not is_current:
             return None
         return LastAnalysis(
-            analysis=_analysis(content["analysis"]),
+            analysis=_ANALYSIS.validate_python(content["analysis"]),
+            diagnosis=_DIAGNOSIS.validate_python(content["diagnosis"]),
             of_classes=bool(content["of_classes"]),
             predictions=content["predictions"],
             created=content["created"],
+            is_current=content["state"] == _state(project),
+            best_rate=content["best_rate"],
         )
     except (ScaffoldError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _analysis(data: Mapping[str, Any]) -> Analysis:
-    return Analysis(
-        answers=tuple(map(Answer, data["answers"])),
-        reason=data["reason"],
-        errors={name: SplitError(**one) for name, one in data["errors"].items()},
-        gaps=tuple(Gap(**{**gap, "interval": tuple(gap["interval"])}) for gap in data["gaps"]),
-        doubts=tuple(data["doubts"]),
-        probes=tuple(data["probes"]),
-    )

@@ -6,6 +6,7 @@ CSV, or Parquet where pyarrow is installed.
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +15,24 @@ from typing import Any
 from scaffold.errors import UsageError
 from scaffold.rules.loop.gaps import SPLITS, SplitError
 
+HELD_OUT = "held-out"
+"""Training rows that a run with fewer of them did not train on: no split of its own."""
+
 _SPLIT_NAMES = {
     **{name: name for name in SPLITS},
     **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
     **dict.fromkeys(("train_dev", "traindev"), "train-dev"),
     **dict.fromkeys(("training",), "train"),
     **dict.fromkeys(("testing",), "test"),
+    **dict.fromkeys((HELD_OUT, "held_out", "heldout"), HELD_OUT),
 }
 _BATCH_CELLS = 100_000
 _MOST_PROBLEMS = 5
 _FEWEST_NUMBERS = 10
 """Examples of a split whose errors are numbers: of fewer no interval can be believed."""
+
+_MOST_CLASSES = 10_000
+"""Whose labels are counted; more are numbers, or names."""
 
 _LARGEST = 1e70
 """A difference whose square and its square can still be added."""
@@ -38,7 +46,16 @@ class _Sums:
     wrong: int = 0
     mean: float = 0.0
     deviations: float = 0.0
-    labels: set[str] = field(default_factory=set)
+    labels: Counter[str] = field(default_factory=Counter)
+    label_mean: float = 0.0
+    label_deviations: float = 0.0
+    absolute: float = 0.0
+
+    def add_label(self, label: float) -> None:
+        """Take in a label that is a number."""
+        before = label - self.label_mean
+        self.label_mean += before / self.n
+        self.label_deviations += before * (label - self.label_mean)
 
     def add_square(self, square: float) -> None:
         """Take in a squared error, by Welford's method."""
@@ -49,10 +66,22 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """The errors of the splits of a table; `of_classes` tells shares from mean squared errors."""
+    """The errors of the splits of a table.
+
+    Attributes:
+        errors: by split.
+        of_classes: whether they are shares of wrong examples, not mean squared errors.
+        constants: by split, the error of the best constant of the training labels.
+        measures: by split, what a program may report of them: accuracy and error, or of numbers
+            mse, rmse, mae and r2.
+        held_out: the error of training rows that were not trained on, if there are any.
+    """
 
     errors: Mapping[str, SplitError]
     of_classes: bool
+    constants: Mapping[str, float] = field(default_factory=dict)
+    held_out: SplitError | None = None
+    measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -79,8 +108,8 @@ def read_predictions(path: Path) -> Predictions:
         seen[hash(str(row["id"]))] = split
         of_split = sums.setdefault(split, _Sums())
         of_split.n += 1
-        if len(of_split.labels) < 2:
-            of_split.labels.add(_plain(label))
+        if len(of_split.labels) < _MOST_CLASSES or _plain(label) in of_split.labels:
+            of_split.labels[_plain(label)] += 1
         of_split.wrong += _plain(label) != _plain(prediction)
         pair = _numbers(label, prediction)
         if pair is None:
@@ -88,16 +117,47 @@ def read_predictions(path: Path) -> Predictions:
         else:
             has_fractions |= any(not number.is_integer() for number in pair)
             of_split.add_square((pair[0] - pair[1]) ** 2)
+            of_split.add_label(pair[0])
+            of_split.absolute += abs(pair[0] - pair[1])
     if word and has_fractions:
         problems.append(f"{word}: no numbers, though other rows have fractions")
     of_classes = not has_fractions
     problems += [] if problems else _problems_of_all(path, sums, of_classes=of_classes)
     if problems:
         raise UsageError("predictions that cannot be used:\n  " + "\n  ".join(problems))
+    errors = {name: _error(one, of_classes=of_classes) for name, one in sums.items() if one.n > 1}
     return Predictions(
-        errors={name: _error(sums[name], of_classes=of_classes) for name in SPLITS if name in sums},
+        errors={name: errors[name] for name in SPLITS if name in errors},
         of_classes=of_classes,
+        constants={
+            name: _constant_error(sums["train"], one, of_classes=of_classes)
+            for name, one in sums.items()
+        },
+        held_out=errors.get(HELD_OUT),
+        measures={name: _measures(one, of_classes=of_classes) for name, one in sums.items()},
     )
+
+
+def _measures(of_split: _Sums, *, of_classes: bool) -> dict[str, float]:
+    if of_classes:
+        wrong = of_split.wrong / of_split.n
+        return {"accuracy": 1 - wrong, "error": wrong}
+    spread = of_split.label_deviations / of_split.n
+    return {
+        "mse": of_split.mean,
+        "rmse": math.sqrt(of_split.mean),
+        "mae": of_split.absolute / of_split.n,
+        **({"r2": 1 - of_split.mean / spread} if spread else {}),
+    }
+
+
+def _constant_error(train: _Sums, of_split: _Sums, *, of_classes: bool) -> float:
+    """Return the error on a split of the most frequent class, or the mean, of training."""
+    if of_classes:
+        likeliest = max(train.labels, key=lambda label: train.labels[label])
+        return 1 - of_split.labels[likeliest] / of_split.n
+    shift = of_split.label_mean - train.label_mean
+    return of_split.label_deviations / of_split.n + shift**2
 
 
 def _problem(

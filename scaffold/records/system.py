@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from scaffold.records.fields import RelPath, Text
+from scaffold.records.fields import RelPath, Scalar, Text
 from scaffold.records.parsing import Place, Record
 from scaffold.records.program import CALIBRATION_SEED, Program, name_problems, slot_problems
 
@@ -30,6 +30,45 @@ class Baselines(Record):
     batch: Annotated[int, Field(ge=2)] = 32
 
 
+class Regularization(Record):
+    """Hyperparameters that regularize: their values without it, and with it stronger."""
+
+    off: Mapping[str, Scalar] = {}
+    stronger: Mapping[str, Scalar] = {}
+
+
+class Knobs(Record):
+    """Hyperparameters by what they turn, for programs that cannot be probed from outside."""
+
+    learning_rate: str | None = None
+    capacity: str | None = Field(default=None, description="doubled to see whether more helps")
+    regularization: Regularization | None = None
+    train_ids: str | None = Field(
+        default=None,
+        description=(
+            "takes the path of a text file with one id a line, to train on those only, in as many"
+            " steps; rows of the others have the split held-out"
+        ),
+    )
+    zeroed_inputs: str | None = Field(default=None, description="1 sets all inputs to 0")
+
+    def names(self) -> dict[str, str]:
+        """Return the hyperparameters by the place where they are named."""
+        single = ("learning_rate", "capacity", "train_ids", "zeroed_inputs")
+        named = {key: name for key in single if (name := getattr(self, key)) is not None}
+        if self.regularization is not None:
+            for key in ("off", "stronger"):
+                for name in getattr(self.regularization, key):
+                    named[f"regularization.{key}.{name}"] = name
+        return named
+
+
+class AnalysisOptions(Record):
+    """What `scaffold analyze` must know of a program that is not torch."""
+
+    knobs: Knobs = Knobs()
+
+
 class System(Program):
     """The user's own system: what `src/` is run with."""
 
@@ -38,7 +77,23 @@ class System(Program):
         default=True, description="a random stream of its own for each kind of draw"
     )
     baselines: Baselines | None = None
+    analysis: AnalysisOptions | None = None
     note: Text | None = None
+
+    def with_values(self, values: Mapping[str, Scalar]) -> "System":
+        """Return the system with other hyperparameters."""
+        return self.model_copy(update={"hyperparameters": {**self.hyperparameters, **values}})
+
+    @model_validator(mode="after")
+    def _knobs_are_hyperparameters(self) -> "System":
+        for place, name in (self.analysis.knobs.names() if self.analysis else {}).items():
+            if name not in self.hyperparameters:
+                known = ", ".join(self.hyperparameters) or "none"
+                raise ValueError(
+                    f"analysis.knobs.{place}: there is no hyperparameter {name!r};"
+                    f" there are: {known}"
+                )
+        return self
 
     @classmethod
     def cross_problems(cls, data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

@@ -86,6 +86,10 @@ class Tweak(Record):
     name: Id
     kind: Kind
     expect: OneLine = Field(default="", description="what the user expects of it")
+    bottleneck: OneLine = Field(
+        default="", description="what the analysis named that this is a remedy of"
+    )
+    refuted_by: OneLine = Field(default="", description="what would show that it is no remedy")
     base_branch: Text = Field(description="the branch that it started from and is merged into")
     before: Revision = Field(description="commit of the state that it is compared with")
     rule: ChangeRule

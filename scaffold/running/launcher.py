@@ -21,6 +21,7 @@ from scaffold.records.program import Command
 from scaffold.running.denials import denial_variables
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
+from scaffold.running.probing import ask_probe, probe_inputs, probe_variables
 from scaffold.running.processes import end_processes
 from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
@@ -68,6 +69,7 @@ def start(plan: Plan, seed: int) -> Running:
         if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
             make_short_name(workspace)
         ask(plan, workspace)
+        ask_probe(plan, workspace)
         spec = _spec(plan, seed, workspace)
         path = workspace.folder / "supervisor.json"
         path.write_text(json.dumps(spec))
@@ -117,14 +119,14 @@ def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
                 *plan.environment.folders,
                 *plan.outside_folders,
                 *trace_inputs(plan, workspace),
+                *probe_inputs(plan, workspace),
             ),
             network=command.network,
             accelerator=resources.device == "cuda",
             memory_bytes=limits["memory_bytes"],
         )
-        variables = run_variables(plan, seed, workspace, command, values) | trace_variables(
-            plan, workspace, name
-        )
+        variables = run_variables(plan, seed, workspace, command, values)
+        variables |= trace_variables(plan, workspace, name) | probe_variables(plan, workspace)
         monitored = denial_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
         policy_file = workspace.folder / f"policy-{index}.json"

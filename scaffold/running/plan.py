@@ -1,7 +1,7 @@
 """What all runs of one program share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from scaffold.git.objects import TreeEntry
 from scaffold.project.project import Source
 from scaffold.records.dataset import OutsideDataset
 from scaffold.records.evidence import Inputs
+from scaffold.records.parsing import digest
 from scaffold.records.program import Program
 from scaffold.sandbox import Sandbox
 
@@ -35,6 +36,8 @@ class Plan:
         slots: how many of its runs fit on this machine at once.
         entries: lists the files of the tree that `inputs` names, where its id alone does not tell.
         tracing: what is recorded of its runs besides metrics.
+        extra_files: text by name, written beside what its commands run in.
+        probing: how its runs are watched or changed, as `shim/_scaffold_probe` reads it.
     """
 
     title: str
@@ -51,6 +54,8 @@ class Plan:
     runs_dir: Path
     entries: Callable[[], Sequence[TreeEntry]] = tuple
     tracing: Tracing | None = None
+    extra_files: Mapping[str, str] = field(default_factory=dict)
+    probing: Mapping[str, Any] | None = None
 
     @property
     def outside_folders(self) -> tuple[Path, ...]:
@@ -61,4 +66,6 @@ class Plan:
     def run_id(self, seed: int) -> str:
         """Return a name for a run made of all that decides its result."""
         kind = "smoke" if self.smoke else "seed"
+        if self.probing is not None:  # a name that no run of the program itself can have
+            kind = f"probe-{digest(self.probing)[:12]}"
         return f"{kind}-{seed}-{self.inputs.digest[:12]}"

@@ -49,17 +49,26 @@ def prepare(session: Session, *, smoke: bool = False) -> Plan:
         ProjectError: `reference/` was edited.
         FetchError: packages or datasets cannot be had.
     """
+    return prepare_program(session, reference_files(session), smoke=smoke)
+
+
+def reference_files(session: Session) -> ProgramFiles:
+    """Return the reference as a program to run, once there is consent.
+
+    Raises:
+        ConsentError: nobody has approved what would run.
+        ProjectError: `reference/` was edited.
+    """
     project, recipe = session.project, session.recipe
     require_consent(recipe, project.root, session.options.trust)
     require_untouched(project, recipe)
-    files = ProgramFiles(
+    return ProgramFiles(
         title=recipe.id,
         program=recipe,
         source=project.reference_source,
         tree=recipe.reference.tree,
         remedy="run it again all the same: scaffold run --rerun",
     )
-    return prepare_program(session, files, smoke=smoke)
 
 
 def prepare_smoke(session: Session) -> Plan | None:

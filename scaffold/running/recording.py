@@ -101,7 +101,7 @@ def finish(running: Running) -> RunRecord:
     )
     record = signed(record)
     write_record(record, workspace.folder / "run.json")
-    if plan.tracing is None:
+    if plan.tracing is None and plan.probing is None:
         remove(workspace.trace)
     for leftover in (
         result,

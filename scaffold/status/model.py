@@ -19,6 +19,7 @@ class Purpose(str, Enum):
     COMMIT = "commit"
     BUILD_ANYWAY = "build_anyway"
     SWITCH = "switch"
+    ANALYZE = "analyze"
     START_TWEAK = "start_tweak"
     START_REWRITE = "start_rewrite"
     ACCEPT = "accept"

@@ -1,16 +1,19 @@
 """The one next action: the command to paste, and why."""
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import snapshot_id, worktree_id
+from scaffold.probes.analysis import last_analysis
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.staleness import REFERENCE_EDITED
 from scaffold.rewrite.parts import rewrite_name
+from scaffold.rules.loop.remedies import cheapest_untried
 from scaffold.rules.milestones import next_suggestion
 from scaffold.status.model import NextAction, Purpose, TweakStatus, is_by_others
 from scaffold.tweak.base_branch import find_judged
@@ -153,6 +156,9 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         return NextAction(
             purpose=Purpose.START_TWEAK, command=f"scaffold tweak start {name}", why=why
         )
+    of_analysis = _next_of_analysis(project, decided)
+    if of_analysis is not None:
+        return of_analysis
     # What a recipe suggests was found on its own data: of other data it says nothing.
     has_other_data = any(change.tweak.kind == "data" for change in accepted(project))
     suggestion = next_suggestion(() if has_other_data else recipe.adaptation.tweaks, decided)
@@ -176,6 +182,27 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         f"the simplest next step: {suggestion.why}",
     )
     return NextAction(purpose=Purpose.START_TWEAK, command=command, why=why)
+
+
+def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction | None:
+    """Return the cheapest untried remedy of what holds the model back, where that was analyzed."""
+    last = last_analysis(project)
+    if last is None:
+        return None
+    if not last.is_current:
+        why = "src/ changed since the last analysis: the bottleneck may be another one now"
+        return NextAction(purpose=Purpose.ANALYZE, command="scaffold analyze", why=why)
+    remedy = cheapest_untried(last.diagnosis.bottleneck, decided)
+    if remedy is None or last.diagnosis.bottleneck is None:
+        return None
+    return NextAction(
+        purpose=Purpose.START_TWEAK,
+        command=f"scaffold tweak start --remedy {remedy.id}",
+        why=(
+            f"{last.diagnosis.bottleneck.value} holds the model back; the simplest remedy that was"
+            f" not tried is to {remedy.change}"
+        ),
+    )
 
 
 def next_of_tweak(tweak: TweakStatus) -> NextAction:

@@ -17,6 +17,8 @@ def page_of(tweak: Tweak, evidence: ChangeEvidence | None) -> str:
         f"- kind: {tweak.kind}",
         f"- expected: {tweak.expect or 'nothing was said'}",
     ]
+    if tweak.bottleneck:
+        lines += [f"- bottleneck: {tweak.bottleneck}", f"- refuted by: {tweak.refuted_by}"]
     if evidence is None:
         lines.append("- dropped before it was judged")
     else:

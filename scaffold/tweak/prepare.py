@@ -15,12 +15,17 @@ from scaffold.records.fields import Scalar
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
 from scaffold.running.plan import Plan
-from scaffold.running.preparation import ProgramFiles, commit_date_of, prepare_program
+from scaffold.running.preparation import (
+    ProgramFiles,
+    commit_date_of,
+    prepare_program,
+    reference_files,
+)
 from scaffold.running.seeds import make_runs, planned_seeds, runs_of
 from scaffold.running.session import Session
 from scaffold.running.store import completed, judged_runs
 from scaffold.tweak.base_branch import commit_before
-from scaffold.tweak.store import is_own_tweak
+from scaffold.tweak.store import find_tweak, is_own_tweak
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,24 @@ def prepare_change(session: Session, tweak: Tweak, *, smoke: bool = False) -> Pl
     return prepare_program(session, snapshot_files(snapshot, title), smoke=smoke)
 
 
+def present_program(session: Session) -> ProgramFiles:
+    """Return the program as it is now, once there is consent: `src/`, or the reference before it.
+
+    Raises:
+        ConsentError, ProjectError: see `preparation.prepare`.
+    """
+    project = session.project
+    if not project.system.exists():
+        return reference_files(session)
+    snapshot, tweak = snapshot_of_worktree(project), find_tweak(project)
+    present = runnable(snapshot, "src/")
+    if tweak is not None and is_own_tweak(project, tweak):
+        remember_shown(present)
+    else:
+        require_snapshots_consent([present], session.options.trust)
+    return snapshot_files(_with_its_lock(session), "src/")
+
+
 def _to_be_asked(
     project: Project, tweak: Tweak, before: Snapshot, after: Snapshot
 ) -> list[Runnable]:
@@ -188,11 +211,6 @@ def like(present: Any, text: str, option: str) -> Scalar:
     except ValueError as error:
         type_name = type(present).__name__
         raise UsageError(f"{option}: must be of type {type_name}, such as {present}") from error
-
-
-def with_values(system: System, values: Mapping[str, Scalar]) -> System:
-    """Return the system with other hyperparameters."""
-    return system.model_copy(update={"hyperparameters": {**system.hyperparameters, **values}})
 
 
 def locked(text: str) -> list[str]:

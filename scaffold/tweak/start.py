@@ -1,5 +1,6 @@
 """Start, accept and drop tweaks: one small change each, on its own branch, merged with evidence."""
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from scaffold.git.history import (
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS
 from scaffold.git.transaction import Move, move
+from scaffold.probes.remedies import PlannedRemedy
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import MetricValue
@@ -26,6 +28,7 @@ from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe, SuggestedTweak
 from scaffold.records.system import System
 from scaffold.records.tweak import Bound, ChangeRule, Kind, Tweak
+from scaffold.records.yaml_edit import replace_scalar
 from scaffold.reproduce.evidence import load_calibration
 from scaffold.rules.stats import SampleStats, equality_tolerance
 from scaffold.tweak.base_branch import find_judged, refuse_vendor
@@ -66,6 +69,7 @@ class Wish:
     pairs: int | None = None
     bound: Bound | None = None
     probes: Mapping[str, str] | None = None
+    remedy: PlannedRemedy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
             )
         probes[key] = like(program.hyperparameters[key], text, f"--probe {key}={text}")
     before = ensure_src(project, repository, recipe)
+    edits = _remedy_edits(project, wish.remedy)
     base_branch = present_branch(repository)
     tweak = Tweak(
         name=name,
@@ -127,9 +132,21 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
         rule=rule,
         bound=wish.bound,
         probes=probes,
+        bottleneck=wish.remedy.bottleneck if wish.remedy else "",
+        refuted_by=wish.remedy.remedy.refuted_by if wish.remedy else "",
     )
-    carried = open_tweak(project, repository, tweak)
+    carried = open_tweak(project, repository, tweak, edits=edits)
     return Started(tweak=tweak, suggestion=suggestion, made_src=made_src, carried=carried)
+
+
+def _remedy_edits(project: Project, planned: PlannedRemedy | None) -> dict[str, bytes]:
+    """Return system.yaml with the values that a remedy sets; nothing where it sets none."""
+    text = project.system.read_text(encoding="utf-8")
+    before = text
+    for name, value in (planned.values if planned else {}).items():
+        changed = replace_scalar(text, ("hyperparameters", name), json.dumps(value))
+        text = text if changed is None else changed
+    return {} if text == before else {"system.yaml": text.encode()}
 
 
 def ensure_src(project: Project, repository: Repository, recipe: Recipe) -> str:

@@ -33,7 +33,7 @@ from scaffold.tweak.evidence import (
     side_of,
     write_judged,
 )
-from scaffold.tweak.prepare import Work, ablation_values, open_change, with_values
+from scaffold.tweak.prepare import Work, ablation_values, open_change
 from scaffold.tweak.verify_data import judge_new_data
 
 
@@ -100,7 +100,7 @@ def judge_pairs(
         pairs = pair(work.runs(old, count), work.runs(new, count))
     if off:
         plan = work.plan(
-            after, with_values(after.system, off), f"{tweak.phase} {tweak.name}, switched off"
+            after, after.system.with_values(off), f"{tweak.phase} {tweak.name}, switched off"
         )
         probe_findings.append(_ablated(work, metrics, old, plan, off))
     differences = find_differences(work, before, after)
@@ -227,7 +227,7 @@ def _probe_runs(
             for snapshot, mode in ((before, "the full mode"), (after, "the cheaper mode")):
                 plain = work.plan(snapshot, snapshot.system, mode)
                 probe = work.plan(
-                    snapshot, with_values(snapshot.system, {name: value}), f"{title} in {mode}"
+                    snapshot, snapshot.system.with_values({name: value}), f"{title} in {mode}"
                 )
                 pairs.append(pair(work.runs(plain, count), work.runs(probe, count)))
                 stored_pairs.append(side_of(snapshot, probe, [run for _, run in pairs[-1]]))

@@ -1,7 +1,12 @@
 """Format where an error opens."""
 
+from dataclasses import asdict
+from typing import Any
+
 from scaffold.probes.analysis import Analyzed
-from scaffold.rules.loop.gaps import Answer, Gap, SplitError
+from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeResult
+from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError
+from scaffold.rules.loop.remedies import remedies
 from scaffold.views.tables import Paint, headline, labelled, plain, table, wrap
 
 _COUNTS = {True: "counts", False: "no gap", None: "open"}
@@ -18,14 +23,66 @@ def gap_text(gap: Gap, *, of_classes: bool) -> str:
     return f"{error_text(gap.value, of_classes=of_classes)} ({low} to {high})"
 
 
+def answer_text(analysis: Analysis, diagnosis: Diagnosis) -> str:
+    """Return the answer in a few words: the bottleneck, else where the error opens."""
+    if diagnosis.bottleneck is not None:
+        return diagnosis.bottleneck.value
+    if analysis.answers == (Answer.CANNOT_SAY,):
+        return "cannot say"
+    return f"{' and '.join(one.value for one in analysis.answers)}, cause open"
+
+
+def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
+    """Return what `--json` prints of an analysis."""
+    analysis, diagnosis = analyzed.analysis, analyzed.diagnosis
+    return {
+        "bottleneck": diagnosis.bottleneck.value if diagnosis.bottleneck else None,
+        "why": diagnosis.reason,
+        "remedies": [asdict(one) for one in remedies(diagnosis.bottleneck)],
+        "evidence": list(diagnosis.evidence),
+        "against": list(diagnosis.against),
+        "gain": diagnosis.gain,
+        "next_probe": diagnosis.next_probe.name if diagnosis.next_probe else None,
+        "runs": analyzed.runs,
+        "answers": [answer.value for answer in analysis.answers],
+        "reason": analysis.reason,
+        "of_classes": analyzed.of_classes,
+        "predictions": str(analyzed.predictions),
+        "errors": {name: _error_answer(error) for name, error in analysis.errors.items()},
+        "gaps": [{**asdict(gap), "interval": list(gap.interval)} for gap in analysis.gaps],
+        "doubts": list(analysis.doubts),
+        "probed": [
+            {
+                "name": result.probe.name,
+                "errors": {name: _error_answer(error) for name, error in result.errors.items()},
+                "problem": result.problem,
+            }
+            for result in analyzed.results
+        ],
+        "probes": list(analysis.probes),
+    }
+
+
+def _error_answer(error: SplitError) -> dict[str, Any]:
+    return {"n": error.n, "error": error.error, "interval": list(error.interval)}
+
+
 def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     """Format an analysis: the answer, why, the gaps, what would name the cause."""
-    analysis, of_classes = analyzed.analysis, analyzed.of_classes
-    answer = " and ".join(one.value for one in analysis.answers).upper()
-    color = "green" if analysis.answers == (Answer.HEALTHY,) else "yellow"
-    lines = [*headline(answer, analysis.reason, width, lambda text: paint(text, color)), ""]
+    analysis, of_classes, diagnosis = analyzed.analysis, analyzed.of_classes, analyzed.diagnosis
+    name = answer_text(analysis, diagnosis)
+    color = "green" if diagnosis.bottleneck is Bottleneck.HEALTHY else "yellow"
+    reason = plain(diagnosis.reason)
+    lines = [*headline(name.upper(), reason, width, lambda text: paint(text, color)), ""]
+    for text in diagnosis.evidence:
+        lines += labelled("Evidence", plain(text), width) if text != diagnosis.reason else []
+    for text in diagnosis.against:
+        lines += labelled("Against", plain(text), width)
     for doubt in analysis.doubts:
         lines += labelled("Doubt", plain(doubt), width)
+    if analysis.reason not in diagnosis.reason:
+        lines += labelled("Opens", analysis.reason, width)
+    lines.append("")
     rows = [
         (name, *_error_cells(error, of_classes=of_classes))
         for name, error in analysis.errors.items()
@@ -36,10 +93,40 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
         "",
         *table(("gap", "opens", "by (95 %)", "beside what matters"), gaps, width, _as_it_is),
     ]
-    if analysis.probes:
+    for result in analyzed.results:
+        lines += labelled("Not probed", plain(result.problem), width) if result.problem else []
+    probed = [_probe_cells(one, of_classes=of_classes) for one in analyzed.results if one.errors]
+    if probed:
+        heads = ("probe", "train", "validation")
+        lines += ["", *table(heads, probed, width, _as_it_is)]
+    if diagnosis.bottleneck is None and not analyzed.runs and analysis.probes:
         lines += ["", *labelled("Cause", "not known from errors alone; what would tell:", width)]
         lines += [line for probe in analysis.probes for line in wrap(f"- {probe}", width)]
+    options = remedies(diagnosis.bottleneck)
+    if options:
+        listed = [(one.id, one.cost, one.change, one.refuted_by) for one in options]
+        titles = ("remedy, simplest first", "cost", "change", "refuted if")
+        command = f"scaffold tweak start --remedy {options[0].id}"
+        lines += [
+            "",
+            *table(titles, listed, width, _as_it_is),
+            "",
+            *labelled("Next", command, width),
+        ]
+    if diagnosis.next_probe is not None and analyzed.runs:
+        command = f"scaffold analyze --budget {len(analyzed.results) + 2}"
+        lines += ["", *labelled("Next", f"{command}   (what ran is not run again)", width)]
     return "\n".join(lines)
+
+
+def _probe_cells(result: ProbeResult, *, of_classes: bool) -> tuple[str, str, str]:
+    errors = [
+        error_text(result.errors[name].error, of_classes=of_classes)
+        if name in result.errors
+        else "-"
+        for name in ("train", "validation")
+    ]
+    return result.probe.name, errors[0], errors[1]
 
 
 def _as_it_is(_: int, text: str) -> str:

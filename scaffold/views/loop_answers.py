@@ -27,9 +27,39 @@ class GapAnswer(TypedDict):
     enough: int | None
 
 
-class AnalysisAnswer(Answer):
-    """`analyze`: where the error opens, and what would name the cause."""
+class ProbeAnswer(TypedDict):
+    """One run in another way: its errors, or why it is no result."""
 
+    name: str
+    errors: dict[str, SplitErrorAnswer]
+    problem: str
+
+
+class RemedyAnswer(TypedDict):
+    """What treats the bottleneck; `probe` is the kind of probe that tries it once."""
+
+    id: str
+    change: str
+    cost: str
+    refuted_by: str
+    probe: str | None
+
+
+class AnalysisAnswer(Answer):
+    """`analyze`: what holds the model back, null where that stays open, and where the error opens.
+
+    `gain` is of the validation error, as a probe measured or forecast it.
+    """
+
+    bottleneck: str | None
+    why: str
+    remedies: list[RemedyAnswer]
+    evidence: list[str]
+    against: list[str]
+    gain: float | None
+    next_probe: str | None
+    runs: int
+    probed: list[ProbeAnswer]
     answers: list[str]
     reason: str
     of_classes: bool

@@ -32,16 +32,17 @@ def test_from_a_table_to_an_answer_and_the_page(cli, project, tmp_path):
     table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120, "test": 118})
     shown = cli("bound", "set", "0.002", "--source", "two people", "--n", "400", cwd=project).out
     assert "0.002 (human, two people)" in shown
-    answer = cli("analyze", table, "--json", cwd=project).json
+    answer = cli("analyze", table, "--json", code=3, cwd=project).json
     assert answer["answers"] == ["variance"] and answer["of_classes"]
+    assert (answer["bottleneck"], answer["runs"]) == (None, 0)
     assert answer["errors"]["validation"]["error"] == 0.12
     assert any("learning" not in probe and "sizes" in probe for probe in answer["probes"])
-    text = cli("analyze", table, cwd=project).out
-    assert "VARIANCE  the error opens most between train and validation" in text
+    text = cli("analyze", table, code=3, cwd=project).out
+    assert "VARIANCE, CAUSE OPEN  the error opens most between train and validation" in text
     assert "not known from errors alone" in text
     cli("dashboard", cwd=project)
     page = (project / ".scaffold/dashboard.html").read_text()
-    assert ">Variance<" in page and "12.00 %" in page and "gap counts" in page
+    assert ">Variance, cause open<" in page and "12.00 %" in page and "gap counts" in page
 
 
 def test_goal_and_bound_are_a_file_that_people_read(cli, project):
@@ -72,7 +73,7 @@ def test_of_numbers_the_squared_error_is_taken(cli, project, tmp_path):
     rows = [f"t{i},train,{i / 7},{i / 7 + 0.1}" for i in range(200)]
     rows += [f"v{i},validation,{i / 7},{i / 7 + 0.5 * (-1) ** i}" for i in range(200)]
     table.write_text("\n".join(["id,split,label,prediction", *rows]))
-    answer = cli("analyze", table, "--json", cwd=project).json
+    answer = cli("analyze", table, "--json", code=3, cwd=project).json
     assert not answer["of_classes"] and answer["answers"] == ["variance"]
     assert answer["errors"]["train"]["error"] == pytest.approx(0.01)
     assert answer["errors"]["validation"]["error"] == pytest.approx(0.25)
@@ -117,7 +118,10 @@ def test_what_is_no_table(cli, project, tmp_path):
     assert "cannot read" in cli("analyze", tmp_path / "none.csv", code=2, cwd=project).err
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     assert "cannot read" in cli("analyze", tmp_path / "binary.csv", code=2, cwd=project).err
-    assert "no completed run has left a table" in cli("analyze", code=2, cwd=project).err
+    assert (
+        "no completed run has left a table"
+        in cli("analyze", "--budget", "0", code=2, cwd=project).err
+    )
 
 
 @pytest.mark.parametrize("form", ["{:f}", "{:.18e}", "{}.0", "{}e0"])
@@ -176,7 +180,7 @@ def test_what_cannot_stand_in_the_file_is_not_written(cli, project, words):
 
 def test_the_page_shows_no_analysis_of_another_goal(cli, project, tmp_path):
     table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
-    cli("analyze", table, cwd=project)
+    cli("analyze", table, code=3, cwd=project)
     cli("goal", "set", "--matters", "0.5", "--why", "w", cwd=project)
     cli("dashboard", cwd=project)
     assert "Cannot say yet" in (project / ".scaffold/dashboard.html").read_text()
@@ -212,7 +216,7 @@ def test_a_metric_that_the_predictions_do_not_give_is_doubted(cli, tmp_path, rep
     project = cli.new(recipe)
     cli("run", cwd=project)
     cli("goal", "set", "--matters", "0.01", "--why", "w", cwd=project)
-    answer = cli("analyze", "--json", cwd=project).json
+    answer = cli.any_status("analyze", "--budget", "0", "--json", cwd=project).json
     assert answer["predictions"].endswith("tree/predictions.csv")
     doubts = [doubt for doubt in answer["doubts"] if "the program reports accuracy" in doubt]
     assert bool(doubts) == is_doubted
@@ -220,7 +224,7 @@ def test_a_metric_that_the_predictions_do_not_give_is_doubted(cli, tmp_path, rep
 
 def test_an_analysis_from_elsewhere_is_not_shown(cli, project, tmp_path):
     table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
-    cli("analyze", table, cwd=project)
+    cli("analyze", table, code=3, cwd=project)
     kept = project / ".scaffold/analysis.json"
     kept.write_text(kept.read_text().replace("variance", "mismatch", 1))
     cli("dashboard", cwd=project)

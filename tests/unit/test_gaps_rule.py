@@ -93,7 +93,6 @@ def test_a_validation_set_that_was_looked_at_too_often():
     [
         ({"train": 8, "validation": 1}, "the error on validation is lower than on train"),
         ({"train": 1, "train_dev": 9, "validation": 2}, "is lower than on train-dev"),
-        ({"train": 5, "validation": 6, "bound": 10}, "on train is lower than the bound"),
         ({"train": 11, "validation": 6, "bound": 10}, "on validation is lower than the bound"),
     ],
 )

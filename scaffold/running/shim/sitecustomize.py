@@ -12,6 +12,7 @@ said in the report.
     SCAFFOLD_DENIALS        what the sandbox denies, as JSON
     SCAFFOLD_STREAMS      if set: each kind of draw has a stream of its own
     SCAFFOLD_TRACE        if set: what is to be recorded of the program, see `_scaffold_trace`
+    SCAFFOLD_PROBE        if set: how the program is watched or changed, see `_scaffold_probe`
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _names: dict[int, str] = {}
 _watch: ModuleType | None = None
 _streams: ModuleType | None = None
 _trace: ModuleType | None = None
+_probe: ModuleType | None = None
 _calls: dict[str, list[str]] = {}
 _missed: list[str] = []
 _HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_scaffold")
@@ -249,6 +251,8 @@ def _patch_torch(torch: ModuleType) -> None:
         _streams.patch_torch(torch)
     if _trace is not None:
         _trace.patch_torch(torch)
+    if _probe is not None:
+        _probe.patch_torch(torch)
 
 
 def _unsupported(name: str) -> Callable[[ModuleType], None]:
@@ -343,6 +347,11 @@ if _HOW:
         import _scaffold_trace as _trace
     _patch_random(_random)
     sys.meta_path.insert(0, _Finder())
+    if os.environ.get("SCAFFOLD_PROBE"):
+        import _scaffold_probe
+
+        _probe = _scaffold_probe
+        _scaffold_probe.start(os.environ["SCAFFOLD_PROBE"])
     if _trace is not None:
         _trace.start(os.environ["SCAFFOLD_TRACE"], _write_report)
     if _REPORT:

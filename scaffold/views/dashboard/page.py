@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.judgment import Verdict
-from scaffold.rules.loop.gaps import Answer
+from scaffold.rules.loop.case import Bottleneck
 from scaffold.status.model import Purpose, is_by_others
-from scaffold.views.analysis import error_text, gap_cells
+from scaffold.views.analysis import answer_text, error_text, gap_cells
 from scaffold.views.dashboard.facts import Change, Facts
 from scaffold.views.dashboard.svg import (
     WIDE,
@@ -140,11 +140,19 @@ def _what_holds_it_back(facts: Facts) -> tuple[str, str, str]:
     """Return the second card's answer, its tone, and one sentence."""
     if facts.analysis is None:
         return "Cannot say yet", "", "No predictions have been analyzed: scaffold analyze"
-    analysis = facts.analysis.analysis
-    answer = " and ".join(one.value for one in analysis.answers)
-    tone = {Answer.HEALTHY: "good", Answer.CANNOT_SAY: ""}.get(analysis.answers[0], "bad")
+    analysis, diagnosis = facts.analysis.analysis, facts.analysis.diagnosis
     doubts = f" But: {'; '.join(analysis.doubts)}." if analysis.doubts else ""
-    return answer.capitalize(), tone, f"{analysis.reason.capitalize()}.{doubts}"
+    stale = "" if facts.analysis.is_current else " src/ changed since: analyze again."
+    name = answer_text(analysis, diagnosis).capitalize()
+    if diagnosis.bottleneck is None:
+        return name, "", f"{_sentence(diagnosis.reason)}{doubts}{stale}"
+    tone = "good" if diagnosis.bottleneck is Bottleneck.HEALTHY else "bad"
+    against = f" Against: {'; '.join(diagnosis.against[:2])}." if diagnosis.against else ""
+    return name, tone, f"{_sentence(diagnosis.reason)}{against}{doubts}{stale}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _what_changes_did(facts: Facts) -> str:
@@ -173,6 +181,7 @@ _NEXT = {
     Purpose.COMMIT: "Commit, then judge again",
     Purpose.BUILD_ANYWAY: "Build on it all the same",
     Purpose.SWITCH: "Switch to the open change",
+    Purpose.ANALYZE: "Analyze again",
     Purpose.START_TWEAK: "Begin a small change",
     Purpose.START_REWRITE: "Begin a rewrite",
     Purpose.ACCEPT: "Accept the change",

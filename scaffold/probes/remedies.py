@@ -1,0 +1,74 @@
+"""Open a remedy that the last analysis proposes: hypothesis, and the values that it sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaffold.errors import UsageError
+from scaffold.probes.analysis import LastAnalysis, last_analysis
+from scaffold.project.project import Project, load_yaml
+from scaffold.records.fields import Scalar
+from scaffold.records.system import System
+from scaffold.rules.loop.case import ProbeKind
+from scaffold.rules.loop.remedies import Remedy, remedies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRemedy:
+    """A remedy as a tweak: what it treats, what is expected, what it sets.
+
+    Attributes:
+        values: hyperparameters that it changes; empty where that is the user's to write.
+    """
+
+    remedy: Remedy
+    bottleneck: str
+    expect: str
+    values: Mapping[str, Scalar]
+
+
+def plan_remedy(project: Project, remedy_id: str) -> PlannedRemedy:
+    """Return a remedy of the bottleneck that the last analysis named.
+
+    Raises:
+        UsageError: nothing was analyzed, the analysis is of another state, or it proposes others.
+    """
+    last = last_analysis(project)
+    if last is None or not last.is_current:
+        state = "nothing has been analyzed" if last is None else "src/ changed since the analysis"
+        raise UsageError(f"{state}: no remedy is proposed", hint="scaffold analyze")
+    bottleneck = last.diagnosis.bottleneck
+    proposed = {one.id: one for one in remedies(bottleneck)}
+    if bottleneck is None or remedy_id not in proposed:
+        word = bottleneck.value if bottleneck is not None else "cannot say yet"
+        known = ", ".join(proposed) or "none"
+        raise UsageError(
+            f"{remedy_id!r} is no remedy of what was analyzed, {word}", hint=f"there are: {known}"
+        )
+    remedy = proposed[remedy_id]
+    gain = f", which gained {last.diagnosis.gain:.3g}" if last.diagnosis.gain is not None else ""
+    return PlannedRemedy(
+        remedy=remedy,
+        bottleneck=bottleneck.value,
+        expect=f"{bottleneck.value} ({last.diagnosis.reason}{gain}): {remedy.change}",
+        values=_values(project, remedy, last),
+    )
+
+
+def _values(project: Project, remedy: Remedy, last: LastAnalysis) -> dict[str, Scalar]:
+    """Return the hyperparameters that a remedy sets, where knobs name them."""
+    if remedy.probe is None or not project.system.exists():
+        return {}
+    system = load_yaml(System, project.system)
+    if system.analysis is None:
+        return {}
+    knobs, present = system.analysis.knobs, system.hyperparameters
+    if remedy.probe is ProbeKind.RATE and knobs.learning_rate and last.best_rate:
+        return {knobs.learning_rate: float(present[knobs.learning_rate]) * last.best_rate}
+    if remedy.probe is ProbeKind.WIDER and knobs.capacity:
+        return {knobs.capacity: 2 * present[knobs.capacity]}
+    regularization = knobs.regularization
+    if regularization is not None and remedy.probe is ProbeKind.NO_REGULARIZATION:
+        return dict(regularization.off)
+    if regularization is not None and remedy.probe is ProbeKind.MORE_REGULARIZATION:
+        return dict(regularization.stronger)
+    return {}

@@ -1,0 +1,181 @@
+"""Write what was seen, and the predictions of the trained network, when the program has ended."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
+    from _scaffold_probe.interventions import Interventions
+    from _scaffold_probe.watch import Item, Watch
+
+_LEAST_STEPS = 50
+"""Before a parameter is said to never have moved."""
+
+_MOST_ROWS = 100000
+_OF_NUMBERS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_MOST_POINTS = 200
+
+
+def write_report(torch: Any, watch: Watch, interventions: Interventions, out: str) -> None:
+    """Write one report and one table of this process."""
+    watch.finish()
+    if not watch.steps and not watch.rows and watch.train_module is None:
+        return
+    report = {
+        "steps": watch.steps,
+        "touched": interventions.touched,
+        "optimizers": len(interventions.optimizers),
+        "weight_decay": interventions.weight_decay,
+        "dropout": interventions.dropout,
+        "first": {name: value for name, value in watch.first.items() if math.isfinite(value)},
+        "losses": _thinned([float(loss) for loss in watch.losses]),
+        "twice": _finite(watch.twice),
+        "alone": _finite(watch.alone),
+        "parameters": len(watch.begun),
+        "never_moved": list(_never_moved(watch)) if watch.steps >= _LEAST_STEPS else [],
+        "sites": {
+            site: {"n": about["n"], "ids": sorted(about["ids"])}
+            for site, about in watch.sites.items()
+        },
+        "copies": _copies(watch),
+        "splits": sorted(watch.rows),
+        "wider": list(_widths(torch, watch, interventions)),
+    }
+    name = str(os.getpid())
+    with open(os.path.join(out, "rows-%s.csv" % name), "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "label", "prediction"])
+        _write_rows(torch, watch, writer)
+    with open(os.path.join(out, "report-%s.json" % name), "w") as file:
+        json.dump(report, file)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None else min(value, 1e9)
+
+
+def _thinned(losses: list[float]) -> list[float | None]:
+    step = max(len(losses) // _MOST_POINTS, 1)
+    return [loss if math.isfinite(loss) else None for loss in losses[::step]]
+
+
+def _never_moved(watch: Watch) -> Iterator[dict[str, str]]:
+    names = {}
+    for module in (watch.train_module, watch.eval_module):
+        if module is not None:
+            names.update({id(p): name for name, p in module.named_parameters()})
+    for key, (parameter, begun) in watch.begun.items():
+        if not watch.torch.equal(begun, watch.sample(parameter)):
+            continue
+        reason = ""
+        if not parameter.requires_grad:
+            reason = "requires_grad is False"
+        elif key not in watch.optimized:
+            reason = "in no optimizer"
+        elif key not in watch.gradients:
+            reason = "its gradient is None or 0"
+        if reason:
+            yield {"name": names.get(key, "a parameter"), "reason": reason}
+
+
+def _copies(watch: Watch) -> dict[str, list[int]]:
+    """Return for each split how many of its rows went into training, and how many it has."""
+    copies = {}
+    for split, (_, items) in watch.rows.items():
+        hashes = [digest for item in items for digest in watch.row_hashes(item)]
+        copies[split] = [sum(digest in watch.hashes for digest in hashes), len(hashes)]
+    return copies
+
+
+def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
+    for split, (_, items) in watch.rows.items():
+        pairs = [pair for item in items for pair in _pairs(item)]
+        for number, (label, prediction) in enumerate(pairs[:_MOST_ROWS]):
+            writer.writerow(["%s-%d" % (split or "evaluated", number), split, label, prediction])
+    if "train" in watch.rows:
+        return
+    number = 0
+    for item in _in_evaluation(torch, watch):
+        for label, prediction in _pairs(item):
+            writer.writerow(["train-%d" % number, "train", label, prediction])
+            number += 1
+
+
+def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
+    """Yield the last training calls again, with the trained network, as it is evaluated."""
+    items = [item for item in watch.train if item.target is not None]
+    evaluated = watch.eval_module
+    with torch.no_grad():
+        for item in items:
+            module = evaluated if type(evaluated) is type(item.module) else item.module
+            module.eval()
+            watch.depth, watch.busy, watch.inside = 1, False, None
+            try:
+                output = module(*item.args, **item.kwargs)
+            except Exception:
+                return
+            finally:
+                watch.depth, watch.busy = 0, True
+            if watch.inside is not None:
+                item.loss, item.output, item.target = watch.inside
+            else:
+                fresh = watch.first_tensor(output)
+                if fresh is None or fresh.numel() != item.output.numel():
+                    return
+                item.output = fresh.reshape(item.output.shape)
+            yield item
+
+
+def _pairs(item: Item) -> list[tuple[Any, Any]]:
+    """Return label and prediction of each row: classes, or numbers."""
+    output, target = item.output, item.target
+    if output is None or target is None:
+        return []
+    output, target = output.detach(), target.detach()
+    if item.loss.startswith("binary"):
+        line = 0.0 if item.loss.endswith("logits") else 0.5
+        labels, predicted = target.reshape(-1) > 0.5, output.reshape(-1) > line
+        return list(zip(labels.int().tolist(), predicted.int().tolist()))
+    of_numbers = item.loss in _OF_NUMBERS or target.is_floating_point()
+    if not of_numbers and output.dim() >= 2 and output.numel() > target.numel():
+        labels, classes = target.reshape(-1), output.movedim(1, -1).reshape(target.numel(), -1)
+        usable = labels >= 0
+        return list(zip(labels[usable].tolist(), classes[usable].argmax(1).tolist()))
+    if output.numel() == target.numel():
+        flat = (target.reshape(-1).double(), output.reshape(-1).double())
+        return list(zip(flat[0].tolist(), flat[1].tolist()))
+    return []
+
+
+def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[dict[str, Any]]:
+    """Yield integers of the network's constructor that can be doubled, and what that makes of it.
+
+    One is kept if the outputs keep their shape, tried on the last batch that trained.
+    """
+    module = watch.train_module
+    built = interventions.constructed.get(id(module))
+    if module is None or built is None or not watch.train:
+        return
+    kind, arguments = built
+    item = watch.train[-1]
+    size = sum(parameter.numel() for parameter in module.parameters())
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            continue
+        try:
+            doubled = kind(**{**arguments, name: 2 * value})
+            doubled.eval()
+            with torch.no_grad():
+                output = watch.first_tensor(doubled(*item.args, **item.kwargs))
+            fits = output is not None and output.shape == item.output.shape
+        except Exception:
+            continue
+        larger = sum(parameter.numel() for parameter in doubled.parameters()) / max(size, 1)
+        if fits and larger > 1.2:
+            yield {"class": kind.__name__, "argument": name, "value": value, "times": larger}

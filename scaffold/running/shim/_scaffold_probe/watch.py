@@ -1,0 +1,388 @@
+"""Watch a program's networks: which calls train, what they predict of which rows, what moves."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections import deque
+
+from _scaffold_probe.draws import Draws
+from _scaffold_probe.interventions import caller_of
+from _scaffold_probe.splits import split_of_frames, targets_of_frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Deque
+
+    from _scaffold_probe.interventions import Interventions
+
+_LOSSES = (
+    "cross_entropy",
+    "nll_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+)
+_MOST_TRAIN_ROWS = 3000
+_MOST_HASHED_ROWS = 200000
+_MOST_PENDING = 64
+_MOST_IDS = 200000
+_MOST_LOSSES = 5000
+_ELEMENTS = 1000
+"""Of each parameter that are compared, to see whether it ever moved."""
+
+
+class Item:
+    """One call of an outermost network: what went in, what came out, what it should have been."""
+
+    def __init__(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.module = module
+        self.args = args
+        self.kwargs = kwargs
+        self.output: Any = None
+        self.target: Any = None
+        self.loss = ""
+        self.split = ""
+        self.trained = False
+        self.batch: Any = None
+        self.named: Any = None
+
+
+class Watch:
+    """All that a run shows by itself."""
+
+    def __init__(self, torch: Any, interventions: Interventions) -> None:
+        self.torch = torch
+        self.interventions = interventions
+        self.home = os.path.dirname(torch.__file__)
+        self.busy = False
+        self.depth = 0
+        self.item: Item | None = None
+        self.inside: tuple[str, Any, Any] | None = None
+        self.pending: list[Item] = []
+        self.train: Deque[Item] = deque()
+        self.train_rows = 0
+        self.steps = 0
+        self.burst = 0
+        self.rows: dict[str, tuple[int, list[Item]]] = {}
+        self.eval_module: Any = None
+        self.train_module: Any = None
+        self.batch: Any = None
+        self.dataset: Any = None
+        self.losses: list[Any] = []
+        self.first: dict[str, float] = {}
+        self.begun: dict[int, tuple[Any, Any]] = {}
+        self.gradients: set[int] = set()
+        self.optimized: set[int] = set()
+        self.hashes: set[bytes] = set()
+        self.sites: dict[str, Any] = {}
+        self.recent: dict[str, tuple[int, Any]] = {}
+        self.twice: float | None = None
+        self.alone: float | None = None
+
+    def start(self) -> None:
+        """Patch calls of networks, losses, steps, loaders and indexing."""
+        self._patch_calls()
+        for name in _LOSSES:
+            self._patch_loss(name)
+        self._patch_optimizers()
+        self._patch_backward()
+        Draws(self.torch, self, self.interventions).start()
+        for owner, name in ((self.torch.Tensor, "__eq__"), (self.torch.Tensor, "eq")):
+            self._patch_comparison(owner, name)
+        self._patch_comparison(self.torch, "eq")
+
+    def _patch_calls(self) -> None:
+        original = self.torch.nn.Module.__call__
+
+        @functools.wraps(original)
+        def call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.busy or self.depth or next(module.parameters(), None) is None:
+                return original(module, *args, **kwargs)
+            args = self.interventions.changed_inputs(args)
+            self.inside = None
+            self.depth += 1
+            try:
+                output = original(module, *args, **kwargs)
+            finally:
+                self.depth -= 1
+            self._quietly(self._called, Item(module, args, kwargs), output)
+            return output
+
+        self.torch.nn.Module.__call__ = call
+
+    def _quietly(self, function: Any, *args: Any) -> None:
+        """Look at something without being seen, and never be why the program fails."""
+        self.busy = True
+        try:
+            function(*args)
+        except Exception as error:
+            self.first.setdefault("failed: %s" % str(error)[:100], 1.0)
+        finally:
+            self.busy = False
+
+    def _called(self, item: Item, output: Any) -> None:
+        self._close()
+        if self.inside is not None:
+            item.loss, item.output, item.target = self.inside
+        else:
+            item.output = self.first_tensor(output)
+        item.batch = self.batch
+        if item.output is None:
+            return
+        if item.output.requires_grad and self.torch.is_grad_enabled():
+            if not item.module.training:
+                item.split = self._split(item)
+            item.output.register_hook(lambda _: setattr(item, "trained", True))
+            self.pending.append(item)
+            if len(self.pending) > _MOST_PENDING:
+                self._settle()
+        else:
+            item.split = self._split(item)
+            frame = caller_of(self.home)
+            item.named = targets_of_frame(frame, self.torch, len(item.output), item.args)
+        self.item = item
+        if not item.output.requires_grad and self.steps and self.twice is None:
+            self._compare_twice(item)
+
+    def first_tensor(self, output: Any) -> Any:
+        """Return the tensor that a network gives, if it gives several things."""
+        if isinstance(output, self.torch.Tensor):
+            return output
+        if hasattr(output, "logits"):
+            return output.logits
+        if isinstance(output, (tuple, list)):
+            return next((one for one in output if isinstance(one, self.torch.Tensor)), None)
+        return None
+
+    def _split(self, item: Item) -> str:
+        tensors = [one for one in item.args if isinstance(one, self.torch.Tensor)]
+        dataset = self.dataset if item.batch is not None else None
+        return split_of_frames(caller_of(self.home), self.torch, tensors, dataset)
+
+    def _close(self) -> None:
+        """Take in an evaluation call, whose targets must have been seen by now."""
+        item, self.item = self.item, None
+        if item is not None and not item.output.requires_grad:
+            self._evaluated(item)
+
+    def _evaluated(self, item: Item) -> None:
+        if item.target is None:
+            batch_target = self._target_of_batch(item)
+            item.target = item.named if batch_target is None else batch_target
+        self.eval_module = item.module
+        burst, items = self.rows.get(item.split, (-1, []))
+        if burst != self.burst:
+            items = []
+        item.output = item.output.detach()
+        items.append(item)
+        self.rows[item.split] = (self.burst, items)
+
+    def _target_of_batch(self, item: Item) -> Any:
+        """Return the part of the loader's batch that has as many rows and did not go in."""
+        batch = item.batch
+        if isinstance(batch, dict):
+            batch = [batch[key] for key in ("labels", "label", "target", "y") if key in batch]
+        if not isinstance(batch, (tuple, list)):
+            return None
+        for one in reversed(batch):
+            if isinstance(one, self.torch.Tensor) and one.dim() >= 1:
+                went_in = any(one is arg for arg in item.args)
+                if len(one) == len(item.output) and not went_in:
+                    return one
+        return None
+
+    def _patch_loss(self, name: str) -> None:
+        functional = self.torch.nn.functional
+        original = getattr(functional, name, None)
+        if original is None:
+            return
+
+        @functools.wraps(original)
+        def loss(input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
+            result = original(input, target, *args, **kwargs)
+            if not self.busy:
+                self._quietly(self._lost, name, input, target, result)
+            return result
+
+        setattr(functional, name, loss)
+
+    def _lost(self, name: str, output: Any, target: Any, result: Any) -> None:
+        if not isinstance(target, self.torch.Tensor):
+            return
+        if self.depth:
+            self.inside = (name, output, target)
+        elif self.item is not None and self.item.target is None and len(output) == len(target):
+            self.item.loss, self.item.target = name, target
+            self.item.output = output
+        if output.requires_grad and self.torch.is_grad_enabled():
+            if result.dim() == 0:
+                self.first.setdefault("loss", float(result.detach()))
+                if len(self.losses) < _MOST_LOSSES:
+                    self.losses.append(result.detach())
+            if "start" not in self.first and name == "cross_entropy" and output.dim() >= 2:
+                self._first_loss_of_classes(output, target)
+
+    def _first_loss_of_classes(self, output: Any, target: Any) -> None:
+        """Compare the loss at the start with that of guessing: the logarithm of the classes."""
+        if target.dtype.is_floating_point:
+            return
+        logits = output.detach().movedim(1, -1).reshape(-1, output.shape[1]).double()
+        classes = target.reshape(-1)
+        usable = (classes >= 0) & (classes < logits.shape[1])
+        shares = self.torch.log_softmax(logits[usable], 1)
+        chosen = shares.gather(1, classes[usable].long().unsqueeze(1))
+        self.first["start"] = float(-chosen.mean())
+        self.first["classes"] = float(output.shape[1])
+
+    def _patch_backward(self) -> None:
+        original = self.torch.Tensor.backward
+
+        @functools.wraps(original)
+        def backward(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+            if "backward" not in self.first and not self.busy and tensor.numel() == 1:
+                self.first["backward"] = float(tensor.detach())
+            return original(tensor, *args, **kwargs)
+
+        self.torch.Tensor.backward = backward
+
+    def _patch_comparison(self, owner: Any, name: str) -> None:
+        """See targets that a program compares with the likeliest class by hand."""
+        original = getattr(owner, name)
+
+        @functools.wraps(original)
+        def equal(first: Any, second: Any, *args: Any, **kwargs: Any) -> Any:
+            item = self.item
+            if not self.busy and item is not None and item.target is None:
+                self._quietly(self._compared, item, first, second)
+            return original(first, second, *args, **kwargs)
+
+        setattr(owner, name, equal)
+
+    def _compared(self, item: Item, first: Any, second: Any) -> None:
+        if item.output is None or item.output.requires_grad or item.output.dim() != 2:
+            return
+        likeliest = item.output.argmax(1)
+        for one, other in ((first, second), (second, first)):
+            are_tensors = all(isinstance(side, self.torch.Tensor) for side in (one, other))
+            if not are_tensors or not one.numel() == other.numel() == len(likeliest):
+                continue
+            if self.torch.equal(one.reshape(-1).to(likeliest.dtype), likeliest):
+                item.target = other.reshape(-1)
+                return
+
+    def _patch_optimizers(self) -> None:
+        from torch.optim import optimizer as module
+
+        before = getattr(module, "register_optimizer_step_pre_hook", None)
+        after = getattr(module, "register_optimizer_step_post_hook", None)
+        if before is None or after is None:
+            return
+        changed: list[Any] = []
+
+        def pre(optimizer: Any, *_: Any) -> None:
+            self._quietly(self._before_step, optimizer)
+            changed.extend(self.interventions.before_step(optimizer))
+
+        def post(*_: Any) -> None:
+            while changed:
+                group, key, value = changed.pop()
+                group[key] = value
+            self.steps += 1
+            self.burst += 1
+            self._quietly(self._settle)
+
+        before(pre)
+        after(post)
+
+    def _before_step(self, optimizer: Any) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.optimized.update(map(id, parameters))
+        for item in self.pending:
+            for parameter in item.module.parameters():
+                if id(parameter) not in self.begun:
+                    self.begun[id(parameter)] = (parameter, self.sample(parameter))
+        if self.steps < 200:
+            for parameter in parameters:
+                if parameter.grad is not None and bool(parameter.grad.count_nonzero()):
+                    self.gradients.add(id(parameter))
+
+    def sample(self, parameter: Any) -> Any:
+        """Return some elements of a parameter."""
+        return parameter.detach().flatten()[:_ELEMENTS].clone()
+
+    def _settle(self) -> None:
+        """Tell calls that trained from those that did not, now that gradients came back."""
+        if self.item is not None and self.item.output.requires_grad:
+            self.item = None
+        for item in self.pending:
+            if item.trained:
+                self._trained(item)
+            else:
+                item.output = item.output.detach()
+                self._evaluated(item)
+        self.pending = []
+
+    def _trained(self, item: Item) -> None:
+        self.train_module = item.module
+        item.output = item.output.detach()
+        self._hash(item)
+        for site, (size, index) in self.recent.items():
+            about = self.sites.setdefault(site, {"n": size, "ids": set()})
+            if len(about["ids"]) < _MOST_IDS:
+                about["ids"].update(index)
+        self.recent = {}
+        if item.target is None:
+            item.target = self._target_of_batch(item)
+        self.train.append(item)
+        self.train_rows += len(item.output)
+        # Not more than one epoch: else rows are there twice.
+        epoch = max((about["n"] for about in self.sites.values()), default=_MOST_TRAIN_ROWS)
+        while self.train_rows > min(_MOST_TRAIN_ROWS, epoch) and len(self.train) > 1:
+            self.train_rows -= len(self.train.popleft().output)
+
+    def _hash(self, item: Item) -> None:
+        if not self.interventions.zeroed and len(self.hashes) < _MOST_HASHED_ROWS:
+            self.hashes.update(self.row_hashes(item))
+
+    def row_hashes(self, item: Item) -> list[bytes]:
+        """Return a digest of each row that went in."""
+        tensors = [one for one in item.args if isinstance(one, self.torch.Tensor) and one.dim() > 1]
+        if not tensors:
+            return []
+        rows = tensors[0].detach().cpu().contiguous()
+        rows = rows.float() if rows.is_floating_point() else rows.long()
+        array = rows.reshape(len(rows), -1).numpy()
+        return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in array]
+
+    def _compare_twice(self, item: Item) -> None:
+        """Call the network again as the program evaluates it, whole and row by row."""
+        torch = self.torch
+        state = torch.get_rng_state()
+        buffers = {name: value.clone() for name, value in item.module.named_buffers()}
+        args = tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in item.args)
+        scale = float(item.output.abs().mean()) + 1e-12
+        with torch.no_grad():
+            again = self.first_tensor(item.module(*args, **item.kwargs))
+            if again is not None and again.shape == item.output.shape:
+                self.twice = float((again - item.output).abs().max()) / scale
+            try:
+                rows = tuple(one[:1] if isinstance(one, torch.Tensor) else one for one in args)
+                single = self.first_tensor(item.module(*rows, **item.kwargs))
+                if single is not None and single.shape[1:] == item.output.shape[1:]:
+                    self.alone = float((single[0] - item.output[0]).abs().max()) / scale
+            except ValueError:
+                self.alone = float("inf")  # batch normalization cannot take one row in training
+        for name, value in item.module.named_buffers():
+            value.copy_(buffers[name])
+        torch.set_rng_state(state)
+
+    def finish(self) -> None:
+        """Take in what is still open."""
+        self.busy = True
+        self._settle()
+        self._close()

@@ -1,0 +1,217 @@
+"""The shim that watches and changes torch programs: what it changes is what an edit would change.
+
+Each program runs unedited under `sitecustomize`, and is compared with its edited source.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+
+import pytest
+
+import scaffold
+
+SHIM = os.path.join(os.path.dirname(scaffold.__file__), "running", "shim")
+
+HEAD = """\
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    CENTERS = 2 * torch.randn(3, 5)
+
+
+    def draw(count):
+        labels = torch.arange(count) % 3
+        return CENTERS[labels] + torch.randn(count, 5), labels
+
+
+    x_train, y_train = draw(120)
+    x_val, y_val = draw(90)
+
+
+    class Net(nn.Module):
+        def __init__(self, inputs, width, outputs):
+            super().__init__()
+            self.hidden = nn.Linear(inputs, width)
+            self.dropout = nn.Dropout(0.2)
+            self.out = nn.Linear(width, outputs)
+
+        def forward(self, x):
+            return self.out(self.dropout(F.relu(self.hidden(x))))
+
+
+"""
+INDEXED = (
+    HEAD
+    + """\
+    model = Net(5, 8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.01)
+    for epoch in range(30):
+        for batch in torch.randperm(120).split(40):
+            model.train()
+            loss = F.cross_entropy(model(x_train[batch]), y_train[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            right = (model(x_val).argmax(1) == y_val).float().mean().item()
+    print(repr(loss.item()), right)
+    """
+)
+LOADED = (
+    HEAD
+    + """\
+    from torch.utils.data import DataLoader, TensorDataset
+
+    loader = DataLoader(TensorDataset(x_train, y_train), batch_size=40, shuffle=True)
+    val_loader = DataLoader(TensorDataset(x_val, y_val), batch_size=30)
+    model = Net(5, 8, 3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for epoch in range(20):
+        for inputs, labels in loader:
+            model.train()
+            loss = nn.CrossEntropyLoss()(model(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        outputs = [model(inputs).detach().numpy() for inputs, _ in val_loader]
+    print(repr(loss.item()))
+    """
+)
+
+
+def run(folder, source, **request):
+    """Run a program under the shim; returns what it printed, the report and the rows."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    for old in out.iterdir():
+        old.unlink()
+    (folder / "train.py").write_text(textwrap.dedent(source))
+    (folder / "probe.json").write_text(json.dumps({"out": str(out), **request}))
+    variables = {**os.environ, "PYTHONPATH": SHIM, "SCAFFOLD_SEED_HOW": "argument"}
+    probing = {} if request.get("bare") else {"SCAFFOLD_PROBE": str(folder / "probe.json")}
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=folder,
+        env={**variables, **probing},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    reports = list(out.glob("report-*.json"))
+    report = json.loads(reports[0].read_text()) if reports else None
+    tables = list(out.glob("rows-*.csv"))
+    rows = list(csv.DictReader(tables[0].read_text().splitlines())) if tables else []
+    return done.stdout.strip(), report, rows
+
+
+def test_watching_changes_no_digit_and_sees_predictions_of_both_splits(tmp_path):
+    bare, _, _ = run(tmp_path, INDEXED, bare=True)
+    watched, report, rows = run(tmp_path, INDEXED)
+    assert watched == bare
+    counts = Counter(row["split"] for row in rows)
+    assert counts["validation"] == 90 and 80 <= counts["train"] <= 120
+    right = sum(row["label"] == row["prediction"] for row in rows if row["split"] == "validation")
+    assert right / 90 == pytest.approx(float(bare.split()[1]))
+    assert (report["steps"], report["touched"], report["never_moved"]) == (90, 0, [])
+    assert report["copies"]["validation"] == [0, 90]
+    assert report["first"]["start"] == pytest.approx(report["first"]["loss"], rel=1e-5)
+    assert report["twice"] < 1e-6 and report["alone"] < 1e-3
+    assert [one["argument"] for one in report["wider"]] == ["width"]
+    assert {tuple(one["ids"]) for one in report["sites"].values()} == {tuple(range(120))}
+
+
+@pytest.mark.parametrize(
+    ("request_", "old", "new"),
+    [
+        ({"rate": 0.1}, "lr=0.1", "lr=0.01"),
+        ({"regularization": "more"}, "weight_decay=0.01", "weight_decay=0.1"),
+        ({"zeroed": True}, "def draw(count):", "def draw(count, zero=0):"),
+        ({"wider": ["Net", "width"]}, "Net(5, 8, 3)", "Net(5, 16, 3)"),
+    ],
+)
+def test_a_probe_is_what_the_edit_would_be(tmp_path, request_, old, new):
+    assert old in INDEXED
+    edited = INDEXED.replace(old, new)
+    if request_.get("zeroed"):
+        edited = edited.replace("model(x", "model(0 * x")
+    if request_.get("regularization"):
+        edited = edited.replace("nn.Dropout(0.2)", "nn.Dropout(0.2 + (1 - 0.2) * 0.3)")
+    expected, _, _ = run(tmp_path, edited, bare=True)
+    printed, report, _ = run(tmp_path, INDEXED, **request_)
+    assert printed == expected
+    assert report["touched"] > 0
+
+
+def test_without_regularization_what_is_drawn_afterwards_stays(tmp_path):
+    edited = INDEXED.replace("weight_decay=0.01", "weight_decay=0").replace(
+        "self.dropout(F.relu(self.hidden(x)))",
+        "(lambda h: (self.dropout(h), h)[1])(F.relu(self.hidden(x)))",
+    )
+    expected, _, _ = run(tmp_path, edited, bare=True)
+    printed, report, _ = run(tmp_path, INDEXED, regularization="off")
+    assert printed == expected and report["touched"] > 0
+
+
+@pytest.mark.parametrize("source", [INDEXED, LOADED], ids=["index", "loader"])
+def test_fewer_rows_are_used_as_often(tmp_path, source):
+    _, watched, _ = run(tmp_path, source)
+    assert watched["sites"]
+    _, report, rows = run(tmp_path, source, rows=12, sites=watched["sites"])
+    assert report["touched"] > 0 and report["steps"] == watched["steps"]
+    assert sum(row["split"] == "validation" for row in rows) == 90
+    train = [row for row in rows if row["split"] == "train"]
+    assert train and all(row["label"] == row["prediction"] for row in train)  # learned by heart
+
+
+def test_targets_come_from_the_loader_where_the_metric_is_made_by_hand(tmp_path):
+    _, report, rows = run(tmp_path, LOADED)
+    assert Counter(row["split"] for row in rows)["validation"] == 90
+    assert report["splits"] == ["validation"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("    model.train()", "    model.hidden.requires_grad_(False)", "requires_grad is False"),
+        ("SGD(model.parameters()", "SGD(model.out.parameters()", "in no optimizer"),
+        ("F.relu(self.hidden(x))", "F.relu(self.hidden(x)).detach()", "gradient is None or 0"),
+    ],
+)
+def test_what_never_moved_is_named_with_its_reason(tmp_path, old, new, reason):
+    assert old in INDEXED
+    _, report, _ = run(tmp_path, INDEXED.replace(old, new))
+    moved = {one["name"]: one["reason"] for one in report["never_moved"]}
+    assert set(moved) == {"hidden.weight", "hidden.bias"}
+    assert all(reason in text for text in moved.values())
+
+
+def test_a_sign_error_and_evaluation_in_training_mode_are_seen(tmp_path):
+    flipped = INDEXED.replace("loss.backward()", "(-loss).backward()").replace("lr=0.1", "lr=1e-4")
+    _, report, _ = run(tmp_path, flipped)
+    assert report["first"]["backward"] == -report["first"]["loss"]
+    _, report, _ = run(tmp_path, INDEXED.replace("model.eval()", "model.train()"))
+    assert report["twice"] > 0.01
+
+
+def test_copies_of_validation_rows_in_training_are_counted(tmp_path):
+    copied = INDEXED.replace(
+        "x_val, y_val = draw(90)", "x_val, y_val = draw(90)\n    x_train[:30] = x_val[:30]"
+    )
+    _, report, _ = run(tmp_path, copied)
+    assert report["copies"]["validation"] == [30, 90]
+
+
+def test_a_program_without_networks_leaves_no_report(tmp_path):
+    _, report, rows = run(tmp_path, "import torch\nprint(torch.zeros(2).sum().item())\n")
+    assert report is None and rows == []
