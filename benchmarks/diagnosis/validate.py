@@ -144,7 +144,8 @@ def rival_problems(case, program, before, right):
     problems = []
     healthy = case["answer"] == "healthy"
     width = {**program.settings["defaults"], **case["flags"]}["width"]
-    before, right = before[:RIVAL_SEEDS], right[:RIVAL_SEEDS]
+    most = 10 * case["bound"]
+    before, right = np.minimum(before[:RIVAL_SEEDS], most), np.minimum(right[:RIVAL_SEEDS], most)
     right_gain = (before - right).mean()
     for rival in rivals(case, program.settings["defaults"]):
         if not healthy and set(rival) <= set(case["right"]):
@@ -153,6 +154,7 @@ def rival_problems(case, program, before, right):
         if case["answer"] == "overfitting" and calmer:
             continue
         after = program.errors({**case["flags"], **rival}, case, RIVAL_SEEDS)[1]
+        after = np.minimum(after, most)
         size, error = gain(before, after)
         if healthy and size > 2 * error and size > case["matters"]:
             problems.append(f"rival {rival} gains {size:.4f}")

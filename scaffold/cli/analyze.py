@@ -42,10 +42,7 @@ def command(*, file: Path | None, budget: int, flags: RunFlags) -> int:
     """Run, compare, probe; exit 3 if it stays open."""
     from scaffold.probes.analysis import analyze, analyze_by_probes
     from scaffold.probes.runs import Prober
-    from scaffold.project.project import load_recipe, load_yaml
-    from scaffold.records.program import Program
-    from scaffold.records.system import System
-    from scaffold.tweak.prepare import present_program
+    from scaffold.tweak.prepare import present_program, recipe_and_program
     from scaffold.views.analysis import analysis_answer, format_analysis
 
     project = open_project()
@@ -56,10 +53,7 @@ def command(*, file: Path | None, budget: int, flags: RunFlags) -> int:
     if file is not None or not budget:
         analyzed = analyze(project, file)
     else:
-        recipe = load_recipe(project)
-        is_own = project.system.exists()
-        program: Program = load_yaml(System, project.system) if is_own else recipe
-        analyzed = run_session(project, recipe, program, flags, probe)
+        analyzed = run_session(project, *recipe_and_program(project), flags, probe)
     if flags.as_json:
         print_json("analysis", analysis_answer(analyzed))
     else:

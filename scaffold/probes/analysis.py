@@ -21,7 +21,7 @@ from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.goal import ErrorBound, Goal
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
-from scaffold.rules.loop.case import Case, Diagnosis, ProbeKind, ProbeResult
+from scaffold.rules.loop.case import Case, Diagnosis, Probe, ProbeKind, ProbeResult
 from scaffold.rules.loop.causes import diagnose
 from scaffold.rules.loop.gaps import Analysis, SplitError, analyze_gaps
 from scaffold.running.recording import is_own
@@ -29,6 +29,7 @@ from scaffold.user_state import sign
 
 _NAMES = ("predictions.csv", "predictions.parquet")
 _ANALYSIS, _DIAGNOSIS = TypeAdapter(Analysis), TypeAdapter(Diagnosis)
+_RESULTS = TypeAdapter(tuple[ProbeResult, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,40 @@ def analyze(project: Project, predictions: Path | None) -> Analyzed:
     )
     _remember(project, analyzed)
     return analyzed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """One probe beside the program's own run: errors by split; `problem` where it is no result."""
+
+    probe: Probe
+    before: Mapping[str, SplitError]
+    after: Mapping[str, SplitError]
+    problem: str
+    of_classes: bool
+
+
+def probe_by_name(prober: Prober, name: str) -> Probed:
+    """Run one probe, and the program itself where that was not done yet.
+
+    Raises:
+        UsageError: there is no such probe of this program; says which there are.
+        RunError: the program does not end well.
+    """
+    watched = prober.watched()
+    available = {probe.name: probe for probe in prober.available(watched)}
+    if name not in available:
+        known = ", ".join(available) or "none: system.yaml names no knobs (docs/loop.md)"
+        raise UsageError(f"there is no probe {name!r} of this program", hint=f"there are: {known}")
+    table = table_of(watched)
+    result = prober.run(available[name], watched)
+    return Probed(
+        probe=result.probe,
+        before=table.errors,
+        after=result.errors,
+        problem=result.problem,
+        of_classes=table.of_classes,
+    )
 
 
 def _require_goal(project: Project) -> Goal:
@@ -278,6 +313,7 @@ def _remember(project: Project, analyzed: Analyzed) -> None:
     content = {
         "analysis": _ANALYSIS.dump_python(analyzed.analysis, mode="json"),
         "diagnosis": _DIAGNOSIS.dump_python(analyzed.diagnosis, mode="json"),
+        "results": _RESULTS.dump_python(analyzed.results, mode="json"),
         "runs": analyzed.runs,
         "best_rate": _best_rate(analyzed),
         "state": _state(project),
@@ -318,6 +354,7 @@ class LastAnalysis:
 
     analysis: Analysis
     diagnosis: Diagnosis
+    results: tuple[ProbeResult, ...]
     of_classes: bool
     predictions: str
     created: str
@@ -336,6 +373,7 @@ def last_analysis(project: Project) -> LastAnalysis | None:
         return LastAnalysis(
             analysis=_ANALYSIS.validate_python(content["analysis"]),
             diagnosis=_DIAGNOSIS.validate_python(content["diagnosis"]),
+            results=_RESULTS.validate_python(content["results"]),
             of_classes=bool(content["of_classes"]),
             predictions=content["predictions"],
             created=content["created"],

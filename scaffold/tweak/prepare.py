@@ -9,9 +9,11 @@ from scaffold.environments.prepare import prepare_environment
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.history import project_repository
 from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_worktree
-from scaffold.project.project import Project, load_yaml
+from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.fields import Scalar
+from scaffold.records.program import Program
+from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
 from scaffold.running.plan import Plan
@@ -145,6 +147,12 @@ def prepare_change(session: Session, tweak: Tweak, *, smoke: bool = False) -> Pl
     )
     snapshot = _with_its_lock(session)
     return prepare_program(session, snapshot_files(snapshot, title), smoke=smoke)
+
+
+def recipe_and_program(project: Project) -> tuple[Recipe, Program]:
+    """Return the recipe, and how the present program runs: system.yaml, or the recipe before it."""
+    recipe = load_recipe(project)
+    return recipe, load_yaml(System, project.system) if project.system.exists() else recipe
 
 
 def present_program(session: Session) -> ProgramFiles:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from scaffold.probes.analysis import Analyzed
+from scaffold.probes.analysis import Analyzed, Probed
 from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeResult
 from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError
 from scaffold.rules.loop.remedies import remedies
@@ -127,6 +127,33 @@ def _probe_cells(result: ProbeResult, *, of_classes: bool) -> tuple[str, str, st
         for name in ("train", "validation")
     ]
     return result.probe.name, errors[0], errors[1]
+
+
+def probed_answer(probed: Probed) -> dict[str, Any]:
+    """Return what `--json` prints of one probe."""
+    return {
+        "name": probed.probe.name,
+        "before": {name: _error_answer(error) for name, error in probed.before.items()},
+        "after": {name: _error_answer(error) for name, error in probed.after.items()},
+        "problem": probed.problem,
+    }
+
+
+def format_probed(probed: Probed, width: int) -> str:
+    """Format one probe: the errors of each split before and with it."""
+    if probed.problem:
+        return "\n".join(labelled("Not probed", plain(probed.problem), width))
+    rows = [
+        (
+            name,
+            error_text(error.error, of_classes=probed.of_classes),
+            error_text(probed.after[name].error, of_classes=probed.of_classes),
+        )
+        for name, error in probed.before.items()
+        if name in probed.after
+    ]
+    lines = table(("split", "as it is", probed.probe.name), rows, width, _as_it_is)
+    return "\n".join([*lines, "", *labelled("Next", "scaffold analyze", width)])
 
 
 def _as_it_is(_: int, text: str) -> str:

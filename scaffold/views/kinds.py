@@ -29,7 +29,7 @@ from scaffold.views.answers import (
     TweakStarted,
     Updated,
 )
-from scaffold.views.loop_answers import AnalysisAnswer, GoalAnswer, LogAnswer
+from scaffold.views.loop_answers import AnalysisAnswer, GoalAnswer, LogAnswer, ProbedAnswer
 from scaffold.views.recipe_answers import (
     CatalogueAdded,
     CatalogueRemoved,
@@ -58,6 +58,7 @@ KINDS: Mapping[str, type] = {
     "runs": Runs,
     "created": Created,
     "analysis": AnalysisAnswer,
+    "probe": ProbedAnswer,
     "log": LogAnswer,
     "goal": GoalAnswer,
     "dashboard": Dashboard,

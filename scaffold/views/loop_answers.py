@@ -35,6 +35,15 @@ class ProbeAnswer(TypedDict):
     problem: str
 
 
+class ProbedAnswer(Answer):
+    """`probe`: errors by split of the program's own run and of the probe."""
+
+    name: str
+    before: dict[str, SplitErrorAnswer]
+    after: dict[str, SplitErrorAnswer]
+    problem: str
+
+
 class RemedyAnswer(TypedDict):
     """What treats the bottleneck; `probe` is the kind of probe that tries it once."""
 

@@ -160,6 +160,19 @@ def test_what_ran_is_not_run_again_and_is_no_run_of_the_program(cli, tmp_path):
     assert sorted(path.name for path in (project / ".scaffold/probes").iterdir()) == probes
 
 
+def test_one_probe_by_its_name(cli, tmp_path):
+    project = make(cli, tmp_path, rate=0.01)
+    told = cli("probe", "rate-10", "--json", cwd=project).json
+    assert told["before"]["train"]["error"] > 0.25 > 0.1 > told["after"]["train"]["error"]
+    assert "as it is" in cli("probe", "rate-10", cwd=project).out
+    refused = cli("probe", "rate-7", code=2, cwd=project).err
+    assert "no probe 'rate-7'" in refused and "rate-10, rate-0.1" in refused
+    cli("analyze", "--budget", "5", cwd=project)
+    cli("dashboard", cwd=project)
+    page = (project / ".scaffold/dashboard.html").read_text()
+    assert '<td data-label="probe">rate-10</td>' in page and "other-optimizer" in page
+
+
 def test_a_knob_that_is_no_hyperparameter_is_refused_with_those_there_are(cli, tmp_path):
     project = make(cli, tmp_path)
     edit(project, "system.yaml", "learning_rate: rate", "learning_rate: speed")

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.judgment import Verdict
 from scaffold.rules.loop.case import Bottleneck
+from scaffold.rules.loop.remedies import remedies
 from scaffold.status.model import Purpose, is_by_others
 from scaffold.views.analysis import answer_text, error_text, gap_cells
 from scaffold.views.dashboard.facts import Change, Facts
@@ -72,6 +73,8 @@ def make_page(facts: Facts) -> str:
             if facts.analysis is not None
             else None
         ),
+        remedies=remedies(facts.analysis.diagnosis.bottleneck) if facts.analysis else (),
+        tried={change.name for change in facts.changes},
         next_words=_NEXT[facts.status.next.purpose],
         strip=_svg(draw_strip(reproduction)) if reproduction and reproduction.own else None,
         effects=[
