@@ -296,6 +296,7 @@ def facts_of(watched: ProbedRun) -> TrainingFacts:
     return TrainingFacts(
         never_moved=tuple(f"{one.name}: {one.reason}" for one in report.never_moved),
         parameters=report.parameters,
+        starts_at_zero=bool(report.never_moved) and all(one.is_zero for one in report.never_moved),
         is_sign_flipped=loss > 0 and backward < -_LEAST_SIGN * loss,
         diverged=any(value is None for value in report.losses),
         evaluation_differs=f"{differs[0]}: it is in training mode" if differs else "",

@@ -12,10 +12,11 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Unmoved(Record):
-    """A parameter that never changed, and why."""
+    """A parameter that never changed, and why; `is_zero` if it is 0 throughout."""
 
     name: _ShortText
     reason: _ShortText
+    is_zero: bool
 
 
 class Site(Record):

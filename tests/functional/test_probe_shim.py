@@ -196,6 +196,13 @@ def test_what_never_moved_is_named_with_its_reason(tmp_path, old, new, reason):
     assert all(reason in text for text in moved.values())
 
 
+def test_weights_that_start_at_zero_are_told_from_frozen_ones(tmp_path):
+    zeros = "model = Net(5, 8, 3)\n    [nn.init.zeros_(p) for p in model.parameters()]"
+    _, report, _ = run(tmp_path, INDEXED.replace("model = Net(5, 8, 3)", zeros))
+    moved = {one["name"]: one["is_zero"] for one in report["never_moved"]}
+    assert moved == {"hidden.weight": True, "hidden.bias": True, "out.weight": True}
+
+
 def test_a_sign_error_and_evaluation_in_training_mode_are_seen(tmp_path):
     flipped = INDEXED.replace("loss.backward()", "(-loss).backward()").replace("lr=0.1", "lr=1e-4")
     _, report, _ = run(tmp_path, flipped)

@@ -85,6 +85,11 @@ def test_frozen_parameters_are_named_though_a_larger_model_gains():
     assert word(gained, frozen, train=0.1, validation=0.1) is Bottleneck.BROKEN_TRAINING
 
 
+def test_weights_that_start_at_zero_and_stay_are_an_initialization():
+    zeros = TrainingFacts(never_moved=("hidden: no gradient",), parameters=4, starts_at_zero=True)
+    assert word(facts=zeros, train=0.9, validation=0.9) is Bottleneck.OPTIMIZER
+
+
 def test_frozen_parameters_of_a_model_at_the_bound_are_its_design():
     frozen = TrainingFacts(never_moved=("backbone: requires_grad is False",), parameters=8)
     assert word(facts=frozen, train=0.0, validation=0.005) is Bottleneck.HEALTHY

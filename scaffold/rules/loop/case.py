@@ -74,6 +74,7 @@ class TrainingFacts:
     Attributes:
         never_moved: parameters that training never changed, with the reason of each.
         parameters: how many there are.
+        starts_at_zero: all that never moved is 0: weights that start so get no gradient.
         is_sign_flipped: what `backward` gets is minus the loss.
         diverged: the loss became no number.
         evaluation_differs: how far evaluation differs from itself, in its mean output, and how it
@@ -83,6 +84,7 @@ class TrainingFacts:
 
     never_moved: Sequence[str] = ()
     parameters: int = 0
+    starts_at_zero: bool = False
     is_sign_flipped: bool = False
     diverged: bool = False
     evaluation_differs: str = ""

@@ -96,6 +96,12 @@ def _broken(case: Case) -> Diagnosis | None:
     has_headroom = Answer.HEALTHY not in case.analysis.answers
     if case.facts.never_moved and has_headroom:
         frozen = case.facts.never_moved
+        if case.facts.starts_at_zero:
+            text = f"{len(frozen)} of {case.facts.parameters} parameters start at 0 and never move"
+            reason = f"{text}: initialization"
+            return Diagnosis(
+                bottleneck=Bottleneck.OPTIMIZER, reason=reason, evidence=tuple(frozen[:5])
+            )
         text = f"{len(frozen)} of {case.facts.parameters} parameters never moved"
         return Diagnosis(
             bottleneck=Bottleneck.BROKEN_TRAINING,

@@ -74,6 +74,7 @@ _REMEDIES: Mapping[Bottleneck, tuple[Remedy, ...]] = {
             "the training error does not fall",
             ProbeKind.RATE,
         ),
+        Remedy("initialization", "draw initial weights at the usual scale", "code", _SAME_ERROR),
         Remedy("schedule", "warm the rate up, then let it fall", "one flag", _SAME_ERROR),
         Remedy("other-optimizer", "take another optimizer", "code", _SAME_ERROR),
     ),

@@ -65,7 +65,7 @@ def _thinned(losses: list[float]) -> list[float | None]:
     return [loss if math.isfinite(loss) else None for loss in losses[::step]]
 
 
-def _never_moved(watch: Watch) -> Iterator[dict[str, str]]:
+def _never_moved(watch: Watch) -> Iterator[dict[str, Any]]:
     names = {}
     for module in (watch.train_module, watch.eval_module):
         if module is not None:
@@ -81,7 +81,11 @@ def _never_moved(watch: Watch) -> Iterator[dict[str, str]]:
         elif key not in watch.gradients:
             reason = "its gradient is None or 0"
         if reason:
-            yield {"name": names.get(key, "a parameter"), "reason": reason}
+            yield {
+                "name": names.get(key, "a parameter"),
+                "reason": reason,
+                "is_zero": not bool(begun.count_nonzero()),
+            }
 
 
 def _copies(watch: Watch) -> dict[str, list[int]]:
