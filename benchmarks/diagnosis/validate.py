@@ -150,6 +150,8 @@ def rival_problems(case, program, before, right):
     for rival in rivals(case, program.settings["defaults"]):
         if not healthy and set(rival) <= set(case["right"]):
             continue
+        if case["answer"] == "optimizer" and "learning-rate" in rival:
+            continue
         calmer = rival.get("width", width) < width or set(rival) & {"steps", "dropout"}
         if case["answer"] == "overfitting" and calmer:
             continue
@@ -159,7 +161,8 @@ def rival_problems(case, program, before, right):
         if healthy and size > 2 * error and size > case["matters"]:
             problems.append(f"rival {rival} gains {size:.4f}")
         more, more_error = gain(after, right)
-        if not healthy and more <= max(2 * more_error, 0.1 * right_gain):
+        close = more <= max(2 * more_error, 0.1 * right_gain)
+        if not healthy and size > 2 * error and close:
             problems.append(f"rival {rival} gains {size:.4f} beside {right_gain:.4f}")
     return problems
 

@@ -219,6 +219,59 @@ def test_copies_of_validation_rows_in_training_are_counted(tmp_path):
     assert report["copies"]["validation"] == [30, 90]
 
 
+TWO = (
+    HEAD
+    + """\
+    body, head = nn.Sequential(nn.Linear(5, 7), nn.ReLU()), nn.Linear(7, 3)
+    optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=0.01)
+    for step in range(60):
+        loss = F.cross_entropy(head(body(x_train)), y_train)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        print((head(body(x_val)).argmax(1) == y_val).float().mean().item())
+    """
+)
+
+
+def test_features_of_one_network_are_no_predictions(tmp_path):
+    printed, _, rows = run(tmp_path, TWO)
+    known = [row["label"] == row["prediction"] for row in rows]
+    assert len(known) == 90 and sum(known) / 90 == pytest.approx(float(printed))
+
+
+BINARY = (
+    HEAD
+    + """\
+    y_train, y_val = (y_train > 0).float(), (y_val > 0).float()
+    model = nn.Linear(5, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for step in range(60):
+        loss = F.binary_cross_entropy_with_logits(model(x_train.clone()).squeeze(1), y_train)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        print(((model(x_val).squeeze(1) > 0).float() == y_val).float().mean().item())
+    """
+)
+
+
+def test_two_classes_are_seen_from_which_side_of_the_line_they_lie(tmp_path):
+    printed, _, rows = run(tmp_path, BINARY)
+    seen = [row["label"] == row["prediction"] for row in rows if row["split"] == "validation"]
+    assert len(seen) == 90 and sum(seen) / 90 == pytest.approx(float(printed))
+    assert {row["split"] for row in rows} == {"train", "validation"}
+
+
+def test_inputs_that_a_network_changes_in_place_are_those_that_came_in(tmp_path):
+    shifting = INDEXED.replace("return self.out(", "x.sub_(3)\n            return self.out(")
+    _, _, rows = run(tmp_path, shifting.replace("model(x_val)", "model(x_val.clone())"))
+    train = [row["label"] == row["prediction"] for row in rows if row["split"] == "train"]
+    assert sum(train) / len(train) > 0.6
+
+
 def test_a_program_without_networks_leaves_no_report(tmp_path):
     _, report, rows = run(tmp_path, "import torch\nprint(torch.zeros(2).sum().item())\n")
     assert report is None and rows == []

@@ -114,7 +114,7 @@ def test_a_round_from_the_bottleneck_to_the_journal(cli, tmp_path):
     refused = cli(
         "tweak", "start", "--remedy", "more-data", "--reason", "r", code=2, cwd=project
     ).err
-    assert "learning-rate, schedule, other-optimizer" in refused
+    assert "learning-rate, schedule, initialization, other-optimizer" in refused
     cli("tweak", "start", "--remedy", "learning-rate", "--reason", "r", cwd=project)
     assert yaml.safe_load((project / "system.yaml").read_text())["hyperparameters"]["rate"] == 0.1
     declared = yaml.safe_load((project / "tweaks/learning-rate.yaml").read_text())

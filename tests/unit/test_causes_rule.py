@@ -21,7 +21,8 @@ from scaffold.rules.loop.case import (
     ProbeResult,
     TrainingFacts,
 )
-from scaffold.rules.loop.causes import diagnose, forecast_of_doubling
+from scaffold.rules.loop.causes import diagnose
+from scaffold.rules.loop.forecast import forecast_of_doubling
 from scaffold.rules.loop.gaps import SplitError, analyze_gaps
 from scaffold.rules.loop.remedies import COSTS, cheapest_untried, remedies
 

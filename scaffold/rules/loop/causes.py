@@ -26,6 +26,7 @@ from scaffold.rules.loop.case import (
     ProbeKind,
     ProbeResult,
 )
+from scaffold.rules.loop.forecast import forecast_of_doubling
 from scaffold.rules.loop.gaps import Answer, SplitError, difference
 
 _SMALL_VALIDATION = 100
@@ -39,10 +40,6 @@ _NEAR_CONSTANT = 0.9
 
 _LEARNED_BY_HEART = 0.5
 """Of the constant's error on the few rows: below it they are being learned."""
-
-_USUAL_DECAY = 0.6
-"""By how much the gain shrinks from one doubling to the next where only one is known: that of an
-error that falls as n to the power of -0.7, between the usual -0.5 and -1."""
 
 
 def diagnose(case: Case) -> Diagnosis:
@@ -374,32 +371,3 @@ def _of_variance(case: Case) -> Iterator[_Candidate]:
                 f" ({low:.3g} to {high:.3g})"
             ),
         )
-
-
-def forecast_of_doubling(case: Case) -> tuple[float, tuple[float, float]] | None:
-    """Return how much twice as much training data would lower the validation error, about.
-
-    From the error at half and a quarter of the data, as many steps each, with an interval of the
-    difference between half and all. Gains shrink by a factor from doubling to doubling; and what
-    is above the bound falls as a power of n (Hestness et al., Deep Learning Scaling is Predictable,
-    2017). The smaller of the two: no forecast gains more than the headroom.
-    """
-    half, quarter = case.result(HALF), case.result(QUARTER)
-    if half is None:
-        return None
-    whole = case.clipped("validation", case.analysis.errors["validation"])
-    at_half = case.clipped("validation", half.errors["validation"])
-    last, interval = difference(whole, at_half)
-    decay = _USUAL_DECAY
-    if quarter is not None:
-        before = case.clipped("validation", quarter.errors["validation"]).error - at_half.error
-        decay = min(max(last / before, 0.2), 1.0) if before > 0 else 1.0
-    gaps = case.analysis.gaps
-    headroom = next((gap.value for gap in gaps if gap.name == "headroom"), whole.error)
-
-    def forecast(step: float) -> float:
-        if step <= 0 or headroom <= 0:
-            return 0.0
-        return min(step * decay, headroom * step / (headroom + step))
-
-    return forecast(last), (forecast(interval[0]), forecast(interval[1]))

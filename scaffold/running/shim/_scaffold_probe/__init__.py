@@ -15,6 +15,7 @@ Like sitecustomize beside it Python 3.7 syntax; it needs nothing but the program
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 
@@ -45,7 +46,9 @@ def patch_torch(torch: Any) -> None:
     watch.start()
 
     def finish() -> None:
-        if os.getpid() == _process[0]:  # a loader's worker has nothing to report
+        if os.getpid() != _process[0]:  # a loader's worker has nothing to report
+            return
+        with contextlib.suppress(Exception):  # it was not seen: whoever reads finds no report
             write_report(torch, watch, interventions, _request["out"])
 
     atexit.register(finish)

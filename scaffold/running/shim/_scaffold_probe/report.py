@@ -98,11 +98,13 @@ def _copies(watch: Watch) -> dict[str, list[int]]:
 
 
 def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
+    written: dict[str, int] = {}
     for split, (_, items) in watch.rows.items():
-        pairs = [pair for item in items for pair in _pairs(item)]
+        pairs = [pair for item in items if watch.is_prediction(item) for pair in _pairs(item)]
+        written[split] = len(pairs)
         for number, (label, prediction) in enumerate(pairs[:_MOST_ROWS]):
             writer.writerow(["%s-%d" % (split or "evaluated", number), split, label, prediction])
-    if "train" in watch.rows:
+    if written.get("train") or len(watch.kinds) != 1:  # inputs of several are not known
         return
     number = 0
     for item in _in_evaluation(torch, watch):
@@ -121,7 +123,7 @@ def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
             module.eval()
             watch.depth, watch.busy, watch.inside = 1, False, None
             try:
-                output = module(*item.args, **item.kwargs)
+                output = module(*_copied(torch, item.inputs), **item.kwargs)
             except Exception:
                 return
             finally:
@@ -134,6 +136,10 @@ def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
                     return
                 item.output = fresh.reshape(item.output.shape)
             yield item
+
+
+def _copied(torch: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in inputs)
 
 
 def _pairs(item: Item) -> list[tuple[Any, Any]]:
@@ -176,7 +182,7 @@ def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[
             doubled = kind(**{**arguments, name: 2 * value})
             doubled.eval()
             with torch.no_grad():
-                output = watch.first_tensor(doubled(*item.args, **item.kwargs))
+                output = watch.first_tensor(doubled(*_copied(torch, item.inputs), **item.kwargs))
             fits = output is not None and output.shape == item.output.shape
         except Exception:
             continue

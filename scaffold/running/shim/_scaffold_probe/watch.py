@@ -10,6 +10,7 @@ from collections import deque
 from _scaffold_probe.draws import Draws
 from _scaffold_probe.interventions import caller_of
 from _scaffold_probe.splits import split_of_frames, targets_of_frame
+from _scaffold_probe.targets import Targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Item:
         self.trained = False
         self.batch: Any = None
         self.named: Any = None
+        self.is_guessed = False
+        self.burst = 0
+        self.inputs: tuple[Any, ...] = ()
 
 
 class Watch:
@@ -58,12 +62,14 @@ class Watch:
     def __init__(self, torch: Any, interventions: Interventions) -> None:
         self.torch = torch
         self.interventions = interventions
+        self.targets = Targets(torch, self)
         self.home = os.path.dirname(torch.__file__)
         self.busy = False
         self.depth = 0
         self.item: Item | None = None
         self.inside: tuple[str, Any, Any] | None = None
         self.pending: list[Item] = []
+        self.kinds: set[tuple[str, tuple[int, ...]]] = set()
         self.train: Deque[Item] = deque()
         self.train_rows = 0
         self.steps = 0
@@ -92,9 +98,7 @@ class Watch:
         self._patch_optimizers()
         self._patch_backward()
         Draws(self.torch, self, self.interventions).start()
-        for owner, name in ((self.torch.Tensor, "__eq__"), (self.torch.Tensor, "eq")):
-            self._patch_comparison(owner, name)
-        self._patch_comparison(self.torch, "eq")
+        self.targets.start()
 
     def _patch_calls(self) -> None:
         original = self.torch.nn.Module.__call__
@@ -104,18 +108,27 @@ class Watch:
             if self.busy or self.depth or next(module.parameters(), None) is None:
                 return original(module, *args, **kwargs)
             args = self.interventions.changed_inputs(args)
+            item = Item(module, args, kwargs)
+            self.quietly(self._copy_inputs, item)
             self.inside = None
             self.depth += 1
             try:
                 output = original(module, *args, **kwargs)
             finally:
                 self.depth -= 1
-            self._quietly(self._called, Item(module, args, kwargs), output)
+            self.quietly(self._called, item, output)
             return output
 
         self.torch.nn.Module.__call__ = call
 
-    def _quietly(self, function: Any, *args: Any) -> None:
+    def _copy_inputs(self, item: Item) -> None:
+        """Copy what goes in: a network may change it in place."""
+        item.inputs = tuple(
+            one.detach().clone() if isinstance(one, self.torch.Tensor) else one for one in item.args
+        )
+        item.burst = self.burst
+
+    def quietly(self, function: Any, *args: Any) -> None:
         """Look at something without being seen, and never be why the program fails."""
         self.busy = True
         try:
@@ -134,6 +147,7 @@ class Watch:
         item.batch = self.batch
         if item.output is None:
             return
+        self.kinds.add((type(item.module).__name__, tuple(item.output.shape[1:])))
         if item.output.requires_grad and self.torch.is_grad_enabled():
             if not item.module.training:
                 item.split = self._split(item)
@@ -172,29 +186,16 @@ class Watch:
 
     def _evaluated(self, item: Item) -> None:
         if item.target is None:
-            batch_target = self._target_of_batch(item)
+            batch_target = self.targets.of_batch(item)
             item.target = item.named if batch_target is None else batch_target
+            item.is_guessed = True
         self.eval_module = item.module
         burst, items = self.rows.get(item.split, (-1, []))
-        if burst != self.burst:
+        if burst != item.burst:
             items = []
         item.output = item.output.detach()
         items.append(item)
-        self.rows[item.split] = (self.burst, items)
-
-    def _target_of_batch(self, item: Item) -> Any:
-        """Return the part of the loader's batch that has as many rows and did not go in."""
-        batch = item.batch
-        if isinstance(batch, dict):
-            batch = [batch[key] for key in ("labels", "label", "target", "y") if key in batch]
-        if not isinstance(batch, (tuple, list)):
-            return None
-        for one in reversed(batch):
-            if isinstance(one, self.torch.Tensor) and one.dim() >= 1:
-                went_in = any(one is arg for arg in item.args)
-                if len(one) == len(item.output) and not went_in:
-                    return one
-        return None
+        self.rows[item.split] = (item.burst, items)
 
     def _patch_loss(self, name: str) -> None:
         functional = self.torch.nn.functional
@@ -206,7 +207,7 @@ class Watch:
         def loss(input: Any, target: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: A002
             result = original(input, target, *args, **kwargs)
             if not self.busy:
-                self._quietly(self._lost, name, input, target, result)
+                self.quietly(self._lost, name, input, target, result)
             return result
 
         setattr(functional, name, loss)
@@ -250,31 +251,6 @@ class Watch:
 
         self.torch.Tensor.backward = backward
 
-    def _patch_comparison(self, owner: Any, name: str) -> None:
-        """See targets that a program compares with the likeliest class by hand."""
-        original = getattr(owner, name)
-
-        @functools.wraps(original)
-        def equal(first: Any, second: Any, *args: Any, **kwargs: Any) -> Any:
-            item = self.item
-            if not self.busy and item is not None and item.target is None:
-                self._quietly(self._compared, item, first, second)
-            return original(first, second, *args, **kwargs)
-
-        setattr(owner, name, equal)
-
-    def _compared(self, item: Item, first: Any, second: Any) -> None:
-        if item.output is None or item.output.requires_grad or item.output.dim() != 2:
-            return
-        likeliest = item.output.argmax(1)
-        for one, other in ((first, second), (second, first)):
-            are_tensors = all(isinstance(side, self.torch.Tensor) for side in (one, other))
-            if not are_tensors or not one.numel() == other.numel() == len(likeliest):
-                continue
-            if self.torch.equal(one.reshape(-1).to(likeliest.dtype), likeliest):
-                item.target = other.reshape(-1)
-                return
-
     def _patch_optimizers(self) -> None:
         from torch.optim import optimizer as module
 
@@ -285,7 +261,7 @@ class Watch:
         changed: list[Any] = []
 
         def pre(optimizer: Any, *_: Any) -> None:
-            self._quietly(self._before_step, optimizer)
+            self.quietly(self._before_step, optimizer)
             changed.extend(self.interventions.before_step(optimizer))
 
         def post(*_: Any) -> None:
@@ -294,7 +270,7 @@ class Watch:
                 group[key] = value
             self.steps += 1
             self.burst += 1
-            self._quietly(self._settle)
+            self.quietly(self._settle)
 
         before(pre)
         after(post)
@@ -319,13 +295,13 @@ class Watch:
         """Tell calls that trained from those that did not, now that gradients came back."""
         if self.item is not None and self.item.output.requires_grad:
             self.item = None
-        for item in self.pending:
+        pending, self.pending = self.pending, []
+        for item in pending:
             if item.trained:
                 self._trained(item)
             else:
                 item.output = item.output.detach()
                 self._evaluated(item)
-        self.pending = []
 
     def _trained(self, item: Item) -> None:
         self.train_module = item.module
@@ -337,7 +313,8 @@ class Watch:
                 about["ids"].update(index)
         self.recent = {}
         if item.target is None:
-            item.target = self._target_of_batch(item)
+            item.target = self.targets.of_batch(item)
+            item.is_guessed = True
         self.train.append(item)
         self.train_rows += len(item.output)
         # Not more than one epoch: else rows are there twice.
@@ -351,7 +328,8 @@ class Watch:
 
     def row_hashes(self, item: Item) -> list[bytes]:
         """Return a digest of each row that went in."""
-        tensors = [one for one in item.args if isinstance(one, self.torch.Tensor) and one.dim() > 1]
+        tensors = [one for one in item.inputs if isinstance(one, self.torch.Tensor)]
+        tensors = [one for one in tensors if one.dim() > 1]
         if not tensors:
             return []
         rows = tensors[0].detach().cpu().contiguous()
@@ -383,6 +361,14 @@ class Watch:
 
     def finish(self) -> None:
         """Take in what is still open."""
+        self.quietly(self._settle)
+        self.quietly(self._close)
         self.busy = True
-        self._settle()
-        self._close()
+
+    def is_prediction(self, item: Item) -> bool:
+        """Return whether an output is what its targets are of.
+
+        With several networks the output of one may be the input of another: then only what a loss
+        or a comparison said counts.
+        """
+        return not item.is_guessed or len(self.kinds) == 1
