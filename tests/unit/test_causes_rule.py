@@ -152,8 +152,12 @@ FLAT = {MUCH_FASTER: (0.9, 0.9), MUCH_SLOWER: (0.9, 0.9)}
 
 def test_shuffled_labels_are_told_from_broken_training_by_a_few_rows():
     shuffled = word({**FLAT, FEW: (0.0, 0.9)}, train=0.89, validation=0.9)
-    broken = word({**FLAT, FEW: (0.85, 0.9)}, train=0.89, validation=0.9)
+    stuck = {**FLAT, FEW: (0.85, 0.9)}
+    assert diagnose(case(stuck, train=0.89, validation=0.9)).next_probe == WIDER
+    broken = word({**stuck, WIDER: (0.89, 0.9)}, train=0.89, validation=0.9)
     assert (shuffled, broken) == (Bottleneck.BROKEN_DATA, Bottleneck.BROKEN_TRAINING)
+    narrow = word({**stuck, WIDER: (0.6, 0.6)}, train=0.89, validation=0.9)
+    assert narrow is Bottleneck.UNDERFITTING
 
 
 def test_labels_learned_by_heart_that_say_nothing_of_new_rows_are_broken_data():

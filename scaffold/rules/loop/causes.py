@@ -264,6 +264,11 @@ def _has_learned_nothing(case: Case, split: str) -> bool:
     return constant is not None and error is not None and error.error >= _NEAR_CONSTANT * constant
 
 
+def _is_learned(case: Case, few: ProbeResult) -> bool:
+    """Return whether a few rows are learned by heart."""
+    return few.errors["train"].error < _LEARNED_BY_HEART * case.constants.get("train", 1.0)
+
+
 def _next_of_bias(case: Case) -> Probe | None:
     """Return the next probe of a high training error, cheapest and likeliest first.
 
@@ -277,7 +282,11 @@ def _next_of_bias(case: Case) -> Probe | None:
             gain = case.gain(probe, "train")
             if gain is not None and gain[1]:
                 return None
-        return case.first_open((FEW,) if FEW in case.available else (WIDER, UNREGULARIZED))
+        few = case.result(FEW)
+        if few is None:
+            return case.first_open((FEW,) if FEW in case.available else (WIDER, UNREGULARIZED))
+        # Too narrow a network learns nothing by heart either.
+        return None if _is_learned(case, few) else case.first_open((WIDER,))
     near = (SLOWER, FASTER) if case.facts.diverged else (FASTER, SLOWER)
     first = case.gain(near[0], "train")
     rates = near[:1] if first is not None and first[1] else near
@@ -310,8 +319,7 @@ def _of_bias(case: Case) -> Iterator[_Candidate]:
 
 def _without_gain(case: Case, few: ProbeResult) -> Diagnosis:
     """Tell broken data from broken training: are a few rows learned by heart?"""
-    constant = case.constants.get("train", 1.0)
-    is_learned = few.errors["train"].error < _LEARNED_BY_HEART * constant
+    is_learned = _is_learned(case, few)
     refuted = tuple(_refuted(case, None))
     if is_learned and _has_learned_nothing(case, "validation"):
         return Diagnosis(
