@@ -1,10 +1,11 @@
 """Analyze a project's predictions: believe them or not, then say where the error opens."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -152,13 +153,19 @@ def _require_goal(project: Project) -> Goal:
     return goal
 
 
-def _case(project: Project, goal: Goal, table: Predictions, path: Path) -> Case:
+def _case(
+    project: Project,
+    goal: Goal,
+    table: Predictions,
+    path: Path,
+    earlier: Mapping[str, Sequence[float]] = MappingProxyType({}),
+) -> Case:
     """Return what a diagnosis starts from: gaps and doubts of one table."""
     assert goal.matters is not None
     bound = bound_of(goal, of_classes=table.of_classes)
     _require_shares(goal, of_classes=table.of_classes)
     analysis = analyze_gaps(table.errors, bound, goal.matters)
-    otherwise = tuple(_unlike_reported(project, path, table))
+    otherwise = tuple(_unlike_reported(project, path, table, earlier))
     return Case(
         analysis=replace(analysis, doubts=(*otherwise, *analysis.doubts)),
         matters=goal.matters,
@@ -182,8 +189,9 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
     goal = _require_goal(project)
     watched = prober.watched()
     table = table_of(watched)
+    earlier = watched.report.earlier if watched.report is not None else {}
     case = replace(
-        _case(project, goal, table, watched.table),
+        _case(project, goal, table, watched.table, earlier),
         facts=facts_of(watched),
         available=tuple(prober.available(watched)),
     )
@@ -261,8 +269,13 @@ def newest_predictions(project: Project) -> Path:
     )
 
 
-def _unlike_reported(project: Project, path: Path, table: Predictions) -> Iterator[str]:
-    """Yield metrics of the run that its own predictions do not give."""
+def _unlike_reported(
+    project: Project, path: Path, table: Predictions, earlier: Mapping[str, Sequence[float]]
+) -> Iterator[str]:
+    """Yield metrics of the run that its own predictions do not give.
+
+    Nor those of an earlier evaluation: a program may report its best one.
+    """
     places = (project.runs, project.scaffold_dir / "probes")
     run = next((parent for parent in path.parents if parent.parent in places), None)
     if run is None:
@@ -274,9 +287,12 @@ def _unlike_reported(project: Project, path: Path, table: Predictions) -> Iterat
     for metric in load_recipe(project).metrics:
         error, value = table.errors.get(metric.split), record.metrics.get(metric.name)
         expected = _expected(metric, table)
-        if error is None or value is None or not expected:
+        if error is None or value is None or not expected or metric.take != "last":
             continue
         whole = 100 if metric.unit == "percent" else 1
+        scores = earlier.get(metric.split, ())
+        is_error = table.of_classes and "acc" not in metric.name.lower()
+        expected = [*expected, *(whole * (1 - one if is_error else one) for one in scores)]
         # One example more or less; of numbers, what a table rounds them to.
         blur = 0.5 * whole / error.n if table.of_classes else _ROUNDED * abs(value.value)
         if all(abs(one - value.value) > value.half_digit + blur + 1e-9 for one in expected):

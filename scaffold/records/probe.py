@@ -47,6 +47,8 @@ class WatchReport(Record):
         losses: of training, at most a few hundred over the run; null where it was no number.
         twice: how far a network differs from itself when it evaluates twice, of its mean output.
         alone: the same of a row alone and in its batch.
+        earlier: by split, the share of right rows, or the mean squared error, of all evaluations
+            but the last.
         copies: by split, rows that also went into training, and all of them.
     """
 
@@ -64,4 +66,8 @@ class WatchReport(Record):
     sites: Annotated[Mapping[_ShortText, Site], Field(max_length=100)]
     copies: Annotated[Mapping[_ShortText, tuple[Count, Count]], Field(max_length=10)]
     splits: Annotated[tuple[_ShortText, ...], Field(max_length=10)]
+    earlier: Annotated[
+        Mapping[_ShortText, Annotated[tuple[float, ...], Field(max_length=1000)]],
+        Field(max_length=10),
+    ]
     wider: Annotated[tuple[Width, ...], Field(max_length=100)]

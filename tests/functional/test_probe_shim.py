@@ -126,6 +126,8 @@ def test_watching_changes_no_digit_and_sees_predictions_of_both_splits(tmp_path)
     assert (report["steps"], report["touched"], report["never_moved"]) == (90, 0, [])
     assert report["copies"]["validation"] == [0, 90]
     assert report["first"]["start"] == pytest.approx(report["first"]["loss"], rel=1e-5)
+    # Thirty evaluations: the last one's rows, and the scores of those before it.
+    assert len(report["earlier"]["validation"]) == 29
     assert report["twice"] < 1e-6 and report["alone"] < 1e-3
     assert [one["argument"] for one in report["wider"]] == ["width"]
     assert {tuple(one["ids"]) for one in report["sites"].values()} == {tuple(range(120))}

@@ -21,6 +21,7 @@ REPORT = {
     "sites": {},
     "copies": {},
     "splits": [],
+    "earlier": {},
     "wider": [],
 }
 HEAD = "id,split,label,prediction\n"

@@ -7,6 +7,8 @@ import json
 import math
 import os
 
+from _scaffold_probe.targets import pairs_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
@@ -18,7 +20,7 @@ _LEAST_STEPS = 50
 """Before a parameter is said to never have moved."""
 
 _MOST_ROWS = 100000
-_OF_NUMBERS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_MOST_EARLIER = 1000
 _MOST_POINTS = 200
 
 
@@ -45,6 +47,7 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
         },
         "copies": _copies(watch),
         "splits": sorted(watch.rows),
+        "earlier": {split: scores[-_MOST_EARLIER:] for split, scores in watch.earlier.items()},
         "wider": list(_widths(torch, watch, interventions)),
     }
     name = str(os.getpid())
@@ -100,7 +103,7 @@ def _copies(watch: Watch) -> dict[str, list[int]]:
 def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
     written: dict[str, int] = {}
     for split, (_, items) in watch.rows.items():
-        pairs = [pair for item in items if watch.is_prediction(item) for pair in _pairs(item)]
+        pairs = [pair for item in items if watch.is_prediction(item) for pair in pairs_of(item)]
         written[split] = len(pairs)
         for number, (label, prediction) in enumerate(pairs[:_MOST_ROWS]):
             writer.writerow(["%s-%d" % (split or "evaluated", number), split, label, prediction])
@@ -108,7 +111,7 @@ def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
         return
     number = 0
     for item in _in_evaluation(torch, watch):
-        for label, prediction in _pairs(item):
+        for label, prediction in pairs_of(item):
             writer.writerow(["train-%d" % number, "train", label, prediction])
             number += 1
 
@@ -140,27 +143,6 @@ def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
 
 def _copied(torch: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in inputs)
-
-
-def _pairs(item: Item) -> list[tuple[Any, Any]]:
-    """Return label and prediction of each row: classes, or numbers."""
-    output, target = item.output, item.target
-    if output is None or target is None:
-        return []
-    output, target = output.detach(), target.detach()
-    if item.loss.startswith("binary"):
-        line = 0.0 if item.loss.endswith("logits") else 0.5
-        labels, predicted = target.reshape(-1) > 0.5, output.reshape(-1) > line
-        return list(zip(labels.int().tolist(), predicted.int().tolist()))
-    of_numbers = item.loss in _OF_NUMBERS or target.is_floating_point()
-    if not of_numbers and output.dim() >= 2 and output.numel() > target.numel():
-        labels, classes = target.reshape(-1), output.movedim(1, -1).reshape(target.numel(), -1)
-        usable = labels >= 0
-        return list(zip(labels[usable].tolist(), classes[usable].argmax(1).tolist()))
-    if output.numel() == target.numel():
-        flat = (target.reshape(-1).double(), output.reshape(-1).double())
-        return list(zip(flat[0].tolist(), flat[1].tolist()))
-    return []
 
 
 def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[dict[str, Any]]:

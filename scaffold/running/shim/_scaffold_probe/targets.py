@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from _scaffold_probe.watch import Item, Watch
 
+_OF_NUMBERS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+
 
 class Targets:
     """Comparisons by hand, and batches of loaders."""
@@ -79,3 +81,34 @@ class Targets:
                 if self.torch.equal(one.reshape(-1).bool(), output > line):
                     item.target, item.loss = other.reshape(-1), "binary " + loss
                     return
+
+
+def pairs_of(item: Item) -> list[tuple[Any, Any]]:
+    """Return label and prediction of each row: classes, or numbers."""
+    output, target = item.output, item.target
+    if output is None or target is None:
+        return []
+    output, target = output.detach(), target.detach()
+    if item.loss.startswith("binary"):
+        line = 0.0 if item.loss.endswith("logits") else 0.5
+        labels, predicted = target.reshape(-1) > 0.5, output.reshape(-1) > line
+        return list(zip(labels.int().tolist(), predicted.int().tolist()))
+    of_numbers = item.loss in _OF_NUMBERS or target.is_floating_point()
+    if not of_numbers and output.dim() >= 2 and output.numel() > target.numel():
+        labels, classes = target.reshape(-1), output.movedim(1, -1).reshape(target.numel(), -1)
+        usable = labels >= 0
+        return list(zip(labels[usable].tolist(), classes[usable].argmax(1).tolist()))
+    if output.numel() == target.numel():
+        flat = (target.reshape(-1).double(), output.reshape(-1).double())
+        return list(zip(flat[0].tolist(), flat[1].tolist()))
+    return []
+
+
+def score_of(items: list[Item]) -> float | None:
+    """Return the share of right rows, or of numbers the mean squared error; None without rows."""
+    pairs = [pair for item in items for pair in pairs_of(item)]
+    if not pairs:
+        return None
+    if all(isinstance(label, int) for label, _ in pairs):
+        return float(sum(label == prediction for label, prediction in pairs)) / len(pairs)
+    return float(sum((label - prediction) ** 2 for label, prediction in pairs) / len(pairs))

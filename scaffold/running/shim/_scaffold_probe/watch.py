@@ -10,7 +10,7 @@ from collections import deque
 from _scaffold_probe.draws import Draws
 from _scaffold_probe.interventions import caller_of
 from _scaffold_probe.splits import split_of_frames, targets_of_frame
-from _scaffold_probe.targets import Targets
+from _scaffold_probe.targets import Targets, score_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Watch:
         self.steps = 0
         self.burst = 0
         self.rows: dict[str, tuple[int, list[Item]]] = {}
+        self.earlier: dict[str, list[float]] = {}
         self.eval_module: Any = None
         self.train_module: Any = None
         self.batch: Any = None
@@ -192,6 +193,8 @@ class Watch:
         self.eval_module = item.module
         burst, items = self.rows.get(item.split, (-1, []))
         if burst != item.burst:
+            score = score_of(items)
+            self.earlier.setdefault(item.split, []).extend([] if score is None else [score])
             items = []
         item.output = item.output.detach()
         items.append(item)
