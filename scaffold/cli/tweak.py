@@ -10,6 +10,8 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scaffold.records.tweak import Bound
     from scaffold.tweak.start import Started
 
@@ -143,7 +145,7 @@ def start(
             },
         )
     else:
-        _print_started(started)
+        _print_started(started, planned.values if planned else {})
     return 0
 
 
@@ -163,7 +165,7 @@ def _bound(value: str | None, source: str) -> "Bound | None":
         raise UsageError(f"--bound {value}: must be a number, or unknown") from error
 
 
-def _print_started(started: "Started") -> None:
+def _print_started(started: "Started", edited: "Mapping[str, Any]") -> None:
     from scaffold.views.tables import plain, wrap
 
     tweak, paint = started.tweak, paint_for(sys.stdout)
@@ -199,11 +201,14 @@ def _print_started(started: "Started") -> None:
             "Baselines  system.yaml must say under `baselines:` how the simplest models are"
             " measured"
         )
+    if edited:
+        lines.append(f"Edited     system.yaml: {', '.join(f'{k} {v}' for k, v in edited.items())}")
     if started.carried:
         lines.append(f"Carried    your edits of {', '.join(started.carried[:5])}")
     for line in lines:
         click.echo("\n".join(wrap(line, width(), hanging=13)))
-    click.echo(f"  Next       edit src/ or system.yaml, then {paint('scaffold verify', 'cyan')}")
+    first = "" if edited else "edit src/ or system.yaml, then "
+    click.echo(f"  Next       {first}{paint('scaffold verify', 'cyan')}")
 
 
 command.add_command(accept_command("tweak"))

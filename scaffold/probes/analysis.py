@@ -52,19 +52,13 @@ class Analyzed:
     runs: int = 0
 
 
-def goal_path(project: Project) -> Path:
-    """Return the file of the goal."""
-    return project.root / "goal.yaml"
-
-
 def read_goal(project: Project) -> Goal:
     """Return the goal; an empty one where none was set.
 
     Raises:
         BrokenFileError: with all problems of the file.
     """
-    path = goal_path(project)
-    return load_yaml(Goal, path) if path.exists() else Goal()
+    return load_yaml(Goal, project.goal) if project.goal.exists() else Goal()
 
 
 def change_goal(project: Project, **changes: Any) -> Goal:
@@ -80,7 +74,7 @@ def change_goal(project: Project, **changes: Any) -> Goal:
     except BrokenFileError as error:
         problems = "; ".join(f"{one.where}: {one.message}" for one in error.problems)
         raise UsageError(f"this cannot stand in goal.yaml: {problems}") from error
-    write_text(goal_path(project), editor_line("goal") + text)
+    write_text(project.goal, editor_line("goal") + text)
     return goal
 
 
@@ -321,24 +315,18 @@ def _expected(metric: Metric, table: Predictions) -> list[float]:
     return [measures[one] for one in ("mse", "rmse", "mae") if measures] if "error" in name else []
 
 
-def _memory(project: Project) -> Path:
-    return project.scaffold_dir / "analysis.json"
-
-
 def _remember(project: Project, analyzed: Analyzed) -> None:
     content = {
         "analysis": _ANALYSIS.dump_python(analyzed.analysis, mode="json"),
         "diagnosis": _DIAGNOSIS.dump_python(analyzed.diagnosis, mode="json"),
         "results": _RESULTS.dump_python(analyzed.results, mode="json"),
-        "runs": analyzed.runs,
-        "best_rate": _best_rate(analyzed),
         "state": _state(project),
         "of_classes": analyzed.of_classes,
         "predictions": str(analyzed.predictions),
         "goal": analyzed.goal.model_dump(mode="json"),
         "created": datetime.now(timezone.utc).isoformat(timespec="minutes"),
     }
-    write_json({**content, "signature": _signature(project, content)}, _memory(project))
+    write_json({**content, "signature": _signature(project, content)}, project.last_analysis)
 
 
 def _signature(project: Project, content: Mapping[str, Any]) -> str:
@@ -350,22 +338,12 @@ def _state(project: Project) -> str:
     return worktree_id(project) if project.system.exists() else load_recipe(project).reference.tree
 
 
-def _best_rate(analyzed: Analyzed) -> float | None:
-    rates = {
-        result.probe.value: result.errors["train"].error
-        for result in analyzed.results
-        if result.probe.kind is ProbeKind.RATE and "train" in result.errors
-    }
-    return min(rates, key=lambda rate: rates[rate], default=None)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastAnalysis:
     """The last analysis that was made here, of which table, when.
 
     Attributes:
         is_current: the program is still the one that was analyzed.
-        best_rate: factor of the learning rate whose probe lowered the training error most.
     """
 
     analysis: Analysis
@@ -375,13 +353,22 @@ class LastAnalysis:
     predictions: str
     created: str
     is_current: bool
-    best_rate: float | None
+
+    @property
+    def best_rate(self) -> float | None:
+        """Return the factor of the learning rate whose probe lowered the training error most."""
+        rates = {
+            result.probe.value: result.errors["train"].error
+            for result in self.results
+            if result.probe.kind is ProbeKind.RATE and "train" in result.errors
+        }
+        return min(rates, key=lambda rate: rates[rate], default=None)
 
 
 def last_analysis(project: Project) -> LastAnalysis | None:
     """Return the last analysis that was made here of this project and its present goal."""
     try:
-        content: dict[str, Any] = json.loads(read_text(_memory(project)))
+        content: dict[str, Any] = json.loads(read_text(project.last_analysis))
         signature = content.pop("signature")
         is_current = content["goal"] == read_goal(project).model_dump(mode="json")
         if signature != _signature(project, content) or not is_current:
@@ -394,7 +381,6 @@ def last_analysis(project: Project) -> LastAnalysis | None:
             predictions=content["predictions"],
             created=content["created"],
             is_current=content["state"] == _state(project),
-            best_rate=content["best_rate"],
         )
     except (ScaffoldError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

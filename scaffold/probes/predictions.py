@@ -96,7 +96,7 @@ def read_predictions(path: Path) -> Predictions:
     seen: dict[int, str] = {}
     has_fractions, word = False, ""
     for number, row in enumerate(_rows(path), start=2):
-        split = _SPLIT_NAMES.get(str(row.get("split", "")).strip().lower())
+        split = split_named(row.get("split"))
         label, prediction = row.get("label"), _prediction(row)
         problem = _problem(row, split, label, prediction, seen)
         if problem:
@@ -158,6 +158,11 @@ def _constant_error(train: _Sums, of_split: _Sums, *, of_classes: bool) -> float
         return 1 - of_split.labels[likeliest] / of_split.n
     shift = of_split.label_mean - train.label_mean
     return of_split.label_deviations / of_split.n + shift**2
+
+
+def split_named(text: Any) -> str | None:
+    """Return the split that a table means, however it writes it; None if it is none."""
+    return _SPLIT_NAMES.get(str(text or "").strip().lower())
 
 
 def _problem(

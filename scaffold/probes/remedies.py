@@ -45,11 +45,10 @@ def plan_remedy(project: Project, remedy_id: str) -> PlannedRemedy:
             f"{remedy_id!r} is no remedy of what was analyzed, {word}", hint=f"there are: {known}"
         )
     remedy = proposed[remedy_id]
-    gain = f", which gained {last.diagnosis.gain:.3g}" if last.diagnosis.gain is not None else ""
     return PlannedRemedy(
         remedy=remedy,
         bottleneck=bottleneck.value,
-        expect=f"{bottleneck.value} ({last.diagnosis.reason}{gain}): {remedy.change}",
+        expect=f"{bottleneck.value} ({last.diagnosis.reason}): {remedy.change}",
         values=_values(project, remedy, last),
     )
 

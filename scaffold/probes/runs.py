@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError, ScaffoldError, UsageError
-from scaffold.probes.predictions import Predictions, read_predictions
+from scaffold.probes.predictions import Predictions, read_predictions, split_named
 from scaffold.project.files import read_record, read_text
 from scaffold.project.lock import only_one
 from scaffold.records.evidence import Outcome, RunRecord
@@ -249,9 +249,7 @@ def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 def _chosen_ids(table: Path, probe: Probe) -> list[str]:
     """Return the ids of some training rows, drawn by a seed of their own."""
     with table.open(newline="", encoding="utf-8-sig") as file:
-        ids = [
-            row["id"] for row in csv.DictReader(file) if row.get("split") in ("train", "training")
-        ]
+        ids = [row["id"] for row in csv.DictReader(file) if split_named(row["split"]) == "train"]
     return sorted(random.Random(0).sample(ids, _number(probe, len(ids))))  # noqa: S311
 
 

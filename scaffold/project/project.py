@@ -116,6 +116,16 @@ class Project:
         return self.scaffold_dir / "uncommitted"
 
     @property
+    def goal(self) -> Path:
+        """Return the file of what error one can hope for, and what matters."""
+        return self.root / "goal.yaml"
+
+    @property
+    def last_analysis(self) -> Path:
+        """Return the file of what was analyzed last."""
+        return self.scaffold_dir / "analysis.json"
+
+    @property
     def cached_status(self) -> Path:
         """Return the file of the status as it was derived last."""
         return self.scaffold_dir / "status.json"

@@ -147,12 +147,12 @@ def fill(workspace: Workspace, plan: Plan) -> None:
     _require_copied(workspace, plan)
     for patch in program.patches:
         apply_patch(source.folder / patch.file, workspace.tree)
-    for name, text in plan.extra_files.items():
-        for command in program.commands.steps(smoke=plan.smoke).values():
-            path = workspace.tree / (command.directory or "") / name
-            if not path.exists():
-                with path.open("x") as file:  # never through a link that lies there
-                    file.write(text)
+    steps = program.commands.steps(smoke=plan.smoke).values()
+    for directory in {command.directory or "" for command in steps}:
+        for name, text in plan.extra_files.items():
+            # Never through a link that lies there, nor in place of a file of the program.
+            with (workspace.tree / directory / name).open("x") as file:
+                file.write(text)
     for dataset in program.placed_datasets():
         if isinstance(dataset, OutsideDataset):  # it may have changed since the run before
             located_folder(dataset.name, source.folder / dataset.manifest, dataset.sha256)

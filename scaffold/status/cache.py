@@ -137,6 +137,8 @@ def _fingerprint(project: Project) -> list[Any]:
         project.reproduction,
         project.runs,
         project.uncommitted,
+        project.goal,
+        project.last_analysis,
         project.system,
         project.system_source.lock,
     )

@@ -145,7 +145,12 @@ def _remedy_edits(project: Project, planned: PlannedRemedy | None) -> dict[str, 
     before = text
     for name, value in (planned.values if planned else {}).items():
         changed = replace_scalar(text, ("hyperparameters", name), json.dumps(value))
-        text = text if changed is None else changed
+        if changed is None:
+            raise UsageError(
+                f"system.yaml: the value of hyperparameters.{name} is not on one line",
+                hint=f"write it so: {name}: {json.dumps(value)}",
+            )
+        text = changed
     return {} if text == before else {"system.yaml": text.encode()}
 
 

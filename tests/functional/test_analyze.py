@@ -222,6 +222,18 @@ def test_a_metric_that_the_predictions_do_not_give_is_doubted(cli, tmp_path, rep
     assert bool(doubts) == is_doubted
 
 
+def test_the_next_action_follows_the_analysis_that_was_just_made(cli, reproduced, tmp_path):
+    cli("goal", "set", "--matters", "0.01", "--why", "w", cwd=reproduced)
+    cli("bound", "set", "0", "--source", "s", cwd=reproduced)
+    assert "--remedy" not in cli("next", cwd=reproduced).out
+    table = write_table(tmp_path / "p.csv", {"train": 1, "train-dev": 2, "val": 120})
+    assert cli("analyze", table, "--json", cwd=reproduced).json["bottleneck"] == "mismatch"
+    told = cli("next", cwd=reproduced).out
+    assert "scaffold tweak start --remedy matching-data" in told and "mismatch" in told
+    cli("goal", "set", "--matters", "0.02", "--why", "w", cwd=reproduced)
+    assert "--remedy" not in cli("next", cwd=reproduced).out  # it was of another goal
+
+
 def test_an_analysis_from_elsewhere_is_not_shown(cli, project, tmp_path):
     table = write_table(tmp_path / "p.csv", {"train": 5, "val": 120})
     cli("analyze", table, code=3, cwd=project)

@@ -14,6 +14,7 @@ from collections import Counter
 import pytest
 
 import scaffold
+from scaffold.records.probe import WatchReport
 
 SHIM = os.path.join(os.path.dirname(scaffold.__file__), "running", "shim")
 
@@ -269,9 +270,34 @@ def test_two_classes_are_seen_from_which_side_of_the_line_they_lie(tmp_path):
 
 def test_inputs_that_a_network_changes_in_place_are_those_that_came_in(tmp_path):
     shifting = INDEXED.replace("return self.out(", "x.sub_(3)\n            return self.out(")
-    _, _, rows = run(tmp_path, shifting.replace("model(x_val)", "model(x_val.clone())"))
+    _, report, rows = run(tmp_path, shifting.replace("model(x_val)", "model(x_val.clone())"))
     train = [row["label"] == row["prediction"] for row in rows if row["split"] == "train"]
     assert sum(train) / len(train) > 0.6
+    assert report["twice"] < 1e-5 and report["alone"] < 1e-3
+
+
+def test_a_network_that_cannot_take_one_row_is_left_as_it_was(tmp_path):
+    refusing = INDEXED.replace(
+        "return self.out(", "assert len(x) > 1\n            return self.out("
+    ).replace("print(repr(loss.item())", "print(torch.rand(1).item(), repr(loss.item())")
+    drawing = refusing.replace("assert len(x) > 1", "torch.rand(1); assert len(x) > 1")
+    bare, _, _ = run(tmp_path, drawing, bare=True)
+    watched, report, _ = run(tmp_path, drawing)
+    assert watched == bare and report["twice"] is not None
+
+
+def test_a_diverged_program_leaves_a_report(tmp_path):
+    numbers = INDEXED.replace(
+        "F.cross_entropy(model(x_train[batch]), y_train[batch])",
+        "F.mse_loss(model(x_train[batch])[:, 0], y_train[batch].float())",
+    )
+    numbers = numbers.replace("lr=0.1", "lr=1e6").replace(
+        "right = (model(x_val).argmax(1) == y_val).float().mean().item()",
+        "right = F.mse_loss(model(x_val)[:, 0], y_val.float()).item()",
+    )
+    _, report, _ = run(tmp_path, numbers)
+    assert None in report["losses"]
+    WatchReport.model_validate(report)
 
 
 def test_a_program_without_networks_leaves_no_report(tmp_path):

@@ -115,7 +115,8 @@ def test_a_round_from_the_bottleneck_to_the_journal(cli, tmp_path):
         "tweak", "start", "--remedy", "more-data", "--reason", "r", code=2, cwd=project
     ).err
     assert "learning-rate, schedule, initialization, other-optimizer" in refused
-    cli("tweak", "start", "--remedy", "learning-rate", "--reason", "r", cwd=project)
+    shown = cli("tweak", "start", "--remedy", "learning-rate", "--reason", "r", cwd=project).out
+    assert "Edited     system.yaml: rate 0.1" in shown and "edit src/" not in shown
     assert yaml.safe_load((project / "system.yaml").read_text())["hyperparameters"]["rate"] == 0.1
     declared = yaml.safe_load((project / "tweaks/learning-rate.yaml").read_text())
     assert declared["bottleneck"] == "optimizer" and declared["refuted_by"]
@@ -140,6 +141,12 @@ def test_too_little_data_is_told_from_overfitting(cli, tmp_path):
     ]
     # 0.12 to 0.24 to 0.48: the error above training halves with twice the data.
     assert told["gain"] == pytest.approx(0.06, abs=0.03)
+
+
+def test_training_rows_are_chosen_however_their_split_is_written(cli, tmp_path):
+    project = make(cli, tmp_path, balanced=False)
+    edit(project, "src/train.py", 'split = "train" if few', 'split = "Training" if few')
+    assert cli("probe", "rows-0.5", "--json", cwd=project).json["after"]["train"]["n"] == 500
 
 
 def test_within_its_budget_it_says_which_run_would_decide(cli, tmp_path):

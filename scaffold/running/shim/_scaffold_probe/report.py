@@ -8,6 +8,7 @@ import math
 import os
 
 from _scaffold_probe.targets import pairs_of
+from _scaffold_probe.watch import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
         },
         "copies": _copies(watch),
         "splits": sorted(watch.rows),
-        "earlier": {split: scores[-_MOST_EARLIER:] for split, scores in watch.earlier.items()},
+        "earlier": {
+            split: [score for score in scores if math.isfinite(score)][-_MOST_EARLIER:]
+            for split, scores in watch.earlier.items()
+        },
         "wider": list(_widths(torch, watch, interventions)),
     }
     name = str(os.getpid())
@@ -60,7 +64,7 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
 
 
 def _finite(value: float | None) -> float | None:
-    return None if value is None else min(value, 1e9)
+    return None if value is None or math.isnan(value) else min(value, 1e9)
 
 
 def _thinned(losses: list[float]) -> list[float | None]:
@@ -126,7 +130,7 @@ def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
             module.eval()
             watch.depth, watch.busy, watch.inside = 1, False, None
             try:
-                output = module(*_copied(torch, item.inputs), **item.kwargs)
+                output = module(*copied(torch, item.inputs), **item.kwargs)
             except Exception:
                 return
             finally:
@@ -139,10 +143,6 @@ def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
                     return
                 item.output = fresh.reshape(item.output.shape)
             yield item
-
-
-def _copied(torch: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in inputs)
 
 
 def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[dict[str, Any]]:
@@ -164,7 +164,7 @@ def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[
             doubled = kind(**{**arguments, name: 2 * value})
             doubled.eval()
             with torch.no_grad():
-                output = watch.first_tensor(doubled(*_copied(torch, item.inputs), **item.kwargs))
+                output = watch.first_tensor(doubled(*copied(torch, item.inputs), **item.kwargs))
             fits = output is not None and output.shape == item.output.shape
         except Exception:
             continue

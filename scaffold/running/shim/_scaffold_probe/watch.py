@@ -37,6 +37,11 @@ _ELEMENTS = 1000
 """Of each parameter that are compared, to see whether it ever moved."""
 
 
+def copied(torch: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments whose tensors can be changed in place without harm."""
+    return tuple(one.detach().clone() if isinstance(one, torch.Tensor) else one for one in values)
+
+
 class Item:
     """One call of an outermost network: what went in, what came out, what it should have been."""
 
@@ -86,6 +91,7 @@ class Watch:
         self.gradients: set[int] = set()
         self.optimized: set[int] = set()
         self.hashes: set[bytes] = set()
+        self.hashed_rows = 0
         self.sites: dict[str, Any] = {}
         self.recent: dict[str, tuple[int, Any]] = {}
         self.twice: float | None = None
@@ -124,9 +130,7 @@ class Watch:
 
     def _copy_inputs(self, item: Item) -> None:
         """Copy what goes in: a network may change it in place."""
-        item.inputs = tuple(
-            one.detach().clone() if isinstance(one, self.torch.Tensor) else one for one in item.args
-        )
+        item.inputs = copied(self.torch, item.args)
         item.burst = self.burst
 
     def quietly(self, function: Any, *args: Any) -> None:
@@ -326,8 +330,10 @@ class Watch:
             self.train_rows -= len(self.train.popleft().output)
 
     def _hash(self, item: Item) -> None:
-        if not self.interventions.zeroed and len(self.hashes) < _MOST_HASHED_ROWS:
+        # Rows, not digests: the same ones would be hashed again in every epoch.
+        if not self.interventions.zeroed and self.hashed_rows < _MOST_HASHED_ROWS:
             self.hashes.update(self.row_hashes(item))
+            self.hashed_rows += len(item.output)
 
     def row_hashes(self, item: Item) -> list[bytes]:
         """Return a digest of each row that went in."""
@@ -345,22 +351,24 @@ class Watch:
         torch = self.torch
         state = torch.get_rng_state()
         buffers = {name: value.clone() for name, value in item.module.named_buffers()}
-        args = tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in item.args)
+        args = copied(torch, item.inputs)
         scale = float(item.output.abs().mean()) + 1e-12
-        with torch.no_grad():
-            again = self.first_tensor(item.module(*args, **item.kwargs))
-            if again is not None and again.shape == item.output.shape:
-                self.twice = float((again - item.output).abs().max()) / scale
-            try:
+        try:
+            with torch.no_grad():
+                again = self.first_tensor(item.module(*args, **item.kwargs))
+                if again is not None and again.shape == item.output.shape:
+                    self.twice = float((again - item.output).abs().max()) / scale
+                args = copied(torch, item.inputs)
                 rows = tuple(one[:1] if isinstance(one, torch.Tensor) else one for one in args)
                 single = self.first_tensor(item.module(*rows, **item.kwargs))
                 if single is not None and single.shape[1:] == item.output.shape[1:]:
                     self.alone = float((single[0] - item.output[0]).abs().max()) / scale
-            except ValueError:
-                self.alone = float("inf")  # batch normalization cannot take one row in training
-        for name, value in item.module.named_buffers():
-            value.copy_(buffers[name])
-        torch.set_rng_state(state)
+        except ValueError:
+            self.alone = float("inf")  # batch normalization cannot take one row in training
+        finally:  # also where a call fails: the program goes on as if nothing had been called
+            for name, value in item.module.named_buffers():
+                value.copy_(buffers[name])
+            torch.set_rng_state(state)
 
     def finish(self) -> None:
         """Take in what is still open."""
