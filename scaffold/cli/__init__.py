@@ -29,6 +29,7 @@ COMMANDS = {
     "next": "Show the one next action.",
     "data": "Name folders of data that stay outside the project.",
     "log": "Show a metric from step to step.",
+    "splits": "Divide examples into splits, look for leaks, seal test.",
     "goal": "Say what difference in the error matters.",
     "bound": "Say the lowest error that one can believe in.",
     "analyze": "Say what holds the model back, and what to try.",

@@ -4,29 +4,18 @@ One row an example: `id`, `split`, `label`, and `prediction` or a column `p_CLAS
 CSV, or Parquet where pyarrow is installed.
 """
 
-import csv
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scaffold.datasets.tables import table_rows
 from scaffold.errors import UsageError
 from scaffold.rules.loop.gaps import SPLITS, SplitError
+from scaffold.rules.splits.names import HELD_OUT, split_named
 
-HELD_OUT = "held-out"
-"""Training rows that a run with fewer of them did not train on: no split of its own."""
-
-_SPLIT_NAMES = {
-    **{name: name for name in SPLITS},
-    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
-    **dict.fromkeys(("train_dev", "traindev"), "train-dev"),
-    **dict.fromkeys(("training",), "train"),
-    **dict.fromkeys(("testing",), "test"),
-    **dict.fromkeys((HELD_OUT, "held_out", "heldout"), HELD_OUT),
-}
-_BATCH_CELLS = 100_000
 _MOST_PROBLEMS = 5
 _FEWEST_NUMBERS = 10
 """Examples of a split whose errors are numbers: of fewer no interval can be believed."""
@@ -95,7 +84,7 @@ def read_predictions(path: Path) -> Predictions:
     problems: list[str] = []
     seen: dict[int, str] = {}
     has_fractions, word = False, ""
-    for number, row in enumerate(_rows(path), start=2):
+    for number, row in enumerate(table_rows(path), start=2):
         split = split_named(row.get("split"))
         label, prediction = row.get("label"), _prediction(row)
         problem = _problem(row, split, label, prediction, seen)
@@ -158,11 +147,6 @@ def _constant_error(train: _Sums, of_split: _Sums, *, of_classes: bool) -> float
         return 1 - of_split.labels[likeliest] / of_split.n
     shift = of_split.label_mean - train.label_mean
     return of_split.label_deviations / of_split.n + shift**2
-
-
-def split_named(text: Any) -> str | None:
-    """Return the split that a table means, however it writes it; None if it is none."""
-    return _SPLIT_NAMES.get(str(text or "").strip().lower())
 
 
 def _problem(
@@ -243,27 +227,3 @@ def _prediction(row: Mapping[str, Any]) -> Any:
     if not numbers or any(map(math.isnan, numbers.values())):
         return None
     return max(numbers, key=lambda name: numbers[name])
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        if path.suffix.lower() == ".parquet":
-            yield from _parquet_rows(path)
-            return
-        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
-            yield from csv.DictReader(file)
-    except (OSError, ValueError, csv.Error) as error:  # what pyarrow raises is a ValueError
-        raise UsageError(f"cannot read {path}: {error}") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise UsageError(
-            f"{path} is Parquet, and pyarrow is not installed", hint="pip install pyarrow"
-        ) from error
-    table = parquet.ParquetFile(path)
-    rows = max(_BATCH_CELLS // max(table.metadata.num_columns, 1), 1)
-    for batch in table.iter_batches(batch_size=rows):
-        yield from batch.to_pylist()

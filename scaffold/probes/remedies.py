@@ -37,7 +37,7 @@ def plan_remedy(project: Project, remedy_id: str) -> PlannedRemedy:
         state = "nothing has been analyzed" if last is None else "src/ changed since the analysis"
         raise UsageError(f"{state}: no remedy is proposed", hint="scaffold analyze")
     bottleneck = last.diagnosis.bottleneck
-    proposed = {one.id: one for one in remedies(bottleneck)}
+    proposed = {one.id: one for one in remedies(last.diagnosis)}
     if bottleneck is None or remedy_id not in proposed:
         word = bottleneck.value if bottleneck is not None else "cannot say yet"
         known = ", ".join(proposed) or "none"

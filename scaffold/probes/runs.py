@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError, ScaffoldError, UsageError
-from scaffold.probes.predictions import Predictions, read_predictions, split_named
+from scaffold.probes.predictions import Predictions, read_predictions
 from scaffold.project.files import read_record, read_text
 from scaffold.project.lock import only_one
 from scaffold.records.evidence import Outcome, RunRecord
@@ -38,6 +38,7 @@ from scaffold.rules.loop.case import (
     ProbeResult,
     TrainingFacts,
 )
+from scaffold.rules.splits.names import split_named
 from scaffold.running.engines.local import run_seeds
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.recording import is_own

@@ -192,7 +192,7 @@ def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction 
     if not last.is_current:
         why = "src/ changed since the last analysis: the bottleneck may be another one now"
         return NextAction(purpose=Purpose.ANALYZE, command="scaffold analyze", why=why)
-    remedy = cheapest_untried(last.diagnosis.bottleneck, decided)
+    remedy = cheapest_untried(last.diagnosis, decided)
     if remedy is None or last.diagnosis.bottleneck is None:
         return None
     return NextAction(

@@ -38,7 +38,7 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
     return {
         "bottleneck": diagnosis.bottleneck.value if diagnosis.bottleneck else None,
         "why": diagnosis.reason,
-        "remedies": [asdict(one) for one in remedies(diagnosis.bottleneck)],
+        "remedies": [asdict(one) for one in remedies(diagnosis)],
         "evidence": list(diagnosis.evidence),
         "against": list(diagnosis.against),
         "gain": diagnosis.gain,
@@ -102,7 +102,7 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     if diagnosis.bottleneck is None and not analyzed.runs and analysis.probes:
         lines += ["", *labelled("Cause", "not known from errors alone; what would tell:", width)]
         lines += [line for probe in analysis.probes for line in wrap(f"- {probe}", width)]
-    options = remedies(diagnosis.bottleneck)
+    options = remedies(diagnosis)
     if options:
         listed = [(one.id, one.cost, one.change, one.refuted_by) for one in options]
         titles = ("remedy, simplest first", "cost", "change", "refuted if")

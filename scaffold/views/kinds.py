@@ -29,7 +29,14 @@ from scaffold.views.answers import (
     TweakStarted,
     Updated,
 )
-from scaffold.views.loop_answers import AnalysisAnswer, GoalAnswer, LogAnswer, ProbedAnswer
+from scaffold.views.loop_answers import (
+    AnalysisAnswer,
+    GoalAnswer,
+    LogAnswer,
+    ProbedAnswer,
+    SplitsAnswer,
+    SplitsSealed,
+)
 from scaffold.views.recipe_answers import (
     CatalogueAdded,
     CatalogueRemoved,
@@ -61,6 +68,8 @@ KINDS: Mapping[str, type] = {
     "probe": ProbedAnswer,
     "log": LogAnswer,
     "goal": GoalAnswer,
+    "splits": SplitsAnswer,
+    "splits_sealed": SplitsSealed,
     "dashboard": Dashboard,
     "data_located": DataLocated,
     "tweak_started": TweakStarted,

@@ -107,3 +107,37 @@ class LogAnswer(Answer):
     metric: str
     direction: str
     steps: list[StepAnswer]
+
+
+class LeakAnswer(TypedDict):
+    """What leaks from `first` to `second`; `rows` are pairs of ids, that of `second` first."""
+
+    kind: str
+    first: str
+    second: str
+    n: int
+    of: int
+    column: str | None
+    rows: list[list[str]]
+    is_alarm: bool
+    text: str
+
+
+class SplitsAnswer(Answer):
+    """`splits make` and `splits check`: sizes, what leaks, and how often a sealed test was read."""
+
+    is_alarm: bool
+    n: dict[str, int]
+    drawn: str | None
+    problems: list[str]
+    leaks: list[LeakAnswer]
+    near_by: str
+    test_reads: int | None
+
+
+class SplitsSealed(Answer):
+    """`splits seal`: where the list lies, and since when."""
+
+    folder: str
+    n: int
+    at: str

@@ -17,6 +17,7 @@ from scaffold.rules.loop.case import (
     WIDER,
     Bottleneck,
     Case,
+    Diagnosis,
     Probe,
     ProbeResult,
     TrainingFacts,
@@ -53,6 +54,10 @@ def case(results=None, facts=None, *, bound=0.0, available=ALL, reported=(), **e
         available=available,
         reported_otherwise=reported,
     )
+
+
+def named(bottleneck: Bottleneck | None) -> Diagnosis:
+    return Diagnosis(bottleneck=bottleneck, reason="a test")
 
 
 def word(*args, **kwargs) -> Bottleneck | None:
@@ -245,16 +250,24 @@ def test_a_probe_that_acted_on_nothing_is_no_result_and_is_not_asked_for_again()
 
 def test_each_bottleneck_but_health_has_remedies_simplest_first():
     for one in Bottleneck:
-        costs = [COSTS.index(remedy.cost) for remedy in remedies(one)]
+        costs = [COSTS.index(remedy.cost) for remedy in remedies(named(one))]
         assert costs == sorted(costs)
         assert bool(costs) is (one is not Bottleneck.HEALTHY)
-    assert remedies(None) == ()
+    assert remedies(named(None)) == ()
 
 
 def test_a_remedy_that_was_tried_is_not_proposed_again():
-    first, second = remedies(Bottleneck.UNDERFITTING)[:2]
-    assert cheapest_untried(Bottleneck.UNDERFITTING, ()) == first
-    assert cheapest_untried(Bottleneck.UNDERFITTING, {first.id}) == second
+    underfitting = named(Bottleneck.UNDERFITTING)
+    first, second = remedies(underfitting)[:2]
+    assert cheapest_untried(underfitting, ()) == first
+    assert cheapest_untried(underfitting, {first.id}) == second
+
+
+def test_of_two_remedies_as_simple_the_one_whose_probe_gained_goes_first():
+    results = dict.fromkeys((FASTER, SLOWER, UNREGULARIZED, FEW), (0.2, 0.2))
+    diagnosis = diagnose(case({**results, WIDER: (0.1, 0.1)}, train=0.2, validation=0.2))
+    assert diagnosis.bottleneck is Bottleneck.UNDERFITTING
+    assert remedies(diagnosis)[0].id == "larger-model"
 
 
 def test_names_of_probes_say_their_factor():

@@ -101,7 +101,9 @@ class Diagnosis:
         evidence: what speaks for it.
         against: what speaks against each rival.
         next_probe: the run that would tell more; None where none would.
-        gain: of the validation error, as the probe that decided it gave or forecast.
+        gain: of the error, as the probe that decided it gave or forecast.
+        decided_by: the kind of that probe.
+        first_remedy: what treats it where something else than a probe told; empty if nothing did.
     """
 
     bottleneck: Bottleneck | None
@@ -110,6 +112,8 @@ class Diagnosis:
     against: tuple[str, ...] = ()
     next_probe: Probe | None = None
     gain: float | None = None
+    decided_by: ProbeKind | None = None
+    first_remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

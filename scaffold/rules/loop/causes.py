@@ -97,7 +97,10 @@ def _broken(case: Case) -> Diagnosis | None:
             text = f"{len(frozen)} of {case.facts.parameters} parameters start at 0 and never move"
             reason = f"{text}: initialization"
             return Diagnosis(
-                bottleneck=Bottleneck.OPTIMIZER, reason=reason, evidence=tuple(frozen[:5])
+                bottleneck=Bottleneck.OPTIMIZER,
+                reason=reason,
+                evidence=tuple(frozen[:5]),
+                first_remedy="initialization",
             )
         text = f"{len(frozen)} of {case.facts.parameters} parameters never moved"
         return Diagnosis(
@@ -217,6 +220,7 @@ def _chosen(case: Case, candidates: Sequence[_Candidate]) -> Diagnosis:
             evidence=(best.text,),
             against=tuple(rivals),
             gain=best.gain,
+            decided_by=best.kind,
         )
     if Answer.BIAS in case.analysis.answers:
         few = case.result(FEW)
@@ -378,4 +382,5 @@ def _of_variance(case: Case) -> Iterator[_Candidate]:
                 f"twice as much data would lower the validation error by about {gain:.3g}"
                 f" ({low:.3g} to {high:.3g})"
             ),
+            kind=ProbeKind.ROWS,
         )

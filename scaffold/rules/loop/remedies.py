@@ -7,7 +7,7 @@ Yearning (2018); Google, Deep Learning Tuning Playbook (2023).
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from scaffold.rules.loop.case import Bottleneck, ProbeKind
+from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +145,21 @@ _REMEDIES: Mapping[Bottleneck, tuple[Remedy, ...]] = {
 }
 
 
-def remedies(bottleneck: Bottleneck | None) -> tuple[Remedy, ...]:
-    """Return what treats a bottleneck, simplest first; nothing where it is healthy or open."""
-    known = _REMEDIES.get(bottleneck, ()) if bottleneck is not None else ()
-    return tuple(sorted(known, key=lambda remedy: COSTS.index(remedy.cost)))
+def remedies(diagnosis: Diagnosis) -> tuple[Remedy, ...]:
+    """Return what treats a bottleneck, simplest first; nothing where it is healthy or open.
+
+    Of two as simple, the one that the deciding probe tried goes first; before all, the one that
+    treats what was seen.
+    """
+    known = _REMEDIES.get(diagnosis.bottleneck, ()) if diagnosis.bottleneck is not None else ()
+
+    def rank(remedy: Remedy) -> tuple[bool, int, bool]:
+        is_shown = remedy.probe is not None and remedy.probe is diagnosis.decided_by
+        return remedy.id != diagnosis.first_remedy, COSTS.index(remedy.cost), not is_shown
+
+    return tuple(sorted(known, key=rank))
 
 
-def cheapest_untried(bottleneck: Bottleneck | None, tried: Collection[str]) -> Remedy | None:
+def cheapest_untried(diagnosis: Diagnosis, tried: Collection[str]) -> Remedy | None:
     """Return the simplest remedy that no tweak has tried."""
-    return next((one for one in remedies(bottleneck) if one.id not in tried), None)
+    return next((one for one in remedies(diagnosis) if one.id not in tried), None)

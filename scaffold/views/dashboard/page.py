@@ -73,7 +73,7 @@ def make_page(facts: Facts) -> str:
             if facts.analysis is not None
             else None
         ),
-        remedies=remedies(facts.analysis.diagnosis.bottleneck) if facts.analysis else (),
+        remedies=remedies(facts.analysis.diagnosis) if facts.analysis else (),
         tried={change.name for change in facts.changes},
         next_words=_NEXT[facts.status.next.purpose],
         strip=_svg(draw_strip(reproduction)) if reproduction and reproduction.own else None,

@@ -1,0 +1,56 @@
+"""Read the rows of a table: CSV, JSON lines, or Parquet where pyarrow is installed."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import UsageError
+
+_BATCH_CELLS = 100_000
+_MOST_CELL_CHARACTERS = 10_000_000
+
+
+def table_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield each row by the names of its columns; of a CSV file all values are texts.
+
+    Raises:
+        UsageError: the file cannot be read, or pyarrow is needed and not installed.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            yield from _parquet_rows(path)
+        elif path.suffix.lower() in (".jsonl", ".ndjson"):
+            yield from _json_rows(path)
+        else:
+            csv.field_size_limit(min(_MOST_CELL_CHARACTERS, sys.maxsize))
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+            with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
+                yield from csv.DictReader(file, delimiter=delimiter)
+    except (OSError, ValueError, csv.Error, RecursionError) as error:  # pyarrow: a ValueError
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise UsageError(f"{path}:{number}: no object with a value for each column")
+                yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise UsageError(
+            f"{path} is Parquet, and pyarrow is not installed", hint="pip install pyarrow"
+        ) from error
+    table = parquet.ParquetFile(path)
+    rows = max(_BATCH_CELLS // max(table.metadata.num_columns, 1), 1)
+    for batch in table.iter_batches(batch_size=rows):
+        yield from batch.to_pylist()
