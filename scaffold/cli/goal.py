@@ -1,6 +1,8 @@
 """`scaffold goal`."""
 
-from typing import TYPE_CHECKING
+import math
+import re
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,10 +10,11 @@ from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, print_json
 
 if TYPE_CHECKING:
+    from scaffold.project.project import Project
     from scaffold.records.goal import Goal
 
 
-@click.group("goal", help="Say what difference in the error matters.")
+@click.group("goal", help="Say what difference in the error matters, and what is good enough.")
 def command() -> None:
     """Group of what is said of the goal."""
 
@@ -19,18 +22,51 @@ def command() -> None:
 @command.add_command
 @make_command(
     "set",
-    "Say what difference in the error matters: a share of wrong examples, or of numbers a mean"
-    " squared error.",
+    "Say what difference in the error matters (a share of wrong examples, or of numbers a mean"
+    " squared error), and what is good enough.\n\nA limit is METRIC>=NUMBER or METRIC<=NUMBER of a"
+    " metric of the recipe, or of latency_ms or memory_mb, which `scaffold ship` measures. All"
+    " limits are given at once: they replace those before.",
 )
-@click.option("--matters", type=float, required=True, help="Such as 0.005: half a percent.")
-@click.option("--why", metavar="TEXT", required=True, help="Why so much matters.")
-def set_matters(*, matters: float, why: str, as_json: bool) -> int:
+@click.option("--matters", type=float, help="Such as 0.005: half a percent.")
+@click.option("--why", metavar="TEXT", help="Why so much matters.")
+@click.option("--limit", "limits", metavar="LIMIT", multiple=True, help="Such as 'latency_ms<=20'.")
+def set_goal(
+    *, matters: float | None, why: str | None, limits: tuple[str, ...], as_json: bool
+) -> int:
     """Write it into goal.yaml."""
+    from scaffold.errors import UsageError
     from scaffold.probes.analysis import change_goal
 
-    goal = change_goal(open_project(), matters=matters, matters_reason=why)
-    print_goal(goal, as_json=as_json)
+    if (matters is None) != (why is None) or (matters is None and not limits):
+        raise UsageError("--matters goes with --why", hint="or --limit 'METRIC>=NUMBER' alone")
+    project = open_project()
+    changes: dict[str, Any] = {}
+    if matters is not None:
+        changes |= {"matters": matters, "matters_reason": why}
+    if limits:
+        changes["limits"] = [_limit(text, project) for text in limits]
+    print_goal(change_goal(project, **changes), as_json=as_json)
     return 0
+
+
+def _limit(text: str, project: "Project") -> dict[str, Any]:
+    from scaffold.errors import UsageError
+    from scaffold.rules.loop.shipping import MEASURED
+    from scaffold.tweak.prepare import recipe_and_program
+
+    match = re.fullmatch(r"\s*([^<>=\s]+)\s*(<=|>=)\s*(\S+)\s*", text)
+    known = [*(metric.name for metric in recipe_and_program(project)[1].metrics), *MEASURED]
+    try:
+        number = float(match[3]) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if match is None or not math.isfinite(number):
+        raise UsageError(f"--limit {text!r} is no limit", hint="such as --limit 'accuracy>=0.95'")
+    if match[1] not in known:
+        raise UsageError(
+            f"--limit: there is no metric {match[1]!r}", hint=f"there are: {', '.join(known)}"
+        )
+    return {"name": match[1], "at_most" if match[2] == "<=" else "at_least": number}
 
 
 def print_goal(goal: "Goal", *, as_json: bool) -> None:
@@ -42,4 +78,11 @@ def print_goal(goal: "Goal", *, as_json: bool) -> None:
     if goal.matters is not None:
         matters = f"{goal.matters:g} ({goal.matters_reason})"
     text = "nothing said" if bound is None else f"{bound.value} ({bound.kind}, {bound.source})"
-    click.echo(f"  Matters    {matters}\n  Bound      {text}\n  Next       scaffold analyze")
+    ends = [
+        f"{one.name} {f'<= {one.at_most:g}' if one.at_most is not None else f'>= {one.at_least:g}'}"
+        for one in goal.limits
+    ]
+    click.echo(
+        f"  Matters    {matters}\n  Bound      {text}\n  Limits     {', '.join(ends) or 'none'}"
+    )
+    click.echo("  Next       scaffold analyze")

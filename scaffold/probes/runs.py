@@ -8,7 +8,7 @@ import csv
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -168,19 +168,41 @@ class Prober:
     def _run(
         self, program: Program, request: Mapping[str, Any], title: str, ids: Sequence[str] = ()
     ) -> ProbedRun:
+        files = {_file_name(ids): "".join(f"{one}\n" for one in ids)} if ids else {}
+        return self.run_once(program, request, title, lambda: files)
+
+    def run_once(
+        self,
+        program: Program,
+        request: Mapping[str, Any],
+        title: str,
+        extra_files: Callable[[], Mapping[str, str]],
+    ) -> ProbedRun:
+        """Run the program's first seed, or return what an earlier such run left.
+
+        Args:
+            program: the program, or a changed one.
+            request: what the shim is asked, and all that tells this run from others.
+            title: what messages call it.
+            extra_files: text by name, written beside what its commands run in; called only where
+                the run is made.
+
+        Raises:
+            RunError: it does not end well.
+        """
         project = self.session.project
         files = replace(self.files, program=program, title=title)
         plan = replace(
             prepare_program(self.session, files),
             probing=request,
             runs_dir=project.scaffold_dir / "probes",
-            extra_files={_file_name(ids): "".join(f"{one}\n" for one in ids)} if ids else {},
         )
         seed = plan.program.seeds.first
         with only_one(project):
             done = _earlier(plan.runs_dir, plan.run_id(seed))
             if done is None:
                 self.session.listener.message(title)
+                plan = replace(plan, extra_files=extra_files())
                 record = run_seeds(plan, [seed], self.session.listener)[0]
                 done = _read(plan.runs_dir / record.id, record)
         if done.record.outcome is not Outcome.COMPLETED:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scaffold.records.fields import Text
 from scaffold.records.parsing import Record
@@ -19,8 +19,22 @@ class ErrorBound(Record):
     source: Text
 
 
+class Limit(Record):
+    """What a metric, or what the model's entry takes, may be at most or at least."""
+
+    name: Text = Field(description="a metric, or latency_ms, memory_mb of the model's entry")
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @model_validator(mode="after")
+    def _has_one_end(self) -> "Limit":
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("give at_most or at_least, one of them")
+        return self
+
+
 class Goal(Record):
-    """What `scaffold analyze` compares the errors of the splits with."""
+    """What errors are compared with, and what is good enough."""
 
     format: Literal[1] = 1
     matters: Annotated[float, Field(gt=0)] | None = Field(
@@ -29,3 +43,4 @@ class Goal(Record):
     )
     matters_reason: Text | None = None
     bound: ErrorBound | None = None
+    limits: tuple[Limit, ...] = ()

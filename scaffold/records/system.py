@@ -63,6 +63,18 @@ class Knobs(Record):
         return named
 
 
+class Entry(Record):
+    """How the model is called where it is used: `scaffold ship` measures what that takes."""
+
+    script: RelPath = Field(description="a program in src/")
+    load: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] = Field(
+        description="its function that returns the trained model as a function of one example"
+    )
+    examples: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] = Field(
+        description="its function that returns a list of examples"
+    )
+
+
 class AnalysisOptions(Record):
     """What `scaffold analyze` must know of a program that is not torch."""
 
@@ -78,6 +90,7 @@ class System(Program):
     )
     baselines: Baselines | None = None
     analysis: AnalysisOptions | None = None
+    entry: Entry | None = None
     note: Text | None = None
 
     def with_values(self, values: Mapping[str, Scalar]) -> "System":

@@ -34,6 +34,7 @@ from scaffold.views.loop_answers import (
     GoalAnswer,
     LogAnswer,
     ProbedAnswer,
+    ShipAnswer,
     SplitsAnswer,
     SplitsSealed,
 )
@@ -69,6 +70,7 @@ KINDS: Mapping[str, type] = {
     "log": LogAnswer,
     "goal": GoalAnswer,
     "splits": SplitsAnswer,
+    "ship": ShipAnswer,
     "splits_sealed": SplitsSealed,
     "dashboard": Dashboard,
     "data_located": DataLocated,

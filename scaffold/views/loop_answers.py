@@ -141,3 +141,46 @@ class SplitsSealed(Answer):
     folder: str
     n: int
     at: str
+
+
+class MeasuredAnswer(TypedDict):
+    """A value with its interval of 95 %, null where it has none."""
+
+    value: float
+    interval: list[float] | None
+
+
+class ShipMetricAnswer(TypedDict):
+    """A metric over the runs of the present state, beside others."""
+
+    name: str
+    split: str
+    direction: str
+    n: int
+    present: MeasuredAnswer | None
+    before: MeasuredAnswer | None
+    reference: MeasuredAnswer | None
+    published: float | None
+
+
+class LimitAnswer(TypedDict):
+    """A limit of goal.yaml; `passes` is null where that is open or was not measured."""
+
+    name: str
+    at_most: float | None
+    at_least: float | None
+    value: float | None
+    interval: list[float] | None
+    passes: bool | None
+
+
+class ShipAnswer(Answer):
+    """`ship`: GO where there are no reasons against it."""
+
+    is_go: bool
+    reasons: list[str]
+    metrics: list[ShipMetricAnswer]
+    limits: list[LimitAnswer]
+    errors: dict[str, SplitErrorAnswer]
+    gaps: list[GapAnswer]
+    test_reads: int | None
