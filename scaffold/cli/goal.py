@@ -51,7 +51,7 @@ def set_goal(
 
 def _limit(text: str, project: "Project") -> dict[str, Any]:
     from scaffold.errors import UsageError
-    from scaffold.rules.loop.shipping import MEASURED
+    from scaffold.rules.loop.limits import MEASURED
     from scaffold.tweak.prepare import recipe_and_program
 
     match = re.fullmatch(r"\s*([^<>=\s]+)\s*(<=|>=)\s*(\S+)\s*", text)

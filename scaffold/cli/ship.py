@@ -17,8 +17,8 @@ from scaffold.cli.terminal import (
 from scaffold.cli.terminal import command as make_command
 
 if TYPE_CHECKING:
-    from scaffold.probes.shipping import Shipping
     from scaffold.running.session import Session
+    from scaffold.tweak.ship import Shipping
 
 
 @make_command(
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def command(*, flags: RunFlags) -> int:
     """Measure, judge; exit 1 if it is NO-GO."""
     from scaffold.probes.runs import Prober
-    from scaffold.probes.shipping import ship
     from scaffold.tweak.prepare import present_program, recipe_and_program
-    from scaffold.views.shipping import format_shipping, shipping_answer
+    from scaffold.tweak.ship import ship
+    from scaffold.views.ship import format_shipping, shipping_answer
 
     project = open_project()
 

@@ -78,7 +78,8 @@ def format_checked(
     if checked.splits is not None:
         lines += labelled("Drawn", f"{checked.splits.drawn}, lists in {folder}/", width)
     if seal is not None:
-        reads = f"test since {seal.at}, read {len(seal.reads)} times"
+        times = f"{len(seal.reads)} times" if len(seal.reads) != 1 else "once"
+        reads = f"test since {seal.at}, read {times}"
         lines += labelled("Sealed", reads, width)
     for problem in checked.problems:
         lines += labelled("Broken", plain(problem), width)

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from scaffold.probes.shipping import Shipping
-from scaffold.rules.loop.shipping import LimitResult, Measured
+from scaffold.rules.loop.limits import LimitResult, Measured
+from scaffold.tweak.ship import Shipping
 from scaffold.views.analysis import error_text, gap_cells
 from scaffold.views.tables import Paint, headline, labelled, number, plain, table
 
@@ -89,7 +89,8 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
         heads = ("gap", "opens", "by (95 %)", "beside what matters")
         lines += ["", *table(heads, gaps, width, lambda _, text: text)]
     if shipping.test_reads is not None:
-        reads = f"read {shipping.test_reads} times since it was sealed"
+        times = f"{shipping.test_reads} times" if shipping.test_reads != 1 else "once"
+        reads = f"read {times} since it was sealed"
         late = "; after the first it is no longer unseen" if shipping.test_reads > 1 else ""
         lines += ["", *labelled("Test", f"{reads}{late}; commit sealed/", width)]
     return "\n".join(lines)

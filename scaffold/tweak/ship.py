@@ -21,7 +21,7 @@ from scaffold.records.program import Command
 from scaffold.records.system import Entry, System
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.rules.loop.gaps import Gap, SplitError, analyze_gaps
-from scaffold.rules.loop.shipping import (
+from scaffold.rules.loop.limits import (
     LATENCY,
     MEMORY,
     LimitResult,
