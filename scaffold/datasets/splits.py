@@ -19,7 +19,11 @@ from scaffold.project.project import load_yaml
 from scaffold.records.splits import Seal, SealRead, SourceData, SplitList, SplitName, Splits
 from scaffold.rules.loop.gaps import SPLITS
 from scaffold.rules.splits.draw import draw, draw_by_time
-from scaffold.rules.splits.duplicates import group_by_content
+from scaffold.rules.splits.duplicates import (
+    MOST_COMPARED,
+    MOST_COMPARED_WITH,
+    group_by_content,
+)
 from scaffold.rules.splits.leaks import Leak, Sample, find_leaks
 from scaffold.rules.splits.names import split_named
 
@@ -231,8 +235,18 @@ def _checked(
         ids=examples.ids,
         leaks=leaks,
         problems=problems,
-        near_by=vectors.made_of,
+        near_by=vectors.made_of + _only_some(rows),
         splits=splits,
+    )
+
+
+def _only_some(rows: Mapping[str, Sequence[int]]) -> str:
+    """Return that near copies were looked for among some rows only, where there are many."""
+    sizes = sorted(map(len, rows.values()))
+    if sizes[-1] <= MOST_COMPARED_WITH and sizes[-2:][0] <= MOST_COMPARED:
+        return ""
+    return (
+        f"; {MOST_COMPARED:,} rows of a split with {MOST_COMPARED_WITH:,} of another, evenly drawn"
     )
 
 

@@ -205,6 +205,7 @@ def _refuse_links(folder: Path) -> None:
         "tweaks",
         "journal",
         "golden",
+        "sealed",
     ):
         if (folder / name).is_symlink():
             raise ProjectError(

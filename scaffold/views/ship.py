@@ -11,6 +11,10 @@ from scaffold.views.tables import Paint, headline, labelled, number, plain, tabl
 _PASSES = {True: "pass", False: "FAIL", None: "open"}
 
 
+def _passes(limit: LimitResult) -> str:
+    return "not measured" if limit.value is None else _PASSES[limit.passes]
+
+
 def shipping_answer(shipping: Shipping) -> dict[str, Any]:
     """Return what `--json` prints of GO or NO-GO."""
     return {
@@ -73,7 +77,7 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
     lines += table(head, rows, width, lambda _, text: text)
     if shipping.limits:
         limits = [
-            (plain(one.name), _end(one), _text(_of_limit(one)), _PASSES[one.passes])
+            (plain(one.name), _end(one), _text(_of_limit(one)), _passes(one))
             for one in shipping.limits
         ]
         lines += ["", *table(("limit", "must be", "is", ""), limits, width, lambda _, text: text)]
@@ -93,6 +97,8 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
         reads = f"read {times} since it was sealed"
         late = "; after the first it is no longer unseen" if shipping.test_reads > 1 else ""
         lines += ["", *labelled("Test", f"{reads}{late}; commit sealed/", width)]
+    if not is_go:
+        lines += ["", *labelled("Next", "scaffold next", width)]
     return "\n".join(lines)
 
 

@@ -66,7 +66,8 @@ def reasons_against(limits: Sequence[LimitResult], obstacles: Sequence[str]) -> 
         reasons.append("nothing says what is good enough: scaffold goal set --limit")
     for limit in limits:
         if limit.value is None:
-            reasons.append(f"{limit.name} was not measured")
+            entry = ": system.yaml names no entry (docs/loop.md)" if limit.name in MEASURED else ""
+            reasons.append(f"{limit.name} was not measured{entry}")
         elif limit.passes is False:
             reasons.append(f"{limit.name} is {limit.value:.4g}, beyond its limit")
         elif limit.passes is None:

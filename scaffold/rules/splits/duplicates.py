@@ -26,7 +26,10 @@ _FAR_NEARER = 0.4
 _FEWEST = 20
 """Rows of training from which on distances between neighbors can be compared."""
 
-_MOST_REFERENCE, _MOST_QUERIES, _MOST_NULL = 50_000, 20_000, 1_000
+MOST_COMPARED_WITH, MOST_COMPARED = 50_000, 5_000
+"""Rows of one split, and of the other, among which near copies are looked for."""
+
+_MOST_NULL = 1_000
 _CHUNK = 512
 _TAIL = (0.05, 0.25)
 """Shares of the ratios of training rows between which their tail is measured."""
@@ -108,7 +111,7 @@ def measure_neighbors(
     """Return how near some rows lie to one another; None of too few."""
     if len(rows) < _FEWEST:
         return None
-    reference = np.asarray(_evenly(rows, _MOST_REFERENCE))
+    reference = np.asarray(_evenly(rows, MOST_COMPARED_WITH))
     sample = np.asarray(_evenly(range(len(reference)), _MOST_NULL))
     distances, _ = _nearest(vectors[reference[sample]], vectors[reference], itself=sample)
     distances = distances[distances[:, 0] > 0]
@@ -130,8 +133,8 @@ def near_copies(
     if not first or not second:
         return []
     vectors, usual = neighbors.vectors, neighbors.distances
-    reference = np.asarray(_evenly(first, _MOST_REFERENCE))
-    queries = np.asarray(_evenly(second, _MOST_QUERIES))
+    reference = np.asarray(_evenly(first, MOST_COMPARED_WITH))
+    queries = np.asarray(_evenly(second, MOST_COMPARED))
     distances, nearest = _nearest(vectors[queries], vectors[reference])
     scales = distances
     if not np.array_equal(reference, neighbors.rows):
