@@ -452,6 +452,7 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
 
     What forgets its variables and its session is still found.
     """
+    import contextlib
     import signal
     import sys
     from pathlib import Path
@@ -497,8 +498,9 @@ def test_process_without_variables_outlives_nobody(cli, alone, tmp_path, monkeyp
 
     wait_for(escaped)
     for pid in living_in(project):
-        if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # one that ended meanwhile
+            if b"supervisor.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
     process.wait(timeout=20)
     wait_for(lambda: not escaped())
 
