@@ -71,6 +71,8 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
 
 def print_goal(goal: "Goal", *, as_json: bool) -> None:
     """Print what goal.yaml says now."""
+    from scaffold.views.ship import end_text
+
     if as_json:
         print_json("goal", {"goal": goal.model_dump(mode="json")})
         return
@@ -78,11 +80,6 @@ def print_goal(goal: "Goal", *, as_json: bool) -> None:
     if goal.matters is not None:
         matters = f"{goal.matters:g} ({goal.matters_reason})"
     text = "nothing said" if bound is None else f"{bound.value} ({bound.kind}, {bound.source})"
-    ends = [
-        f"{one.name} {f'<= {one.at_most:g}' if one.at_most is not None else f'>= {one.at_least:g}'}"
-        for one in goal.limits
-    ]
-    click.echo(
-        f"  Matters    {matters}\n  Bound      {text}\n  Limits     {', '.join(ends) or 'none'}"
-    )
+    limits = ", ".join(f"{one.name} {end_text(one)}" for one in goal.limits) or "none"
+    click.echo(f"  Matters    {matters}\n  Bound      {text}\n  Limits     {limits}")
     click.echo("  Next       scaffold analyze")

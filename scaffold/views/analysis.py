@@ -48,13 +48,13 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
         "reason": analysis.reason,
         "of_classes": analyzed.of_classes,
         "predictions": str(analyzed.predictions),
-        "errors": {name: _error_answer(error) for name, error in analysis.errors.items()},
-        "gaps": [{**asdict(gap), "interval": list(gap.interval)} for gap in analysis.gaps],
+        "errors": {name: error_answer(error) for name, error in analysis.errors.items()},
+        "gaps": [gap_answer(gap) for gap in analysis.gaps],
         "doubts": list(analysis.doubts),
         "probed": [
             {
                 "name": result.probe.name,
-                "errors": {name: _error_answer(error) for name, error in result.errors.items()},
+                "errors": {name: error_answer(error) for name, error in result.errors.items()},
                 "problem": result.problem,
             }
             for result in analyzed.results
@@ -63,7 +63,13 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
     }
 
 
-def _error_answer(error: SplitError) -> dict[str, Any]:
+def gap_answer(gap: Gap) -> dict[str, Any]:
+    """Return what `--json` prints of a gap."""
+    return {**asdict(gap), "interval": list(gap.interval)}
+
+
+def error_answer(error: SplitError) -> dict[str, Any]:
+    """Return what `--json` prints of the error of a split."""
     return {"n": error.n, "error": error.error, "interval": list(error.interval)}
 
 
@@ -133,8 +139,8 @@ def probed_answer(probed: Probed) -> dict[str, Any]:
     """Return what `--json` prints of one probe."""
     return {
         "name": probed.probe.name,
-        "before": {name: _error_answer(error) for name, error in probed.before.items()},
-        "after": {name: _error_answer(error) for name, error in probed.after.items()},
+        "before": {name: error_answer(error) for name, error in probed.before.items()},
+        "after": {name: error_answer(error) for name, error in probed.after.items()},
         "problem": probed.problem,
     }
 

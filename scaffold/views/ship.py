@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
+from scaffold.records.goal import Limit
 from scaffold.rules.loop.limits import LimitResult, Measured
 from scaffold.tweak.ship import Shipping
-from scaffold.views.analysis import error_text, gap_cells
+from scaffold.views.analysis import error_answer, error_text, gap_answer, gap_cells
 from scaffold.views.tables import Paint, headline, labelled, number, plain, table
 
 _PASSES = {True: "pass", False: "FAIL", None: "open"}
@@ -37,11 +38,8 @@ def shipping_answer(shipping: Shipping) -> dict[str, Any]:
             {**asdict(one), "interval": list(one.interval) if one.interval else None}
             for one in shipping.limits
         ],
-        "errors": {
-            name: {"n": error.n, "error": error.error, "interval": list(error.interval)}
-            for name, error in shipping.errors.items()
-        },
-        "gaps": [{**asdict(gap), "interval": list(gap.interval)} for gap in shipping.gaps],
+        "errors": {name: error_answer(error) for name, error in shipping.errors.items()},
+        "gaps": [gap_answer(gap) for gap in shipping.gaps],
         "test_reads": shipping.test_reads,
     }
 
@@ -77,7 +75,7 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
     lines += table(head, rows, width, lambda _, text: text)
     if shipping.limits:
         limits = [
-            (plain(one.name), _end(one), _text(_of_limit(one)), _passes(one))
+            (plain(one.name), end_text(one), _text(_of_limit(one)), _passes(one))
             for one in shipping.limits
         ]
         lines += ["", *table(("limit", "must be", "is", ""), limits, width, lambda _, text: text)]
@@ -115,7 +113,8 @@ def _text(measured: Measured | None) -> str:
     return f"{number(measured.value)} ({low} to {high})"
 
 
-def _end(limit: LimitResult) -> str:
+def end_text(limit: Limit | LimitResult) -> str:
+    """Return what a limit allows, such as `<= 20`."""
     if limit.at_most is not None:
         return f"<= {number(limit.at_most)}"
     return f">= {number(limit.at_least)}"

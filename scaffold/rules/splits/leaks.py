@@ -46,7 +46,7 @@ class Leak:
         first, second: the splits.
         n: rows of `second`, or groups.
         of: rows of `second`, or groups, in all.
-        rows: pairs of row numbers, the first few; the row of `second` first.
+        rows: all pairs of row numbers; the row of `second` first.
         names: the column, or the groups, that leak.
         is_alarm: whether it must be mended; else it may be chance.
     """
