@@ -1,4 +1,4 @@
-"""Read the rows of a table: CSV, JSON lines, or Parquet where pyarrow is installed."""
+"""Read the rows of a table, CSV, JSON lines, or Parquet where pyarrow is installed, and cells."""
 
 import csv
 import json
@@ -54,3 +54,23 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
     rows = max(_BATCH_CELLS // max(table.metadata.num_columns, 1), 1)
     for batch in table.iter_batches(batch_size=rows):
         yield from batch.to_pylist()
+
+
+def plain_label(value: Any) -> str:
+    """Return a class as text: 3, 3.0 and 3e0 are one, as are True and 1."""
+    text = str(int(value) if isinstance(value, bool) else value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    # A long number is a name, and loses digits as a float.
+    is_short = number.is_integer() and abs(number) < 2**53
+    return str(int(number)) if is_short else text
+
+
+def as_numbers(label: Any, prediction: Any) -> tuple[float, float] | None:
+    """Return both as numbers; None if one is none."""
+    try:
+        return float(label), float(prediction)
+    except (TypeError, ValueError):
+        return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold.datasets.tables import table_rows
+from scaffold.datasets.tables import as_numbers, plain_label, table_rows
 from scaffold.errors import UsageError
 from scaffold.rules.loop.gaps import SPLITS, SplitError
 from scaffold.rules.splits.names import HELD_OUT, split_named
@@ -86,7 +86,7 @@ def read_predictions(path: Path) -> Predictions:
     has_fractions, word = False, ""
     for number, row in enumerate(table_rows(path), start=2):
         split = split_named(row.get("split"))
-        label, prediction = row.get("label"), _prediction(row)
+        label, prediction = row.get("label"), prediction_of(row)
         problem = _problem(row, split, label, prediction, seen)
         if problem:
             problems.append(f"{path}:{number}: {problem}")
@@ -97,10 +97,10 @@ def read_predictions(path: Path) -> Predictions:
         seen[hash(str(row["id"]))] = split
         of_split = sums.setdefault(split, _Sums())
         of_split.n += 1
-        if len(of_split.labels) < _MOST_CLASSES or _plain(label) in of_split.labels:
-            of_split.labels[_plain(label)] += 1
-        of_split.wrong += _plain(label) != _plain(prediction)
-        pair = _numbers(label, prediction)
+        if len(of_split.labels) < _MOST_CLASSES or plain_label(label) in of_split.labels:
+            of_split.labels[plain_label(label)] += 1
+        of_split.wrong += plain_label(label) != plain_label(prediction)
+        pair = as_numbers(label, prediction)
         if pair is None:
             word = word or f"{path}:{number}: {label!r}, {prediction!r}"
         else:
@@ -164,7 +164,7 @@ def _problem(
     if before is not None:
         where = "twice" if before == split else f"in {before} and in {split}: a leak"
         return f"id {row['id']!r} is there {where}"
-    pair = _numbers(label, prediction)
+    pair = as_numbers(label, prediction)
     if pair is not None and not abs(pair[0] - pair[1]) < _LARGEST:
         return f"label {label}, prediction {prediction}: not a number that can be compared"
     return None
@@ -192,38 +192,19 @@ def _error(sums: _Sums, *, of_classes: bool) -> SplitError:
     return SplitError(n=sums.n, error=sums.mean, variance=sums.deviations / (sums.n - 1))
 
 
-def _plain(value: Any) -> str:
-    """Return a class as text: 3, 3.0 and 3e0 are one, as are True and 1."""
-    text = str(int(value) if isinstance(value, bool) else value).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    # A long number is a name, and loses digits as a float.
-    is_short = number.is_integer() and abs(number) < 2**53
-    return str(int(number)) if is_short else text
-
-
-def _numbers(label: Any, prediction: Any) -> tuple[float, float] | None:
-    try:
-        return float(label), float(prediction)
-    except (TypeError, ValueError):
-        return None
-
-
-def _prediction(row: Mapping[str, Any]) -> Any:
+def prediction_of(row: Mapping[str, Any]) -> Any:
     """Return the prediction, or the class with the largest of the columns `p_CLASS`."""
     if row.get("prediction") not in (None, ""):
         return row["prediction"]
-    shares = {
-        name.removeprefix("p_"): value
-        for name, value in row.items()
-        if name and name.startswith("p_")
-    }
+    shares = class_shares(row)
+    return max(shares, key=lambda name: shares[name]) if shares else None
+
+
+def class_shares(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the columns `p_CLASS` by class; empty if there are none, or one is no number."""
+    names = [name for name in row if name and name.startswith("p_")]
     try:
-        numbers = {name: float(value) for name, value in shares.items()}
+        shares = {name.removeprefix("p_"): float(row[name]) for name in names}
     except (TypeError, ValueError):
-        return None
-    if not numbers or any(map(math.isnan, numbers.values())):
-        return None
-    return max(numbers, key=lambda name: numbers[name])
+        return {}
+    return {} if any(map(math.isnan, shares.values())) else shares

@@ -116,6 +116,11 @@ class Project:
         return self.scaffold_dir / "uncommitted"
 
     @property
+    def errors(self) -> Path:
+        """Return the folder of sheets of wrong examples, two files a split."""
+        return self.root / "errors"
+
+    @property
     def goal(self) -> Path:
         """Return the file of what error one can hope for, and what matters."""
         return self.root / "goal.yaml"
@@ -206,6 +211,7 @@ def _refuse_links(folder: Path) -> None:
         "journal",
         "golden",
         "sealed",
+        "errors",
     ):
         if (folder / name).is_symlink():
             raise ProjectError(

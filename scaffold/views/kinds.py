@@ -31,6 +31,9 @@ from scaffold.views.answers import (
 )
 from scaffold.views.loop_answers import (
     AnalysisAnswer,
+    ErrorsCorrected,
+    ErrorSheetAnswer,
+    ErrorsTally,
     GoalAnswer,
     LogAnswer,
     ProbedAnswer,
@@ -72,6 +75,9 @@ KINDS: Mapping[str, type] = {
     "splits": SplitsAnswer,
     "ship": ShipAnswer,
     "splits_sealed": SplitsSealed,
+    "errors_sheet": ErrorSheetAnswer,
+    "errors_tally": ErrorsTally,
+    "errors_corrected": ErrorsCorrected,
     "dashboard": Dashboard,
     "data_located": DataLocated,
     "tweak_started": TweakStarted,

@@ -143,6 +143,56 @@ class SplitsSealed(Answer):
     at: str
 
 
+class ErrorSheetAnswer(Answer):
+    """`errors sheet`: what was drawn; `problem` says why no suspects were looked for."""
+
+    path: str
+    split: str
+    n: int
+    error: float
+    drawn: int
+    suspects: int
+    problem: str
+
+
+class TagAnswer(TypedDict):
+    """How much of the error a tag has; `ceiling` is the most that mending it can gain."""
+
+    tag: str
+    draws: int
+    share: float
+    interval: list[float]
+    ceiling: float
+    ceiling_interval: list[float]
+
+
+class TalliedAnswer(TypedDict):
+    """What a person made of one sheet."""
+
+    split: str
+    error: float
+    examples: int
+    reviewed: int
+    tags: list[TagAnswer]
+    suspects_reviewed: int
+    suspects_wrong: int
+    corrections: dict[str, str]
+
+
+class ErrorsTally(Answer):
+    """`errors tally`: what each kind of error costs."""
+
+    sheets: list[TalliedAnswer]
+
+
+class ErrorsCorrected(Answer):
+    """`errors correct`: how many labels were corrected, of which splits."""
+
+    output: str
+    n: int
+    splits: list[str]
+
+
 class MeasuredAnswer(TypedDict):
     """A value with its interval of 95 %, null where it has none."""
 

@@ -81,7 +81,7 @@ _REMEDIES: Mapping[Bottleneck, tuple[Remedy, ...]] = {
     Bottleneck.LABEL_NOISE: (
         Remedy(
             "fix-labels",
-            "look at the 100 most suspicious training rows, and mend their labels",
+            "look at the 100 most suspicious rows (scaffold errors sheet), and mend their labels",
             "people",
             "fewer than a tenth of them are wrong",
         ),
@@ -128,7 +128,7 @@ _REMEDIES: Mapping[Bottleneck, tuple[Remedy, ...]] = {
     Bottleneck.MISMATCH: (
         Remedy(
             "look-at-errors",
-            "compare 100 errors of train-dev and of validation",
+            "compare 100 errors of train-dev and of validation (scaffold errors sheet)",
             "people",
             "they are of the same kinds, as often",
         ),

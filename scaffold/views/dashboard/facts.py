@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from scaffold.errors import BrokenFileError, MachineError, ProjectError
+from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
 from scaffold.git.repository import Repository
 from scaffold.probes.analysis import LastAnalysis, last_analysis
+from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -127,6 +128,7 @@ class Facts:
     reproduction: Reproduction | None
     changes: tuple[Change, ...]
     analysis: LastAnalysis | None
+    sheets: tuple[ReadSheet, ...]
     runs: tuple[Run, ...]
     curves: tuple[Curves, ...]
     left_out: tuple[str, ...]
@@ -151,6 +153,7 @@ def gather(project: Project) -> Facts:
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
         analysis=last_analysis(project),
+        sheets=_sheets(project, left_out),
         runs=runs,
         curves=tuple(_curves(project, recipe, runs)),
         left_out=tuple(left_out),
@@ -229,6 +232,17 @@ def _records(project: Project) -> tuple[list[RunRecord], list[str]]:
         else:
             damaged.append(folder.name)
     return sorted(records, key=lambda record: record.started, reverse=True), sorted(damaged)
+
+
+def _sheets(project: Project, left_out: list[str]) -> tuple[ReadSheet, ...]:
+    """Return the sheets of wrong examples; those that cannot be read are named."""
+    if not any(project.errors.glob("*.yaml")):
+        return ()
+    try:
+        return tuple(read_sheets(project.errors))
+    except ScaffoldError:
+        left_out.append("errors/")
+        return ()
 
 
 def _states(evidence: Evidence | None, judged: Sequence[ChangeEvidence]) -> dict[str, str]:

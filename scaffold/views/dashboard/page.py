@@ -19,9 +19,11 @@ from scaffold.views.dashboard.svg import (
     draw_curves,
     draw_effects,
     draw_pairs,
+    draw_shares,
     draw_strip,
     draw_waterfall,
 )
+from scaffold.views.errors import MOST_TAGS, tag_cells
 from scaffold.views.tables import format_duration, number, plain
 
 _GOOD = {
@@ -56,6 +58,7 @@ def make_page(facts: Facts) -> str:
         "tone": _tone,
         "error": error_text,
         "gap": gap_cells,
+        "tag_cells": tag_cells,
     }
     reproduction = facts.reproduction
     return environment.get_template(
@@ -76,6 +79,11 @@ def make_page(facts: Facts) -> str:
         remedies=remedies(facts.analysis.diagnosis) if facts.analysis else (),
         tried={change.name for change in facts.changes},
         next_words=_NEXT[facts.status.next.purpose],
+        sheets=[
+            (read, _svg(draw_shares(read.shares[:MOST_TAGS])) if read.shares else None)
+            for read in facts.sheets
+        ],
+        most_tags=MOST_TAGS,
         strip=_svg(draw_strip(reproduction)) if reproduction and reproduction.own else None,
         effects=[
             (metric, _svg(draw_effects(changes, WIDE)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from scaffold.rules.loop.gaps import Analysis, Gap
+from scaffold.rules.loop.tally import TagShare
 from scaffold.views.dashboard.facts import Change, Curves, Reproduction, Series
 
 _WIDTH = 340.0
@@ -174,6 +175,24 @@ def _ends(change: Change) -> list[float]:
     if finding is None or finding.effect is None:
         return []
     return [finding.effect, *(finding.interval or ()), -change.margin, change.margin]
+
+
+def draw_shares(shares: Sequence[TagShare]) -> str:
+    """Draw the share of the error that each tag has, with its interval."""
+    label, row = 0.28 * WIDE, 24.0
+    scale = _Scale(0.0, 1.0, label, WIDE - 2 * _RIGHT)
+    picture = _picture(row * len(shares) + 34, WIDE)
+    for index, share in enumerate(shares):
+        y = 16 + row * index
+        _text(picture, 0, y + 4, _short(share.tag, 22))
+        start, end = map(scale.at, share.interval)
+        _add(picture, "path", "interval", d=f"M{start:.1f} {y:.1f}H{end:.1f}")
+        _add(picture, "circle", "effect", cx=scale.at(share.share), cy=y, r=5)
+    bottom = row * len(shares) + 8
+    _add(picture, "line", "axis", x1=label, y1=bottom, x2=scale.end, y2=bottom)
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        _text(picture, scale.at(tick), bottom + 16, f"{100 * tick:.0f} %", "middle")
+    return _finished(picture)
 
 
 def _short(text: str, most: int) -> str:
