@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests start a thousand interpreters: compile each module once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-frameworks coverage lint bench bench-faults fuzz mutate-guards schema clean
+.PHONY: demo test test-all test-frameworks test-gpu coverage lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,7 +25,7 @@ demo: .venv/demo-ready
 	cd demo && ../$(BIN)/pytest
 
 # On all cores, a file's tests together. test-all adds what runs our own recipes, whole.
-TESTS := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/frameworks
+TESTS := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/frameworks --ignore tests/gpu
 test: .venv/dev-ready
 	$(TESTS) --ignore tests/stories --ignore tests/recipes
 
@@ -43,6 +43,10 @@ test-frameworks:
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--editable ".[torch]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn
 	.venv-frameworks/bin/python -m pytest tests/frameworks
+
+# On a machine with a GPU whose Python has torch for it: `make test-gpu PYTHON=...`. Three minutes on an H100.
+test-gpu:
+	$(PYTHON) -m pytest tests/gpu
 
 lint: .venv/dev-ready
 	$(BIN)/ruff check .
