@@ -1,4 +1,4 @@
-"""Show long work on standard error: a bar per seed in a terminal, a line per event elsewhere."""
+"""Show long work on standard error: a bar per run in a terminal, a line per event elsewhere."""
 
 import functools
 import math
@@ -25,8 +25,8 @@ class RunProgress:
         self._total = program.progress.total if program.progress else None
         self._expected_s = program.resources.run_time_s
         self._quiet = quiet
-        self._rows: dict[int, Any] = {}
-        self._first_steps: dict[int, tuple[int, float]] = {}
+        self._rows: dict[str, Any] = {}
+        self._first_steps: dict[str, tuple[int, float]] = {}
         self._downloads: dict[str, Any] = {}
         self._live: Any = None
         self._note: Callable[[str], None] = self._echo
@@ -71,36 +71,31 @@ class RunProgress:
             f"{f', {together} at once' if together > 1 else ''}: about {format_duration(all_s)}"
         )
 
-    def started(self, seed: int, smoke: bool) -> None:
+    def started(self, name: str) -> None:
         """Show that a run started."""
-        self._first_steps.pop(seed, None)
+        self._first_steps.pop(name, None)
         if self._live:
             total = self._total or self._expected_s
-            self._rows[seed] = self._live.add_task(
-                "smoke run" if smoke else f"seed {seed}", total=total, state=""
-            )
+            self._rows[name] = self._live.add_task(name, total=total, state="")
         else:
-            self._note(
-                f"  {'smoke run' if smoke else f'seed {seed}'} started at"
-                f" {time.strftime('%H:%M:%S')}"
-            )
+            self._note(f"  {name} started at {time.strftime('%H:%M:%S')}")
 
-    def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
+    def advanced(self, name: str, step: int, elapsed_s: float) -> None:
         """Move the bar, and say how long it will still take."""
-        if not self._live or seed not in self._rows:
+        if not self._live or name not in self._rows:
             return
         if self._total and not step:
             self._live.update(
-                self._rows[seed], state=f"starting, {format_duration(elapsed_s)} so far"
+                self._rows[name], state=f"starting, {format_duration(elapsed_s)} so far"
             )
         elif self._total:
             # What a program does before its first step says nothing of how long steps take.
-            first, began_s = self._first_steps.setdefault(seed, (step, elapsed_s))
+            first, began_s = self._first_steps.setdefault(name, (step, elapsed_s))
             state = f"step {step} of {self._total}"
             if step > first:
                 left_s = (elapsed_s - began_s) / (step - first) * max(self._total - step, 0)
                 state += f", {format_duration(left_s)} left"
-            self._live.update(self._rows[seed], completed=min(step, self._total), state=state)
+            self._live.update(self._rows[name], completed=min(step, self._total), state=state)
         else:
             left_s = self._expected_s - elapsed_s
             state = (
@@ -109,14 +104,13 @@ class RunProgress:
                 else f"{format_duration(elapsed_s)} so far"
             )
             self._live.update(
-                self._rows[seed], completed=min(elapsed_s, 0.99 * self._expected_s), state=state
+                self._rows[name], completed=min(elapsed_s, 0.99 * self._expected_s), state=state
             )
 
-    def ended(self, record: RunRecord) -> None:
+    def ended(self, name: str, record: RunRecord) -> None:
         """Replace the bar of a finished run by a line with its result."""
-        if self._live and record.seed in self._rows:
-            self._live.remove_task(self._rows.pop(record.seed))
-        name = "smoke run" if record.smoke else f"seed {record.seed}"
+        if self._live and name in self._rows:
+            self._live.remove_task(self._rows.pop(name))
         values = ", ".join(f"{key} {value.value:.5g}" for key, value in record.metrics.items())
         result = (
             values

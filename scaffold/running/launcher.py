@@ -52,6 +52,11 @@ class Running:
     tail: str = ""
     is_unreadable: bool = False
 
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+        return self.plan.run_name(self.seed)
+
 
 def start(plan: Plan, seed: int) -> Running:
     """Make a run's folder and start its commands.

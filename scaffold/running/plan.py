@@ -32,6 +32,7 @@ class Plan:
 
     Attributes:
         title: what messages call it.
+        series: what messages call its runs, before their seed; empty for the seed alone.
         remedy: what to do when its runs end badly.
         slots: how many of its runs fit on this machine at once.
         entries: lists the files of the tree that `inputs` names, where its id alone does not tell.
@@ -56,12 +57,18 @@ class Plan:
     tracing: Tracing | None = None
     extra_files: Mapping[str, str] = field(default_factory=dict)
     probing: Mapping[str, Any] | None = None
+    series: str = ""
 
     @property
     def outside_folders(self) -> tuple[Path, ...]:
         """Return folders of data that a run reads where they lie."""
         placed = self.program.placed_datasets()
         return tuple(self.datasets[d.name] for d in placed if isinstance(d, OutsideDataset))
+
+    def run_name(self, seed: int) -> str:
+        """Return what messages call a run."""
+        words = "smoke run" if self.smoke else f"seed {seed}"
+        return f"{self.series}, {words}" if self.series else words
 
     def run_id(self, seed: int) -> str:
         """Return a name for a run made of all that decides its result."""

@@ -380,17 +380,17 @@ class _Quiet:
     def planned(self, runs: int, at_once: int, run_s: float) -> None:
         self.listener.planned(runs, at_once, run_s)
 
-    def started(self, seed: int, smoke: bool) -> None:
-        self.listener.started(seed, smoke)
+    def started(self, name: str) -> None:
+        self.listener.started(name)
 
-    def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
-        self.listener.advanced(seed, step, elapsed_s)
+    def advanced(self, name: str, step: int, elapsed_s: float) -> None:
+        self.listener.advanced(name, step, elapsed_s)
 
-    def ended(self, record: RunRecord) -> None:
+    def ended(self, name: str, record: RunRecord) -> None:
         quiet = record.model_copy(
             update={"metrics": {}, "outcome": Outcome.COMPLETED, "reason": ""}
         )
-        self.listener.ended(quiet)
+        self.listener.ended(name, quiet)
 
     def message(self, text: str) -> None:
         self.listener.message(text)

@@ -101,17 +101,17 @@ def test_time_left_does_not_count_the_start():
         update=lambda _, *, state, completed=0: states.append(state),
         remove_task=lambda _: None,
     )
-    progress.started(0, smoke=False)
+    progress.started("seed 0")
     for step, elapsed_s in ((0, 5.0), (1, 10.0), (2, 11.0), (3, 12.0)):
-        progress.advanced(0, step, elapsed_s)
+        progress.advanced("seed 0", step, elapsed_s)
     assert states == [
         "starting, 5 s so far",
         "step 1 of 5",
         "step 2 of 5, 3 s left",
         "step 3 of 5, 2 s left",
     ]
-    progress.started(0, smoke=False)  # the same seed once more
-    progress.advanced(0, 1, 30.0)
+    progress.started("seed 0")  # the same seed once more
+    progress.advanced("seed 0", 1, 30.0)
     assert states[-1] == "step 1 of 5"
 
 

@@ -1,4 +1,4 @@
-"""Run several seeds at once on this machine, as many as there are slots."""
+"""Make several runs at once on this machine, as many as there are slots."""
 
 import select
 import time
@@ -22,13 +22,13 @@ class ProgressListener(Protocol):
     def planned(self, runs: int, at_once: int, run_s: float) -> None:
         """Handle how many runs are expected to follow, how many at once, and seconds of one."""
 
-    def started(self, seed: int, smoke: bool) -> None:
-        """Handle the start of a run."""
+    def started(self, name: str) -> None:
+        """Handle the start of a run; no other that is under way has this name."""
 
-    def advanced(self, seed: int, step: int, elapsed_s: float) -> None:
+    def advanced(self, name: str, step: int, elapsed_s: float) -> None:
         """Handle progress of a run; step is 0 when the recipe has no progress pattern."""
 
-    def ended(self, record: RunRecord) -> None:
+    def ended(self, name: str, record: RunRecord) -> None:
         """Handle the end of a run, successful or not."""
 
     def message(self, text: str) -> None:
@@ -36,7 +36,14 @@ class ProgressListener(Protocol):
 
 
 def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> list[RunRecord]:
-    """Run these seeds and return their records in order of ending.
+    """Run these seeds of one program; see `run_all`."""
+    return run_all([(plan, seed) for seed in seeds], listener)
+
+
+def run_all(jobs: Iterable[tuple[Plan, int]], listener: ProgressListener) -> list[RunRecord]:
+    """Run programs with these seeds and return their records in order of ending.
+
+    As many at once as the first plan has slots.
 
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
     nothing.
@@ -46,18 +53,19 @@ def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> l
             others have ended.
     """
     foreign = adopt_orphans()
-    waiting = deque(seeds)
+    waiting = deque(jobs)
+    slots = waiting[0][0].slots if waiting else 0
     active: dict[int, Running] = {}
     records: list[RunRecord] = []
     lost: list[str] = []
     try:
         while waiting or active:
-            while waiting and len(active) < plan.slots:
-                seed = waiting.popleft()
+            while waiting and len(active) < slots:
+                plan, seed = waiting.popleft()
                 running = start(plan, seed)
                 assert running.process.stdout is not None
                 active[running.process.stdout.fileno()] = running
-                listener.started(seed, plan.smoke)
+                listener.started(plan.run_name(seed))
             # A supervisor's output ends when it does.
             ended = select.select(list(active), [], [], _REFRESH_S)[0]
             for descriptor in ended:
@@ -68,15 +76,15 @@ def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> l
                     lost.append(
                         error.message
                         if isinstance(error, ScaffoldError)
-                        else f"seed {running.seed}: {error}"
+                        else f"{running.name}: {error}"
                     )
                     end_orphans({*foreign, *(other.process.pid for other in active.values())})
                     discard(running.workspace)
                     continue
-                listener.ended(records[-1])
+                listener.ended(running.name, records[-1])
             for running in active.values():
                 listener.advanced(
-                    running.seed, follow(running), time.monotonic() - running.started_s
+                    running.name, follow(running), time.monotonic() - running.started_s
                 )
     finally:
         stop(list(active.values()))
