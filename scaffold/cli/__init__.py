@@ -34,6 +34,7 @@ COMMANDS = {
     "bound": "Say the lowest error that one can believe in.",
     "analyze": "Say what holds the model back, and what to try.",
     "probe": "Run the program once in another way, and compare.",
+    "sweep": "Try values of hyperparameters, spread evenly over ranges.",
     "errors": "Look at wrong examples, and see what each kind costs.",
     "ship": "Say GO or NO-GO, with every metric and limit.",
     "dashboard": "Write a page that shows the project.",

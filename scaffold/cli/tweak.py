@@ -35,6 +35,12 @@ def command() -> None:
     help="Take up a remedy that `analyze` proposes; NAME is then its ID, if none is said.",
 )
 @click.option(
+    "--sweep",
+    "by_sweep",
+    is_flag=True,
+    help="Take up the best values of the last `scaffold sweep`.",
+)
+@click.option(
     "--kind",
     type=click.Choice(["neutral", "improve", "cheaper", "data"]),
     help=(
@@ -72,6 +78,7 @@ def start(
     *,
     name: str | None,
     remedy: str | None,
+    by_sweep: bool,
     kind: Any,
     expect: str,
     metric: str | None,
@@ -86,12 +93,14 @@ def start(
     """Open it, say what to edit."""
     from scaffold.cli.terminal import parse_settings, require_one_line
     from scaffold.errors import UsageError
-    from scaffold.probes.remedies import plan_remedy
+    from scaffold.probes.remedies import plan_best_of_sweep, plan_remedy
     from scaffold.status.cache import require_reproduced
     from scaffold.tweak.start import Wish, start_tweak
 
+    if remedy and by_sweep:
+        raise UsageError("--remedy and --sweep are two changes: start one")
     name = name or remedy
-    if name is None:
+    if name is None and not by_sweep:
         raise UsageError("say the tweak's NAME", hint="scaffold tweak start NAME, or --remedy ID")
     if margin is not None and not 0 < margin < float("inf"):
         raise UsageError(f"--margin {margin}: must be above 0, in the metric's unit")
@@ -101,7 +110,7 @@ def start(
         ("--bound-source", bound_source),
     ):
         require_one_line(option, text)
-    project = open_project(f"tweak start {name}")
+    project = open_project(f"tweak start {name or '--sweep'}")
     if not reason:
         require_reproduced(project)
     if (
@@ -118,6 +127,10 @@ def start(
             "Where is that from", err=True, default="nobody knows yet"
         )
     planned = plan_remedy(project, remedy) if remedy else None
+    if by_sweep:
+        planned = plan_best_of_sweep(project)
+        name = name or planned.remedy.id
+    assert name is not None
     wish = Wish(
         kind=kind,
         remedy=planned,

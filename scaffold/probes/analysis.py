@@ -320,7 +320,7 @@ def _remember(project: Project, analyzed: Analyzed) -> None:
         "analysis": _ANALYSIS.dump_python(analyzed.analysis, mode="json"),
         "diagnosis": _DIAGNOSIS.dump_python(analyzed.diagnosis, mode="json"),
         "results": _RESULTS.dump_python(analyzed.results, mode="json"),
-        "state": _state(project),
+        "state": present_state(project),
         "of_classes": analyzed.of_classes,
         "predictions": str(analyzed.predictions),
         "goal": analyzed.goal.model_dump(mode="json"),
@@ -333,8 +333,8 @@ def _signature(project: Project, content: Mapping[str, Any]) -> str:
     return sign(f"analysis of {project.root}: {json.dumps(content, sort_keys=True)}")
 
 
-def _state(project: Project) -> str:
-    """Return what tells the program that was analyzed from others."""
+def present_state(project: Project) -> str:
+    """Return what tells the present program from others."""
     return worktree_id(project) if project.system.exists() else load_recipe(project).reference.tree
 
 
@@ -380,7 +380,7 @@ def last_analysis(project: Project) -> LastAnalysis | None:
             of_classes=bool(content["of_classes"]),
             predictions=content["predictions"],
             created=content["created"],
-            is_current=content["state"] == _state(project),
+            is_current=content["state"] == present_state(project),
         )
     except (ScaffoldError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaffold.errors import UsageError
-from scaffold.probes.analysis import LastAnalysis, last_analysis
+from scaffold.probes.analysis import LastAnalysis, last_analysis, present_state
+from scaffold.probes.sweep import read_sweeps
 from scaffold.project.project import Project, load_yaml
 from scaffold.records.fields import Scalar
 from scaffold.records.system import System
 from scaffold.rules.loop.case import ProbeKind
 from scaffold.rules.loop.remedies import Remedy, remedies
+from scaffold.rules.loop.sweep import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,45 @@ def plan_remedy(project: Project, remedy_id: str) -> PlannedRemedy:
         expect=f"{bottleneck.value} ({last.diagnosis.reason}): {remedy.change}",
         values=_values(project, remedy, last),
     )
+
+
+def plan_best_of_sweep(project: Project) -> PlannedRemedy:
+    """Return the values of the best trial of the newest sweep, as a remedy.
+
+    Raises:
+        UsageError: nothing was swept, `src/` changed since, or the present values were best.
+    """
+    newest = next(iter(read_sweeps(project)), None)
+    if newest is None or newest.sweep.state != present_state(project):
+        reason = "nothing has been swept" if newest is None else "src/ changed since the last sweep"
+        raise UsageError(reason, hint="scaffold sweep NAME=LOW..HIGH")
+    sweep, present = newest.sweep, newest.present
+    best = newest.ordered[0] if newest.ordered else present
+    if best.values == present.values:
+        raise UsageError(
+            f"{newest.path.name}: no trial was better than the present values",
+            hint="sweep other ranges, or other hyperparameters",
+        )
+    changed = {name: one for name, one in best.values.items() if one != present.values[name]}
+    words = ", ".join(f"{name} {value}" for name, value in changed.items())
+    return PlannedRemedy(
+        remedy=Remedy(
+            id=f"tune-{newest.path.stem}".lower().replace(".", "-").replace("_", "-"),
+            change=f"set {words}",
+            cost="short sweep",
+            refuted_by="other seeds than the sweep's show no gain",
+        ),
+        bottleneck="",
+        expect=(
+            f"best of {len(sweep.trials)} trials ({newest.path.name}): {words} gave"
+            f" {sweep.metric} {best.mean:.4g}, the present values {_mean_text(present)}"
+        ),
+        values=changed,
+    )
+
+
+def _mean_text(trial: Trial) -> str:
+    return "none" if trial.mean is None else f"{trial.mean:.4g}"
 
 
 def _values(project: Project, remedy: Remedy, last: LastAnalysis) -> dict[str, Scalar]:

@@ -159,11 +159,7 @@ class Prober:
             values.update(declared.off if is_off else declared.stronger)
             if not values:
                 request["regularization"] = "off" if is_off else "more"
-        program = self.program
-        if values:
-            assert isinstance(program, System)
-            program = program.with_values(values)
-        return program, request, ids
+        return self.program.with_values(values), request, ids
 
     def _run(
         self, program: Program, request: Mapping[str, Any], title: str, ids: Sequence[str] = ()

@@ -121,6 +121,11 @@ class Project:
         return self.root / "errors"
 
     @property
+    def sweeps(self) -> Path:
+        """Return the folder of what sweeps gave, a file each."""
+        return self.root / "sweeps"
+
+    @property
     def goal(self) -> Path:
         """Return the file of what error one can hope for, and what matters."""
         return self.root / "goal.yaml"
@@ -196,6 +201,8 @@ def _refuse_links(folder: Path) -> None:
         "traces",
         "parity",
         "aside",
+        "probes",
+        "sweeps",
         "move.json",
     )
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))
@@ -212,6 +219,7 @@ def _refuse_links(folder: Path) -> None:
         "golden",
         "sealed",
         "errors",
+        "sweeps",
     ):
         if (folder / name).is_symlink():
             raise ProjectError(

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
 from scaffold.records.dataset import Dataset, PlacedDataset, PlacedDatasetBase
 from scaffold.records.fields import (
@@ -218,6 +219,10 @@ class Program(Record):
     def most_seeds(self) -> int:
         """Return the largest number of seeds a judgment uses."""
         raise NotImplementedError
+
+    def with_values(self, values: Mapping[str, Scalar]) -> Self:
+        """Return the program with other hyperparameters."""
+        return self.model_copy(update={"hyperparameters": {**self.hyperparameters, **values}})
 
     def metric(self, name: str) -> Metric:
         """Return the metric of that name."""

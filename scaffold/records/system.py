@@ -93,10 +93,6 @@ class System(Program):
     entry: Entry | None = None
     note: Text | None = None
 
-    def with_values(self, values: Mapping[str, Scalar]) -> "System":
-        """Return the system with other hyperparameters."""
-        return self.model_copy(update={"hyperparameters": {**self.hyperparameters, **values}})
-
     @model_validator(mode="after")
     def _knobs_are_hyperparameters(self) -> "System":
         for place, name in (self.analysis.knobs.names() if self.analysis else {}).items():

@@ -40,6 +40,7 @@ from scaffold.views.loop_answers import (
     ShipAnswer,
     SplitsAnswer,
     SplitsSealed,
+    SweepAnswer,
 )
 from scaffold.views.recipe_answers import (
     CatalogueAdded,
@@ -75,6 +76,7 @@ KINDS: Mapping[str, type] = {
     "splits": SplitsAnswer,
     "ship": ShipAnswer,
     "splits_sealed": SplitsSealed,
+    "sweep": SweepAnswer,
     "errors_sheet": ErrorSheetAnswer,
     "errors_tally": ErrorsTally,
     "errors_corrected": ErrorsCorrected,

@@ -143,6 +143,35 @@ class SplitsSealed(Answer):
     at: str
 
 
+class TrialAnswer(TypedDict):
+    """One configuration of a sweep; `effect` is beside the present values, by pairs of seeds."""
+
+    values: dict[str, Any]
+    mean: float | None
+    n: int
+    effect: float | None
+    effect_interval: list[float] | None
+
+
+class SweepAnswer(Answer):
+    """`sweep`: the trials, the best first, those without a result last.
+
+    `looks` is how many configurations all sweeps of the project have compared.
+    """
+
+    path: str
+    metric: str
+    split: str
+    direction: str
+    ranges: dict[str, str]
+    seeds: list[int]
+    trials: list[TrialAnswer]
+    best: dict[str, Any] | None
+    edges: dict[str, str]
+    still_improves: bool
+    looks: int
+
+
 class ErrorSheetAnswer(Answer):
     """`errors sheet`: what was drawn; `problem` says why no suspects were looked for."""
 

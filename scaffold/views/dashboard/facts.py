@@ -10,6 +10,7 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError, Scaffol
 from scaffold.git.repository import Repository
 from scaffold.probes.analysis import LastAnalysis, last_analysis
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
+from scaffold.probes.sweep import Swept, read_sweeps
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -128,6 +129,7 @@ class Facts:
     reproduction: Reproduction | None
     changes: tuple[Change, ...]
     analysis: LastAnalysis | None
+    sweeps: tuple[Swept, ...]
     sheets: tuple[ReadSheet, ...]
     runs: tuple[Run, ...]
     curves: tuple[Curves, ...]
@@ -153,6 +155,7 @@ def gather(project: Project) -> Facts:
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
         analysis=last_analysis(project),
+        sweeps=_sweeps(project, left_out),
         sheets=_sheets(project, left_out),
         runs=runs,
         curves=tuple(_curves(project, recipe, runs)),
@@ -232,6 +235,15 @@ def _records(project: Project) -> tuple[list[RunRecord], list[str]]:
         else:
             damaged.append(folder.name)
     return sorted(records, key=lambda record: record.started, reverse=True), sorted(damaged)
+
+
+def _sweeps(project: Project, left_out: list[str]) -> tuple[Swept, ...]:
+    """Return the sweeps, the newest first; where one cannot be read, none, and they are named."""
+    try:
+        return tuple(read_sweeps(project))
+    except ScaffoldError:
+        left_out.append("sweeps/")
+        return ()
 
 
 def _sheets(project: Project, left_out: list[str]) -> tuple[ReadSheet, ...]:

@@ -21,9 +21,11 @@ from scaffold.views.dashboard.svg import (
     draw_pairs,
     draw_shares,
     draw_strip,
+    draw_sweep,
     draw_waterfall,
 )
 from scaffold.views.errors import MOST_TAGS, tag_cells
+from scaffold.views.sweep import mind, trial_rows
 from scaffold.views.tables import format_duration, number, plain
 
 _GOOD = {
@@ -79,6 +81,10 @@ def make_page(facts: Facts) -> str:
         remedies=remedies(facts.analysis.diagnosis) if facts.analysis else (),
         tried={change.name for change in facts.changes},
         next_words=_NEXT[facts.status.next.purpose],
+        sweeps=[
+            (swept, trial_rows(swept), mind(swept), _svg(draw_sweep(swept)))
+            for swept in facts.sweeps
+        ],
         sheets=[
             (read, _svg(draw_shares(read.shares[:MOST_TAGS])) if read.shares else None)
             for read in facts.sheets

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from scaffold.probes.sweep import Swept
 from scaffold.rules.loop.gaps import Analysis, Gap
 from scaffold.rules.loop.tally import TagShare
 from scaffold.views.dashboard.facts import Change, Curves, Reproduction, Series
@@ -193,6 +195,52 @@ def draw_shares(shares: Sequence[TagShare]) -> str:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         _text(picture, scale.at(tick), bottom + 16, f"{100 * tick:.0f} %", "middle")
     return _finished(picture)
+
+
+_PANEL = 150.0
+"""Height of a panel of a sweep."""
+
+
+def draw_sweep(swept: Swept) -> str:
+    """Draw the metric of each trial over each hyperparameter, a panel each.
+
+    The program as it is has a ring.
+    """
+    names = list(swept.sweep.ranges)
+    picture = _picture((_PANEL + 44) * len(names), WIDE)
+    for index, name in enumerate(names):
+        top = (_PANEL + 44) * index
+        places, ticks = _places([trial.values[name] for trial in swept.ordered])
+        across = _Scale(0.0, 1.0, 64, WIDE - 2 * _RIGHT)
+        up = _scale([trial.mean or 0.0 for trial in swept.ordered], top + _PANEL, top + 16)
+        _text(picture, 0, top + 10, _short(name, 60))
+        for tick in _ticks(up):
+            _add(picture, "line", "axis", x1=58, y1=up.at(tick), x2=64, y2=up.at(tick))
+            _text(picture, 54, up.at(tick) + 4, f"{tick:.4g}", "end")
+        for trial, place in zip(swept.ordered, places, strict=True):
+            style = "effect open" if trial.values == swept.present.values else "effect"
+            _add(picture, "circle", style, cx=across.at(place), cy=up.at(trial.mean or 0.0), r=4)
+        bottom = top + _PANEL + 6
+        _add(picture, "line", "axis", x1=64, y1=bottom, x2=across.end, y2=bottom)
+        for place, text in ticks:
+            _text(picture, across.at(place), bottom + 16, _short(text, 12), "middle")
+    return _finished(picture)
+
+
+def _places(values: Sequence[Any]) -> tuple[list[float], list[tuple[float, str]]]:
+    """Return where values lie, from 0 to 1, and up to three marks; by logarithm over a decade."""
+    if any(isinstance(value, (bool, str)) for value in values):
+        known = sorted(set(map(str, values)))
+        at = {text: (index + 0.5) / len(known) for index, text in enumerate(known)}
+        return [at[str(value)] for value in values], [(place, text) for text, place in at.items()]
+    numbers = [float(value) for value in values]
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
+    is_log = low > 0 and high / low >= 10
+    line = [math.log(value) for value in numbers] if is_log else numbers
+    scale = _scale(line, 0.0, 1.0)
+    marks = [low, math.sqrt(low * high) if is_log else (low + high) / 2, high]
+    ticks = [(scale.at(math.log(mark) if is_log else mark), f"{mark:.3g}") for mark in marks]
+    return [scale.at(value) for value in line], ticks
 
 
 def _short(text: str, most: int) -> str:
