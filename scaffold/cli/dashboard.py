@@ -1,18 +1,22 @@
 """`scaffold dashboard`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, print_json
 
+if TYPE_CHECKING:
+    from scaffold.project.project import Project
+
 
 @make_command(
     "dashboard",
     "Write a page that shows the project: does it reproduce, what holds it back, what is next;"
     " changes, pairs, curves, parity checks, every run.\n\nOne file without scripts: it opens from"
-    " disk, offline.",
+    " disk, offline. With --serve it is shown while runs go on, and renews itself.",
 )
 @click.option(
     "-o",
@@ -22,13 +26,32 @@ from scaffold.cli.terminal import open_project, print_json
     type=click.Path(path_type=Path, dir_okay=False),
     help="The page. Default: .scaffold/dashboard.html, which git ignores.",
 )
-def command(*, path: Path | None, as_json: bool) -> int:
-    """Gather, write, say where it is."""
+@click.option("--serve", is_flag=True, help="Serve the page, live, until Ctrl-C.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="With --serve: the address to listen on; other than this machine's own it has a token.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8421,
+    show_default=True,
+    help="With --serve; 0 takes a free one.",
+)
+def command(*, path: Path | None, serve: bool, host: str, port: int, as_json: bool) -> int:
+    """Gather, write, say where it is; or serve."""
+    from scaffold.errors import UsageError
     from scaffold.project.files import write_text
     from scaffold.views.dashboard.facts import gather
     from scaffold.views.dashboard.page import make_page
 
     project = open_project()
+    if serve:
+        if path is not None or as_json:
+            raise UsageError("--serve writes no file and prints no JSON: leave out -o and --json")
+        return _serve(project, host, port)
     facts = gather(project)
     page = make_page(facts)
     target = path or project.scaffold_dir / "dashboard.html"
@@ -39,4 +62,18 @@ def command(*, path: Path | None, as_json: bool) -> int:
         )
     else:
         click.echo(f"  {target.absolute().as_uri()}")
+    return 0
+
+
+def _serve(project: "Project", host: str, port: int) -> int:
+    from scaffold.views.dashboard.live import open_server
+
+    server, address = open_server(project, host, port)
+    click.echo(f"  {address}   # until Ctrl-C")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.server_close()
     return 0

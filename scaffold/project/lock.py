@@ -18,6 +18,21 @@ _LOCKED: set[Path] = set()
 """Projects whose lock this process holds."""
 
 
+def is_at_work(project: Project) -> bool:
+    """Return whether a scaffold is at work in the project: the process that took the lock lives.
+
+    The lock itself is not tried: whoever wants it meanwhile would be refused.
+    """
+    try:
+        text = (project.scaffold_dir / "lock").read_text(encoding="ascii").strip()
+        os.kill(int(text), 0)
+    except PermissionError:
+        return True  # another user's
+    except (OSError, ValueError, OverflowError):
+        return False
+    return int(text) > 0
+
+
 @contextlib.contextmanager
 def only_one(project: Project) -> Iterator[None]:
     """Keep a second `scaffold` from writing to the same project at the same time.

@@ -12,6 +12,7 @@ from scaffold.probes.analysis import LastAnalysis, last_analysis
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
+from scaffold.project.lock import is_at_work
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
 from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question
@@ -133,6 +134,7 @@ class Facts:
     sheets: tuple[ReadSheet, ...]
     runs: tuple[Run, ...]
     curves: tuple[Curves, ...]
+    going: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
@@ -159,8 +161,19 @@ def gather(project: Project) -> Facts:
         sheets=_sheets(project, left_out),
         runs=runs,
         curves=tuple(_curves(project, recipe, runs)),
+        going=tuple(_going(project)),
         left_out=tuple(left_out),
     )
+
+
+def _going(project: Project) -> Iterator[str]:
+    """Yield the runs that are under way, by the names of their folders."""
+    if not is_at_work(project):
+        return
+    for name in ("runs", "probes", "sweeps"):
+        for folder in sorted((project.scaffold_dir / name).glob(".s*-*-*-*")):
+            kind, seed, *_ = folder.name[1:].split("-")
+            yield f"{kind} {seed}"
 
 
 def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Reproduction:

@@ -1,5 +1,7 @@
-"""Write the page: one file that opens from disk, with neither a script nor anything to fetch."""
+"""Write the page: a file without scripts that opens from disk; served, one script renews it."""
 
+import base64
+import hashlib
 import itertools
 import math
 from collections.abc import Sequence
@@ -43,9 +45,16 @@ _MOST_RUNS = 50
 """Rows of runs that are open at first."""
 
 
-def make_page(facts: Facts) -> str:
-    """Return the page as HTML."""
+def make_page(facts: Facts, *, live: str = "") -> str:
+    """Return the page as HTML.
+
+    Args:
+        facts: what it shows.
+        live: what the facts are called by whoever serves the page; empty for a file, which has no
+            script.
+    """
     folder = data_dir("templates") / "dashboard"
+    script = (folder / "live.js").read_text(encoding="utf-8") if live else ""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
@@ -69,6 +78,9 @@ def make_page(facts: Facts) -> str:
         facts=facts,
         status=facts.status,
         reproduction=reproduction,
+        live=live,
+        script=Markup(script),  # noqa: S704 - ours
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
         answer=_does_it_reproduce(facts),
         held=_what_holds_it_back(facts),

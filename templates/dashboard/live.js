@@ -1,0 +1,29 @@
+// Shows the page anew when the project changed; what is open and where one reads stays.
+const news = document.getElementById("news");
+let shown = document.body.dataset.stamp, source = null;
+
+async function refresh(stamp) {
+  const answer = await fetch("/");
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const open = [...document.querySelectorAll("details")].map((one) => one.open);
+  for (const name of ["header", "main"])
+    document.querySelector(name).replaceWith(page.querySelector(name));
+  document.querySelectorAll("details").forEach((one, index) => { one.open = open[index] ?? false; });
+  document.title = page.title;
+  shown = stamp;
+  news.textContent = "The page was brought up to date.";
+}
+
+// A browser opens six streams to one host: a hidden page holds none.
+function follow() {
+  source?.close();
+  source = null;
+  if (document.hidden) return;
+  source = new EventSource("/changes");
+  source.onmessage = (event) => { if (event.data !== shown) refresh(event.data); };
+  source.onerror = () => { news.textContent = "scaffold dashboard --serve has ended: this page no longer changes."; };
+}
+
+document.addEventListener("visibilitychange", follow);
+follow();
