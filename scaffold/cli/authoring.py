@@ -194,10 +194,11 @@ def calibrate(
 
     source_recipe = without_calibration(source, experiment)
     needed = source_recipe.recipe.resources
-    about = format_duration(runs * needed.run_time_s / (flags.jobs or runs_at_once(needed)))
+    all_s = runs * needed.run_time_s / (flags.jobs or runs_at_once(needed))
+    about = f", about {format_duration(all_s)} in all" if needed.is_measured else ""
     if not flags.as_json:
         click.echo(
-            f"  {runs} runs, about {about} in all; interrupted, it goes on where it stopped",
+            f"  {runs} runs{about}; interrupted, it goes on where it stopped",
             err=True,
         )
 
