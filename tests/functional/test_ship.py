@@ -83,6 +83,10 @@ def test_go_when_all_limits_hold_and_the_sealed_test_is_read_once(cli, ready):
     assert [one["by"] for one in seal["reads"]] == ["scaffold ship"]
     shown = cli("ship", cwd=ready).out
     assert "GO" in shown and "NO-GO" not in shown and "read once" in shown
+    cli("dashboard", "-o", "page.html", cwd=ready)
+    page = (ready / "page.html").read_text()
+    assert "and was read 1 time:" in page and "by scaffold ship" in page
+    assert "<li>latency_ms at most" in page
 
 
 def test_no_go_for_each_limit_that_fails(cli, ready):

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from scaffold.datasets.splits import FILE, read_seal
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
 from scaffold.git.repository import Repository
-from scaffold.probes.analysis import LastAnalysis, last_analysis
+from scaffold.probes.analysis import LastAnalysis, last_analysis, read_goal
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
 from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
 from scaffold.project.lock import is_at_work
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
+from scaffold.records.goal import Goal
 from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question
 from scaffold.records.metric import Metric
 from scaffold.records.recipe import Recipe
+from scaffold.records.splits import Seal
 from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.rules.parity.checks import CheckResult
@@ -130,6 +133,8 @@ class Facts:
     reproduction: Reproduction | None
     changes: tuple[Change, ...]
     analysis: LastAnalysis | None
+    goal: Goal
+    seal: Seal | None
     sweeps: tuple[Swept, ...]
     sheets: tuple[ReadSheet, ...]
     runs: tuple[Run, ...]
@@ -157,6 +162,8 @@ def gather(project: Project) -> Facts:
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
         analysis=last_analysis(project),
+        goal=_goal(project, left_out),
+        seal=_seal(project, left_out),
         sweeps=_sweeps(project, left_out),
         sheets=_sheets(project, left_out),
         runs=runs,
@@ -248,6 +255,24 @@ def _records(project: Project) -> tuple[list[RunRecord], list[str]]:
         else:
             damaged.append(folder.name)
     return sorted(records, key=lambda record: record.started, reverse=True), sorted(damaged)
+
+
+def _goal(project: Project, left_out: list[str]) -> Goal:
+    try:
+        return read_goal(project)
+    except ScaffoldError:
+        left_out.append("goal.yaml")
+        return Goal()
+
+
+def _seal(project: Project, left_out: list[str]) -> Seal | None:
+    """Return since when test is sealed, and who has read it; None where it is not."""
+    lists = project.system_source.tree / "splits"
+    try:
+        return read_seal(lists) if (lists / FILE).is_file() else None
+    except ScaffoldError:
+        left_out.append("sealed/")
+        return None
 
 
 def _sweeps(project: Project, left_out: list[str]) -> tuple[Swept, ...]:
