@@ -6,10 +6,12 @@ async function refresh(stamp) {
   const answer = await fetch("/");
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const views = [...document.querySelectorAll(".views input:checked")].map((one) => one.id);
   const open = [...document.querySelectorAll("details")].map((one) => one.open);
   for (const name of ["header", "main"])
     document.querySelector(name).replaceWith(page.querySelector(name));
   document.querySelectorAll("details").forEach((one, index) => { one.open = open[index] ?? false; });
+  for (const id of views) { const view = document.getElementById(id); if (view) view.checked = true; }
   document.title = page.title;
   shown = stamp;
   news.textContent = "The page was brought up to date.";

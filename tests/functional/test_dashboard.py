@@ -125,14 +125,14 @@ def test_runs_that_are_damaged_are_named(cli, reproduced):
 
 def test_curves_of_many_runs_are_a_band(cli, tweakable_recipe, monkeypatch):
     from scaffold.views.dashboard import facts
-    from scaffold.views.dashboard.svg import draw_curves
+    from scaffold.views.dashboard.curves import draw_views
 
     def lines(count):
         series = tuple((step, 1 / (step + 1)) for step in range(1000))
         runs = tuple((f"run-{number}", series) for number in range(count))
         return facts.Curves(metric="loss", unit="nat", by_state={"reference": runs})
 
-    few, many = draw_curves(lines(3)), draw_curves(lines(100))
+    few, many = (draw_views(lines(n))[0].picture for n in (3, 100))
     assert few.count('class="curve s1"') == 3 and "area" not in few
     assert many.count('class="curve s1"') == 1 and many.count("area s1") == 1
     assert len(many) < 40_000  # 100,000 points
@@ -169,3 +169,40 @@ def test_a_metric_that_is_no_number_is_said(cli, tmp_path):
 def test_the_interval_of_a_mean(values, interval):
     found = mean_interval(values)
     assert found == (pytest.approx(interval, rel=1e-6) if interval else None)
+
+
+def names_of_views(*series):
+    from scaffold.views.dashboard.curves import draw_views
+    from scaffold.views.dashboard.facts import Curves
+
+    curves = Curves(
+        metric="m",
+        unit="nat",
+        by_state={
+            "reference": tuple((f"r{n}", tuple(enumerate(one))) for n, one in enumerate(series))
+        },
+    )
+    return {view.name: view.picture for view in draw_views(curves)}
+
+
+def test_a_curve_can_be_seen_by_logarithm_and_smoothed_where_that_says_something():
+    falling = [10.0 / (step + 1) for step in range(30)]
+    views = names_of_views(falling)
+    assert list(views) == ["as printed", "smoothed", "log, as printed", "log, smoothed"]
+    assert views["smoothed"].count("<path") == 2 and "curve raw" in views["smoothed"]
+    assert ">1<" in views["log, as printed"] and ">10<" in views["log, as printed"]
+    assert list(names_of_views(falling[:5])) == ["as printed", "log, as printed"]
+    assert list(names_of_views([0.0, *falling[:5]])) == ["as printed"]
+    assert list(names_of_views([1.0, 1.1, 1.2])) == ["as printed"]
+    for picture in names_of_views([*falling, float("nan"), float("inf")]).values():
+        assert "nan" not in picture and "inf" not in picture
+
+
+def test_a_smoothed_line_starts_at_its_first_value_and_keeps_a_constant():
+    from scaffold.views.dashboard.curves import smoothed
+
+    values = [value for _, value in smoothed(((1, 3.0), (2, 3.0), (3, 3.0)))]
+    assert values == pytest.approx([3.0, 3.0, 3.0])
+    # (0.2 * 1 + 0.8 * 0.2 * 0) / (0.2 + 0.8 * 0.2)
+    assert smoothed(((1, 0.0), (2, 1.0)))[1][1] == pytest.approx(0.2 / 0.36)
+    assert smoothed(((1, float("nan")), (2, 1.0))) == ((2, 1.0),)

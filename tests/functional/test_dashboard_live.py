@@ -139,15 +139,27 @@ def test_each_number_leads_to_its_run_by_keyboard(cli, judged, open_page):
 
 
 @in_browser
+def test_a_curve_is_seen_in_another_way_without_a_script(cli, judged, open_page):
+    path = cli("dashboard", "--json", cwd=judged).json["path"]
+    page = open_page(f"file://{path}")
+    views = page.locator(".views").first.locator(".view")
+    assert [view.is_visible() for view in views.all()] == [True, False]
+    page.get_by_label("as printed", exact=True).first.press("ArrowRight")
+    assert [view.is_visible() for view in views.all()] == [False, True]
+
+
+@in_browser
 def test_the_served_page_renews_itself_and_keeps_what_is_open(cli, served, open_page):
     project, address = served
     page = open_page(address, may_fetch=True)
     assert page.locator("header").inner_text().count("live") == 1
     page.locator("details summary").first.press("Enter")
+    page.get_by_label("log, as printed").first.check()
     cli("goal", "set", "--matters", "0.01", "--why", "a test", cwd=project)
     cli("tweak", "accept", "--reason", "a test", cwd=project)
     page.wait_for_selector("text=1 tried, 1 accepted", timeout=10_000)
     assert page.locator("details").first.get_attribute("open") is not None
+    assert page.get_by_label("log, as printed").first.is_checked()
     assert "up to date" in page.locator("#news").inner_text()
     assert page.messages == []
 

@@ -15,10 +15,10 @@ from scaffold.rules.loop.case import Bottleneck
 from scaffold.rules.loop.remedies import remedies
 from scaffold.status.model import Purpose, is_by_others
 from scaffold.views.analysis import answer_text, error_text, gap_cells
+from scaffold.views.dashboard.canvas import WIDE
+from scaffold.views.dashboard.curves import draw_views
 from scaffold.views.dashboard.facts import Change, Facts
 from scaffold.views.dashboard.svg import (
-    WIDE,
-    draw_curves,
     draw_effects,
     draw_pairs,
     draw_shares,
@@ -110,7 +110,10 @@ def make_page(facts: Facts, *, live: str = "") -> str:
         pairs=[
             (change, _svg(draw_pairs(change))) for change in facts.changes if len(change.pairs) > 1
         ],
-        curves=[(curves, _svg(draw_curves(curves))) for curves in facts.curves],
+        curves=[
+            (curves, [(view.name, _svg(view.picture)) for view in draw_views(curves)])
+            for curves in facts.curves
+        ],
         checked=[change for change in facts.changes if change.checks],
         here={run.id for run in facts.runs},
         newest=facts.runs[:_MOST_RUNS],
