@@ -42,6 +42,7 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
         "evidence": list(diagnosis.evidence),
         "against": list(diagnosis.against),
         "gain": diagnosis.gain,
+        "gain_interval": list(diagnosis.gain_interval) if diagnosis.gain_interval else None,
         "next_probe": diagnosis.next_probe.name if diagnosis.next_probe else None,
         "runs": analyzed.runs,
         "answers": [answer.value for answer in analysis.answers],
@@ -83,7 +84,7 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     for text in diagnosis.evidence:
         lines += labelled("Evidence", plain(text), width) if text != diagnosis.reason else []
     for text in diagnosis.against:
-        lines += labelled("Against", plain(text), width)
+        lines += labelled("Rivals", plain(text), width)
     for doubt in analysis.doubts:
         lines += labelled("Doubt", plain(doubt), width)
     if analysis.reason not in diagnosis.reason:

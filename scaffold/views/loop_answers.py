@@ -66,6 +66,7 @@ class AnalysisAnswer(Answer):
     evidence: list[str]
     against: list[str]
     gain: float | None
+    gain_interval: list[float] | None
     next_probe: str | None
     runs: int
     probed: list[ProbeAnswer]

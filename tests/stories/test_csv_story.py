@@ -83,7 +83,7 @@ def test_too_little_of_ones_own_data_is_named_remedied_and_looked_at(tmp_path):
     person.types("scaffold", "bound", "set", "0.02", "--source", "two readers", "--n", "450")
     analysis = person.asks("scaffold", "analyze", "--budget", "4")
     assert analysis["bottleneck"] == "too little data"
-    low, high = map(float, re.search(r"\((\S+) to (\S+)\)", analysis["why"]).groups())
+    low, high = analysis["gain_interval"]
 
     # Of those that were wrong, what were they?
     table = analysis["predictions"]

@@ -1,7 +1,6 @@
 """One round of the loop on digits-cnn with 3 % of its data, typed as a user would type it."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +39,7 @@ def test_too_little_data_is_named_remedied_and_measured(tmp_path):
     analysis = person.asks("scaffold", "analyze", "--budget", "4")
     assert analysis["bottleneck"] == "too little data"
     assert "more-data" in [remedy["id"] for remedy in analysis["remedies"]]
-    low, high = map(float, re.search(r"\((\S+) to (\S+)\)", analysis["why"]).groups())
+    low, high = analysis["gain_interval"]
 
     # Select and implement: twice the rows, as many steps.
     person.types("scaffold", "tweak", "start", "--remedy", "more-data")

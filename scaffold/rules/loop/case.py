@@ -102,6 +102,7 @@ class Diagnosis:
         against: what speaks against each rival.
         next_probe: the run that would tell more; None where none would.
         gain: of the error, as the probe that decided it gave or forecast.
+        gain_interval: of 95 %, of a forecast.
         decided_by: the kind of that probe.
         first_remedy: what treats it where something else than a probe told; empty if nothing did.
     """
@@ -112,6 +113,7 @@ class Diagnosis:
     against: tuple[str, ...] = ()
     next_probe: Probe | None = None
     gain: float | None = None
+    gain_interval: tuple[float, float] | None = None
     decided_by: ProbeKind | None = None
     first_remedy: str = ""
 
@@ -137,6 +139,11 @@ class Case:
     results: Sequence[ProbeResult] = ()
     available: Sequence[Probe] = ()
     reported_otherwise: Sequence[str] = ()
+
+    def amount(self, error: float) -> str:
+        """Return an error in words: of classes in percent, else a number."""
+        of_classes = all(one.variance is None for one in self.analysis.errors.values())
+        return f"{100 * error:.2g} %" if of_classes else f"{error:.3g}"
 
     def result(self, probe: Probe) -> ProbeResult | None:
         """Return what a probe gave, if it ran and acted."""

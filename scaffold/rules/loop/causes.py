@@ -171,6 +171,7 @@ class _Candidate:
     gain: float
     text: str
     kind: ProbeKind | None = None
+    interval: tuple[float, float] | None = None
 
 
 def _by_gaps(case: Case) -> Diagnosis | None:
@@ -220,6 +221,7 @@ def _chosen(case: Case, candidates: Sequence[_Candidate]) -> Diagnosis:
             evidence=(best.text,),
             against=tuple(rivals),
             gain=best.gain,
+            gain_interval=best.interval,
             decided_by=best.kind,
         )
     if Answer.BIAS in case.analysis.answers:
@@ -229,7 +231,7 @@ def _chosen(case: Case, candidates: Sequence[_Candidate]) -> Diagnosis:
     return Diagnosis(
         bottleneck=None,
         reason=(
-            f"not enough instruments: no probe gains what matters, {case.matters:g}"
+            f"not enough instruments: no probe gains what matters, {case.amount(case.matters)}"
             if case.results
             else f"{case.analysis.reason}; why, no probe has told"
         ),
@@ -316,7 +318,7 @@ def _of_bias(case: Case) -> Iterator[_Candidate]:
         yield _Candidate(
             bottleneck=bottleneck,
             gain=gain[0],
-            text=f"{named} lowers the training error by {gain[0]:.3g}",
+            text=f"{named} lowers the training error by {case.amount(gain[0])}",
             kind=result.probe.kind,
         )
 
@@ -369,7 +371,8 @@ def _of_variance(case: Case) -> Iterator[_Candidate]:
         yield _Candidate(
             bottleneck=Bottleneck.OVERFITTING,
             gain=regularized[0],
-            text=f"more regularization lowers the validation error by {regularized[0]:.3g}",
+            text="more regularization lowers the validation error by"
+            f" {case.amount(regularized[0])}",
             kind=ProbeKind.MORE_REGULARIZATION,
         )
     forecast = forecast_of_doubling(case)
@@ -379,8 +382,9 @@ def _of_variance(case: Case) -> Iterator[_Candidate]:
             bottleneck=Bottleneck.TOO_LITTLE_DATA,
             gain=gain,
             text=(
-                f"twice as much data would lower the validation error by about {gain:.3g}"
-                f" ({low:.3g} to {high:.3g})"
+                "twice as much data would lower the validation error by about"
+                f" {case.amount(gain)} ({case.amount(low)} to {case.amount(high)})"
             ),
             kind=ProbeKind.ROWS,
+            interval=(low, high),
         )

@@ -1,7 +1,7 @@
 """Make the parts of a chart: scales, axes, shapes, texts; all escaped by ElementTree."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -76,12 +76,14 @@ def add_text(parent: Element, x: float, y: float, text: str, anchor: str = "star
     add(parent, "text", "label", x=x, y=y, text_anchor=anchor).text = text
 
 
-def add_axis(picture: Element, scale: Scale, y: float) -> None:
+def add_axis(
+    picture: Element, scale: Scale, y: float, text_of: Callable[[float], str] = "{:.4g}".format
+) -> None:
     """Draw the axis of a scale, with its ticks."""
     add(picture, "line", "axis", x1=scale.start, y1=y, x2=scale.end, y2=y)
     for tick in ticks_of(scale):
         add(picture, "line", "axis", x1=scale.at(tick), y1=y, x2=scale.at(tick), y2=y + 4)
-        add_text(picture, scale.at(tick), y + 16, f"{tick:.4g}", "middle")
+        add_text(picture, scale.at(tick), y + 16, text_of(tick), "middle")
 
 
 def finished(picture: Element) -> str:

@@ -179,7 +179,7 @@ def _what_holds_it_back(facts: Facts) -> tuple[str, str, str]:
     if diagnosis.bottleneck is None:
         return name, "", f"{_sentence(diagnosis.reason)}{doubts}{stale}"
     tone = "good" if diagnosis.bottleneck is Bottleneck.HEALTHY else "bad"
-    against = f" Against: {'; '.join(diagnosis.against[:2])}." if diagnosis.against else ""
+    against = f" Rivals: {'; '.join(diagnosis.against[:2])}." if diagnosis.against else ""
     return name, tone, f"{_sentence(diagnosis.reason)}{against}{doubts}{stale}"
 
 
@@ -193,7 +193,9 @@ def _what_changes_did(facts: Facts) -> str:
     if not tried:
         return "Nothing changed yet: each small change is judged against the state before it."
     accepted = [change for change in tried if change.decision == "accepted"]
-    last = [f"{one.name}: {one.verdict}, {one.decision}" for one in tried[-_MOST_NAMED:]]
+    last = [
+        f"{one.name} ({one.kind}): {one.verdict}, {one.decision}" for one in tried[-_MOST_NAMED:]
+    ]
     return f"{len(tried)} tried, {len(accepted)} accepted. {'; '.join(reversed(last))}."
 
 

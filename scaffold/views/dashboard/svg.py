@@ -186,7 +186,7 @@ def draw_waterfall(analysis: Analysis, *, of_classes: bool) -> str:
             whole = {"bound": start, **whole}
     ends = [0.0, *whole.values()]
     ends += [start + end for gap, start in gaps for end in (*gap.interval, gap.value)]
-    row, scale = 24.0, scale_of(ends, 122.0, WIDTH - RIGHT)
+    row, scale = 24.0, scale_of(ends, 122.0, WIDTH - 46)
     picture = picture_of(row * (len(gaps) + len(whole)) + 30)
     y = 14.0
     for gap, start in gaps:
@@ -199,9 +199,12 @@ def draw_waterfall(analysis: Analysis, *, of_classes: bool) -> str:
         add(picture, "rect", style, x=places[0], y=y - 8, width=size, height=16)
         low, high = (scale.at(start + end) for end in gap.interval)
         add(picture, "path", "interval", d=f"M{low:.1f} {y:.1f}H{high:.1f}")
+        end = max(places[1], high)
+        add_text(picture, end + 4, y + 4, _error_text(gap.value, of_classes=of_classes))
         y += row
     _whole_bar(picture, y, ("validation", validation), scale, of_classes=of_classes)
-    add_axis(picture, scale, y + 16)
+    factor = 100 if of_classes else 1
+    add_axis(picture, scale, y + 16, lambda tick: f"{factor * tick:.4g}" + " %" * of_classes)
     return finished(picture)
 
 
@@ -212,8 +215,11 @@ def _whole_bar(
     add_text(picture, 0, y + 4, name)
     size = scale.at(error) - scale.at(0)
     add(picture, "rect", "band", x=scale.at(0), y=y - 8, width=size, height=16)
-    text = f"{100 * error:.1f} %" if of_classes else f"{error:.3g}"
-    add_text(picture, scale.at(0) + 4, y + 4, text)
+    add_text(picture, scale.at(0) + 4, y + 4, _error_text(error, of_classes=of_classes))
+
+
+def _error_text(error: float, *, of_classes: bool) -> str:
+    return f"{100 * error:.1f} %" if of_classes else f"{error:.3g}"
 
 
 def _start(gap: Gap, analysis: Analysis) -> float:
