@@ -82,7 +82,10 @@ def test_every_number_is_in_the_evidence_and_leads_to_its_run(cli, judged):
         assert f"{run['metrics']['accuracy']['value']:.4g}" in page.text
     name = next(path.stem for path in (judged / "evidence").glob("tweak-*.json"))
     change = json.loads((judged / f"evidence/{name}.json").read_text())
-    assert f"1 tried, 1 accepted. {name.removeprefix('tweak-')}:" in page.text
+    assert (
+        f"1 tried, 1 accepted. {name.removeprefix('tweak-')} ({change['tweak']['kind']}):"
+        in page.text
+    )
     finding = next(f for f in change["judgment"]["findings"] if f["question"] == "change")
     assert f"{finding['mean'] - finding['before']:+.3g}" in page.text
     for run in (*change["before"]["runs"], *change["change"]["runs"]):
