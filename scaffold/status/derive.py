@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import snapshot_id, worktree_id
+from scaffold.project.digests import file_digest, inputs_of
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
@@ -69,7 +70,7 @@ def derive_status(project: Project) -> Status:
                 stale=tuple(stale),
                 can_change=can_change,
                 uncommitted=uncommitted,
-                runs=runs,
+                runs=_reference_runs(project, recipe) if evidence is None else runs,
                 unjudged=len(unjudged),
                 is_trusted=is_trusted,
                 verify_s=expected_verify_s(recipe, mean_s),
@@ -115,6 +116,15 @@ def _changed_recipe(project: Project, recipe: Recipe) -> tuple[str, ...]:
     if repository.find_top() != project.root:
         return ()
     return tuple(repository.changed_paths(["recipe.yaml", *recipe.recipe_files()]))
+
+
+def _reference_runs(project: Project, recipe: Recipe) -> int:
+    """Return how many runs of the reference lie here: those of src/ have other inputs."""
+    if not project.lock.is_file():
+        return 0
+    lock = file_digest(project.lock)
+    inputs = inputs_of(recipe, project.root, recipe.reference.tree, lock)
+    return sum(1 for _ in project.runs.glob(f"seed-*-{inputs.digest[:12]}*"))
 
 
 def _dropped_unjudged(project: Project, milestones: Sequence[Milestone]) -> set[str]:

@@ -34,7 +34,7 @@ class Reproduction:
         stale: why the evidence no longer holds.
         can_change: whether further seeds could change the verdict.
         uncommitted: why the evidence could not be committed.
-        runs: completed runs, judged or not.
+        runs: completed runs of the reference, judged or not.
         unjudged: completed runs that the evidence does not hold.
         is_trusted: whether it was made or checked here.
         verify_s: seconds that a verification takes here.
@@ -82,7 +82,8 @@ def _why_verify(known: Reproduction, aim: str) -> str:
     """Return why the reference is to be judged, or judged again; nothing where it need not be."""
     if known.verdict is None:
         if known.runs:
-            return f"{known.runs} runs are there and not judged yet"
+            are = "1 run is" if known.runs == 1 else f"{known.runs} runs are"
+            return f"{are} there and not judged yet"
         return f"nothing has been judged yet: see whether the reference gives {aim} here"
     if known.stale:
         return f"the evidence is stale: {'; '.join(map(str, known.stale))}"

@@ -168,3 +168,16 @@ def test_the_page_shows_each_sweep(cli, project):
     (project / "sweeps/lr-width.yaml").write_text("trials: 3")
     cli("dashboard", "-o", "page.html", cwd=project)
     assert "sweeps/" in (project / "page.html").read_text()
+
+
+def test_runs_of_src_are_none_of_the_reference(cli, project):
+    cli("tweak", "start", "first", "--margin", "0.01", "--reason", "a test", cwd=project)
+    (project / "system.yaml").write_text(
+        (project / "system.yaml").read_text().replace("lr: 0.3", "lr: 0.2")
+    )
+    cli("run", "--seeds", "2", cwd=project)
+    git(project, "stash", "--quiet")
+    git(project, "checkout", "--quiet", "main")
+    assert "not judged yet" not in cli("next", "--json", cwd=project).json["why"]
+    cli("run", cwd=project)
+    assert cli("next", "--json", cwd=project).json["why"] == "1 run is there and not judged yet"
