@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--split", default="validation", show_default=True, help="Whose examples.")
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), default=_SHEET, show_default=True, help="How many."
+    "-n", "n", type=click.IntRange(1, 10_000), default=_SHEET, show_default=True, help="How many."
 )
 @click.option("-o", "--output", "folder", type=click.Path(path_type=Path), help="Folder of sheets.")
 def sheet(*, file: Path | None, split: str, n: int, folder: Path | None, as_json: bool) -> int:

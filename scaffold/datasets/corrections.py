@@ -1,20 +1,19 @@
-"""Write a copy of a table with corrected labels."""
+"""Write a copy of a table with corrected labels; not a byte of anything else changes."""
 
 import csv
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scaffold.datasets.examples import Roles
-from scaffold.datasets.tables import plain_label, table_rows
+from scaffold.datasets.tables import plain_label
 from scaffold.errors import UsageError
-from scaffold.project.files import write_text
+from scaffold.project.files import write_bytes
 
 _MOST_PROBLEMS = 5
-Rows = Sequence[Mapping[str, Any]]
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,84 +24,180 @@ class Correction:
     after: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row as it is written: its number, its id, its label, and both sides of that in the text."""
+
+    number: int
+    id: str
+    label: str
+    before: str
+    written: str
+    after: str
+    is_json: bool = False
+
+    def rewritten(self, label: str) -> str:
+        """Return another label as this one is written: quoted, or not."""
+        is_quoted = self.written.startswith('"')
+        if self.is_json:
+            return label if not is_quoted and _is_json(label) else json.dumps(label)
+        needs_quotes = is_quoted or re.search(r'[,;\t"\r\n]', label)
+        return '"' + label.replace('"', '""') + '"' if needs_quotes else label
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def write_corrected(
     source: Path, roles: Roles, corrections: Mapping[str, Correction], output: Path
 ) -> int:
     """Write the table with its labels corrected, and return how many there are.
 
     Args:
-        source: CSV, TSV or JSON lines.
+        source: CSV with commas or semicolons, TSV, or JSON lines; UTF-8.
         roles: the columns of ids, row numbers from 1 where there is none, and of labels.
-        corrections: by id; all must be in the table, with the label that they had.
-        output: of the same kind; must not exist.
+        corrections: by id; all must be in the table once, with the label that they had.
+        output: must not exist.
 
     Raises:
         UsageError: the table or a correction cannot be used; nothing is written.
     """
     if output.exists():
         raise UsageError(f"{output} is there already", hint="name another file with -o")
-    kind = source.suffix.lower()
-    if kind not in _WRITERS or output.suffix.lower() != kind:
+    read = _json_lines if source.suffix.lower() in (".jsonl", ".ndjson") else _separated
+    if source.suffix.lower() == ".parquet":
         raise UsageError(
-            f"cannot write {output} from {source}: only CSV, TSV and JSON lines, each as itself",
-            hint="errors/SPLIT.csv has the corrections: id and correct_label",
+            f"{source} is Parquet: only CSV, TSV and JSON lines are corrected",
+            hint="the sheets have the corrections: id and correct_label",
         )
-    rows = [dict(row) for row in table_rows(source)]
+    try:
+        text = source.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {source}: {error}") from error
+    parts: list[str] = []
+    before: list[str] = []
     problems: list[str] = []
-    pending = dict(corrections)
-    for number, row in enumerate(rows, start=1):
-        missing = [name for name in (roles.id, roles.label) if name and name not in row]
-        if missing:
-            raise UsageError(
-                f"{source} has no column {missing[0]!r}: there are {', '.join(map(str, row))}"
-            )
-        name = str(row[roles.id]) if roles.id else str(number)
-        correction = pending.pop(name, None)
-        if correction is None:
-            continue
-        label = row[roles.label or ""]
-        if plain_label(label) != correction.before:
-            problems.append(f"id {name!r} has label {label!r}, not {correction.before!r}")
-        row[roles.label or ""] = _like(label, correction.after)
-    problems += [f"id {name!r} is not in it" for name in pending]
+    corrected: dict[str, int] = {}
+    for line in read(source, text, roles):
+        correction = corrections.get(line.id)
+        written = line.written
+        if correction is not None:
+            if line.id in corrected:
+                problems.append(f"{source}:{line.number}: id {line.id!r} is there twice")
+            if plain_label(line.label) != correction.before:
+                was = f"has label {line.label!r}, not {correction.before!r}"
+                problems.append(f"{source}:{line.number}: id {line.id!r} {was}")
+            corrected[line.id] = line.number
+            written = line.rewritten(correction.after)
+        parts += [line.before, written, line.after]
+        before += [line.before, line.written, line.after]
+    problems += [f"{source}: id {one!r} is not in it" for one in corrections.keys() - corrected]
     if problems:
         few = "\n  ".join(problems[:_MOST_PROBLEMS])
         raise UsageError(
             f"{source} is not the data that the predictions are of:\n  {few}",
             hint="name the column of ids with --id, that of labels with --label",
         )
-    text = _WRITERS[kind](rows)
-    with source.open("rb") as file:
-        ends_as_windows = file.readline().endswith(b"\r\n")
-    write_text(output, text.replace("\n", "\r\n") if ends_as_windows else text)
+    parts.append(text[sum(map(len, before)) :])  # blank lines at the end
+    write_bytes(output, "".join(parts).encode())
     return len(corrections)
 
 
-def _like(before: Any, after: str) -> Any:
-    """Return a label of the type that it had; in a CSV file all are texts."""
-    if isinstance(before, bool) or not isinstance(before, (int, float)):
-        return after
+def _separated(source: Path, text: str, roles: Roles) -> Iterator[_Line]:
+    """Yield the rows of a CSV or TSV file; what is before the first one belongs to it."""
+    lines = [line for line in re.split(r"(?<=\n)", text) if line]
+    header_text = lines[0].removeprefix(_BYTE_ORDER_MARK) if lines else ""
+    is_tabbed = source.suffix.lower() == ".tsv"
+    delimiter = "\t" if is_tabbed else max(",;", key=header_text.count)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        return type(before)(after)
-    except ValueError:
-        return after
+        header = [name.removeprefix(_BYTE_ORDER_MARK) for name in next(reader, [])]
+        places = [_place(source, header, name) for name in (roles.id, roles.label or "label")]
+        pending, end, number = "".join(lines[: reader.line_num]), reader.line_num, 0
+        for cells in reader:
+            record = "".join(lines[end : reader.line_num])
+            first, end = end + 1, reader.line_num
+            if not cells:
+                pending += record
+                continue
+            number += 1
+            if len(cells) != len(header):
+                raise UsageError(f"{source}:{first}: not as many cells as columns")
+            start, stop = _span(record, delimiter, places[1] or 0)
+            yield _Line(
+                number=first,
+                id=str(number) if places[0] is None else cells[places[0]],
+                label=cells[places[1] or 0],
+                before=pending + record[:start],
+                written=record[start:stop],
+                after=record[stop:],
+            )
+            pending = ""
+    except csv.Error as error:
+        raise UsageError(f"{source}:{reader.line_num}: {error}") from error
 
 
-def _separated(rows: Rows, delimiter: str) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _place(source: Path, header: list[str], name: str | None) -> int | None:
+    if name is None:
+        return None
+    if header.count(name) != 1:
+        many = "no column" if name not in header else "more than one column"
+        raise UsageError(f"{source} has {many} {name!r}: there are {', '.join(header)}")
+    return header.index(name)
 
 
-def _json_lines(rows: Rows) -> str:
-    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+def _span(record: str, delimiter: str, column: int) -> tuple[int, int]:
+    """Return where a cell of a record stands in its text, its quotes included."""
+    start, seen, is_quoted = 0, 0, False
+    for place, character in enumerate(record):
+        if character == '"':
+            is_quoted = not is_quoted
+        elif not is_quoted and character in f"{delimiter}\r\n":
+            if seen == column or character != delimiter:
+                return start, place
+            start, seen = place + 1, seen + 1
+    return start, len(record)
 
 
-_WRITERS: Mapping[str, Callable[[Rows], str]] = {
-    ".csv": lambda rows: _separated(rows, ","),
-    ".tsv": lambda rows: _separated(rows, "\t"),
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-}
+def _json_lines(source: Path, text: str, roles: Roles) -> Iterator[_Line]:
+    """Yield the rows of JSON lines; blank lines belong to the next one."""
+    label = roles.label or "label"
+    key = re.compile(rf'{re.escape(json.dumps(label))}\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,}}\]]+)')
+    pending, number = "", 0
+    for first, line in enumerate(re.split(r"(?<=\n)", text), start=1):
+        if not line.removeprefix(_BYTE_ORDER_MARK).strip():
+            pending += line
+            continue
+        number += 1
+        try:
+            row = json.loads(line.removeprefix(_BYTE_ORDER_MARK))
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{source}:{first}: {error}") from error
+        missing = [
+            name
+            for name in (roles.id, label)
+            if name and not (isinstance(row, dict) and name in row)
+        ]
+        if missing:
+            raise UsageError(f"{source}:{first}: has no {missing[0]!r}")
+        matches = list(key.finditer(line))
+        if len(matches) != 1 or isinstance(row[label], (dict, list)):
+            raise UsageError(
+                f"{source}:{first}: {label!r} is there more than once, or no one value"
+            )
+        start, stop = matches[0].span(1)
+        yield _Line(
+            number=first,
+            id=str(row[roles.id]) if roles.id else str(number),
+            label=str(row[label]),
+            before=pending + line[:start],
+            written=line[start:stop],
+            after=line[stop:],
+            is_json=True,
+        )
+        pending = ""

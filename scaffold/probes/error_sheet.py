@@ -5,7 +5,9 @@ A sheet is two files: SPLIT.yaml says which examples were drawn, SPLIT.csv is fo
 
 import csv
 import io
+import math
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,7 +18,7 @@ import yaml
 
 from scaffold.datasets.corrections import Correction
 from scaffold.datasets.tables import as_numbers, plain_label, table_rows
-from scaffold.errors import UsageError
+from scaffold.errors import ProjectError, UsageError
 from scaffold.probes.predictions import (
     Predictions,
     class_shares,
@@ -35,6 +37,9 @@ from scaffold.rules.splits.names import HELD_OUT, split_named
 _TO_FILL_IN = ("tags", "correct_label")
 _OWN = ("id", "label", "prediction", "confidence", "label_confidence", "why", *_TO_FILL_IN)
 _MOST_PROBLEMS = 5
+_MOST_CLASSES = 1000
+"""That a corrected label must be one of; of more it may be any."""
+
 _SUSPECTS = 3
 """One in so many rows of a sheet is kept for suspects, where there are any."""
 
@@ -61,7 +66,7 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
         UsageError: the table cannot be used, the split has no errors, or its sheet has been filled
             in.
     """
-    table = read_predictions(predictions)
+    table = read_predictions(predictions, needed=(split,))
     error = _split_error(table, split)
     if error is None:
         raise UsageError(
@@ -72,9 +77,14 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
     path = folder / f"{split}.csv"
     _refuse_filled_in(path)
     suspects, problem = _suspects(predictions, split, error.n, of_classes=table.of_classes)
-    examples, rows = [], []
+    examples: list[SheetExample] = []
+    rows: list[Mapping[str, Any]] = []
     for drawn, is_suspect, row in _chosen(predictions, split, table, suspects, n):
         rows.append(row)
+        texts = (str(row["id"]), str(row["label"]), str(prediction_of(row)))
+        odd = next((one for one in texts if not one.isprintable()), None)
+        if odd is not None:
+            raise UsageError(f"{predictions}: {odd!r} is no id, label or prediction on one line")
         examples.append(
             SheetExample(
                 id=str(row["id"]),
@@ -91,6 +101,7 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
         of_classes=table.of_classes,
         n=error.n,
         error=error.error,
+        classes=_classes(predictions, split) if table.of_classes else (),
         examples=tuple(examples),
     )
     write_text(path, _csv(rows, sheet))
@@ -115,6 +126,17 @@ def _suspects(
         return find_suspects(_rows(predictions, split), n), ""
     except SuspectsError as unable:
         return (), str(unable)
+
+
+def _classes(predictions: Path, split: str) -> tuple[str, ...]:
+    """Return the labels that there are and that the model knows; none where they are too many."""
+    known: set[str] = set()
+    for row in _rows(predictions, split):
+        known |= {plain_label(row["label"]), plain_label(prediction_of(row))}
+        known.update(map(plain_label, class_shares(row)))
+        if len(known) > _MOST_CLASSES:
+            return ()
+    return tuple(sorted(known))
 
 
 def _rows(predictions: Path, split: str) -> Iterator[Mapping[str, Any]]:
@@ -197,7 +219,7 @@ def _refuse_filled_in(path: Path) -> None:
     if not path.exists():
         return
     rows = [row for row in _sheet_rows(path) if any(row.values())]
-    n = sum(any((row.get(name) or "").strip() for name in _TO_FILL_IN) for row in rows)
+    n = sum(bool(_tags(row) or row["correct_label"].strip()) for row in rows)
     if n:
         raise UsageError(
             f"{path}: {n} of its rows have been filled in, and would be lost",
@@ -269,11 +291,15 @@ def _read_sheet(folder: Path, split: str) -> ReadSheet:
             problems.append(f"{path}:{number}: id {name!r} is there twice")
             continue
         seen.add(name)
-        tags = {tag.strip().lower() for tag in row["tags"].replace(",", ";").split(";")} - {""}
+        tags = _tags(row)
         correct = plain_label(_plain_cell(row["correct_label"].strip()))
+        problem = _label_problem(sheet, correct) if correct else ""
+        if problem:
+            problems.append(f"{path}:{number}: correct_label {correct!r} {problem}")
+            continue
         if tags or correct:
             reviewed[name] = tags
-        if correct and correct != examples[name].label:
+        if correct and not _is_same(sheet, correct, examples[name].label):
             corrections[name] = correct
             tags.add(WRONG_LABEL)
     if problems:
@@ -298,16 +324,42 @@ def _read_sheet(folder: Path, split: str) -> ReadSheet:
     )
 
 
+def _tags(row: Mapping[str, str]) -> set[str]:
+    """Return what a person tagged a row with, however they spaced and wrote it."""
+    words = re.split(r"[;,\n\r]", row["tags"])
+    return {" ".join(tag.split()).lower() for tag in words} - {""}
+
+
+def _label_problem(sheet: ErrorSheet, label: str) -> str:
+    """Return why a corrected label cannot be one."""
+    if not sheet.of_classes:
+        pair = as_numbers(label, 0)
+        return "" if pair is not None and math.isfinite(pair[0]) else "is no number"
+    if sheet.classes and label not in sheet.classes:
+        return f"is none of the classes {', '.join(sheet.classes[:10])}: write it into tags"
+    return ""
+
+
+def _is_same(sheet: ErrorSheet, label: str, other: str) -> bool:
+    pair = None if sheet.of_classes else as_numbers(label, other)
+    return label == other if pair is None else pair[0] == pair[1]
+
+
 def _sheet_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a filled-in sheet: a spreadsheet may have written semicolons."""
-    text = read_text(path).removeprefix(_BYTE_ORDER_MARK)
+    try:
+        text = read_text(path).removeprefix(_BYTE_ORDER_MARK)
+    except ProjectError as error:
+        raise UsageError(error.message, hint="save it as CSV UTF-8") from error
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="", restval=""))
     except csv.Error as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    missing = [name for name in ("id", *_TO_FILL_IN) if rows and name not in rows[0]]
-    if missing:
-        raise UsageError(f"{path}:1: has no column {' nor '.join(missing)}")
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    wrong = [name for name in ("id", *_TO_FILL_IN) if names.count(name) != 1]
+    if wrong:
+        many = "no column" if wrong[0] not in names else "more than one column"
+        raise UsageError(f"{path}:1: has {many} {wrong[0]}")
     return rows

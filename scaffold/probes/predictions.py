@@ -6,7 +6,7 @@ CSV, or Parquet where pyarrow is installed.
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,12 @@ class Predictions:
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path, needed: Collection[str] = ("train", "validation")) -> Predictions:
     """Return the error of each split.
+
+    Args:
+        path: the table.
+        needed: splits that must be there.
 
     Raises:
         UsageError: rows that cannot be read, ids that are there twice, one label alone; the first
@@ -111,7 +115,7 @@ def read_predictions(path: Path) -> Predictions:
     if word and has_fractions:
         problems.append(f"{word}: no numbers, though other rows have fractions")
     of_classes = not has_fractions
-    problems += [] if problems else _problems_of_all(path, sums, of_classes=of_classes)
+    problems += [] if problems else _problems_of_all(path, sums, needed, of_classes=of_classes)
     if problems:
         raise UsageError("predictions that cannot be used:\n  " + "\n  ".join(problems))
     errors = {name: _error(one, of_classes=of_classes) for name, one in sums.items() if one.n > 1}
@@ -121,6 +125,7 @@ def read_predictions(path: Path) -> Predictions:
         constants={
             name: _constant_error(sums["train"], one, of_classes=of_classes)
             for name, one in sums.items()
+            if "train" in sums
         },
         held_out=errors.get(HELD_OUT),
         measures={name: _measures(one, of_classes=of_classes) for name, one in sums.items()},
@@ -170,18 +175,21 @@ def _problem(
     return None
 
 
-def _problems_of_all(path: Path, sums: Mapping[str, _Sums], *, of_classes: bool) -> list[str]:
+def _problems_of_all(
+    path: Path, sums: Mapping[str, _Sums], needed: Collection[str], *, of_classes: bool
+) -> list[str]:
     if not sums:
         return [f"{path} has no rows"]
-    missing = [name for name in ("train", "validation") if name not in sums]
+    missing = [name for name in needed if name not in sums]
     if missing:
         return [f"{path} has no rows of {' and '.join(missing)}: not enough to say anything"]
-    few = [name for name, one in sums.items() if one.n < _FEWEST_NUMBERS]
+    judged = {name: one for name, one in sums.items() if len(needed) > 1 or name in needed}
+    few = [name for name, one in judged.items() if one.n < _FEWEST_NUMBERS]
     if few and not of_classes:
         return [f"{path} has fewer than {_FEWEST_NUMBERS} rows of {' and '.join(few)}"]
     return [
         f"{path}: {name} has one label alone, {next(iter(one.labels))!r}: its error says nothing"
-        for name, one in sums.items()
+        for name, one in judged.items()
         if len(one.labels) < 2
     ]
 

@@ -38,4 +38,7 @@ class ErrorSheet(Record):
     of_classes: bool = Field(description="wrong or right, not squared errors")
     n: Annotated[int, Field(ge=1)] = Field(description="examples of the split")
     error: Annotated[float, Field(ge=0)] = Field(description="their mean error")
+    classes: tuple[Text, ...] = Field(
+        default=(), description="that there are; a corrected label must be one of them"
+    )
     examples: tuple[SheetExample, ...]

@@ -265,3 +265,112 @@ def test_the_page_shows_the_tags_of_each_sheet(cli, reproduced, flipped, tmp_pat
     (place / "errors/validation.yaml").write_text("examples: [")
     cli("dashboard", "-o", "page.html", cwd=place)
     assert "errors/" in (place / "page.html").read_text()
+
+
+@pytest.fixture
+def corrected(cli, tmp_path):
+    """Labels of d3 and d4 were corrected to b and c: d is what `errors correct` then makes of it."""
+    with (tmp_path / "p.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "label", "prediction"])
+        for row in range(1, 31):
+            writer.writerow([f"d{row}", "dev", "abc"[row % 3], "abc"[(row + (row in (3, 4))) % 3]])
+    cli("errors", "sheet", "p.csv")
+    fill_in(tmp_path, lambda _, row: row.update(correct_label=row["prediction"]))
+
+    def correct(name, content, *words, code=0):
+        (tmp_path / name).write_bytes(content.encode())
+        output = tmp_path / f"made-{name}"
+        answer = cli("errors", "correct", name, "-o", output, *words, code=code)
+        return answer.err if code else output.read_bytes().decode()
+
+    return correct
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        (
+            "odd.csv",
+            '\ufeffid,text,label\r\nd3,"new\rline",a\r\n\r\n"d9","x\n,""y""",a\r\nd4,z,"b"\r\n\r\n',
+            '\ufeffid,text,label\r\nd3,"new\rline",b\r\n\r\n"d9","x\n,""y""",a\r\nd4,z,"c"\r\n\r\n',
+        ),
+        ("semi.csv", "label;id\na;d3\nb;d4", "label;id\nb;d3\nc;d4"),
+        ("tab.tsv", "id\tlabel\nd3\ta\nd4\tb\n", "id\tlabel\nd3\tb\nd4\tc\n"),
+        (
+            "rows.jsonl",
+            '{"id": "d3", "x": 1e400, "label": "a"}\n\n{"label":"b","id":"d4","y":"\\u00e9"}\n',
+            '{"id": "d3", "x": 1e400, "label": "b"}\n\n{"label":"c","id":"d4","y":"\\u00e9"}\n',
+        ),
+    ],
+)
+def test_not_a_byte_but_the_labels_changes(corrected, name, content, expected):
+    assert corrected(name, content, "--id", "id") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("twice.csv", "id,label\nd3,a\nd4,b\nd3,a\n", "twice.csv:4: id 'd3' is there twice"),
+        ("ragged.csv", "id,label\nd3,a\nd4,b,x\n", "ragged.csv:3: not as many cells as columns"),
+        ("open.csv", 'id,label\nd3,a\nd4,"b\n', "open.csv:3: unexpected end of data"),
+        ("columns.csv", "id,label,label\nd3,a,a\n", "more than one column 'label'"),
+        ("lines.jsonl", '{"id": "d3", "label": "a"}\nx\n', "lines.jsonl:2: Expecting value"),
+        ("deep.jsonl", '{"id": "d3", "label": "a", "z": {"label": "a"}}\n', "more than once"),
+        ("latin.csv", "id,label\nd3,a\nd4,b\n", None),
+    ],
+)
+def test_data_that_cannot_be_corrected(corrected, tmp_path, name, content, problem):
+    if problem is None:
+        assert corrected(name, content, "--id", "id").endswith("d4,c\n")
+        return
+    assert problem in corrected(name, content, "--id", "id", code=2)
+    assert not (tmp_path / f"made-{name}").exists()
+
+
+def test_a_corrected_label_is_a_class_that_there_is(cli, flipped, tmp_path):
+    cli("errors", "sheet", "predictions.csv")
+    fill_in(tmp_path, lambda number, row: row.update(correct_label="A" if number == 1 else ""))
+    answer = cli("errors", "tally", code=2)
+    assert "validation.csv:3: correct_label 'A' is none of the classes a, b, c" in answer.err
+
+
+def test_of_numbers_it_is_a_number_and_another_one(cli, tmp_path):
+    with (tmp_path / "p.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "label", "prediction"])
+        writer.writerows([f"d{row}", "val", row + 0.5, row + 0.25] for row in range(20))
+    cli("errors", "sheet", "p.csv", "-n", "10")
+    fill_in(tmp_path, lambda _, row: row.update(correct_label=row["label"] + "000"))
+    assert cli("errors", "tally", "--json").json["sheets"][0]["corrections"] == {}
+    fill_in(tmp_path, lambda number, row: row.update(correct_label="-0,9" if not number else ""))
+    assert "'-0,9' is no number" in cli("errors", "tally", code=2).err
+
+
+def test_tags_are_the_same_however_they_are_spaced(cli, flipped, tmp_path):
+    cli("errors", "sheet", "predictions.csv")
+    words = ("two digits", "Two  digits", " two\ndigits ,", "; ;")
+    fill_in(tmp_path, lambda number, row: row.update(tags=(*words, *[""] * 200)[number]))
+    (sheet,) = cli("errors", "tally", "--json").json["sheets"]
+    assert sheet["reviewed"] == 3 and "two digits" in [one["tag"] for one in sheet["tags"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda text: text.replace(b"correct_label", b"tags"), "more than one column tags"),
+        (lambda _: b"", "no column id"),
+        (lambda text: text.decode().encode("utf-16"), "save it as CSV UTF-8"),
+    ],
+)
+def test_sheets_that_a_spreadsheet_spoiled(cli, flipped, tmp_path, change, problem):
+    cli("errors", "sheet", "predictions.csv")
+    path = tmp_path / "errors/validation.csv"
+    path.write_bytes(change(path.read_bytes()))
+    assert problem in cli("errors", "tally", code=2).err
+
+
+def test_an_id_of_two_lines_is_no_id(cli, tmp_path):
+    rows = "".join(f'"{row}\n",val,{row % 2},{(row + 1) % 2}\n' for row in range(20))
+    (tmp_path / "p.csv").write_text(f"id,split,label,prediction\n{rows}")
+    assert "on one line" in cli("errors", "sheet", "p.csv", code=2).err
