@@ -29,18 +29,16 @@ if TYPE_CHECKING:
 @click.option("--serve", is_flag=True, help="Serve the page, live, until Ctrl-C.")
 @click.option(
     "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="With --serve: the address to listen on; other than this machine's own it has a token.",
+    help="With --serve: the address to listen on, 127.0.0.1 unless said; others need a token.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=8421,
-    show_default=True,
-    help="With --serve; 0 takes a free one.",
+    help="With --serve, 8421 unless said; 0 takes a free one.",
 )
-def command(*, path: Path | None, serve: bool, host: str, port: int, as_json: bool) -> int:
+def command(
+    *, path: Path | None, serve: bool, host: str | None, port: int | None, as_json: bool
+) -> int:
     """Gather, write, say where it is; or serve."""
     from scaffold.errors import UsageError
     from scaffold.project.files import write_text
@@ -51,7 +49,9 @@ def command(*, path: Path | None, serve: bool, host: str, port: int, as_json: bo
     if serve:
         if path is not None or as_json:
             raise UsageError("--serve writes no file and prints no JSON: leave out -o and --json")
-        return _serve(project, host, port)
+        return _serve(project, host or "127.0.0.1", 8421 if port is None else port)
+    if host is not None or port is not None:
+        raise UsageError("--host and --port are for --serve, which is not there")
     facts = gather(project)
     page = make_page(facts)
     target = path or project.scaffold_dir / "dashboard.html"

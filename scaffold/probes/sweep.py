@@ -184,7 +184,7 @@ def run_sweep(session: Session, files: ProgramFiles, request: SweepRequest) -> S
             update={"edges": ends, "still_improves": still_improves(curve, metric.direction)}
         )
     path = _write(project, sweep)
-    return Swept(sweep=sweep, path=path, ordered=ordered, looks=looks_of(project))
+    return Swept(sweep=sweep, path=path, ordered=ordered, looks=looks_of(project, sweep.split))
 
 
 def _metric(program: Program, name: str) -> Metric:
@@ -274,15 +274,23 @@ def read_sweeps(project: Project) -> list[Swept]:
         BrokenFileError: with all problems of a file.
     """
     paths = sorted(project.sweeps.glob("*.yaml"))
-    looks = looks_of(project)
     swept = [
-        Swept(sweep=sweep, path=path, ordered=_ordered(sweep), looks=looks)
+        Swept(sweep=sweep, path=path, ordered=_ordered(sweep), looks=looks_of(project, sweep.split))
         for path in paths
         for sweep in [load_yaml(Sweep, path)]
     ]
     return sorted(swept, key=lambda one: one.sweep.created, reverse=True)
 
 
-def looks_of(project: Project) -> int:
-    """Return how many configurations were compared by sweeps: so often was validation looked at."""
-    return sum(len(load_yaml(Sweep, path).trials) for path in project.sweeps.glob("*.yaml"))
+def looks_of(project: Project, split: str) -> int:
+    """Return how many configurations sweeps have compared by a split: so often was it looked at."""
+    sweeps = [load_yaml(Sweep, path) for path in project.sweeps.glob("*.yaml")]
+    return len(
+        {
+            (sweep.state, frozenset(trial.values.items()))
+            for sweep in sweeps
+            if sweep.split == split
+            for trial in sweep.trials
+            if any(result is not None for result in trial.results)
+        }
+    )

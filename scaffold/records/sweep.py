@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scaffold.records.fields import Name, Scalar, Text
 from scaffold.records.parsing import Record
@@ -33,6 +33,16 @@ class Sweep(Record):
     edges: Mapping[Name, Literal["low", "high"]] = Field(
         default={}, description="ranges at whose end the best trials lie"
     )
-    still_improves: bool = Field(
-        default=False, description="the best trial's metric still improved when its run ended"
+    still_improves: bool | None = Field(
+        default=None,
+        description="the best trial's metric still improved when its run ended; null if unknown",
     )
+
+    @model_validator(mode="after")
+    def _trials_fit(self) -> "Sweep":
+        for number, trial in enumerate(self.trials):
+            if trial.values.keys() != self.ranges.keys():
+                raise ValueError(f"trials.{number}.values: must be of {', '.join(self.ranges)}")
+            if len(trial.results) != len(self.seeds):
+                raise ValueError(f"trials.{number}.results: must be {len(self.seeds)}, one a seed")
+        return self

@@ -70,8 +70,11 @@ def format_swept(swept: Swept, width: int, paint: Paint, *, is_in_tweak: bool) -
     best = ordered[0]
     is_present = best.values == present.values
     word, color = ("NO GAIN", "yellow") if is_present else ("BEST", "green")
+    nothing = "no trial was better than the present values"
+    if len(ordered) == 1:
+        nothing = "no other trial gave its metric; the present values"
     text = (
-        f"no trial was better than the present values: {sweep.metric} {number(present.mean)}"
+        f"{nothing}: {sweep.metric} {number(present.mean)}"
         if is_present
         else f"{_values_text(best.values)}: {sweep.metric} {number(best.mean)},"
         f" as it is {number(present.mean)}"
@@ -80,8 +83,10 @@ def format_swept(swept: Swept, width: int, paint: Paint, *, is_in_tweak: bool) -
     head = ("trial", sweep.metric, "effect", "")
     lines += table(head, trial_rows(swept), width, lambda _, text: text)
     seeds = f"{len(sweep.seeds)} seed{'s' if len(sweep.seeds) > 1 else ''} each"
-    count = f"{len(sweep.trials)} trials, {seeds}" + (f"; {failed} gave none" if failed else "")
-    lines += ["", *labelled("Swept", f"{count}; {os.path.relpath(swept.path)}", width)]
+    count = f"{len(sweep.trials) - 1} trials and the program as it is, {seeds}"
+    failures = f"; {failed} gave no result" if failed else ""
+    place = f"{os.path.relpath(swept.path)}, for git"
+    lines += ["", *labelled("Swept", f"{count}{failures}; {place}", width)]
     for label, text in mind(swept):
         lines += labelled(label, text, width)
     if is_present:
@@ -110,7 +115,7 @@ def _row(trial: Trial, present: Trial) -> tuple[str, ...]:
         _values_text(trial.values),
         number(trial.mean),
         "" if effect is None else f"{effect:+.3g}",
-        f"{interval[0]:+.2g} to {interval[1]:+.2g}" if interval else "",
+        f"{interval[0]:+.3g} to {interval[1]:+.3g}" if interval else "",
     )
 
 

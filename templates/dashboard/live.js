@@ -24,6 +24,7 @@ function follow() {
   if (document.hidden) return;
   source = new EventSource("/changes");
   source.onmessage = (event) => { if (event.data !== shown) refresh(event.data); };
+  source.onopen = () => { news.textContent = ""; };
   source.onerror = () => { news.textContent = "scaffold dashboard --serve has ended: this page no longer changes."; };
 }
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -193,13 +194,23 @@ def test_changes_are_streamed(served):
     assert f'data-stamp="{stamps[0]}"' not in request(address)[1]
 
 
-@pytest.mark.parametrize("name", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:1x",
+        "localhost,a",
+    ],
+)
 def test_another_name_for_this_machine_is_refused(served, name):
     answer, content = request(served[1], Host=name)
     assert (answer.status, content) == (403, "not for you\n")
 
 
-@pytest.mark.parametrize("name", ["localhost", "localhost:9999", "127.0.0.1:1", "[::1]:1"])
+@pytest.mark.parametrize("name", ["LOCALHOST", "localhost:9999", "127.0.0.1:1", "[::1]:1"])
 def test_an_ssh_tunnel_has_another_port(served, name):
     assert request(served[1], Host=name)[0].status == 200
 
@@ -213,7 +224,7 @@ def test_other_addresses_need_the_token(judged):
         here = f"http://127.0.0.1:{place.port}/"
         assert request(here)[0].status == 403
         assert request(here, "/?token=guess")[0].status == 403
-        assert request(here, "/changes", Cookie="token=guess")[0].status == 403
+        assert request(here, "/changes", Cookie=f"token-{place.port}=guess")[0].status == 403
         moved, _ = request(here, f"/?{place.query}")
         assert (moved.status, moved.getheader("Location")) == (303, "/")
         cookie = moved.getheader("Set-Cookie").partition(";")[0]
@@ -253,10 +264,12 @@ def test_ctrl_c_ends_it(judged):
         (("--host", "somewhere"), "must be an IP address"),
         (("-o", "page.html"), "writes no file"),
         (("--json",), "prints no JSON"),
+        ((), "are for --serve"),
     ],
 )
 def test_what_cannot_be_served(cli, judged, words, problem):
-    answer = cli("dashboard", "--serve", *words, cwd=judged, code=2)
+    words = ("--serve", *words) if words else ("--port", "1")
+    answer = cli("dashboard", *words, cwd=judged, code=2)
     assert problem in answer.err + answer.out
 
 
@@ -265,3 +278,21 @@ def test_a_port_that_is_taken(cli, judged):
         port = taken.getsockname()[1]
         answer = cli("dashboard", "--serve", "--port", port, cwd=judged, code=4)
     assert f"cannot listen on 127.0.0.1:{port}" in answer.err
+
+
+def test_readers_that_leave_at_once_print_nothing(served, capfd):
+    place = urlsplit(served[1])
+    for _ in range(5):
+        stream = socket.create_connection((place.hostname, place.port), timeout=10)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        stream.close()  # a reset
+    assert request(served[1])[0].status == 200
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("host", "shown"), [("::1", "http://[::1]:"), ("localhost", "http://loc")])
+def test_the_address_can_be_opened(judged, host, shown):
+    server, address = open_server(Project(judged), host, 0)
+    server.server_close()
+    assert address.startswith(shown)

@@ -25,6 +25,7 @@ def test_ranges_of_decades_are_swept_by_their_logarithm():
     assert (RATE.value(0.0), RATE.value(1.0)) == (1e-4, 0.1)
     assert RATE.value(1 / 3) == pytest.approx(1e-3)
     assert WIDTH.value(0.5) == 36
+    assert Range(0.07, 0.7, is_whole=False).is_log  # 0.7 / 0.07 is 9.999999999999998
     assert not Range(-1.0, 100.0, is_whole=False).is_log
     for share in (0.0, 0.25, 1.0):
         assert RATE.share(RATE.value(share)) == pytest.approx(share, abs=0.002)
@@ -66,27 +67,33 @@ def test_the_best_has_a_result_for_every_seed():
         ((1.1e-4, 2e-4), {"lr": Edge.LOW}),
         ((0.09, 1e-4), {}),
         ((0.09, 0.01), {}),
-        ((1.0, 0.09), {"lr": Edge.HIGH}),  # the present value lies outside
-        ((0.0, 1e-4), {"lr": Edge.LOW}),
+        ((1.0, 0.09), {}),  # the present value lies outside, and is no trial of this range
+        ((0.0, 1e-4), {}),
+        ((1.0, 0.09, 0.07), {"lr": Edge.HIGH}),
         ((0.09,), {}),
     ],
 )
 def test_the_two_best_at_one_end_are_an_edge(rates, expected):
-    assert edges({"lr": RATE}, [trial(rate, 0.9) for rate in rates]) == expected
+    ordered = [trial(rate, 0.9 - 0.01 * place) for place, rate in enumerate((*rates, 0.003))]
+    assert edges({"lr": RATE}, ordered) == expected
+
+
+def test_trials_that_are_equally_good_are_no_edge():
+    assert edges({"lr": RATE}, [trial(rate, 0.9) for rate in (0.09, 0.08, 0.003)]) == {}
 
 
 def test_edges_by_chance_alone_are_rare():
     rng = np.random.default_rng(0)
     alarms = 0
     for _ in range(200):
-        ordered = [trial(RATE.value(share), 0.9) for share in rng.random(16)]
+        ordered = [trial(RATE.value(one), 1.0 - n) for n, one in enumerate(rng.random(16))]
         alarms += bool(edges({"lr": RATE}, ordered))
     assert alarms <= 0.1 * 200
 
 
 def test_a_choice_has_no_edge():
     kinds = Choices(("a", "b"))
-    trials = [Trial(values={"kind": "a"}, by_seed={0: 1.0})] * 2
+    trials = [Trial(values={"kind": "a"}, by_seed={0: 1.0 - n}) for n in range(4)]
     assert edges({"kind": kinds}, trials) == {}
 
 
@@ -98,7 +105,7 @@ def test_a_curve_that_rises_at_its_end_still_improves():
     assert still_improves((rising + noise).tolist(), "higher")
     assert not still_improves((rising + noise).tolist(), "lower")
     assert still_improves((1 - rising + noise).tolist(), "lower")
-    assert not still_improves(rising[:7].tolist(), "higher")
+    assert still_improves(rising[:7].tolist(), "higher") is None
     alarms = [
         still_improves((flat + rng.normal(0, 0.01, 40)).tolist(), "higher") for _ in range(200)
     ]

@@ -35,7 +35,7 @@ class Range:
     @property
     def is_log(self) -> bool:
         """Return whether it is swept by its logarithm."""
-        return self.low > 0 and self.high / self.low >= _LOG_FROM
+        return self.low > 0 and self.high / self.low >= _LOG_FROM * (1 - 1e-9)
 
     def value(self, share: float) -> Value:
         """Return the value at a share of the way from low to high."""
@@ -128,14 +128,22 @@ class Edge(str, Enum):
 def edges(dimensions: Mapping[str, Dimension], ordered: Sequence[Trial]) -> dict[str, Edge]:
     """Return ranges whose two best trials both lie in the outer sixth of one end.
 
-    What is better still may lie outside. Trials outside of a range, such as the present values, may
-    count too.
+    What is better still may lie outside. Nothing is said where the third is as good as they are,
+    nor of a trial outside of the range, which the present values may be.
     """
     reached: dict[str, Edge] = {}
     for name, dimension in dimensions.items():
-        if isinstance(dimension, Choices) or len(ordered) < 2:
+        if isinstance(dimension, Choices):
             continue
-        shares = [dimension.share(float(trial.values[name])) for trial in ordered[:2]]
+        inside = [
+            (trial.mean, share)
+            for trial in ordered
+            for share in [dimension.share(float(trial.values[name]))]
+            if 0 <= share <= 1
+        ]
+        if len(inside) < 3 or inside[1][0] == inside[2][0]:
+            continue
+        shares = [share for _, share in inside[:2]]
         if max(shares) <= _EDGE:
             reached[name] = Edge.LOW
         elif min(shares) >= 1 - _EDGE:
@@ -143,13 +151,13 @@ def edges(dimensions: Mapping[str, Dimension], ordered: Sequence[Trial]) -> dict
     return reached
 
 
-def still_improves(curve: Sequence[float], direction: str) -> bool:
+def still_improves(curve: Sequence[float], direction: str) -> bool | None:
     """Return whether the last quarter of a curve is better than the quarter before, beyond noise.
 
-    Two standard errors of the difference of their means; of fewer than 8 points it is not known.
+    Two standard errors of the difference of their means; None of fewer than 8 points.
     """
     if len(curve) < _LEAST_POINTS:
-        return False
+        return None
     quarter = len(curve) // 4
     last, before = curve[-quarter:], curve[-2 * quarter : -quarter]
     gain = _mean(last) - _mean(before)

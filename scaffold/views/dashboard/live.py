@@ -4,8 +4,10 @@ Only for this machine unless an address is named; then whoever has no token is r
 """
 
 import hashlib
+import re
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scaffold.errors import MachineError, ScaffoldError, UsageError
@@ -25,7 +28,7 @@ _POLL_S = 0.5
 _QUIET_S = 15.0
 """After so long a comment is sent, so that a stream whose reader is gone ends."""
 
-_OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_OWN_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """What a browser on this machine, or behind an SSH tunnel, calls it. Any other name may be one that
 a stranger's page gave this address (DNS rebinding)."""
 
@@ -88,6 +91,12 @@ class _Server(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+        self.cookie = f"token-{self.server_address[1]}"  # browsers give it to every port
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing of a reader that is gone; else what socketserver prints."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             # Out of the address bar, and so out of histories and pictures.
             self.send_response(HTTPStatus.SEE_OTHER)
             self.send_header(
-                "Set-Cookie", f"token={self.server.token}; HttpOnly; SameSite=Lax; Path=/"
+                "Set-Cookie",
+                f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Lax; Path=/",
             )
             self.send_header("Location", "/")
             self.end_headers()
@@ -115,11 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_allowed(self) -> bool:
         if not self.server.token:
-            host = self.headers.get("Host", "")
-            name = host if host.endswith("]") else host.rpartition(":")[0] or host
-            return name in _OWN_NAMES
+            hosts = self.headers.get_all("Host", [])
+            return len(hosts) == 1 and _OWN_NAMES.fullmatch(hosts[0]) is not None
         sent = parse_qs(urlsplit(self.path).query).get("token", [])
-        cookie = SimpleCookie(self.headers.get("Cookie", "")).get("token")
+        cookie = SimpleCookie(self.headers.get("Cookie", "")).get(self.server.cookie)
         sent += [cookie.value] if cookie else []
         return any(secrets.compare_digest(one.encode(), self.server.token.encode()) for one in sent)
 
@@ -186,4 +195,6 @@ def open_server(project: Project, host: str, port: int) -> tuple[ThreadingHTTPSe
             hint="another port: --port 0 takes a free one",
         ) from error
     query = f"?token={token}" if token else ""
-    return server, f"http://{host}:{server.server_address[1]}/{query}"
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared
+    shown = f"[{name}]" if ":" in name else name
+    return server, f"http://{shown}:{server.server_address[1]}/{query}"
