@@ -52,7 +52,7 @@ def sheet(*, file: Path | None, split: str, n: int, folder: Path | None, as_json
     if as_json:
         print_json("errors_sheet", written_answer(written))
     else:
-        click.echo(format_written(written, width()))
+        click.echo(format_written(written, str(folder or ""), width()))
     return 0
 
 
@@ -83,7 +83,9 @@ def tally(*, folder: Path | None, as_json: bool) -> int:
     if as_json:
         print_json("errors_tally", tally_answer(sheets))
     else:
-        click.echo(format_tally(sheets, _matters(), width(), paint_for(sys.stdout)))
+        click.echo(
+            format_tally(sheets, _matters(), str(folder or ""), width(), paint_for(sys.stdout))
+        )
     return 0 if any(one.reviewed for one in sheets) else 3
 
 

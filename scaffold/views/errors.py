@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scaffold.probes.error_sheet import ReadSheet, WrittenSheet
-from scaffold.rules.loop.tally import WRONG_LABEL, TagShare
+from scaffold.rules.loop.tally import TagShare
 from scaffold.views.tables import Paint, labelled, number, plain, table
 
 MOST_TAGS = 12
@@ -24,8 +24,8 @@ def written_answer(written: WrittenSheet) -> dict[str, Any]:
     }
 
 
-def format_written(written: WrittenSheet, width: int) -> str:
-    """Format what was drawn, and what to do with it."""
+def format_written(written: WrittenSheet, folder: str, width: int) -> str:
+    """Format what was drawn, and what to do with it; `folder` as it was typed, or empty."""
     sheet = written.sheet
     drawn = sum(example.draws > 0 for example in sheet.examples)
     suspects = sum(example.suspect for example in sheet.examples)
@@ -43,7 +43,7 @@ def format_written(written: WrittenSheet, width: int) -> str:
         " wrong. Whoever stops half-way has looked at a fair sample of the errors.",
         width,
     )
-    return "\n".join([*lines, *labelled("Next", "scaffold errors tally", width)])
+    return "\n".join([*lines, *labelled("Next", f"scaffold errors tally {folder}".strip(), width)])
 
 
 def tally_answer(sheets: Sequence[ReadSheet]) -> dict[str, Any]:
@@ -77,10 +77,21 @@ def _tag_answer(share: TagShare) -> dict[str, Any]:
 
 
 def format_tally(
-    sheets: Sequence[ReadSheet], matters: float | None, width: int, paint: Paint
+    sheets: Sequence[ReadSheet], matters: float | None, folder: str, width: int, paint: Paint
 ) -> str:
     """Format the share of each tag, and the most that mending it can gain."""
-    return "\n\n".join("\n".join(_sheet_lines(read, matters, width, paint)) for read in sheets)
+    blocks = [_sheet_lines(read, matters, width, paint) for read in sheets]
+    corrected = sum(len(read.corrections) for read in sheets)
+    if corrected:
+        command = f"scaffold errors correct DATA {folder}".strip()
+        labels = "1 label" if corrected == 1 else f"{corrected} labels"
+        blocks.append(labelled("Next", f"{command} -o CORRECTED   # {labels}", width))
+    elif not any(read.reviewed for read in sheets):
+        names = ", ".join(f"{folder or 'errors'}/{read.sheet.split}.csv" for read in sheets)
+        blocks.append(labelled("Next", f"fill in tags or correct_label of {names}", width))
+    elif any(read.shares for read in sheets):
+        blocks.append(labelled("Next", "scaffold tweak start NAME", width))
+    return "\n\n".join("\n".join(block) for block in blocks)
 
 
 def _sheet_lines(read: ReadSheet, matters: float | None, width: int, paint: Paint) -> list[str]:
@@ -88,9 +99,6 @@ def _sheet_lines(read: ReadSheet, matters: float | None, width: int, paint: Pain
     name = f"{sheet.split}: error {number(sheet.error)} of {sheet.n:,} examples"
     looked = f"{read.reviewed} of {len(sheet.examples)} rows looked at"
     lines = [f"  {paint(name, 'bold')}, {looked}"]
-    if not read.reviewed:
-        text = f"fill in tags or correct_label of errors/{sheet.split}.csv"
-        return [*lines, *labelled("Next", text, width)]
     if read.shares:
         rows = [tag_cells(share, matters) for share in read.shares[:MOST_TAGS]]
         head = ("tag", "drawn", "share", "95 %", "gains at most", "95 %", "")
@@ -100,12 +108,6 @@ def _sheet_lines(read: ReadSheet, matters: float | None, width: int, paint: Pain
     if read.suspects_reviewed:
         wrong = f"{read.suspects_wrong} of {read.suspects_reviewed} were wrong"
         lines += labelled("Suspects", f"of the labels that the model doubts, {wrong}", width)
-    if read.corrections:
-        command = "scaffold errors correct DATA -o CORRECTED"
-        lines += labelled("Next", f"{command}   # {len(read.corrections)} labels", width)
-    else:
-        first = next((one.tag for one in read.shares if one.tag != WRONG_LABEL), None)
-        lines += labelled("Next", "scaffold tweak start NAME", width) if first else []
     return lines
 
 
