@@ -78,11 +78,11 @@ def write_corrected(
     try:
         text = source.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {source}: {error}") from error
+        raise UsageError(f"cannot read {source}: {error}", hint="it must be UTF-8") from error
     parts: list[str] = []
-    before: list[str] = []
     problems: list[str] = []
-    corrected: dict[str, int] = {}
+    consumed = 0
+    corrected: set[str] = set()
     for line in read(source, text, roles):
         correction = corrections.get(line.id)
         written = line.written
@@ -92,18 +92,20 @@ def write_corrected(
             if plain_label(line.label) != correction.before:
                 was = f"has label {line.label!r}, not {correction.before!r}"
                 problems.append(f"{source}:{line.number}: id {line.id!r} {was}")
-            corrected[line.id] = line.number
+            corrected.add(line.id)
             written = line.rewritten(correction.after)
         parts += [line.before, written, line.after]
-        before += [line.before, line.written, line.after]
-    problems += [f"{source}: id {one!r} is not in it" for one in corrections.keys() - corrected]
+        consumed += len(line.before) + len(line.written) + len(line.after)
+    problems += [
+        f"{source}: id {one!r} is not in it" for one in corrections if one not in corrected
+    ]
     if problems:
         few = "\n  ".join(problems[:_MOST_PROBLEMS])
         raise UsageError(
             f"{source} is not the data that the predictions are of:\n  {few}",
             hint="name the column of ids with --id, that of labels with --label",
         )
-    parts.append(text[sum(map(len, before)) :])  # blank lines at the end
+    parts.append(text[consumed:])  # blank lines at the end
     write_bytes(output, "".join(parts).encode())
     return len(corrections)
 

@@ -38,6 +38,7 @@ class Analyzed:
     """An analysis, what it was made of, and the goal that it was compared with.
 
     Attributes:
+        constants: by split, the error of the best constant: the simplest model that there is.
         diagnosis: what holds the model back, as far as probes ran.
         results: of the probes.
         runs: how many were made or used for it.
@@ -47,6 +48,7 @@ class Analyzed:
     predictions: Path
     of_classes: bool
     goal: Goal
+    constants: Mapping[str, float]
     diagnosis: Diagnosis
     results: tuple[ProbeResult, ...] = ()
     runs: int = 0
@@ -97,6 +99,7 @@ def analyze(project: Project, predictions: Path | None) -> Analyzed:
         predictions=path,
         of_classes=table.of_classes,
         goal=goal,
+        constants=table.constants,
         diagnosis=diagnose(case),
     )
     _remember(project, analyzed)
@@ -199,6 +202,7 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
         predictions=watched.table,
         of_classes=table.of_classes,
         goal=goal,
+        constants=table.constants,
         diagnosis=diagnosis,
         results=tuple(case.results),
         runs=1 + len(case.results),
@@ -322,6 +326,7 @@ def _remember(project: Project, analyzed: Analyzed) -> None:
         "results": _RESULTS.dump_python(analyzed.results, mode="json"),
         "state": present_state(project),
         "of_classes": analyzed.of_classes,
+        "constants": dict(analyzed.constants),
         "predictions": str(analyzed.predictions),
         "goal": analyzed.goal.model_dump(mode="json"),
         "created": datetime.now(timezone.utc).isoformat(timespec="minutes"),
@@ -350,6 +355,7 @@ class LastAnalysis:
     diagnosis: Diagnosis
     results: tuple[ProbeResult, ...]
     of_classes: bool
+    constants: Mapping[str, float]
     predictions: str
     created: str
     is_current: bool
@@ -378,6 +384,7 @@ def last_analysis(project: Project) -> LastAnalysis | None:
             diagnosis=_DIAGNOSIS.validate_python(content["diagnosis"]),
             results=_RESULTS.validate_python(content["results"]),
             of_classes=bool(content["of_classes"]),
+            constants=content["constants"],
             predictions=content["predictions"],
             created=content["created"],
             is_current=content["state"] == present_state(project),

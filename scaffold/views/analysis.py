@@ -17,6 +17,11 @@ def error_text(error: float, *, of_classes: bool) -> str:
     return f"{100 * error:.2f} %" if of_classes else f"{error:.4g}"
 
 
+def constant_text(error: float | None, *, of_classes: bool) -> str:
+    """Return the error of the best constant; empty where it is not known."""
+    return "" if error is None else error_text(error, of_classes=of_classes)
+
+
 def gap_text(gap: Gap, *, of_classes: bool) -> str:
     """Return a gap with its interval."""
     low, high = (error_text(end, of_classes=of_classes) for end in gap.interval)
@@ -50,6 +55,7 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
         "of_classes": analyzed.of_classes,
         "predictions": str(analyzed.predictions),
         "errors": {name: error_answer(error) for name, error in analysis.errors.items()},
+        "constants": dict(analyzed.constants),
         "gaps": [gap_answer(gap) for gap in analysis.gaps],
         "doubts": list(analysis.doubts),
         "probed": [
@@ -91,10 +97,15 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
         lines += labelled("Opens", analysis.reason, width)
     lines.append("")
     rows = [
-        (name, *_error_cells(error, of_classes=of_classes))
+        (
+            name,
+            *_error_cells(error, of_classes=of_classes),
+            constant_text(analyzed.constants.get(name), of_classes=of_classes),
+        )
         for name, error in analysis.errors.items()
     ]
-    lines += table(("split", "error", "95 %", "n"), rows, width, _as_it_is)
+    head = ("split", "error", "95 %", "n", "best constant")
+    lines += table(head, rows, width, _as_it_is)
     gaps = [gap_cells(gap, of_classes=of_classes) for gap in analysis.gaps]
     lines += [
         "",

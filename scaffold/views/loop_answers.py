@@ -75,6 +75,7 @@ class AnalysisAnswer(Answer):
     of_classes: bool
     predictions: str
     errors: dict[str, SplitErrorAnswer]
+    constants: dict[str, float]
     gaps: list[GapAnswer]
     doubts: list[str]
     probes: list[str]

@@ -36,10 +36,12 @@ def test_from_a_table_to_an_answer_and_the_page(cli, project, tmp_path):
     assert answer["answers"] == ["variance"] and answer["of_classes"]
     assert (answer["bottleneck"], answer["runs"]) == (None, 0)
     assert answer["errors"]["validation"]["error"] == 0.12
+    # About as many of each of ten classes: whichever one says is wrong nine times in ten.
+    assert answer["constants"]["validation"] == pytest.approx(0.9, abs=0.02)
     assert any("learning" not in probe and "sizes" in probe for probe in answer["probes"])
     text = cli("analyze", table, code=3, cwd=project).out
     assert "VARIANCE, CAUSE OPEN  the error opens most between train and validation" in text
-    assert "not known from errors alone" in text
+    assert "not known from errors alone" in text and "best constant" in text
     cli("dashboard", cwd=project)
     page = (project / ".scaffold/dashboard.html").read_text()
     assert ">Variance, cause open<" in page and "12.00 %" in page and "gap counts" in page

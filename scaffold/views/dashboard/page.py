@@ -14,7 +14,7 @@ from scaffold.records.judgment import Verdict
 from scaffold.rules.loop.case import Bottleneck
 from scaffold.rules.loop.remedies import remedies
 from scaffold.status.model import Purpose, is_by_others
-from scaffold.views.analysis import answer_text, error_text, gap_cells
+from scaffold.views.analysis import answer_text, constant_text, error_text, gap_cells
 from scaffold.views.dashboard.canvas import WIDE
 from scaffold.views.dashboard.curves import draw_views
 from scaffold.views.dashboard.facts import Change, Facts
@@ -68,6 +68,7 @@ def make_page(facts: Facts, *, live: str = "") -> str:
         "number": _number,
         "tone": _tone,
         "error": error_text,
+        "constant": constant_text,
         "gap": gap_cells,
         "tag_cells": tag_cells,
     }
