@@ -205,8 +205,12 @@ def require_snapshots_consent(snapshots: Sequence[Runnable], trust: str | None) 
         )
     ]
     raise ConsentError(
-        f"{mistaken}this was not made here, and was not approved yet:\n" + "\n".join(descriptions),
-        hint=f"read src/ and system.yaml; if you trust them, repeat with --trust {required}",
+        f"{mistaken}what would run is not known to be yours, and was not approved yet:\n"
+        + "\n".join(descriptions),
+        hint=(
+            f"read src/ and system.yaml; if you trust them, repeat with --trust {required};"
+            " edits of your own belong in a tweak: scaffold tweak start NAME"
+        ),
         digest=required,
     )
 
