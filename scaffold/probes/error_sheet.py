@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,10 @@ def _chosen(
     order = random.Random(split)  # noqa: S311 - the same table gives the same sheet
     doubt = {row: rank for rank, row in enumerate(suspects)}
     drawn, doubted = [], {}
-    errors = (_error(row, of_classes=table.of_classes) for row in _rows(predictions, split))
+    rows, again = tee(_rows(predictions, split))  # in step: the file is read once
+    errors = (_error(row, of_classes=table.of_classes) for row in again)
     times = draw_by_error(errors, total, draws, order.random())
-    for number, (row, one) in enumerate(zip(_rows(predictions, split), times, strict=True)):
+    for number, (row, one) in enumerate(zip(rows, times, strict=True)):
         rank = doubt.get(number)
         if one:
             drawn.append((one, rank is not None, row))

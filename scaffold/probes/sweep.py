@@ -1,19 +1,18 @@
 """Sweep hyperparameters of the present program: a run for each trial, all on the same seeds."""
 
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import yaml
 
-from scaffold.errors import ScaffoldError, UsageError
+from scaffold.errors import UsageError
 from scaffold.probes.analysis import present_state
 from scaffold.project.digests import inputs_of
-from scaffold.project.files import MOST_SERIES_BYTES, read_text, write_text
+from scaffold.project.files import write_text
 from scaffold.project.lock import only_one
 from scaffold.project.project import Project, load_yaml
 from scaffold.records.evidence import Outcome, RunRecord
@@ -35,7 +34,7 @@ from scaffold.running.engines.local import run_all
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.session import Session
-from scaffold.running.store import find_runs
+from scaffold.running.store import find_runs, read_series
 
 _RESULTS = (Outcome.COMPLETED, Outcome.NO_METRIC, Outcome.FAILED)
 """Ends that the values may have brought about: such a run is not made again."""
@@ -178,13 +177,19 @@ def run_sweep(session: Session, files: ProgramFiles, request: SweepRequest) -> S
     ordered = _ordered(sweep)
     if ordered:
         best = runs[values.index(dict(ordered[0].values))][seeds[0]]
-        curve = _curve(base.runs_dir / best.id / "series.json", metric.name)
+        points = read_series(base.runs_dir / best.id).get(metric.name, ())
+        curve = [value for _, value in points]
         ends = {name: edge.value for name, edge in edges(dimensions, ordered).items()}
         sweep = sweep.model_copy(
             update={"edges": ends, "still_improves": still_improves(curve, metric.direction)}
         )
     path = _write(project, sweep)
-    return Swept(sweep=sweep, path=path, ordered=ordered, looks=looks_of(project, sweep.split))
+    return Swept(
+        sweep=sweep,
+        path=path,
+        ordered=ordered,
+        looks=_looks(_load_all(project).values(), sweep.split),
+    )
 
 
 def _metric(program: Program, name: str) -> Metric:
@@ -227,14 +232,6 @@ def _value(run: RunRecord | None, metric: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _curve(path: Path, metric: str) -> list[float]:
-    try:
-        points = json.loads(read_text(path, MOST_SERIES_BYTES)).get(metric, [])
-        return [float(value) for _, value in points]
-    except (ScaffoldError, ValueError, TypeError, AttributeError, RecursionError):
-        return []
-
-
 def _trial(sweep: Sweep, trial: SweepTrial) -> Trial:
     results = zip(sweep.seeds, trial.results, strict=True)
     return Trial(
@@ -273,18 +270,25 @@ def read_sweeps(project: Project) -> list[Swept]:
     Raises:
         BrokenFileError: with all problems of a file.
     """
-    paths = sorted(project.sweeps.glob("*.yaml"))
+    sweeps = _load_all(project)
     swept = [
-        Swept(sweep=sweep, path=path, ordered=_ordered(sweep), looks=looks_of(project, sweep.split))
-        for path in paths
-        for sweep in [load_yaml(Sweep, path)]
+        Swept(
+            sweep=sweep,
+            path=path,
+            ordered=_ordered(sweep),
+            looks=_looks(sweeps.values(), sweep.split),
+        )
+        for path, sweep in sweeps.items()
     ]
     return sorted(swept, key=lambda one: one.sweep.created, reverse=True)
 
 
-def looks_of(project: Project, split: str) -> int:
+def _load_all(project: Project) -> dict[Path, Sweep]:
+    return {path: load_yaml(Sweep, path) for path in sorted(project.sweeps.glob("*.yaml"))}
+
+
+def _looks(sweeps: Iterable[Sweep], split: str) -> int:
     """Return how many configurations sweeps have compared by a split: so often was it looked at."""
-    sweeps = [load_yaml(Sweep, path) for path in project.sweeps.glob("*.yaml")]
     return len(
         {
             (sweep.state, frozenset(trial.values.items()))

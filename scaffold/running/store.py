@@ -85,3 +85,23 @@ def _series(path: Path, names: set[str]) -> dict[str, tuple[tuple[int, float], .
         for name in names
         if name in content
     }
+
+
+def read_series(folder: Path) -> dict[str, tuple[tuple[int, float], ...]]:
+    """Return every metric of a run over its steps; nothing of a run whose series are damaged."""
+    try:
+        content = json.loads(read_text(folder / "series.json", MOST_SERIES_BYTES))
+        return {
+            str(name): tuple((int(step), float(value)) for step, value in points)
+            for name, points in content.items()
+        }
+    except (
+        MachineError,
+        ProjectError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
+        return {}

@@ -1,10 +1,8 @@
 """Gather what the page shows, from evidence and runs: every number leads to its run."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 
 from scaffold.datasets.splits import FILE, read_seal
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
@@ -12,7 +10,7 @@ from scaffold.git.repository import Repository
 from scaffold.probes.analysis import LastAnalysis, last_analysis, read_goal
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
-from scaffold.project.files import MOST_SERIES_BYTES, read_record, read_text
+from scaffold.project.files import read_record
 from scaffold.project.lock import is_at_work
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -26,6 +24,7 @@ from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.stats import mean_interval
 from scaffold.running.recording import is_own
+from scaffold.running.store import read_series
 from scaffold.status.cache import load_status
 from scaffold.status.model import Status
 from scaffold.tweak.store import all_evidence
@@ -322,7 +321,7 @@ def _run(record: RunRecord, states: Mapping[str, str], project: Project) -> Run:
 
 def _curves(project: Project, recipe: Recipe, runs: Sequence[Run]) -> Iterator[Curves]:
     """Yield each metric of the recipe that was printed more than once by some run."""
-    series = {run.id: _series(project.runs / run.id / "series.json") for run in runs}
+    series = {run.id: read_series(project.runs / run.id) for run in runs}
     for metric in recipe.metrics:
         by_state: dict[str, list[tuple[str, Series]]] = {}
         for run in reversed(runs):
@@ -335,22 +334,3 @@ def _curves(project: Project, recipe: Recipe, runs: Sequence[Run]) -> Iterator[C
                 unit=metric.unit,
                 by_state={state: tuple(lines) for state, lines in by_state.items()},
             )
-
-
-def _series(path: Path) -> dict[str, Series]:
-    try:
-        content = json.loads(read_text(path, MOST_SERIES_BYTES))
-        return {
-            str(name): tuple((int(step), float(value)) for step, value in points)
-            for name, points in content.items()
-        }
-    except (
-        MachineError,
-        ProjectError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ):
-        return {}

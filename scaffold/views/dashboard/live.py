@@ -43,7 +43,6 @@ class LiveDashboard:
 
     def stamp(self) -> str:
         """Return what changes when the page would."""
-        project = self._project
         marks = hashlib.sha256()
         for path in self._watched():
             try:
@@ -51,7 +50,6 @@ class LiveDashboard:
             except OSError:
                 continue
             marks.update(f"{path}\0{seen.st_mtime_ns}\0{seen.st_size}\0".encode())
-        marks.update(str(project.root).encode())
         return marks.hexdigest()[:16]
 
     def _watched(self) -> Iterator[Path]:

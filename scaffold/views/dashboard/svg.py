@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from scaffold.probes.sweep import Swept
 from scaffold.rules.loop.gaps import Analysis, Gap
+from scaffold.rules.loop.sweep import Range
 from scaffold.rules.loop.tally import TagShare
 from scaffold.views.dashboard.canvas import (
     LARGEST,
@@ -161,7 +162,7 @@ def _places(values: Sequence[Any]) -> tuple[list[float], list[tuple[float, str]]
         return [at[str(value)] for value in values], [(place, text) for text, place in at.items()]
     numbers = [float(value) for value in values]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)
-    is_log = low > 0 and high / low >= 10
+    is_log = Range(low, high, is_whole=False).is_log
     line = [math.log(value) for value in numbers] if is_log else numbers
     scale = scale_of(line, 0.0, 1.0)
     marks = [low, math.sqrt(low * high) if is_log else (low + high) / 2, high]
