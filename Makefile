@@ -41,7 +41,7 @@ test-frameworks:
 	test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[torch]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn
+		--editable ".[torch]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn ray psutil
 	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 # On a machine with a GPU whose Python has torch for it: `make test-gpu PYTHON=...`. Three minutes on an H100.

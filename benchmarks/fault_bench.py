@@ -50,7 +50,7 @@ from scaffold.records.system import System
 from scaffold.rules.parity.checks import CheckResult, first_difference
 from scaffold.rules.reproduction.sequential import judge_reproduction
 from scaffold.rules.stats import SampleStats, t_two_sided_p
-from scaffold.running.engines.local import run_seeds
+from scaffold.running.batch import run_seeds
 from scaffold.running.plan import Plan
 from scaffold.sandbox import NO_SANDBOX
 from scaffold.tracing.compare import Rewritten, compare_with_golden

@@ -84,5 +84,9 @@ class MachineError(ScaffoldError):
     """This machine lacks something: disk, permission, a program."""
 
 
+class Detached(Exception):  # noqa: N818 - nothing went wrong
+    """Runs were handed to an engine, and a later command records them."""
+
+
 class InstallationError(ScaffoldError):
     """This installation of mlloop-new is not whole."""

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 
@@ -27,19 +28,21 @@ def runs_at_once(resources: Resources) -> int:
 
     An accelerator is not shared unless the user says that it has room.
     """
-    return max(1, usable_cores() // resources.cores) if resources.device == "cpu" else 1
+    if resources.device == "cpu":
+        return max(1, usable_cores() // resources.cores)
+    return max(1, len(accelerator_ids())) if resources.device == "cuda" else 1
 
 
-def threads_of(resources: Resources) -> int:
+def threads_of(resources: Resources, cores: int) -> int:
     """Return how many threads a run uses: the recipe's cores, since they change values and cost.
 
-    What the user says in OMP_NUM_THREADS goes before that; a machine with fewer cores gives what it
-    has.
+    What the user says in OMP_NUM_THREADS goes before that; a machine with fewer `cores` gives what
+    it has.
     """
     setting = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if setting.isdigit() and int(setting) > 0:
         return int(setting)
-    return max(1, min(resources.cores, usable_cores()))
+    return max(1, min(resources.cores, cores))
 
 
 def memory_bytes() -> int:
@@ -99,22 +102,54 @@ def _processor() -> str:
 
 
 def _accelerator() -> str | None:
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "Apple GPU"
+    names = sorted(set(_ask_driver("--query-gpu=name", "--format=csv,noheader").splitlines()))
+    return ", ".join(names) or None
+
+
+@functools.cache
+def accelerator_ids() -> tuple[str, ...]:
+    """Return what CUDA_VISIBLE_DEVICES may name, one for a run: GPUs, or the parts of a split one.
+
+    A GPU that is split (MIG) takes programs only on its parts.
+    """
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return tuple(word.strip() for word in allowed.split(",") if word.strip())
+    return parse_accelerators(_ask_driver("-L"))
+
+
+def parse_accelerators(listing: str) -> tuple[str, ...]:
+    """Return the ids in what `nvidia-smi -L` prints.
+
+    A line for each GPU, `GPU 0: NAME (UUID: GPU-...)`, each followed by indented lines of its
+    parts, `MIG 1g.10gb Device 0: (UUID: MIG-...)`.
+    """
+    ids: list[str] = []
+    whole = ""
+    for line in listing.splitlines():
+        if match := re.match(r"GPU (\d+):", line):
+            whole = match[1]
+            ids.append(whole)
+        elif match := re.search(r"\(UUID: (MIG-[^)]+)\)", line):
+            if ids and ids[-1] == whole:
+                ids.pop()
+            ids.append(match[1])
+    return tuple(ids)
+
+
+def _ask_driver(*words: str) -> str:
+    """Return what NVIDIA's tool prints; nothing where there is none, or no driver."""
     import subprocess
 
     query = shutil.which("nvidia-smi")
     if query is None:
-        return (
-            "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else None
-        )
+        return ""
     try:
         answer = subprocess.run(
-            [query, "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
+            [query, *words], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        return None
-    names = sorted(set(answer.stdout.strip().splitlines()))
-    return ", ".join(names) or None
+        return ""
+    return answer.stdout.strip()

@@ -3,6 +3,7 @@
 import pytest
 
 from scaffold.glossary import read_glossary
+from scaffold.records.engine import Engines, RayTarget, SlurmTarget
 from scaffold.records.goal import Goal
 from scaffold.records.judgment import Question, Verdict
 from scaffold.records.recipe import Recipe
@@ -14,7 +15,7 @@ from scaffold.views import change, reproduction
 ENTRIES = read_glossary()
 KEYS = {
     field.alias or name
-    for model in (Recipe, System, Tweak, Goal)
+    for model in (Recipe, System, Tweak, Goal, Engines, SlurmTarget, RayTarget)
     for name, field in model.model_fields.items()
 }
 

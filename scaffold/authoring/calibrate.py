@@ -16,7 +16,7 @@ from scaffold.recipes.catalogue import FoundRecipe
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.program import CALIBRATION_SEED
 from scaffold.records.recipe import ShippedTrace
-from scaffold.running.engines.local import ProgressListener
+from scaffold.running.batch import ProgressListener
 from scaffold.running.preparation import prepare, prepare_smoke
 from scaffold.running.seeds import make_runs
 from scaffold.running.session import RunOptions, Session

@@ -18,6 +18,7 @@ gc.set_threshold(100_000)
 COMMANDS = {
     "new": "Make a project from a recipe (the same as mlloop-new).",
     "run": "Run the reference and keep what it leaves as evidence.",
+    "runs": "Show the runs that were handed to a cluster.",
     "verify": "Run what evidence is missing, then judge.",
     "tweak": "Take one small step away from the reference, and judge it.",
     "rewrite": "Replace a part by your own code, proven equal.",

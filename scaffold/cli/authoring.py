@@ -99,9 +99,12 @@ def try_draft(*, folder: Path, accept: bool, flags: RunFlags) -> int:
 
     from scaffold.authoring.drafting.answering import accept_cure
     from scaffold.authoring.drafting.trying import try_draft as attempt
+    from scaffold.errors import UsageError
     from scaffold.recipes.catalogue import find_recipe
     from scaffold.views.draft import format_attempt
 
+    if flags.detach:
+        raise UsageError("a draft is tried once and its folder thrown away: leave out --detach")
     tried = run_with_progress(
         find_recipe(str(folder)).recipe,
         flags,

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,6 +22,7 @@ from scaffold.errors import (
     BrokenFileError,
     BusyError,
     ConsentError,
+    Detached,
     MachineError,
     ProjectError,
     ScaffoldError,
@@ -129,6 +130,8 @@ class RunFlags:
     """Options of all commands that run something of a recipe."""
 
     jobs: int | None
+    engine: str | None
+    detach: bool
     offline: bool
     no_sandbox: bool
     trust: str | None
@@ -139,19 +142,9 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of all commands that run something; they arrive as `flags`."""
 
     @functools.wraps(function)
-    def with_flags(
-        *,
-        jobs: int | None,
-        offline: bool,
-        no_sandbox: bool,
-        trust: str | None,
-        as_json: bool,
-        **others: Any,
-    ) -> Any:
-        flags = RunFlags(
-            jobs=jobs, offline=offline, no_sandbox=no_sandbox, trust=trust, as_json=as_json
-        )
-        return function(flags=flags, **others)
+    def with_flags(**options: Any) -> Any:
+        flags = RunFlags(**{field.name: options.pop(field.name) for field in fields(RunFlags)})
+        return function(flags=flags, **options)
 
     decorated: Callable[..., Any] = with_flags
     for option in (
@@ -170,6 +163,16 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--jobs",
             type=click.IntRange(1),
             help="Runs at once. Default: as many as there are cores for.",
+        ),
+        click.option(
+            "--detach",
+            is_flag=True,
+            help="Leave the runs to a cluster; the same command records them later.",
+        ),
+        click.option(
+            "--engine",
+            metavar="NAME",
+            help="Where runs are made: local, slurm, ray, or a name in your engines.yaml.",
         ),
     ):
         decorated = option(decorated)
@@ -202,11 +205,21 @@ def run_with_progress(
     """
     from scaffold.cli.progress import RunProgress
     from scaffold.running.session import RunOptions
+    from scaffold.running.targets import find_target
+
+    target = find_target(flags.engine)
+    if flags.detach and target.kind != "slurm":
+        raise UsageError(
+            f"runs of {target.kind} end with the command that started them",
+            hint="leave out --detach, or choose a Slurm cluster with --engine",
+        )
 
     def attempt(trusted: str | None) -> Result:
         with RunProgress(program, quiet=flags.as_json) as progress:
             options = RunOptions(
                 slots=flags.jobs,
+                engine=target,
+                detach=flags.detach,
                 offline=flags.offline,
                 sandboxed=not flags.no_sandbox,
                 trust=trusted,
@@ -219,6 +232,13 @@ def run_with_progress(
     while True:
         try:
             return attempt(trust)
+        except Detached as detached:
+            hint = "scaffold runs shows them; the same command records them when they have ended"
+            if flags.as_json:
+                print_json("detached", {"text": str(detached), "hint": hint})
+            else:
+                click.echo(f"{detached}\n  {hint}")
+            raise click.exceptions.Exit(EXIT_UNDECIDED) from None
         except ConsentError as error:
             if flags.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
                 raise

@@ -39,7 +39,7 @@ from scaffold.rules.loop.case import (
     TrainingFacts,
 )
 from scaffold.rules.splits.names import split_named
-from scaffold.running.engines.local import run_seeds
+from scaffold.running.batch import run_seeds
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.recording import is_own
 from scaffold.running.session import Session

@@ -30,7 +30,7 @@ from scaffold.rules.loop.sweep import (
     still_improves,
     trial_values,
 )
-from scaffold.running.engines.local import run_all
+from scaffold.running.batch import run_all
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.session import Session

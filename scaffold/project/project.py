@@ -151,6 +151,11 @@ class Project:
         return self.scaffold_dir / "move.json"
 
     @property
+    def submissions(self) -> Path:
+        """Return the folder with one folder for each set of runs that an engine was handed."""
+        return self.scaffold_dir / "submissions"
+
+    @property
     def runs(self) -> Path:
         """Return the folder with one folder per completed run."""
         return self.scaffold_dir / "runs"
@@ -203,6 +208,7 @@ def _refuse_links(folder: Path) -> None:
         "aside",
         "probes",
         "sweeps",
+        "submissions",
         "move.json",
     )
     state = (".scaffold", *(f".scaffold/{name}" for name in inside))

@@ -56,6 +56,11 @@ class Machine(Record):
     accelerator: str | None
     system: str
 
+    @property
+    def hardware(self) -> str:
+        """Return what computes: machines that share it give the same numbers in the same time."""
+        return self.processor + (f" with {self.accelerator}" if self.accelerator else "")
+
 
 class EnvironmentUsed(Record):
     """What the commands ran in.

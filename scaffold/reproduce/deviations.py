@@ -6,7 +6,6 @@ import scaffold
 from scaffold.consent import is_ours
 from scaffold.environments.prepare import ReadyEnvironment
 from scaffold.errors import BrokenFileError
-from scaffold.machine import describe_machine
 from scaffold.project.digests import data_digests, program_digest
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
@@ -58,6 +57,9 @@ def run_remarks(
             "seed_draws_data",
             "a seed draws the data too: each of these runs is measured on another test set",
         )
+    bare = [str(record.seed) for record in records if record.machine.accelerator is None]
+    if bare and program.resources.device == "cuda":
+        add("device", f"the recipe's device is cuda; run without one: seed {', '.join(bare)}")
     missed = list(dict.fromkeys(text for record in records for text in record.seeding.missed))
     if missed:
         add("unseeded", f"seeds that were not reached: {'; '.join(missed[:_MOST_DENIED])}")
@@ -68,6 +70,25 @@ def run_remarks(
             "no seeding call of random, numpy or torch was seen: one seed may give several results",
         )
     return remarks
+
+
+def hardware_remarks(records: Sequence[RunRecord]) -> list[Reason]:
+    """Return a deviation if runs that are judged together were made on different hardware."""
+    seeds: dict[str, list[int]] = {}
+    for record in records:
+        seeds.setdefault(record.machine.hardware, []).append(record.seed)
+    if len(seeds) < 2:
+        return []
+    shown = "; ".join(
+        f"{hardware}: seed {', '.join(map(str, sorted(set(own))))}"
+        for hardware, own in sorted(seeds.items())
+    )
+    return [
+        Reason(
+            "hardware",
+            f"run on different hardware, which moves the last digits, and the time: {shown}",
+        )
+    ]
 
 
 _MOST_DENIED = 10
@@ -97,10 +118,6 @@ def find_deviations(
 ) -> list[Reason]:
     """Return differences from what was published, and from how the calibration runs were made."""
     deviations = recipe.deviations() + _other_than_bundled(project, recipe)
-    if recipe.resources.device == "cuda" and describe_machine().accelerator is None:
-        deviations.append(
-            Reason("device", "the recipe's device is cuda, and this machine has none")
-        )
     if calibration is None:
         return deviations
     if calibration.reference != recipe.reference.tree:

@@ -11,6 +11,7 @@ from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
 from scaffold.project.files import read_text, remove, write_record, write_text
 from scaffold.project.project import Project
+from scaffold.records.engine import LocalTarget
 from scaffold.records.evidence import (
     Calibration,
     Evidence,
@@ -22,7 +23,12 @@ from scaffold.records.evidence import (
 from scaffold.records.judgment import Judgment, Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.reproduce.deviations import changed_rule, find_deviations, run_remarks
+from scaffold.reproduce.deviations import (
+    changed_rule,
+    find_deviations,
+    hardware_remarks,
+    run_remarks,
+)
 from scaffold.reproduce.duration import expected_seeds
 from scaffold.reproduce.evidence import calibration_digest, load_calibration, read_evidence
 from scaffold.reproduce.staleness import find_stale
@@ -261,7 +267,10 @@ def run_until_decided(
     """Run seeds of a plan until the recipe's tests decide or its rule allows no more."""
     recipe = session.recipe
     known = runs_of(plan)
-    count = min(max(plan.slots, usable_runs(recipe, known)), recipe.rule.max_seeds)
+    # Idle cores of this machine cost nothing; a cluster is asked for no more than it takes.
+    is_here = isinstance(plan.engine, LocalTarget)
+    first = plan.slots if is_here else min(plan.slots, expected_seeds(recipe))
+    count = min(max(first, usable_runs(recipe, known)), recipe.rule.max_seeds)
     needed = max(count, expected_seeds(recipe))
     while True:
         _announce_runs(session, plan, known, min(needed, recipe.rule.max_seeds))
@@ -270,7 +279,10 @@ def run_until_decided(
         known = runs_of(plan)
         unwell = [record for record in known if record.outcome is not Outcome.COMPLETED]
         judgment = judge(
-            recipe, runs, calibration, [*deviations, *run_remarks(recipe, records, unwell)]
+            recipe,
+            runs,
+            calibration,
+            [*deviations, *run_remarks(recipe, records, unwell), *hardware_remarks(records)],
         )
         distinct = len({run.seed for run in runs})
         if is_decided(judgment, recipe, distinct):

@@ -1,51 +1,44 @@
-"""One run: its folder filled, its commands started under supervision, followed, and ended."""
+"""One run: its folder filled, its job written, followed while it is under way, and removed."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from scaffold.errors import RunError
-from scaffold.machine import FREE_BYTES, memory_bytes, require_free
+from scaffold.machine import require_free
 from scaffold.project.files import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.program import Command
-from scaffold.running.denials import denial_variables
+from scaffold.running.job import Job, JobStep
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
 from scaffold.running.probing import ask_probe, probe_inputs, probe_variables
 from scaffold.running.processes import end_processes
+from scaffold.running.submissions import Place
 from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
-from scaffold.running.workspace import Workspace, fill, make_short_name, remove_short_name
-from scaffold.sandbox import FILTER_DESCRIPTOR, confine
-from scaffold.sandbox.visible import Policy
-
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+from scaffold.running.workspace import Workspace, fill, remove_short_name
 
 _PROGRESS_LIMIT_S = 1.0
-_USABLE_MEMORY = 0.9
-"""Of the machine's memory: what one run may take whose recipe does not say."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A run under way. Its folder's name starts with a dot until it is complete."""
+    """A run under way. Its folder's name starts with a dot until it is complete.
+
+    Attributes:
+        place: where it is noted that an engine was handed it; None for one of this machine.
+    """
 
     plan: Plan
     seed: int
     workspace: Workspace
-    process: "subprocess.Popen[bytes]"
-    started: datetime
-    started_s: float
+    job: Job
+    place: Place | None = None
     log: Path | None = None
     position: int = 0
     step: int = 0
@@ -53,13 +46,18 @@ class Running:
     is_unreadable: bool = False
 
     @property
+    def key(self) -> str:
+        """Return the name of its folder, which no other run has."""
+        return self.workspace.folder.name
+
+    @property
     def name(self) -> str:
         """Return what messages call it."""
         return self.plan.run_name(self.seed)
 
 
-def start(plan: Plan, seed: int) -> Running:
-    """Make a run's folder and start its commands.
+def prepare_run(plan: Plan, seed: int) -> Running:
+    """Make a run's folder, and say what is to be run in it.
 
     Raises:
         RunError: a command's program does not exist.
@@ -71,93 +69,53 @@ def start(plan: Plan, seed: int) -> Running:
     require_free(plan.runs_dir)
     try:
         fill(workspace, plan)
-        if plan.sandbox.kind != "bubblewrap":  # which gives the run a /tmp of its own
-            make_short_name(workspace)
         ask(plan, workspace)
         ask_probe(plan, workspace)
-        spec = _spec(plan, seed, workspace)
-        path = workspace.folder / "supervisor.json"
-        path.write_text(json.dumps(spec))
+        return Running(plan, seed, workspace, _job(plan, seed, workspace))
     except BaseException:
-        remove_short_name(workspace)
         remove(workspace.folder)
         raise
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_SUPERVISOR), str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    return Running(plan, seed, workspace, process, datetime.now(timezone.utc), time.monotonic())
 
 
-def _spec(plan: Plan, seed: int, workspace: Workspace) -> dict[str, Any]:
-    steps = []
+def _job(plan: Plan, seed: int, workspace: Workspace) -> Job:
     resources = plan.program.resources
-    limits = {
-        "memory_bytes": int(
-            resources.memory_gb * 1e9 if resources.memory_gb else memory_bytes() * _USABLE_MEMORY
-        ),
-        "folder_bytes": int(resources.disk_gb * 1e9) if resources.disk_gb else sys.maxsize,
-        "free_bytes": FREE_BYTES,
-        "output_bytes": int(resources.output_mb * 1e6),
+    values = {
+        **plan.program.hyperparameters,
+        "seed": seed,
+        "reference": str(workspace.tree),
+        "drivers": str(workspace.drivers),
     }
-    for index, (name, command) in enumerate(plan.program.commands.steps(smoke=plan.smoke).items()):
-        values = {
-            **plan.program.hyperparameters,
-            "seed": seed,
-            "reference": str(workspace.tree),
-            "drivers": str(workspace.drivers),
-        }
-        policy = Policy(
-            writable=(
-                workspace.tree,
-                workspace.drivers,
-                workspace.seeding,
-                workspace.trace,
-                workspace.home,
-            ),
-            temporary=workspace.temporary,
-            visible=(
-                SHIM,
-                *plan.environment.folders,
-                *plan.outside_folders,
-                *trace_inputs(plan, workspace),
-                *probe_inputs(plan, workspace),
-            ),
-            network=command.network,
-            accelerator=resources.device == "cuda",
-            memory_bytes=limits["memory_bytes"],
-        )
+    steps = []
+    for name, command in plan.program.commands.steps(smoke=plan.smoke).items():
         variables = run_variables(plan, seed, workspace, command, values)
         variables |= trace_variables(plan, workspace, name) | probe_variables(plan, workspace)
-        monitored = denial_variables(plan.sandbox, policy)
         directory = workspace.tree / command.directory if command.directory else workspace.tree
-        policy_file = workspace.folder / f"policy-{index}.json"
-        wrapper = confine(plan.sandbox, policy, directory, variables | monitored, policy_file)
-        if wrapper.policy:
-            policy_file.write_text(wrapper.policy)
         steps.append(
-            {
-                "name": name,
-                "argv": _argv(plan, name, command, values, variables, directory),
-                "wrapper": wrapper.words,
-                "filter": wrapper.socket_filter.hex(),
-                "filter_descriptor": FILTER_DESCRIPTOR,
-                "directory": str(directory),
-                "environment": dict(wrapper.variables),
-                "stdout": str(workspace.logs / f"{index}-{name}.out"),
-                "stderr": str(workspace.logs / f"{index}-{name}.err"),
-                "timeout_s": command.timeout_s,
-            }
+            JobStep(
+                name=name,
+                argv=_argv(plan, name, command, values, variables, directory),
+                variables=variables,
+                directory=directory,
+                network=command.network,
+                timeout_s=command.timeout_s,
+            )
         )
-    return {
-        "result": str(workspace.folder / "result.json"),
-        "folder": str(workspace.folder),
-        "limits": limits,
-        "steps": steps,
-    }
+    return Job(
+        folder=workspace.folder,
+        sandbox=plan.sandbox.kind,
+        device=resources.device,
+        visible=(
+            SHIM,
+            *plan.environment.folders,
+            *plan.outside_folders,
+            *trace_inputs(plan, workspace),
+            *probe_inputs(plan, workspace),
+        ),
+        memory_bytes=int(resources.memory_gb * 1e9) if resources.memory_gb else None,
+        folder_bytes=int(resources.disk_gb * 1e9) if resources.disk_gb else None,
+        output_bytes=int(resources.output_mb * 1e6),
+        steps=tuple(steps),
+    )
 
 
 def _argv(
@@ -215,18 +173,6 @@ def follow(running: Running) -> int:
     if steps and steps[-1] and re.fullmatch("[0-9]{1,15}", steps[-1]):
         running.step = int(steps[-1])
     return running.step
-
-
-def stop(runs: Sequence[Running]) -> None:
-    """End runs and all their processes, and remove what they left."""
-    for running in runs:
-        if running.process.stdin:
-            running.process.stdin.close()  # all at once: each has a moment of grace
-    for running in runs:
-        running.process.wait()
-        if running.process.stdout:
-            running.process.stdout.close()
-        discard(running.workspace)
 
 
 def discard(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ from scaffold.environments.prepare import ReadyEnvironment
 from scaffold.git.objects import TreeEntry
 from scaffold.project.project import Source
 from scaffold.records.dataset import OutsideDataset
+from scaffold.records.engine import EngineTarget
 from scaffold.records.evidence import Inputs
 from scaffold.records.parsing import digest
 from scaffold.records.program import Program
@@ -34,7 +35,10 @@ class Plan:
         title: what messages call it.
         series: what messages call its runs, before their seed; empty for the seed alone.
         remedy: what to do when its runs end badly.
-        slots: how many of its runs fit on this machine at once.
+        slots: how many of its runs may be under way at once.
+        engine: where they are made.
+        is_detached: whether they are left to the engine, for a later command to record.
+        submissions_dir: where engines note what they were handed.
         entries: lists the files of the tree that `inputs` names, where its id alone does not tell.
         tracing: what is recorded of its runs besides metrics.
         extra_files: text by name, written beside what its commands run in.
@@ -52,6 +56,9 @@ class Plan:
     smoke: bool
     threads: int
     slots: int
+    engine: EngineTarget
+    is_detached: bool
+    submissions_dir: Path
     runs_dir: Path
     entries: Callable[[], Sequence[TreeEntry]] = tuple
     tracing: Tracing | None = None

@@ -9,11 +9,12 @@ from scaffold.datasets.fetch import fetch_datasets
 from scaffold.environments.prepare import prepare_environment
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.repository import Repository
-from scaffold.machine import runs_at_once, threads_of
+from scaffold.machine import runs_at_once, threads_of, usable_cores
 from scaffold.project.digests import inputs_of
 from scaffold.project.project import Project, Source
 from scaffold.records.dataset import OutsideDataset
-from scaffold.records.program import Program
+from scaffold.records.engine import EngineTarget, LocalTarget
+from scaffold.records.program import Program, Resources
 from scaffold.records.recipe import GitReference, Recipe
 from scaffold.references import find_edits
 from scaffold.running.plan import Plan
@@ -107,11 +108,24 @@ def prepare_program(session: Session, files: ProgramFiles, *, smoke: bool = Fals
         inputs=inputs_of(program, files.source.folder, files.tree, environment.lock),
         sandbox=sandbox,
         smoke=smoke,
-        threads=threads_of(program.resources),
-        slots=options.slots or runs_at_once(program.resources),
+        threads=_threads(program.resources, options.engine),
+        slots=options.slots or _slots(program.resources, options.engine),
+        engine=options.engine,
+        is_detached=options.detach and not smoke,
+        submissions_dir=project.submissions,
         runs_dir=project.runs,
         entries=lambda: Repository(project.root).entries(files.tree),
     )
+
+
+def _threads(resources: Resources, engine: EngineTarget) -> int:
+    """Return the threads of a run; a cluster gives it the cores that it asks for."""
+    is_here = isinstance(engine, LocalTarget)
+    return threads_of(resources, usable_cores() if is_here else resources.cores)
+
+
+def _slots(resources: Resources, engine: EngineTarget) -> int:
+    return runs_at_once(resources) if isinstance(engine, LocalTarget) else engine.at_once
 
 
 def require_untouched(project: Project, recipe: Recipe) -> None:

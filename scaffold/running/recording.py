@@ -5,15 +5,15 @@ import json
 import math
 import os
 import re
-import time
 from collections import deque
 from pathlib import Path
 
 import scaffold
 from scaffold.errors import RunError
-from scaffold.machine import FREE_BYTES, describe_machine
+from scaffold.machine import FREE_BYTES
 from scaffold.project.digests import file_digest
 from scaffold.project.files import make_durable, make_ordinary, remove, write_json, write_record
+from scaffold.records.engine import Execution
 from scaffold.records.evidence import (
     Confinement,
     EnvironmentUsed,
@@ -44,25 +44,20 @@ _READING_LIMIT_BYTES = 2 * 10**9
 _SERIES = "series.json"
 
 
-def finish(running: Running) -> RunRecord:
-    """Read and record a run whose supervisor has ended, and rename its folder into place.
+def finish(running: Running, execution: Execution) -> RunRecord:
+    """Read and record a run that was executed, and rename its folder into place.
 
     Raises:
         RunError: the supervisor itself was killed, or could not write: nothing is left of the run.
     """
     plan, workspace = running.plan, running.workspace
-    messages, _ = running.process.communicate()
+    if execution.problem:
+        raise RunError(f"{running.name}: {execution.problem}")
     result = workspace.folder / "result.json"
     try:
         document = json.loads(result.read_text())
-    except (OSError, ValueError):
-        last = messages.decode(errors="replace").strip().splitlines()[-1:]
-        ended = (
-            f"ended by signal {-running.process.returncode}"
-            if running.process.returncode < 0
-            else "ended"
-        )
-        raise RunError(f"seed {running.seed}: its supervisor {': '.join([ended, *last])}") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{running.name}: its result cannot be read: {error}") from error
     make_ordinary(workspace.folder)
     steps = tuple(StepResult.model_validate(step) for step in document["steps"])
     outcome, reason = _outcome(document["ended"], steps, plan, workspace)
@@ -73,6 +68,7 @@ def finish(running: Running) -> RunRecord:
         # It may end before any is written; what is there is told.
         if plan.smoke and outcome is Outcome.NO_METRIC:
             outcome = Outcome.COMPLETED
+    started_at = workspace.folder / "supervisor.json"
     final = _free_name(plan.runs_dir, plan.run_id(running.seed))
     seen = read_reports(workspace.seeding)
     record = RunRecord(
@@ -92,12 +88,12 @@ def finish(running: Running) -> RunRecord:
             lock=plan.environment.lock,
             reused=plan.environment.reused,
         ),
-        machine=describe_machine(),
+        machine=execution.machine,
         threads=plan.threads,
-        started=running.started.isoformat(timespec="seconds"),
-        wall_time_s=time.monotonic() - running.started_s,
+        started=execution.started,
+        wall_time_s=execution.wall_time_s,
         sizes=_write_series(series, workspace),
-        digests=_digests(workspace, running.started.timestamp()),
+        digests=_digests(workspace, started_at.stat().st_mtime),
     )
     record = signed(record)
     write_record(record, workspace.folder / "run.json")
@@ -105,7 +101,7 @@ def finish(running: Running) -> RunRecord:
         remove(workspace.trace)
     for leftover in (
         result,
-        workspace.folder / "supervisor.json",
+        started_at,
         *workspace.folder.glob("policy-*.json"),
     ):
         leftover.unlink()
@@ -136,7 +132,10 @@ systems count in 2 s."""
 
 
 def _digests(workspace: Workspace, since: float) -> dict[str, str]:
-    """Return the sha256 of every log and small file written since the start."""
+    """Return the sha256 of every log and small file written since the start.
+
+    By the clock of the file system: a node's may differ from ours.
+    """
     digests = {}
     pending = [workspace.logs, workspace.tree]
     while pending:

@@ -9,11 +9,12 @@ from scaffold.project.lock import only_one
 from scaffold.project.project import Project
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.program import Program
-from scaffold.running.engines.local import ProgressListener, run_seeds
+from scaffold.running.batch import ProgressListener, run_seeds
 from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines
 from scaffold.running.store import completed, find_runs
+from scaffold.running.submissions import open_places
 from scaffold.running.workspace import Workspace
 
 
@@ -71,8 +72,10 @@ def make_runs(
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
     """
     with only_one(project):
+        handed_over = {Path(place.run.folder) for place in open_places(project.submissions)}
         for unfinished in project.runs.glob(".s*-*-*-*"):
-            discard(Workspace(unfinished))  # left by a scaffold that was killed
+            if unfinished not in handed_over:
+                discard(Workspace(unfinished))  # left by a scaffold that was killed
         records = runs_of(plan)
         while True:
             used = used_seeds(plan.program, records, seeds, spare)

@@ -1,12 +1,13 @@
 """What all steps of a command that runs something share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scaffold.datasets.fetch import OnBytes
 from scaffold.environments.resolve import Announce
 from scaffold.project.project import Project
+from scaffold.records.engine import EngineTarget, LocalTarget
 from scaffold.records.recipe import Recipe
-from scaffold.running.engines.local import ProgressListener
+from scaffold.running.batch import ProgressListener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,8 @@ class RunOptions:
 
     Attributes:
         slots: runs at once; None for as many as fit.
+        engine: where runs are made.
+        detach: leave the runs to the engine, and record them by a later command.
         offline: ask no network, only the cache.
         sandboxed: False when the user trusts the code without a sandbox.
         trust: digest of the program that is approved with this.
@@ -23,6 +26,8 @@ class RunOptions:
     """
 
     slots: int | None = None
+    engine: EngineTarget = field(default_factory=LocalTarget)
+    detach: bool = False
     offline: bool = False
     sandboxed: bool = True
     trust: str | None = None

@@ -52,7 +52,9 @@ def require_sandbox() -> Sandbox:
         MachineError: none does; says why not.
     """
     problems = []
-    for kind, problem in (("bubblewrap", bubblewrap_problem()), ("landlock", landlock_problem())):
+    kinds: tuple[Kind, ...] = ("bubblewrap", "landlock")
+    for kind in kinds:
+        problem = sandbox_problem(kind)
         if problem is None:
             return _sandbox(kind)
         problems.append(f"{kind}: {problem}")
@@ -64,6 +66,13 @@ def require_sandbox() -> Sandbox:
             " --no-sandbox"
         ),
     )
+
+
+def sandbox_problem(kind: Kind) -> str | None:
+    """Return why a kind of sandbox cannot be used here; None when it can."""
+    if kind == "none":
+        return None
+    return bubblewrap_problem() if kind == "bubblewrap" else landlock_problem()
 
 
 def _sandbox(kind: str) -> Sandbox:

@@ -12,7 +12,7 @@ from scaffold.records.trace import check_alike
 from scaffold.rules.parity.checks import CheckResult, Trace
 from scaffold.rules.parity.compare import compare_traces
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
-from scaffold.running.engines.local import ProgressListener
+from scaffold.running.batch import ProgressListener
 from scaffold.running.plan import Plan
 from scaffold.tracing.golden import Golden, Traces
 from scaffold.tracing.record import Mode, TraceRequest, traced

@@ -17,7 +17,7 @@ from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.tweak import GoldenAbout
 from scaffold.rules.parity.checks import Trace
 from scaffold.rules.parity.entries import noise_of, noise_of_series
-from scaffold.running.engines.local import ProgressListener, run_seeds
+from scaffold.running.batch import ProgressListener, run_seeds
 from scaffold.running.plan import Plan, Tracing
 from scaffold.running.tracing import INDEX, TENSORS, read_traces
 from scaffold.tracing.golden import ABOUT, Golden, golden_name, read_golden

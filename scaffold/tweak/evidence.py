@@ -16,7 +16,7 @@ from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.tweak import ChangeEvidence, Difference, Side, Tweak
-from scaffold.reproduce.deviations import run_remarks
+from scaffold.reproduce.deviations import hardware_remarks, run_remarks
 from scaffold.rules.change.differences import compare_snapshots, describe_groups
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.running.plan import Plan
@@ -84,10 +84,13 @@ def remarks_of(work: Work, differences: Sequence[Difference], plans: Sequence[Pl
             "ignored by git, so no difference of the change and of no run:"
             f" {', '.join(ignored[:5])}"
         )
+    judged = []
     for plan in plans:
         records = runs_of(plan)
+        judged += completed(records)
         unwell = [record for record in records if record.outcome is not Outcome.COMPLETED]
         remarks += [remark.text for remark in run_remarks(plan.program, completed(records), unwell)]
+    remarks += [remark.text for remark in hardware_remarks(judged)]
     return list(dict.fromkeys(remarks))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Union
 
 from pydantic import BaseModel, TypeAdapter
 
+from scaffold.records.engine import Engines
 from scaffold.records.goal import Goal
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -18,6 +19,7 @@ _FILES: Mapping[str, type[BaseModel]] = {
     "tweak": Tweak,
     "milestones": Milestones,
     "goal": Goal,
+    "engines": Engines,
 }
 
 

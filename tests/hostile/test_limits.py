@@ -150,10 +150,10 @@ def test_disk_of_the_run(project, refused):
 
 def test_disk_that_is_nearly_full(project, refused, monkeypatch):
     from scaffold import machine
-    from scaffold.running import launcher, recording
+    from scaffold.running import job, recording
 
     free = machine.free_bytes(os.getcwd())
-    for module in (launcher, recording):
+    for module in (job, recording):
         monkeypatch.setattr(module, "FREE_BYTES", free - 100_000_000)
     fills = "import time\nopen('big', 'wb').write(bytes(400_000_000))\ntime.sleep(30)\n"
     error = refused(project(fills))

@@ -324,3 +324,15 @@ def test_more_pairs_are_told_where_they_would_do():
             judge("improve", runs([a for a, _ in pairs]), runs([b for _, b in pairs])).verdict
             is not Verdict.UNDECIDED
         )
+
+
+def test_times_on_different_hardware_are_not_compared():
+    other = MACHINE.model_copy(update={"processor": "another"})
+    before = runs(BASE, cpu_s=10.0)
+    after = [run.model_copy(update={"machine": other}) for run in runs(BASE, cpu_s=1.0)]
+    (cost,) = [
+        finding
+        for finding in judge("cheaper", before, after).findings
+        if finding.question.value == "cost"
+    ]
+    assert cost.verdict is Verdict.UNDECIDED and "different hardware" in cost.reason

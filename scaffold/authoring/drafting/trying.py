@@ -20,7 +20,7 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.evidence import RunRecord
-from scaffold.running.engines.local import ProgressListener
+from scaffold.running.batch import ProgressListener
 from scaffold.running.preparation import prepare_smoke
 from scaffold.running.seeds import make_runs
 from scaffold.running.session import RunOptions, Session

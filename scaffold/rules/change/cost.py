@@ -20,18 +20,22 @@ def judge_cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
 
     BETTER if at least `_CHEAPER` of it is surely saved.
 
-    Runs with another number of threads take another processor time for the same work, and are left
-    out.
+    Runs with another number of threads, or on other hardware, take another time for the same work,
+    and are left out.
     """
     name = "cpu_time_s" if device == "cpu" else "wall_time_s"
-    alike = [(a, b) for a, b in pairs if a.threads == b.threads]
+    alike = [
+        (a, b)
+        for a, b in pairs
+        if a.threads == b.threads and a.machine.hardware == b.machine.hardware
+    ]
     if not alike:
         return Finding(
             question=Question.COST,
             metric=name,
             verdict=Verdict.UNDECIDED,
-            rule="pairs with as many threads",
-            reason="all pairs ran with different numbers of threads",
+            rule="pairs with as many threads, on the same hardware",
+            reason="all pairs ran with different numbers of threads, or on different hardware",
         )
     before, after = (
         [math.log(max(getattr(both[side], name), 1e-3)) for both in alike] for side in (0, 1)

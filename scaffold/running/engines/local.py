@@ -1,96 +1,96 @@
-"""Make several runs at once on this machine, as many as there are slots."""
+"""Executes runs on this machine, each under a supervisor that is a child of this process."""
 
 import select
+import subprocess
 import time
-from collections import deque
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
 
-from scaffold.errors import RunError, ScaffoldError
-from scaffold.records.evidence import RunRecord
-from scaffold.running.launcher import Running, discard, follow, start, stop
-from scaffold.running.plan import Plan
+from scaffold.machine import accelerator_ids, describe_machine
+from scaffold.records.engine import Execution
+from scaffold.running.job import start_supervisor
+from scaffold.running.launcher import Running
 from scaffold.running.processes import adopt_orphans, end_orphans
-from scaffold.running.recording import finish
 
 _REFRESH_S = 0.25
 
 
-class ProgressListener(Protocol):
-    """Is told how runs go; shows it, or does nothing."""
-
-    def planned(self, runs: int, at_once: int, run_s: float) -> None:
-        """Handle how many runs are expected to follow, how many at once, and seconds of one."""
-
-    def started(self, name: str) -> None:
-        """Handle the start of a run; no other that is under way has this name."""
-
-    def advanced(self, name: str, step: int, elapsed_s: float) -> None:
-        """Handle progress of a run; step is 0 when the recipe has no progress pattern."""
-
-    def ended(self, name: str, record: RunRecord) -> None:
-        """Handle the end of a run, successful or not."""
-
-    def message(self, text: str) -> None:
-        """Handle a message about the runs that follow."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Supervised:
+    run: Running
+    process: "subprocess.Popen[bytes]"
+    started: datetime
+    started_s: float
+    accelerator: str | None
 
 
-def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> list[RunRecord]:
-    """Run these seeds of one program; see `run_all`."""
-    return run_all([(plan, seed) for seed in seeds], listener)
+class LocalEngine:
+    """An `Engine`; the caller submits no more than fits."""
 
+    def __init__(self) -> None:
+        self._foreign = adopt_orphans()
+        self._active: dict[str, _Supervised] = {}
 
-def run_all(jobs: Iterable[tuple[Plan, int]], listener: ProgressListener) -> list[RunRecord]:
-    """Run programs with these seeds and return their records in order of ending.
+    def submit(self, runs: Sequence[Running]) -> None:
+        """Start each at once."""
+        for run in runs:
+            accelerator = self._free_accelerator() if run.job.device == "cuda" else None
+            process = start_supervisor(run.job, accelerator)
+            self._active[run.key] = _Supervised(
+                run=run,
+                process=process,
+                started=datetime.now(timezone.utc),
+                started_s=time.monotonic(),
+                accelerator=accelerator,
+            )
 
-    As many at once as the first plan has slots.
+    def _free_accelerator(self) -> str | None:
+        """Return the accelerator with the fewest runs; None where the driver names none."""
+        used = [one.accelerator for one in self._active.values()]
+        return min(accelerator_ids(), key=used.count, default=None)
 
-    On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
-    nothing.
+    def wait(self, runs: Sequence[Running]) -> list[tuple[Running, Execution]]:
+        """Wait until one ends, at most a moment: a supervisor's output ends when it does."""
+        del runs
+        outputs: dict[Any, _Supervised] = {one.process.stdout: one for one in self._active.values()}
+        ended = select.select(list(outputs), [], [], _REFRESH_S)[0]
+        return [(outputs[one].run, self._execution(outputs[one])) for one in ended]
 
-    Raises:
-        RunError: nothing is left of a run, as when its supervisor was killed; raised when the
-            others have ended.
-    """
-    foreign = adopt_orphans()
-    waiting = deque(jobs)
-    slots = waiting[0][0].slots if waiting else 0
-    active: dict[int, Running] = {}
-    records: list[RunRecord] = []
-    lost: list[str] = []
-    try:
-        while waiting or active:
-            while waiting and len(active) < slots:
-                plan, seed = waiting.popleft()
-                running = start(plan, seed)
-                assert running.process.stdout is not None
-                active[running.process.stdout.fileno()] = running
-                listener.started(plan.run_name(seed))
-            # A supervisor's output ends when it does.
-            ended = select.select(list(active), [], [], _REFRESH_S)[0]
-            for descriptor in ended:
-                running = active.pop(descriptor)
-                try:
-                    records.append(finish(running))
-                except (ScaffoldError, OSError) as error:
-                    lost.append(
-                        error.message
-                        if isinstance(error, ScaffoldError)
-                        else f"{running.name}: {error}"
-                    )
-                    end_orphans({*foreign, *(other.process.pid for other in active.values())})
-                    discard(running.workspace)
-                    continue
-                listener.ended(running.name, records[-1])
-            for running in active.values():
-                listener.advanced(
-                    running.name, follow(running), time.monotonic() - running.started_s
-                )
-    finally:
-        stop(list(active.values()))
-    if lost:
-        raise RunError(
-            "nothing is left of\n  " + "\n  ".join(lost),
-            hint="what was complete is kept; the same command goes on",
+    def _execution(self, ended: _Supervised) -> Execution:
+        messages, _ = ended.process.communicate()
+        del self._active[ended.run.key]
+        problem = ""
+        if not (ended.run.workspace.folder / "result.json").exists():
+            last = messages.decode(errors="replace").strip().splitlines()[-1:]
+            status = ended.process.returncode
+            how = f"ended by signal {-status}" if status < 0 else "ended"
+            problem = f"its supervisor {': '.join([how, *last])}"
+            own = {one.process.pid for one in self._active.values()}
+            end_orphans({*self._foreign, *own})
+        return Execution(
+            machine=describe_machine(),
+            started=ended.started.isoformat(timespec="seconds"),
+            wall_time_s=time.monotonic() - ended.started_s,
+            problem=problem,
         )
-    return records
+
+    def elapsed_s(self, run: Running) -> float | None:
+        """Return the time since its start: nothing waits here."""
+        return time.monotonic() - self._active[run.key].started_s
+
+    def stop(self, runs: Sequence[Running]) -> None:
+        """Close what the supervisors listen to, all at once: each has a moment of grace."""
+        stopped = [self._active.pop(run.key) for run in runs if run.key in self._active]
+        for one in stopped:
+            if one.process.stdin:
+                one.process.stdin.close()
+        for one in stopped:
+            one.process.wait()
+            if one.process.stdout:
+                one.process.stdout.close()
+
+    def message(self) -> str:
+        """Return nothing."""
+        return ""

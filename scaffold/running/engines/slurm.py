@@ -1,0 +1,131 @@
+"""Starts runs by Slurm: one job array for the runs of a submission.
+
+Asks no accounting, which many clusters have not: `squeue` says what waits or runs, files say the
+rest.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from scaffold.errors import MachineError
+from scaffold.records.engine import SlurmTarget
+from scaffold.records.program import Resources
+from scaffold.running.engines.remote import RemoteEngine
+
+_CALL_LIMIT_S = 60.0
+_CANCEL_LIMIT_S = 40.0
+"""More than Slurm's default KillWait of 30 s, after which it kills what does not end."""
+
+_PASSED_ON = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "SLURM_CONF", "LD_LIBRARY_PATH"),
+    *("XDG_CACHE_HOME", "XDG_STATE_HOME"),
+    *("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION"),
+)
+"""Variables that Slurm's programs see: sbatch gives a job all that it has, tokens too, and with
+--export=NONE a login shell is started for each job, which takes as long as the job."""
+
+
+def slurm_engine(target: SlurmTarget) -> RemoteEngine:
+    """Return the engine of a target."""
+    return RemoteEngine(target, SlurmScheduler(target))
+
+
+class SlurmScheduler:
+    """A `Scheduler`."""
+
+    def __init__(self, target: SlurmTarget) -> None:
+        self._target = target
+        self._reason = ""
+
+    def send(self, folder: Path, count: int, resources: Resources) -> str:
+        """Submit one array.
+
+        Raises:
+            MachineError: there is no sbatch, or it refuses.
+        """
+        words = [sys.executable, "-I", "-m", "scaffold.running.node", str(folder)]
+        script = f'#!/bin/sh\nexec {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"\n'
+        options = {
+            "array": f"0-{count - 1}",
+            "job-name": "mlloop-new",
+            "output": f"{folder}/%a.out",
+            "chdir": str(folder),
+            "cpus-per-task": str(resources.cores),
+            "mem": f"{resources.memory_gb * 1e3:.0f}M" if resources.memory_gb else None,
+            "partition": self._target.partition,
+            "account": self._target.account,
+            "qos": self._target.qos,
+            "constraint": self._target.constraint,
+            "gres": self._target.gres or ("gpu:1" if resources.device == "cuda" else None),
+            "time": self._target.time,
+        }
+        chosen = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        # A run that is lost with its node is made again by us, in another folder.
+        answer = _call(["sbatch", "--parsable", "--no-requeue", *chosen], script)
+        return answer.strip().partition(";")[0]  # JOB;CLUSTER where there are several clusters
+
+    def alive(self, tasks: Collection[str]) -> Collection[str] | None:
+        """Return what of these waits or runs."""
+        # Not by job: of one that it has forgotten squeue says no more than of a wrong number.
+        words = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format=%i|%T|%r"]
+        try:
+            lines = _call(words).splitlines()
+        except MachineError:
+            return None
+        reasons: dict[str, int] = {}
+        known = set()
+        for line in lines:
+            task, state, reason = (*line.strip().split("|", 2), "", "")[:3]
+            if task in tasks:
+                known.add(task)
+                if state == "PENDING":
+                    reasons[reason] = reasons.get(reason, 0) + 1
+        self._reason = ", ".join(f"{count} for {reason}" for reason, count in reasons.items())
+        return known
+
+    def cancel(self, tasks: Collection[str]) -> None:
+        """Cancel, and wait until all have ended."""
+        for start in range(0, len(tasks), 500):  # an argument list has an end
+            _call(["scancel", *list(tasks)[start : start + 500]])
+        limit_s = time.monotonic() + _CANCEL_LIMIT_S
+        while self.alive(tasks) and time.monotonic() < limit_s:
+            time.sleep(0.25)
+
+    def reason(self) -> str:
+        """Return Slurm's own words for why tasks wait."""
+        return self._reason
+
+
+def _call(words: Sequence[str], text: str = "") -> str:
+    try:
+        answer = subprocess.run(
+            words,
+            input=text,
+            env=_variables(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_CALL_LIMIT_S,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise MachineError(
+            f"there is no {words[0]} on PATH: runs are handed to Slurm from a machine that has it",
+            hint="log in to the cluster, or leave out --engine",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(f"{words[0]} did not answer for {_CALL_LIMIT_S:g} s") from error
+    if answer.returncode != 0:
+        raise MachineError(
+            f"{words[0]} failed: {answer.stderr.strip()[:500] or answer.returncode}",
+            hint="the options come from engines.yaml; sinfo lists what the cluster has",
+        )
+    return answer.stdout
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in _PASSED_ON if name in environ}

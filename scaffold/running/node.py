@@ -1,0 +1,101 @@
+"""Execute one run of a submission on the machine where an engine started this program.
+
+Started as `python -I -m scaffold.running.node SUBMISSION INDEX`. It needs the project, the cache
+and this Python at the same paths as where the run was prepared. It ends with whatever started it,
+and everything below ends with it.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from scaffold.errors import ScaffoldError
+from scaffold.machine import describe_machine
+from scaffold.records.engine import Execution
+from scaffold.running.job import Job, start_supervisor
+from scaffold.running.processes import adopt_orphans, end_orphans
+from scaffold.running.submissions import note_end, note_start, read_job
+from scaffold.running.workspace import Workspace, remove_short_name
+from scaffold.sandbox import sandbox_problem
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_STOPPED = "its engine stopped it: a limit of its time, or another job that goes before it"
+
+
+def main(submission: str, number: str) -> int:
+    """Execute the run, and note how, last of all."""
+    folder, index = Path(submission), int(number)
+    _end_with_parent()
+    adopt_orphans()
+    job = read_job(folder, index)
+    note_start(folder, index)
+    problem = sandbox_problem(job.sandbox) or ""
+    started, started_s = datetime.now(timezone.utc), time.monotonic()
+    try:
+        if problem:
+            problem = f"{job.sandbox}, which confines runs where this was prepared: {problem}"
+        else:
+            problem = _execute(job)
+    except (ScaffoldError, OSError) as error:
+        problem = str(error)
+    finally:
+        end_orphans(())
+        remove_short_name(Workspace(job.folder))
+    execution = Execution(
+        machine=describe_machine(),
+        started=started.isoformat(timespec="seconds"),
+        wall_time_s=time.monotonic() - started_s,
+        problem=f"on {os.uname().nodename}: {problem}" if problem else "",
+        is_machine_lost=problem == _STOPPED,
+    )
+    note_end(folder, index, execution)
+    return 0
+
+
+def _execute(job: Job) -> str:
+    """Run a job's commands; returns why there is no result, or nothing."""
+    process = start_supervisor(job, _accelerators(job))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: _stop(process))
+    describe_machine()  # meanwhile
+    assert process.stdout is not None
+    messages = process.stdout.read()
+    status = process.wait()
+    result = job.folder / "result.json"
+    if result.exists():
+        return _STOPPED if json.loads(result.read_text())["ended"] == "stopped" else ""
+    last = messages.decode(errors="replace").strip().splitlines()[-1:]
+    return ": ".join([f"its supervisor ended with status {status}", *last])
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Close what the supervisor listens to: it ends all that it started."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+
+
+def _accelerators(job: Job) -> str | None:
+    """Return what this run may see: what the engine gave it, and nothing where it needs none.
+
+    An engine that gives none leaves the variable unset, which would mean all.
+    """
+    return os.environ.get("CUDA_VISIBLE_DEVICES") if job.device == "cuda" else ""
+
+
+def _end_with_parent() -> None:
+    """Be asked to end when the process that started this one dies in any way."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

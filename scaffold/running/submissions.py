@@ -1,0 +1,173 @@
+"""Runs that were handed to an engine: noted in the project, so that a later command finds them.
+
+.scaffold/submissions/NAME/submission.json   which runs, where; signed: only the user's own count
+    N.job.json      what is to be run
+    N.started       there from its start on
+    N.ended.json    how it was executed: written last, whole or not at all
+    N.out           what the engine's own start of it printed
+"""
+
+import hmac
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
+from scaffold.project.files import (
+    make_durable,
+    read_record,
+    read_text,
+    remove,
+    write_record,
+    write_text,
+)
+from scaffold.records.engine import EngineTarget, Execution, Submission, SubmittedRun
+from scaffold.running.job import Job
+from scaffold.user_state import sign
+
+_DOCUMENT = "submission.json"
+
+
+class RunState(str, Enum):
+    """Where a run is that was handed to an engine.
+
+    One that is gone did not end by itself, and its engine no longer has it; it is made again.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One run of a submission."""
+
+    folder: Path
+    submission: Submission
+    index: int
+
+    @property
+    def run(self) -> SubmittedRun:
+        """Return which run it is."""
+        return self.submission.runs[self.index]
+
+    @property
+    def task(self) -> str:
+        """Return what engines call it."""
+        return f"{self.submission.job}_{self.index}"
+
+
+def write_submission(
+    submissions_dir: Path, target: EngineTarget, runs: Sequence[SubmittedRun], jobs: Sequence[Job]
+) -> Path:
+    """Write all that a node needs; returns the submission's folder. `note_job` completes it."""
+    now = datetime.now(timezone.utc)
+    name = f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
+    folder = submissions_dir / name
+    folder.mkdir(parents=True)
+    for index, job in enumerate(jobs):
+        write_text(folder / f"{index}.job.json", TypeAdapter(Job).dump_json(job).decode())
+    submission = Submission(
+        name=name, created=now.isoformat(timespec="seconds"), target=target, runs=tuple(runs)
+    )
+    _write(folder, submission)
+    return folder
+
+
+def note_job(folder: Path, job: str) -> Submission:
+    """Note what the engine calls a submission."""
+    submission = read_record(Submission, folder / _DOCUMENT).model_copy(update={"job": job})
+    _write(folder, submission)
+    return submission
+
+
+def _write(folder: Path, submission: Submission) -> None:
+    unsigned = submission.model_copy(update={"signature": ""})
+    signature = sign(unsigned.content_digest)
+    write_record(unsigned.model_copy(update={"signature": signature}), folder / _DOCUMENT)
+
+
+def find_submissions(submissions_dir: Path) -> list[tuple[Path, Submission]]:
+    """Return this user's own submissions, oldest first: any other may name any folder."""
+    if not submissions_dir.is_dir():
+        return []
+    own = []
+    for folder in sorted(submissions_dir.iterdir()):
+        try:
+            submission = read_record(Submission, folder / _DOCUMENT)
+        except (BrokenFileError, ProjectError, MachineError):
+            continue
+        expected = sign(submission.content_digest)
+        if hmac.compare_digest(expected, submission.signature) and submission.name == folder.name:
+            own.append((folder, submission))
+    return own
+
+
+def open_places(submissions_dir: Path) -> Iterator[Place]:
+    """Yield the runs that were handed to an engine and are not recorded yet."""
+    for folder, submission in find_submissions(submissions_dir):
+        for index, run in enumerate(submission.runs):
+            if Path(run.folder).is_dir():
+                yield Place(folder, submission, index)
+
+
+def states(folder: Path, submission: Submission) -> dict[int, RunState]:
+    """Return where each run of a submission is, by one look into its folder."""
+    names = {entry.name for entry in os.scandir(folder)}
+    result = {}
+    for index in range(len(submission.runs)):
+        result[index] = RunState.WAITING
+        if f"{index}.ended.json" in names:
+            result[index] = RunState.ENDED
+        elif f"{index}.started" in names:
+            result[index] = RunState.RUNNING
+    return result
+
+
+def state_of(place: Place) -> RunState:
+    """Return where one run is."""
+    return states(place.folder, place.submission)[place.index]
+
+
+def read_job(folder: Path, index: int) -> Job:
+    """Return what is to be run."""
+    return TypeAdapter(Job).validate_json(read_text(folder / f"{index}.job.json"))
+
+
+def note_start(folder: Path, index: int) -> None:
+    """Note that a run has started."""
+    (folder / f"{index}.started").touch()
+
+
+def note_end(folder: Path, index: int, execution: Execution) -> None:
+    """Note how a run was executed."""
+    write_record(execution, folder / f"{index}.ended.json")
+    make_durable(folder)
+
+
+def read_end(place: Place) -> Execution:
+    """Return how a run was executed that has ended."""
+    return read_record(Execution, place.folder / f"{place.index}.ended.json")
+
+
+def last_words(place: Place) -> str:
+    """Return the last line that the engine's own start of a run printed."""
+    try:
+        lines = read_text(place.folder / f"{place.index}.out").strip().splitlines()
+    except (ProjectError, MachineError):
+        return ""
+    return lines[-1][:300] if lines else ""
+
+
+def remove_collected(submissions_dir: Path) -> None:
+    """Remove the submissions of which no run is open."""
+    for folder, submission in find_submissions(submissions_dir):
+        if not any(Path(run.folder).is_dir() for run in submission.runs):
+            remove(folder)

@@ -1,0 +1,48 @@
+"""Where runs may be made: `engines.yaml` in the user's own configuration, and never a project."""
+
+import difflib
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from scaffold.errors import UsageError
+from scaffold.project.project import load_yaml
+from scaffold.records.engine import (
+    Engines,
+    EngineTarget,
+    LocalTarget,
+    RayTarget,
+    SlurmTarget,
+)
+
+
+def engines_file() -> Path:
+    """Return where it lies; it need not be there."""
+    return user_config_path("mlloop-new") / "engines.yaml"
+
+
+def find_target(name: str | None) -> EngineTarget:
+    """Return a target by its name, or the user's default one.
+
+    `local`, `slurm` and `ray` need no entry.
+
+    Raises:
+        UsageError: there is none of this name.
+        BrokenFileError: the file has problems.
+    """
+    path = engines_file()
+    engines = load_yaml(Engines, path) if path.exists() else Engines(engines={})
+    targets: dict[str, EngineTarget] = {
+        "local": LocalTarget(),
+        "slurm": SlurmTarget(),
+        "ray": RayTarget(),
+        **engines.engines,
+    }
+    chosen = name or engines.default or "local"
+    if chosen not in targets:
+        close = difflib.get_close_matches(chosen, targets, n=1)
+        raise UsageError(
+            f"there is no engine {chosen!r}" + (f"; did you mean {close[0]}?" if close else ""),
+            hint=f"there are {', '.join(targets)}; name others in {path}",
+        )
+    return targets[chosen]
