@@ -234,19 +234,19 @@ def test_a_run_that_slurm_stopped_is_no_result(cli, on_cluster, tmp_path, own_en
             textwrap.dedent("""\
                 import subprocess, time
                 running = ["squeue", "-h", "-t", "RUNNING", "-o", "%A"]
-                for _ in range(2):
-                    while not (job := subprocess.run(running, capture_output=True).stdout.strip()):
-                        time.sleep(0.05)
+                while True:
+                    jobs = subprocess.run(running, capture_output=True).stdout.split()
                     time.sleep(1)
-                    subprocess.run(["scancel", job], check=True)
-                    while subprocess.run(running, capture_output=True).stdout.strip():
-                        time.sleep(0.05)
+                    subprocess.run(["scancel", *jobs])
                 """),
         ]
     )
-    result = cli("run", "--engine", "slurm", cwd=project, code=4)
-    stopper.wait()
-    assert "made once again" in result.err and "its engine stopped it" in result.err
+    try:
+        result = cli("run", "--engine", "slurm", cwd=project, code=4)
+    finally:
+        stopper.kill()
+        stopper.wait()
+    assert "made once again" in result.err and "nothing is left of" in result.err
     assert left_behind(project) == [] and list((project / ".scaffold/runs").iterdir()) == []
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from scaffold.datasets.splits import FILE, read_seal
-from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
+from scaffold.errors import ScaffoldError
 from scaffold.git.repository import Repository
 from scaffold.probes.analysis import LastAnalysis, last_analysis, read_goal
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
-from scaffold.project.files import read_record
 from scaffold.project.lock import is_at_work
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
@@ -23,11 +22,11 @@ from scaffold.records.tweak import ChangeEvidence
 from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.stats import mean_interval
-from scaffold.running.recording import is_own
 from scaffold.running.store import read_series
 from scaffold.status.cache import load_status
 from scaffold.status.model import Status
 from scaffold.tweak.store import all_evidence
+from scaffold.views.runs import read_records, states_by_inputs
 
 Series = tuple[tuple[int, float], ...]
 
@@ -151,8 +150,8 @@ def gather(project: Project) -> Facts:
     recipe = load_recipe(project)
     evidence = read_evidence(project)
     judged = all_evidence(project)
-    records, left_out = _records(project)
-    states = _states(evidence, judged)
+    records, left_out = read_records(project)
+    states = states_by_inputs(evidence, judged)
     runs = tuple(_run(record, states, project) for record in records)
     return Facts(
         status=load_status(project),
@@ -240,22 +239,6 @@ def _change(evidence: ChangeEvidence) -> Change:
     )
 
 
-def _records(project: Project) -> tuple[list[RunRecord], list[str]]:
-    """Return the records of full runs, the newest first, and the names of damaged ones."""
-    records, damaged = [], []
-    for folder in project.runs.glob("seed-*"):
-        try:
-            record = read_record(RunRecord, folder / "run.json")
-        except (BrokenFileError, MachineError, ProjectError):
-            damaged.append(folder.name)
-            continue
-        if record.id == folder.name and is_own(record, folder):
-            records.append(record)
-        else:
-            damaged.append(folder.name)
-    return sorted(records, key=lambda record: record.started, reverse=True), sorted(damaged)
-
-
 def _goal(project: Project, left_out: list[str]) -> Goal:
     try:
         return read_goal(project)
@@ -292,17 +275,6 @@ def _sheets(project: Project, left_out: list[str]) -> tuple[ReadSheet, ...]:
     except ScaffoldError:
         left_out.append("errors/")
         return ()
-
-
-def _states(evidence: Evidence | None, judged: Sequence[ChangeEvidence]) -> dict[str, str]:
-    """Return by the digest of a run's inputs what was run, in words."""
-    states: dict[str, str] = {}
-    for change in sorted(judged, key=lambda one: one.created):
-        states.setdefault(change.before.inputs.digest, f"before {change.tweak.name}")
-        states[change.change.inputs.digest] = f"{change.tweak.phase} {change.tweak.name}"
-    if evidence is not None:
-        states[evidence.inputs.digest] = "reference"
-    return states
 
 
 def _run(record: RunRecord, states: Mapping[str, str], project: Project) -> Run:
