@@ -253,7 +253,7 @@ def test_clock_that_goes_backwards(cli, verified, tmp_path, monkeypatch):
         def now(cls, tz=None):
             return datetime(1999, 1, 1, tzinfo=timezone.utc)
 
-    monkeypatch.setattr("scaffold.running.launcher.datetime", Past)
+    monkeypatch.setattr("scaffold.running.engines.local.datetime", Past)
     monkeypatch.setattr("scaffold.reproduce.verify.datetime", Past)
     records = cli("run", "--seeds", len(before) + 1, "--json", cwd=project).json["runs"]
     assert len(records) == len(before) + 1 and records[-1]["started"].startswith("1999")
