@@ -36,12 +36,13 @@ test-all: .venv/dev-ready
 coverage: .venv/dev-ready
 	$(TESTS) --cov --cov-report term:skip-covered
 
-# Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, a Hub model evaluated, and a dataset placed, in an environment of their own (some 500 MB).
+# Trainer, Lightning, accelerate, DDP and LBFGS under the tracer, a Hub model evaluated, a dataset placed, a Ray cluster, and exports read back by their own tools, in an environment of their own (some 1 GB).
 test-frameworks:
 	test -d .venv-frameworks || $(PYTHON) -m venv .venv-frameworks
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
 	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable ".[torch]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn ray psutil
+		--editable ".[torch,exports]" --group dev transformers lightning accelerate datasets pandas pyarrow scikit-learn ray psutil \
+		in-toto-attestation roc-validator tensorboard
 	.venv-frameworks/bin/python -m pytest tests/frameworks
 
 # On a machine with a GPU whose Python has torch for it: `make test-gpu PYTHON=...`. Three minutes on an H100.

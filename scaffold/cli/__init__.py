@@ -39,6 +39,8 @@ COMMANDS = {
     "errors": "Look at wrong examples, and see what each kind costs.",
     "ship": "Say GO or NO-GO, with every metric and limit.",
     "dashboard": "Write a page that shows the project.",
+    "export": "Give evidence and runs to other tools.",
+    "certificate": "A reproduction on one page that can be linked and checked.",
     "explain": "Explain a word of a verdict, a table or a file.",
     "doctor": "Show what this machine offers to runs, and what it lacks.",
     "recipes": "List, find, show, draft, check and calibrate recipes.",

@@ -186,35 +186,26 @@ class Runs(Answer):
     runs: list[dict[str, Any]]
 
 
-class Detached(Answer):
-    """Runs were left to a cluster, with `--detach`."""
+class Exported(Answer):
+    """`export`, `certificate write`: what was written; `runs` where it is a number of runs."""
 
-    text: str
-    hint: str
+    format_name: str
+    path: str
+    runs: int | None
 
 
-class HandedOverRun(TypedDict):
-    """A run that was handed to a cluster: waiting, running, ended or gone."""
+class CertificateCheckAnswer(TypedDict):
+    """One thing that was checked; `holds` is null where it could not be."""
 
     name: str
-    seed: int
-    engine: str
-    job: str
-    created: str
-    folder: str
-    state: str
+    holds: bool | None
+    text: str
 
 
-class HandedOver(Answer):
-    """`runs`: those that are not recorded yet, the oldest first."""
+class CertificateChecked(Answer):
+    """`certificate check`."""
 
-    runs: list[HandedOverRun]
-
-
-class RunsCancelled(Answer):
-    """`runs --cancel`: how many were ended."""
-
-    cancelled: int
+    checks: list[CertificateCheckAnswer]
 
 
 class Created(Answer):

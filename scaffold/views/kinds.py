@@ -5,6 +5,7 @@ from typing import Any
 
 from scaffold.views.answers import (
     Bisection,
+    CertificateChecked,
     Change,
     Checks,
     Completed,
@@ -12,13 +13,12 @@ from scaffold.views.answers import (
     Dashboard,
     DataLocated,
     Decision,
-    Detached,
     Doctor,
     Ejected,
     Error,
     Experiments,
     Explanation,
-    HandedOver,
+    Exported,
     Interrupted,
     NextAnswer,
     Parts,
@@ -26,12 +26,12 @@ from scaffold.views.answers import (
     Reproduction,
     RewriteStarted,
     Runs,
-    RunsCancelled,
     StatusAnswer,
     Tweaks,
     TweakStarted,
     Updated,
 )
+from scaffold.views.engine_answers import Detached, HandedOver, RunsCancelled
 from scaffold.views.loop_answers import (
     AnalysisAnswer,
     ErrorsCorrected,
@@ -74,6 +74,8 @@ KINDS: Mapping[str, type] = {
     "detached": Detached,
     "handed_over": HandedOver,
     "runs_cancelled": RunsCancelled,
+    "exported": Exported,
+    "certificate_checked": CertificateChecked,
     "created": Created,
     "analysis": AnalysisAnswer,
     "probe": ProbedAnswer,

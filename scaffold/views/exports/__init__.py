@@ -1,0 +1,1 @@
+"""What was proven and what was run, in formats of other tools."""

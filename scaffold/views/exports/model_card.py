@@ -1,0 +1,45 @@
+"""Write a model card whose metadata the Hugging Face Hub shows as evaluation results."""
+
+from pathlib import Path
+
+from scaffold.project.files import write_text
+from scaffold.project.project import Project
+from scaffold.views.certificate import make_certificate
+from scaffold.views.exports.statement import make_statement, require_evidence
+
+
+def write_model_card(project: Project, path: Path) -> None:
+    """Write the card: what was measured here, never what was published.
+
+    Raises:
+        ProjectError, BrokenFileError: see `statement.require_evidence`.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    recipe, evidence = require_evidence(project)
+    results = []
+    for claim in recipe.claims:
+        metric = recipe.metric(claim.metric)
+        values = [
+            run.metrics[metric.name].value for run in evidence.runs if metric.name in run.metrics
+        ]
+        results.append(
+            EvalResult(
+                task_type=recipe.task,
+                dataset_type=claim.dataset,
+                dataset_name=claim.dataset,
+                dataset_split=metric.split,
+                metric_type=metric.name,
+                metric_name=f"{metric.name}, mean of {len(values)} seeds",
+                metric_value=sum(values) / len(values),
+                verified=False,
+            )
+        )
+    data = ModelCardData(
+        model_name=recipe.id,
+        license="other",
+        license_name=recipe.reference.license,
+        eval_results=results or None,
+        tags=["mlloop-new"],
+    )
+    write_text(path, f"---\n{data.to_yaml()}\n---\n\n{make_certificate(make_statement(project))}")

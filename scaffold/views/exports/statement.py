@@ -1,0 +1,176 @@
+"""State a reproduction as an in-toto attestation: what was judged, of which files, with what."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from scaffold import __version__
+from scaffold.errors import ProjectError
+from scaffold.project.digests import file_digest
+from scaffold.project.project import Project, load_recipe
+from scaffold.records.evidence import Evidence
+from scaffold.records.judgment import Finding, Judgment, Question, Verdict
+from scaffold.records.recipe import (
+    GitReference,
+    HubReference,
+    PackageReference,
+    Recipe,
+)
+from scaffold.reproduce.evidence import read_evidence
+from scaffold.reproduce.staleness import find_stale, judge_again
+from scaffold.user_state import Origin, origin_of
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+"""The standard predicate for "these tests gave this result"; ours is beside it, in
+`reproduction`."""
+
+_RESULTS = {
+    Verdict.REPRODUCED: "PASSED",
+    Verdict.INCONCLUSIVE: "WARNED",
+    Verdict.NOT_REPRODUCED: "FAILED",
+}
+
+
+def require_evidence(project: Project) -> tuple[Recipe, Evidence]:
+    """Return a project's recipe and its evidence, which must hold and be one's own.
+
+    Raises:
+        ProjectError: there is none, it no longer speaks of the project as it is, or it was made by
+            others and not checked here.
+        BrokenFileError: its verdict does not follow from its runs.
+    """
+    recipe = load_recipe(project)
+    evidence = read_evidence(project)
+    if evidence is None:
+        raise ProjectError("nothing was judged here yet", hint="scaffold verify")
+    stale = find_stale(project, recipe, evidence)
+    if stale:
+        reasons = "; ".join(reason.text for reason in stale)
+        raise ProjectError(f"the evidence is stale: {reasons}", hint="scaffold verify")
+    judge_again(project, recipe, evidence)
+    if origin_of(evidence.checksum) is Origin.OTHERS:
+        raise ProjectError(
+            "the evidence was made by others, and not checked here",
+            hint="scaffold verify runs one of its seeds here",
+        )
+    return recipe, evidence
+
+
+def make_statement(project: Project) -> dict[str, Any]:
+    """Return the statement as plain data.
+
+    Raises:
+        ProjectError, BrokenFileError: see `require_evidence`.
+    """
+    recipe, evidence = require_evidence(project)
+    judgment = Judgment.from_mapping(evidence.judgment)
+    words = Counter(_result(finding) for finding in judgment.findings)
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [_descriptor(project.root, project.reproduction)],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "result": _RESULTS[judgment.verdict],
+            "configuration": [
+                _descriptor(project.root, path) for path in (project.recipe, project.lock)
+            ],
+            **{
+                f"{word.lower()}Tests": _names(judgment, word)
+                for word in ("PASSED", "WARNED", "FAILED")
+                if words[word]
+            },
+            "reproduction": describe_reproduction(recipe, evidence),
+        },
+    }
+
+
+def _result(finding: Finding) -> str:
+    return _RESULTS[finding.verdict.overall]
+
+
+def _names(judgment: Judgment, word: str) -> list[str]:
+    return [
+        f"{finding.question.value} {finding.metric}"
+        for finding in judgment.findings
+        if _result(finding) == word
+    ]
+
+
+def _descriptor(root: Path, path: Path) -> dict[str, Any]:
+    return {
+        "name": path.relative_to(root).as_posix(),
+        "digest": {"sha256": file_digest(path)},
+    }
+
+
+def describe_reproduction(recipe: Recipe, evidence: Evidence) -> dict[str, Any]:
+    """Return what was judged, of what, by which runs."""
+    judgment = Judgment.from_mapping(evidence.judgment)
+    deviations = [asdict(reason) for reason in judgment.deviations]
+    return {
+        "format": 1,
+        "recipe": recipe.id,
+        "title": recipe.title,
+        "reference": describe_reference(recipe),
+        "verdict": judgment.verdict.value,
+        "basis": judgment.basis,
+        "reason": judgment.reason,
+        "claims": [
+            {
+                "metric": claim.metric,
+                "dataset": claim.dataset,
+                "source": claim.source.url,
+                "words": claim.source.words,
+            }
+            for claim in recipe.claims
+        ],
+        "findings": [_finding(finding) for finding in judgment.findings],
+        "deviations": deviations,
+        "seeds": [run.seed for run in evidence.runs],
+        "failed_runs": evidence.failed_runs,
+        "calibration": evidence.calibration,
+        "inputs": evidence.inputs.model_dump(mode="json"),
+        "hardware": sorted({run.machine.hardware for run in evidence.runs}),
+        "sandboxes": sorted({run.confinement.sandbox for run in evidence.runs}),
+        "python": sorted({run.environment.python for run in evidence.runs}),
+        "evidence": evidence.checksum,
+        "created": evidence.created,
+        "tool": {"name": "mlloop-new", "version": __version__},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "question": finding.question.value,
+        "metric": finding.metric,
+        "verdict": finding.verdict.value,
+        "published": finding.published,
+        "published_value": finding.published_value,
+        "n": finding.n,
+        "mean": finding.mean,
+        "sd": finding.sd,
+        "interval": list(finding.interval) if finding.interval else None,
+        "reason": finding.reason,
+        "rule": finding.rule,
+    }
+
+
+def describe_reference(recipe: Recipe) -> dict[str, str]:
+    """Return what was run: where it is from, which revision, and the digest of its tree."""
+    reference = recipe.reference
+    origin = {}
+    if isinstance(reference, GitReference):
+        origin = {"git": reference.git, "revision": reference.revision}
+    elif isinstance(reference, HubReference):
+        origin = {"hub": reference.hub, "revision": reference.revision}
+    elif isinstance(reference, PackageReference):
+        origin = {"package": reference.package, "version": reference.version}
+    return {**origin, "tree": reference.tree, "license": reference.license}
+
+
+def claim_findings(reproduction: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the findings of a statement that are about published numbers."""
+    return [one for one in reproduction["findings"] if one["question"] == Question.CLAIM.value]

@@ -1,0 +1,78 @@
+"""Write a project's runs as a table, one row a run: CSV, or Parquet."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import MachineError
+from scaffold.project.files import write_bytes, write_text
+from scaffold.project.project import Project
+from scaffold.records.evidence import RunRecord
+from scaffold.reproduce.evidence import read_evidence
+from scaffold.tweak.store import all_evidence
+from scaffold.views.runs import read_records, states_by_inputs
+
+Row = dict[str, Any]
+
+
+def rows_of(project: Project) -> list[Row]:
+    """Return one row for each run, the newest first; every row has the same keys.
+
+    Times are in seconds, memory in bytes. Metrics are columns `metric.NAME`.
+    """
+    records, _ = read_records(project)
+    states = states_by_inputs(read_evidence(project), all_evidence(project))
+    names = sorted({name for record in records for name in record.metrics})
+    return [
+        _row(record, states.get(record.inputs.digest, "not judged"), names) for record in records
+    ]
+
+
+def _row(record: RunRecord, state: str, names: Sequence[str]) -> Row:
+    values = {name: value.value for name, value in record.metrics.items()}
+    return {
+        "run": record.id,
+        "state": state,
+        "seed": record.seed,
+        "outcome": record.outcome.value,
+        "started": record.started,
+        "wall_time_s": record.wall_time_s,
+        "cpu_time_s": sum(step.cpu_time_s for step in record.steps),
+        "peak_memory_bytes": max((step.peak_memory_bytes for step in record.steps), default=None),
+        "threads": record.threads,
+        "processor": record.machine.processor,
+        "accelerator": record.machine.accelerator,
+        "sandbox": record.confinement.sandbox,
+        "python": record.environment.python,
+        "inputs": record.inputs.digest,
+        **{f"metric.{name}": values.get(name) for name in names},
+    }
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as CSV; what is not known is empty."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as Parquet.
+
+    Raises:
+        MachineError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MachineError(
+            "Parquet needs pyarrow", hint="pip install 'mlloop-new[exports]'; or: --format csv"
+        ) from error
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows)), content)
+    write_bytes(path, content.getvalue())

@@ -1,0 +1,192 @@
+"""Hand a project's runs to experiment trackers, by their own clients: MLflow, TensorBoard, W&B.
+
+Each run becomes a run of theirs, with its metrics over the steps, its hyperparameters, and what it
+ran as a tag. Nothing is sent anywhere but to where the user says.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import MachineError
+from scaffold.project.project import Project, load_recipe
+from scaffold.records.evidence import Outcome, RunRecord
+from scaffold.reproduce.evidence import read_evidence
+from scaffold.running.store import read_series
+from scaffold.tweak.store import all_evidence
+from scaffold.views.runs import read_records, states_by_inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedRun:
+    """A run as trackers see it.
+
+    Attributes:
+        record: what is recorded of it.
+        state: what was run.
+        hyperparameters: of that state; none of one that was not judged.
+        series: (step, value) of each metric; of one that is read once, its value at its step, or 0.
+    """
+
+    record: RunRecord
+    state: str
+    hyperparameters: Mapping[str, Any]
+    series: Mapping[str, tuple[tuple[int, float], ...]]
+
+
+def tracked_runs(project: Project) -> list[TrackedRun]:
+    """Return all completed runs, the oldest first."""
+    records, _ = read_records(project)
+    evidence = read_evidence(project)
+    changes = all_evidence(project)
+    states = states_by_inputs(evidence, changes)
+    values: dict[str, Mapping[str, Any]] = {}
+    for change in changes:
+        for side in (change.before, change.change):
+            values[side.inputs.digest] = side.hyperparameters
+    if evidence is not None:
+        values[evidence.inputs.digest] = evidence.hyperparameters
+    return [
+        TrackedRun(
+            record=record,
+            state=states.get(record.inputs.digest, "not judged"),
+            hyperparameters=values.get(record.inputs.digest, {}),
+            series=dict(_series(project, record)),
+        )
+        for record in reversed(records)
+        if record.outcome is Outcome.COMPLETED
+    ]
+
+
+def _series(
+    project: Project, record: RunRecord
+) -> Iterator[tuple[str, tuple[tuple[int, float], ...]]]:
+    points = read_series(project.runs / record.id)
+    for name, value in record.metrics.items():
+        yield name, points.get(name) or ((value.step or 0, value.value),)
+
+
+def to_tensorboard(project: Project, folder: Path) -> int:
+    """Write event files, a folder a run; returns how many.
+
+    Raises:
+        MachineError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise _missing("TensorBoard's files need tensorboardX") from error
+    runs = tracked_runs(project)
+    for run in runs:
+        writer = SummaryWriter(str(folder / run.state.replace(" ", "-") / run.record.id))
+        began_s = _started_s(run)
+        for name, points in run.series.items():
+            for step, value in points:
+                writer.add_scalar(name, value, step, walltime=began_s)
+        writer.add_text("hyperparameters", str(dict(run.hyperparameters)), 0, walltime=began_s)
+        writer.close()
+    return len(runs)
+
+
+def to_mlflow(project: Project, place: str) -> int:
+    """Log to a folder, or to the tracking server of a URI; returns how many.
+
+    Runs that are there already are left as they are.
+
+    Raises:
+        MachineError: mlflow is not installed, or does not take them.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    try:
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.exceptions import MlflowException
+    except ImportError as error:
+        raise _missing("MLflow needs its client, mlflow-skinny") from error
+    uri = place if "://" in place else Path(place).absolute().as_uri()
+    runs = tracked_runs(project)
+    written = 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of file stores, which we asked for
+            client = MlflowClient(tracking_uri=uri)
+            name = load_recipe(project).id
+            experiment = client.get_experiment_by_name(name)
+            number = experiment.experiment_id if experiment else client.create_experiment(name)
+            logged = {run.info.run_name for run in client.search_runs([number])}
+            for run in runs:
+                if run.record.id in logged:
+                    continue
+                at_ms = int(_started_s(run) * 1000)
+                tags = {"mlflow.runName": run.record.id, "state": run.state}
+                created = client.create_run(number, start_time=at_ms, tags=tags)
+                key = created.info.run_id
+                metrics = [
+                    Metric(name, value, at_ms, step)
+                    for name, points in run.series.items()
+                    for step, value in points
+                ]
+                params = [Param(name, str(value)) for name, value in run.hyperparameters.items()]
+                params.append(Param("seed", str(run.record.seed)))
+                for start in range(0, max(len(metrics), 1), 1000):  # as many as one request takes
+                    client.log_batch(
+                        key,
+                        metrics=metrics[start : start + 1000],
+                        params=params if start == 0 else [],
+                        tags=[RunTag("inputs", run.record.inputs.digest)] if start == 0 else [],
+                    )
+                end_ms = at_ms + int(run.record.wall_time_s * 1000)
+                client.set_terminated(key, end_time=end_ms)
+                written += 1
+    except MlflowException as error:
+        raise MachineError(f"MLflow at {uri}: {error.message}") from error
+    return written
+
+
+def to_wandb(project: Project, folder: Path) -> int:
+    """Write offline runs of Weights & Biases, for `wandb sync`; returns how many.
+
+    Raises:
+        MachineError: wandb is not installed.
+    """
+    try:
+        import wandb
+    except ImportError as error:
+        raise _missing("offline runs of Weights & Biases need wandb") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = tracked_runs(project)
+    settings = wandb.Settings(
+        x_disable_stats=True, disable_git=True, x_disable_meta=True, silent=True, console="off"
+    )
+    for run in runs:
+        tracked = wandb.init(
+            project=load_recipe(project).id,
+            name=run.record.id,
+            group=run.state,
+            mode="offline",
+            dir=str(folder),
+            config={**run.hyperparameters, "seed": run.record.seed},
+            settings=settings,
+            reinit="finish_previous",
+        )
+        by_step: dict[int, dict[str, float]] = {}
+        for name, points in run.series.items():
+            for step, value in points:
+                by_step.setdefault(step, {})[name] = value
+        for step, metrics in sorted(by_step.items()):
+            tracked.log(metrics, step=step)
+        tracked.finish()
+    return len(runs)
+
+
+def _started_s(run: TrackedRun) -> float:
+    return datetime.fromisoformat(run.record.started).timestamp()
+
+
+def _missing(text: str) -> MachineError:
+    return MachineError(text, hint="pip install 'mlloop-new[exports]'")
