@@ -7,10 +7,13 @@ import platform
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from scaffold.errors import MachineError
-from scaffold.records.evidence import Machine
-from scaffold.records.program import Resources
+
+if TYPE_CHECKING:  # a node of a cluster imports this for each run
+    from scaffold.records.evidence import Machine
+    from scaffold.records.program import Resources
 
 
 def usable_cores() -> int:
@@ -23,7 +26,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def runs_at_once(resources: Resources) -> int:
+def runs_at_once(resources: "Resources") -> int:
     """Return how many runs fit on this machine.
 
     An accelerator is not shared unless the user says that it has room.
@@ -33,7 +36,7 @@ def runs_at_once(resources: Resources) -> int:
     return max(1, len(accelerator_ids())) if resources.device == "cuda" else 1
 
 
-def threads_of(resources: Resources, cores: int) -> int:
+def threads_of(resources: "Resources", cores: int) -> int:
     """Return how many threads a run uses: the recipe's cores, since they change values and cost.
 
     What the user says in OMP_NUM_THREADS goes before that; a machine with fewer `cores` gives what
@@ -78,18 +81,25 @@ def require_free(folder: Path) -> None:
 
 
 @functools.cache
-def describe_machine() -> Machine:
-    """Return hardware and system, for evidence.
+def describe_machine() -> "Machine":
+    """Return hardware and system, for evidence."""
+    from scaffold.records.evidence import Machine
+
+    return Machine(**machine_facts())
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return the fields of a `Machine`.
 
     Imports no torch: the accelerator is asked of its driver.
     """
-    return Machine(
-        processor=_processor(),
-        cores=usable_cores(),
-        memory_gb=round(memory_bytes() / 1e9, 1),
-        accelerator=_accelerator(),
-        system=f"{platform.system()} {platform.machine()}",
-    )
+    return {
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "memory_gb": round(memory_bytes() / 1e9, 1),
+        "accelerator": _accelerator(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def _processor() -> str:

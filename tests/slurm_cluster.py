@@ -52,8 +52,8 @@ SlurmdTimeout=5
 KillWait=5
 MinJobAge=30
 InactiveLimit=0
-NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=2 RealMemory=2000 Gres=gpu:2
-NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=2 RealMemory=2000 Gres=gpu:2
+NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs={cores} RealMemory=2000 Gres=gpu:2
+NodeName=node2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs={cores} RealMemory=2000 Gres=gpu:2
 PartitionName=toy Nodes=node1,node2 Default=YES MaxTime=60 State=UP
 """
 
@@ -61,8 +61,8 @@ PartitionName=toy Nodes=node1,node2 Default=YES MaxTime=60 State=UP
 class SlurmCluster:
     """Use as a context manager; `configuration` is what SLURM_CONF must name."""
 
-    def __init__(self, base: Path) -> None:
-        self.base = base
+    def __init__(self, base: Path, cores: int = 2) -> None:
+        self.base, self._cores = base, cores
         self.configuration = base / "slurm.conf"
         self._environ = {**os.environ, "SLURM_CONF": str(self.configuration)}
 
@@ -87,7 +87,12 @@ class SlurmCluster:
         host = socket.gethostname().partition(".")[0]
         self.configuration.write_text(
             _CONFIGURATION.format(
-                base=self.base, host=host, control=control, first=first, second=second
+                base=self.base,
+                host=host,
+                control=control,
+                first=first,
+                second=second,
+                cores=self._cores,
             )
         )
         devices = [self.base / f"gpu{index}" for index in range(2)]

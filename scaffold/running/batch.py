@@ -15,7 +15,6 @@ from scaffold.running.recording import finish
 from scaffold.running.submissions import (
     RunState,
     open_places,
-    read_job,
     remove_collected,
     state_of,
 )
@@ -155,9 +154,7 @@ class _Batch:
                         " scaffold runs --cancel",
                     )
                 del self._places[at]
-                return Running(
-                    plan, seed, Workspace(folder), read_job(place.folder, place.index), place
-                )
+                return Running(plan, seed, Workspace(folder), place.job(), place)
         return None
 
     def _end(self, run: Running, execution: Execution) -> None:

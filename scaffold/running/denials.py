@@ -12,8 +12,6 @@ from typing import Any
 from scaffold.errors import RunError
 from scaffold.records.evidence import Seeding
 from scaffold.running.outputs import read_output
-from scaffold.sandbox import Sandbox
-from scaffold.sandbox.visible import TEMPORARY, Policy, hidden_places, readable_paths
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
 
@@ -38,23 +36,6 @@ class Seen:
     seeding: Seeding
     missing_variables: tuple[str, ...]
     attempts: tuple[Attempt, ...]
-
-
-def denial_variables(sandbox: Sandbox, policy: Policy) -> dict[str, str]:
-    """Return what the shim needs to report denials; nothing where nothing is denied."""
-    if sandbox.kind == "none":
-        return {}
-    # Bubblewrap gives a command temporary folders of its own, Landlock none.
-    private = TEMPORARY if sandbox.kind == "bubblewrap" else ()
-    denied = {
-        "writable": [str(path) for path in (*policy.writable, policy.temporary)],
-        "visible": ["/sys", *map(str, readable_paths(policy)), *map(str, policy.visible)],
-        "hidden": [str(place) for place in hidden_places() if place not in private],
-        "private": ["/dev", "/proc", *map(str, private)],
-        "network": policy.network,
-        "loopback": sandbox.kind == "bubblewrap",
-    }
-    return {"SCAFFOLD_DENIALS": json.dumps(denied)}
 
 
 def read_reports(folder: Path) -> Seen:

@@ -1,17 +1,20 @@
-"""What is to be run in a run's folder, and how it is started on the machine that runs it."""
+"""What is to be run in a run's folder, and how it is started on the machine that runs it.
+
+Imports nothing heavy: a node of a cluster does so for each run.
+"""
 
 import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from scaffold.machine import FREE_BYTES, memory_bytes
-from scaffold.running.denials import denial_variables
 from scaffold.running.workspace import Workspace, make_short_name
 from scaffold.sandbox import FILTER_DESCRIPTOR, Kind, Sandbox, confine
+from scaffold.sandbox.denials import denial_variables
 from scaffold.sandbox.visible import Policy
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -58,6 +61,26 @@ class Job:
     folder_bytes: int | None
     output_bytes: int
     steps: tuple[JobStep, ...]
+
+    def to_json(self) -> str:
+        """Return the job as a text."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return cls(
+            **{
+                **data,
+                "folder": Path(data["folder"]),
+                "visible": tuple(map(Path, data["visible"])),
+                "steps": tuple(
+                    JobStep(**{**step, "directory": Path(step["directory"])})
+                    for step in data["steps"]
+                ),
+            }
+        )
 
 
 def start_supervisor(job: Job, accelerators: str | None) -> "subprocess.Popen[bytes]":

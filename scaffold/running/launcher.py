@@ -13,6 +13,7 @@ from scaffold.machine import require_free
 from scaffold.project.files import remove
 from scaffold.records.fields import fill_slots
 from scaffold.records.program import Command
+from scaffold.running.filling import fill
 from scaffold.running.job import Job, JobStep
 from scaffold.running.outputs import time_limit
 from scaffold.running.plan import Plan
@@ -21,7 +22,7 @@ from scaffold.running.processes import end_processes
 from scaffold.running.submissions import Place
 from scaffold.running.tracing import ask, trace_inputs, trace_variables
 from scaffold.running.variables import SHIM, run_variables
-from scaffold.running.workspace import Workspace, fill, remove_short_name
+from scaffold.running.workspace import Workspace, remove_short_name
 
 _PROGRESS_LIMIT_S = 1.0
 

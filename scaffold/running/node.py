@@ -2,7 +2,7 @@
 
 Started as `python -I -m scaffold.running.node SUBMISSION INDEX`. It needs the project, the cache
 and this Python at the same paths as where the run was prepared. It ends with whatever started it,
-and everything below ends with it.
+and everything below ends with it. It imports nothing heavy: it is started once for each run.
 """
 
 import contextlib
@@ -17,11 +17,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from scaffold.errors import ScaffoldError
-from scaffold.machine import describe_machine
-from scaffold.records.engine import Execution
+from scaffold.machine import machine_facts
+from scaffold.project.files import make_durable, write_json
 from scaffold.running.job import Job, start_supervisor
 from scaffold.running.processes import adopt_orphans, end_orphans
-from scaffold.running.submissions import note_end, note_start, read_job
 from scaffold.running.workspace import Workspace, remove_short_name
 from scaffold.sandbox import sandbox_problem
 
@@ -35,8 +34,8 @@ def main(submission: str, number: str) -> int:
     folder, index = Path(submission), int(number)
     _end_with_parent()
     adopt_orphans()
-    job = read_job(folder, index)
-    note_start(folder, index)
+    job = Job.from_json((folder / f"{index}.job.json").read_text())
+    (folder / f"{index}.started").touch()
     problem = sandbox_problem(job.sandbox) or ""
     started, started_s = datetime.now(timezone.utc), time.monotonic()
     try:
@@ -49,14 +48,15 @@ def main(submission: str, number: str) -> int:
     finally:
         end_orphans(())
         remove_short_name(Workspace(job.folder))
-    execution = Execution(
-        machine=describe_machine(),
-        started=started.isoformat(timespec="seconds"),
-        wall_time_s=time.monotonic() - started_s,
-        problem=f"on {os.uname().nodename}: {problem}" if problem else "",
-        is_machine_lost=problem == _STOPPED,
-    )
-    note_end(folder, index, execution)
+    execution = {  # as `records.engine.Execution` reads it, whose import takes as long as a run
+        "machine": machine_facts(),
+        "started": started.isoformat(timespec="seconds"),
+        "wall_time_s": time.monotonic() - started_s,
+        "problem": f"on {os.uname().nodename}: {problem}" if problem else "",
+        "is_machine_lost": problem == _STOPPED,
+    }
+    write_json(execution, folder / f"{index}.ended.json")
+    make_durable(folder)
     return 0
 
 
@@ -65,7 +65,6 @@ def _execute(job: Job) -> str:
     process = start_supervisor(job, _accelerators(job))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: _stop(process))
-    describe_machine()  # meanwhile
     assert process.stdout is not None
     messages = process.stdout.read()
     status = process.wait()

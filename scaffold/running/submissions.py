@@ -15,11 +15,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from scaffold.errors import BrokenFileError, MachineError, ProjectError
 from scaffold.project.files import (
-    make_durable,
     read_record,
     read_text,
     remove,
@@ -63,6 +60,10 @@ class Place:
         """Return what engines call it."""
         return f"{self.submission.job}_{self.index}"
 
+    def job(self) -> Job:
+        """Return what is to be run."""
+        return Job.from_json(read_text(self.folder / f"{self.index}.job.json"))
+
 
 def write_submission(
     submissions_dir: Path, target: EngineTarget, runs: Sequence[SubmittedRun], jobs: Sequence[Job]
@@ -73,7 +74,7 @@ def write_submission(
     folder = submissions_dir / name
     folder.mkdir(parents=True)
     for index, job in enumerate(jobs):
-        write_text(folder / f"{index}.job.json", TypeAdapter(Job).dump_json(job).decode())
+        write_text(folder / f"{index}.job.json", job.to_json())
     submission = Submission(
         name=name, created=now.isoformat(timespec="seconds"), target=target, runs=tuple(runs)
     )
@@ -134,22 +135,6 @@ def states(folder: Path, submission: Submission) -> dict[int, RunState]:
 def state_of(place: Place) -> RunState:
     """Return where one run is."""
     return states(place.folder, place.submission)[place.index]
-
-
-def read_job(folder: Path, index: int) -> Job:
-    """Return what is to be run."""
-    return TypeAdapter(Job).validate_json(read_text(folder / f"{index}.job.json"))
-
-
-def note_start(folder: Path, index: int) -> None:
-    """Note that a run has started."""
-    (folder / f"{index}.started").touch()
-
-
-def note_end(folder: Path, index: int, execution: Execution) -> None:
-    """Note how a run was executed."""
-    write_record(execution, folder / f"{index}.ended.json")
-    make_durable(folder)
 
 
 def read_end(place: Place) -> Execution:
