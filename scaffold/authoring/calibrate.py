@@ -3,12 +3,13 @@
 Every value is kept, with the hardware.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from scaffold.cache import cache_dir
-from scaffold.machine import describe_machine
+from scaffold.errors import RunError
 from scaffold.project.digests import program_digest
 from scaffold.project.files import write_bytes, write_record
 from scaffold.project.project import Project
@@ -45,13 +46,22 @@ def calibrate(
     The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
 
     Raises:
-        RunError: a run failed beyond what the recipe allows; nothing is written.
+        RunError: a run failed beyond what the recipe allows, or they were made on different
+            hardware; nothing is written.
     """
     recipe = recipe_source.recipe
     project = _project(recipe_source, options)
     plan = prepare(Session(project, recipe, listener, options))
     seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
     records = make_runs(project, plan, seeds, listener, spare=CALIBRATION_SEED + runs)
+    hardware = Counter(record.machine.hardware for record in records)
+    if len(hardware) > 1:
+        shown = ", ".join(f"{count} on {name}" for name, count in hardware.items())
+        raise RunError(
+            f"the calibration runs were made on different hardware: {shown}",
+            hint="choose one partition or constraint in engines.yaml, and remove the others' runs"
+            f" in {project.runs}",
+        )
     first_of_seed = list({record.seed: record for record in reversed(records)}.values())
     calibration = Calibration(
         recipe=recipe.id,
@@ -60,7 +70,7 @@ def calibrate(
         data=plan.inputs.data,
         reading=recipe.reading_digest(),
         created=datetime.now(timezone.utc).date().isoformat(),
-        machine=describe_machine(),
+        machine=records[0].machine,
         threads=plan.threads,
         packages=plan.environment.packages,
         runs=tuple(

@@ -132,6 +132,10 @@ class RunRecord(Record):
     steps: tuple[StepResult, ...]
     metrics: Mapping[str, MetricValue] = {}
     seeding: Seeding = Seeding()
+    peak_accelerator_bytes: int | None = Field(
+        default=None,
+        description="memory of GPUs that torch held in its largest process, as that reported it",
+    )
     confinement: Confinement = Confinement()
     environment: EnvironmentUsed
     machine: Machine

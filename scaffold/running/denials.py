@@ -14,6 +14,7 @@ from scaffold.records.evidence import Seeding
 from scaffold.running.outputs import read_output
 
 _MOST_REPORTS, _MOST_BYTES, _MOST_ENTRIES, _MOST_CHARACTERS = 1000, 1 << 20, 50, 200
+_MOST_ACCELERATOR_BYTES = 1 << 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Seeding, variables that were asked for and not there, attempts that the sandbox denies."""
+    """Seeding, variables that were asked for and not there, attempts that the sandbox denies.
+
+    `accelerator_bytes` is the most memory of GPUs that one process has held; None where none has.
+    """
 
     seeding: Seeding
     missing_variables: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    accelerator_bytes: int | None
 
 
 def read_reports(folder: Path) -> Seen:
@@ -45,6 +50,7 @@ def read_reports(folder: Path) -> Seen:
     streams: list[str] = []
     missing: list[str] = []
     attempts: dict[str, list[str]] = {}
+    accelerator_bytes = 0
     for path in sorted(folder.glob("*.json"))[:_MOST_REPORTS]:
         try:
             report = json.loads(read_output(path, _MOST_BYTES))
@@ -57,6 +63,9 @@ def read_reports(folder: Path) -> Seen:
         _add(streams, report.get("streams"))
         _add(missing, report.get("variables"))
         _add_all(attempts, report.get("attempts"))
+        held = report.get("accelerator_bytes")
+        if isinstance(held, int) and held < _MOST_ACCELERATOR_BYTES:
+            accelerator_bytes = max(accelerator_bytes, held)
     return Seen(
         seeding=Seeding(
             calls={
@@ -71,6 +80,7 @@ def read_reports(folder: Path) -> Seen:
         attempts=tuple(
             Attempt(kind, target) for kind, targets in attempts.items() for target in targets
         ),
+        accelerator_bytes=accelerator_bytes or None,
     )
 
 

@@ -82,6 +82,7 @@ def finish(running: Running, execution: Execution) -> RunRecord:
         steps=steps,
         metrics=metrics,
         seeding=seen.seeding,
+        peak_accelerator_bytes=seen.accelerator_bytes,
         confinement=_confinement(plan, workspace, seen),
         environment=EnvironmentUsed(
             python=plan.environment.version,

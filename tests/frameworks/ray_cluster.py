@@ -1,6 +1,6 @@
 """A Ray cluster of a head and two nodes on this machine; run in a network of its own by test_ray.
 
-Started as `python ray_cluster.py ADDRESS_FILE`. A line `lose` on its input ends a node with all
+Started as `python ray_cluster.py ADDRESS_FILE [CORES]`. A line `lose` on its input ends a node with all
 its processes; the end of its input ends the cluster.
 """
 
@@ -13,11 +13,13 @@ import psutil
 from ray.cluster_utils import Cluster
 
 
-def main(address_file: str) -> None:
+def main(address_file: str, cores: str = "2") -> None:
     """Start the cluster, note its address, and obey."""
     options = {"include_dashboard": False, "object_store_memory": 80_000_000}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **options})
-    nodes = [cluster.add_node(num_cpus=2, object_store_memory=80_000_000) for _ in range(2)]
+    nodes = [
+        cluster.add_node(num_cpus=int(cores), object_store_memory=80_000_000) for _ in range(2)
+    ]
     cluster.wait_for_nodes()
     Path(address_file).write_text(json.dumps(cluster.address))
     for line in sys.stdin:

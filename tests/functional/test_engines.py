@@ -442,3 +442,42 @@ def test_accelerators_of_this_machine_are_shared_out(cli, tmp_path, monkeypatch)
     seen = [run["metrics"]["accuracy"]["value"] for run in runs]
     assert sorted(seen) == [0.0, 0.0, 1.0, 1.0]
     assert {run["machine"]["accelerator"] for run in runs} == {"NVIDIA A100"}
+
+
+def test_memory_of_accelerators_is_recorded(cli, tmp_path):
+    """As torch tells it in each process; here by a torch that only pretends."""
+    files = {
+        "torch.py": """\
+            class cuda:
+                is_initialized = staticmethod(lambda: True)
+                device_count = staticmethod(lambda: 2)
+                max_memory_reserved = staticmethod(lambda index: 1000 + index)
+            """,
+        "train.py": """\
+            import json, subprocess, sys, torch
+            if len(sys.argv) > 2:
+                sys.exit()
+            subprocess.run([sys.executable, __file__, "0", "again"], check=True)
+            json.dump({"accuracy": 0.9}, open("metrics.json", "w"))
+            """,
+    }
+    project = cli.new(toy_recipe(tmp_path / "recipe", files, **ACCURACY_ONLY))
+    (run,) = cli("run", "--json", cwd=project).json["runs"]
+    assert run["peak_accelerator_bytes"] == 2001
+
+
+def test_calibration_runs_are_of_one_hardware(cli, tmp_path, monkeypatch):
+    from itertools import cycle
+
+    from scaffold.records.evidence import Machine
+
+    kinds = cycle(["one", "two"])
+
+    def describe():
+        return Machine(processor=next(kinds), cores=1, memory_gb=1, accelerator=None, system="any")
+
+    monkeypatch.setattr("scaffold.running.engines.local.describe_machine", describe)
+    recipe = toy_recipe(tmp_path / "recipe")
+    result = cli("recipes", "calibrate", str(recipe), "--runs", "4", code=4)
+    assert "different hardware: 2 on " in result.err
+    assert not (recipe / "calibration.json").exists()

@@ -313,6 +313,7 @@ def _write_report() -> None:
             "calls": _calls,
             "missed": _missed,
             "streams": sorted(_streams.used) if _streams else [],
+            "accelerator_bytes": _accelerator_bytes(),
         }
         if _watch is not None:
             report.update(variables=_watch.variables, attempts=_watch.attempts)
@@ -321,6 +322,17 @@ def _write_report() -> None:
         os.replace(path + ".part", path)
     except OSError:
         pass
+
+
+def _accelerator_bytes() -> int:
+    """Return the most memory of GPUs that torch has held in this process; 0 without any."""
+    try:
+        cuda = sys.modules["torch"].cuda
+        if not cuda.is_initialized():
+            return 0
+        return sum(cuda.max_memory_reserved(index) for index in range(cuda.device_count()))
+    except Exception:  # no torch, or one that is only half there
+        return 0
 
 
 def _run_next_sitecustomize() -> None:

@@ -41,6 +41,7 @@ def _row(record: RunRecord, state: str, names: Sequence[str]) -> Row:
         "wall_time_s": record.wall_time_s,
         "cpu_time_s": sum(step.cpu_time_s for step in record.steps),
         "peak_memory_bytes": max((step.peak_memory_bytes for step in record.steps), default=None),
+        "peak_accelerator_bytes": record.peak_accelerator_bytes,
         "threads": record.threads,
         "processor": record.machine.processor,
         "accelerator": record.machine.accelerator,
