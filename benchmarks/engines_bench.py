@@ -73,7 +73,8 @@ def bare_ray(count: int, address: str, reference: Path) -> None:
     program = (
         "import ray, subprocess\n"
         f"ray.init(address={address!r}, log_to_driver=False, logging_level='ERROR')\n"
-        f"task = ray.remote(lambda n: subprocess.run([*{words}, str(n)]).returncode)\n"
+        f"place = {str(reference.parent)!r}\n"
+        f"task = ray.remote(lambda n: subprocess.run([*{words}, str(n)], cwd=place).returncode)\n"
         f"assert ray.get([task.remote(n) for n in range({count})]) == [0] * {count}\n"
     )
     call([sys.executable, "-c", program], reference.parent)

@@ -1,5 +1,6 @@
 """The commands of `scaffold recipes` that make a recipe."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -253,4 +254,42 @@ def trace(
     click.echo("  Next       put this into recipe.yaml, in place of an earlier one:\n")
     click.echo(f'golden:\n  name: "{shipped.name}"\n  sha256: {shipped.sha256}\n  files:')
     click.echo("".join(f"    - {file}\n" for file in shipped.files))
+    return 0
+
+
+@command(
+    "publish",
+    "Make a recipe folder of a project whose reproduction holds here, with its calibration runs and"
+    " its certificate, for others to start from.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A new folder, such as CATALOGUE/recipes/ID of a repository of recipes.",
+)
+def publish(*, folder: Path, as_json: bool) -> int:
+    """Write the folder, say how others use it."""
+    from scaffold.authoring import publish as publishing
+    from scaffold.cli.terminal import open_project
+    from scaffold.project.files import write_text
+    from scaffold.views.certificate import make_certificate
+    from scaffold.views.exports.statement import make_statement
+
+    project = open_project()
+    certificate = make_certificate(make_statement(project))
+    recipe = publishing.publish(project, folder).recipe
+    write_text(folder / "CERTIFICATE.md", certificate)
+    if as_json:
+        print_json("recipe_published", {"path": str(folder), "recipe": recipe.id})
+    else:
+        click.echo(
+            f"  {folder}  recipe {recipe.id}\n"
+            f"  Next       scaffold recipes check {shlex.quote(str(folder))}\n"
+            "             then commit it to a repository: others type"
+            " mlloop-new --from URL@REV:PATH, or scaffold recipes add URL"
+        )
     return 0

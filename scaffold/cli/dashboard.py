@@ -41,7 +41,7 @@ def command(
 ) -> int:
     """Gather, write, say where it is; or serve."""
     from scaffold.errors import UsageError
-    from scaffold.project.files import write_text
+    from scaffold.project.files import write_output
     from scaffold.views.dashboard.facts import gather
     from scaffold.views.dashboard.page import make_page
 
@@ -55,7 +55,7 @@ def command(
     facts = gather(project)
     page = make_page(facts)
     target = path or project.scaffold_dir / "dashboard.html"
-    write_text(target, page)
+    write_output(target, page.encode())
     if as_json:
         print_json(
             "dashboard", {"path": str(target), "bytes": len(page.encode()), "runs": len(facts.runs)}

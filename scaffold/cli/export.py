@@ -53,10 +53,13 @@ def command(*, format_name: str, output: str | None, as_json: bool) -> int:
 
 
 def _statement(project: "Project", place: str) -> None:
-    from scaffold.project.files import write_json
+    import json
+
+    from scaffold.project.files import write_output
     from scaffold.views.exports.statement import make_statement
 
-    write_json(make_statement(project), Path(place))
+    text = json.dumps(make_statement(project), indent=1) + "\n"
+    write_output(Path(place), text.encode())
 
 
 def _crate(project: "Project", place: str) -> None:

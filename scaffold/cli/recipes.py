@@ -29,6 +29,7 @@ for _command in (
     authoring.try_draft,
     authoring.calibrate,
     authoring.trace,
+    authoring.publish,
 ):
     command.add_command(_command)
 

@@ -1,9 +1,9 @@
 """Read the reproduction's evidence, and find out whether it still holds."""
 
 from scaffold.environments.lock import lock_fits
-from scaffold.errors import BrokenFileError, Problem
+from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.project.digests import data_digests, file_digest, program_digest
-from scaffold.project.project import Project
+from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import (
     Evidence,
     JudgedRun,
@@ -12,8 +12,9 @@ from scaffold.records.judgment import Judgment
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.references import find_edits
-from scaffold.reproduce.evidence import calibration_digest, load_calibration
+from scaffold.reproduce.evidence import calibration_digest, load_calibration, read_evidence
 from scaffold.rules.reproduction.judge import judge
+from scaffold.user_state import Origin, origin_of
 
 REFERENCE_EDITED = Reason("reference_edited", "reference/ changed")
 """Among the reasons for stale evidence: the one that running again cannot mend."""
@@ -64,3 +65,28 @@ def judge_again(project: Project, recipe: Recipe, evidence: Evidence) -> Judgmen
         problem = Problem(source=name, line=1, where="judgment", message=message)
         raise BrokenFileError(name, [problem], hint="scaffold verify")
     return stored
+
+
+def require_evidence(project: Project) -> tuple[Recipe, Evidence]:
+    """Return a project's recipe and its evidence, which must hold and be one's own.
+
+    Raises:
+        ProjectError: there is none, it no longer speaks of the project as it is, or it was made by
+            others and not checked here.
+        BrokenFileError: its verdict does not follow from its runs.
+    """
+    recipe = load_recipe(project)
+    evidence = read_evidence(project)
+    if evidence is None:
+        raise ProjectError("nothing was judged here yet", hint="scaffold verify")
+    stale = find_stale(project, recipe, evidence)
+    if stale:
+        reasons = "; ".join(reason.text for reason in stale)
+        raise ProjectError(f"the evidence is stale: {reasons}", hint="scaffold verify")
+    judge_again(project, recipe, evidence)
+    if origin_of(evidence.checksum) is Origin.OTHERS:
+        raise ProjectError(
+            "the evidence was made by others, and not checked here",
+            hint="scaffold verify runs one of its seeds here",
+        )
+    return recipe, evidence

@@ -18,7 +18,8 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.judgment import Verdict
 from scaffold.reproduce.evidence import read_evidence
-from scaffold.views.exports.statement import claim_findings, describe_reproduction, require_evidence
+from scaffold.reproduce.staleness import require_evidence
+from scaffold.views.exports.statement import claim_findings, describe_reproduction
 from scaffold.views.tables import number
 
 _HEAD = "# Reproduction certificate: "

@@ -51,6 +51,7 @@ from scaffold.views.recipe_answers import (
     RecipeCalibrated,
     RecipeChecked,
     RecipeDrafted,
+    RecipePublished,
     Recipes,
     RecipesFound,
     RecipeShown,
@@ -110,6 +111,7 @@ KINDS: Mapping[str, type] = {
     "recipe_tried": RecipeTried,
     "recipe_calibrated": RecipeCalibrated,
     "recipe_traced": RecipeTraced,
+    "recipe_published": RecipePublished,
     "doctor": Doctor,
     "explanation": Explanation,
 }

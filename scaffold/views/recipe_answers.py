@@ -155,6 +155,13 @@ class RecipeCalibrated(Answer):
     runs: int
 
 
+class RecipePublished(Answer):
+    """`recipes publish`."""
+
+    path: str
+    recipe: str
+
+
 class RecipeTraced(Answer):
     """`recipes trace`; what belongs into recipe.yaml."""
 

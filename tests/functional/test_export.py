@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import re
 import shutil
 
@@ -175,3 +176,14 @@ def test_what_is_not_installed_is_named(cli, reproduced, monkeypatch, name):
 
 def test_an_unknown_format_is_named(cli, reproduced):
     assert "in-toto" in cli("export", "intoto", cwd=reproduced, code=2).err
+
+
+def test_a_pipe_is_written_to_not_replaced(cli, reproduced, tmp_path):
+    """As /dev/null is, which root could replace."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    cli("certificate", "write", "-o", str(pipe), cwd=reproduced)
+    assert b"# Reproduction certificate" in os.read(reader, 1000)
+    os.close(reader)
+    assert pipe.is_fifo()

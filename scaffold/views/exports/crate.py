@@ -5,7 +5,8 @@ from pathlib import Path
 from scaffold.errors import MachineError, UsageError
 from scaffold.project.project import Project
 from scaffold.records.recipe import Recipe
-from scaffold.views.exports.statement import describe_reference, require_evidence
+from scaffold.reproduce.staleness import require_evidence
+from scaffold.views.exports.statement import describe_reference
 
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _RO_CRATE = "1.1"
@@ -18,7 +19,7 @@ def write_crate(project: Project, folder: Path) -> None:
     Raises:
         UsageError: the folder is there.
         MachineError: rocrate is not installed.
-        ProjectError, BrokenFileError: see `statement.require_evidence`.
+        ProjectError, BrokenFileError: see `reproduce.staleness.require_evidence`.
     """
     try:
         from rocrate.model.contextentity import ContextEntity

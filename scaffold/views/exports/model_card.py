@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from scaffold.project.files import write_text
+from scaffold.project.files import write_output
 from scaffold.project.project import Project
+from scaffold.reproduce.staleness import require_evidence
 from scaffold.views.certificate import make_certificate
-from scaffold.views.exports.statement import make_statement, require_evidence
+from scaffold.views.exports.statement import make_statement
 
 
 def write_model_card(project: Project, path: Path) -> None:
     """Write the card: what was measured here, never what was published.
 
     Raises:
-        ProjectError, BrokenFileError: see `statement.require_evidence`.
+        ProjectError, BrokenFileError: see `reproduce.staleness.require_evidence`.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -42,4 +43,5 @@ def write_model_card(project: Project, path: Path) -> None:
         eval_results=results or None,
         tags=["mlloop-new"],
     )
-    write_text(path, f"---\n{data.to_yaml()}\n---\n\n{make_certificate(make_statement(project))}")
+    text = f"---\n{data.to_yaml()}\n---\n\n{make_certificate(make_statement(project))}"
+    write_output(path, text.encode())

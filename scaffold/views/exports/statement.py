@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scaffold import __version__
-from scaffold.errors import ProjectError
 from scaffold.project.digests import file_digest
-from scaffold.project.project import Project, load_recipe
+from scaffold.project.project import Project
 from scaffold.records.evidence import Evidence
 from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.records.recipe import (
@@ -18,9 +17,7 @@ from scaffold.records.recipe import (
     PackageReference,
     Recipe,
 )
-from scaffold.reproduce.evidence import read_evidence
-from scaffold.reproduce.staleness import find_stale, judge_again
-from scaffold.user_state import Origin, origin_of
+from scaffold.reproduce.staleness import require_evidence
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -34,36 +31,11 @@ _RESULTS = {
 }
 
 
-def require_evidence(project: Project) -> tuple[Recipe, Evidence]:
-    """Return a project's recipe and its evidence, which must hold and be one's own.
-
-    Raises:
-        ProjectError: there is none, it no longer speaks of the project as it is, or it was made by
-            others and not checked here.
-        BrokenFileError: its verdict does not follow from its runs.
-    """
-    recipe = load_recipe(project)
-    evidence = read_evidence(project)
-    if evidence is None:
-        raise ProjectError("nothing was judged here yet", hint="scaffold verify")
-    stale = find_stale(project, recipe, evidence)
-    if stale:
-        reasons = "; ".join(reason.text for reason in stale)
-        raise ProjectError(f"the evidence is stale: {reasons}", hint="scaffold verify")
-    judge_again(project, recipe, evidence)
-    if origin_of(evidence.checksum) is Origin.OTHERS:
-        raise ProjectError(
-            "the evidence was made by others, and not checked here",
-            hint="scaffold verify runs one of its seeds here",
-        )
-    return recipe, evidence
-
-
 def make_statement(project: Project) -> dict[str, Any]:
     """Return the statement as plain data.
 
     Raises:
-        ProjectError, BrokenFileError: see `require_evidence`.
+        ProjectError, BrokenFileError: see `reproduce.staleness.require_evidence`.
     """
     recipe, evidence = require_evidence(project)
     judgment = Judgment.from_mapping(evidence.judgment)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import MachineError
-from scaffold.project.files import write_bytes, write_text
+from scaffold.project.files import write_output
 from scaffold.project.project import Project
 from scaffold.records.evidence import RunRecord
 from scaffold.reproduce.evidence import read_evidence
@@ -58,7 +58,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_output(path, text.getvalue().encode())
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
@@ -76,4 +76,4 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
         ) from error
     content = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows)), content)
-    write_bytes(path, content.getvalue())
+    write_output(path, content.getvalue())
