@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests start a thousand interpreters: compile each module once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-frameworks test-gpu coverage lint bench bench-faults fuzz mutate-guards schema clean
+.PHONY: demo dist test test-all test-frameworks test-gpu coverage lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -55,6 +55,20 @@ lint: .venv/dev-ready
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What is released: built, checked, installed into an empty environment and started; sbom.cdx.json lists what came with it.
+dist:
+	rm -rf dist .venv-dist .venv-wheel
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet --disable-pip-version-check build twine check-wheel-contents cyclonedx-bom
+	.venv-dist/bin/python -m build --outdir dist
+	.venv-dist/bin/twine check --strict dist/*
+	.venv-dist/bin/check-wheel-contents dist/*.whl
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	.venv-wheel/bin/mlloop-new --version
+	.venv-wheel/bin/scaffold recipes list
+	.venv-dist/bin/cyclonedx-py environment --output-reproducible -o sbom.cdx.json .venv-wheel/bin/python
 
 # Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.
 bench: .venv/dev-ready
