@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.names import complete_recipe
 from scaffold.cli.terminal import (
     RunFlags,
     command,
@@ -173,7 +174,7 @@ def _print_draft(folder: Path, *, as_json: bool) -> None:
     "Run a recipe many times and write calibration.json beside it: every value, with the"
     " hardware.\n\nAn interrupted calibration goes on where it stopped.",
 )
-@click.argument("source", metavar="RECIPE")
+@click.argument("source", metavar="RECIPE", shell_complete=complete_recipe)
 @click.option(
     "--runs",
     type=click.IntRange(2, 1000),
@@ -230,7 +231,7 @@ def calibrate(
     "Record what a recipe's reference computes, check by check, into golden/ beside it.\n\n"
     "Projects of the recipe then compare theirs before the first long run.",
 )
-@click.argument("source", metavar="RECIPE")
+@click.argument("source", metavar="RECIPE", shell_complete=complete_recipe)
 @run_options
 def trace(
     *,

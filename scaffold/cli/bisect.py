@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.names import complete_metric
 from scaffold.cli.terminal import (
     EXIT_UNDECIDED,
     RunFlags,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     " states before and after where it is missing. Nothing is checked out.\n\nExit status 3 when a"
     " comparison stayed undecided.",
 )
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metric)
 @click.option("--margin", type=float, help="The smallest loss that counts, in the metric's unit.")
 @run_options
 def command(

@@ -4,6 +4,7 @@ import difflib
 
 import click
 
+from scaffold.cli.names import complete_word
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import print_json, width
 
@@ -13,7 +14,7 @@ from scaffold.cli.terminal import print_json, width
     "Explain a word of a verdict, a table or a file, and say where its evidence is.\n\nWithout WORD"
     " all words are listed.",
 )
-@click.argument("words", metavar="[WORD]", nargs=-1)
+@click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=complete_word)
 def command(*, words: tuple[str, ...], as_json: bool) -> int:
     """Print an entry of the glossary."""
     from scaffold.errors import UsageError

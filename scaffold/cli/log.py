@@ -2,6 +2,7 @@
 
 import click
 
+from scaffold.cli.names import complete_metric
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, print_json, width
 
@@ -11,7 +12,7 @@ from scaffold.cli.terminal import open_project, print_json, width
     "Show a metric from step to step: the reference, then every change that was judged, with its"
     " interval, effect and cost.\n\nWithout METRIC the one that the recipe's claim is about.",
 )
-@click.argument("metric", required=False)
+@click.argument("metric", required=False, shell_complete=complete_metric)
 def command(*, metric: str | None, as_json: bool) -> int:
     """Read the evidence, show it in order."""
     from dataclasses import asdict

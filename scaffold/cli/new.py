@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.names import complete_recipe
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, parse_settings, print_json, width
 
@@ -31,7 +32,11 @@ _MOST_CHOICES = 8
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--from", "source", metavar="RECIPE", help=f"What to start from. Default: {DEFAULT_RECIPE}."
+    "--from",
+    "source",
+    metavar="RECIPE",
+    shell_complete=complete_recipe,
+    help=f"What to start from. Default: {DEFAULT_RECIPE}.",
 )
 @click.option(
     "--task",

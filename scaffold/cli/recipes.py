@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli import authoring
+from scaffold.cli.names import complete_recipe
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
 
@@ -182,7 +183,7 @@ def remove(*, url: str, as_json: bool) -> int:
 
 @command.add_command
 @make_command("show", "Show one recipe as it is written.")
-@click.argument("source", metavar="RECIPE")
+@click.argument("source", metavar="RECIPE", shell_complete=complete_recipe)
 def show(*, source: str, as_json: bool) -> int:
     """Show the file of a recipe, or its content as JSON."""
     from scaffold.recipes.catalogue import find_recipe

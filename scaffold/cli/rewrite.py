@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
+from scaffold.cli.names import complete_part, complete_rewrite
 from scaffold.cli.terminal import (
     EXIT_REFUSED,
     EXIT_UNDECIDED,
@@ -75,7 +76,7 @@ def parts(
     " optimizer, schedule, evaluation, program (scaffold rewrite parts). Then edit src/, and"
     " `scaffold verify`.",
 )
-@click.argument("part")
+@click.argument("part", shell_complete=complete_part)
 @click.option(
     "--with",
     "own",
@@ -182,7 +183,7 @@ def _print_opened(opened: "Opened") -> None:
     "Compare src/ as it is now with the golden trace of an accepted rewrite, by default the last."
     " Writes nothing.\n\nIt needs no reference any more: parity stays testable after that is gone.",
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_rewrite)
 @run_options
 def check(
     *,

@@ -18,6 +18,7 @@ import click
 
 from scaffold import __version__
 from scaffold.cli.fetch_lines import FetchLines
+from scaffold.cli.names import complete_engine
 from scaffold.errors import (
     BrokenFileError,
     BusyError,
@@ -172,6 +173,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--engine",
             metavar="NAME",
+            shell_complete=complete_engine,
             help="Where runs are made: local, slurm, ray, or a name in your engines.yaml.",
         ),
     ):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
+from scaffold.cli.names import complete_suggested_tweak
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
@@ -28,7 +29,7 @@ def command() -> None:
     " one makes src/, a copy of the reference, and system.yaml, which says how it runs. Edit them,"
     " then `scaffold verify`. NAME may be one that the recipe suggests (scaffold tweak list).",
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_suggested_tweak)
 @click.option(
     "--remedy",
     metavar="ID",

@@ -31,14 +31,8 @@ def find_target(name: str | None) -> EngineTarget:
         BrokenFileError: the file has problems.
     """
     path = engines_file()
-    engines = load_yaml(Engines, path) if path.exists() else Engines(engines={})
-    targets: dict[str, EngineTarget] = {
-        "local": LocalTarget(),
-        "slurm": SlurmTarget(),
-        "ray": RayTarget(),
-        **engines.engines,
-    }
-    chosen = name or engines.default or "local"
+    targets = known_targets()
+    chosen = name or _read(path).default or "local"
     if chosen not in targets:
         close = difflib.get_close_matches(chosen, targets, n=1)
         raise UsageError(
@@ -46,3 +40,21 @@ def find_target(name: str | None) -> EngineTarget:
             hint=f"there are {', '.join(targets)}; name others in {path}",
         )
     return targets[chosen]
+
+
+def known_targets() -> dict[str, EngineTarget]:
+    """Return all targets by name.
+
+    Raises:
+        BrokenFileError: the file has problems.
+    """
+    return {
+        "local": LocalTarget(),
+        "slurm": SlurmTarget(),
+        "ray": RayTarget(),
+        **_read(engines_file()).engines,
+    }
+
+
+def _read(path: Path) -> Engines:
+    return load_yaml(Engines, path) if path.exists() else Engines(engines={})

@@ -186,6 +186,13 @@ class Runs(Answer):
     runs: list[dict[str, Any]]
 
 
+class Completion(Answer):
+    """`completion`: the files that were written."""
+
+    shell: str
+    paths: list[str]
+
+
 class Exported(Answer):
     """`export`, `certificate write`: what was written; `runs` where it is a number of runs."""
 
