@@ -33,11 +33,13 @@ def command() -> None:
 def write(*, path: Path | None, as_json: bool) -> int:
     """Write the page, say where it is."""
     from scaffold.project.files import write_output
+    from scaffold.project.project import refuse_own_file
     from scaffold.views.certificate import make_certificate
     from scaffold.views.exports.statement import make_statement
 
     project = open_project()
     target = path or project.root / "CERTIFICATE.md"
+    refuse_own_file(project, target)
     write_output(target, make_certificate(make_statement(project)).encode())
     if as_json:
         print_json("exported", {"format_name": "certificate", "path": str(target), "runs": None})
@@ -53,7 +55,7 @@ def write(*, path: Path | None, as_json: bool) -> int:
     " here, and whether its verdict follows from their runs.\n\nExit status 3 where nothing speaks"
     " against it and something could not be checked.",
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def check(*, file: Path, as_json: bool) -> int:
     """Check, and say what holds."""
     from scaffold.errors import ProjectError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from scaffold.errors import BrokenFileError, ProjectError
+from scaffold.errors import BrokenFileError, ProjectError, UsageError
 from scaffold.project.files import PARTIAL, read_text, remove
 
 if TYPE_CHECKING:
@@ -238,6 +238,18 @@ def load_recipe(project: Project) -> "Recipe":
     from scaffold.records.recipe import Recipe
 
     return load_yaml(Recipe, project.recipe).of_experiment(project.experiment or None)
+
+
+def refuse_own_file(project: Project, path: Path) -> None:
+    """Raise UsageError if an output would replace a file that the project consists of."""
+    own = path.resolve()
+    if not own.is_relative_to(project.root.resolve()) or not own.exists():
+        return
+    inside = own.relative_to(project.root.resolve())
+    folders = ("evidence", "reference", "src", "golden", "tweaks", "journal", "tests")
+    files = ("recipe.yaml", "milestones.yaml", "system.yaml", "calibration.json", "README.md")
+    if inside.parts[0] in folders or inside.name in files or inside.suffix == ".lock":
+        raise UsageError(f"{path} is a file of the project itself", hint="choose another -o")
 
 
 def load_yaml(record: "type[RecordT]", path: Path) -> "RecordT":

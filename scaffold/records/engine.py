@@ -85,10 +85,9 @@ class Submission(Record):
     """Runs that were handed to an engine together."""
 
     format: Literal[1] = 1
-    name: str
+    name: str = Field(description="of its folder, and what the engine calls it")
     created: str = Field(description="UTC, ISO 8601")
     target: Annotated[EngineTarget, Field(discriminator="kind")]
-    job: str = Field(default="", description="what the engine calls it")
     runs: tuple[SubmittedRun, ...]
     signature: str = Field(default="", description="made with the user's own key over all the rest")
 

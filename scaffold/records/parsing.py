@@ -99,6 +99,35 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
+_YAML_MESSAGES = (
+    (
+        r"mapping values are not allowed",
+        "has a second ': ', or is indented wrongly: quote the text",
+    ),
+    (r"found character '\\t'", "begins with a tab: indent with spaces"),
+    (r"found character ('.') that cannot start", r"no text begins with \1 here: quote it"),
+    (r"unexpected end of stream", "a quote is not closed; it begins in line {start}"),
+    (
+        r"expected ',' or '[\]}]'|expected the node content",
+        "a bracket is not closed, or lacks a comma; it begins in line {start}",
+    ),
+    (r"could not find expected ':'", "a key lacks its colon; it begins in line {start}"),
+    (r"expected <block end>", "is indented otherwise than the lines before it"),
+    (r"constructor for the tag", "tags (!name) are not used here: leave it out"),
+)
+"""What people can do about what the YAML library says in the words of its grammar."""
+
+
+def _yaml_message(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong with a text that is no YAML; the library's words where they are new."""
+    own = error.problem or str(error)
+    start = error.context_mark or error.problem_mark
+    for pattern, message in _YAML_MESSAGES:
+        if match := re.search(pattern, own):
+            return match.expand(message).replace("{start}", str(start.line + 1 if start else 1))
+    return own
+
+
 def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
     """Read one record from YAML (or JSON, which is YAML).
 
@@ -131,10 +160,9 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
         data = loader.construct_document(node)  # type: ignore[no-untyped-call]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = error.problem or str(error)
         line = mark.line + 1 if mark else 1
         raise BrokenFileError(
-            source, [Problem(source=source, line=line, where="", message=message)]
+            source, [Problem(source=source, line=line, where="", message=_yaml_message(error))]
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         message = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
@@ -209,6 +237,12 @@ def _message(detail: Any) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "missing":
         return "is missing: add it"
+    if kind == "union_tag_not_found":
+        return f"lacks its kind: add kind, one of {detail['ctx']['expected_tags']}"
+    if kind == "union_tag_invalid":
+        return (
+            f"{detail['ctx']['tag']!r} is no known kind: there are {detail['ctx']['expected_tags']}"
+        )
     if kind == "extra_forbidden":
         return "is not a key that is known here: remove it or correct its name"
     if kind == "model_type":

@@ -9,7 +9,7 @@ from scaffold.errors import Detached, RunError, ScaffoldError, UsageError
 from scaffold.records.engine import EngineTarget, Execution
 from scaffold.records.evidence import RunRecord
 from scaffold.running.engines.engine import Engine
-from scaffold.running.launcher import Running, discard, follow, prepare_run
+from scaffold.running.launcher import Running, discard, follow, make_job, prepare_run
 from scaffold.running.plan import Plan
 from scaffold.running.recording import finish
 from scaffold.running.submissions import (
@@ -98,14 +98,14 @@ class _Batch:
                 if self._plan.is_detached and not self._have_ended():
                     raise self._detach()
                 for run, execution in self._engine.wait(list(self._active.values())):
-                    del self._active[run.key]
                     self._end(run, execution)
+                    del self._active[run.key]
                 self._show()
         finally:
-            under_way = list(self._active.values())
-            self._engine.stop(under_way)
-            for run in under_way:
+            for run in self._engine.stop(list(self._active.values())):
                 discard(run.workspace)
+            while text := self._engine.message():
+                self._listener.message(text)
             remove_collected(self._plan.submissions_dir)
         if self._lost:
             raise RunError(
@@ -153,8 +153,15 @@ class _Batch:
                         hint="the same command with its --engine goes on; or give it up:"
                         " scaffold runs --cancel",
                     )
+                job, fresh = place.job(), make_job(plan, seed, Workspace(folder))
+                if differing := job.differences(fresh):
+                    raise UsageError(
+                        f"{place.run.name} was handed over otherwise than asked now:"
+                        f" {', '.join(differing)}",
+                        hint="type the same options; or give it up: scaffold runs --cancel",
+                    )
                 del self._places[at]
-                return Running(plan, seed, Workspace(folder), place.job(), place)
+                return Running(plan, seed, Workspace(folder), job, place)
         return None
 
     def _end(self, run: Running, execution: Execution) -> None:

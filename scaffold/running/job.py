@@ -62,6 +62,25 @@ class Job:
     output_bytes: int
     steps: tuple[JobStep, ...]
 
+    def differences(self, other: "Job") -> list[str]:
+        """Return in what another job for this folder would be executed otherwise.
+
+        What decides its result is in the folder's name; the user's variables, such as TERM, may
+        change from one command to the next.
+        """
+        texts = [
+            f"{name.replace('_', ' ')} {old}, not {new}"
+            for name in ("sandbox", "memory_bytes", "folder_bytes", "output_bytes")
+            if (old := getattr(self, name)) != (new := getattr(other, name))
+        ]
+        for old_step, new_step in zip(self.steps, other.steps, strict=True):
+            if old_step.timeout_s != new_step.timeout_s:
+                texts.append(f"{old_step.name} {old_step.timeout_s:g} s")
+            threads = [step.variables.get("OMP_NUM_THREADS") for step in (old_step, new_step)]
+            if threads[0] != threads[1]:
+                texts.append(f"{threads[0]} threads, not {threads[1]}")
+        return list(dict.fromkeys(texts))
+
     def to_json(self) -> str:
         """Return the job as a text."""
         return json.dumps(asdict(self), default=str)

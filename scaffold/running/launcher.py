@@ -72,13 +72,14 @@ def prepare_run(plan: Plan, seed: int) -> Running:
         fill(workspace, plan)
         ask(plan, workspace)
         ask_probe(plan, workspace)
-        return Running(plan, seed, workspace, _job(plan, seed, workspace))
+        return Running(plan, seed, workspace, make_job(plan, seed, workspace))
     except BaseException:
         remove(workspace.folder)
         raise
 
 
-def _job(plan: Plan, seed: int, workspace: Workspace) -> Job:
+def make_job(plan: Plan, seed: int, workspace: Workspace) -> Job:
+    """Say what is to be run in a run's folder, which is filled."""
     resources = plan.program.resources
     values = {
         **plan.program.hyperparameters,

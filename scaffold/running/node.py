@@ -55,22 +55,31 @@ def main(submission: str, number: str) -> int:
         "problem": f"on {os.uname().nodename}: {problem}" if problem else "",
         "is_machine_lost": problem == _STOPPED,
     }
-    write_json(execution, folder / f"{index}.ended.json")
-    make_durable(folder)
+    if folder.is_dir():  # else somebody gave it up meanwhile
+        write_json(execution, folder / f"{index}.ended.json")
+        make_durable(folder)
     return 0
 
 
 def _execute(job: Job) -> str:
     """Run a job's commands; returns why there is no result, or nothing."""
     process = start_supervisor(job, _accelerators(job))
+    stops: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stops.append(number)
+        _stop(process)
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: _stop(process))
+        signal.signal(number, stop)
     assert process.stdout is not None
     messages = process.stdout.read()
     status = process.wait()
     result = job.folder / "result.json"
     if result.exists():
-        return _STOPPED if json.loads(result.read_text())["ended"] == "stopped" else ""
+        # An engine may signal every process, so that the program ends before its supervisor knows.
+        ended = json.loads(result.read_text())["ended"]
+        return _STOPPED if ended == "stopped" or (stops and ended != "completed") else ""
     last = messages.decode(errors="replace").strip().splitlines()[-1:]
     return ": ".join([f"its supervisor ended with status {status}", *last])
 

@@ -58,7 +58,7 @@ class Place:
     @property
     def task(self) -> str:
         """Return what engines call it."""
-        return f"{self.submission.job}_{self.index}"
+        return f"{self.submission.name}_{self.index}"
 
     def job(self) -> Job:
         """Return what is to be run."""
@@ -67,8 +67,8 @@ class Place:
 
 def write_submission(
     submissions_dir: Path, target: EngineTarget, runs: Sequence[SubmittedRun], jobs: Sequence[Job]
-) -> Path:
-    """Write all that a node needs; returns the submission's folder. `note_job` completes it."""
+) -> tuple[Path, Submission]:
+    """Write all that a node needs; returns the submission and its folder."""
     now = datetime.now(timezone.utc)
     name = f"{now:%Y%m%d-%H%M%S}-{os.urandom(3).hex()}"
     folder = submissions_dir / name
@@ -78,21 +78,10 @@ def write_submission(
     submission = Submission(
         name=name, created=now.isoformat(timespec="seconds"), target=target, runs=tuple(runs)
     )
-    _write(folder, submission)
-    return folder
-
-
-def note_job(folder: Path, job: str) -> Submission:
-    """Note what the engine calls a submission."""
-    submission = read_record(Submission, folder / _DOCUMENT).model_copy(update={"job": job})
-    _write(folder, submission)
-    return submission
-
-
-def _write(folder: Path, submission: Submission) -> None:
-    unsigned = submission.model_copy(update={"signature": ""})
-    signature = sign(unsigned.content_digest)
-    write_record(unsigned.model_copy(update={"signature": signature}), folder / _DOCUMENT)
+    signature = sign(submission.content_digest)
+    submission = submission.model_copy(update={"signature": signature})
+    write_record(submission, folder / _DOCUMENT)
+    return folder, submission
 
 
 def find_submissions(submissions_dir: Path) -> list[tuple[Path, Submission]]:
@@ -112,16 +101,23 @@ def find_submissions(submissions_dir: Path) -> list[tuple[Path, Submission]]:
 
 
 def open_places(submissions_dir: Path) -> Iterator[Place]:
-    """Yield the runs that were handed to an engine and are not recorded yet."""
+    """Yield the runs that were handed to an engine and are not recorded yet.
+
+    Of this project alone: a copy of it names the folders of the other.
+    """
+    here = submissions_dir.parent.absolute()
     for folder, submission in find_submissions(submissions_dir):
         for index, run in enumerate(submission.runs):
-            if Path(run.folder).is_dir():
+            if Path(run.folder).is_dir() and Path(run.folder).parent.parent == here:
                 yield Place(folder, submission, index)
 
 
 def states(folder: Path, submission: Submission) -> dict[int, RunState]:
     """Return where each run of a submission is, by one look into its folder."""
-    names = {entry.name for entry in os.scandir(folder)}
+    try:
+        names = {entry.name for entry in os.scandir(folder)}
+    except FileNotFoundError:  # somebody removed it
+        return dict.fromkeys(range(len(submission.runs)), RunState.GONE)
     result = {}
     for index in range(len(submission.runs)):
         result[index] = RunState.WAITING

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from scaffold.errors import UsageError
+from scaffold.errors import BrokenFileError, UsageError
 from scaffold.project.project import load_yaml
 from scaffold.records.engine import (
     Engines,
@@ -57,4 +57,10 @@ def known_targets() -> dict[str, EngineTarget]:
 
 
 def _read(path: Path) -> Engines:
-    return load_yaml(Engines, path) if path.exists() else Engines(engines={})
+    if not path.exists():
+        return Engines(engines={})
+    try:
+        return load_yaml(Engines, path)
+    except BrokenFileError as error:
+        error.hint = f"correct {path}; docs/engines.md shows one"
+        raise

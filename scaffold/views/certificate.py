@@ -13,13 +13,12 @@ from typing import Any
 
 from scaffold import __version__
 from scaffold.errors import BrokenFileError, Problem, ProjectError
-from scaffold.project.digests import file_digest
 from scaffold.project.files import read_text
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.judgment import Verdict
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.reproduce.staleness import require_evidence
-from scaffold.views.exports.statement import claim_findings, describe_reproduction
+from scaffold.views.exports.statement import claim_findings, describe
 from scaffold.views.tables import number
 
 _HEAD = "# Reproduction certificate: "
@@ -126,6 +125,17 @@ class Check:
     text: str
 
 
+_MALFORMED = (
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
+"""What a page of an untrusted statement may end with that lacks something, or has it otherwise."""
+
+
 def read_certificate(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a page and its statement.
 
@@ -137,7 +147,14 @@ def read_certificate(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         statement = json.loads(statements[-1])
         make_certificate(statement)
-    except (IndexError, ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
+    except (
+        LookupError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         problem = Problem(source=path.name, line=1, where="", message="has no statement to check")
         raise BrokenFileError(
             path.name, [problem], hint="scaffold certificate writes one, of a project"
@@ -148,52 +165,63 @@ def read_certificate(path: Path) -> tuple[str, dict[str, Any]]:
 def check_certificate(
     text: str, statement: Mapping[str, Any], project: Project | None
 ) -> list[Check]:
-    """Check a page by itself, and against the project that it speaks of, if there is one."""
+    """Check a page by itself, and against the project that it speaks of, if there is one.
+
+    Raises:
+        ScaffoldError: the project's recipe or evidence cannot be read.
+    """
     checks = [_check_page(text, statement)]
     if project is None:
         nothing = "there is no project here to compare it with: type this in a clone of its own"
-        return [*checks, Check("project", None, nothing)]
-    predicate = statement["predicate"]
-    for descriptor in (*statement["subject"], *predicate["configuration"]):
-        checks.append(_check_file(project, descriptor))
-    checks.append(_check_verdict(project, predicate["reproduction"]))
-    return checks
+        return [*checks, Check("statement", None, nothing)]
+    evidence = read_evidence(project)
+    if evidence is None:
+        return [*checks, Check("statement", False, "this project has no evidence")]
+    fresh = json.loads(json.dumps(describe(project, load_recipe(project), evidence)))
+    differing = [name for name in _differences(statement, fresh) if name not in _OF_THE_WRITER]
+    if differing:
+        wrong = f"this project gives another {', '.join(differing)}"
+        return [*checks, Check("statement", False, wrong)]
+    alike = Check("statement", True, "is what files and runs here give")
+    return [*checks, alike, _check_evidence(project)]
 
 
-def _check_page(text: str, statement: Mapping[str, Any]) -> Check:
-    if make_certificate(statement) == text:
+_OF_THE_WRITER = ("predicate.reproduction.tool",)
+
+
+def _differences(one: Any, other: Any, place: str = "", depth: int = 3) -> list[str]:
+    """Return the places where two statements differ, as dotted names."""
+    if one == other:
+        return []
+    if not depth or not isinstance(one, dict) or not isinstance(other, dict):
+        return [place]
+    inside = f"{place}." if place else ""
+    return [
+        differing
+        for name in sorted(one.keys() | other.keys())
+        for differing in _differences(one.get(name), other.get(name), f"{inside}{name}", depth - 1)
+    ]
+
+
+def _check_page(page: str, statement: Mapping[str, Any]) -> Check:
+    if make_certificate(statement) == page:
         return Check("page", True, "says what its statement says")
-    other = statement["predicate"]["reproduction"]["tool"]["version"]
+    tool = statement["predicate"]["reproduction"].get("tool")
+    other = tool.get("version") if isinstance(tool, dict) else None
     if other != __version__:
-        return Check("page", None, f"written by mlloop-new {other}, this is {__version__}")
+        unread = "what it says above its statement could not be checked, and may be anything"
+        return Check(
+            "page", None, f"{unread}: written by mlloop-new {other}, this is {__version__}"
+        )
     return Check("page", False, "was edited: it does not say what its statement says")
 
 
-def _check_file(project: Project, descriptor: Mapping[str, Any]) -> Check:
-    name = str(descriptor["name"])
-    known = {
-        path.relative_to(project.root).as_posix(): path
-        for path in (project.reproduction, project.recipe, project.lock)
-    }
-    if name not in known or not known[name].is_file():
-        return Check(name, False, "is not in this project")
-    holds = file_digest(known[name]) == descriptor["digest"]["sha256"]
-    return Check(name, holds, "is the same file" if holds else "is another file here")
-
-
-def _check_verdict(project: Project, proof: Mapping[str, Any]) -> Check:
-    """Judge the project's runs again, and compare."""
-    evidence = read_evidence(project)
-    if evidence is None or evidence.checksum != proof["evidence"]:
-        return Check("verdict", False, "the project has no evidence of these runs")
-    fresh = json.loads(json.dumps(describe_reproduction(load_recipe(project), evidence)))
-    wrong = [name for name in fresh if name != "tool" and fresh[name] != proof.get(name)]
-    if wrong:
-        return Check("verdict", False, f"the runs give another {', '.join(wrong)}")
+def _check_evidence(project: Project) -> Check:
+    """Judge the project's runs again, and say who made them."""
     try:
         require_evidence(project)
     except BrokenFileError as error:
-        return Check("verdict", False, error.message)
+        return Check("evidence", False, error.message)
     except ProjectError as error:
-        return Check("verdict", None, f"{error.message} ({error.hint})")
-    return Check("verdict", True, "follows from the runs, which were made or checked here")
+        return Check("evidence", None, f"{error.message} ({error.hint})")
+    return Check("evidence", True, "its verdict follows from its runs, made or checked here")

@@ -50,7 +50,10 @@ def format_handed_over(runs: Sequence[HandedOver], width: int, paint: Paint) -> 
     if len(runs) > _MOST_ROWS:
         lines.append(f"  and {len(runs) - _MOST_ROWS} more: --json has all")
     if is_over(runs):
-        lines.append("  Next       the command that handed them over, which records them")
+        lines.append(
+            "  Next       the command that handed them over, which records them;"
+            "\n             if it changed since: scaffold runs --cancel"
+        )
     else:
         lines.append("  Next       scaffold runs --follow")
     return "\n".join(lines)

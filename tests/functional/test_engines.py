@@ -14,6 +14,7 @@ import yaml
 from helpers import interruptible, living_in, toy_recipe, wait_for
 from slurm_cluster import SlurmCluster, is_installed
 
+from scaffold.running import batch
 from scaffold.running.targets import engines_file
 
 needs_slurm = pytest.mark.skipif(not is_installed(), reason="needs slurm-wlm and munge, as root")
@@ -174,6 +175,109 @@ def test_a_scaffold_that_was_killed_is_gone_on_with(cli, on_cluster, tmp_path):
     assert len(before) == 2
     done = cli("run", "--seeds", "2", "--engine", "slurm", cwd=project)
     assert "handed to slurm" not in done.err  # they went on meanwhile
+    assert left_behind(project) == []
+
+
+@needs_slurm
+def test_a_scaffold_killed_while_it_submits_loses_no_job(cli, on_cluster, tmp_path, monkeypatch):
+    """Between the answer of sbatch and whatever would be done with it."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    sbatch = programs / "sbatch"
+    sbatch.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@"\ntouch {tmp_path}/sent\nsleep 9\n')
+    sbatch.chmod(0o755)
+    project = cli.new(slow_recipe(tmp_path / "recipe", seconds=2))
+    words = ("run", "--seeds", "2", "--engine", "slurm")
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scaffold", *words],
+            cwd=project,
+            env={**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+            preexec_fn=interruptible,
+        )
+        wait_for((tmp_path / "sent").exists)
+        (tmp_path / "sent").unlink()
+        process.send_signal(number)
+        assert process.wait(60) == code
+        if number == signal.SIGKILL:
+            states = {run["state"] for run in cli("runs", "--json", cwd=project).json["runs"]}
+            assert states <= {"waiting", "running", "ended"} and states
+            assert cli("runs", "--cancel", "--json", cwd=project).json["cancelled"] == 2
+        assert on_cluster.jobs() == [] and left_behind(project) == []
+
+
+@needs_slurm
+def test_what_has_ended_stays_when_collecting_is_interrupted(
+    cli, on_cluster, tmp_path, monkeypatch
+):
+    project = cli.new(toy_recipe(tmp_path / "recipe"))
+    words = ("run", "--seeds", "4", "--engine", "slurm")
+    cli(*words, "--detach", cwd=project, code=3)
+    cli("runs", "--follow", cwd=project)
+    recorded = []
+
+    def interrupted(run, execution, original=batch.finish):
+        if recorded:
+            raise KeyboardInterrupt
+        recorded.append(run)
+        return original(run, execution)
+
+    monkeypatch.setattr(batch, "finish", interrupted)
+    cli(*words, cwd=project, code=130)
+    monkeypatch.undo()
+    monkeypatch.setenv("SLURM_CONF", str(on_cluster.configuration))
+    assert len(cli("runs", "--json", cwd=project).json["runs"]) == 3
+    done = cli(*words, cwd=project)
+    assert "handed to slurm" not in done.err and left_behind(project) == []
+
+
+@needs_slurm
+def test_a_copy_of_a_project_has_none_of_its_runs(cli, on_cluster, tmp_path):
+    project = cli.new(slow_recipe(tmp_path / "recipe", seconds=1))
+    words = ("run", "--seeds", "2", "--engine", "slurm")
+    cli(*words, "--detach", cwd=project, code=3)
+    copy = Path(shutil.copytree(project, tmp_path / "copy", symlinks=True))
+    assert cli("runs", "--cancel", "--json", cwd=copy).json["cancelled"] == 0
+    assert len(cli("runs", "--json", cwd=project).json["runs"]) == 2
+    cli(*words, cwd=project)
+    assert left_behind(project) == []
+
+
+@needs_slurm
+def test_other_options_do_not_collect_what_was_handed_over(cli, on_cluster, tmp_path):
+    """Evidence says how a run was confined, not how the command was that recorded it."""
+    project = cli.new(toy_recipe(tmp_path / "recipe"))
+    words = ("run", "--engine", "slurm")
+    cli(*words, "--no-sandbox", "--detach", cwd=project, code=3)
+    cli("runs", "--follow", cwd=project)
+    refused = cli(*words, cwd=project, code=2)
+    assert "sandbox none, not" in refused.err and "the same options" in refused.err
+    (run,) = cli(*words, "--no-sandbox", "--json", cwd=project).json["runs"]
+    assert run["confinement"]["sandbox"] == "none"
+
+
+@needs_slurm
+def test_a_path_that_slurm_would_expand(cli, on_cluster, tmp_path, monkeypatch):
+    (tmp_path / "a%j b").mkdir()
+    monkeypatch.chdir(tmp_path / "a%j b")
+    project = cli.new(toy_recipe(tmp_path / "recipe"))
+    assert "was lost" not in cli("run", "--engine", "slurm", cwd=project).err
+
+
+@needs_slurm
+def test_a_submission_that_somebody_removes(cli, on_cluster, tmp_path):
+    project = cli.new(slow_recipe(tmp_path / "recipe", seconds=3))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scaffold", "run", "--engine", "slurm"],
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: living_in(project))
+    shutil.rmtree(project / ".scaffold/submissions")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "was lost" in err
+    wait_for(lambda: not on_cluster.jobs())
     assert left_behind(project) == []
 
 
@@ -401,7 +505,7 @@ def test_a_node_without_the_sandbox_runs_nothing(tmp_path):
         steps=(step,),
     )
     run = SubmittedRun(name="seed 0", seed=0, folder=str(workspace))
-    folder = write_submission(tmp_path / "submissions", SlurmTarget(), [run], [job])
+    folder, _ = write_submission(tmp_path / "submissions", SlurmTarget(), [run], [job])
     words = [sys.executable, "-I", "-m", "scaffold.running.node", str(folder), "0"]
     subprocess.run(words, env={"PATH": "/nowhere", "HOME": str(tmp_path)}, check=True)
     execution = Execution.model_validate_json((folder / "0.ended.json").read_text())

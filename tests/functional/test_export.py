@@ -48,7 +48,7 @@ def test_a_certificate_says_the_claim_and_its_numbers(cli, certified):
     (claim,) = [one for one in evidence["judgment"]["findings"] if one["question"] == "claim"]
     assert "**REPRODUCED**" in text and "What it does not prove" in text
     assert f"n {claim['n']})" in text and f"{claim['mean']:.4g}"[:5] in text
-    assert all(checked(cli, certified).values())
+    assert checked(cli, certified) == {"page": True, "statement": True, "evidence": True}
     told = cli("certificate", "check", "CERTIFICATE.md", cwd=certified).out
     assert "holds" in told and "made or checked here" in told
 
@@ -58,41 +58,80 @@ def test_an_edited_page_is_noticed(cli, certified):
     assert checked(cli, certified, code=1)["page"] is False
 
 
-def test_a_statement_with_other_numbers_is_noticed(cli, certified):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one["predicate"]["reproduction"]["findings"][1].update(mean=0.999),
+        lambda one: one["predicate"].update(result="FAILED"),
+        lambda one: one.update(subject=[]),
+        lambda one: one["predicate"].pop("configuration"),
+        lambda one: one["predicate"]["reproduction"].update(also="P=NP"),
+        lambda one: one.update(predicateType="https://example.org"),
+        lambda one: one["predicate"]["reproduction"].pop("evidence"),
+    ],
+)
+def test_a_statement_with_other_numbers_is_noticed(cli, certified, change):
     """The page is made again, so that it says what its statement says."""
     from scaffold.views.certificate import make_certificate, read_certificate
 
     path = certified / "CERTIFICATE.md"
     _, statement = read_certificate(path)
-    statement["predicate"]["reproduction"]["findings"][1]["mean"] = 0.999
+    change(statement)
     path.write_text(make_certificate(statement))
     checks = checked(cli, certified, code=1)
-    assert checks["page"] is True and checks["verdict"] is False
+    assert checks == {"page": True, "statement": False}
+
+
+def test_a_page_of_another_version_is_open(cli, certified):
+    """Whoever edits a page could say that another version wrote it."""
+    edit(certified, "CERTIFICATE.md", '"version": "', '"version": "9.')
+    edit(certified, "CERTIFICATE.md", "**REPRODUCED**", "**REPRODUCED, twice**")
+    assert checked(cli, certified, code=3)["page"] is None
+    told = cli("certificate", "check", "CERTIFICATE.md", cwd=certified, code=3).out
+    assert "could not be checked, and may be anything" in told
+
+
+def test_a_number_that_is_none(cli, certified):
+    page = certified / "CERTIFICATE.md"
+    page.write_text(re.sub(r'"mean": [0-9.]+', '"mean": ' + "9" * 400, page.read_text()))
+    result = cli("certificate", "check", "CERTIFICATE.md", cwd=certified, code=2)
+    assert "has no statement to check" in result.err
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "csv"), ("export", "in-toto"), ("certificate", "write"), ("dashboard",)]
+)
+@pytest.mark.parametrize("name", ["evidence/reproduce.json", "recipe.yaml", "environment.lock"])
+def test_files_of_the_project_are_not_replaced(cli, reproduced, words, name):
+    before = (reproduced / name).read_bytes()
+    result = cli(*words, "-o", name, cwd=reproduced, code=2)
+    assert "is a file of the project itself" in result.err
+    assert (reproduced / name).read_bytes() == before
 
 
 def test_another_project_is_not_what_it_speaks_of(cli, certified, tmp_path):
     page = shutil.copy(certified / "CERTIFICATE.md", tmp_path / "page.md")
     edit(certified, "recipe.yaml", "title: ", "title: Another ")
-    checks = checked(cli, certified, code=1, file=str(page))
-    assert checks["page"] is True and checks["recipe.yaml"] is False
+    assert checked(cli, certified, code=1, file=str(page)) == {"page": True, "statement": False}
     shutil.rmtree(certified / "evidence")
-    assert checked(cli, certified, code=1, file=str(page))["evidence/reproduce.json"] is False
+    told = cli("certificate", "check", str(page), cwd=certified, code=1).out
+    assert "this project has no evidence" in told
 
 
 def test_evidence_of_others_is_open_until_it_is_checked_here(cli, certified):
     evidence = json.loads((certified / "evidence/reproduce.json").read_text())
     remember_origin(evidence["checksum"], Origin.OTHERS)
     checks = checked(cli, certified, code=3)
-    assert checks["page"] is True and checks["verdict"] is None
+    assert checks == {"page": True, "statement": True, "evidence": None}
     refused = cli("export", "in-toto", cwd=certified, code=2)
     assert "by others" in refused.err and "scaffold verify" in refused.err
     cli("verify", cwd=certified)
-    assert checked(cli, certified)["verdict"] is True
+    assert checked(cli, certified)["evidence"] is True
 
 
 def test_a_page_alone_is_open(cli, certified, tmp_path):
     page = shutil.copy(certified / "CERTIFICATE.md", tmp_path / "page.md")
-    assert checked(cli, tmp_path, code=3, file=str(page)) == {"page": True, "project": None}
+    assert checked(cli, tmp_path, code=3, file=str(page)) == {"page": True, "statement": None}
 
 
 @pytest.mark.parametrize(

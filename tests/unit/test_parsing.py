@@ -55,7 +55,7 @@ def test_good_recipe_is_read_and_written_without_loss():
         ("a: &x 1\nb: *x", "f:2: aliases (*name) are not used here: write it out"),
         ("a: [1", "f:1: "),
         ("- 1", "f:1: must be a mapping of keys"),
-        ("a: !!python/object:os.system x", "f:1: could not determine a constructor"),
+        ("a: !!python/object:os.system x", "f:1: tags (!name) are not used here"),
         ("? [1]\n: 2", "f:1: a key must be plain text"),
         ("a: 1\nb: \x00", "f:2: has the character '\\x00', which no text file has"),
     ],
@@ -165,3 +165,25 @@ def test_slots():
     assert fill_slots("{{x}} {a}", {"a": "{b.__class__}"}) == "{x} {b.__class__}"
     with pytest.raises(ValueError, match="expected"):
         find_slots("{a")
+
+
+@pytest.mark.parametrize(
+    "text, line, message",
+    [
+        ("a: b: c", 1, "has a second ': '"),
+        ("a: 1\n b: 2", 2, "indented wrongly"),
+        ("a:\n\t- 1", 2, "indent with spaces"),
+        ('a: "x\nb: 1', 2, "a quote is not closed; it begins in line 1"),
+        ("c: 1\na: [1,", 2, "a bracket is not closed"),
+        ("c: 1\na: {x: 1\nb: 2", 3, "it begins in line 2"),
+        ("a: @b", 1, "no text begins with '@' here: quote it"),
+        ("a: !x b", 1, "tags (!name) are not used here"),
+        ("a:\n  - 1\n  b: 2", 3, "is indented otherwise than the lines before it"),
+        ("a: 1\nbcd\ne: 2", 3, "a key lacks its colon; it begins in line 2"),
+    ],
+)
+def test_text_that_is_no_yaml_is_told_in_plain_words(text, line, message):
+    with pytest.raises(BrokenFileError) as caught:
+        parse_record(Recipe, text, source="recipe.yaml")
+    (problem,) = caught.value.problems
+    assert message in problem.message and problem.line == line

@@ -19,8 +19,8 @@ class Engine(Protocol):
     def elapsed_s(self, run: Running) -> float | None:
         """Return how long a run has been executed; None while it waits for its turn."""
 
-    def stop(self, runs: Sequence[Running]) -> None:
-        """End runs with all their processes; returns when they have ended."""
+    def stop(self, runs: Sequence[Running]) -> Sequence[Running]:
+        """End runs with all their processes; return those whose folders are to be removed."""
 
     def message(self) -> str:
         """Return what a user should know of runs that wait; empty for nothing new."""

@@ -80,7 +80,7 @@ class LocalEngine:
         """Return the time since its start: nothing waits here."""
         return time.monotonic() - self._active[run.key].started_s
 
-    def stop(self, runs: Sequence[Running]) -> None:
+    def stop(self, runs: Sequence[Running]) -> Sequence[Running]:
         """Close what the supervisors listen to, all at once: each has a moment of grace."""
         stopped = [self._active.pop(run.key) for run in runs if run.key in self._active]
         for one in stopped:
@@ -90,6 +90,7 @@ class LocalEngine:
             one.process.wait()
             if one.process.stdout:
                 one.process.stdout.close()
+        return runs
 
     def message(self) -> str:
         """Return nothing."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from scaffold.errors import MachineError
 from scaffold.machine import describe_machine
 from scaffold.records.engine import EngineTarget, Execution, SubmittedRun
 from scaffold.records.program import Resources
@@ -13,8 +14,8 @@ from scaffold.running.submissions import (
     Place,
     RunState,
     last_words,
-    note_job,
     read_end,
+    state_of,
     states,
     write_submission,
 )
@@ -32,7 +33,9 @@ class Scheduler(Protocol):
     """Starts `python -m scaffold.running.node SUBMISSION INDEX` somewhere."""
 
     def send(self, folder: Path, count: int, resources: Resources) -> str:
-        """Hand over so many runs of a submission; returns what the scheduler calls them together.
+        """Hand over so many runs of a submission, as tasks FOLDER'S NAME_INDEX.
+
+        Returns what the scheduler itself calls them, for messages.
 
         Raises:
             MachineError: it refuses.
@@ -67,11 +70,10 @@ class RemoteEngine:
             for run in runs
         ]
         jobs = [run.job for run in runs]
-        folder = write_submission(plan.submissions_dir, self._target, submitted, jobs)
-        job = self._scheduler.send(folder, len(runs), plan.program.resources)
-        submission = note_job(folder, job)
-        for index, run in enumerate(runs):
+        folder, submission = write_submission(plan.submissions_dir, self._target, submitted, jobs)
+        for index, run in enumerate(runs):  # before they are sent: to be cancelled in any case
             run.place = Place(folder, submission, index)
+        job = self._scheduler.send(folder, len(runs), plan.program.resources)
         count = len(runs)
         self._messages.append(
             f"{count} run{'s' * (count != 1)} handed to {self._target.kind}: job {job}"
@@ -89,6 +91,8 @@ class RemoteEngine:
             state = by_folder[place.folder][place.index]
             if state is RunState.ENDED:
                 ended.append((run, read_end(place)))
+            elif state is RunState.GONE:
+                ended.append((run, self._loss(run)))
             elif state is RunState.RUNNING:
                 self._started_s.setdefault(run.key, time.monotonic())
         over = {run.key for run, _ in ended}
@@ -111,7 +115,7 @@ class RemoteEngine:
         ]
 
     def _loss(self, run: Running) -> Execution:
-        self._missing_s.pop(run.key)
+        self._missing_s.pop(run.key, None)
         place = _place(run)
         words = last_words(place)
         return Execution(
@@ -129,11 +133,25 @@ class RemoteEngine:
             return None
         return time.monotonic() - self._started_s[run.key]
 
-    def stop(self, runs: Sequence[Running]) -> None:
-        """Cancel those that were handed over."""
-        tasks = [run.place.task for run in runs if run.place is not None]
-        if tasks:
-            self._scheduler.cancel(tasks)
+    def stop(self, runs: Sequence[Running]) -> list[Running]:
+        """Cancel those that were handed over and have not ended; return what is to be removed.
+
+        What has ended stays for the next command; so does what cannot be cancelled, which goes on.
+        """
+        open_runs = [
+            run for run in runs if run.place is None or state_of(run.place) is not RunState.ENDED
+        ]
+        tasks = [run.place.task for run in open_runs if run.place is not None]
+        try:
+            if tasks:
+                self._scheduler.cancel(tasks)
+        except MachineError as error:
+            self._messages.append(
+                f"{len(tasks)} runs could not be cancelled and go on: {error.message}; see"
+                " scaffold runs"
+            )
+            return [run for run in open_runs if run.place is None]
+        return open_runs
 
     def message(self) -> str:
         """Return what was handed over, and why runs wait, when it changes."""

@@ -9,7 +9,9 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.errors import MachineError
@@ -35,6 +37,18 @@ def slurm_engine(target: SlurmTarget) -> RemoteEngine:
     return RemoteEngine(target, SlurmScheduler(target))
 
 
+_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A job that waits or runs: its number, state, and why it waits."""
+
+    number: str
+    state: str
+    reason: str
+
+
 class SlurmScheduler:
     """A `Scheduler`."""
 
@@ -52,8 +66,8 @@ class SlurmScheduler:
         script = f'#!/bin/sh\nexec {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"\n'
         options = {
             "array": f"0-{count - 1}",
-            "job-name": "mlloop-new",
-            "output": f"{folder}/%a.out",
+            "job-name": folder.name,
+            "output": str(folder).replace("%", "%%") + "/%a.out",
             "chdir": str(folder),
             "cpus-per-task": str(resources.cores),
             "mem": f"{resources.memory_gb * 1e3:.0f}M" if resources.memory_gb else None,
@@ -71,27 +85,32 @@ class SlurmScheduler:
 
     def alive(self, tasks: Collection[str]) -> Collection[str] | None:
         """Return what of these waits or runs."""
-        # Not by job: of one that it has forgotten squeue says no more than of a wrong number.
-        words = ["squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format=%i|%T|%r"]
         try:
-            lines = _call(words).splitlines()
-        except MachineError:
+            queue = self._queue()
+        except MachineError as error:
+            self._reason = error.message
             return None
-        reasons: dict[str, int] = {}
-        known = set()
-        for line in lines:
-            task, state, reason = (*line.strip().split("|", 2), "", "")[:3]
-            if task in tasks:
-                known.add(task)
-                if state == "PENDING":
-                    reasons[reason] = reasons.get(reason, 0) + 1
+        known = {task for task in queue if task in tasks}
+        reasons = Counter(queue[task].reason for task in known if queue[task].state == "PENDING")
         self._reason = ", ".join(f"{count} for {reason}" for reason, count in reasons.items())
         return known
 
+    def _queue(self) -> dict[str, "_Queued"]:
+        """Return what the user has in the queue, by its job's name, which is ours, and index."""
+        # Not by job: of one that it has forgotten squeue says no more than of a wrong number.
+        words = ["squeue", "--noheader", "--array", "--user", str(os.getuid())]
+        lines = _call([*words, "--format=%j|%K|%i|%T|%r"]).splitlines()
+        rows = [line.strip().split("|", 4) for line in lines]
+        return {
+            f"{name}_{index}": _Queued(number, state, reason)
+            for name, index, number, state, reason in (row for row in rows if len(row) == _COLUMNS)
+        }
+
     def cancel(self, tasks: Collection[str]) -> None:
         """Cancel, and wait until all have ended."""
-        for start in range(0, len(tasks), 500):  # an argument list has an end
-            _call(["scancel", *list(tasks)[start : start + 500]])
+        jobs = [job.number for task, job in self._queue().items() if task in tasks]
+        for start in range(0, len(jobs), 500):  # an argument list has an end
+            _call(["scancel", *jobs[start : start + 500]])
         limit_s = time.monotonic() + _CANCEL_LIMIT_S
         while self.alive(tasks) and time.monotonic() < limit_s:
             time.sleep(0.25)
@@ -122,7 +141,11 @@ def _call(words: Sequence[str], text: str = "") -> str:
     if answer.returncode != 0:
         raise MachineError(
             f"{words[0]} failed: {answer.stderr.strip()[:500] or answer.returncode}",
-            hint="the options come from engines.yaml; sinfo lists what the cluster has",
+            hint=(
+                "its options come from engines.yaml; sinfo lists what the cluster has"
+                if words[0] == "sbatch"
+                else "sinfo says whether the cluster answers"
+            ),
         )
     return answer.stdout
 

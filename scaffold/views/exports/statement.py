@@ -37,7 +37,11 @@ def make_statement(project: Project) -> dict[str, Any]:
     Raises:
         ProjectError, BrokenFileError: see `reproduce.staleness.require_evidence`.
     """
-    recipe, evidence = require_evidence(project)
+    return describe(project, *require_evidence(project))
+
+
+def describe(project: Project, recipe: Recipe, evidence: Evidence) -> dict[str, Any]:
+    """Return what a project's files and runs say, whoever made them."""
     judgment = Judgment.from_mapping(evidence.judgment)
     words = Counter(_result(finding) for finding in judgment.findings)
     return {
