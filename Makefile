@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests start a thousand interpreters: compile each module once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-frameworks test-gpu coverage lint bench bench-faults fuzz mutate-guards schema clean
+.PHONY: demo dist site test test-all test-frameworks test-gpu coverage lint bench bench-faults fuzz mutate-guards schema clean
 
 .venv/demo-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -69,6 +69,13 @@ dist:
 	.venv-wheel/bin/mlloop-new --version
 	.venv-wheel/bin/scaffold recipes list
 	.venv-dist/bin/cyclonedx-py environment --output-reproducible -o sbom.cdx.json .venv-wheel/bin/python
+
+# The documentation as a site in site/, every link checked; its pages open from disk.
+site:
+	test -d .venv-docs || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
+		mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocs-click==0.9.0
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 # Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.
 bench: .venv/dev-ready

@@ -74,3 +74,9 @@ def test_help_names_the_exit_codes(cli):
         "130 interrupted",
     ):
         assert text in said
+
+
+def test_every_page_is_on_the_site():
+    """`make site` checks their links."""
+    nav = re.findall(r"([a-z]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(nav) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))

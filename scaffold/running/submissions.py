@@ -105,10 +105,10 @@ def open_places(submissions_dir: Path) -> Iterator[Place]:
 
     Of this project alone: a copy of it names the folders of the other.
     """
-    project_dir = submissions_dir.parent.absolute()
+    scaffold_dir = submissions_dir.parent.absolute()
     for folder, submission in find_submissions(submissions_dir):
         for index, run in enumerate(submission.runs):
-            if Path(run.folder).is_dir() and Path(run.folder).parent.parent == project_dir:
+            if Path(run.folder).is_dir() and Path(run.folder).parent.parent == scaffold_dir:
                 yield Place(folder, submission, index)
 
 
