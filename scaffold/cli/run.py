@@ -56,6 +56,8 @@ def command(
     where = "system.yaml" if tweak else f"recipe {recipe.id}"
     if smoke and program.commands.smoke is None:
         raise UsageError(f"{where} has no smoke command", hint="add commands.smoke to it")
+    if smoke and flags.detach:
+        raise UsageError("a smoke run is waited for: leave out --detach")
     if program.seeds.first + seeds > CALIBRATION_SEED:
         raise UsageError(
             f"seeds from {CALIBRATION_SEED} on are for calibration runs", hint="ask for fewer seeds"

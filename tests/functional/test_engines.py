@@ -454,6 +454,8 @@ def test_only_a_cluster_goes_on_alone(cli, tmp_path):
     for engine in ("local", "ray"):
         result = cli("run", "--engine", engine, "--detach", cwd=project, code=2)
         assert f"runs of {engine} end with the command" in result.err
+    smoke = cli("run", "--smoke", "--engine", "slurm", "--detach", cwd=project, code=2)
+    assert "a smoke run is waited for" in smoke.err
     assert "exclude" in cli("runs", "--follow", "--cancel", cwd=project, code=2).err
 
 
@@ -581,7 +583,8 @@ def test_calibration_runs_are_of_one_hardware(cli, tmp_path, monkeypatch):
         return Machine(processor=next(kinds), cores=1, memory_gb=1, accelerator=None, system="any")
 
     monkeypatch.setattr("scaffold.running.engines.local.describe_machine", describe)
-    recipe = toy_recipe(tmp_path / "recipe")
+    # An id of its own: calibration runs of a recipe are kept in the cache.
+    recipe = toy_recipe(tmp_path / "recipe", id="of-two-kinds")
     result = cli("recipes", "calibrate", str(recipe), "--runs", "4", code=4)
     assert "different hardware: 2 on " in result.err
     assert not (recipe / "calibration.json").exists()
