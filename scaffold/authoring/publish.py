@@ -37,7 +37,8 @@ def publish(project: Project, folder: Path) -> FoundRecipe:
         )
     if recipe.calibration is None:
         raise UsageError(
-            "the recipe ships no calibration runs, and nobody could be told REPRODUCED with it",
+            "the recipe ships no calibration runs, and without them no project of it is judged"
+            " REPRODUCED",
             hint="scaffold recipes calibrate . --runs 30",
         )
     if folder.exists():

@@ -240,15 +240,20 @@ def load_recipe(project: Project) -> "Recipe":
     return load_yaml(Recipe, project.recipe).of_experiment(project.experiment or None)
 
 
+_OWN_FOLDERS = (
+    *("evidence", "reference", "drivers", "patches", "src", "golden", "tweaks", "journal"),
+    *("sweeps", "errors", "tests", ".github"),
+)
+_OWN_FILES = ("*.yaml", "*.lock", "calibration*.json", "README.md", "AGENTS.md")
+
+
 def refuse_own_file(project: Project, path: Path) -> None:
     """Raise UsageError if an output would replace a file that the project consists of."""
     own = path.resolve()
     if not own.is_relative_to(project.root.resolve()) or not own.exists():
         return
     inside = own.relative_to(project.root.resolve())
-    folders = ("evidence", "reference", "src", "golden", "tweaks", "journal", "tests")
-    files = ("recipe.yaml", "milestones.yaml", "system.yaml", "calibration.json", "README.md")
-    if inside.parts[0] in folders or inside.name in files or inside.suffix == ".lock":
+    if inside.parts[0] in _OWN_FOLDERS or any(map(inside.match, _OWN_FILES)):
         raise UsageError(f"{path} is a file of the project itself", hint="choose another -o")
 
 

@@ -42,17 +42,19 @@ class ProgressListener(Protocol):
 
 def open_engine(target: EngineTarget) -> Engine:
     """Return the engine of a target; only what it needs is imported."""
+    if target.kind == "local":
+        from scaffold.running.engines.local import LocalEngine
+
+        return LocalEngine()
+    from scaffold.running.engines.remote import RemoteEngine
+
     if target.kind == "slurm":
-        from scaffold.running.engines.slurm import slurm_engine
+        from scaffold.running.engines.slurm import SlurmScheduler
 
-        return slurm_engine(target)
-    if target.kind == "ray":
-        from scaffold.running.engines.ray import ray_engine
+        return RemoteEngine(target, SlurmScheduler(target))
+    from scaffold.running.engines.ray import RayScheduler
 
-        return ray_engine(target)
-    from scaffold.running.engines.local import LocalEngine
-
-    return LocalEngine()
+    return RemoteEngine(target, RayScheduler(target))
 
 
 def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> list[RunRecord]:

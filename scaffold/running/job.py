@@ -75,7 +75,8 @@ class Job:
         ]
         for old_step, new_step in zip(self.steps, other.steps, strict=True):
             if old_step.timeout_s != new_step.timeout_s:
-                texts.append(f"{old_step.name} {old_step.timeout_s:g} s")
+                limits = f"{old_step.timeout_s:g} s, not {new_step.timeout_s:g} s"
+                texts.append(f"limit of {old_step.name} {limits}")
             threads = [step.variables.get("OMP_NUM_THREADS") for step in (old_step, new_step)]
             if threads[0] != threads[1]:
                 texts.append(f"{threads[0]} threads, not {threads[1]}")
@@ -122,6 +123,15 @@ def start_supervisor(job: Job, accelerators: str | None) -> "subprocess.Popen[by
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+
+
+def missing_result(job: Job, messages: bytes, status: int) -> str:
+    """Return why a supervisor that has ended left no result; empty where it left one."""
+    if (job.folder / "result.json").exists():
+        return ""
+    last = messages.decode(errors="replace").strip().splitlines()[-1:]
+    how = f"ended by signal {-status}" if status < 0 else "ended"
+    return f"its supervisor {': '.join([how, *last])}"
 
 
 def _supervisor_input(job: Job, accelerators: str | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ and everything below ends with it. It imports nothing heavy: it is started once 
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -19,20 +18,19 @@ from pathlib import Path
 from scaffold.errors import ScaffoldError
 from scaffold.machine import machine_facts
 from scaffold.project.files import make_durable, write_json
-from scaffold.running.job import Job, start_supervisor
+from scaffold.running.job import Job, missing_result, start_supervisor
 from scaffold.running.processes import adopt_orphans, end_orphans
+from scaffold.running.supervisor import end_with_parent
 from scaffold.running.workspace import Workspace, remove_short_name
 from scaffold.sandbox import sandbox_problem
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-_STOPPED = "its engine stopped it: a limit of its time, or another job that goes before it"
+_STOPPED = "its engine stopped it, at its time limit or for another job"
 
 
 def main(submission: str, number: str) -> int:
     """Execute the run, and note how, last of all."""
     folder, index = Path(submission), int(number)
-    _end_with_parent()
+    end_with_parent(signal.SIGTERM)
     adopt_orphans()
     job = Job.from_json((folder / f"{index}.job.json").read_text())
     (folder / f"{index}.started").touch()
@@ -40,7 +38,7 @@ def main(submission: str, number: str) -> int:
     started, started_s = datetime.now(timezone.utc), time.monotonic()
     try:
         if problem:
-            problem = f"{job.sandbox}, which confines runs where this was prepared: {problem}"
+            problem = f"this is to run in {job.sandbox}, which cannot be used: {problem}"
         else:
             problem = _execute(job)
     except (ScaffoldError, OSError) as error:
@@ -75,13 +73,12 @@ def _execute(job: Job) -> str:
     assert process.stdout is not None
     messages = process.stdout.read()
     status = process.wait()
-    result = job.folder / "result.json"
-    if result.exists():
-        # An engine may signal every process, so that the program ends before its supervisor knows.
-        ended = json.loads(result.read_text())["ended"]
-        return _STOPPED if ended == "stopped" or (stops and ended != "completed") else ""
-    last = messages.decode(errors="replace").strip().splitlines()[-1:]
-    return ": ".join([f"its supervisor ended with status {status}", *last])
+    problem = missing_result(job, messages, status)
+    if problem:
+        return problem
+    # An engine may signal every process, so that the program ends before its supervisor knows.
+    ended = json.loads((job.folder / "result.json").read_text())["ended"]
+    return _STOPPED if ended == "stopped" or (stops and ended != "completed") else ""
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -97,12 +94,6 @@ def _accelerators(job: Job) -> str | None:
     An engine that gives none leaves the variable unset, which would mean all.
     """
     return os.environ.get("CUDA_VISIBLE_DEVICES") if job.device == "cuda" else ""
-
-
-def _end_with_parent() -> None:
-    """Be asked to end when the process that started this one dies in any way."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 if __name__ == "__main__":

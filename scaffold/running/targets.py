@@ -31,8 +31,9 @@ def find_target(name: str | None) -> EngineTarget:
         BrokenFileError: the file has problems.
     """
     path = engines_file()
-    targets = known_targets()
-    chosen = name or _read(path).default or "local"
+    engines = _read(path)
+    targets = _targets(engines)
+    chosen = name or engines.default or "local"
     if chosen not in targets:
         close = difflib.get_close_matches(chosen, targets, n=1)
         raise UsageError(
@@ -48,11 +49,15 @@ def known_targets() -> dict[str, EngineTarget]:
     Raises:
         BrokenFileError: the file has problems.
     """
+    return _targets(_read(engines_file()))
+
+
+def _targets(engines: Engines) -> dict[str, EngineTarget]:
     return {
         "local": LocalTarget(),
         "slurm": SlurmTarget(),
         "ray": RayTarget(),
-        **_read(engines_file()).engines,
+        **engines.engines,
     }
 
 

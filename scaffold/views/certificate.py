@@ -147,14 +147,7 @@ def read_certificate(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         statement = json.loads(statements[-1])
         make_certificate(statement)
-    except (
-        LookupError,
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except _MALFORMED as error:
         problem = Problem(source=path.name, line=1, where="", message="has no statement to check")
         raise BrokenFileError(
             path.name, [problem], hint="scaffold certificate writes one, of a project"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import living_in, toy_recipe, wait_for
+from helpers import ACCURACY, living_in, toy_recipe, wait_for
 
 pytest.importorskip("ray")
 IS_ALONE = "TESTS_IN_OWN_NETWORK" in os.environ
@@ -137,15 +137,4 @@ def test_no_cluster_there(cli, tmp_path, monkeypatch):
     assert "no Ray cluster answers at 127.0.0.1:1" in done.stderr and not left_behind(project)
 
 
-METRIC = {
-    "metrics": [
-        {
-            "name": "accuracy",
-            "split": "test",
-            "direction": "higher",
-            "unit": "fraction",
-            "read": {"json": "metrics.json", "key": "accuracy"},
-        }
-    ],
-    "progress": None,
-}
+METRIC = {"metrics": [ACCURACY], "progress": None}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers import interruptible, living_in, toy_recipe, wait_for
+from helpers import ACCURACY, interruptible, living_in, toy_recipe, wait_for
 from slurm_cluster import SlurmCluster, is_installed
 
 from scaffold.running import batch
@@ -26,18 +26,7 @@ SLOW = """\
     json.dump({{"accuracy": 0.9 + random.gauss(0, 0.01)}}, open("metrics.json", "w"))
     """
 
-ACCURACY_ONLY = {
-    "metrics": [
-        {
-            "name": "accuracy",
-            "split": "test",
-            "direction": "higher",
-            "unit": "fraction",
-            "read": {"json": "metrics.json", "key": "accuracy"},
-        }
-    ],
-    "progress": None,
-}
+ACCURACY_ONLY = {"metrics": [ACCURACY], "progress": None}
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,10 @@ def test_a_number_that_is_none(cli, certified):
 @pytest.mark.parametrize(
     "words", [("export", "csv"), ("export", "in-toto"), ("certificate", "write"), ("dashboard",)]
 )
-@pytest.mark.parametrize("name", ["evidence/reproduce.json", "recipe.yaml", "environment.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["evidence/reproduce.json", "recipe.yaml", "environment.lock", "calibration.json", "AGENTS.md"],
+)
 def test_files_of_the_project_are_not_replaced(cli, reproduced, words, name):
     before = (reproduced / name).read_bytes()
     result = cli(*words, "-o", name, cwd=reproduced, code=2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from scaffold.machine import accelerator_ids, describe_machine
 from scaffold.records.engine import Execution
-from scaffold.running.job import start_supervisor
+from scaffold.running.job import missing_result, start_supervisor
 from scaffold.running.launcher import Running
 from scaffold.running.processes import adopt_orphans, end_orphans
 
@@ -61,12 +61,8 @@ class LocalEngine:
     def _execution(self, ended: _Supervised) -> Execution:
         messages, _ = ended.process.communicate()
         del self._active[ended.run.key]
-        problem = ""
-        if not (ended.run.workspace.folder / "result.json").exists():
-            last = messages.decode(errors="replace").strip().splitlines()[-1:]
-            status = ended.process.returncode
-            how = f"ended by signal {-status}" if status < 0 else "ended"
-            problem = f"its supervisor {': '.join([how, *last])}"
+        problem = missing_result(ended.run.job, messages, ended.process.returncode)
+        if problem:
             own = {one.process.pid for one in self._active.values()}
             end_orphans({*self._foreign, *own})
         return Execution(

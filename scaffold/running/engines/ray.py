@@ -13,19 +13,9 @@ from typing import Any
 from scaffold.errors import MachineError
 from scaffold.records.engine import RayTarget
 from scaffold.records.program import Resources
-from scaffold.running.engines.remote import RemoteEngine
 
 _CONNECT_LIMIT_S = 10.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def ray_engine(target: RayTarget) -> RemoteEngine:
-    """Return the engine of a target, connected.
-
-    Raises:
-        MachineError: Ray is not installed, or no cluster answers there.
-    """
-    return RemoteEngine(target, RayScheduler(target))
 
 
 def execute(folder: str, index: int) -> int:
@@ -56,7 +46,11 @@ def _no_cluster(address: str, reason: str) -> MachineError:
 
 
 class RayScheduler:
-    """A `Scheduler`."""
+    """A `Scheduler`, connected.
+
+    Raises:
+        MachineError: Ray is not installed, or no cluster answers there.
+    """
 
     def __init__(self, target: RayTarget) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -17,7 +17,6 @@ from pathlib import Path
 from scaffold.errors import MachineError
 from scaffold.records.engine import SlurmTarget
 from scaffold.records.program import Resources
-from scaffold.running.engines.remote import RemoteEngine
 
 _CALL_LIMIT_S = 60.0
 _CANCEL_LIMIT_S = 40.0
@@ -30,11 +29,6 @@ _PASSED_ON = (
 )
 """Variables that Slurm's programs see: sbatch gives a job all that it has, tokens too, and with
 --export=NONE a login shell is started for each job, which takes as long as the job."""
-
-
-def slurm_engine(target: SlurmTarget) -> RemoteEngine:
-    """Return the engine of a target."""
-    return RemoteEngine(target, SlurmScheduler(target))
 
 
 _COLUMNS = 5

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from scaffold.errors import MachineError, UsageError
+from scaffold.errors import UsageError
 from scaffold.project.project import Project
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.staleness import require_evidence
+from scaffold.views.exports import missing_extra
 from scaffold.views.exports.statement import describe_reference
 
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -25,9 +26,7 @@ def write_crate(project: Project, folder: Path) -> None:
         from rocrate.model.contextentity import ContextEntity
         from rocrate.rocrate import ROCrate
     except ImportError as error:
-        raise MachineError(
-            "an RO-Crate needs rocrate", hint="pip install 'mlloop-new[exports]'"
-        ) from error
+        raise missing_extra("an RO-Crate needs rocrate") from error
     if folder.exists():
         raise UsageError(f"{folder} is there already", hint="choose another -o, or remove it")
     recipe, evidence = require_evidence(project)

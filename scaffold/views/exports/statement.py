@@ -1,6 +1,5 @@
 """State a reproduction as an in-toto attestation: what was judged, of which files, with what."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +42,10 @@ def make_statement(project: Project) -> dict[str, Any]:
 def describe(project: Project, recipe: Recipe, evidence: Evidence) -> dict[str, Any]:
     """Return what a project's files and runs say, whoever made them."""
     judgment = Judgment.from_mapping(evidence.judgment)
-    words = Counter(_result(finding) for finding in judgment.findings)
+    tests: dict[str, list[str]] = {}
+    for finding in judgment.findings:
+        word = _RESULTS[finding.verdict.overall].lower()
+        tests.setdefault(f"{word}Tests", []).append(f"{finding.question.value} {finding.metric}")
     return {
         "_type": STATEMENT_TYPE,
         "subject": [_descriptor(project.root, project.reproduction)],
@@ -53,26 +55,10 @@ def describe(project: Project, recipe: Recipe, evidence: Evidence) -> dict[str, 
             "configuration": [
                 _descriptor(project.root, path) for path in (project.recipe, project.lock)
             ],
-            **{
-                f"{word.lower()}Tests": _names(judgment, word)
-                for word in ("PASSED", "WARNED", "FAILED")
-                if words[word]
-            },
-            "reproduction": describe_reproduction(recipe, evidence),
+            **tests,
+            "reproduction": _reproduction(recipe, evidence, judgment),
         },
     }
-
-
-def _result(finding: Finding) -> str:
-    return _RESULTS[finding.verdict.overall]
-
-
-def _names(judgment: Judgment, word: str) -> list[str]:
-    return [
-        f"{finding.question.value} {finding.metric}"
-        for finding in judgment.findings
-        if _result(finding) == word
-    ]
 
 
 def _descriptor(root: Path, path: Path) -> dict[str, Any]:
@@ -82,10 +68,7 @@ def _descriptor(root: Path, path: Path) -> dict[str, Any]:
     }
 
 
-def describe_reproduction(recipe: Recipe, evidence: Evidence) -> dict[str, Any]:
-    """Return what was judged, of what, by which runs."""
-    judgment = Judgment.from_mapping(evidence.judgment)
-    deviations = [asdict(reason) for reason in judgment.deviations]
+def _reproduction(recipe: Recipe, evidence: Evidence, judgment: Judgment) -> dict[str, Any]:
     return {
         "format": 1,
         "recipe": recipe.id,
@@ -104,7 +87,7 @@ def describe_reproduction(recipe: Recipe, evidence: Evidence) -> dict[str, Any]:
             for claim in recipe.claims
         ],
         "findings": [_finding(finding) for finding in judgment.findings],
-        "deviations": deviations,
+        "deviations": [asdict(reason) for reason in judgment.deviations],
         "seeds": [run.seed for run in evidence.runs],
         "failed_runs": evidence.failed_runs,
         "calibration": evidence.calibration,

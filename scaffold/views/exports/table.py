@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scaffold.errors import MachineError
 from scaffold.project.files import write_output
 from scaffold.project.project import Project
 from scaffold.records.evidence import RunRecord
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.tweak.store import all_evidence
+from scaffold.views.exports import missing_extra
 from scaffold.views.runs import read_records, states_by_inputs
 
 Row = dict[str, Any]
@@ -71,9 +71,7 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MachineError(
-            "Parquet needs pyarrow", hint="pip install 'mlloop-new[exports]'; or: --format csv"
-        ) from error
+        raise missing_extra("Parquet needs pyarrow (csv does not)") from error
     content = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows)), content)
     write_output(path, content.getvalue())

@@ -18,6 +18,7 @@ from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.reproduce.evidence import read_evidence
 from scaffold.running.store import read_series
 from scaffold.tweak.store import all_evidence
+from scaffold.views.exports import missing_extra
 from scaffold.views.runs import read_records, states_by_inputs
 
 
@@ -79,7 +80,7 @@ def to_tensorboard(project: Project, folder: Path) -> int:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
-        raise _missing("TensorBoard's files need tensorboardX") from error
+        raise missing_extra("TensorBoard's files need tensorboardX") from error
     runs = tracked_runs(project)
     for run in runs:
         writer = SummaryWriter(str(folder / run.state.replace(" ", "-") / run.record.id))
@@ -104,10 +105,9 @@ def to_mlflow(project: Project, place: str) -> int:
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     try:
         from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunTag
         from mlflow.exceptions import MlflowException
     except ImportError as error:
-        raise _missing("MLflow needs its client, mlflow-skinny") from error
+        raise missing_extra("MLflow needs its client, mlflow-skinny") from error
     uri = place if "://" in place else Path(place).absolute().as_uri()
     runs = tracked_runs(project)
     written = 0
@@ -122,30 +122,35 @@ def to_mlflow(project: Project, place: str) -> int:
             for run in runs:
                 if run.record.id in logged:
                     continue
-                at_ms = int(_started_s(run) * 1000)
-                tags = {"mlflow.runName": run.record.id, "state": run.state}
-                created = client.create_run(number, start_time=at_ms, tags=tags)
-                key = created.info.run_id
-                metrics = [
-                    Metric(name, value, at_ms, step)
-                    for name, points in run.series.items()
-                    for step, value in points
-                ]
-                params = [Param(name, str(value)) for name, value in run.hyperparameters.items()]
-                params.append(Param("seed", str(run.record.seed)))
-                for start in range(0, max(len(metrics), 1), 1000):  # as many as one request takes
-                    client.log_batch(
-                        key,
-                        metrics=metrics[start : start + 1000],
-                        params=params if start == 0 else [],
-                        tags=[RunTag("inputs", run.record.inputs.digest)] if start == 0 else [],
-                    )
-                end_ms = at_ms + int(run.record.wall_time_s * 1000)
-                client.set_terminated(key, end_time=end_ms)
+                _log(client, number, run)
                 written += 1
     except MlflowException as error:
         raise MachineError(f"MLflow at {uri}: {error.message}") from error
     return written
+
+
+def _log(client: Any, experiment: str, run: TrackedRun) -> None:
+    """Log one run by MLflow's client."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    at_ms = int(_started_s(run) * 1000)
+    tags = {"mlflow.runName": run.record.id, "state": run.state}
+    key = client.create_run(experiment, start_time=at_ms, tags=tags).info.run_id
+    params = [Param(name, str(value)) for name, value in run.hyperparameters.items()]
+    params.append(Param("seed", str(run.record.seed)))
+    client.log_batch(key, params=params, tags=[RunTag("inputs", run.record.inputs.digest)])
+    metrics = [
+        Metric(name, value, at_ms, step)
+        for name, points in run.series.items()
+        for step, value in points
+    ]
+    for start in range(0, len(metrics), _METRICS_AT_ONCE):
+        client.log_batch(key, metrics=metrics[start : start + _METRICS_AT_ONCE])
+    client.set_terminated(key, end_time=at_ms + int(run.record.wall_time_s * 1000))
+
+
+_METRICS_AT_ONCE = 1000
+"""As many as MLflow's servers take in one request."""
 
 
 def to_wandb(project: Project, folder: Path) -> int:
@@ -157,15 +162,15 @@ def to_wandb(project: Project, folder: Path) -> int:
     try:
         import wandb
     except ImportError as error:
-        raise _missing("offline runs of Weights & Biases need wandb") from error
+        raise missing_extra("offline runs of Weights & Biases need wandb") from error
     folder.mkdir(parents=True, exist_ok=True)
-    runs = tracked_runs(project)
+    runs, name = tracked_runs(project), load_recipe(project).id
     settings = wandb.Settings(
         x_disable_stats=True, disable_git=True, x_disable_meta=True, silent=True, console="off"
     )
     for run in runs:
         tracked = wandb.init(
-            project=load_recipe(project).id,
+            project=name,
             name=run.record.id,
             group=run.state,
             mode="offline",
@@ -186,7 +191,3 @@ def to_wandb(project: Project, folder: Path) -> int:
 
 def _started_s(run: TrackedRun) -> float:
     return datetime.fromisoformat(run.record.started).timestamp()
-
-
-def _missing(text: str) -> MachineError:
-    return MachineError(text, hint="pip install 'mlloop-new[exports]'")
