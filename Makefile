@@ -74,7 +74,7 @@ dist:
 site:
 	test -d .venv-docs || $(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
-		mkdocs==1.6.1 mkdocs-material==9.8.2 mkdocs-click==0.9.0
+		mkdocs==1.6.1 mkdocs-material==9.8.2
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 # Prints each goal of docs/performance.md as a ratio against a peer, measured in turn in the same run.

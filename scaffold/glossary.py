@@ -21,6 +21,21 @@ def read_glossary() -> dict[str, str]:
     return entries
 
 
+def read_keys() -> dict[str, dict[str, str]]:
+    """Return what each key of a file means, by the file as the glossary names it.
+
+    Raises:
+        InstallationError: this installation has no docs.
+    """
+    text = (data_dir("docs") / "glossary.md").read_text(encoding="utf-8")
+    keys: dict[str, dict[str, str]] = {}
+    for section in text.split("\n## Keys of ")[1:]:
+        heading, _, entries = section.partition("\n")
+        for file in heading.split(" and "):
+            keys[file] = dict(_ENTRY.findall(entries.partition("\n## ")[0]))
+    return keys
+
+
 def describe_metric(metric: Metric, file: str) -> str:
     """Say what a program's file declares of a metric, in its own words."""
     reader = metric.read.model_dump(mode="json", by_alias=True, exclude_none=True)

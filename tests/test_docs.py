@@ -78,5 +78,34 @@ def test_help_names_the_exit_codes(cli):
 
 def test_every_page_is_on_the_site():
     """`make site` checks their links."""
-    nav = re.findall(r"([a-z]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    nav = re.findall(r"([a-z-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert sorted(nav) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_docs_are_read_without_a_checkout_or_a_network(cli):
+    titles = cli("docs", "--json").json["pages"]
+    assert titles.keys() == {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert titles["verdicts"] == "How evidence is judged"
+    assert "verdicts     How evidence is judged" in cli("docs").out
+    page = (ROOT / "docs/verdicts.md").read_text()
+    assert cli("docs", "verdicts.md").out.strip() == page.strip()
+    assert cli("docs", "verdicts", "--json").json["pages"] == {"verdicts": page}
+    assert "did you mean verdicts?" in cli("docs", "verdict", code=2).err
+
+
+def test_generated_pages_are_filled_in(cli):
+    for page, words in {
+        "cli": "## scaffold recipes draft\n\n```text\nUsage: scaffold recipes draft [OPTIONS] SOURCE",
+        "files": "## recipe.yaml\n",
+        "answers": "| `error` | [Error](#error) |",
+    }.items():
+        text = cli("docs", page).out
+        assert words in text
+        assert "\n::: " not in text
+
+
+def test_other_pages_name_only_commands_that_exist(cli):
+    commands = set(re.findall(r"^## scaffold (.+)$", cli("docs", "cli").out, re.MULTILINE))
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for typed in re.findall(r"`scaffold ([a-z]+(?: [a-z]+)?)", path.read_text()):
+            assert {typed, typed.split()[0]} & commands, f"{path.name}: scaffold {typed}"

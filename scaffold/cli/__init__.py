@@ -42,6 +42,7 @@ COMMANDS = {
     "export": "Give evidence and runs to other tools.",
     "certificate": "A reproduction on one page that can be linked and checked.",
     "explain": "Explain a word of a verdict, a table or a file.",
+    "docs": "Read the documentation, without a network.",
     "completion": "Let your shell complete commands and names.",
     "doctor": "Show what this machine offers to runs, and what it lacks.",
     "recipes": "List, find, show, draft, check and calibrate recipes.",

@@ -74,6 +74,12 @@ def _engines() -> Iterable[str]:
     return known_targets()
 
 
+def _pages() -> Iterable[str]:
+    from scaffold.recipes.catalogue import data_dir
+
+    return [path.stem for path in data_dir("docs").glob("*.md")]
+
+
 def _words() -> Iterable[str]:
     from scaffold.glossary import read_glossary
 
@@ -87,3 +93,4 @@ complete_rewrite = _completing(_rewrites)
 complete_metric = _completing(_metrics)
 complete_engine = _completing(_engines)
 complete_word = _completing(_words)
+complete_page = _completing(_pages)

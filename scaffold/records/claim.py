@@ -15,21 +15,25 @@ from scaffold.records.parsing import Record
 class Source(Record):
     """Where a number is published: a page, or a file of the recipe."""
 
-    url: Annotated[str, Field(pattern=r"^(https?://\S+|[\w./-]+)$")]
-    line: int | None = None
+    url: Annotated[str, Field(pattern=r"^(https?://\S+|[\w./-]+)$")] = Field(
+        description="of a page, or the path of a file of the recipe"
+    )
+    line: int | None = Field(default=None, description="of that file")
     words: Text = Field(description="quoted")
 
 
 class Selection(Record):
     """The published number is the best of several runs."""
 
-    best_of: Annotated[int, Field(ge=2)]
+    best_of: Annotated[int, Field(ge=2)] = Field(description="runs that it was chosen from")
 
 
 class _Claim(Record):
-    metric: Name
-    dataset: Name
-    basis: Literal["training", "evaluation", "early training"]
+    metric: Name = Field(description="that was published, by name")
+    dataset: Name = Field(description="that it was measured on, by name")
+    basis: Literal["training", "evaluation", "early training"] = Field(
+        description="of a run: trained in full, released weights evaluated, or trained for a while"
+    )
     source: Source
     budget: Literal["stated", "unknown"] = Field(
         default="stated",
@@ -45,7 +49,7 @@ class _Claim(Record):
 class ValueClaim(_Claim):
     """One published value, with its spread over n runs if stated."""
 
-    value: float
+    value: float = Field(description="as it is printed")
     decimals: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="digits printed; default: of value"
     )
@@ -61,7 +65,9 @@ class ValueClaim(_Claim):
     n: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="runs that the value is a mean of"
     )
-    selection: Literal["one_run", "mean", "unknown"] | Selection = "unknown"
+    selection: Literal["one_run", "mean", "unknown"] | Selection = Field(
+        default="unknown", description="how it was chosen among the author's runs"
+    )
 
     @model_validator(mode="after")
     def _spread(self) -> "ValueClaim":
@@ -111,8 +117,8 @@ def _decimals(number: float) -> int:
 class RangeClaim(_Claim):
     """Published as a range, or as at least or at most a number."""
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(default=None, description="lower end")
+    at_most: float | None = Field(default=None, description="upper end")
 
     @model_validator(mode="after")
     def _has_bound(self) -> "RangeClaim":
@@ -131,8 +137,8 @@ class RangeClaim(_Claim):
 class Event(Record):
     """A threshold reached within a number of steps."""
 
-    threshold: float
-    within_steps: Annotated[int, Field(gt=0)]
+    threshold: float = Field(description="that the metric must reach")
+    within_steps: Annotated[int, Field(gt=0)] = Field(description="by this step")
 
 
 class EventClaim(_Claim):
@@ -149,8 +155,8 @@ class EventClaim(_Claim):
 class Target(Record):
     """A threshold and the steps it was published to take."""
 
-    threshold: float
-    steps: Annotated[float, Field(gt=0)]
+    threshold: float = Field(description="that the metric must reach")
+    steps: Annotated[float, Field(gt=0)] = Field(description="that this took")
 
 
 class StepsToTargetClaim(_Claim):
@@ -188,9 +194,9 @@ Claim = Annotated[
 class Margin(Record):
     """The difference that matters, in the metric's unit."""
 
-    metric: Name
-    value: Annotated[float, Field(gt=0)]
-    reason: Text
+    metric: Name = Field(description="that it is for")
+    value: Annotated[float, Field(gt=0)] = Field(description="in the metric's unit")
+    reason: Text = Field(description="why so much matters")
 
 
 class Rule(Record):
@@ -199,9 +205,21 @@ class Rule(Record):
     See docs/verdicts.md for the operating characteristics.
     """
 
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    beta: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    delta_sd: Annotated[float, Field(gt=0)] = 2.0
-    margins: tuple[Margin, ...] = ()
-    max_seeds: Annotated[int, Field(ge=1, le=100)] = 10
-    monitor_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        default=0.05, description="risk of calling a sound reference different"
+    )
+    beta: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        default=0.05, description="risk of missing a difference of the margin"
+    )
+    delta_sd: Annotated[float, Field(gt=0)] = Field(
+        default=2.0, description="the margin, in standard deviations of the calibration runs"
+    )
+    margins: tuple[Margin, ...] = Field(
+        default=(), description="in place of `delta_sd`, for a metric"
+    )
+    max_seeds: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=10, description="after which it is INCONCLUSIVE"
+    )
+    monitor_alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        default=0.01, description="risk of a false alarm, over all monitored metrics together"
+    )

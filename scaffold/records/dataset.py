@@ -24,7 +24,7 @@ class _Dataset(Record):
 class PlacedDatasetBase(_Dataset):
     """What is put into the reference's copy."""
 
-    sha256: Sha256
+    sha256: Sha256 = Field(description="of the file")
     place: RelPath = Field(
         description="where the reference expects the file, or the folder that it unpacks to"
     )
@@ -54,7 +54,7 @@ class _CopiedDataset(PlacedDatasetBase):
 class UrlDataset(_CopiedDataset):
     """A file on the web."""
 
-    url: Text
+    url: Text = Field(description="where it is downloaded from")
 
     @field_validator("url")
     @classmethod
@@ -71,21 +71,23 @@ class GitDataset(_CopiedDataset):
 
     git: GitUrl
     revision: Revision
-    path: RelPath
+    path: RelPath = Field(description="of the file in the repository")
 
 
 class HubDataset(_CopiedDataset):
     """A file of one commit of a dataset on the Hugging Face Hub."""
 
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] = Field(
+        description="ORG/NAME of the dataset"
+    )
     revision: Revision
-    path: RelPath
+    path: RelPath = Field(description="of the file in it")
 
 
 class FileDataset(_CopiedDataset):
     """A file inside the recipe."""
 
-    file: RelPath = Field(pattern=r"^data/")
+    file: RelPath = Field(pattern=r"^data/", description="in data/ of the recipe")
 
     @property
     def recipe_file(self) -> str:
@@ -118,19 +120,19 @@ class OutsideDataset(PlacedDatasetBase):
 class BundledDataset(_Dataset):
     """Data that a library carries; its digest is the library's version in the environment lock."""
 
-    bundled: Text
+    bundled: Text = Field(description="the library, and what it calls it")
 
 
 class InsideDataset(_Dataset):
     """A file or folder of the reference itself; the tree's id is its digest."""
 
-    inside: RelPath
+    inside: RelPath = Field(description="path in the reference")
 
 
 class GeneratedDataset(_Dataset):
     """Data that the reference makes itself."""
 
-    generated: Text
+    generated: Text = Field(description="how, in words")
 
 
 CopiedDataset = UrlDataset | GitDataset | HubDataset | FileDataset

@@ -26,9 +26,9 @@ class SlurmTarget(Record):
     at_once: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=100, description="runs that are queued or running at a time"
     )
-    partition: Text | None = None
-    account: Text | None = None
-    qos: Text | None = None
+    partition: Text | None = Field(default=None, description="for a run, as sbatch reads it")
+    account: Text | None = Field(default=None, description="whom Slurm charges")
+    qos: Text | None = Field(default=None, description="quality of service")
     constraint: Text | None = Field(default=None, description="features that a node must have")
     gres: Text | None = Field(
         default=None, description="for a run; default: gpu:1 where the recipe's device is cuda"

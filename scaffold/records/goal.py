@@ -12,19 +12,21 @@ class ErrorBound(Record):
     """The lowest error that one can believe in; `unknown` is a value."""
 
     value: Annotated[float, Field(ge=0)] | Literal["unknown"]
-    kind: Literal["human", "competitor", "published"] = "human"
+    kind: Literal["human", "competitor", "published"] = Field(
+        default="human", description="whose error it is"
+    )
     n: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="examples that it was measured on"
     )
-    source: Text
+    source: Text = Field(description="where it is from")
 
 
 class Limit(Record):
     """What a metric, or what the model's entry takes, may be at most or at least."""
 
     name: Text = Field(description="a metric, or latency_ms, memory_mb of the model's entry")
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: float | None = Field(default=None, description="in its unit")
+    at_least: float | None = Field(default=None, description="in its unit")
 
     @model_validator(mode="after")
     def _has_one_end(self) -> "Limit":
@@ -42,5 +44,7 @@ class Goal(Record):
         description="smallest difference in the error that matters: a share, or a squared error",
     )
     matters_reason: Text | None = None
-    bound: ErrorBound | None = None
+    bound: ErrorBound | None = Field(
+        default=None, description="the lowest error that one can believe in"
+    )
     limits: tuple[Limit, ...] = ()

@@ -12,7 +12,7 @@ from scaffold.records.parsing import Record
 class StdoutReader(Record):
     """Lines of standard output."""
 
-    stdout: Pattern
+    stdout: Pattern = Field(description="regular expression whose group is the number")
     phase: LinePattern | None = Field(
         default=None, description="of the line that begins a phase, such as a second fit"
     )
@@ -21,7 +21,7 @@ class StdoutReader(Record):
 class StderrReader(Record):
     """Lines of standard error."""
 
-    stderr: Pattern
+    stderr: Pattern = Field(description="regular expression whose group is the number")
     phase: LinePattern | None = Field(
         default=None, description="of the line that begins a phase, such as a second fit"
     )
@@ -30,31 +30,31 @@ class StderrReader(Record):
 class JsonReader(Record):
     """A JSON file, or one JSON object a line."""
 
-    json_file: OutputPath = Field(alias="json")
+    json_file: OutputPath = Field(alias="json", description="path of the file that a run writes")
     key: Text = Field(description="dotted path to the number")
-    step_key: str | None = None
+    step_key: str | None = Field(default=None, description="dotted path to the step")
 
 
 class CsvReader(Record):
     """A column of a CSV file."""
 
-    csv: OutputPath
-    column: Text
-    step_column: str | None = None
+    csv: OutputPath = Field(description="path of the file that a run writes")
+    column: Text = Field(description="name of the column")
+    step_column: str | None = Field(default=None, description="name of the column with the step")
 
 
 class TensorboardReader(Record):
     """A tag of the event files below a folder."""
 
-    tensorboard: OutputPath
+    tensorboard: OutputPath = Field(description="folder of the event files")
     tag: Text
 
 
 class TrainerStateReader(Record):
     """A key of `log_history` in a Hugging Face `trainer_state.json`."""
 
-    trainer_state: OutputPath
-    key: Text
+    trainer_state: OutputPath = Field(description="path of the file")
+    key: Text = Field(description="such as eval_loss")
 
 
 Reader = Annotated[
@@ -71,7 +71,7 @@ Reader = Annotated[
 class Nth(Record):
     """The n-th occurrence, counted from 1."""
 
-    nth: Annotated[int, Field(ge=1)]
+    nth: Annotated[int, Field(ge=1)] = Field(description="1 is the first")
 
 
 class AtStep(Record):
@@ -86,7 +86,7 @@ class OfPhase(Record):
     Without a pattern a step that goes back begins a phase.
     """
 
-    phase: Annotated[int, Field(ge=1)]
+    phase: Annotated[int, Field(ge=1)] = Field(description="1 is the first")
 
 
 Take = Literal["last", "first", "max", "min"] | Nth | AtStep | OfPhase
@@ -96,7 +96,7 @@ class Metric(Record):
     """One number of a run and where it is read."""
 
     name: Name
-    split: Text
+    split: Text = Field(description="that it is measured on: test, validation, train")
     direction: Literal["lower", "higher"] = Field(description="which way is better")
     unit: Text = Field(
         description="'fraction' is 0..1, 'percent' 0..100; any other word has no range"
@@ -105,7 +105,7 @@ class Metric(Record):
         default=None, description="if other than unit"
     )
     read: Reader
-    take: Take = "last"
+    take: Take = Field(default="last", description="which of several values of a run")
     monitored: bool = Field(
         default=False, description="compared with its calibration runs beside the claims"
     )
@@ -132,7 +132,7 @@ class Progress(Record):
 
     stdout: str | None = None
     stderr: str | None = None
-    total: Annotated[int, Field(ge=1)]
+    total: Annotated[int, Field(ge=1)] = Field(description="steps of a whole run")
 
     @model_validator(mode="after")
     def _has_step(self) -> "Progress":

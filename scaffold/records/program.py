@@ -37,15 +37,15 @@ OWN_SLOTS = ("seed", "reference", "drivers")
 class Patch(Record):
     """A small diff to the reference: a deviation, with its reason."""
 
-    file: RelPath = Field(pattern=r"^patches/")
-    reason: Text
+    file: RelPath = Field(pattern=r"^patches/", description="the diff, in patches/")
+    reason: Text = Field(description="why the reference needs it")
 
 
 class Environment(Record):
     """What must be installed for the reference to run."""
 
-    python: Specifier
-    packages: tuple[PackageRequirement, ...] = ()
+    python: Specifier = Field(description="versions that will do, such as >=3.10,<3.13")
+    packages: tuple[PackageRequirement, ...] = Field(default=(), description="as pip reads them")
     requirements: RelPath | None = Field(
         default=None, description="the reference's own requirements file, used as well"
     )
@@ -63,12 +63,16 @@ class Environment(Record):
 class Command(Record):
     """One program call; no shell."""
 
-    run: str | tuple[Text, ...]
+    run: str | tuple[Text, ...] = Field(
+        description="the call; `{name}` is filled with a hyperparameter, `{seed}` with the seed"
+    )
     directory: RelPath | None = Field(
         default=None, description="working directory inside the reference"
     )
-    variables: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], OneLine] = {}
-    timeout_s: Annotated[float, Field(gt=0)]
+    variables: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], OneLine] = Field(
+        default={}, description="environment variables that are set"
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(description="after which it is ended")
     network: bool = Field(
         default=False, description="whether prepare may use the network; no other step may"
     )
@@ -95,10 +99,14 @@ class Command(Record):
 class Commands(Record):
     """The steps of one run, in this order; `smoke` replaces train and evaluate when shortened."""
 
-    prepare: Command | None = None
-    train: Command | None = None
-    evaluate: Command | None = None
-    smoke: Command | None = None
+    prepare: Command | None = Field(
+        default=None, description="before training: downloads, preprocessing"
+    )
+    train: Command | None = Field(default=None, description="what trains")
+    evaluate: Command | None = Field(
+        default=None, description="what evaluates, where train does not"
+    )
+    smoke: Command | None = Field(default=None, description="a short form of the whole")
 
     @model_validator(mode="after")
     def _measures(self) -> "Commands":
@@ -126,9 +134,13 @@ class Seeds(Record):
     none: deterministic.
     """
 
-    how: Literal["argument", "variable", "offset", "inject", "none"]
-    variable: str | None = None
-    first: Annotated[int, Field(ge=0, lt=CALIBRATION_SEED)] = 0
+    how: Literal["argument", "variable", "offset", "inject", "none"] = Field(
+        description="see above"
+    )
+    variable: str | None = Field(default=None, description="name of the environment variable")
+    first: Annotated[int, Field(ge=0, lt=CALIBRATION_SEED)] = Field(
+        default=0, description="seed of the first run"
+    )
     retries: Annotated[int, Field(ge=0)] = Field(
         default=0, description="further seeds tried in all when a run crashes"
     )
@@ -162,8 +174,10 @@ class Resources(Record):
     A run that exceeds a limit is ended.
     """
 
-    device: Literal["cpu", "cuda", "mps"]
-    cores: Annotated[int, Field(ge=1, le=4096)] = 1
+    device: Literal["cpu", "cuda", "mps"] = Field(description="what it runs on")
+    cores: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=1, description="of the processor, for one run"
+    )
     memory_gb: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
         default=None,
         description=(
@@ -176,7 +190,9 @@ class Resources(Record):
     output_mb: Annotated[float, Field(gt=0, le=1e6)] = Field(
         default=1000, description="that a step may print, in 1e6 bytes for each of its two streams"
     )
-    run_time_s: Annotated[float, Field(gt=0)]
+    run_time_s: Annotated[float, Field(gt=0)] = Field(
+        description="seconds of one run, all commands"
+    )
     hardware: Text = Field(description="on which run_time_s was measured")
 
     @property

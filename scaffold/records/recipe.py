@@ -37,7 +37,7 @@ from scaffold.records.tweak import GoldenTrace, TweakKind
 
 class _Reference(Record):
     tree: Revision = Field(description="git tree id of the reference as it lies in `reference/`")
-    license: Text
+    license: Text = Field(description="as SPDX names it")
     patches: tuple[Patch, ...] = ()
     drivers: tuple[Annotated[RelPath, Field(pattern=r"^drivers/")], ...] = Field(
         default=(),
@@ -58,7 +58,9 @@ class GitReference(_Reference):
 class HubReference(_Reference):
     """Files of one commit of a model on the Hugging Face Hub."""
 
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] = Field(
+        description="ORG/NAME of the model"
+    )
     revision: Revision
     files: Annotated[tuple[RelPath, ...], Field(min_length=1)] = Field(
         description="those that are taken: texts and safetensors, no pickles"
@@ -98,8 +100,8 @@ class SuggestedTweak(Record):
 
     name: Id
     kind: TweakKind
-    change: Text
-    why: Text
+    change: Text = Field(description="what to edit")
+    why: Text = Field(description="what for")
     probes: Mapping[Name, Scalar] = Field(
         default={},
         description=(

@@ -27,22 +27,28 @@ class Baselines(Record):
     overfit_one_batch: float = Field(
         description="value of the metric on one batch that counts as overfitted"
     )
-    batch: Annotated[int, Field(ge=2)] = 32
+    batch: Annotated[int, Field(ge=2)] = Field(
+        default=32, description="rows of the one batch that is to be overfitted"
+    )
 
 
 class Regularization(Record):
     """Hyperparameters that regularize: their values without it, and with it stronger."""
 
-    off: Mapping[str, Scalar] = {}
-    stronger: Mapping[str, Scalar] = {}
+    off: Mapping[str, Scalar] = Field(default={}, description="values without it")
+    stronger: Mapping[str, Scalar] = Field(default={}, description="values with more of it")
 
 
 class Knobs(Record):
     """Hyperparameters by what they turn, for programs that cannot be probed from outside."""
 
-    learning_rate: str | None = None
+    learning_rate: str | None = Field(
+        default=None, description="hyperparameter that is the learning rate"
+    )
     capacity: str | None = Field(default=None, description="doubled to see whether more helps")
-    regularization: Regularization | None = None
+    regularization: Regularization | None = Field(
+        default=None, description="values without it, and with more"
+    )
     train_ids: str | None = Field(
         default=None,
         description=(
@@ -78,7 +84,7 @@ class Entry(Record):
 class AnalysisOptions(Record):
     """What `scaffold analyze` must know of a program that is not torch."""
 
-    knobs: Knobs = Knobs()
+    knobs: Knobs = Field(default=Knobs(), description="which hyperparameter does what")
 
 
 class System(Program):

@@ -20,33 +20,37 @@ beat the simplest models. rewrite: a part in the user's own code, which must com
 class ChangeRule(Record):
     """How a change is judged; see docs/verdicts.md for the operating characteristics."""
 
-    metric: Name
+    metric: Name = Field(description="that the change is judged by")
     margin: Annotated[float, Field(gt=0)] = Field(
         description="the smallest difference that matters, in its unit"
     )
-    margin_reason: Text
+    margin_reason: Text = Field(description="why so much matters")
     alpha: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.05, description="of BETTER or WORSE when neither is"
     )
     beta: Annotated[float, Field(gt=0, le=0.1)] = Field(
         default=0.05, description="of NO_DIFFERENCE when the difference is the margin"
     )
-    monitor_alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.01
-    max_pairs: Annotated[int, Field(ge=4, le=100)] = 28
+    monitor_alpha: Annotated[float, Field(gt=0, le=0.1)] = Field(
+        default=0.01, description="of all monitored metrics together"
+    )
+    max_pairs: Annotated[int, Field(ge=4, le=100)] = Field(
+        default=28, description="after which it is UNDECIDED"
+    )
 
 
 class Bound(Record):
     """The best value one can hope for; `unknown` is a value."""
 
     value: float | Literal["unknown"]
-    source: Text
+    source: Text = Field(description="where it is from")
 
 
 class GoldenTrace(Record):
     """A golden trace: its folder in `golden/`, and the sha256 of its about.json."""
 
     name: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-    sha256: Sha256
+    sha256: Sha256 = Field(description="of its about.json")
 
 
 class GoldenAbout(Record):
@@ -84,7 +88,7 @@ class Tweak(Record):
 
     format: Literal[1] = 1
     name: Id
-    kind: Kind
+    kind: Kind = Field(description="what the change promises")
     expect: OneLine = Field(default="", description="what the user expects of it")
     bottleneck: OneLine = Field(
         default="", description="what the analysis named that this is a remedy of"
@@ -92,8 +96,10 @@ class Tweak(Record):
     refuted_by: OneLine = Field(default="", description="what would show that it is no remedy")
     base_branch: Text = Field(description="the branch that it started from and is merged into")
     before: Revision = Field(description="commit of the state that it is compared with")
-    rule: ChangeRule
-    bound: Bound | None = None
+    rule: ChangeRule = Field(description="how it is judged")
+    bound: Bound | None = Field(
+        default=None, description="kind data: the best value one can hope for on the new data"
+    )
     probes: Mapping[Name, Scalar] = Field(
         default={},
         description=(

@@ -193,6 +193,12 @@ class Completion(Answer):
     paths: list[str]
 
 
+class Documentation(Answer):
+    """`docs`: the titles of all pages by their name; of one page, its text as Markdown."""
+
+    pages: dict[str, str]
+
+
 class Exported(Answer):
     """`export`, `certificate write`: what was written; `runs` where it is a number of runs."""
 

@@ -15,6 +15,7 @@ from scaffold.views.answers import (
     DataLocated,
     Decision,
     Doctor,
+    Documentation,
     Ejected,
     Error,
     Experiments,
@@ -116,6 +117,7 @@ KINDS: Mapping[str, type] = {
     "recipe_published": RecipePublished,
     "doctor": Doctor,
     "explanation": Explanation,
+    "documentation": Documentation,
 }
 
 

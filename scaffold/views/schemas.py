@@ -13,7 +13,7 @@ from scaffold.records.tweak import Tweak
 from scaffold.rules.milestones import Milestones
 from scaffold.views.kinds import KINDS
 
-_FILES: Mapping[str, type[BaseModel]] = {
+FILES: Mapping[str, type[BaseModel]] = {
     "recipe": Recipe,
     "system": System,
     "tweak": Tweak,
@@ -21,13 +21,14 @@ _FILES: Mapping[str, type[BaseModel]] = {
     "goal": Goal,
     "engines": Engines,
 }
+"""The files that people write, by the names of their schemas."""
 
 
 def make_schemas() -> dict[str, dict[str, Any]]:
     """Return each schema by the name of its file in docs/schemas."""
     schemas = {
         f"{name}.schema.json": model.model_json_schema(by_alias=True)
-        for name, model in _FILES.items()
+        for name, model in FILES.items()
     }
     answers: Any = Union[tuple(KINDS.values())]  # noqa: UP007 - made of a mapping
     schemas["answers.schema.json"] = TypeAdapter(answers).json_schema()

@@ -169,3 +169,12 @@ def test_wrong_usage_is_answered_in_json_where_json_was_asked_for(cli, words, er
     result = cli(*words, "--json", code=2)
     assert result.json["error"] == error and result.json["hint"].endswith("--help")
     assert error in cli(*words, code=2).err
+
+
+def test_documentation_is_shown_as_pages_and_piped_as_markdown(tmp_path, cli):
+    status, screen = in_terminal(["docs", "engines"], tmp_path, PAGER="cat", TERM="dumb")
+    assert status == 0
+    assert "Where runs are made" in screen
+    assert "# Where runs are made" not in screen
+    assert "`--engine NAME`" not in screen
+    assert "`--engine NAME`" in cli("docs", "engines").out
