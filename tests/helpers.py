@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from click.testing import CliRunner
+from forked_programs import run_program
 from pydantic import TypeAdapter
 
 from scaffold.git.trees import content_id
@@ -356,9 +357,7 @@ def trace_program(
         "SCAFFOLD_TRACE": str(folder / "spec.json"),
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(
-        [sys.executable, "train.py"], cwd=folder, env=env, capture_output=True, text=True
-    )
+    done = run_program(["train.py"], cwd=folder, env=env)
     assert done.returncode == 0, done.stderr
     index, arrays = read_traces(folder / "trace")["train"]
     metrics = folder / "metrics.json"

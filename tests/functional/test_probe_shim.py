@@ -6,12 +6,11 @@ Each program runs unedited under `sitecustomize`, and is compared with its edite
 import csv
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from collections import Counter
 
 import pytest
+from forked_programs import run_program
 
 import scaffold
 from scaffold.records.probe import WatchReport
@@ -100,14 +99,7 @@ def run(folder, source, **request):
     (folder / "probe.json").write_text(json.dumps({"out": str(out), **request}))
     variables = {**os.environ, "PYTHONPATH": SHIM, "SCAFFOLD_SEED_HOW": "argument"}
     probing = {} if request.get("bare") else {"SCAFFOLD_PROBE": str(folder / "probe.json")}
-    done = subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=folder,
-        env={**variables, **probing},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(["train.py"], cwd=folder, env={**variables, **probing})
     assert done.returncode == 0, done.stderr
     reports = list(out.glob("report-*.json"))
     report = json.loads(reports[0].read_text()) if reports else None

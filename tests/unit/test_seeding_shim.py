@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked_programs import run_program
 
 import scaffold.running
 
@@ -27,10 +28,11 @@ def run(
         "SCAFFOLD_SEED": str(seed),
         "SCAFFOLD_SEED_REPORT": str(report),
     }
-    done = subprocess.run(
-        [python, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
+    if python == sys.executable:
+        done = run_program(["-c", code], cwd=Path.cwd(), env=environment)
+    else:
+        done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout, next(json.loads(path.read_text()) for path in report.glob("*.json"))
 
 

@@ -5,12 +5,11 @@ What one kind draws more leaves the others as they were.
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from forked_programs import run_program
 
 import scaffold.running.shim as shim
 
@@ -28,13 +27,7 @@ def run(
     env = {**os.environ, "PYTHONPATH": SHIM, "SCAFFOLD_SEED_HOW": how, "SCAFFOLD_SEED": str(seed)}
     env |= {"SCAFFOLD_STREAMS": "1"} if streams else {}
     env |= {"SCAFFOLD_SEED_REPORT": str(report)} if report else {}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(["-c", textwrap.dedent(program)], cwd=Path.cwd(), env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
