@@ -16,7 +16,7 @@ from scaffold.project.files import write_text
 from scaffold.project.lock import only_one
 from scaffold.project.project import Project, load_yaml
 from scaffold.records.evidence import Outcome, RunRecord
-from scaffold.records.fields import Scalar
+from scaffold.records.fields import Scalar, scalar_like
 from scaffold.records.metric import Metric
 from scaffold.records.program import CALIBRATION_SEED, Program
 from scaffold.records.sweep import Sweep, SweepTrial
@@ -96,24 +96,10 @@ def _dimension(present: Scalar, text: str) -> Dimension:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError("must go from a number to a larger one")
         return Range(low, high, is_whole)
-    values = tuple(_like(present, one.strip()) for one in text.split(","))
+    values = tuple(scalar_like(present, one.strip()) for one in text.split(","))
     if len(set(values)) < 2:
         raise ValueError("must be a range, LOW..HIGH, or at least two values")
     return Choices(values)
-
-
-def _like(present: Scalar, text: str) -> Scalar:
-    if isinstance(present, bool):
-        if text not in ("true", "false"):
-            raise ValueError(f"must be true or false, as {str(present).lower()} is")
-        return text == "true"
-    try:
-        value = type(present)(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not of the type of {present!r}") from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("must be finite")
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,26 @@ Scalar = Annotated[
 ]
 
 
+def scalar_like(present: Scalar, text: str) -> Scalar:
+    """Convert a text to the type of the present value.
+
+    Raises:
+        ValueError: it is none, or no finite number.
+    """
+    if isinstance(present, bool):
+        if text not in ("true", "false"):
+            raise ValueError(f"must be true or false, as {str(present).lower()} is")
+        return text == "true"
+    try:
+        value = type(present)(text)
+    except ValueError:
+        type_name = type(present).__name__
+        raise ValueError(f"{text!r} must be of type {type_name}, such as {present!r}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    return value
+
+
 def keys_of(data: Any) -> Collection[str]:
     """Return the keys of a mapping, or those that a record of its type is written with."""
     if isinstance(data, Mapping):

@@ -222,7 +222,8 @@ def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> s
     except BrokenFileError as error:
         raise UsageError(f"--set: {error.message}") from error
     for key in settings:
-        if type(parsed[key]) is not type(published[key]):
+        is_whole_float = type(published[key]) is float and type(parsed[key]) is int
+        if type(parsed[key]) is not type(published[key]) and not is_whole_float:
             type_name = type(published[key]).__name__
             raise UsageError(
                 f"--set {key}={settings[key]}: {key} is of type {type_name}, such as"

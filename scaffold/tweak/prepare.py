@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from scaffold.consent import Runnable, remember_shown, require_snapshots_consent
 from scaffold.environments.prepare import prepare_environment
@@ -11,7 +10,7 @@ from scaffold.git.history import project_repository
 from scaffold.git.snapshots import Snapshot, snapshot_of_commit, snapshot_of_worktree
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.records.evidence import JudgedRun
-from scaffold.records.fields import Scalar
+from scaffold.records.fields import Scalar, scalar_like
 from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -204,21 +203,16 @@ def ablation_values(system: System, ablated: Mapping[str, str]) -> dict[str, Sca
     return values
 
 
-def like(present: Any, text: str, option: str) -> Scalar:
+def like(present: Scalar, text: str, option: str) -> Scalar:
     """Convert a text to the type of the present value.
 
     Raises:
         UsageError: it is none.
     """
-    if isinstance(present, bool):
-        if text not in ("true", "false"):
-            raise UsageError(f"{option}: must be true or false, as {str(present).lower()} is")
-        return text == "true"
     try:
-        return type(present)(text)
+        return scalar_like(present, text)
     except ValueError as error:
-        type_name = type(present).__name__
-        raise UsageError(f"{option}: must be of type {type_name}, such as {present}") from error
+        raise UsageError(f"{option}: {error}") from error
 
 
 def locked(text: str) -> list[str]:

@@ -168,6 +168,7 @@ def test_set_changes_a_hyperparameter_and_is_a_deviation(cli, tmp_path):
     ]
     written = yaml.safe_load((Path("project") / "recipe.yaml").read_text())
     assert written["hyperparameters"]["rate"] == 0.25 and written["published"] == {"rate": 0.5}
+    cli("new", "whole", "--from", recipe, "--set", "rate=1")  # 1.0, as people type it
     assert (
         "has no hyperparameter 'speed'"
         in cli("new", "x", "--from", recipe, "--set", "speed=1", code=2).err

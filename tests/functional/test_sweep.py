@@ -138,7 +138,7 @@ def test_values_that_all_fail(cli, project):
         (("lr=0.1..nan",), "must go from a number to a larger one"),
         (("width=8..9.5",), "must be whole numbers, as 8 is"),
         (("width=8",), "must be a range, LOW..HIGH, or at least two values"),
-        (("width=8,x",), "'x' is not of the type of 8"),
+        (("width=8,x",), "'x' must be of type int, such as 8"),
         (("lr=0.1..1", "lr=1,2"), "lr is given twice"),
         (("lr",), "write KEY=VALUE"),
         (("lr=0.1..1", "--metric", "f1"), "there are: accuracy"),
