@@ -1,6 +1,7 @@
 """Fixtures for a project's tests.
 
-`reference_edits`, `reproduction`, `experiment`, `accepted_change`, `parity`. Inert elsewhere.
+`reference_edits`, `reproduction`, `experiment`, `unjudged_edits`, `accepted_change`, `parity`.
+Inert elsewhere.
 """
 
 from dataclasses import dataclass
@@ -102,12 +103,14 @@ def _judged(project: "Project", request: pytest.FixtureRequest) -> "Judgment":
     from scaffold.project.project import load_recipe
     from scaffold.reproduce.evidence import read_evidence
     from scaffold.reproduce.staleness import find_stale, judge_again
+    from scaffold.tweak.store import refuse_deleted
     from scaffold.user_state import Origin, origin_of
 
     command = "scaffold verify"
     command += f" --experiment {project.experiment}" if project.experiment else ""
     try:
         recipe = load_recipe(project)
+        refuse_deleted(project)
         evidence = read_evidence(project)
         if evidence is None:
             pytest.skip(f"no evidence yet; make it: {command}")
@@ -155,6 +158,31 @@ def accepted_change(
 
 
 @pytest.fixture(scope="session")
+def unjudged_edits(scaffold_project: "Project") -> list[str]:
+    """Return what of `src/` and what decides how it runs differs from all that was judged.
+
+    Nothing while a tweak is under way, which is there to be judged.
+    """
+    from scaffold.errors import ScaffoldError
+    from scaffold.git.repository import Repository
+    from scaffold.git.snapshots import PATHS
+    from scaffold.tweak.base_branch import find_unjudged_edits
+    from scaffold.tweak.store import find_tweak
+
+    try:
+        repository = Repository(scaffold_project.root)
+        if repository.find_id("HEAD") is None or find_tweak(scaffold_project) is not None:
+            return []
+        judged = find_unjudged_edits(scaffold_project, repository)
+    except ScaffoldError as error:
+        pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
+    if judged is None:
+        return []
+    differing = repository.call("diff", "--name-only", "-z", judged, "--", *PATHS).split("\0")[:-1]
+    return differing or ["files that git does not know yet"]
+
+
+@pytest.fixture(scope="session")
 def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Parity":
     """Return the parity checks of one accepted rewrite.
 
@@ -185,10 +213,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if fixtures:
         from scaffold.errors import ScaffoldError
         from scaffold.project.project import find_project
-        from scaffold.tweak.store import accepted
+        from scaffold.tweak.store import accepted, refuse_deleted
 
         try:
-            done = accepted(find_project(metafunc.config.rootpath))
+            project = find_project(metafunc.config.rootpath)
+            refuse_deleted(project)
+            done = accepted(project)
         except ScaffoldError as error:
             pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
         names = {

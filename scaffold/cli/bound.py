@@ -2,7 +2,7 @@
 
 import click
 
-from scaffold.cli.goal import print_goal
+from scaffold.cli.goal import commit_goal, print_goal
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project
 
@@ -32,6 +32,7 @@ def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: boo
     except ValueError:
         raise UsageError(f"{value!r} is no error", hint="a number from 0 on, or unknown") from None
     bound = {"value": number, "kind": kind, "source": source}
-    goal = change_goal(open_project(), bound=bound if n is None else {**bound, "n": n})
-    print_goal(goal, as_json=as_json)
+    project = open_project("bound set")
+    goal = change_goal(project, bound=bound if n is None else {**bound, "n": n})
+    print_goal(goal, commit_goal(project, "bound set"), as_json=as_json)
     return 0

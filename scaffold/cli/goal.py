@@ -39,13 +39,14 @@ def set_goal(
 
     if (matters is None) != (why is None) or (matters is None and not limits):
         raise UsageError("--matters goes with --why", hint="or --limit 'METRIC>=NUMBER' alone")
-    project = open_project()
+    project = open_project("goal set")
     changes: dict[str, Any] = {}
     if matters is not None:
         changes |= {"matters": matters, "matters_reason": why}
     if limits:
         changes["limits"] = [_limit(text, project) for text in limits]
-    print_goal(change_goal(project, **changes), as_json=as_json)
+    goal = change_goal(project, **changes)
+    print_goal(goal, commit_goal(project, "goal set"), as_json=as_json)
     return 0
 
 
@@ -69,12 +70,24 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
     return {"name": match[1], "at_most" if match[2] == "<=" else "at_least": number}
 
 
-def print_goal(goal: "Goal", *, as_json: bool) -> None:
-    """Print what goal.yaml says now."""
+def commit_goal(project: "Project", title: str) -> str | None:
+    """Commit goal.yaml, unless a tweak is under way; returns why not, or None."""
+    from scaffold.git.transaction import commit_paths
+    from scaffold.tweak.store import find_tweak
+
+    tweak = find_tweak(project)
+    if tweak is not None:
+        return f"{tweak.phase} {tweak.name} is under way, and would take it along"
+    return commit_paths(project, ["goal.yaml"], "Say what is good enough\n", title)
+
+
+def print_goal(goal: "Goal", not_committed: str | None, *, as_json: bool) -> None:
+    """Print what goal.yaml says now, and why it could not be committed, if so."""
     from scaffold.views.ship import end_text
 
     if as_json:
-        print_json("goal", {"goal": goal.model_dump(mode="json")})
+        document = goal.model_dump(mode="json")
+        print_json("goal", {"goal": document, "not_committed": not_committed})
         return
     bound, matters = goal.bound, "nothing said"
     if goal.matters is not None:
@@ -82,4 +95,8 @@ def print_goal(goal: "Goal", *, as_json: bool) -> None:
     text = "nothing said" if bound is None else f"{bound.value} ({bound.kind}, {bound.source})"
     limits = ", ".join(f"{one.name} {end_text(one)}" for one in goal.limits) or "none"
     click.echo(f"  Matters    {matters}\n  Bound      {text}\n  Limits     {limits}")
+    if not_committed:
+        click.echo(f"  goal.yaml is written, and not committed: {not_committed}")
+    else:
+        click.echo("  goal.yaml is committed")
     click.echo("  Next       scaffold analyze")

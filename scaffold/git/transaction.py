@@ -14,11 +14,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scaffold.errors import MachineError, ProjectError
-from scaffold.git.history import conflict_error, conflicting_paths, find_branch
+from scaffold.git.history import (
+    conflict_error,
+    conflicting_paths,
+    find_branch,
+    make_commit,
+    project_repository,
+    tree_with_edits,
+)
 from scaffold.git.index import LOCK_WAIT_S, NextIndex
 from scaffold.git.move_journal import Journal, Merging, read_journal, write_journal
 from scaffold.git.repository import Repository
@@ -60,6 +67,28 @@ class Move:
     present: str | None = None
     files: str | None = None
     merging: Merging | None = None
+
+
+def commit_paths(project: Project, paths: Iterable[str], message: str, title: str) -> str | None:
+    """Commit some files as they are, and nothing else; returns why not, or None.
+
+    Args:
+        project: whose files they are.
+        paths: from its top.
+        message: of the commit.
+        title: the command that commits, without `scaffold`.
+    """
+    try:
+        repository = project_repository(project.root)
+        present = tree_with_edits(repository, tuple(paths))
+        if present != repository.find_id("HEAD^{tree}"):
+            branch = find_branch(repository)
+            ref = f"refs/heads/{branch}" if branch else "HEAD"
+            commit = make_commit(repository, present, message, ["HEAD"])
+            move(project, Move(title=title, refs={ref: commit}, present=present))
+    except (ProjectError, MachineError) as error:
+        return error.message
+    return None
 
 
 def move(project: Project, request: Move) -> None:

@@ -92,9 +92,7 @@ def start_rewrite(session: Session, wish: RewriteWish) -> Opened:
     repository = refuse_start(project, name)
     made_src = not project.system.exists()
     program: Program = recipe if made_src else load_yaml(System, project.system)
-    rule = rule_of(
-        project, recipe, Wish(margin=wish.margin), [metric.name for metric in program.metrics]
-    )
+    rule = rule_of(project, recipe, Wish(margin=wish.margin), program.metrics)
     path, defined = _own_file(wish.own)
     # Mistakes are told before anything is made or run; what only a trace knows comes after it.
     tree = project.reference if made_src else project.system_source.tree

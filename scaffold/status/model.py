@@ -12,7 +12,7 @@ from scaffold.user_state import Origin
 class Purpose(str, Enum):
     """What the next action is for."""
 
-    RESTORE_REFERENCE = "restore_reference"
+    RESTORE = "restore"
     VERIFY = "verify"
     EDIT = "edit"
     CALIBRATE = "calibrate"
@@ -20,6 +20,8 @@ class Purpose(str, Enum):
     BUILD_ANYWAY = "build_anyway"
     SWITCH = "switch"
     ANALYZE = "analyze"
+    LOOK_AT_ERRORS = "look_at_errors"
+    SHIP = "ship"
     START_TWEAK = "start_tweak"
     START_REWRITE = "start_rewrite"
     ACCEPT = "accept"

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import snapshot_id, worktree_id
+from scaffold.git.snapshots import PATHS, snapshot_id, worktree_id
 from scaffold.probes.analysis import last_analysis
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
@@ -13,11 +13,12 @@ from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.staleness import REFERENCE_EDITED
 from scaffold.rewrite.parts import rewrite_name
+from scaffold.rules.loop.case import Bottleneck, Diagnosis
 from scaffold.rules.loop.remedies import cheapest_untried
 from scaffold.rules.milestones import next_suggestion
 from scaffold.status.model import NextAction, Purpose, TweakStatus, is_by_others
-from scaffold.tweak.base_branch import find_judged
-from scaffold.tweak.store import accepted, decided_names, tweak_branches
+from scaffold.tweak.base_branch import find_unjudged_edits
+from scaffold.tweak.store import accepted, all_evidence, decided_names, tweak_branches
 
 CALIBRATION_RUNS = 20
 """Runs that show a spread well enough (docs/verdicts.md)."""
@@ -57,7 +58,7 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     """Return the next action while no tweak is under way."""
     if any(reason.code == REFERENCE_EDITED.code for reason in known.stale):
         return NextAction(
-            purpose=Purpose.RESTORE_REFERENCE,
+            purpose=Purpose.RESTORE,
             command="git checkout -- reference && git clean -fd reference",
             why="reference/ was edited, and nothing holds of it",
         )
@@ -150,13 +151,9 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
         )
         return NextAction(purpose=Purpose.SWITCH, command=command, why=why)
     decided = decided_names(project, repository)
-    judged = find_judged(project, repository, "HEAD")
-    if judged and snapshot_id(repository, judged) != worktree_id(project):
-        name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
-        why = "src/ or system.yaml differ from all that was judged: take them along"
-        return NextAction(
-            purpose=Purpose.START_TWEAK, command=f"scaffold tweak start {name}", why=why
-        )
+    judged = find_unjudged_edits(project, repository)
+    if judged is not None:
+        return _next_of_edits(project, repository, judged, decided)
     of_analysis = _next_of_analysis(project, decided)
     if of_analysis is not None:
         return of_analysis
@@ -185,24 +182,99 @@ def next_step(project: Project, recipe: Recipe) -> NextAction:
     return NextAction(purpose=Purpose.START_TWEAK, command=command, why=why)
 
 
+def _next_of_edits(
+    project: Project, repository: Repository, judged: str, decided: Collection[str]
+) -> NextAction:
+    """Return what to do with a src/ that nobody judged, or that was judged and dropped."""
+    present = worktree_id(project)
+    dropped = [
+        change.tweak.name
+        for change in all_evidence(project)
+        if change.decision == "dropped" and change.change.snapshot == present
+    ]
+    if dropped:
+        paths = [path for path in PATHS if repository.find_id(f"{judged}:{path}")]
+        restore = f"git restore --source={judged[:12]} --staged --worktree -- {' '.join(paths)}"
+        is_committed = snapshot_id(repository, "HEAD") == present
+        return NextAction(
+            purpose=Purpose.RESTORE,
+            command=(
+                f"{restore} && git commit -m 'Take back {dropped[-1]}'" if is_committed else restore
+            ),
+            why=(
+                f"src/ and system.yaml still are what tweak {dropped[-1]} made of them, which was"
+                " judged and dropped: this takes them back"
+            ),
+        )
+    name = next(name for number in range(1, 1000) if (name := f"edits-{number}") not in decided)
+    gone = repository.call("diff", "--name-only", "--diff-filter=D", judged, "--", "src").split(
+        "\n"
+    )
+    deleted = f" ({', '.join(gone[:3])} deleted)" if gone[0] else ""
+    return NextAction(
+        purpose=Purpose.START_TWEAK,
+        command=f"scaffold tweak start {name}",
+        why=f"src/ or system.yaml differ from all that was judged{deleted}: take them along",
+    )
+
+
 def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction | None:
-    """Return the cheapest untried remedy of what holds the model back, where that was analyzed."""
+    """Return what follows from the last analysis, where there is one."""
     last = last_analysis(project)
     if last is None:
         return None
     if not last.is_current:
         why = "src/ changed since the last analysis: the bottleneck may be another one now"
         return NextAction(purpose=Purpose.ANALYZE, command="scaffold analyze", why=why)
-    remedy = cheapest_untried(last.diagnosis, decided)
-    if remedy is None or last.diagnosis.bottleneck is None:
-        return None
+    return next_of_diagnosis(last.diagnosis, len(last.results), decided)
+
+
+def next_of_diagnosis(
+    diagnosis: Diagnosis, probes: int, decided: Collection[str] = ()
+) -> NextAction:
+    """Return what follows from an analysis.
+
+    The cheapest remedy that was not tried, the probe that would tell more, what a healthy model is
+    for, else a look at what the model gets wrong.
+
+    Args:
+        diagnosis: of the analysis.
+        probes: how many it ran.
+        decided: names of the tweaks that were.
+    """
+    name = diagnosis.bottleneck
+    remedy = cheapest_untried(diagnosis, decided)
+    if name is not None and remedy is not None:
+        return NextAction(
+            purpose=Purpose.START_TWEAK,
+            command=f"scaffold tweak start --remedy {remedy.id}",
+            why=(
+                f"{name.value} holds the model back; the simplest remedy that was not tried is to"
+                f" {remedy.change}"
+            ),
+        )
+    if name is None and not probes:
+        return NextAction(
+            purpose=Purpose.ANALYZE,
+            command="scaffold analyze",
+            why="errors alone do not name the cause: runs of the program may",
+        )
+    if diagnosis.next_probe is not None:
+        return NextAction(
+            purpose=Purpose.ANALYZE,
+            command=f"scaffold analyze --budget {probes + 2}",
+            why=f"{diagnosis.next_probe.name} would tell more; what ran is not run again",
+        )
+    if name is Bottleneck.HEALTHY:
+        return NextAction(
+            purpose=Purpose.SHIP,
+            command="scaffold ship",
+            why="nothing that matters holds the model back: see whether it keeps all limits",
+        )
     return NextAction(
-        purpose=Purpose.START_TWEAK,
-        command=f"scaffold tweak start --remedy {remedy.id}",
-        why=(
-            f"{last.diagnosis.bottleneck.value} holds the model back; the simplest remedy that was"
-            f" not tried is to {remedy.change}"
-        ),
+        purpose=Purpose.LOOK_AT_ERRORS,
+        command="scaffold errors sheet",
+        why="no run that is left would name the cause: see what the wrong examples have in common",
     )
 
 

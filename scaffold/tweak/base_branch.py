@@ -5,7 +5,7 @@ import shlex
 from scaffold.errors import ProjectError
 from scaffold.git.history import branches, find_branch, is_ancestor
 from scaffold.git.repository import Repository
-from scaffold.git.snapshots import snapshot_id
+from scaffold.git.snapshots import snapshot_id, worktree_id
 from scaffold.project.project import Project
 from scaffold.records.tweak import Tweak
 from scaffold.tweak.store import BRANCHES, accepted
@@ -36,6 +36,14 @@ def find_judged(project: Project, repository: Repository, tip: str) -> str | Non
         (commit for commit in [*line, begun[-1]] if snapshot_id(repository, commit) in judged),
         begun[-1],
     )
+
+
+def find_unjudged_edits(project: Project, repository: Repository) -> str | None:
+    """Return the newest judged commit, where src/ here is another state; None where it is that."""
+    judged = find_judged(project, repository, "HEAD")
+    if judged is None or snapshot_id(repository, judged) == worktree_id(project):
+        return None
+    return judged
 
 
 def commit_before(project: Project, repository: Repository, tweak: Tweak) -> str:

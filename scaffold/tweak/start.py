@@ -3,8 +3,8 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -19,11 +19,13 @@ from scaffold.git.history import (
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS
 from scaffold.git.transaction import Move, move
+from scaffold.probes.analysis import read_goal
 from scaffold.probes.remedies import PlannedRemedy
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import MetricValue
 from scaffold.records.fields import Scalar
+from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe, SuggestedTweak
 from scaffold.records.system import System
@@ -52,6 +54,9 @@ _HEAD = """\
 """
 _LEAST_VALUES = 3
 """Runs whose standard deviation says anything at all."""
+
+_WHOLE = {"fraction": 1.0, "percent": 100.0}
+"""The whole in units of which a metric is a share, as `goal.matters` is."""
 
 _MARGIN_SD = 0.5
 """The default margin, in seed standard deviations: a loss that small hides in the noise of any one
@@ -109,7 +114,7 @@ def start_tweak(project: Project, name: str, wish: Wish) -> Started:
         )
     made_src = not project.system.exists()
     program = recipe if made_src else load_yaml(System, project.system)
-    rule = rule_of(project, recipe, wish, [metric.name for metric in program.metrics])
+    rule = rule_of(project, recipe, replace(wish, kind=kind), program.metrics)
     probes: dict[str, Scalar] = dict(suggestion.probes) if suggestion and kind == "cheaper" else {}
     if wish.probes and kind != "cheaper":
         raise UsageError(f"--probe is for a tweak of kind cheaper, {name} is of kind {kind}")
@@ -245,17 +250,26 @@ def refuse_start(project: Project, name: str) -> Repository:
     return repository
 
 
-def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: list[str]) -> ChangeRule:
-    """Return how a change is judged: as the user asked, else by what is known of the metric."""
+def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: Sequence[Metric]) -> ChangeRule:
+    """Return how a change is judged: as the user asked, else by what is known of the metric.
+
+    What the goal says that matters of an error holds of any metric between 0 and 1, whichever way
+    it goes. A change that is to change nothing is judged by how far seeds move the metric.
+    """
     last = last_accepted(project)
     metric = wish.metric or (last.tweak.rule.metric if last else recipe.judged_metrics[0])
-    if metric not in metrics:
+    units = {one.name: one.unit for one in metrics}
+    if metric not in units:
         raise UsageError(
             f"--metric {metric}: there is none of that name",
-            hint=f"there are: {', '.join(metrics)}",
+            hint=f"there are: {', '.join(units)}",
         )
+    goal = read_goal(project)
+    whole = _WHOLE.get(units[metric])
     if wish.margin is not None:
         margin, reason = wish.margin, "as was asked for"
+    elif goal.matters is not None and whole and wish.kind in ("improve", "data"):
+        margin, reason = goal.matters * whole, f"goal.yaml: {goal.matters_reason}"
     else:
         margin, reason = default_margin(project, recipe, metric)
     pairs = {} if wish.pairs is None else {"max_pairs": wish.pairs}

@@ -28,7 +28,7 @@ def find_tweak(project: Project) -> Tweak | None:
         ProjectError: there are several.
         BrokenFileError: a declaration, or its evidence, is broken.
     """
-    _refuse_deleted(project)
+    refuse_deleted(project)
     under_way = [tweak for tweak in declared_tweaks(project) if _decision(project, tweak) is None]
     if len(under_way) > 1:
         names = ", ".join(tweak.name for tweak in under_way)
@@ -41,20 +41,19 @@ def find_tweak(project: Project) -> Tweak | None:
     return under_way[0] if under_way else None
 
 
-def _refuse_deleted(project: Project) -> None:
-    """Raise ProjectError if a committed declaration or evidence is missing.
+def refuse_deleted(project: Project) -> None:
+    """Raise ProjectError if a committed file without which nothing here can be told is missing.
 
-    Without it a tweak looks undecided.
+    Without its evidence a tweak looks undecided, without system.yaml src/ looks like another's.
     """
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         return
-    gone = repository.call("ls-files", "-z", "--deleted", "--", "tweaks", "evidence").split("\0")[
-        :-1
-    ]
+    told_by = ("tweaks", "evidence", "system.yaml", "calibration*.json")
+    gone = repository.call("ls-files", "-z", "--deleted", "--", *told_by).split("\0")[:-1]
     if gone:
         raise ProjectError(
-            f"{', '.join(gone[:5])} missing, though committed",
+            f"{', '.join(gone[:5])} {'is' if len(gone) == 1 else 'are'} missing, though committed",
             hint=f"git checkout -- {shlex.join(gone[:5])}",
         )
 

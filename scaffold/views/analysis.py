@@ -1,5 +1,6 @@
 """Format where an error opens."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,9 +8,10 @@ from scaffold.probes.analysis import Analyzed, Probed
 from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeResult
 from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError
 from scaffold.rules.loop.remedies import remedies
+from scaffold.status.next_action import next_of_diagnosis
 from scaffold.views.tables import Paint, headline, labelled, plain, table, wrap
 
-_COUNTS = {True: "counts", False: "no gap", None: "open"}
+_COUNTS = {True: "larger", False: "smaller", None: "open"}
 
 
 def error_text(error: float, *, of_classes: bool) -> str:
@@ -90,7 +92,7 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     for text in diagnosis.evidence:
         lines += labelled("Evidence", plain(text), width) if text != diagnosis.reason else []
     for text in diagnosis.against:
-        lines += labelled("Rivals", plain(text), width)
+        lines += labelled("Against", plain(text), width)
     for doubt in analysis.doubts:
         lines += labelled("Doubt", plain(doubt), width)
     if analysis.reason not in diagnosis.reason:
@@ -109,14 +111,15 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     gaps = [gap_cells(gap, of_classes=of_classes) for gap in analysis.gaps]
     lines += [
         "",
-        *table(("gap", "opens", "by (95 %)", "beside what matters"), gaps, width, _as_it_is),
+        *table(("gap", "between", "by (95 %)", "than what matters"), gaps, width, _as_it_is),
     ]
     for result in analyzed.results:
         lines += labelled("Not probed", plain(result.problem), width) if result.problem else []
     probed = [_probe_cells(one, of_classes=of_classes) for one in analyzed.results if one.errors]
     if probed:
-        heads = ("probe", "train", "validation")
-        lines += ["", *table(heads, probed, width, _as_it_is)]
+        heads = ("run (one seed)", "train error", "validation error")
+        as_it_is = ("as it is", *_probed_errors(analysis.errors, of_classes=of_classes))
+        lines += ["", *table(heads, [as_it_is, *probed], width, _as_it_is)]
     if diagnosis.bottleneck is None and not analyzed.runs and analysis.probes:
         lines += ["", *labelled("Cause", "not known from errors alone; what would tell:", width)]
         lines += [line for probe in analysis.probes for line in wrap(f"- {probe}", width)]
@@ -124,27 +127,23 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
     if options:
         listed = [(one.id, one.cost, one.change, one.refuted_by) for one in options]
         titles = ("remedy, simplest first", "cost", "change", "refuted if")
-        command = f"scaffold tweak start --remedy {options[0].id}"
-        lines += [
-            "",
-            *table(titles, listed, width, _as_it_is),
-            "",
-            *labelled("Next", command, width),
-        ]
-    if diagnosis.next_probe is not None and analyzed.runs:
-        command = f"scaffold analyze --budget {len(analyzed.results) + 2}"
-        lines += ["", *labelled("Next", f"{command}   (what ran is not run again)", width)]
+        lines += ["", *table(titles, listed, width, _as_it_is)]
+    action = next_of_diagnosis(diagnosis, len(analyzed.results))
+    lines += ["", *labelled("Next", action.command, width)]
+    if not options:
+        lines += labelled("", action.why, width)
     return "\n".join(lines)
 
 
-def _probe_cells(result: ProbeResult, *, of_classes: bool) -> tuple[str, str, str]:
-    errors = [
-        error_text(result.errors[name].error, of_classes=of_classes)
-        if name in result.errors
-        else "-"
+def _probe_cells(result: ProbeResult, *, of_classes: bool) -> tuple[str, ...]:
+    return result.probe.name, *_probed_errors(result.errors, of_classes=of_classes)
+
+
+def _probed_errors(errors: Mapping[str, SplitError], *, of_classes: bool) -> tuple[str, ...]:
+    return tuple(
+        error_text(errors[name].error, of_classes=of_classes) if name in errors else "-"
         for name in ("train", "validation")
-    ]
-    return result.probe.name, errors[0], errors[1]
+    )
 
 
 def probed_answer(probed: Probed) -> dict[str, Any]:

@@ -82,9 +82,10 @@ class AnalysisAnswer(Answer):
 
 
 class GoalAnswer(Answer):
-    """`goal set` and `bound set`: what goal.yaml says."""
+    """`goal set` and `bound set`: what goal.yaml says, and why it could not be committed, if so."""
 
     goal: dict[str, Any]
+    not_committed: str | None
 
 
 class StepAnswer(TypedDict):

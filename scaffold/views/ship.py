@@ -88,7 +88,7 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
         lines += ["", *table(("split", "error", "n"), errors, width, lambda _, text: text)]
     gaps = [gap_cells(gap, of_classes=of_classes) for gap in shipping.gaps]
     if gaps:
-        heads = ("gap", "opens", "by (95 %)", "beside what matters")
+        heads = ("gap", "between", "by (95 %)", "than what matters")
         lines += ["", *table(heads, gaps, width, lambda _, text: text)]
     if shipping.test_reads is not None:
         times = f"{shipping.test_reads} times" if shipping.test_reads != 1 else "once"

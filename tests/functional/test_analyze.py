@@ -5,7 +5,7 @@ import random
 
 import pytest
 import yaml
-from helpers import toy_recipe
+from helpers import git, toy_recipe
 
 
 def write_table(path, wrong, n=1000, header=("id", "split", "label", "prediction")):
@@ -51,6 +51,7 @@ def test_goal_and_bound_are_a_file_that_people_read(cli, project):
     cli("bound", "set", "unknown", "--source", "nobody tried", cwd=project)
     document = yaml.safe_load((project / "goal.yaml").read_text())
     assert document["matters"] == 0.01 and document["bound"]["value"] == "unknown"
+    assert git(project, "status", "--porcelain", "goal.yaml") == ""
     (project / "goal.yaml").write_text("format: 1\nmatters: -1\nbond: 3\n")
     refused = cli("analyze", code=2, cwd=project).err
     assert "goal.yaml:2" in refused and "goal.yaml:3" in refused
@@ -243,3 +244,10 @@ def test_an_analysis_from_elsewhere_is_not_shown(cli, project, tmp_path):
     kept.write_text(kept.read_text().replace("variance", "mismatch", 1))
     cli("dashboard", cwd=project)
     assert "Cannot say yet" in (project / ".scaffold/dashboard.html").read_text()
+
+
+def test_a_goal_said_in_a_tweak_is_not_committed_with_it(cli, reproduced):
+    cli("tweak", "start", "idea", cwd=reproduced)
+    said = cli("bound", "set", "0.01", "--source", "us", cwd=reproduced).out
+    assert "not committed: tweak idea is under way" in said
+    assert git(reproduced, "status", "--porcelain", "goal.yaml") == "?? goal.yaml"

@@ -24,6 +24,17 @@ def run_pytest(project: Path) -> subprocess.CompletedProcess:
     )
 
 
+def test_what_matters_is_the_margin_of_an_improvement(cli, reproduced):
+    """Half a standard deviation of the seeds otherwise, and of what is to change nothing."""
+    cli("goal", "set", "--matters", "0.02", "--why", "users notice", cwd=reproduced)
+    for name, kind in (("better", "improve"), ("same", "neutral")):
+        cli("tweak", "start", name, "--kind", kind, cwd=reproduced)
+        rule = yaml.safe_load((reproduced / f"tweaks/{name}.yaml").read_text())["rule"]
+        assert (rule["margin"] == 0.02) is (kind == "improve")
+        assert (rule["margin_reason"] == "goal.yaml: users notice") is (kind == "improve")
+        cli("tweak", "drop", cwd=reproduced)
+
+
 def test_locked_until_reproduced(cli, tweakable_recipe):
     project = cli.new(tweakable_recipe)
     refused = cli("tweak", "start", "first", code=2, cwd=project)
@@ -93,7 +104,7 @@ def test_a_neutral_change_is_accepted(cli, reproduced):
     assert steps["tweak-rename"] == "passed"
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold tweak start less-work"
     done = run_pytest(reproduced)
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_a_worse_change_is_refused_and_a_reason_goes_on_record(cli, reproduced):

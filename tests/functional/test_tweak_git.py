@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -432,3 +433,50 @@ def test_a_linked_work_tree_with_relative_paths(cli, reproduced, tmp_path):
     (linked / ".git").write_text("gitdir: ../project/.git/worktrees/linked\n")
     (reproduced / ".git/worktrees/linked/gitdir").write_text("../../../../linked/.git\n")
     assert cli("status", "--json", cwd=linked).json["evidence"] == "current"
+
+
+def project_tests(project: Path) -> str:
+    """Run the project's own tests of its tweaks; returns their end."""
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    return subprocess.run(words, cwd=project, capture_output=True, text=True).stdout
+
+
+def test_an_edit_that_was_dropped_and_is_still_there_is_taken_back(cli, reproduced):
+    accepted(cli, reproduced, "rename", RENAME)
+    edit(reproduced, *WORSE)
+    git(reproduced, "commit", "--all", "--quiet", "-m", "straight into main")
+    assert "src/train.py differ from all that was judged" in project_tests(reproduced)
+    assert "tweak start edits-1" in cli("next", cwd=reproduced).out
+    cli("tweak", "start", "edits-1", "--kind", "improve", cwd=reproduced)
+    assert "differ from all" not in project_tests(reproduced)  # it is there to be judged
+    cli.any_status("verify", cwd=reproduced)
+    cli("tweak", "drop", cwd=reproduced)
+    told = cli("next", "--json", cwd=reproduced).json
+    assert (told["purpose"], "edits-1" in told["why"]) == ("restore", True)
+    subprocess.run(told["command"], shell=True, cwd=reproduced, check=True, capture_output=True)
+    assert git(reproduced, "status", "--porcelain") == ""
+    assert cli("next", "--json", cwd=reproduced).json["purpose"] == "start_tweak"
+    assert "edits" not in cli("next", cwd=reproduced).out
+    assert "failed" not in project_tests(reproduced)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["system.yaml", "calibration.json", "evidence/reproduce.json", "evidence/tweak-rename.json"],
+)
+def test_a_deleted_record_is_asked_back_by_commands_and_tests(cli, reproduced, path):
+    accepted(cli, reproduced, "rename", RENAME)
+    (reproduced / path).unlink()
+    for words in (("status",), ("verify",), ("tweak", "start", "more")):
+        refused = cli(*words, code=2, cwd=reproduced).err
+        assert f"{path} is missing, though committed" in refused
+        assert f"git checkout -- {path}" in refused
+    assert f"{path} is missing, though committed" in project_tests(reproduced)
+    git(reproduced, "checkout", "HEAD", "--", path)
+    cli("status", cwd=reproduced)
+
+
+def test_a_deleted_program_is_named(cli, reproduced):
+    accepted(cli, reproduced, "rename", RENAME)
+    (reproduced / "src/train.py").unlink()
+    assert "(src/train.py deleted)" in " ".join(cli("next", cwd=reproduced).out.split())

@@ -113,7 +113,7 @@ def test_a_record_that_is_gone_is_asked_back(cli, judged, name):
     (judged / name).unlink()
     for words in (("verify",), ("tweak", "start", "x"), ("tweak", "drop"), ("next",)):
         refused = cli(*words, code=2, cwd=judged)
-        assert f"{name} missing" in refused.err and f"git checkout -- {name}" in refused.err
+        assert f"{name} is missing" in refused.err and f"git checkout -- {name}" in refused.err
 
 
 def test_a_home_that_is_checked_out_elsewhere(cli, judged, tmp_path):

@@ -68,6 +68,15 @@ def test_words_of_clear_cases(shift, verdict):
     assert judge("improve", runs(BASE), runs(after)).verdict.value == verdict
 
 
+def test_better_by_less_than_what_matters_says_so():
+    after = [base + 3 + noise for base, noise in zip(BASE, NOISE, strict=True)]
+    coarse = RULE.model_copy(update={"margin": 3.1, "margin_reason": "users notice"})
+    judgment = judge("improve", runs(BASE), runs(after), rule=coarse)
+    assert judgment.verdict is Verdict.BETTER
+    assert judgment.remarks == ("better, but by less than what matters (3.1: users notice)",)
+    assert judge("improve", runs(BASE), runs(after)).remarks == ()
+
+
 def test_direction_turns_the_word():
     lower = ACCURACY.model_copy(update={"direction": "lower"})
     after = [base + 3 + noise for base, noise in zip(BASE, NOISE, strict=True)]

@@ -9,9 +9,16 @@ from scaffold.records.judgment import Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.staleness import REFERENCE_EDITED
+from scaffold.rules.loop.case import SLOWER, Bottleneck, Diagnosis
+from scaffold.rules.loop.remedies import remedies
 from scaffold.status import next_action
 from scaffold.status.model import NextAction, Purpose, TweakStatus
-from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
+from scaffold.status.next_action import (
+    Reproduction,
+    next_of_diagnosis,
+    next_of_reproduction,
+    next_of_tweak,
+)
 from scaffold.user_state import Origin
 
 REPRODUCED = Reproduction(
@@ -65,7 +72,7 @@ def test_whatever_is_open_about_the_evidence_is_verified_first(next_of, changes,
 
 def test_an_edited_reference_goes_before_all_else(next_of):
     edited = replace(REPRODUCED, verdict=None, stale=(STALE, REFERENCE_EDITED))
-    assert next_of(edited).purpose is Purpose.RESTORE_REFERENCE
+    assert next_of(edited).purpose is Purpose.RESTORE
 
 
 def test_a_reproduced_reference_is_followed_by_a_step(next_of):
@@ -151,3 +158,27 @@ def test_a_changed_recipe_is_committed_before_it_is_judged_again(next_of):
         "git add -- recipe.yaml 'data/a b.csv' && git commit -m 'Change the recipe' -- recipe.yaml"
         " 'data/a b.csv' && scaffold verify"
     )
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "probes", "decided", "command"),
+    [
+        ({"bottleneck": Bottleneck.OVERFITTING}, 3, (), "tweak start --remedy"),
+        ({"bottleneck": Bottleneck.HEALTHY}, 3, (), "ship"),
+        ({"bottleneck": None, "next_probe": SLOWER}, 3, (), "analyze --budget 5"),
+        ({"bottleneck": None}, 0, (), "analyze"),
+        ({"bottleneck": None}, 3, (), "errors sheet"),
+    ],
+)
+def test_every_analysis_is_followed_by_something(diagnosis, probes, decided, command):
+    action = next_of_diagnosis(Diagnosis(reason="", **diagnosis), probes, decided)
+    assert action.command.startswith(f"scaffold {command}") and action.why
+
+
+def test_after_all_remedies_comes_a_look_at_the_errors():
+    diagnosis = Diagnosis(bottleneck=Bottleneck.OVERFITTING, reason="")
+    decided = [one.id for one in remedies(diagnosis)]
+    assert len(decided) > 1
+    after_one = next_of_diagnosis(diagnosis, 3, decided[:1])
+    assert after_one.command == f"scaffold tweak start --remedy {decided[1]}"
+    assert next_of_diagnosis(diagnosis, 3, decided).command == "scaffold errors sheet"

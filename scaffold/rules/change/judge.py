@@ -93,6 +93,10 @@ def judge_change(
                 " nothing here"
             ),
         ]
+    if verdict is Verdict.BETTER and change.effect is not None and abs(change.effect) < rule.margin:
+        remarks.append(
+            f"better, but by less than what matters ({rule.margin:g}: {rule.margin_reason})"
+        )
     return ChangeJudgment(
         verdict=verdict,
         kind=kind,

@@ -254,10 +254,16 @@ def _refuted(case: Case, best: _Candidate | None) -> Iterator[str]:
         if gain is None or gain[1] or result.probe.kind is ProbeKind.ROWS:
             continue
         if best is None or result.probe.kind is not best.kind:
-            yield f"{names[result.probe.kind]}: {result.probe.name} gains nothing on {split}"
+            gains = (
+                f"gains {case.amount(gain[0])} on {split}, too little beside noise or what matters"
+                if gain[0] > 0
+                else f"gains nothing on {split}"
+            )
+            yield f"{names[result.probe.kind]}: {result.probe.name} {gains}"
     forecast = forecast_of_doubling(case)
     if forecast is not None and forecast[0] <= case.matters:
-        yield f"too little data: twice as much would gain about {forecast[0]:.2g}"
+        amount = case.amount(max(forecast[0], 0.0))
+        yield f"too little data: twice as much would gain about {amount}"
 
 
 def _split_of(probe: Probe) -> str:

@@ -20,6 +20,10 @@ _Z = 1.959964
 """Of a two-sided interval of 95 %."""
 
 
+_AT_HAND = 100
+"""Times the present examples: nobody collects more to decide about one gap."""
+
+
 class Answer(str, Enum):
     """What the gaps say."""
 
@@ -66,7 +70,8 @@ class Gap:
     Attributes:
         name: avoidable bias, variance, mismatch, overfit to validation, or headroom.
         counts: whether it is larger than what matters; None where the interval leaves it open.
-        enough: examples of the two splits together that would decide it, about; None if decided.
+        enough: examples of the two splits together that would decide it, about; None if decided,
+            or where no number at hand would.
     """
 
     name: str
@@ -142,9 +147,9 @@ def analyze_gaps(
     if is_at_bound and not counting:
         certain = headroom is not None and headroom.counts is False
         reason = (
-            "validation is at the bound but for what matters"
+            "validation is no further from the bound than what matters"
             + ("" if certain else f", as far as {errors['validation'].n:,} examples tell")
-            + ": a larger model that gains nothing would show that it is the bound"
+            + "; if a larger model gains nothing either, this is the best that one can hope for"
         )
         return _answered((Answer.HEALTHY,), reason, errors, gaps, doubts, below)
     if counting:
@@ -223,7 +228,7 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
     away = abs(value - matters)
     n = first.n + second.n
     half = max(value - interval[0], interval[1] - value)
-    enough = math.ceil(n * (half / away) ** 2) if counts is None and away else None
+    more = (half / away) ** 2 if counts is None and away else math.inf
     return Gap(
         name=name,
         low_split=low,
@@ -231,7 +236,7 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
         value=value,
         interval=interval,
         counts=counts,
-        enough=enough,
+        enough=math.ceil(n * more) if more <= _AT_HAND else None,
     )
 
 

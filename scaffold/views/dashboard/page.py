@@ -209,7 +209,7 @@ def _by_metric(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:
 
 
 _NEXT = {
-    Purpose.RESTORE_REFERENCE: "Restore the reference",
+    Purpose.RESTORE: "Restore files",
     Purpose.VERIFY: "Run what is missing, then judge",
     Purpose.EDIT: "Edit, then judge",
     Purpose.CALIBRATE: "Calibrate the recipe",
@@ -217,6 +217,8 @@ _NEXT = {
     Purpose.BUILD_ANYWAY: "Build on it all the same",
     Purpose.SWITCH: "Switch to the open change",
     Purpose.ANALYZE: "Analyze again",
+    Purpose.LOOK_AT_ERRORS: "Look at what is wrong",
+    Purpose.SHIP: "See whether it is good enough",
     Purpose.START_TWEAK: "Begin a small change",
     Purpose.START_REWRITE: "Begin a rewrite",
     Purpose.ACCEPT: "Accept the change",
