@@ -3,20 +3,29 @@
 Every value is kept, with the hardware.
 """
 
+import json
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from scaffold.authoring.drafting.folder import write_files
+from scaffold.authoring.drafting.kept_answers import SOURCES, read_sources
+from scaffold.authoring.drafting.recipe_text import recipe_text
 from scaffold.cache import cache_dir
-from scaffold.errors import RunError
+from scaffold.errors import BrokenFileError, RunError
 from scaffold.project.digests import program_digest
-from scaffold.project.files import write_bytes, write_record
+from scaffold.project.files import read_text, write_bytes, write_record, write_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import FoundRecipe
+from scaffold.records.draft import Answer, Status
 from scaffold.records.evidence import Calibration, CalibrationRun
+from scaffold.records.parsing import parse_record
 from scaffold.records.program import CALIBRATION_SEED
-from scaffold.records.recipe import ShippedTrace
+from scaffold.records.recipe import Recipe, ShippedTrace
+from scaffold.records.yaml_edit import find_block, replace_scalar
 from scaffold.running.batch import ProgressListener
 from scaffold.running.preparation import prepare, prepare_smoke
 from scaffold.running.seeds import make_runs
@@ -84,6 +93,48 @@ def calibrate(
     path = recipe_source.folder / f"calibration{apart}.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)
+
+
+def declare(recipe_source: FoundRecipe, done: Calibrated) -> bool:
+    """Name calibration runs in recipe.yaml, with the time of a run where nobody had measured it.
+
+    Returns:
+        whether recipe.yaml names them now: among the experiments of a recipe, or in a text that is
+            not written in blocks, that is left to the person.
+    """
+    recipe, path = recipe_source.recipe, recipe_source.folder / "recipe.yaml"
+    median_s = statistics.median(run.wall_time_s for run in done.calibration.runs)
+    values: dict[str, Any] = {"calibration": done.path.name}
+    if not recipe.resources.is_measured:
+        values["resources.run_time_s"] = float(f"{median_s:.2g}")
+        values["resources.hardware"] = done.calibration.machine.hardware
+    text = before = read_text(path)
+    if (path.parent / SOURCES).is_file():
+        sources = read_sources(path.parent)
+        if recipe_text(sources) == text:
+            measured = {
+                key: Answer(status=Status.VALUE, value=value, by="try")
+                for key, value in values.items()
+            }
+            renewed = sources.model_copy(update={"answers": {**sources.answers, **measured}})
+            write_files(path.parent, renewed)
+            return True
+    if recipe.experiment:
+        return done.path.name in text
+    name = values.pop("calibration")
+    if find_block(text, "calibration") is None:
+        text = f"{text.rstrip()}\ncalibration: {name}\n"
+    else:
+        text = replace_scalar(text, ("calibration",), name) or text
+    for key, value in values.items():
+        text = replace_scalar(text, tuple(key.split(".")), json.dumps(value)) or text
+    try:
+        named = parse_record(Recipe, text, source=path.name).calibration
+    except BrokenFileError:
+        return False
+    if text != before:
+        write_text(path, text)
+    return named == done.path.name
 
 
 def _project(recipe_source: FoundRecipe, options: RunOptions) -> Project:

@@ -11,6 +11,8 @@ import importlib
 
 import click
 
+from scaffold.cli.groups import CommandGroup
+
 # A command makes many classes and few cycles: looking for cycles took a twentieth of a short one's
 # time.
 gc.set_threshold(100_000)
@@ -50,7 +52,7 @@ COMMANDS = {
 """Every command with its one-line help; each lives in the module of its name."""
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         return list(COMMANDS)
 
@@ -65,16 +67,12 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(COMMANDS)}."
-            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
+    def suggest(self, ctx: click.Context, word: str) -> str:
+        for name in COMMANDS:
+            group = self.get_command(ctx, name)
+            if isinstance(group, click.Group) and word in group.commands:
+                return f" Did you mean '{name} {word}'?"
+        return super().suggest(ctx, word)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

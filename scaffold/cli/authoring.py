@@ -212,17 +212,20 @@ def calibrate(
         flags,
         lambda progress, options: calibration.calibrate(source_recipe, runs, progress, options),
     )
+    is_declared = calibration.declare(source_recipe, done)
     if flags.as_json:
         print_json(
             "recipe_calibrated", {"path": str(done.path), "runs": len(done.calibration.runs)}
         )
+        return 0
+    click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
+    if not is_declared:
+        click.echo(f"  Next       add `calibration: {done.path.name}` to recipe.yaml")
+    elif (source_recipe.folder / ".scaffold").is_dir():
+        click.echo("  Next       scaffold next")
     else:
-        click.echo(f"  {len(done.calibration.runs)} runs recorded in {done.path}")
-        if (
-            source_recipe.recipe.calibration is None
-            and "calibration:" not in (source_recipe.folder / "recipe.yaml").read_text()
-        ):
-            click.echo(f"  Next       add `calibration: {done.path.name}` to recipe.yaml")
+        place = shlex.quote(str(Path(source) if Path(source).exists() else source))
+        click.echo(f"  Next       mlloop-new my-project --from {place}")
     return 0
 
 

@@ -3,11 +3,12 @@
 import click
 
 from scaffold.cli.goal import commit_goal, print_goal
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project
 
 
-@click.group("bound", help="Say the lowest error that one can believe in.")
+@click.group("bound", cls=CommandGroup, help="Say the lowest error that one can believe in.")
 def command() -> None:
     """Group of what is said of the bound."""
 

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import EXIT_REFUSED, EXIT_UNDECIDED, open_project, paint_for, print_json
 from scaffold.cli.terminal import command as make_command
 
 _WORDS = {True: ("holds", "green"), False: ("does not hold", "red"), None: ("open", "yellow")}
 
 
-@click.group("certificate", help="A reproduction on one page that can be linked and checked.")
+@click.group(
+    "certificate",
+    cls=CommandGroup,
+    help="A reproduction on one page that can be linked and checked.",
+)
 def command() -> None:
     """Group of what is done with certificates."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import print_json
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from scaffold.datasets.outside import OnBytes
 
 
-@click.group("data", help="Name folders of data that stay outside the project.")
+@click.group("data", cls=CommandGroup, help="Name folders of data that stay outside the project.")
 def command() -> None:
     """Group of what is done with data outside."""
 

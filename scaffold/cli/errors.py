@@ -5,13 +5,18 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
 _SHEET = 100
 
 
-@click.group("errors", help="Look at wrong examples, tag them, and see what each kind costs.")
+@click.group(
+    "errors",
+    cls=CommandGroup,
+    help="Look at wrong examples, tag them, and see what each kind costs.",
+)
 def command() -> None:
     """Group of what is done with wrong examples."""
 

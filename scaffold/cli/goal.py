@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, print_json
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from scaffold.records.goal import Goal
 
 
-@click.group("goal", help="Say what difference in the error matters, and what is good enough.")
+@click.group(
+    "goal",
+    cls=CommandGroup,
+    help="Say what difference in the error matters, and what is good enough.",
+)
 def command() -> None:
     """Group of what is said of the goal."""
 

@@ -174,7 +174,10 @@ def _draft(
         raise UsageError(
             f"the draft {target} has {count} open question{'s' * (count != 1)}:"
             f" {', '.join(question.key for question in questions)}",
-            hint=f"{kept_answers.next_command(target, questions)}   # then again: mlloop-new",
+            hint=(
+                f"{kept_answers.next_command(target, questions)}   # then again: mlloop-new"
+                f" {shlex.quote(str(directory or 'my-project'))} --from {shlex.quote(source)}"
+            ),
         )
     return str(target)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli import authoring
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_recipe
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from scaffold.references.hub import HubModel
 
 
-@click.group("recipes", help="List, find, show, draft, check and calibrate recipes.")
+@click.group(
+    "recipes", cls=CommandGroup, help="List, find, show, draft, check and calibrate recipes."
+)
 def command() -> None:
     """Group of all that is done with recipes."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from scaffold.scaffolding.update import Advanced
 
 
-@click.group("reference", help="Bring in a newer revision of the reference.")
+@click.group("reference", cls=CommandGroup, help="Bring in a newer revision of the reference.")
 def command() -> None:
     """Group of one."""
 

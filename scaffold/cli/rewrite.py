@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_part, complete_rewrite
 from scaffold.cli.terminal import (
     EXIT_REFUSED,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scaffold.rewrite.start import Opened
 
 
-@click.group("rewrite", help="Replace a part by your own code, proven equal.")
+@click.group("rewrite", cls=CommandGroup, help="Replace a part by your own code, proven equal.")
 def command() -> None:
     """Group of the five."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 _SHARES = "70,10,10,10"
 
 
-@click.group("splits", help="Divide examples into train, train-dev, validation and test.")
+@click.group(
+    "splits", cls=CommandGroup, help="Divide examples into train, train-dev, validation and test."
+)
 def command() -> None:
     """Group of what is done with splits."""
 

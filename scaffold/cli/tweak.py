@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scaffold.cli.decided import accept_command, drop_command
+from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_suggested_tweak
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project, paint_for, print_json, width
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from scaffold.tweak.start import Started
 
 
-@click.group("tweak", help="Take one small step away from the reference, and judge it.")
+@click.group(
+    "tweak", cls=CommandGroup, help="Take one small step away from the reference, and judge it."
+)
 def command() -> None:
     """Group of the four."""
 

@@ -72,7 +72,14 @@ def format_attempt(
     if tried.record is not None:
         values = ", ".join(f"{name} {one.value:.5g}" for name, one in tried.record.metrics.items())
         lines = labelled("Works", values or "it ran to its end", width)
-        return "\n".join([*lines, f"  Next       {paint(_new(place), 'cyan')}"])
+        lines.append(
+            f"  Next       {paint(f'scaffold recipes calibrate {place} --runs 20', 'cyan')}"
+        )
+        why = (
+            "records how far seeds move each metric, without which most claims stay undecided; or"
+            f" at once: mlloop-new my-project --from {place}"
+        )
+        return "\n".join([*lines, *labelled("", why, width)])
     reason, *details = plain(tried.reason).splitlines()
     lines = [*labelled("Failed", reason, width), *(f"  {line.rstrip()}" for line in details)]
     if tried.cure is None:
@@ -88,10 +95,6 @@ def format_attempt(
     else:
         return "\n".join(lines)
     return "\n".join([*lines, f"  Next       {paint(following, 'cyan')}"])
-
-
-def _new(place: str) -> str:
-    return f"mlloop-new my-project --from {place}"
 
 
 def _text(answer: "Answer") -> str:

@@ -2,9 +2,11 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
-from helpers import git, make_repository, write_tree
+import yaml
+from helpers import git, make_repository, toy_recipe, write_tree
 
 from scaffold.authoring.drafting import trying
 from scaffold.authoring.drafting.cures import python_of
@@ -85,6 +87,34 @@ def test_mlloop_new_drafts_by_itself(cli, repository):
     assert "README.md:9" in made.err
     again = cli("new", "other", "--from", f"file://{repository}", "--json").json
     assert again["reference_tree"] == made.json["reference_tree"]
+
+
+def test_calibration_runs_are_named_with_the_time_of_a_run(cli, repository):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    assert "recipes calibrate draft --runs 20" in cli("recipes", "try", "draft").out
+    before = yaml.safe_load(Path("draft/recipe.yaml").read_text())
+    assert "mlloop-new my-project --from draft" in (
+        cli("recipes", "calibrate", "draft", "--runs", "3").out
+    )
+    after = yaml.safe_load(Path("draft/recipe.yaml").read_text())
+    assert after.pop("calibration") == "calibration.json"
+    needed = after.pop("resources")
+    assert 0 < needed["run_time_s"] < 60 and "not measured" not in needed["hardware"]
+    assert needed["device"] == before.pop("resources")["device"]
+    assert after == before
+    cli("recipes", "answer", "draft", "title", "Mine")  # nothing was edited by hand
+    assert "calibration: calibration.json" in Path("draft/recipe.yaml").read_text()
+    assert "citations stand in the source" in cli("recipes", "check", "draft").out
+
+
+def test_calibration_runs_are_named_in_a_recipe_that_people_wrote(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe")
+    text = "# by hand\n" + (recipe / "recipe.yaml").read_text() + "# its end\n"
+    (recipe / "recipe.yaml").write_text(text)
+    for _ in range(2):  # once only
+        cli("recipes", "calibrate", str(recipe), "--runs", "2")
+        written = (recipe / "recipe.yaml").read_text()
+        assert written == text.rstrip() + "\ncalibration: calibration.json\n"
 
 
 def test_nothing_runs_before_consent(cli, repository):

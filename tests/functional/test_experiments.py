@@ -83,7 +83,7 @@ def test_each_experiment_is_judged_by_its_own_claim_and_the_worst_is_said_over_a
         text=True,
     )
     assert "test_published_result_of_each_experiment_is_reproduced[pubmed]" in done.stdout
-    assert "1 failed" in done.stdout and "2 passed" in done.stdout
+    assert "1 failed" in done.stdout and "3 passed" in done.stdout
 
 
 def test_a_project_builds_on_the_experiment_that_is_named(cli, recipe):

@@ -86,8 +86,6 @@ def numpy_project(tmp_path_factory):
         patch.chdir(folder)
         cli = Cli(patch)
         cli("recipes", "calibrate", str(recipe), "--runs", "20", "--json")
-        with (recipe / "recipe.yaml").open("a") as file:
-            file.write("calibration: calibration.json\n")
         project = cli.new(recipe)
         cli("verify", "--json", cwd=project)
     return project

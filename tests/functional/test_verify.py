@@ -44,7 +44,7 @@ def test_from_nothing_to_reproduced(cli, project):
     details = cli("verify", "--verbose", cwd=project).out
     for word in ("CONSISTENT", "EXPECTED", "sequential t", "prediction interval", "monitored"):
         assert word in details
-    assert run_pytest(project).stdout.splitlines()[-1].startswith("2 passed")
+    assert run_pytest(project).stdout.splitlines()[-1].startswith("3 passed")
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "tag") == "milestone/reproduce"
 

@@ -67,8 +67,6 @@ def test_too_little_of_ones_own_data_is_named_remedied_and_looked_at(tmp_path):
     words = ("scaffold", "recipes", "calibrate", "recipe", "--runs", "20")
     trust = here.asks(*words, status=2)["trust"]
     here.types(*words, "--trust", trust)
-    with (tmp_path / "recipe/recipe.yaml").open("a") as file:
-        file.write("calibration: calibration.json\n")
     here.types("mlloop-new", "digits", "--from", "recipe", "--no-input")
 
     person = Person(tmp_path / "digits")

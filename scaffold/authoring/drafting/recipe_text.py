@@ -107,6 +107,7 @@ _ORDER = (
     "metrics",
     "resources",
     "claims",
+    "calibration",
 )
 
 
