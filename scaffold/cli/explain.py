@@ -38,7 +38,8 @@ def command(*, words: tuple[str, ...], as_json: bool) -> int:
         near = difflib.get_close_matches(key, names, n=3)
         hint = f"did you mean {', '.join(names[one] for one in near)}?" if near else None
         raise UsageError(
-            f"the glossary has no {word!r}", hint=hint or "all words: scaffold explain"
+            f"the glossary has no {word!r}",
+            hint=hint or "all words: scaffold explain; whole pages: scaffold docs",
         )
     if as_json:
         print_json("explanation", {"entries": {name: entries[name]}})

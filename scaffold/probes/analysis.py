@@ -127,7 +127,7 @@ def probe_by_name(prober: Prober, name: str) -> Probed:
     watched = prober.watched()
     available = {probe.name: probe for probe in prober.available(watched)}
     if name not in available:
-        known = ", ".join(available) or "none: system.yaml names no knobs (docs/loop.md)"
+        known = ", ".join(available) or "none: system.yaml names no knobs (scaffold docs loop)"
         raise UsageError(f"there is no probe {name!r} of this program", hint=f"there are: {known}")
     table = table_of(watched)
     result = prober.run(available[name], watched)

@@ -336,6 +336,6 @@ def table_of(watched: ProbedRun) -> Predictions:
             f"no predictions could be seen from outside: {error.message}",
             hint=(
                 "let the program write predictions.csv with the columns id, split, label,"
-                " prediction into its folder (docs/loop.md)"
+                " prediction into its folder (scaffold docs loop)"
             ),
         ) from error

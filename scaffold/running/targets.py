@@ -67,5 +67,5 @@ def _read(path: Path) -> Engines:
     try:
         return load_yaml(Engines, path)
     except BrokenFileError as error:
-        error.hint = f"correct {path}; docs/engines.md shows one"
+        error.hint = f"correct {path}; `scaffold docs engines` shows one"
         raise

@@ -113,14 +113,24 @@ def _next_of_undecided(recipe: Recipe, verdict: Verdict | None) -> NextAction:
                 " and, if you build on it all the same, say so on record"
             ),
         )
+    if recipe.published:
+        changed = ", ".join(recipe.published)
+        return NextAction(
+            purpose=Purpose.BUILD_ANYWAY,
+            command=f'scaffold tweak start NAME --reason "with another {changed} than published"',
+            why=(
+                f"with another {changed} than published, neither the published number nor the"
+                " calibration runs are of this program: no seed decides. A project without --set"
+                " can be reproduced first, and the change be a tweak that is judged"
+            ),
+        )
     if not recipe.calibration:
         return NextAction(
             purpose=Purpose.CALIBRATE,
             command=f"scaffold recipes calibrate . --runs {CALIBRATION_RUNS}",
             why=(
                 "more seeds here do not decide: what the published number may differ by over seeds"
-                " is not known. Runs of the recipe say it; then write `calibration:"
-                " calibration.json` into recipe.yaml"
+                " is not known, and runs of the recipe say it"
             ),
         )
     return NextAction(

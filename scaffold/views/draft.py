@@ -59,7 +59,7 @@ def format_draft(
         lines += labelled("Open", plain(f"{question.key}: {question.why}"), width)
         for candidate in question.candidates[:8]:
             places = ", ".join(map(str, candidate.citations[:2]))
-            lines += wrap(f"    {plain(str(candidate.value))}   {places}", width, hanging=15)
+            lines += wrap(f"    may be {plain(str(candidate.value))}   {places}", width, hanging=15)
     lines.append(f"  Next       {paint(following, 'cyan')}")
     return "\n".join(lines)
 

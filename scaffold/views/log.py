@@ -121,6 +121,9 @@ def format_steps(metric: str, direction: str, steps: Sequence[Step], width: int)
     if finite:
         scale = f"{metric}, {direction} is better; the bars go from {min(finite):.4g} to"
         lines += labelled("Scale", f"{scale} {max(finite):.4g}", width)
+    if any(step.effect is not None for step in steps):
+        text = "of pairs with the same seeds, beside the state before; means are of all runs"
+        lines += labelled("Effect", text, width)
     return "\n".join(lines)
 
 

@@ -67,6 +67,15 @@ def test_few_examples_leave_it_open_and_say_how_many_would_tell():
     assert analyzed(5, 12, n=4 * variance.enough).answers != (Answer.CANNOT_SAY,)
 
 
+def test_a_gap_just_at_what_matters_is_left_open_without_a_number():
+    """Millions of examples would tell, which nobody collects."""
+    bound = SplitError(n=0, error=0.0)
+    errors = {"train": SplitError(n=1000, error=0.0), "validation": SplitError(n=450, error=0.0101)}
+    analysis = analyze_gaps(errors, bound, 0.01)
+    variance = next(gap for gap in analysis.gaps if gap.name == "variance")
+    assert variance.counts is None and variance.enough is None
+
+
 def test_without_a_bound_avoidable_bias_is_not_known():
     analysis = analyzed(15, 16, bound=None)
     assert analysis.answers == (Answer.CANNOT_SAY,) and "bound is unknown" in analysis.reason

@@ -182,3 +182,9 @@ def test_after_all_remedies_comes_a_look_at_the_errors():
     after_one = next_of_diagnosis(diagnosis, 3, decided[:1])
     assert after_one.command == f"scaffold tweak start --remedy {decided[1]}"
     assert next_of_diagnosis(diagnosis, 3, decided).command == "scaffold errors sheet"
+
+
+def test_other_values_than_published_are_named_as_what_leaves_it_open(next_of):
+    action = next_of(replace(REPRODUCED, verdict=Verdict.INCONCLUSIVE), published={"epochs": 5})
+    assert action.purpose is Purpose.BUILD_ANYWAY
+    assert "another epochs than published" in action.why and "--set" in action.why

@@ -228,7 +228,7 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
     away = abs(value - matters)
     n = first.n + second.n
     half = max(value - interval[0], interval[1] - value)
-    more = (half / away) ** 2 if counts is None and away else math.inf
+    larger = (half / away) ** 2 if counts is None and away else math.inf
     return Gap(
         name=name,
         low_split=low,
@@ -236,7 +236,7 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
         value=value,
         interval=interval,
         counts=counts,
-        enough=math.ceil(n * more) if more <= _AT_HAND else None,
+        enough=math.ceil(n * larger) if larger <= _AT_HAND else None,
     )
 
 

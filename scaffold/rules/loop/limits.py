@@ -66,7 +66,11 @@ def reasons_against(limits: Sequence[LimitResult], obstacles: Sequence[str]) -> 
         reasons.append("nothing says what is good enough: scaffold goal set --limit")
     for limit in limits:
         if limit.value is None:
-            entry = ": system.yaml names no entry (docs/loop.md)" if limit.name in MEASURED else ""
+            entry = (
+                ": system.yaml names no entry (scaffold docs loop)"
+                if limit.name in MEASURED
+                else ""
+            )
             reasons.append(f"{limit.name} was not measured{entry}")
         elif limit.passes is False:
             reasons.append(f"{limit.name} is {limit.value:.4g}, beyond its limit")
