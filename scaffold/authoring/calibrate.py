@@ -15,7 +15,7 @@ from scaffold.authoring.drafting.folder import write_files
 from scaffold.authoring.drafting.kept_answers import SOURCES, read_sources
 from scaffold.authoring.drafting.recipe_text import recipe_text
 from scaffold.cache import cache_dir
-from scaffold.errors import BrokenFileError, RunError
+from scaffold.errors import BrokenFileError, RunError, UsageError
 from scaffold.project.digests import program_digest
 from scaffold.project.files import read_text, write_bytes, write_record, write_text
 from scaffold.project.project import Project
@@ -45,6 +45,7 @@ class Calibrated:
 def calibrate(
     recipe_source: FoundRecipe,
     runs: int,
+    first_seed: int | None,
     listener: ProgressListener,
     options: RunOptions,
 ) -> Calibrated:
@@ -55,14 +56,20 @@ def calibrate(
     The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
 
     Raises:
+        UsageError: the first seed is one of those that projects run.
         RunError: a run failed beyond what the recipe allows, or they were made on different
             hardware; nothing is written.
     """
     recipe = recipe_source.recipe
     project = _project(recipe_source, options)
     plan = prepare(Session(project, recipe, listener, options))
-    seeds = range(CALIBRATION_SEED, CALIBRATION_SEED + runs)
-    records = make_runs(project, plan, seeds, listener, spare=CALIBRATION_SEED + runs)
+    first = CALIBRATION_SEED if first_seed is None else first_seed
+    if first < CALIBRATION_SEED:
+        raise UsageError(
+            f"--first-seed {first}: seeds below {CALIBRATION_SEED} are those of projects"
+        )
+    seeds = range(first, first + runs)
+    records = make_runs(project, plan, seeds, listener, spare=seeds.stop)
     hardware = Counter(record.machine.hardware for record in records)
     if len(hardware) > 1:
         shown = ", ".join(f"{count} on {name}" for name, count in hardware.items())

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from scaffold.authoring.merge import spreads_of
 from scaffold.errors import UsageError
 from scaffold.git.repository import Repository
 from scaffold.project.digests import data_digests, file_digest, program_digest
@@ -75,7 +76,11 @@ def _check_calibration(recipe_source: FoundRecipe, tree: str) -> str:
     count = len(calibration.runs)
     is_enough = count >= MIN_CALIBRATION_RUNS or recipe.seeds.how == "none"
     enough = "" if is_enough else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
-    return f"calibration: {count} runs on {calibration.machine.processor}{enough}"
+    spreads = spreads_of(calibration)
+    apart = [one.metric for one in spreads if any(two.is_shown for two in one.between)]
+    machines = f" and {len(spreads[0].between)} further machines" if spreads else ""
+    differ = f", which differ in {', '.join(apart)}" if apart else ""
+    return f"calibration: {count} runs on {calibration.machine.processor}{machines}{differ}{enough}"
 
 
 _SHELL = re.compile(r"\||\|\||&&|&|;|\d?>>?|<|2>&1")

@@ -183,11 +183,17 @@ def _print_draft(folder: Path, *, as_json: bool) -> None:
     help="How many runs to record.",
 )
 @click.option("--experiment", metavar="NAME", help="Of a recipe with several: this one's runs.")
+@click.option(
+    "--first-seed",
+    type=click.IntRange(min=0),
+    help="For a second machine, whose runs are merged: other seeds than 1000 and up.",
+)
 @run_options
 def calibrate(
     *,
     source: str,
     runs: int,
+    first_seed: int | None,
     experiment: str | None,
     flags: RunFlags,
 ) -> int:
@@ -210,7 +216,9 @@ def calibrate(
     done = run_with_progress(
         source_recipe.recipe,
         flags,
-        lambda progress, options: calibration.calibrate(source_recipe, runs, progress, options),
+        lambda progress, options: calibration.calibrate(
+            source_recipe, runs, first_seed, progress, options
+        ),
     )
     is_declared = calibration.declare(source_recipe, done)
     if flags.as_json:
@@ -226,6 +234,29 @@ def calibrate(
     else:
         place = shlex.quote(str(Path(source) if Path(source).exists() else source))
         click.echo(f"  Next       mlloop-new my-project --from {place}")
+    return 0
+
+
+@command(
+    "merge",
+    "Add calibration runs that were made on other machines, each a calibration.json of the same"
+    " recipe, and say what the machines do to each metric beside what seeds do.",
+)
+@click.argument("source", metavar="RECIPE", shell_complete=complete_recipe)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+def merge(*, source: str, files: tuple[Path, ...], as_json: bool) -> int:
+    """Merge, say what machines do."""
+    from scaffold.authoring.merge import merge_calibrations
+    from scaffold.recipes.catalogue import find_recipe
+    from scaffold.views.machines import format_merged, merged_answer
+
+    merged = merge_calibrations(find_recipe(source), files)
+    if as_json:
+        print_json("calibrations_merged", merged_answer(merged))
+    else:
+        click.echo(format_merged(merged, width()))
     return 0
 
 

@@ -32,6 +32,7 @@ for _command in (
     authoring.answer,
     authoring.try_draft,
     authoring.calibrate,
+    authoring.merge,
     authoring.trace,
     authoring.publish,
 ):

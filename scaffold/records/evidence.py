@@ -178,6 +178,7 @@ class CalibrationRun(Record):
     seed: int
     metrics: Mapping[str, MetricValue]
     wall_time_s: float
+    hardware: str = Field(default="", description="on which it ran; empty: that of the calibration")
 
 
 class Calibration(Record):
@@ -198,7 +199,10 @@ class Calibration(Record):
     machine: Machine
     threads: int
     packages: tuple[str, ...] = Field(description="installed versions, as in environment.lock")
-    runs: tuple[CalibrationRun, ...]
+    runs: tuple[CalibrationRun, ...] = Field(description="each of another seed")
+    repeated: tuple[CalibrationRun, ...] = Field(
+        default=(), description="of seeds that are among `runs`, on other machines"
+    )
 
 
 class Checksummed(Record):

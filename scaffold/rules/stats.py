@@ -48,7 +48,7 @@ def pooled_sd(first: SampleStats, second: SampleStats) -> tuple[float, int]:
     return (math.sqrt(squares / df) if df > 0 else 0.0), df
 
 
-def t_quantile(probability: float, df: int) -> float:
+def t_quantile(probability: float, df: float) -> float:
     """Return a quantile of Student's t."""
     from scipy.special import stdtrit  # 0.2 s to import: only when there is something to judge
 

@@ -48,6 +48,7 @@ from scaffold.views.loop_answers import (
     SweepAnswer,
 )
 from scaffold.views.recipe_answers import (
+    CalibrationsMerged,
     CatalogueAdded,
     CatalogueRemoved,
     RecipeCalibrated,
@@ -113,6 +114,7 @@ KINDS: Mapping[str, type] = {
     "recipe_drafted": RecipeDrafted,
     "recipe_tried": RecipeTried,
     "recipe_calibrated": RecipeCalibrated,
+    "calibrations_merged": CalibrationsMerged,
     "recipe_traced": RecipeTraced,
     "recipe_published": RecipePublished,
     "doctor": Doctor,

@@ -155,6 +155,32 @@ class RecipeCalibrated(Answer):
     runs: int
 
 
+class BetweenAnswer(TypedDict):
+    """How much higher a metric is on a machine than on the first; null where too few runs tell."""
+
+    hardware: str
+    seeds: int
+    value: float
+    interval: list[float] | None
+    is_identical: bool
+
+
+class SpreadAnswer(TypedDict):
+    """One metric on several machines: n, mean and sd on each, and how far they are apart."""
+
+    metric: str
+    within: dict[str, dict[str, float]]
+    between: list[BetweenAnswer]
+
+
+class CalibrationsMerged(Answer):
+    """`recipes merge`: how many seeds the calibration has now, and what machines do to metrics."""
+
+    path: str
+    runs: int
+    spreads: list[SpreadAnswer]
+
+
 class RecipePublished(Answer):
     """`recipes publish`."""
 
