@@ -161,13 +161,16 @@ def check_certificate(
     """Check a page by itself, and against the project that it speaks of, if there is one.
 
     Raises:
-        ScaffoldError: the project's recipe or evidence cannot be read.
+        ScaffoldError: the project's recipe cannot be read.
     """
     checks = [_check_page(text, statement)]
     if project is None:
         nothing = "there is no project here to compare it with: type this in a clone of its own"
         return [*checks, Check("statement", None, nothing)]
-    evidence = read_evidence(project)
+    try:
+        evidence = read_evidence(project)
+    except BrokenFileError as error:
+        return [*checks, Check("statement", False, error.message)]
     if evidence is None:
         return [*checks, Check("statement", False, "this project has no evidence")]
     fresh = json.loads(json.dumps(describe(project, load_recipe(project), evidence)))

@@ -108,8 +108,17 @@ def test_mlflow(cli, judged, accuracies, losses, monkeypatch):
     from mlflow import MlflowClient
 
     assert cli("export", "mlflow", "--json", cwd=judged).json["runs"] == len(accuracies)
-    # Asked again, it adds nothing.
+    # Asked again, it adds nothing, but what an export that was cut off left half done.
     assert cli("export", "mlflow", "--json", cwd=judged).json["runs"] == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client = MlflowClient(tracking_uri=(judged / "mlruns").as_uri())
+        experiment = client.get_experiment_by_name("tweakable")
+        half = client.search_runs([experiment.experiment_id])[0]
+        client.delete_run(half.info.run_id)
+        name = half.info.run_name
+        client.create_run(experiment.experiment_id, tags={"mlflow.runName": name})
+    assert cli("export", "mlflow", "--json", cwd=judged).json["runs"] == 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         client = MlflowClient(tracking_uri=(judged / "mlruns").as_uri())
@@ -143,5 +152,6 @@ def test_wandb(cli, judged, accuracies):
     assert done.returncode == 0, done.stderr
     files = list(Path(judged, "w").rglob("run-*.wandb"))
     assert len(files) == len(accuracies)
+    assert all(b"tweakable" in file.read_bytes() for file in files)  # the project of each
     content = b"".join(file.read_bytes() for file in files)
     assert all(name.encode() in content for name in accuracies)

@@ -116,6 +116,9 @@ def test_another_project_is_not_what_it_speaks_of(cli, certified, tmp_path):
     page = shutil.copy(certified / "CERTIFICATE.md", tmp_path / "page.md")
     edit(certified, "recipe.yaml", "title: ", "title: Another ")
     assert checked(cli, certified, code=1, file=str(page)) == {"page": True, "statement": False}
+    (certified / "evidence/reproduce.json").write_text("{")
+    told = cli("certificate", "check", str(page), cwd=certified, code=1).out
+    assert "reproduce.json has 1 problem" in " ".join(told.split())
     shutil.rmtree(certified / "evidence")
     told = cli("certificate", "check", str(page), cwd=certified, code=1).out
     assert "this project has no evidence" in told

@@ -118,15 +118,31 @@ def to_mlflow(project: Project, place: str) -> int:
             name = load_recipe(project).id
             experiment = client.get_experiment_by_name(name)
             number = experiment.experiment_id if experiment else client.create_experiment(name)
-            logged = {run.info.run_name for run in client.search_runs([number])}
+            whole = _remove_unfinished(client, number)
             for run in runs:
-                if run.record.id in logged:
+                if run.record.id in whole:
                     continue
                 _log(client, number, run)
                 written += 1
     except MlflowException as error:
         raise MachineError(f"MLflow at {uri}: {error.message}") from error
     return written
+
+
+def _remove_unfinished(client: Any, experiment: str) -> set[str]:
+    """Delete runs of an export that was cut off; returns the names of those that are whole."""
+    names: set[str] = set()
+    page = None
+    while True:
+        runs = client.search_runs([experiment], page_token=page)
+        for run in runs:
+            if run.info.status == "FINISHED":
+                names.add(run.info.run_name)
+            else:
+                client.delete_run(run.info.run_id)
+        page = runs.token
+        if not page:
+            return names
 
 
 def _log(client: Any, experiment: str, run: TrackedRun) -> None:
@@ -164,13 +180,13 @@ def to_wandb(project: Project, folder: Path) -> int:
     except ImportError as error:
         raise missing_extra("offline runs of Weights & Biases need wandb") from error
     folder.mkdir(parents=True, exist_ok=True)
-    runs, name = tracked_runs(project), load_recipe(project).id
+    runs, recipe_id = tracked_runs(project), load_recipe(project).id
     settings = wandb.Settings(
         x_disable_stats=True, disable_git=True, x_disable_meta=True, silent=True, console="off"
     )
     for run in runs:
         tracked = wandb.init(
-            project=name,
+            project=recipe_id,
             name=run.record.id,
             group=run.state,
             mode="offline",
