@@ -1,5 +1,6 @@
 """Judge the open change: run both snapshots in pairs until decided, and write the evidence."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -158,7 +159,17 @@ def _pairs_until(
             )
         if old.program.seeds.how == "none" or count >= rule.max_pairs or is_enough(pairs):
             return pairs
+        _tell_what_is_left(work, pairs, rule.max_pairs - count, new.slots)
         count = next_look(count, rule.max_pairs)
+
+
+def _tell_what_is_left(work: Work, pairs: Sequence[Pair], left_pairs: int, slots: int) -> None:
+    """Say how long it takes if all pairs are needed that the rule allows."""
+    pair_s = statistics.mean(before.wall_time_s + after.wall_time_s for before, after in pairs)
+    minutes = left_pairs * pair_s / slots / 60
+    if minutes >= 1:
+        text = f"undecided after {len(pairs)} pairs: at most {left_pairs} more, {minutes:.0f} min"
+        work.session.listener.message(text)
 
 
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:

@@ -8,10 +8,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from helpers import BETTER, RENAME, WORSE, accepted, edit, git, make_repository, write_tree
+
+from scaffold.tweak.verify import _tell_what_is_left
 
 
 def run_pytest(project: Path) -> subprocess.CompletedProcess:
@@ -432,3 +435,12 @@ def test_a_suggestion_that_was_dropped_is_tried_again_under_another_name(cli, re
     cli("tweak", "start", "less-work-2", cwd=reproduced)
     tweak = yaml.safe_load((reproduced / "tweaks/less-work-2.yaml").read_text())
     assert tweak["kind"] == "cheaper" and "work: 1000" in tweak["expect"]
+
+
+def test_how_long_all_pairs_would_take_is_told():
+    told = []
+    work = SimpleNamespace(session=SimpleNamespace(listener=SimpleNamespace(message=told.append)))
+    minute, second = SimpleNamespace(wall_time_s=60.0), SimpleNamespace(wall_time_s=1.0)
+    _tell_what_is_left(work, [(minute, minute)] * 2, 26, 2)
+    _tell_what_is_left(work, [(second, second)] * 2, 26, 2)  # not worth a line
+    assert told == ["undecided after 2 pairs: at most 26 more, 26 min"]
