@@ -200,10 +200,14 @@ def _best_claim(
     )
 
 
-def _agreement(values: set[str], claim: PublishedNumber) -> int:
+def _agreement(values: set[str], claim: PublishedNumber) -> float:
+    """Return how many values a number's labels name; half for the first word of a longer name."""
     text = " ".join(claim.labels).lower()
-    words = {re.sub(r"[-_]", "", word) for word in re.findall(r"[a-z][a-z0-9_-]+", text)}
-    return sum(1 for value in values if re.sub(r"[-_]", "", value) in words)
+    names = re.findall(r"[a-z][a-z0-9_-]+", text)
+    words = {re.sub(r"[-_]", "", name) for name in names}
+    first = {re.split(r"[-_]", name)[0] for name in names}
+    plain = [re.sub(r"[-_]", "", value) for value in values]
+    return sum(1.0 if value in words else 0.5 * (value in first) for value in plain)
 
 
 _SIDE = re.compile(

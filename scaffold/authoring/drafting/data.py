@@ -78,6 +78,7 @@ def find_data(
             datasets += _of_call(files, module, name, call, words)
             datasets += _chosen_by_name(module, call, words)
         datasets += _classes_of_libraries(module)
+        datasets += _folders_of_parameters(files, module)
     for module in modules:
         datasets += _urls(module)
         datasets += _drawn(module)
@@ -138,6 +139,22 @@ def _of_call(
     if READERS.search(name):
         return _inside(files, module, call, words)
     return []
+
+
+def _folders_of_parameters(files: SourceFiles, module: Module) -> Iterator[FoundData]:
+    """Yield the source's folders of data that a function reads unless it is told another one."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            path = default.value if isinstance(default, ast.Constant) else None
+            if not isinstance(path, str) or "/" not in path:
+                continue
+            folder = re.sub(r"^(\.{1,2}/)+", "", path).rstrip("/")
+            is_there = any(one.startswith(f"{folder}/") for one in files.paths)
+            if folder and is_there and _is_data(f"{folder}/x"):
+                name = PurePosixPath(folder).name
+                yield _found(name, "inside", folder, False, module.cite(node))
 
 
 def _classes_of_libraries(module: Module) -> Iterator[FoundData]:

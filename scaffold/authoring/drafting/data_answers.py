@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -148,17 +149,52 @@ def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> list[FoundDa
     ]
     dataset = _named_dataset(read)
     if named or not dataset:
-        return named or list(datasets[:3])
-    return [data for data in datasets if _is_called(dataset.lower(), data)]
+        return named or ([] if _is_one_of_downloads(datasets, read) else list(datasets[:3]))
+    plain = _plain(dataset)
+    called = [data for data in datasets if _is_called(dataset.lower(), data)]
+    if _folder_of_dataset(read):  # files elsewhere in the source are another dataset's
+        called = [one for one in called if one.kind != "inside" or plain in _plain(one.detail)]
+    return [_renamed(read, one, dataset) for one in called]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def _renamed(read: ReadSource, data: FoundData, dataset: str) -> FoundData:
+    """Return a folder with the files of several datasets by the name of the one that is used."""
+    start = f"{data.detail.rstrip('/')}/{dataset}".lower()
+    is_theirs = any(path.lower().startswith(start) for path in read.files.paths)
+    return replace(data, name=dataset) if data.kind == "inside" and is_theirs else data
+
+
+_ANY_FOLDER = re.compile(r"(data|datasets?|input|raw|processed|train|test|val)?", re.IGNORECASE)
+
+
+def _is_one_of_downloads(datasets: Sequence[FoundData], read: ReadSource) -> bool:
+    """Return whether a script fetches several datasets, and the command names one of its folders.
+
+    Which download fills `data/penn` is not said then.
+    """
+    command = read.chosen.command
+    fetched = [data for data in datasets if data.kind == "url"]
+    if command is None or len(fetched) < 2 or len(fetched) < len(datasets):
+        return False
+    for option in read.options:
+        if re.fullmatch(r"data(_?(dir|path|root|folder))?", option.name):
+            value, _ = value_in_effect(command, option)
+            parts = PurePosixPath(str(value)).parts
+            return len(parts) > 1 and not _ANY_FOLDER.fullmatch(parts[-1])
+    return False
 
 
 def _folder_of_dataset(read: ReadSource) -> list[FoundData]:
     """Return the source's folder of data that has the name of the dataset."""
     name, command = _named_dataset(read), read.chosen.command
-    plain = re.sub(r"[\W_]", "", name).lower()
+    plain = _plain(name)
     for path in sorted(read.files.paths):
         folder = PurePosixPath(path).parent
-        is_it = plain and re.sub(r"[\W_]", "", folder.name).lower() == plain
+        is_it = plain and _plain(folder.name) == plain
         if is_it and "data" in str(folder.parent).lower() and command is not None:
             return [
                 FoundData(
@@ -183,8 +219,7 @@ def _is_called(dataset: str, data: FoundData) -> bool:
     """Return whether data may be a dataset of that name: what is read by its path may be any."""
     if data.kind in ("inside", "generated") or dataset in data.scopes:
         return True
-    name = re.sub(r"[\W_]", "", f"{data.name}{data.detail}").lower()
-    return re.sub(r"[\W_]", "", dataset) in name
+    return _plain(dataset) in _plain(f"{data.name}{data.detail}")
 
 
 def _named_dataset(read: ReadSource) -> str:

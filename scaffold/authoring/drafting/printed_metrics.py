@@ -124,18 +124,34 @@ def _stream(name: str, call: ast.Call) -> str:
 
 
 def _assigned_texts(module: Module) -> list[ast.Assign]:
-    """Return the assignments of texts with values in them to plain names."""
+    """Return the assignments of texts to plain names: with values in them, or to be filled."""
     named = [
         node
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     ]
     pieces = [(node, *_pieces(node.value)) for node in named]
-    return [node for node, text, holes in pieces if holes and re.search(r"\w", text)]
+    return [
+        node
+        for node, text, holes in pieces
+        if (holes and re.search(r"\w", text)) or _literal(node.value) is not None
+    ]
 
 
 def _text_before(call: ast.Call, argument: ast.expr, assigned: Sequence[ast.Assign]) -> ast.expr:
-    """Return the text that a printed name was given last before; another argument as it is."""
+    """Return the text that a printed name was given last before; another argument as it is.
+
+    Also the text that `name.format(value)` or `name % value` fills.
+    """
+    if isinstance(argument, ast.Call) and _is_format(argument):
+        assert isinstance(argument.func, ast.Attribute)
+        template = _text_before(call, argument.func.value, assigned)
+        function = ast.Attribute(value=template, attr="format", ctx=ast.Load())
+        filled = ast.Call(func=function, args=argument.args, keywords=argument.keywords)
+        return ast.copy_location(filled, argument)
+    if isinstance(argument, ast.BinOp) and isinstance(argument.op, ast.Mod):
+        template = _text_before(call, argument.left, assigned)
+        return ast.copy_location(ast.BinOp(template, argument.op, argument.right), argument)
     if not isinstance(argument, ast.Name):
         return argument
     texts = [

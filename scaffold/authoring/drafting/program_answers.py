@@ -129,7 +129,7 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
 
 
 _CUDA = re.compile(
-    r"\.cuda\(\)|\.to\([\"']cuda[\"']\)|torch\.device\([\"']cuda(:\d)?[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']"
+    r"\.cuda\(|\.to\([\"']cuda[\"']\)|torch\.device\([\"']cuda(:\d)?[\"']\)|device\s*=\s*[\"']cuda(:\d)?[\"']"
 )
 _CHECKED = re.compile(
     r"is_available|no[-_]cuda|use_cuda|args\.cuda|if\s+[\w.]*(cuda|gpu)|(args|config|opt)\.device"

@@ -1,0 +1,101 @@
+"""Names that a command gives, and the data, numbers and texts that they lead to."""
+
+import pytest
+from drafts import TRAIN, draft_of
+
+README = "# T\n\n`python train.py`\n"
+NAMED = TRAIN + 'parser.add_argument("--dataset", default="TREC")\n'
+READS_ANOTHER = 'rows = open("data/MR/rt-polarity.pos").read()\n'
+
+
+def data_of(draft):
+    return {
+        key: answer.value for key, answer in draft.answers.items() if key.startswith("datasets")
+    }
+
+
+def test_the_folder_with_the_name_of_the_dataset_goes_before_files_elsewhere():
+    draft = draft_of(
+        README_dot_md=README,
+        train_dot_py=NAMED + READS_ANOTHER,
+        more_paths=["data/MR/rt-polarity.pos", "data/TREC/train.txt"],
+    )
+    (data,) = data_of(draft).values()
+    assert (data["name"], data["inside"]) == ("trec", "data/TREC")
+
+
+def test_a_folder_of_several_datasets_goes_by_the_one_that_is_used():
+    program = TRAIN.replace(
+        "args = ",
+        'parser.add_argument("--path", default="Data/")\n'
+        'parser.add_argument("--dataset", default="ml-1m")\nargs = ',
+    )
+    draft = draft_of(
+        README_dot_md=README,
+        train_dot_py=program,
+        more_paths=["Data/ml-1m.train.rating", "Data/pinterest-20.train.rating"],
+    )
+    (data,) = data_of(draft).values()
+    assert (data["name"], data["inside"]) == ("ml_1m", "Data")
+
+
+DOWNLOADS = "wget https://example.org/wikitext-2-v1.zip\nwget https://example.org/enwik8.zip\n"
+
+
+@pytest.mark.parametrize(("folder", "is_open"), [("data/penn", True), ("data/", False)])
+def test_which_of_several_downloads_fills_a_folder_is_asked(folder, is_open):
+    program = TRAIN.replace(
+        "args = ", f'parser.add_argument("--data", default="{folder}")\nargs = '
+    )
+    draft = draft_of(
+        README_dot_md=f"# T\n\n```\nbash getdata.sh\npython train.py\n```\n\n```\n{DOWNLOADS}```\n",
+        train_dot_py=program,
+        getdata_dot_sh=DOWNLOADS,
+    )
+    answers = {key: one for key, one in draft.answers.items() if key.startswith("datasets")}
+    assert (answers.keys() == {"datasets"}) is is_open
+    if is_open:
+        assert len(answers["datasets"].candidates) == 2
+
+
+def test_the_folder_that_a_function_reads_by_default():
+    loader = 'def load_data(path="./data/cora/", dataset="cora"):\n    return path\n'
+    draft = draft_of(
+        README_dot_md=README,
+        train_dot_py=f"{loader}{TRAIN}load_data()\n",
+        more_paths=["data/cora/cora.cites"],
+    )
+    (data,) = data_of(draft).values()
+    assert (data["name"], data["inside"]) == ("cora", "data/cora")
+
+
+def test_a_name_that_begins_a_longer_one_tells_its_row():
+    table = (
+        "| network | test accuracy |\n|---|---|\n| mobilenet | 65.98 % |\n| vgg16_bn | 72.93 % |\n"
+    )
+    draft = draft_of(
+        README_dot_md=f"# T\n\n## Results\n{table}\n```\npython train.py --model vgg16\n```\n",
+        train_dot_py=TRAIN,
+    )
+    assert draft.answers["claims.0"].value["value"] == 72.93
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'msg = "Final accuracy: {:.3f}"\nprint(msg.format(acc))',
+        'msg = "Final accuracy: %.3f"\nprint(msg % acc)',
+    ],
+)
+def test_a_text_that_has_a_name_before_it_is_filled(line):
+    program = TRAIN.replace('print(f"test accuracy {acc:.3f}, BLEU {acc:.2f}")', f"\n{line}")
+    draft = draft_of(README_dot_md=README, train_dot_py=program)
+    metric = draft.answers["metrics.0"].value
+    assert metric["name"].endswith("accuracy")
+    assert metric["read"]["stdout"].startswith("Final")
+
+
+@pytest.mark.parametrize("call", ["cuda(args.gpu)", 'cuda(params["GPU"])', "cuda(0)"])
+def test_a_gpu_by_its_number_is_a_gpu(call):
+    draft = draft_of(README_dot_md=README, train_dot_py=f"{TRAIN}model.{call}\n")
+    assert draft.answers["resources.device"].value == "cuda"
