@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaffold.views.tables import Paint, labelled, plain, wrap
+from scaffold.views.tables import Paint, labelled, plain
 
 if TYPE_CHECKING:
     from scaffold.authoring.drafting.recipe_text import OpenQuestion
@@ -28,6 +28,9 @@ _SHOWN = {
     "environment.packages": "Packages",
 }
 """Fields that a person looks at first, in this order."""
+
+
+_MOST_CANDIDATES = 8
 
 
 def format_draft(
@@ -57,9 +60,11 @@ def format_draft(
         lines += labelled("Mind", plain(warning), width)
     for question in questions:
         lines += labelled("Open", plain(f"{question.key}: {question.why}"), width)
-        for candidate in question.candidates[:8]:
+        for candidate in question.candidates[:_MOST_CANDIDATES]:
             places = ", ".join(map(str, candidate.citations[:2]))
-            lines += wrap(f"    may be {plain(str(candidate.value))}   {places}", width, hanging=15)
+            lines += labelled("", plain(f"may be {candidate.value}   {places}").rstrip(), width)
+        others = len(question.candidates) - _MOST_CANDIDATES
+        lines += labelled("", f"or one of {others} more: see DRAFT.md", width) if others > 0 else []
     lines.append(f"  Next       {paint(following, 'cyan')}")
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from scaffold.user_state import Origin
 from scaffold.views.tables import (
     Paint,
     format_duration,
+    labelled,
     plain,
     wrap,
 )
@@ -74,7 +75,6 @@ def format_next(status: Status, width: int, paint: Paint) -> str:
     """Format the one next action: the command, how long it takes, why."""
     action = status.next
     about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""
-    why = wrap(plain(action.why), width, hanging=13)
-    why[0] = " " * 11 + why[0]
+    why = labelled("", plain(action.why), width)
     edit = _EDITS.get(action.purpose, "")
     return "\n".join([f"  Next       {edit}{paint(action.command, 'cyan')}{about}", *why])

@@ -93,8 +93,9 @@ _LABEL = 11
 
 
 def labelled(label: str, text: str, width: int) -> list[str]:
-    """Return a text with its label in front, wrapped below itself."""
-    return wrap(f"{label:{_LABEL}}{text}", width, hanging=_LABEL + 2)
+    """Return a text with its label in front, wrapped below itself; without one, as if below it."""
+    first, *others = wrap(f"{label or '.':{_LABEL}}{text}", width, hanging=_LABEL + 2)
+    return [first if label else first.replace(".", " ", 1), *others]
 
 
 def headline(verdict: str, text: str, width: int, paint: Callable[[str], str]) -> list[str]:

@@ -99,3 +99,20 @@ def test_a_text_that_has_a_name_before_it_is_filled(line):
 def test_a_gpu_by_its_number_is_a_gpu(call):
     draft = draft_of(README_dot_md=README, train_dot_py=f"{TRAIN}model.{call}\n")
     assert draft.answers["resources.device"].value == "cuda"
+
+
+def test_programs_that_each_have_a_folder_of_their_own_are_asked_about():
+    """One README for many papers: which one is meant is not said."""
+    names = ("aae", "began", "cgan", "dcgan", "infogan", "wgan")
+
+    def asked(count):
+        readme = "# T\n\n" + "".join(
+            f"## {name}\n```\ncd implementations/{name}/\npython3 {name}.py\n```\n"
+            for name in names[:count]
+        )
+        files = {f"implementations__{name}__{name}_dot_py": TRAIN for name in names[:count]}
+        answer = draft_of(README_dot_md=readme, **files).answers["commands.train.run"]
+        return [str(candidate.value) for candidate in answer.candidates]
+
+    assert asked(6) == [f"implementations/{name}/" for name in names]
+    assert not any(value.endswith("/") for value in asked(2))

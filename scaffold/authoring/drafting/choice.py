@@ -66,6 +66,9 @@ def choose(
     candidates = _training_commands(commands, trains)
     if _is_of_several_projects(files, candidates, projects):
         return Chosen(command=None, claim=None, folders=tuple(projects))
+    apart = _folders_of_programs(candidates)
+    if len(apart) >= _MANY_PROGRAMS:
+        return Chosen(command=None, claim=None, folders=tuple(apart))
     is_certain = bool(candidates)
     if not candidates:
         whole = [c for c in commands if c.program and trains(c) and not asks_to_evaluate(c.argv)]
@@ -130,6 +133,13 @@ def _is_of_several_projects(
     return not at_root and "" not in projects and (len(projects) >= _MANY_PROJECTS or are_apart)
 
 
+def _folders_of_programs(candidates: Sequence[StatedCommand]) -> list[str]:
+    """Return the folders of the stated programs, where each has one of its own; none else."""
+    folders = {str(PurePosixPath(command.program).parent) for command in candidates}
+    programs = {command.program for command in candidates}
+    return sorted(folders) if "." not in folders and len(folders) == len(programs) else []
+
+
 def _without_help(argv: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in argv if word not in ("--help", "-h"))
 
@@ -159,6 +169,9 @@ def choose_only_program(python: PythonFiles, chosen: Chosen) -> Chosen:
 
 _MANY_PROJECTS = 4
 """Folders with commands of their own, and none at the root: which one is meant must be asked."""
+
+_MANY_PROGRAMS = 6
+"""Programs that one text states, each in a folder of its own: as well."""
 
 _SEVERAL_READMES = 2
 """Of folders at the root, each with a README that states commands: as well."""
