@@ -45,6 +45,7 @@ def test_from_a_table_to_an_answer_and_the_page(cli, project, tmp_path):
     cli("dashboard", cwd=project)
     page = (project / ".scaffold/dashboard.html").read_text()
     assert ">Variance, cause open<" in page and "12.00 %" in page and "gap counts" in page
+    assert "Of p.csv, " in page and str(tmp_path) not in page  # nothing of this machine
 
 
 def test_goal_and_bound_are_a_file_that_people_read(cli, project):

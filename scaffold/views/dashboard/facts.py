@@ -1,8 +1,9 @@
 """Gather what the page shows, from evidence and runs: every number leads to its run."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from scaffold.datasets.splits import FILE, read_seal
 from scaffold.errors import ScaffoldError
@@ -159,7 +160,7 @@ def gather(project: Project) -> Facts:
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         reproduction=_reproduction(project, recipe, evidence) if evidence else None,
         changes=tuple(map(_change, sorted(judged, key=lambda one: one.created))),
-        analysis=last_analysis(project),
+        analysis=_analysis(project),
         goal=_goal(project, left_out),
         seal=_seal(project, left_out),
         sweeps=_sweeps(project, left_out),
@@ -169,6 +170,17 @@ def gather(project: Project) -> Facts:
         going=tuple(_going(project)),
         left_out=tuple(left_out),
     )
+
+
+def _analysis(project: Project) -> LastAnalysis | None:
+    """Return the last analysis; its table by a path that tells nothing of this machine."""
+    last = last_analysis(project)
+    if last is None:
+        return None
+    path = Path(last.predictions)
+    is_own = path.is_relative_to(project.root)
+    shown = path.relative_to(project.root) if is_own else path.name
+    return replace(last, predictions=str(shown))
 
 
 def _going(project: Project) -> Iterator[str]:
