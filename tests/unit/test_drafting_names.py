@@ -116,3 +116,22 @@ def test_programs_that_each_have_a_folder_of_their_own_are_asked_about():
 
     assert asked(6) == [f"implementations/{name}/" for name in names]
     assert not any(value.endswith("/") for value in asked(2))
+
+
+SEEDED = TRAIN.replace("args = ", 'parser.add_argument("--seed", type=int, default=0)\nargs = ')
+
+
+@pytest.mark.parametrize(
+    ("lines", "how"),
+    [
+        # A split that is the same for all seeds is no seed of the program.
+        ("split(x, random_state=1)\nfit(x, random_state=args.seed)", "argument"),
+        ("split(x, random_state=1)\nprint(args.seed)", "argument"),
+        ("torch.manual_seed(1)\nprint(args.seed)", "offset"),
+        ("torch.manual_seed(1)\nsplit(x, random_state=args.seed)", "offset"),
+    ],
+)
+def test_a_command_has_a_slot_for_the_seed_where_the_option_decides(lines, how):
+    draft = draft_of(README_dot_md=README, train_dot_py=f"{SEEDED}{lines}\n")
+    assert draft.answers["seeds.how"].value == how
+    assert ("{seed}" in draft.answers["commands.train.run"].value) is (how == "argument")

@@ -42,6 +42,8 @@ def require_answered(folder: Path) -> None:
 def next_command(folder: Path, questions: list[OpenQuestion]) -> str:
     """Return what to type next."""
     place = shlex.quote(str(folder))
+    if not questions and "commands.smoke.run" in read_sources(folder).answers:
+        return f"scaffold recipes try {place}"
     if not questions:
         return f"mlloop-new my-project --from {place}"
     first = questions[0]

@@ -41,7 +41,8 @@ def add_program(draft: Draft, read: ReadSource) -> None:
         return
     seeding = find_seeding(read.modules, read.options)
     assigned = find_assigned(read.modules, read.options)
-    invocation = write_invocation(command, read.options, seeding.option, assigned)
+    seed = seeding.option if seeding.is_by_option else None
+    invocation = write_invocation(command, read.options, seed, assigned)
     step = "evaluate" if command.role is Role.EVALUATE else "train"
     stated = f"as it is stated: {command.text}"
     rivals = [Candidate(value=one.text, citations=(one.place,)) for one in chosen.rivals]
@@ -97,9 +98,7 @@ def _add_seeds(draft: Draft, seeding: Seeding) -> None:
     answers = draft.answers
     places = [call.place for call in seeding.calls]
     seeded = {call.library for call in seeding.calls}
-    is_fixed = any(call.is_literal for call in seeding.calls)
-    is_given = any(call.from_option for call in seeding.calls)
-    if seeding.option is not None and (is_given or not is_fixed):
+    if seeding.option is not None and seeding.is_by_option:
         answers["seeds.how"] = value_of("argument", seeding.option.place, *places[:3])
     elif seeding.calls and all(call.is_drawn for call in seeding.calls):
         answers["seeds.how"] = value_of(

@@ -83,6 +83,13 @@ class Seeding:
     option: Option | None
     unused: Option | None
 
+    @property
+    def is_by_option(self) -> bool:
+        """Return whether its option decides what is drawn, and not a number in the code."""
+        is_given = any(call.from_option and not call.is_local for call in self.calls)
+        is_fixed = any(call.is_literal and not call.is_local for call in self.calls)
+        return self.option is not None and (is_given or not is_fixed)
+
 
 def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seeding:
     """Return how a program, whose own module comes first, seeds what it draws from."""
@@ -99,7 +106,7 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
                 argument = call.args[0] if call.args else None
                 argument = argument or (call.keywords[0].value if call.keywords else None)
                 text = ast.unparse(argument) if argument is not None else ""
-                from_option = next((o.name for o in seeds if re.search(rf"\b{o.name}\b", text)), "")
+                from_option = _option_in(text, seeds)
                 literal = argument is not None and isinstance(module.fold(argument), int)
                 is_own_helper = library == "all" and not literal and not from_option
                 if not is_own_helper:
@@ -114,13 +121,15 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
                     )
                 continue
             for item in call.keywords:
-                if item.arg == "random_state" and isinstance(module.fold(item.value), int):
+                is_literal = isinstance(module.fold(item.value), int)
+                from_option = _option_in(ast.unparse(item.value), seeds)
+                if item.arg == "random_state" and (is_literal or from_option):
                     calls.append(
                         SeedingCall(
                             library="numpy",
                             place=module.cite(call),
-                            from_option="",
-                            is_literal=True,
+                            from_option=from_option,
+                            is_literal=is_literal,
                             is_local=True,
                         )
                     )
@@ -130,6 +139,11 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
     option = next((o for o in seeds if o.flags and o.name in read), None)
     unused = next((o for o in seeds if o.flags and o.name not in read), None)
     return Seeding(calls=tuple(calls), drawn=drawn, option=option, unused=unused)
+
+
+def _option_in(text: str, seeds: Sequence[Option]) -> str:
+    """Return the name of the option for a seed that an expression reads; empty for none."""
+    return next((o.name for o in seeds if re.search(rf"\b{o.name}\b", text)), "")
 
 
 _LARGE = 1e6
