@@ -135,3 +135,64 @@ def test_a_command_has_a_slot_for_the_seed_where_the_option_decides(lines, how):
     draft = draft_of(README_dot_md=README, train_dot_py=f"{SEEDED}{lines}\n")
     assert draft.answers["seeds.how"].value == how
     assert ("{seed}" in draft.answers["commands.train.run"].value) is (how == "argument")
+
+
+@pytest.mark.parametrize(
+    ("test", "is_asked_for"),
+    [
+        ("args.gpu >= 0", True),
+        ("args.gpu > 0", False),
+        ("args.gpu != -1", True),
+        ("args.gpu == 0", False),
+    ],
+)
+def test_a_number_of_a_gpu_that_the_program_compares(test, is_asked_for):
+    option = 'parser.add_argument("--gpu", type=int, default=0)\nargs = '
+    program = TRAIN.replace("args = ", option) + f"if {test}:\n    model.cuda()\n"
+    answer = draft_of(README_dot_md=README, train_dot_py=program).answers["resources.device"]
+    assert (answer.value == "cuda") is is_asked_for
+
+
+@pytest.mark.parametrize(
+    ("lines", "device"),
+    [
+        ('DEVICE = "cuda"\n', "cuda"),
+        ('DEVICE = "cuda" if torch.cuda.is_available() else "cpu"\n', "cpu"),
+    ],
+)
+def test_a_constant_that_names_the_device(lines, device):
+    draft = draft_of(README_dot_md=README, train_dot_py=f"{TRAIN}{lines}model.to(DEVICE)\n")
+    assert draft.answers["resources.device"].value == device
+
+
+def test_a_server_that_is_started_beside_is_another_command():
+    readme = "# T\n\n```\n$ sudo python3 -m visdom.server & python3 train.py --lr 0.5 2>&1\n```\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    assert draft.answers["hyperparameters.lr"].value == 0.5
+    assert "visdom" not in draft.answers["commands.train.run"].value
+
+
+def test_what_the_program_imports_where_it_starts_is_needed():
+    start = "if __name__ == '__main__':\n    import tqdm\nif False:\n    import visdom\n"
+    draft = draft_of(README_dot_md=README, train_dot_py=TRAIN + start)
+    packages = draft.answers["environment.packages"].value
+    assert "tqdm" in packages and "visdom" not in packages
+
+
+def test_settings_of_models_of_which_one_is_chosen_by_its_name_are_not_taken():
+    models = "".join(
+        f"class {name}:\n    def __init__(self, batch_size={size}): pass\n"
+        for name, size in (("A", 16), ("B", 32), ("C", 64))
+    )
+    chosen = "".join(f'if args.model == "{name}":\n    net = {name}()\n' for name in "ABC")
+    made = 'if __name__ == "__main__":\n    A(), B(), C()\n'
+    for lines, is_taken in ((chosen, False), (made, True)):
+        draft = draft_of(README_dot_md=README, train_dot_py=f"{models}{TRAIN}{lines}")
+        assert ("batch_size" in draft.fixed) is is_taken
+
+
+def test_a_configuration_for_testing_does_not_train():
+    readme = "# T\n\n```\npython train.py -c conf/test.yaml\npython train.py -c conf/a.yaml\n```\n"
+    program = TRAIN.replace("args = ", 'parser.add_argument("-c", "--conf")\nargs = ')
+    draft = draft_of(README_dot_md=readme, train_dot_py=program)
+    assert "conf/a.yaml" in draft.answers["commands.train.run"].note

@@ -265,10 +265,14 @@ _EVALUATING = re.compile(
 )
 
 
+_OF_EVALUATION = re.compile(r"(^|/)(test|eval|evaluate)\.(ya?ml|json|cfg|ini|toml)$")
+
+
 def asks_to_evaluate(argv: Sequence[str]) -> bool:
-    """Return whether a flag says that a program is to evaluate, not to train."""
+    """Return whether a flag, or the name of a configuration, says to evaluate and not to train."""
     flags = " ".join(argv).lower()
-    return bool(_EVALUATING.search(flags)) and "train" not in flags
+    is_told = bool(_EVALUATING.search(flags)) and "train" not in flags
+    return is_told or any(map(_OF_EVALUATION.search, argv))
 
 
 def is_named_for_training(program: str) -> bool:

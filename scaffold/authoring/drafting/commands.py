@@ -17,7 +17,8 @@ from scaffold.authoring.drafting.documents import Document, Line
 from scaffold.authoring.drafting.source_files import SourceFiles
 
 _PROMPT = re.compile(r"^\s*(\$|>>>?|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
-_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*")
+_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?|(?<![>&|])&(?![>&\d]))\s*")
+"""`2>&1` and `&>` are none."""
 
 
 def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[StatedCommand]:

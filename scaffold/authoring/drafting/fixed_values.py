@@ -143,9 +143,11 @@ def _of_own_classes(modules: Sequence[Module]) -> Iterator[tuple[str, Any, Citat
     }
     used: list[str] = []
     for module in modules[:1]:
+        chosen = _chosen_by_name(module.tree)
+        is_one_of_many = len({name for name in chosen.values() if name in initializers}) > 2
         for name, call in calls_in(module.tree):
             class_name = name.rpartition(".")[2]
-            if class_name not in initializers:
+            if class_name not in initializers or (is_one_of_many and call in chosen):
                 continue
             used.append(class_name)
             names = [argument.arg for argument in initializers[class_name][1].args.args[1:]]
@@ -157,6 +159,20 @@ def _of_own_classes(modules: Sequence[Module]) -> Iterator[tuple[str, Any, Citat
                     yield argument, value, module.cite(node)
     for class_name in dict.fromkeys(used):
         yield from _defaults_of(*initializers[class_name])
+
+
+def _chosen_by_name(tree: ast.Module) -> dict[ast.Call, str]:
+    """Return what is called where a name was compared with a text: `if model == "mlp":`."""
+    chosen: dict[ast.Call, str] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
+            continue
+        limit = node.test.comparators[0]
+        is_text = isinstance(limit, ast.Constant) and isinstance(limit.value, str)
+        if is_text and "__name__" not in ast.unparse(node.test):
+            for statement in node.body:
+                chosen |= {call: name.rpartition(".")[2] for name, call in calls_in(statement)}
+    return chosen
 
 
 def _defaults(module: Module) -> Iterator[tuple[str, Any, Citation]]:

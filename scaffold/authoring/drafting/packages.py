@@ -124,7 +124,7 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
     )
     needed: dict[str, Needed] = {}
     for module in modules:
-        optional = _in_try(module.tree)
+        optional = _in_try(module.tree, is_program=module is modules[0])
         for name, level, node in imported_names(module.tree):
             top = name.split(".")[0]
             if level or not top or _is_standard(top) or _is_own(python, modules, top):
@@ -195,13 +195,17 @@ def _is_own(python: PythonFiles, modules: Sequence[Module], top: str) -> bool:
     return False
 
 
-def _in_try(tree: ast.Module) -> set[int]:
-    """Return the imports that a run may do without: inside `try`, a function, or a condition."""
+def _in_try(tree: ast.Module, *, is_program: bool) -> set[int]:
+    """Return the imports that a run may do without: inside `try`, a function, or a condition.
+
+    What a program itself imports under `if __name__ == "__main__":` is no such one.
+    """
     nesting = (ast.Try, ast.FunctionDef, ast.AsyncFunctionDef, ast.If)
     return {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, nesting)
+        and not (is_program and isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
         for statement in node.body
         for inner in ast.walk(statement)
         if isinstance(inner, (ast.Import, ast.ImportFrom))

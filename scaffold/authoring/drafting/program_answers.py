@@ -1,9 +1,11 @@
 """Answer how a program is run: command, hyperparameters, seed, device."""
 
 import ast
+import operator
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from scaffold.authoring.drafting.choice import notebooks_only, unstated_programs
 from scaffold.authoring.drafting.command_words import Role, StatedCommand
@@ -18,7 +20,7 @@ from scaffold.authoring.drafting.options import find_assigned
 from scaffold.authoring.drafting.python_files import Module, dotted_name
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
-from scaffold.records.draft import Answer, Candidate, unknown, value_of
+from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
 
 
 def add_program(draft: Draft, read: ReadSource) -> None:
@@ -139,8 +141,8 @@ _CHECKED = re.compile(
 _GUARD = re.compile(r"cuda|gpu|device", re.IGNORECASE)
 
 
-def _unguarded(tree: ast.AST, always: Collection[str]) -> Iterator[ast.expr]:
-    """Yield calls that no `if` about a GPU or a device decides on; some names are always true.
+def _unguarded(tree: ast.AST, always: Mapping[str, int]) -> Iterator[ast.expr]:
+    """Yield calls that no `if` about a GPU or a device decides on; some names have known values.
 
     Also what such a name chooses: `"cuda" if args.cuda else "cpu"`.
     """
@@ -158,8 +160,38 @@ def _unguarded(tree: ast.AST, always: Collection[str]) -> Iterator[ast.expr]:
         yield from _unguarded(node, always)
 
 
-def _is_one(test: ast.expr, names: Collection[str]) -> bool:
-    return _last_name(test) in names
+_COMPARED: Mapping[type[ast.cmpop], Callable[[int, int], bool]] = {
+    ast.GtE: operator.ge,
+    ast.Gt: operator.gt,
+    ast.NotEq: operator.ne,
+}
+
+
+def _is_one(test: ast.expr, values: Mapping[str, int]) -> bool:
+    """Return whether a test is passed by what is known: `args.cuda`, or `args.gpu >= 0`."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        number = _last_name(test.left)
+        limit = ast.literal_eval(right) if _is_number(right := test.comparators[0]) else None
+        compare = _COMPARED.get(type(test.ops[0]))
+        return bool(
+            compare and limit is not None and number in values and compare(values[number], limit)
+        )
+    return values.get(_last_name(test)) is True
+
+
+def _is_number(node: ast.expr) -> bool:
+    inner = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(inner, ast.Constant) and isinstance(inner.value, int)
+
+
+def _known_values(command: StatedCommand, read: ReadSource) -> dict[str, int]:
+    """Return what is true of a GPU unless somebody changes it, and the numbers of GPUs."""
+    known: dict[str, int] = dict.fromkeys(_always_true(command, read), True)
+    for option in read.options:
+        value, _ = value_in_effect(command, option)
+        if _GUARD.search(option.name) and re.fullmatch(r"-?\d+", str(value)):
+            known.setdefault(option.name, int(str(value)))
+    return known
 
 
 def _always_true(command: StatedCommand, read: ReadSource) -> set[str]:
@@ -212,26 +244,46 @@ def _running(read: ReadSource) -> list[Module]:
 _ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
 
 
+def _named_gpu(command: StatedCommand, read: ReadSource) -> Citation | None:
+    """Return where a setting, an option in effect or a constant asks for a GPU.
+
+    The device that they name counts unless the program looks for one first.
+    """
+    is_looked_for = any("is_available" in line for one in read.modules for line in one.lines)
+    devices: list[tuple[str, Any, Citation]] = []
+    for name, value, place in read.configuration:
+        key = name.rpartition(".")[2]
+        if key == "gpus" and value not in (0, [], "0", None):
+            return place
+        devices.append((key, value, place))
+    devices += [(option.name, *value_in_effect(command, option)) for option in read.options]
+    devices += [
+        (name.lower(), module.fold(node), module.cite(node))
+        for module in read.modules
+        for name, node in module.constants.items()
+    ]
+    return next(
+        (
+            place
+            for name, value, place in devices
+            if name in ("device", "accelerator")
+            and re.fullmatch(r"cuda(:\d+)?|gpu", str(value))
+            and not is_looked_for
+        ),
+        None,
+    )
+
+
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
     """Return where the program runs: on a GPU alone where the command or the code asks for one."""
     if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
         return value_of("cuda", command.place)
-    text = "\n".join("\n".join(module.lines) for module in read.modules)
-    is_looked_for = "is_available" in text
-    for name, value, place in read.configuration:
-        key = name.rpartition(".")[2]
-        is_device = key in ("device", "accelerator") and not is_looked_for
-        if (key == "gpus" and value not in (0, [], "0", None)) or (
-            is_device and re.fullmatch(r"cuda(:\d+)?|gpu", str(value))
-        ):
-            return value_of("cuda", place)
-    for option in read.options:
-        value, place = value_in_effect(command, option)
-        is_cuda = isinstance(value, str) and value.startswith("cuda")
-        if option.name == "device" and is_cuda and not is_looked_for:
-            return value_of("cuda", place)
-    always = _always_true(command, read)
-    for module in _running(read) if not always else read.modules:
+    named = _named_gpu(command, read)
+    if named is not None:
+        return value_of("cuda", named)
+    always = _known_values(command, read)
+    is_on = any(value is True for value in always.values())
+    for module in _running(read) if not is_on else read.modules:
         for node in _unguarded(module.tree, always):
             line = module.lines[node.lineno - 1]
             if isinstance(node, ast.IfExp) or _CUDA.search(line):
