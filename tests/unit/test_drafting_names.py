@@ -196,3 +196,43 @@ def test_a_configuration_for_testing_does_not_train():
     program = TRAIN.replace("args = ", 'parser.add_argument("-c", "--conf")\nargs = ')
     draft = draft_of(README_dot_md=readme, train_dot_py=program)
     assert "conf/a.yaml" in draft.answers["commands.train.run"].note
+
+
+def test_a_script_that_the_readme_names_goes_before_a_mention_of_its_program():
+    readme = "# T\n\nThe `launch.sh` script trains it. Add it below the last line in `train.py`.\n"
+    draft = draft_of(
+        README_dot_md=readme,
+        train_dot_py=TRAIN,
+        scripts__launch_dot_sh="python train.py --lr 0.5\n",
+    )
+    assert draft.answers["hyperparameters.lr"].value == 0.5
+
+
+def test_what_another_folders_readme_prepares_is_not_for_this_program():
+    draft = draft_of(
+        README_dot_md=README,
+        train_dot_py=TRAIN,
+        port__README_dot_md="# Port\n\n```\npython prepare_data.py --all\n```\n",
+        port__prepare_data_dot_py="import sys\nprint(sys.argv)\n",
+    )
+    assert "commands.prepare.run" not in draft.answers
+
+
+def test_a_train_on_rails_is_not_the_mode_of_a_command():
+    table = "| class | IoU (%) |\n|---|---|\n| train | 34.8 % |\n"
+    whole = "| data | mean IoU (%) |\n|---|---|\n| CamVid | 52.1 % |\n"
+    program = TRAIN.replace("args = ", 'parser.add_argument("--mode")\nargs = ')
+    program = program.replace("test accuracy", "test mean IoU")
+    draft = draft_of(
+        README_dot_md=f"# T\n\n{whole}\n```\npython train.py --mode train\n```\n",
+        save__README_dot_md=f"# Saved\n\n{table}",
+        train_dot_py=program,
+    )
+    assert draft.answers["claims.0"].value["value"] == 52.1
+
+
+def test_the_interpreter_names_no_data():
+    program = TRAIN.replace("args = ", 'parser.add_argument("--dataset", default="I128")\nargs = ')
+    program += 'URL = "https://example.org/cifar-100-python.tar.gz"\n'
+    draft = draft_of(README_dot_md=README, train_dot_py=program)
+    assert "datasets.0" not in draft.answers

@@ -22,6 +22,8 @@ _TRAINS = re.compile(
     r"|apply_gradients|minimize|train_on_batch|theano\.function|xgb\.train)$"
 )
 _MOST_CANDIDATES = 6
+_OF_ANY_COMMAND = {"train", "training", "test", "testing", "val", "valid", "eval", "main", "run"}
+"""Words that tell no number from another: in a table of classes, a train runs on rails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def choose(
     for order, command in enumerate(candidates):
         words = {word.lower() for word in words_of(command) if re.search(r"[A-Za-z]{2}", word)}
         words.add(PurePosixPath(command.program).stem.lower())
+        words -= _OF_ANY_COMMAND
         near = [claim for claim in own if _is_of_project(claim, command)]
         claim = _best_claim(words, command.context, near)
         score = _score(files, command, own[:1] == [claim])
@@ -115,6 +118,8 @@ def _training_commands(
             or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
         )
     ]
+    whole = {c.program for c in training if not c.is_mentioned and trains(c)}
+    training = [c for c in training if not (c.is_mentioned and c.program in whole)]
     named = [c for c in training if is_named_for_training(c.program)]
     evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
     # `python run.py --help` says how it is started, too.

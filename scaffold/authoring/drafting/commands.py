@@ -1,7 +1,7 @@
 """Find the commands that a source's authors state: in documents, scripts and Makefiles."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -21,7 +21,7 @@ _SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?|(?<![>&|])&(?![>&\d]))\s*")
 """`2>&1` and `&>` are none."""
 
 
-def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[StatedCommand]:
+def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[StatedCommand]:
     """Return all commands that start a program of the source, install or download.
 
     In the order in which a reader meets them: documents, then scripts, then Makefiles.
@@ -45,6 +45,7 @@ def find_commands(files: SourceFiles, documents: Iterable[Document]) -> list[Sta
                 if _BARE.match(line.text):
                     bare = Line(text=line.text.lstrip("> "), number=line.number)
                     commands += _commands(files, document.path, [bare], folder, context)
+    started |= _mentioned_scripts(files, documents, started)
     scripts = [path for path in sorted(files.texts) if _is_script(path) and path not in started]
     for path in [*started, *scripts]:
         lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
@@ -79,6 +80,21 @@ def _started_scripts(
                     scripts.setdefault(path, f"{document.path} / {line.text.strip()}")
                     break
     return scripts
+
+
+def _mentioned_scripts(
+    files: SourceFiles, documents: Iterable[Document], known: Mapping[str, str]
+) -> dict[str, str]:
+    """Return scripts of the source whose names a text says, in the order in which it does."""
+    names = {PurePosixPath(path).name: path for path in sorted(files.texts) if _is_script(path)}
+    return {
+        names[name]: f"{document.path} / {line.text.strip()}"
+        for document in documents
+        for prose in document.prose
+        for line in prose.lines
+        for name in re.findall(r"[\w.-]+\.(?:ba)?sh\b", line.text)
+        if name in names and names[name] not in known
+    }
 
 
 _BARE = re.compile(r"\s*(>\s*)?(\$\s*)?(python[23]?|\./)\s*\S+\.py\b")

@@ -143,10 +143,9 @@ def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> list[FoundDa
     None where it names others than were found.
     """
     command = read.chosen.command
-    values = {word.lower() for word in command.argv} if command else set()
-    named = [
-        data for data in datasets if any(v and v in data.name.lower() for v in values if len(v) > 2)
-    ]
+    words = command.argv[1:] if command else ()  # without the interpreter
+    values = [word.lower() for word in words if re.search(r"[A-Za-z]{2}", word) and len(word) > 2]
+    named = [data for data in datasets if any(value in data.name.lower() for value in values)]
     dataset = _named_dataset(read)
     if named or not dataset:
         return named or ([] if _is_one_of_downloads(datasets, read) else list(datasets[:3]))

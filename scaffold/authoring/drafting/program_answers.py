@@ -70,6 +70,10 @@ def add_program(draft: Draft, read: ReadSource) -> None:
     answers["resources.device"] = _device(command, read)
 
 
+_TEXTS = (".md", ".rst", ".txt")
+"""What the README of a folder says is of the programs below it."""
+
+
 def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None:
     """Answer the command that prepares the data, if the authors state one of this project."""
     folder = PurePosixPath(command.program).parent
@@ -78,7 +82,11 @@ def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None
             PurePosixPath(prepare.program).is_relative_to(folder)
             or prepare.place.path == command.place.path
         )
-        if prepare.role is Role.PREPARE and is_near:
+        stated_in = PurePosixPath(prepare.place.path)
+        is_of_others = stated_in.suffix.lower() in _TEXTS and not folder.is_relative_to(
+            stated_in.parent
+        )
+        if prepare.role is Role.PREPARE and is_near and not is_of_others:
             words = ["python", *prepare.argv[1:]]
             text = " ".join(words).replace("{", "{{").replace("}", "}}")
             draft.answers["commands.prepare.run"] = value_of(text, prepare.place)
