@@ -236,3 +236,11 @@ def test_the_interpreter_names_no_data():
     program += 'URL = "https://example.org/cifar-100-python.tar.gz"\n'
     draft = draft_of(README_dot_md=README, train_dot_py=program)
     assert "datasets.0" not in draft.answers
+
+
+def test_evaluating_is_not_what_is_left_of_training_commands_with_gaps():
+    readme = "# T\n\n```\npython train_it.py --path=[path/to/model]\n```\n\n```\npython eval_it.py\n```\n"
+    draft = draft_of(
+        README_dot_md=readme, train_it_dot_py=TRAIN, eval_it_dot_py="print('accuracy', 0.5)\n"
+    )
+    assert "commands.evaluate.run" not in draft.answers

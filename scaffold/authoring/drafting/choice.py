@@ -121,7 +121,9 @@ def _training_commands(
     whole = {c.program for c in training if not c.is_mentioned and trains(c)}
     training = [c for c in training if not (c.is_mentioned and c.program in whole)]
     named = [c for c in training if is_named_for_training(c.program)]
-    evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program]
+    # Where words of the training commands are left to the reader, evaluating is not what is left.
+    is_left_open = any(c.role is Role.TRAIN and c.program and is_template(c) for c in commands)
+    evaluating = [c for c in commands if c.role is Role.EVALUATE and c.program and not is_left_open]
     # `python run.py --help` says how it is started, too.
     without_help = [replace(c, argv=_without_help(c.argv)) for c in commands if c.program]
     helped = [c for c in without_help if "-m" not in c.argv and trains(c) and _is_bare(c)]
