@@ -178,8 +178,9 @@ def unjudged_edits(scaffold_project: "Project") -> list[str]:
         pytest.fail(f"{error.message}\n{error.hint or ''}", pytrace=False)
     if judged is None:
         return []
-    differing = repository.call("diff", "--name-only", "-z", judged, "--", *PATHS).split("\0")[:-1]
-    return differing or ["files that git does not know yet"]
+    known = repository.call("diff", "--name-only", "-z", judged, "--", *PATHS)
+    others = ("ls-files", "-z", "--others", "--exclude-standard", "--", *PATHS)
+    return (known + repository.call(*others)).split("\0")[:-1]
 
 
 @pytest.fixture(scope="session")

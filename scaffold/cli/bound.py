@@ -2,7 +2,7 @@
 
 import click
 
-from scaffold.cli.goal import commit_goal, print_goal
+from scaffold.cli.goal import print_goal, save_goal
 from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project
@@ -26,7 +26,6 @@ def command() -> None:
 def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: bool) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
-    from scaffold.probes.analysis import change_goal
 
     try:
         number = value if value == "unknown" else float(value)
@@ -34,6 +33,6 @@ def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: boo
         raise UsageError(f"{value!r} is no error", hint="a number from 0 on, or unknown") from None
     bound = {"value": number, "kind": kind, "source": source}
     project = open_project("bound set")
-    goal = change_goal(project, bound=bound if n is None else {**bound, "n": n})
-    print_goal(goal, commit_goal(project, "bound set"), as_json=as_json)
+    whole = bound if n is None else {**bound, "n": n}
+    print_goal(*save_goal(project, "bound set", bound=whole), as_json=as_json)
     return 0

@@ -23,6 +23,7 @@ from scaffold.git.history import (
     conflicting_paths,
     find_branch,
     make_commit,
+    present_branch,
     project_repository,
     tree_with_edits,
 )
@@ -82,12 +83,12 @@ def commit_paths(project: Project, paths: Iterable[str], message: str, title: st
         repository = project_repository(project.root)
         present = tree_with_edits(repository, tuple(paths))
         if present != repository.find_id("HEAD^{tree}"):
-            branch = find_branch(repository)
-            ref = f"refs/heads/{branch}" if branch else "HEAD"
+            branch = present_branch(repository)
             commit = make_commit(repository, present, message, ["HEAD"])
-            move(project, Move(title=title, refs={ref: commit}, present=present))
+            refs: dict[str, str | None] = {f"refs/heads/{branch}": commit}
+            move(project, Move(title=title, refs=refs, present=present))
     except (ProjectError, MachineError) as error:
-        return error.message
+        return f"{error.message} ({error.hint})" if error.hint else error.message
     return None
 
 

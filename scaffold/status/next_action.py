@@ -202,14 +202,19 @@ def _next_of_edits(
         for change in all_evidence(project)
         if change.decision == "dropped" and change.change.snapshot == present
     ]
-    if dropped:
-        paths = [path for path in PATHS if repository.find_id(f"{judged}:{path}")]
-        restore = f"git restore --source={judged[:12]} --staged --worktree -- {' '.join(paths)}"
-        is_committed = snapshot_id(repository, "HEAD") == present
+    # Only what is committed: nothing is lost then, and nothing else is committed with it.
+    staged = repository.call("diff", "--cached", "--name-only", "HEAD", "--", *PATHS)
+    if dropped and not staged and snapshot_id(repository, "HEAD") == present:
+        paths = " ".join(
+            path
+            for path in PATHS
+            if repository.find_id(f"{judged}:{path}") or repository.find_id(f"HEAD:{path}")
+        )
         return NextAction(
             purpose=Purpose.RESTORE,
             command=(
-                f"{restore} && git commit -m 'Take back {dropped[-1]}'" if is_committed else restore
+                f"git restore --source={judged[:12]} --staged --worktree -- {paths}"
+                f" && git commit -m 'Take back {dropped[-1]}' -- {paths}"
             ),
             why=(
                 f"src/ and system.yaml still are what tweak {dropped[-1]} made of them, which was"
@@ -236,7 +241,9 @@ def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction 
     if not last.is_current:
         why = "src/ changed since the last analysis: the bottleneck may be another one now"
         return NextAction(purpose=Purpose.ANALYZE, command="scaffold analyze", why=why)
-    return next_of_diagnosis(last.diagnosis, len(last.results), decided)
+    action = next_of_diagnosis(last.diagnosis, len(last.results), decided)
+    has_looked = action.purpose is Purpose.LOOK_AT_ERRORS and any(project.errors.glob("*.csv"))
+    return None if has_looked else action
 
 
 def next_of_diagnosis(
@@ -262,12 +269,6 @@ def next_of_diagnosis(
                 f"{name.value} holds the model back; the simplest remedy that was not tried is to"
                 f" {remedy.change}"
             ),
-        )
-    if name is None and not probes:
-        return NextAction(
-            purpose=Purpose.ANALYZE,
-            command="scaffold analyze",
-            why="errors alone do not name the cause: runs of the program may",
         )
     if diagnosis.next_probe is not None:
         return NextAction(

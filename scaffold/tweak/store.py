@@ -49,7 +49,7 @@ def refuse_deleted(project: Project) -> None:
     repository = Repository(project.root)
     if repository.find_id("HEAD") is None:
         return
-    told_by = ("tweaks", "evidence", "system.yaml", "calibration*.json")
+    told_by = ("tweaks", "evidence", "system.yaml", ":(glob)calibration*.json")
     gone = repository.call("ls-files", "-z", "--deleted", "--", *told_by).split("\0")[:-1]
     if gone:
         raise ProjectError(

@@ -128,11 +128,15 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
         listed = [(one.id, one.cost, one.change, one.refuted_by) for one in options]
         titles = ("remedy, simplest first", "cost", "change", "refuted if")
         lines += ["", *table(titles, listed, width, _as_it_is)]
-    action = next_of_diagnosis(diagnosis, len(analyzed.results))
-    lines += ["", *labelled("Next", action.command, width)]
-    if not options:
-        lines += labelled("", action.why, width)
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_next_lines(analyzed, width)])
+
+
+def _next_lines(analyzed: Analyzed, width: int) -> list[str]:
+    action = next_of_diagnosis(analyzed.diagnosis, len(analyzed.results))
+    command, why = action.command, action.why
+    if analyzed.diagnosis.bottleneck is None and not analyzed.runs:
+        command, why = "scaffold analyze", "errors alone do not name the cause: runs may"
+    return [*labelled("Next", command, width), *labelled("", why, width)]
 
 
 def _probe_cells(result: ProbeResult, *, of_classes: bool) -> tuple[str, ...]:

@@ -117,12 +117,18 @@ def test_mlflow(cli, judged, accuracies, losses, monkeypatch):
         half = client.search_runs([experiment.experiment_id])[0]
         client.delete_run(half.info.run_id)
         name = half.info.run_name
-        client.create_run(experiment.experiment_id, tags={"mlflow.runName": name})
+        tags = {"mlflow.runName": name, "mlloop-new.run": name}
+        client.create_run(experiment.experiment_id, tags=tags)
+        # Somebody else's, in the same experiment.
+        theirs = client.create_run(experiment.experiment_id, tags={"mlflow.runName": "theirs"})
+        client.set_terminated(theirs.info.run_id, status="FAILED")
     assert cli("export", "mlflow", "--json", cwd=judged).json["runs"] == 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         client = MlflowClient(tracking_uri=(judged / "mlruns").as_uri())
         experiment = client.get_experiment_by_name("tweakable")
+        assert client.get_run(theirs.info.run_id).info.lifecycle_stage == "active"
+        client.delete_run(theirs.info.run_id)
         runs = client.search_runs([experiment.experiment_id])
         logged = {run.info.run_name: run.data.metrics["accuracy"] for run in runs}
         assert logged == accuracies

@@ -247,6 +247,22 @@ def test_an_analysis_from_elsewhere_is_not_shown(cli, project, tmp_path):
     assert "Cannot say yet" in (project / ".scaffold/dashboard.html").read_text()
 
 
+def test_a_goal_is_committed_alone_and_only_where_it_stays(cli, reproduced):
+    (reproduced / "mine.txt").write_text("not yet")
+    git(reproduced, "add", "mine.txt")
+    words = ("bound", "set", "0.01", "--source", "us")
+    assert "goal.yaml is committed" in cli(*words, cwd=reproduced).out
+    assert git(reproduced, "show", "--name-only", "--format=", "HEAD") == "goal.yaml"
+    assert git(reproduced, "status", "--porcelain") == "A  mine.txt"
+    git(reproduced, "rm", "--cached", "-q", "mine.txt")
+    for place in (("--detach",), ("template",)):
+        git(reproduced, "switch", "--quiet", *place)
+        head = git(reproduced, "rev-parse", "HEAD")
+        told = cli.any_status(*words, "--n", "7", cwd=reproduced)
+        assert git(reproduced, "rev-parse", "HEAD") == head, told.out
+        git(reproduced, "switch", "--quiet", "--force", "main")
+
+
 def test_a_goal_said_in_a_tweak_is_not_committed_with_it(cli, reproduced):
     cli("tweak", "start", "idea", cwd=reproduced)
     said = cli("bound", "set", "0.01", "--source", "us", cwd=reproduced).out

@@ -73,7 +73,7 @@ def test_better_by_less_than_what_matters_says_so():
     coarse = RULE.model_copy(update={"margin": 3.1, "margin_reason": "users notice"})
     judgment = judge("improve", runs(BASE), runs(after), rule=coarse)
     assert judgment.verdict is Verdict.BETTER
-    assert judgment.remarks == ("better, but by less than what matters (3.1: users notice)",)
+    assert judgment.remarks == ("better, but by less than the margin (3.1: users notice)",)
     assert judge("improve", runs(BASE), runs(after)).remarks == ()
 
 

@@ -166,7 +166,6 @@ def test_a_changed_recipe_is_committed_before_it_is_judged_again(next_of):
         ({"bottleneck": Bottleneck.OVERFITTING}, 3, (), "tweak start --remedy"),
         ({"bottleneck": Bottleneck.HEALTHY}, 3, (), "ship"),
         ({"bottleneck": None, "next_probe": SLOWER}, 3, (), "analyze --budget 5"),
-        ({"bottleneck": None}, 0, (), "analyze"),
         ({"bottleneck": None}, 3, (), "errors sheet"),
     ],
 )

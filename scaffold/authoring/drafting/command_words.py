@@ -265,14 +265,20 @@ _EVALUATING = re.compile(
 )
 
 
-_OF_EVALUATION = re.compile(r"(^|/)(test|eval|evaluate)\.(ya?ml|json|cfg|ini|toml)$")
+_OF_EVALUATION = re.compile(r"((^|/|=)(test|eval|evaluate))\.(ya?ml|cfg|ini|toml)$")
+_CONFIGURES = re.compile(r"--?(c|conf\w*|cfg|opts?)(=.*)?$")
 
 
 def asks_to_evaluate(argv: Sequence[str]) -> bool:
-    """Return whether a flag, or the name of a configuration, says to evaluate and not to train."""
+    """Return whether a flag, or the configuration that is named, says to evaluate."""
     flags = " ".join(argv).lower()
-    is_told = bool(_EVALUATING.search(flags)) and "train" not in flags
-    return is_told or any(map(_OF_EVALUATION.search, argv))
+    if _EVALUATING.search(flags) and "train" not in flags:
+        return True
+    before = ("", *argv)
+    return any(
+        _OF_EVALUATION.search(word) and (_CONFIGURES.match(word) or _CONFIGURES.match(option))
+        for option, word in zip(before, argv, strict=False)
+    )
 
 
 def is_named_for_training(program: str) -> bool:

@@ -17,8 +17,7 @@ from scaffold.authoring.drafting.documents import Document, Line
 from scaffold.authoring.drafting.source_files import SourceFiles
 
 _PROMPT = re.compile(r"^\s*(\$|>>>?|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
-_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?|(?<![>&|])&(?![>&\d]))\s*")
-"""`2>&1` and `&>` are none."""
+_SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*|\s+&(?:\s+|$)")
 
 
 def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[StatedCommand]:

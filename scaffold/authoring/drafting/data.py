@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -68,6 +68,7 @@ def find_data(
             often among them.
     """
     datasets = [*_named_files(files, words)]
+    called = {name.rpartition(".")[2] for module in modules for name, _ in calls_in(module.tree)}
     for module in modules:
         names = full_names(module.tree)
         for written, call in calls_in(module.tree):
@@ -78,7 +79,7 @@ def find_data(
             datasets += _of_call(files, module, name, call, words)
             datasets += _chosen_by_name(module, call, words)
         datasets += _classes_of_libraries(module)
-        datasets += _folders_of_parameters(files, module)
+        datasets += _folders_of_parameters(files, module, called)
     for module in modules:
         datasets += _urls(module)
         datasets += _drawn(module)
@@ -141,10 +142,15 @@ def _of_call(
     return []
 
 
-def _folders_of_parameters(files: SourceFiles, module: Module) -> Iterator[FoundData]:
-    """Yield the source's folders of data that a function reads unless it is told another one."""
+_WRITES = re.compile(r"save|plot|out|result|log|fig|write|export|dump|ckpt|model", re.IGNORECASE)
+
+
+def _folders_of_parameters(
+    files: SourceFiles, module: Module, called: Collection[str]
+) -> Iterator[FoundData]:
+    """Yield the source's folders of data that a called function reads unless told another one."""
     for node in ast.walk(module.tree):
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if not isinstance(node, ast.FunctionDef) or node.name not in called:
             continue
         for default in (*node.args.defaults, *node.args.kw_defaults):
             path = default.value if isinstance(default, ast.Constant) else None
@@ -152,7 +158,8 @@ def _folders_of_parameters(files: SourceFiles, module: Module) -> Iterator[Found
                 continue
             folder = re.sub(r"^(\.{1,2}/)+", "", path).rstrip("/")
             is_there = any(one.startswith(f"{folder}/") for one in files.paths)
-            if folder and is_there and _is_data(f"{folder}/x"):
+            is_written = _WRITES.search(node.name) or _WRITES.search(folder)
+            if folder and is_there and _is_data(f"{folder}/x") and not is_written:
                 name = PurePosixPath(folder).name
                 yield _found(name, "inside", folder, False, module.cite(node))
 

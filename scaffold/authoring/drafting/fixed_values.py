@@ -144,10 +144,9 @@ def _of_own_classes(modules: Sequence[Module]) -> Iterator[tuple[str, Any, Citat
     used: list[str] = []
     for module in modules[:1]:
         chosen = _chosen_by_name(module.tree)
-        is_one_of_many = len({name for name in chosen.values() if name in initializers}) > 2
         for name, call in calls_in(module.tree):
             class_name = name.rpartition(".")[2]
-            if class_name not in initializers or (is_one_of_many and call in chosen):
+            if class_name not in initializers or call in chosen:
                 continue
             used.append(class_name)
             names = [argument.arg for argument in initializers[class_name][1].args.args[1:]]
@@ -161,18 +160,21 @@ def _of_own_classes(modules: Sequence[Module]) -> Iterator[tuple[str, Any, Citat
         yield from _defaults_of(*initializers[class_name])
 
 
-def _chosen_by_name(tree: ast.Module) -> dict[ast.Call, str]:
-    """Return what is called where a name was compared with a text: `if model == "mlp":`."""
-    chosen: dict[ast.Call, str] = {}
+def _chosen_by_name(tree: ast.Module) -> set[ast.Call]:
+    """Return what is called for one of many texts of a name: `if model == "mlp":`."""
+    by_name: dict[str, dict[str, list[ast.Call]]] = {}
     for node in ast.walk(tree):
         if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
             continue
-        limit = node.test.comparators[0]
-        is_text = isinstance(limit, ast.Constant) and isinstance(limit.value, str)
-        if is_text and "__name__" not in ast.unparse(node.test):
-            for statement in node.body:
-                chosen |= {call: name.rpartition(".")[2] for name, call in calls_in(statement)}
-    return chosen
+        name, limit = ast.unparse(node.test.left), node.test.comparators[0]
+        if name != "__name__" and isinstance(limit, ast.Constant) and isinstance(limit.value, str):
+            calls = [call for statement in node.body for _, call in calls_in(statement)]
+            by_name.setdefault(name, {})[limit.value] = calls
+    many = [texts for texts in by_name.values() if len(texts) >= _MANY_MODELS]
+    return {call for texts in many for calls in texts.values() for call in calls}
+
+
+_MANY_MODELS = 3
 
 
 def _defaults(module: Module) -> Iterator[tuple[str, Any, Citation]]:

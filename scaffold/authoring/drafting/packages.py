@@ -195,6 +195,11 @@ def _is_own(python: PythonFiles, modules: Sequence[Module], top: str) -> bool:
     return False
 
 
+def _is_start(test: ast.expr) -> bool:
+    """Return whether a test asks whether the module was started: `__name__ == "__main__"`."""
+    return ast.unparse(test) == "__name__ == '__main__'"
+
+
 def _in_try(tree: ast.Module, *, is_program: bool) -> set[int]:
     """Return the imports that a run may do without: inside `try`, a function, or a condition.
 
@@ -205,7 +210,7 @@ def _in_try(tree: ast.Module, *, is_program: bool) -> set[int]:
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, nesting)
-        and not (is_program and isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+        and not (is_program and isinstance(node, ast.If) and _is_start(node.test))
         for statement in node.body
         for inner in ast.walk(statement)
         if isinstance(inner, (ast.Import, ast.ImportFrom))

@@ -138,26 +138,34 @@ def _assigned_texts(module: Module) -> list[ast.Assign]:
     ]
 
 
-def _text_before(call: ast.Call, argument: ast.expr, assigned: Sequence[ast.Assign]) -> ast.expr:
+def _text_before(
+    call: ast.Call,
+    argument: ast.expr,
+    assigned: Sequence[ast.Assign],
+    *,
+    is_template: bool = False,
+) -> ast.expr:
     """Return the text that a printed name was given last before; another argument as it is.
 
     Also the text that `name.format(value)` or `name % value` fills.
     """
     if isinstance(argument, ast.Call) and _is_format(argument):
         assert isinstance(argument.func, ast.Attribute)
-        template = _text_before(call, argument.func.value, assigned)
+        template = _text_before(call, argument.func.value, assigned, is_template=True)
         function = ast.Attribute(value=template, attr="format", ctx=ast.Load())
         filled = ast.Call(func=function, args=argument.args, keywords=argument.keywords)
         return ast.copy_location(filled, argument)
     if isinstance(argument, ast.BinOp) and isinstance(argument.op, ast.Mod):
-        template = _text_before(call, argument.left, assigned)
+        template = _text_before(call, argument.left, assigned, is_template=True)
         return ast.copy_location(ast.BinOp(template, argument.op, argument.right), argument)
     if not isinstance(argument, ast.Name):
         return argument
     texts = [
         node
         for node in assigned
-        if ast.unparse(node.targets[0]) == argument.id and node.lineno < call.lineno
+        if ast.unparse(node.targets[0]) == argument.id
+        and node.lineno < call.lineno
+        and (_literal(node.value) is not None) is is_template
     ]
     return max(texts, key=lambda node: node.lineno).value if texts else argument
 

@@ -17,7 +17,7 @@ from scaffold.authoring.drafting.invocation import (
     write_invocation,
 )
 from scaffold.authoring.drafting.options import find_assigned
-from scaffold.authoring.drafting.python_files import Module, dotted_name
+from scaffold.authoring.drafting.python_files import Module, dotted_name, full_names
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
 from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
@@ -195,9 +195,13 @@ def _is_number(node: ast.expr) -> bool:
 def _known_values(command: StatedCommand, read: ReadSource) -> dict[str, int]:
     """Return what is true of a GPU unless somebody changes it, and the numbers of GPUs."""
     known: dict[str, int] = dict.fromkeys(_always_true(command, read), True)
+    text = "\n".join(line for module in read.modules for line in module.lines)
+    if re.search(r"is_available|device_count", text):
+        return known  # what it finds may change the number
     for option in read.options:
         value, _ = value_in_effect(command, option)
-        if _GUARD.search(option.name) and re.fullmatch(r"-?\d+", str(value)):
+        is_kept = not re.search(rf"\b{option.name}\s*=[^=]", text)
+        if _GUARD.search(option.name) and re.fullmatch(r"-?\d+", str(value)) and is_kept:
             known.setdefault(option.name, int(str(value)))
     return known
 
@@ -265,10 +269,12 @@ def _named_gpu(command: StatedCommand, read: ReadSource) -> Citation | None:
             return place
         devices.append((key, value, place))
     devices += [(option.name, *value_in_effect(command, option)) for option in read.options]
+    text = "\n".join(line for module in read.modules for line in module.lines)
     devices += [
         (name.lower(), module.fold(node), module.cite(node))
         for module in read.modules
         for name, node in module.constants.items()
+        if len(re.findall(rf"\b{name}\b", text)) > 1  # it is read somewhere
     ]
     return next(
         (
@@ -280,6 +286,13 @@ def _named_gpu(command: StatedCommand, read: ReadSource) -> Citation | None:
         ),
         None,
     )
+
+
+def _is_of_helper(module: Module, node: ast.expr) -> bool:
+    """Return whether `cuda` is called of a module that was imported, which may look for a GPU."""
+    called = dotted_name(node.func) if isinstance(node, ast.Call) else ""
+    first, _, attribute = called.partition(".")
+    return attribute == "cuda" and first in full_names(module.tree)
 
 
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
@@ -294,6 +307,8 @@ def _device(command: StatedCommand, read: ReadSource) -> Answer:
     for module in _running(read) if not is_on else read.modules:
         for node in _unguarded(module.tree, always):
             line = module.lines[node.lineno - 1]
+            if _is_of_helper(module, node):
+                continue
             if isinstance(node, ast.IfExp) or _CUDA.search(line):
                 return value_of("cuda", module.cite(node))
     return value_of("cpu", note="nothing in the program asks for a GPU without looking for one")

@@ -130,7 +130,7 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
                             place=module.cite(call),
                             from_option=from_option,
                             is_literal=is_literal,
-                            is_local=True,
+                            is_local=is_literal or bool(_SPLITS.search(name)),
                         )
                     )
             for key, pattern in _DRAWS:
@@ -139,6 +139,10 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
     option = next((o for o in seeds if o.flags and o.name in read), None)
     unused = next((o for o in seeds if o.flags and o.name not in read), None)
     return Seeding(calls=tuple(calls), drawn=drawn, option=option, unused=unused)
+
+
+_SPLITS = re.compile(r"split|fold|shuffle", re.IGNORECASE)
+"""What divides data, and models nothing."""
 
 
 def _option_in(text: str, seeds: Sequence[Option]) -> str:

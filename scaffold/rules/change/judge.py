@@ -95,7 +95,7 @@ def judge_change(
         ]
     if verdict is Verdict.BETTER and change.effect is not None and abs(change.effect) < rule.margin:
         remarks.append(
-            f"better, but by less than what matters ({rule.margin:g}: {rule.margin_reason})"
+            f"better, but by less than the margin ({rule.margin:g}: {rule.margin_reason})"
         )
     return ChangeJudgment(
         verdict=verdict,

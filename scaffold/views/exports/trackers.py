@@ -6,7 +6,7 @@ ran as a tag. Nothing is sent anywhere but to where the user says.
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -118,7 +118,7 @@ def to_mlflow(project: Project, place: str) -> int:
             name = load_recipe(project).id
             experiment = client.get_experiment_by_name(name)
             number = experiment.experiment_id if experiment else client.create_experiment(name)
-            whole = _remove_unfinished(client, number)
+            whole = _remove_unfinished(client, number, {run.record.id for run in runs})
             for run in runs:
                 if run.record.id in whole:
                     continue
@@ -129,8 +129,12 @@ def to_mlflow(project: Project, place: str) -> int:
     return written
 
 
-def _remove_unfinished(client: Any, experiment: str) -> set[str]:
-    """Delete runs of an export that was cut off; returns the names of those that are whole."""
+_OWN_TAG = "mlloop-new.run"
+"""Has the name of the run that was exported: what others log has no such tag."""
+
+
+def _remove_unfinished(client: Any, experiment: str, own: Collection[str]) -> set[str]:
+    """Delete what an export of these runs that was cut off left; returns those that are whole."""
     names: set[str] = set()
     page = None
     while True:
@@ -138,7 +142,7 @@ def _remove_unfinished(client: Any, experiment: str) -> set[str]:
         for run in runs:
             if run.info.status == "FINISHED":
                 names.add(run.info.run_name)
-            else:
+            elif run.data.tags.get(_OWN_TAG) in own:  # an experiment may be shared
                 client.delete_run(run.info.run_id)
         page = runs.token
         if not page:
@@ -150,7 +154,7 @@ def _log(client: Any, experiment: str, run: TrackedRun) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     at_ms = int(_started_s(run) * 1000)
-    tags = {"mlflow.runName": run.record.id, "state": run.state}
+    tags = {"mlflow.runName": run.record.id, _OWN_TAG: run.record.id, "state": run.state}
     key = client.create_run(experiment, start_time=at_ms, tags=tags).info.run_id
     params = [Param(name, str(value)) for name, value in run.hyperparameters.items()]
     params.append(Param("seed", str(run.record.seed)))
