@@ -17,7 +17,7 @@ from scaffold.authoring.drafting.recipe_text import recipe_text
 from scaffold.cache import cache_dir
 from scaffold.errors import BrokenFileError, RunError, UsageError
 from scaffold.project.digests import program_digest
-from scaffold.project.files import read_text, write_bytes, write_record, write_text
+from scaffold.project.files import read_record, read_text, write_bytes, write_record, write_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import FoundRecipe
 from scaffold.records.draft import Answer, Status
@@ -56,11 +56,19 @@ def calibrate(
     The runs are kept in the cache, so that an interrupted calibration goes on where it stopped.
 
     Raises:
-        UsageError: the first seed is one of those that projects run.
+        UsageError: the first seed is one of those that projects run, or there are runs of other
+            machines that would be lost.
         RunError: a run failed beyond what the recipe allows, or they were made on different
             hardware; nothing is written.
     """
     recipe = recipe_source.recipe
+    apart = f"-{recipe.experiment}" if recipe.experiment else ""
+    path = recipe_source.folder / f"calibration{apart}.json"
+    if path.is_file() and read_record(Calibration, path).runs[0].hardware:
+        raise UsageError(
+            f"{path} holds runs of several machines, and calibrating anew would lose them",
+            hint=f"mv {path.name} {path.stem}-merged.json; calibrate; scaffold recipes merge both",
+        )
     project = _project(recipe_source, options)
     plan = prepare(Session(project, recipe, listener, options))
     first = CALIBRATION_SEED if first_seed is None else first_seed
@@ -96,8 +104,6 @@ def calibrate(
             for record in reversed(first_of_seed)
         ),
     )
-    apart = f"-{recipe.experiment}" if recipe.experiment else ""
-    path = recipe_source.folder / f"calibration{apart}.json"
     write_record(calibration, path)
     return Calibrated(path=path, calibration=calibration)
 

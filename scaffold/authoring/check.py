@@ -78,7 +78,7 @@ def _check_calibration(recipe_source: FoundRecipe, tree: str) -> str:
     enough = "" if is_enough else f"; at least {MIN_CALIBRATION_RUNS} are needed to judge"
     spreads = spreads_of(calibration)
     apart = [one.metric for one in spreads if any(two.is_shown for two in one.between)]
-    machines = f" and {len(spreads[0].between)} further machines" if spreads else ""
+    machines = f", and on {1 + len(spreads[0].between)} machines in all" if spreads else ""
     differ = f", which differ in {', '.join(apart)}" if apart else ""
     return f"calibration: {count} runs on {calibration.machine.processor}{machines}{differ}{enough}"
 

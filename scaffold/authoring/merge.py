@@ -23,18 +23,21 @@ class MergedCalibration:
     spreads: tuple[MachineSpread, ...]
 
 
-def merge_calibrations(source: FoundRecipe, files: Sequence[Path]) -> MergedCalibration:
+def merge_calibrations(
+    source: FoundRecipe, files: Sequence[Path], experiment: str | None = None
+) -> MergedCalibration:
     """Write the runs of other calibrations into that of a recipe.
 
     A seed counts once, on the machine where it ran first: two runs of one seed are no two draws.
-    The others are kept aside, to compare the machines by pairs.
+    Machines that are shown to differ from the first in a metric do not count: their runs and those
+    of it are not of one distribution. What does not count is kept aside, to compare the machines.
 
     Raises:
         UsageError: the recipe has no calibration, or one of the files is of something else; nothing
             is written.
         BrokenFileError: one of them is no calibration.
     """
-    name = source.recipe.calibration
+    name = source.recipe.of_experiment(experiment).calibration
     if name is None:
         raise UsageError(
             f"recipe {source.recipe.id} names no calibration",
@@ -45,6 +48,9 @@ def merge_calibrations(source: FoundRecipe, files: Sequence[Path]) -> MergedCali
     problems: list[str] = []
     runs = _with_hardware(merged)
     for file in files:
+        if not file.is_file():
+            problems.append(f"{file}: there is no such file")
+            continue
         other = read_record(Calibration, file)
         differing = [key for key in _SAME if getattr(other, key) != getattr(merged, key)]
         if differing:
@@ -53,23 +59,26 @@ def merge_calibrations(source: FoundRecipe, files: Sequence[Path]) -> MergedCali
         runs += [run for run in _with_hardware(other) if (run.seed, run.hardware) not in known]
     if problems:
         raise UsageError(
-            "these calibrations are not of the same program:\n  " + "\n  ".join(problems),
+            "these calibrations cannot be merged:\n  " + "\n  ".join(problems),
             hint=f"on that machine, with this recipe: scaffold recipes calibrate {source.folder}",
         )
+    spreads = spreads_of(merged.model_copy(update={"runs": tuple(runs), "aside": ()}))
+    apart = {one.hardware for spread in spreads for one in spread.between if one.is_shown}
     of_seed: dict[int, CalibrationRun] = {}
     for run in runs:
-        of_seed.setdefault(run.seed, run)
-    repeated = tuple(run for run in runs if run is not of_seed[run.seed])
-    calibration = merged.model_copy(update={"runs": tuple(of_seed.values()), "repeated": repeated})
+        if run.hardware not in apart:
+            of_seed.setdefault(run.seed, run)
+    aside = tuple(run for run in runs if run is not of_seed.get(run.seed))
+    calibration = merged.model_copy(update={"runs": tuple(of_seed.values()), "aside": aside})
     write_record(calibration, path)
-    return MergedCalibration(path=path, calibration=calibration, spreads=spreads_of(calibration))
+    return MergedCalibration(path=path, calibration=calibration, spreads=spreads)
 
 
 def _with_hardware(calibration: Calibration) -> list[CalibrationRun]:
     own = calibration.machine.hardware
     return [
         run.model_copy(update={"hardware": run.hardware or own})
-        for run in (*calibration.runs, *calibration.repeated)
+        for run in (*calibration.runs, *calibration.aside)
     ]
 
 

@@ -185,7 +185,7 @@ def _print_draft(folder: Path, *, as_json: bool) -> None:
 @click.option("--experiment", metavar="NAME", help="Of a recipe with several: this one's runs.")
 @click.option(
     "--first-seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**31),
     help="For a second machine, whose runs are merged: other seeds than 1000 and up.",
 )
 @run_options
@@ -230,7 +230,9 @@ def calibrate(
     if not is_declared:
         click.echo(f"  Next       add `calibration: {done.path.name}` to recipe.yaml")
     elif (source_recipe.folder / ".scaffold").is_dir():
-        click.echo("  Next       scaffold next")
+        names = f"recipe.yaml {done.path.name}"
+        commit = f"git add {names} && git commit -m 'Calibrate' -- {names}"
+        click.echo(f"  Next       {commit} && scaffold verify")
     else:
         place = shlex.quote(str(Path(source) if Path(source).exists() else source))
         click.echo(f"  Next       mlloop-new my-project --from {place}")
@@ -246,13 +248,16 @@ def calibrate(
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-def merge(*, source: str, files: tuple[Path, ...], as_json: bool) -> int:
+@click.option("--experiment", metavar="NAME", help="Of a recipe with several: this one's runs.")
+def merge(*, source: str, files: tuple[Path, ...], experiment: str | None, as_json: bool) -> int:
     """Merge, say what machines do."""
     from scaffold.authoring.merge import merge_calibrations
-    from scaffold.recipes.catalogue import find_recipe
+    from scaffold.recipes.catalogue import choose_experiment, find_recipe
     from scaffold.views.machines import format_merged, merged_answer
 
-    merged = merge_calibrations(find_recipe(source), files)
+    recipe_source = find_recipe(source)
+    choose_experiment(recipe_source.recipe, experiment)  # it says which there are
+    merged = merge_calibrations(recipe_source, files, experiment)
     if as_json:
         print_json("calibrations_merged", merged_answer(merged))
     else:

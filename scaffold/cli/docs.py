@@ -73,6 +73,7 @@ def _show(text: str) -> None:
         return
     from rich.markdown import Markdown
 
+    text = re.sub(r"\[([^\]]+)\]\(#[^)]*\)", r"\1", text)  # links that lead nowhere here
     with console.capture() as page:
         console.print(Markdown(text, hyperlinks=False))
     click.echo_via_pager(page.get())

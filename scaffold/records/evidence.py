@@ -200,8 +200,8 @@ class Calibration(Record):
     threads: int
     packages: tuple[str, ...] = Field(description="installed versions, as in environment.lock")
     runs: tuple[CalibrationRun, ...] = Field(description="each of another seed")
-    repeated: tuple[CalibrationRun, ...] = Field(
-        default=(), description="of seeds that are among `runs`, on other machines"
+    aside: tuple[CalibrationRun, ...] = Field(
+        default=(), description="of other machines: of a seed that counts, or they differ"
     )
 
 

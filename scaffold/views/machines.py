@@ -62,5 +62,5 @@ def _difference(one: Between) -> str:
     if one.interval is None:
         return f"is {one.value:+.3g} from (too few runs to tell chance)"
     low, high = one.interval
-    shown = "DIFFERS" if one.is_shown else "is not shown to differ"
+    shown = "DIFFERS, and does not count," if one.is_shown else "is not shown to differ"
     return f"{shown} ({one.value:+.3g}, {low:+.3g} to {high:+.3g} at 95 %, {by}) from"

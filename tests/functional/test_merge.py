@@ -32,9 +32,9 @@ def test_runs_of_two_machines_are_merged_and_compared(cli, tmp_path):
     assert [run["seed"] for run in merged["runs"]] == [*range(1000, 1005), *range(2000, 2004)]
     hardware = [run["hardware"] for run in merged["runs"]]
     assert ["Another CPU" in one for one in hardware] == [False] * 5 + [True] * 4
-    assert [run["seed"] for run in merged["repeated"]] == [*range(1000, 1005)]
+    assert [run["seed"] for run in merged["aside"]] == [*range(1000, 1005)]
     assert "9 runs on" in cli("recipes", "check", str(recipe)).out
-    assert "and 1 further machines" in cli("recipes", "check", str(recipe)).out
+    assert "and on 2 machines in all" in cli("recipes", "check", str(recipe)).out
 
     # Merged once more nothing is added, and a project is judged by the nine.
     again = cli("recipes", "merge", str(recipe), str(same_seeds), "--json").json
@@ -42,6 +42,26 @@ def test_runs_of_two_machines_are_merged_and_compared(cli, tmp_path):
     assert all(one["between"][0]["is_identical"] for one in again["spreads"])
     found = cli.any_status("verify", "--json", cwd=cli.new(recipe)).json
     assert any("9 calibration runs" in one["reason"] + one["rule"] for one in found["findings"])
+
+
+def test_a_machine_that_differs_does_not_count(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe")
+    cli("recipes", "calibrate", str(recipe), "--runs", "5")
+    path = recipe / "calibration.json"
+    document = json.loads(path.read_text())
+    for run in document["runs"]:
+        run["metrics"]["accuracy"]["value"] += 0.1
+    other = elsewhere(path, tmp_path / "other.json", runs=document["runs"])
+    told = " ".join(cli("recipes", "merge", str(recipe), str(other)).out.split())
+    assert "DIFFERS, and does not count," in told and "5 seeds recorded" in told
+    merged = json.loads(path.read_text())
+    assert not any("Another CPU" in run["hardware"] for run in merged["runs"])
+    assert len(merged["aside"]) == 5
+    assert "which differ in accuracy" in cli("recipes", "check", str(recipe)).out
+    refused = cli("recipes", "calibrate", str(recipe), "--runs", "3", code=2).err
+    assert "would lose them" in refused and json.loads(path.read_text()) == merged
+    missing = cli("recipes", "merge", str(recipe), "nowhere.json", code=2).err
+    assert "nowhere.json: there is no such file" in missing
 
 
 def test_runs_of_another_program_are_refused(cli, tmp_path):

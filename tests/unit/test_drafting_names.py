@@ -244,3 +244,83 @@ def test_evaluating_is_not_what_is_left_of_training_commands_with_gaps():
         README_dot_md=readme, train_it_dot_py=TRAIN, eval_it_dot_py="print('accuracy', 0.5)\n"
     )
     assert "commands.evaluate.run" not in draft.answers
+
+
+def drafted(lines, readme=README, **files):
+    return draft_of(README_dot_md=readme, train_dot_py=f"{TRAIN}{lines}\n", **files).answers
+
+
+GPU = 'parser.add_argument("--gpu", type=int, default=0)\nargs = '
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "if not torch.cuda.is_available():\n    args.gpu = -1\nif args.gpu >= 0:\n    model.cuda(args.gpu)",
+        "args.gpu = find_one(args.gpu)\nif args.gpu >= 0:\n    model.cuda(args.gpu)",
+        "import helper\nhelper.cuda(model, args)",
+    ],
+)
+def test_a_gpu_that_may_not_be_there_is_not_needed(lines):
+    program = TRAIN.replace("args = ", GPU) + lines + "\n"
+    answers = draft_of(README_dot_md=README, train_dot_py=program).answers
+    assert answers["resources.device"].value == "cpu"
+
+
+def test_a_constant_that_nothing_reads_names_no_device():
+    answers = drafted("import other", other_dot_py="DEVICE = 'cuda'\n")
+    assert answers["resources.device"].value == "cpu"
+
+
+def test_files_that_are_tested_on_are_no_configuration():
+    readme = "# T\n\n`python train.py --train_file data/train.json --test_file data/test.json`\n"
+    options = "".join(f'parser.add_argument("--{name}_file")\n' for name in ("train", "test"))
+    program = TRAIN.replace("args = ", f"{options}args = ")
+    answers = draft_of(README_dot_md=readme, train_dot_py=program).answers
+    assert "commands.train.run" in answers and "commands.evaluate.run" not in answers
+
+
+def test_folders_of_functions_that_are_not_called_or_that_write_are_no_data():
+    functions = (
+        "def load_other(path='data/citeseer/'):\n    pass\n"
+        "def save_figures(folder='data/results/'):\n    pass\n"
+        "save_figures()\n"
+    )
+    draft = draft_of(
+        README_dot_md=README,
+        train_dot_py=f"{functions}{TRAIN}open('data/cora/x.csv').read()\n",
+        more_paths=["data/cora/x.csv", "data/citeseer/y.csv", "data/results/z.csv"],
+    )
+    assert [data["inside"] for data in data_of(draft).values()] == ["data/cora/x.csv"]
+
+
+def test_an_ampersand_inside_a_word_parts_nothing():
+    readme = "# T\n\n`python train.py --model 'a&b' --lr 0.3`\n"
+    assert drafted("", readme)["hyperparameters.lr"].value == 0.3
+
+
+def test_the_state_of_a_model_is_the_programs_seed():
+    program = SEEDED + "import numpy as np\nnp.random.seed(0)\nfit(random_state=args.seed)\n"
+    answers = draft_of(README_dot_md=README, train_dot_py=program).answers
+    assert answers["seeds.how"].value == "argument"
+
+
+def test_a_text_that_is_empty_otherwise_hides_none():
+    lines = 'if acc:\n    msg = f"Final accuracy {acc:.4f}"\nelse:\n    msg = ""\nprint(msg)\n'
+    program = TRAIN.replace('print(f"test accuracy {acc:.3f}, BLEU {acc:.2f}")', f"\n{lines}")
+    answers = draft_of(README_dot_md=README, train_dot_py=program).answers
+    assert answers["metrics.0"].value["name"].endswith("accuracy")
+
+
+def test_classes_under_one_condition_are_all_made():
+    models = "".join(
+        f"class {name}:\n    def __init__(self, {name}_dim): pass\n" for name in ("a", "b", "c")
+    )
+    made = 'if args.model == "small":\n    a(a_dim=1), b(b_dim=2), c(c_dim=3)\n'
+    draft = draft_of(README_dot_md=README, train_dot_py=f"{models}{TRAIN}{made}")
+    assert {"a_dim", "b_dim", "c_dim"} <= draft.fixed.keys()
+
+
+def test_a_name_that_is_asked_for_is_not_the_start_of_the_program():
+    packages = drafted("if model.__class__.__name__ == 'GPT':\n    import apex")
+    assert "apex" not in packages["environment.packages"].value

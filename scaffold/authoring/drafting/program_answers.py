@@ -17,7 +17,7 @@ from scaffold.authoring.drafting.invocation import (
     write_invocation,
 )
 from scaffold.authoring.drafting.options import find_assigned
-from scaffold.authoring.drafting.python_files import Module, dotted_name, full_names
+from scaffold.authoring.drafting.python_files import Module, dotted_name
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
 from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
@@ -292,7 +292,13 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
     """Return whether `cuda` is called of a module that was imported, which may look for a GPU."""
     called = dotted_name(node.func) if isinstance(node, ast.Call) else ""
     first, _, attribute = called.partition(".")
-    return attribute == "cuda" and first in full_names(module.tree)
+    imported = {
+        alias.asname or alias.name
+        for statement in ast.walk(module.tree)
+        if isinstance(statement, (ast.Import, ast.ImportFrom))
+        for alias in statement.names
+    }
+    return attribute == "cuda" and first in imported
 
 
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
