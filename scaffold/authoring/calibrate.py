@@ -112,8 +112,9 @@ def declare(recipe_source: FoundRecipe, done: Calibrated) -> bool:
     """Name calibration runs in recipe.yaml, with the time of a run where nobody had measured it.
 
     Returns:
-        whether recipe.yaml names them now: among the experiments of a recipe, or in a text that is
-            not written in blocks, that is left to the person.
+        whether recipe.yaml names them now: among the experiments of a recipe, in a text that is not
+            written in blocks, with the line ends of Windows, or linked to, that is left to the
+            person.
     """
     recipe, path = recipe_source.recipe, recipe_source.folder / "recipe.yaml"
     median_s = statistics.median(run.wall_time_s for run in done.calibration.runs)
@@ -132,8 +133,8 @@ def declare(recipe_source: FoundRecipe, done: Calibrated) -> bool:
             renewed = sources.model_copy(update={"answers": {**sources.answers, **measured}})
             write_files(path.parent, renewed)
             return True
-    if recipe.experiment:
-        return done.path.name in text
+    if recipe.experiment or path.is_symlink() or b"\r\n" in path.read_bytes():
+        return done.path.name in text  # or it would be another kind of file afterwards
     name = values.pop("calibration")
     if find_block(text, "calibration") is None:
         text = f"{text.rstrip()}\ncalibration: {name}\n"

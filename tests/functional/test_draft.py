@@ -117,6 +117,15 @@ def test_calibration_runs_are_named_in_a_recipe_that_people_wrote(cli, tmp_path)
         assert written == text.rstrip() + "\ncalibration: calibration.json\n"
 
 
+def test_a_recipe_with_other_line_ends_is_left_to_its_author(cli, tmp_path):
+    recipe = toy_recipe(tmp_path / "recipe")
+    content = (recipe / "recipe.yaml").read_bytes().replace(b"\n", b"\r\n")
+    (recipe / "recipe.yaml").write_bytes(content)
+    told = cli("recipes", "calibrate", str(recipe), "--runs", "2").out
+    assert "add `calibration: calibration.json`" in told
+    assert (recipe / "recipe.yaml").read_bytes() == content
+
+
 def test_nothing_runs_before_consent(cli, repository):
     (repository / "train.py").write_text(FILES["train.py"] + "# nobody approved this\n")
     git(repository, "commit", "--quiet", "-am", "changed")
