@@ -8,15 +8,18 @@ from scaffold.records.metric import Metric
 _ENTRY = re.compile(r"^- \*\*(.+?)\*\*(?: \(key\))?: (.+)$", re.MULTILINE)
 
 
+def _read() -> str:
+    return (data_dir("docs") / "glossary.md").read_text(encoding="utf-8")
+
+
 def read_glossary() -> dict[str, str]:
     """Return the text of each entry by its word; of a word with two, both.
 
     Raises:
         InstallationError: this installation has no docs.
     """
-    text = (data_dir("docs") / "glossary.md").read_text(encoding="utf-8")
     entries: dict[str, str] = {}
-    for word, meaning in _ENTRY.findall(text):
+    for word, meaning in _ENTRY.findall(_read()):
         entries[word] = f"{entries[word]} {meaning}" if word in entries else meaning
     return entries
 
@@ -27,9 +30,8 @@ def read_keys() -> dict[str, dict[str, str]]:
     Raises:
         InstallationError: this installation has no docs.
     """
-    text = (data_dir("docs") / "glossary.md").read_text(encoding="utf-8")
     keys: dict[str, dict[str, str]] = {}
-    for section in text.split("\n## Keys of ")[1:]:
+    for section in _read().split("\n## Keys of ")[1:]:
         heading, _, entries = section.partition("\n")
         for file in heading.split(" and "):
             keys[file] = dict(_ENTRY.findall(entries.partition("\n## ")[0]))

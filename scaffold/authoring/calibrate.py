@@ -69,13 +69,13 @@ def calibrate(
             f"{path} holds runs of several machines, and calibrating anew would lose them",
             hint=f"mv {path.name} {path.stem}-merged.json; calibrate; scaffold recipes merge both",
         )
-    project = _project(recipe_source, options)
-    plan = prepare(Session(project, recipe, listener, options))
     first = CALIBRATION_SEED if first_seed is None else first_seed
     if first < CALIBRATION_SEED:
         raise UsageError(
             f"--first-seed {first}: seeds below {CALIBRATION_SEED} are those of projects"
         )
+    project = _project(recipe_source, options)
+    plan = prepare(Session(project, recipe, listener, options))
     seeds = range(first, first + runs)
     records = make_runs(project, plan, seeds, listener, spare=seeds.stop)
     hardware = Counter(record.machine.hardware for record in records)

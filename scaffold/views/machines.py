@@ -1,5 +1,6 @@
 """Format what machines do to metrics, beside what seeds do."""
 
+from dataclasses import asdict
 from typing import Any
 
 from scaffold.authoring.merge import MergedCalibration
@@ -20,13 +21,7 @@ def merged_answer(merged: MergedCalibration) -> dict[str, Any]:
                     for name, stats in spread.within.items()
                 },
                 "between": [
-                    {
-                        "hardware": one.hardware,
-                        "seeds": one.seeds,
-                        "value": one.value,
-                        "interval": list(one.interval) if one.interval else None,
-                        "is_identical": one.is_identical,
-                    }
+                    {**asdict(one), "interval": list(one.interval) if one.interval else None}
                     for one in spread.between
                 ],
             }

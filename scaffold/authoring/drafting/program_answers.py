@@ -292,13 +292,15 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
     """Return whether `cuda` is called of a module that was imported, which may look for a GPU."""
     called = dotted_name(node.func) if isinstance(node, ast.Call) else ""
     first, _, attribute = called.partition(".")
+    if attribute != "cuda":
+        return False
     imported = {
         alias.asname or alias.name
         for statement in ast.walk(module.tree)
         if isinstance(statement, (ast.Import, ast.ImportFrom))
         for alias in statement.names
     }
-    return attribute == "cuda" and first in imported
+    return first in imported
 
 
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
