@@ -154,7 +154,7 @@ def _remember_description(key: str, lines: Sequence[str]) -> None:
 def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = ()) -> list[str]:
     """Return the lines that differ from what was approved last.
 
-    The first time these are all lines but those of files.
+    The first time that is every line but those of files.
     """
     if not _description(key).is_file():
         return lines
@@ -168,10 +168,7 @@ def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = (
 
 
 def remember_shown(snapshot: Runnable) -> None:
-    """Remember what a snapshot holds.
-
-    So that only differences are shown when consent is asked again.
-    """
+    """Remember what a snapshot holds: when asked again, only what differs from it is shown."""
     _remember_description(snapshot.key, [*_describe_state(snapshot), *_read_files(snapshot)])
 
 

@@ -187,7 +187,7 @@ def unjudged_edits(scaffold_project: "Project") -> list[str]:
 def parity(scaffold_project: "Project", request: pytest.FixtureRequest) -> "Parity":
     """Return the parity checks of one accepted rewrite.
 
-    From evidence and trace that nobody edited.
+    They come from evidence and a trace that nobody edited.
     """
     from scaffold.errors import ScaffoldError
     from scaffold.rules.parity.checks import CheckResult

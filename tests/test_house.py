@@ -49,6 +49,16 @@ def test_docstrings_begin_with_what_a_function_does():
     assert len(wrong) < 0.05 * len(first_words), wrong
 
 
+def test_docstrings_go_on_in_sentences():
+    fragments = [
+        f"{path.relative_to(ROOT)}:{function.lineno}: {paragraph[:40]}"
+        for path, function in functions()
+        for paragraph in (ast.get_docstring(function) or "").split("\n\n")[1:]
+        if re.match(r"(Which|And|Would|Whose|By|From|So that|Such as|Else) ", paragraph)
+    ]
+    assert fragments == []
+
+
 def _described(docstring: str | None, section: str) -> set[str]:
     """Return the names that a section of a docstring describes."""
     text = (docstring or "").partition(f"{section}:\n")[2]

@@ -2,7 +2,7 @@
 
 import click
 
-from scaffold.cli.goal import print_goal, save_goal
+from scaffold.cli.goal import print_goal
 from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import open_project
@@ -26,6 +26,7 @@ def command() -> None:
 def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: bool) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
+    from scaffold.tweak.goal import save_goal
 
     try:
         number = value if value == "unknown" else float(value)

@@ -40,6 +40,7 @@ def set_goal(
 ) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
+    from scaffold.tweak.goal import save_goal
 
     if (matters is None) != (why is None) or (matters is None and not limits):
         raise UsageError("--matters goes with --why", hint="or --limit 'METRIC>=NUMBER' alone")
@@ -71,27 +72,6 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
             f"--limit: there is no metric {match[1]!r}", hint=f"there are: {', '.join(known)}"
         )
     return {"name": match[1], "at_most" if match[2] == "<=" else "at_least": number}
-
-
-def save_goal(project: "Project", title: str, **changes: Any) -> "tuple[Goal, str | None]":
-    """Write goal.yaml and commit it, unless a tweak is under way; returns also why not, or None."""
-    from scaffold.errors import ProjectError
-    from scaffold.git.history import find_branch
-    from scaffold.git.repository import Repository
-    from scaffold.git.transaction import commit_paths
-    from scaffold.probes.analysis import change_goal
-    from scaffold.tweak.base_branch import refuse_vendor
-    from scaffold.tweak.store import find_tweak
-
-    tweak = find_tweak(project)  # it refuses a broken project before anything is written
-    goal = change_goal(project, **changes)
-    if tweak is not None:
-        return goal, f"{tweak.phase} {tweak.name} is under way, and would take it along"
-    try:
-        refuse_vendor(find_branch(Repository(project.root)) or "")
-    except ProjectError as error:
-        return goal, f"{error.message} ({error.hint})"
-    return goal, commit_paths(project, ["goal.yaml"], "Say what is good enough\n", title)
 
 
 def print_goal(goal: "Goal", not_committed: str | None, *, as_json: bool) -> None:

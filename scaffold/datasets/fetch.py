@@ -79,9 +79,7 @@ def _from_hub(aside: Path, dataset: HubDataset) -> None:
 
 
 def place(dataset: PlacedDataset, file: Path, tree: Path) -> None:
-    """Put a read-only copy of a dataset's file, or its unpacked content.
-
-    Where the reference expects it.
+    """Put a read-only copy of a dataset's file, or its unpacked content, where the reference looks.
 
     A copy, not a link: whatever a run does to it, the cached one stays what its digest says. A
     folder outside the project is linked: the sandbox shows it to the run, which cannot write it.

@@ -40,9 +40,7 @@ class ReadyEnvironment:
 
     @property
     def folders(self) -> list[Path]:
-        """Return the folders the interpreter reads.
-
-        Those of the environment and of its base interpreter.
+        """Return the folders the interpreter reads, of the environment and of its base interpreter.
 
         Only these parts of their prefixes: one may be ~/.local, with much else in it.
         """

@@ -119,10 +119,7 @@ def run_uv(
 
 
 def _search_path() -> str:
-    """Return PATH and pyenv's interpreters.
-
-    Whose shims on PATH answer only for enabled versions.
-    """
+    """Return PATH and pyenv's interpreters; its shims on PATH answer only for enabled versions."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     folders = sorted(str(folder) for folder in pyenv.glob("versions/*/bin"))
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *folders])

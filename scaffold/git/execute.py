@@ -102,7 +102,7 @@ def _execute(
 def _user_settings(folder: Path, place: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     """Return variables that replace the user's configuration files.
 
-    With only what `_ALLOWED_SETTINGS` allows.
+    They hold those of its settings that `_ALLOWED_SETTINGS` names.
 
     Asked in the folder, since includes may depend on it, and so may who commits there.
     """

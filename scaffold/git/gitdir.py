@@ -51,7 +51,7 @@ ATTRIBUTES = (
 def variables(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[str, str]:
     """Return the variables with which git works in a folder.
 
-    In one without a `.git` of its own git looks no further up.
+    Where the folder has no `.git` of its own, git looks no further up.
 
     Args:
         folder: the top of a work tree, or any other.

@@ -131,7 +131,7 @@ def ignored_paths(repository: Repository, folder: str) -> list[str]:
 def _index(repository: Repository) -> Iterator[dict[str, str]]:
     """Yield variables for a copy of the index, so that staged changes stay.
 
-    With conflicts in it, a copy of HEAD's index.
+    While it has conflicts, the copy is of HEAD's index.
     """
     real = _git_path(repository, "index")
     with tempfile.TemporaryDirectory() as folder:
@@ -175,8 +175,8 @@ def tree_with_edits(
         tracked_only: those of them whose new files are left out.
     """
     with _index(repository) as env:
-        # Keeps what git knows of unchanged files.
-        repository.call("read-tree", "-m", "HEAD", env=env)
+        # As -m, it keeps what git knows of unchanged files, but takes a staged one edited again.
+        repository.call("read-tree", "--reset", "HEAD", env=env)
         names = [path for path in paths if path not in tracked_only]
         _add(repository, names, env)
         tracked = [name for name in tracked_only if repository.call("ls-files", "--", name)]
@@ -255,6 +255,22 @@ def make_commit(repository: Repository, tree: str, message: str, parents: Iterab
         if person(repository.folder) is None:
             error.hint = "git config --global user.name NAME; git config --global user.email MAIL"
         raise
+
+
+def commit_with_edits(
+    repository: Repository, paths: Iterable[str], message: str
+) -> tuple[str, str]:
+    """Return a commit that no branch has yet of HEAD with these paths as they are, and its tree.
+
+    It is HEAD where they are as HEAD has them.
+
+    Raises:
+        ProjectError: git does not know who commits.
+    """
+    tree = tree_with_edits(repository, tuple(paths))
+    if tree == repository.find_id("HEAD^{tree}"):
+        return repository.call("rev-parse", "HEAD"), tree
+    return make_commit(repository, tree, message, ["HEAD"]), tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

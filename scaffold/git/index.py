@@ -109,10 +109,7 @@ class NextIndex:
             self.lock.unlink(missing_ok=True)
 
     def _create_lock(self) -> None:
-        """Create git's lock with our text in it at once.
-
-        So that it is recognized at every instant.
-        """
+        """Create git's lock with our text in it at once: it is recognized at every instant."""
         text = self.file.with_name(f"{self.file.name}-lock")
         text.write_bytes(_LOCK_TEXT)
         try:

@@ -291,10 +291,7 @@ class Repository:
 
     @contextlib.contextmanager
     def _objects(self, object_ids: Iterable[str]) -> Iterator[Iterator[tuple[str, int, BinaryIO]]]:
-        """Yield each object's id, size in bytes.
-
-        And a stream from which exactly these bytes must be read.
-        """
+        """Yield each object's id, its size in bytes, and a stream to read so many bytes from."""
         with file_of("".join(f"{object_id}\n" for object_id in object_ids).encode()) as names_file:
             reader = self.git(
                 [*HARDENED, "cat-file", "--batch"], istream=names_file, as_process=True

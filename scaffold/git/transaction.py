@@ -19,13 +19,12 @@ from dataclasses import dataclass
 
 from scaffold.errors import MachineError, ProjectError
 from scaffold.git.history import (
+    commit_with_edits,
     conflict_error,
     conflicting_paths,
     find_branch,
-    make_commit,
     present_branch,
     project_repository,
-    tree_with_edits,
 )
 from scaffold.git.index import LOCK_WAIT_S, NextIndex
 from scaffold.git.move_journal import Journal, Merging, read_journal, write_journal
@@ -81,12 +80,9 @@ def commit_paths(project: Project, paths: Iterable[str], message: str, title: st
     """
     try:
         repository = project_repository(project.root)
-        present = tree_with_edits(repository, tuple(paths))
-        if present != repository.find_id("HEAD^{tree}"):
-            branch = present_branch(repository)
-            commit = make_commit(repository, present, message, ["HEAD"])
-            refs: dict[str, str | None] = {f"refs/heads/{branch}": commit}
-            move(project, Move(title=title, refs=refs, present=present))
+        branch = present_branch(repository)
+        commit, present = commit_with_edits(repository, paths, message)
+        move(project, Move(title=title, refs={f"refs/heads/{branch}": commit}, present=present))
     except (ProjectError, MachineError) as error:
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return None
@@ -205,10 +201,7 @@ def _resolved(repository: Repository, request: Move) -> Journal:
 def _refuse_in_the_way(
     repository: Repository, journal: Journal, differing: Mapping[str, Sides]
 ) -> None:
-    """Raise ProjectError if a file with edits, or one that git does not track.
-
-    Would be overwritten.
-    """
+    """Raise ProjectError if a file with edits, or one not tracked by git, would be overwritten."""
     in_the_way = {
         *paths_in_the_way(repository, differing),
         *_staged(repository, journal, differing),

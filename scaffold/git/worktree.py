@@ -178,7 +178,7 @@ def write_aside(repository: Repository, differing: Mapping[str, Sides], folder: 
 def move_into_place(root: Path, differing: Mapping[str, Sides], folder: Path) -> None:
     """Remove the files that go, then rename those that come.
 
-    Never through a link; a folder with files in it stays.
+    No link is followed, and a folder with files in it stays.
 
     Raises:
         OSError: a file cannot be renamed.

@@ -24,7 +24,7 @@ def file_digest(path: Path) -> str:
 def program_digest(program: Program, folder: Path) -> str:
     """Return a digest that changes with what a full run executes.
 
-    Commands, hyperparameters, seeding, patches, drivers.
+    That are commands, hyperparameters, seeding, patches and drivers.
 
     Time limits, texts, metrics and the smoke command are left out: they do not change what a run
     computes.

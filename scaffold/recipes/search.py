@@ -60,7 +60,7 @@ def find_tasks(text: str) -> dict[str, float]:
 def rank_recipes(text: str, recipes: Sequence[FoundRecipe]) -> list[RankedRecipe]:
     """Return recipes that a description may need, the nearest first.
 
-    None whose task, kind of data and words are all others.
+    One whose task, kind of data and words are all others is left out.
     """
     tasks = find_tasks(text)
     scores = _bm25(text, [_text_of(source_recipe.recipe) for source_recipe in recipes], _RECIPE_WEIGHTS)

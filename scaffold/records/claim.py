@@ -100,10 +100,7 @@ class ValueClaim(_Claim):
 
     @property
     def half_digit(self) -> float:
-        """Return half a unit of the last printed digit.
-
-        How far rounding alone can move the value.
-        """
+        """Return half a unit of the last printed digit: how far rounding alone moves the value."""
         printed = (self.value,) if self.sd is None else (self.value, self.sd)
         decimals = self.decimals if self.decimals is not None else max(map(_decimals, printed))
         return 0.5 * 10.0**-decimals

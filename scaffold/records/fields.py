@@ -23,10 +23,7 @@ _WINDOWS_NAMES = {
 
 
 def check_relpath(text: str) -> str:
-    """Return a path that stays inside its folder on every file system.
-
-    Raise ValueError otherwise.
-    """
+    """Return a path that stays inside its folder on every file system, or raise ValueError."""
     parts = text.split("/")
     if not text or "\\" in text or ":" in text or any(ord(character) < 32 for character in text):
         raise ValueError("must be a relative path with / between its parts")

@@ -181,10 +181,7 @@ class ChangeJudgment:
 
     @property
     def reason(self) -> str:
-        """Return what was found of the judged metric.
-
-        And of whatever else determines the verdict.
-        """
+        """Return what was found of the judged metric and of what else determines the verdict."""
         checks = [finding for finding in self.findings if finding.question is Question.PARITY]
         if self.kind == "rewrite" and self.verdict is Verdict.EQUAL:
             left_out = [finding.metric for finding in checks if finding.verdict is Verdict.LEFT_OUT]

@@ -227,7 +227,7 @@ class Program(Record):
     def has_streams(self) -> bool:
         """Return whether each kind of random draw has its own stream.
 
-        So that runs of one seed pair up.
+        Then runs of one seed pair up.
         """
         return False
 

@@ -27,9 +27,7 @@ from scaffold.references.patches import check_patches
 def fetch_reference(
     recipe: Recipe, recipe_dir: Path, into: Repository, *, offline: bool = False
 ) -> str:
-    """Put the tree of a recipe's reference into a repository and return its id.
-
-    Which equals the pin.
+    """Put the tree of a recipe's reference into a repository; return its id, which is the pin's.
 
     Raises:
         FetchError: it cannot be had, is not what the pin says, or has entries that cannot lie in a

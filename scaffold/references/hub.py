@@ -74,7 +74,7 @@ def find_repository(
 ) -> HubRepository:
     """Return what a repository holds at a revision; without one at the newest.
 
-    Offline that is what the cache has of it.
+    Offline it is what the cache has of it.
 
     Raises:
         FetchError: it is missing, private or gated, has no such revision, or the Hub is not there.

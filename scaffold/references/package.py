@@ -112,7 +112,7 @@ def archive_of(
 ) -> Path:
     """Return the archive of a release from the cache, fetched if it is not there.
 
-    From a URL that an index has told already; without one an index is asked.
+    Its URL may be known from an index; without one an index is asked.
 
     Raises:
         FetchError: it cannot be had, or has another digest.

@@ -18,7 +18,7 @@ def expected_seeds(recipe: Recipe) -> int:
 def expected_verify_s(recipe: Recipe, mean_run_s: float | None = None) -> float:
     """Return the seconds that `scaffold verify` takes.
 
-    From the mean time of runs here, else on the recipe's hardware.
+    They follow from the mean time of runs here, else on the recipe's hardware.
     """
     rounds = math.ceil(expected_seeds(recipe) / runs_at_once(recipe.resources))
     return (mean_run_s or recipe.resources.run_time_s) * rounds

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from scaffold.errors import BrokenFileError, MachineError, ProjectError, RunError
-from scaffold.git.history import find_branch, make_commit, project_repository, tree_with_edits
+from scaffold.git.history import commit_with_edits, find_branch, project_repository
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
 from scaffold.project.files import read_text, remove, write_record, write_text
@@ -171,7 +171,7 @@ def _checked_evidence(
 def _agrees(actual: MetricValue | None, expected: MetricValue) -> bool:
     """Return whether two runs of one seed printed the same number.
 
-    How exact it is says the run made here.
+    How exact the number is, the run made here says.
     """
     return (
         actual is not None
@@ -214,9 +214,7 @@ def _measured_noise(session: Session, plan: Plan, runs: Sequence[JudgedRun]) -> 
 
 
 def _trace_differences(session: Session, plan: Plan) -> list[Reason]:
-    """Return how the reference's computation here differs from the recipe's golden trace.
-
-    Before the first long run.
+    """Return how the reference's computation here differs from the golden trace of the recipe.
 
     Other versions, data or hardware show in seconds what whole runs may never show.
     """
@@ -347,14 +345,9 @@ def _commit(project: Project, recipe: Recipe, judgment: Judgment) -> str | None:
     )
     try:
         project_repository(project.root)
-        present = tree_with_edits(
-            repository, ("environment.lock", f"evidence/{project.reproduction.name}")
-        )
+        paths = ("environment.lock", f"evidence/{project.reproduction.name}")
+        commit, present = commit_with_edits(repository, paths, message)
         branch = find_branch(repository)
-        if present == repository.find_id("HEAD^{tree}"):
-            commit = repository.call("rev-parse", "HEAD")
-        else:
-            commit = make_commit(repository, present, message, ["HEAD"])
         refs: dict[str, str | None] = {f"refs/heads/{branch}" if branch else "HEAD": commit}
         if not project.experiment:  # the milestone is the one that the project builds on
             passed = commit if judgment.verdict is Verdict.REPRODUCED else None

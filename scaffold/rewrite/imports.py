@@ -116,10 +116,7 @@ def _packages(tree: Path, folder: PurePosixPath) -> Iterator[str]:
 
 
 def import_path(file: str, roots: Sequence[str]) -> str:
-    """Return the name a file is imported by from where Python looks.
-
-    `sub.models` for `sub/models.py`.
-    """
+    """Return the name by which Python imports a file: `sub.models` for `sub/models.py`."""
     path = PurePosixPath(file).with_suffix("")
     inside = [root for root in roots if not root or path.is_relative_to(root)]
     root = max(inside, key=len, default="")

@@ -205,9 +205,9 @@ def _recorded(session: Session, snapshot: Snapshot) -> Golden:
 def list_parts(project: Project, recipe: Recipe) -> list[Part]:
     """List classes and functions that the system's commands import, and the stages of training.
 
-    Of the reference while there is no `src/`.
+    They are those of the reference while there is no `src/`.
 
-    From the files alone: nothing is run.
+    The files alone tell it: nothing is run.
     """
     has_system = project.system.exists()
     program: Program = load_yaml(System, project.system) if has_system else recipe
@@ -240,7 +240,7 @@ def recheck_parity(
 ) -> tuple[ChangeEvidence, Sequence[CheckResult]]:
     """Compare `src/` as it is now with the golden trace of an accepted rewrite.
 
-    By default the last.
+    Without a name it is the last one.
 
     Raises:
         ProjectError: there is none, or its golden trace was edited.

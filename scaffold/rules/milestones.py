@@ -102,10 +102,7 @@ places it replaces ours."""
 def next_suggestion(
     suggested: Sequence[SuggestedTweak], decided: Collection[str]
 ) -> Suggestion | None:
-    """Return the next step: of the recipe and of the general list, simplest first.
-
-    Undecided ones only.
-    """
+    """Return the simplest undecided step of the recipe and of the general list."""
     steps: list[tuple[int, int, Suggestion]] = []
     for tweak in suggested:
         suggestion = Suggestion(

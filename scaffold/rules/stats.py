@@ -58,7 +58,7 @@ def t_quantile(probability: float, df: float) -> float:
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95 % interval of a mean by Student's t.
 
-    None of fewer than two values, or where one is not a finite number.
+    Fewer than two values, or one that is not a finite number, have none.
     """
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None

@@ -65,7 +65,7 @@ def run_seeds(plan: Plan, seeds: Iterable[int], listener: ProgressListener) -> l
 def run_all(jobs: Sequence[tuple[Plan, int]], listener: ProgressListener) -> list[RunRecord]:
     """Run programs with these seeds and return their records in order of ending.
 
-    By the engine of the first plan, and as many at once as it has slots.
+    The engine is that of the first plan; it runs as many at once as it has slots.
 
     On any exception, Ctrl-C too, every run under way is ended with all its processes and leaves
     nothing.

@@ -135,7 +135,7 @@ systems count in 2 s."""
 def _digests(workspace: Workspace, since: float) -> dict[str, str]:
     """Return the sha256 of every log and small file written since the start.
 
-    By the clock of the file system: a node's may differ from ours.
+    The clock is that of the file system: a node's may differ from ours.
     """
     digests = {}
     pending = [workspace.logs, workspace.tree]

@@ -19,9 +19,7 @@ _DT_DOUBLE = 2
 
 
 def read_scalars(folder: Path, tag: str) -> Iterator[tuple[int, float]]:
-    """Return (step, value) of one tag from all event files below a folder.
-
-    In order of file name and writing.
+    """Return (step, value) of one tag from all event files below a folder, by file name as written.
 
     A record that a killed writer left half-written ends its file.
     """

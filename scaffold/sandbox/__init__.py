@@ -155,7 +155,7 @@ def confine(
 def _socket_filter(kind: Kind, policy: Policy) -> bytes:
     """Return the socket filter.
 
-    In bubblewrap internet sockets lead nowhere and are allowed; elsewhere they lead out.
+    Internet sockets lead nowhere in bubblewrap and are allowed there; elsewhere they lead out.
     """
     internet = (INTERNET, INTERNET6) if kind == "bubblewrap" or policy.network else ()
     return build_filter((UNIX, NETLINK, *internet), has_namespaces=kind == "bubblewrap")

@@ -84,7 +84,7 @@ def _probe(size: tuple[str, ...]) -> str | None:
 def _size(limit_bytes: int) -> list[str]:
     """Return options that bound the next temporary file system.
 
-    Where bubblewrap can (since 0.7).
+    Bubblewrap has them since 0.7; older ones get none.
     """
     return ["--size", str(limit_bytes)] if _probe(("--size", "4096")) is None else []
 

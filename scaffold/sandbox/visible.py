@@ -105,10 +105,7 @@ class Policy:
 
 
 def readable_paths(policy: Policy) -> list[Path]:
-    """Return what a command may read besides its own folders.
-
-    Existing paths, none below another.
-    """
+    """Return existing paths, none below another, that a command may read besides its own."""
     candidates = [Path(name) for name in SYSTEM]
     candidates += [Path("/etc") / name for name in _SETTINGS]
     candidates += [*policy.visible, *_search_folders()]
@@ -132,10 +129,7 @@ def _search_folders() -> list[Path]:
 
 
 def hidden_places() -> list[Path]:
-    """Return folders that no command sees, even inside visible ones.
-
-    Homes, sockets, our own key.
-    """
+    """Return folders that no command sees, even in visible ones: homes, sockets, our own key."""
     places = {Path(place) for place in ("/home", "/root", "/run", *TEMPORARY)} | {
         Path.home(),
         state_dir(),

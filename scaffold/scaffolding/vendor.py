@@ -14,10 +14,7 @@ from scaffold.references.git import commit_date
 
 
 def vendor_author(recipe: Recipe, author: Author) -> Author:
-    """Return an author with the date of the upstream commit.
-
-    By which an environment is resolved.
-    """
+    """Return an author with the date of the upstream commit, by which packages are resolved."""
     if not isinstance(recipe.reference, GitReference):
         return author
     return replace(author, date=commit_date(recipe.reference))

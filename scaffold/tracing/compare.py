@@ -107,10 +107,7 @@ def _compared(
 
 
 def _draws_otherwise(checks: Sequence[CheckResult], candidate: Traces) -> bool:
-    """Return whether training outputs differ.
-
-    And masks were drawn other than by torch's dropout.
-    """
+    """Return whether training outputs differ, and masks are drawn not only by torch's dropout."""
     if not any(
         check.name == "forward_train" and check.verdict is Verdict.DIFFERS for check in checks
     ):
@@ -163,7 +160,7 @@ class _Comparison:
     def own_trace(self) -> Mapping[str, Trace]:
         """Return the trace in the program's own dtype.
 
-        In another mode where the first one asks for it.
+        The first trace may ask for another mode; then it is in that one.
         """
         traces = self.trace("own", self.plan)
         auxiliary = self.mode.corrected(traces).auxiliary if traces else self.mode.auxiliary

@@ -95,10 +95,7 @@ def open_change(session: Session, tweak: Tweak) -> tuple[Work, Snapshot, Snapsho
 
 
 def _with_its_lock(session: Session) -> Snapshot:
-    """Return the work tree's snapshot.
-
-    Its lock made again if system.yaml asks for other packages.
-    """
+    """Return the work tree's snapshot, locked again if system.yaml asks for other packages."""
     project, options = session.project, session.options
     system = load_yaml(System, project.system)
     as_of = commit_date_of(project, session.recipe)

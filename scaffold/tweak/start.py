@@ -308,9 +308,9 @@ def default_margin(project: Project, recipe: Recipe, metric: str) -> tuple[float
 
 
 def _spread(project: Project, recipe: Recipe, metric: str) -> tuple[list[MetricValue], str]:
-    """Return values of a metric over seeds, and their source.
+    """Return values of a metric over seeds, and where they are from.
 
-    Calibration runs; on other data those of an accepted tweak.
+    They are of calibration runs, or on other data of an accepted tweak.
     """
     done = accepted(project)
     newest = max((index for index, e in enumerate(done) if e.tweak.kind == "data"), default=None)

@@ -219,7 +219,7 @@ def _probe_runs(
 ) -> tuple[dict[str, tuple[Side, Side]], list[Finding], int]:
     """Run each probe in both modes, where the metric alone does not decide.
 
-    Only for the kind cheaper.
+    Only a change of kind cheaper has that.
 
     Returns:
         the runs with each probe, what they say, and the most pairs that a probe took.

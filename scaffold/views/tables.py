@@ -16,15 +16,12 @@ def plain(text: str) -> str:
     )
 
 
-def wrap(text: str, width: int, *, hanging: int = 4) -> list[str]:
-    """Return lines of at most `width` columns, indented by two and, after the first.
-
-    By `hanging`.
-    """
+def wrap(text: str, width: int, *, first: int = 2, hanging: int = 4) -> list[str]:
+    """Return lines of at most `width` columns: the first indented by `first`, others `hanging`."""
     return textwrap.wrap(
         text.strip(),
         width - 2,
-        initial_indent="  ",
+        initial_indent=" " * first,
         subsequent_indent=" " * hanging,
         break_on_hyphens=False,
         drop_whitespace=True,
@@ -94,8 +91,9 @@ _LABEL = 11
 
 def labelled(label: str, text: str, width: int) -> list[str]:
     """Return a text with its label in front, wrapped below itself; without one, as if below it."""
-    first, *others = wrap(f"{label or '.':{_LABEL}}{text}", width, hanging=_LABEL + 2)
-    return [first if label else first.replace(".", " ", 1), *others]
+    if not label:
+        return wrap(text, width, first=_LABEL + 2, hanging=_LABEL + 2)
+    return wrap(f"{label:{_LABEL}}{text}", width, hanging=_LABEL + 2)
 
 
 def headline(verdict: str, text: str, width: int, paint: Callable[[str], str]) -> list[str]:

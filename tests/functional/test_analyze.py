@@ -254,6 +254,12 @@ def test_a_goal_is_committed_alone_and_only_where_it_stays(cli, reproduced):
     assert "goal.yaml is committed" in cli(*words, cwd=reproduced).out
     assert git(reproduced, "show", "--name-only", "--format=", "HEAD") == "goal.yaml"
     assert git(reproduced, "status", "--porcelain") == "A  mine.txt"
+    (reproduced / "README.md").write_text("staged")
+    git(reproduced, "add", "README.md")
+    (reproduced / "README.md").write_text("staged, and edited again")
+    assert "goal.yaml is committed" in cli(*words, "--n", "6", cwd=reproduced).out
+    assert git(reproduced, "show", "--name-only", "--format=", "HEAD") == "goal.yaml"
+    assert git(reproduced, "status", "--porcelain") == "MM README.md\nA  mine.txt"
     git(reproduced, "rm", "--cached", "-q", "mine.txt")
     for place in (("--detach",), ("template",)):
         git(reproduced, "switch", "--quiet", *place)

@@ -23,7 +23,7 @@ _SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*|\s+&(?:\s+|$)")
 def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[StatedCommand]:
     """Return all commands that start a program of the source, install or download.
 
-    In the order in which a reader meets them: documents, then scripts, then Makefiles.
+    They are in the order in which a reader meets them: documents, scripts, Makefiles.
     """
     commands: list[StatedCommand] = []
     started: dict[str, str] = {}

@@ -219,7 +219,7 @@ def _inside(
 ) -> list[FoundData]:
     """Return the file of the source that a reader is given: by a literal path, or a pattern of one.
 
-    Of several that a pattern matches, those that an option in effect names.
+    Several may match a pattern: then those that an option in effect names.
     """
     if not call.args:
         return []

@@ -138,10 +138,7 @@ def _is_for(prepare: StatedCommand, command: StatedCommand) -> bool:
 
 
 def _of_command(datasets: Sequence[FoundData], read: ReadSource) -> list[FoundData]:
-    """Return the data that the chosen command names, if it names some of several.
-
-    None where it names others than were found.
-    """
+    """Return the data that the command names, if some of several; None where it names others."""
     command = read.chosen.command
     words = command.argv[1:] if command else ()  # without the interpreter
     values = [word.lower() for word in words if re.search(r"[A-Za-z]{2}", word) and len(word) > 2]
@@ -173,7 +170,7 @@ _ANY_FOLDER = re.compile(r"(data|datasets?|input|raw|processed|train|test|val)?"
 def _is_one_of_downloads(datasets: Sequence[FoundData], read: ReadSource) -> bool:
     """Return whether a script fetches several datasets, and the command names one of its folders.
 
-    Which download fills `data/penn` is not said then.
+    Then nothing says which download fills `data/penn`.
     """
     command = read.chosen.command
     fetched = [data for data in datasets if data.kind == "url"]

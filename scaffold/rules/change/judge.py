@@ -215,7 +215,7 @@ def _watch(
 ) -> Finding:
     """Judge whether another metric moved at all.
 
-    Of a neutral change it must not; else it is shown.
+    That of a neutral change must not; of others it is only shown.
     """
     before, after = paired_values(metric, pairs)
     alpha = rule.monitor_alpha / others
@@ -357,10 +357,7 @@ def _refusal(kind: Kind, verdict: Verdict, findings: Sequence[Finding]) -> str |
 
 
 def refusal_of(findings: Sequence[Finding]) -> str | None:
-    """Return what speaks against a change of any kind.
-
-    Such as a declaration changed after its start.
-    """
+    """Return what speaks against a change of any kind, such as a declaration changed afterwards."""
     for finding in findings:
         if finding.question is Question.ABLATION and finding.verdict is Verdict.UNDECIDED:
             return (

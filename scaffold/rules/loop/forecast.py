@@ -14,10 +14,10 @@ error that falls as n to the power of -0.7, between the usual -0.5 and -1."""
 def forecast_of_doubling(case: Case) -> tuple[float, tuple[float, float]] | None:
     """Return how much twice as much training data would lower the validation error, about.
 
-    From the error at half and a quarter of the data, as many steps each. Gains shrink by a factor
-    from doubling to doubling; and what is above the bound falls as a power of n (Hestness et al.,
-    Deep Learning Scaling is Predictable, 2017). The smaller of the two: no forecast gains more than
-    the headroom.
+    The error was measured at half and a quarter of the data, as many steps each. Two laws go on
+    from there: gains shrink by a factor from doubling to doubling, and what is above the bound
+    falls as a power of n (Hestness et al., Deep Learning Scaling is Predictable, 2017). The smaller
+    gain is taken: no forecast gains more than the headroom.
 
     The interval reaches up to what the interval of the difference between half and all gives, and
     down to half of the flattest power that was seen, from the low end of the headroom: curves

@@ -212,7 +212,8 @@ def _gaps(known: Mapping[str, SplitError], matters: float) -> Iterator[Gap]:
 def difference(low: SplitError, high: SplitError) -> tuple[float, tuple[float, float]]:
     """Return how much higher one error is, with the 95 % interval of two independent means.
 
-    From the two intervals by Newcombe's method (Statistics in Medicine 17, 1998, method 10).
+    It follows from the two intervals by Newcombe's method (Statistics in Medicine 17, 1998, method
+    10).
     """
     value = high.error - low.error
     below = math.hypot(high.error - high.interval[0], low.interval[1] - low.error)

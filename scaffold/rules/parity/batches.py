@@ -235,7 +235,7 @@ def _step_of(trace: Trace, target: int) -> int:
 def trains_in_evaluation(golden: Trace, candidate: Trace) -> bool:
     """Return whether a program wrongly trains in evaluation mode.
 
-    Its batches were taken for evaluated ones.
+    Then its batches were taken for evaluated ones.
     """
     return (
         "trained_in_evaluation" in candidate.index and "trained_in_evaluation" not in golden.index
@@ -270,10 +270,7 @@ def _lost(golden: Trace, candidate: Trace) -> Apart | None:
 
 
 def _drawn_before(golden: Trace, candidate: Trace, step: int) -> str:
-    """Say what may have drawn other random numbers before a step.
-
-    Additional calls or evaluations.
-    """
+    """Name calls or evaluations that may have drawn other random numbers before a step."""
     calls = calls_apart(golden, candidate)
     if calls is not None and calls.structural == PORTIONS and calls.step <= step:
         return "the network's calls before"

@@ -77,9 +77,7 @@ def compare_traces(
     candidate: Mapping[str, Mapping[str, Trace]],
     part: str = "",
 ) -> tuple[CheckResult, ...]:
-    """Run all checks of a program of several commands.
-
-    Its traces are given by kind and command.
+    """Run all checks of a program of several commands; its traces are by kind and command.
 
     A check differs where it does in one of the commands. `part` is what was rewritten.
     """
@@ -276,7 +274,7 @@ def _unlike(check: CheckResult) -> CheckResult:
 def _enters_otherwise(golden: Trace, candidate: Trace) -> bool:
     """Return whether the programs call other modules of one network.
 
-    `net(x)`, and parts of it one after the other.
+    One calls `net(x)`, say, and the other its parts one after the other.
     """
     networks = [
         {network["name"] for network in trace.index["networks"]} for trace in (golden, candidate)
@@ -307,10 +305,7 @@ def _speaks(check: CheckResult) -> bool:
 
 
 def _portioned(check: CheckResult, replay: Trace) -> CheckResult:
-    """Leave out a difference only in how many calls something is computed.
-
-    Within the replayed steps.
-    """
+    """Leave out a difference only in how many calls a replayed step takes to compute something."""
     steps = int(replay.index.get("steps", 0))
     if (
         check.verdict is not Verdict.DIFFERS

@@ -116,7 +116,7 @@ def _kind_of_count(golden: Trace, candidate: Trace, name: str, step: int, exampl
 def _other_values(golden: Trace, candidate: Trace, name: str, step: int) -> Apart:
     """Report an example with other values.
 
-    Of the data if the evaluated ones differ as well, else of a batch.
+    It is one of the data if the evaluated ones differ as well, else one of a batch.
     """
     numbers = [len(trace.arrays[name]) for trace in (candidate, golden)]
     is_whole = not (is_cut(golden, name) or is_cut(candidate, name))

@@ -56,7 +56,7 @@ def with_evaluated(check: CheckResult, golden: Trace) -> CheckResult:
 class Followed(NamedTuple):
     """A difference in what is followed over the whole run.
 
-    Text, step, and a code if a cause follows.
+    It has a code if a cause follows from it.
     """
 
     text: str
@@ -177,7 +177,7 @@ def _outputs_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
 def _weights_apart(golden: Trace, candidate: Trace) -> tuple[int, bool] | None:
     """Return the step after which other weights are evaluated, and whether it is only statistics.
 
-    Such as the last instead of the best.
+    Other weights are such as the last instead of the best.
 
     Of all calls after a step the first and the last are compared: one may evaluate in more batches
     than the other.
@@ -293,10 +293,7 @@ def between_updates(golden: Trace, candidate: Trace) -> tuple[str, int, bool] | 
 
 
 def _effect_apart(golden: Trace, candidate: Trace) -> tuple[str, int] | None:
-    """Compare what the optimizer makes of equal gradients.
-
-    Over all steps with one learning rate.
-    """
+    """Compare what the optimizer makes of equal gradients, over steps with one learning rate."""
     step = None if trains_in_evaluation(golden, candidate) else movement_apart(golden, candidate)
     if step is None or compare_schedule(golden, candidate).verdict is Verdict.DIFFERS:
         return None

@@ -66,7 +66,7 @@ def marks_by_step(trace: Trace, name: str) -> dict[int, Any]:
 def calls_by_step(trace: Trace, name: str) -> dict[int, list[Any]]:
     """Return the marks of a network's input in each step, call by call.
 
-    Of a series that was cut, in whole steps.
+    A series that was cut ends with its last whole step.
     """
     import numpy as np
 

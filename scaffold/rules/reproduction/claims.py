@@ -252,9 +252,9 @@ def _test_rounding(
 def _test_mean(
     claim: ValueClaim, claim_sd: float, claim_n: int, own: SampleStats, direction: str, rule: Rule
 ) -> Finding:
-    """Judge a published mean: a pooled t test refutes, two one-sided tests confirm.
+    """Judge a published mean: a pooled t test refutes, two one-sided tests (TOST) confirm.
 
-    TOST, Schuirmann 1987.
+    Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987.
     """
     published = SampleStats(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)

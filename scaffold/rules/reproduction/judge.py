@@ -90,10 +90,7 @@ def judge(
 
 
 def needs_series(recipe: Recipe) -> set[str]:
-    """Return metrics whose judgment needs every step.
-
-    Since a claim is about when something is reached.
-    """
+    """Return metrics whose judgment needs every step: the claim is when a value is reached."""
     return {
         claim.metric
         for claim in recipe.claims
@@ -199,7 +196,7 @@ def _monitored(
 ) -> list[Finding]:
     """Judge each monitored metric and the spread of the judged ones against calibration.
 
-    Bonferroni over all of them.
+    The level is divided by their number (Bonferroni).
     """
     statistics = [(metric, _calibration_stats(metric, calibration)) for metric in recipe.metrics]
     shipped = [
@@ -249,7 +246,7 @@ def _monitored(
 def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
     """Return further seeds until the most extreme order of all values has a p below alpha.
 
-    Such an order has two of all divisions.
+    There are two such orders among all divisions.
     """
     return next(
         seeds for seeds in range(100) if 2.0 / math.comb(n + seeds + shipped, shipped) < alpha

@@ -171,7 +171,7 @@ def judge_reproduction(
 def _is_refused_by_ranks(values: Sequence[float], shipped: Sequence[float], rule: Rule) -> bool:
     """Return whether the runs differ whatever the distribution.
 
-    Of a spread without its values two runs must show it.
+    Where only a spread was published, two runs must show it.
     """
     return rank_p(values, shipped) <= rule.alpha if shipped else len(values) > 1
 

@@ -80,7 +80,7 @@ def is_more_than_chance(
 ) -> bool:
     """Return whether more rows have an equal in `first` than rows of `first` themselves have.
 
-    By three standard deviations of the share, of rows that may be equal by chance.
+    Equal by chance may be as many as three standard deviations of the share allow.
     """
     counts = Counter(contents[row] for row in first)
     repeated = sum(count for count in counts.values() if count > 1)

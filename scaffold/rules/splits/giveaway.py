@@ -24,10 +24,10 @@ def gives_label_away(
 ) -> bool:
     """Return whether one column alone tells the label, as no real one does.
 
-    Of labels that are classes, by the most frequent label in `first` of each value, or of the
-    nearest number; of numbers, by the mean label of each, or by a straight line. Explained must be
-    0.98 of the error that the best constant makes on `second`; of classes on both, each told by
-    the other, and so surely that 0.85 is excluded at 1 %.
+    Classes are told by the most frequent label in `first` of each value, or of the nearest number;
+    numbers by the mean label of each value, or by a straight line. The column must explain 0.98 of
+    the error that the best constant makes on `second`; where labels are classes on both splits,
+    each told by the other, and so surely that 0.85 is excluded at 1 %.
     """
     if min(len(first), len(second)) < _FEWEST:
         return False

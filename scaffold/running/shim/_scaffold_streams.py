@@ -104,10 +104,7 @@ def _derived(seed: int, name: str) -> int:
 
 
 def patch_random(random: ModuleType) -> None:
-    """Give `random.shuffle` and its like their own streams.
-
-    From the first numeric `random.seed` on.
-    """
+    """Give `random.shuffle` and its like own streams from the first `random.seed(NUMBER)` on."""
     _patch_library(random, "setstate", _RANDOM_FUNCTIONS, random.Random)
 
 

@@ -78,9 +78,7 @@ class Answers:
             self.templates[key] = with_tensors(output, self.is_tensor, lambda _, t: t.detach())
 
     def marks(self, name: str, rows: dict[str, Array]) -> Array | None:
-        """Return two numbers per example, of order one, from the marks of a call's inputs.
-
-        None without any.
+        """Return two numbers per example, of order one, from the marks of a call's inputs, if any.
 
         Args:
             name: of what is called.
@@ -139,9 +137,8 @@ class Answers:
     ) -> Any:
         """Return what the loss gets in a fed step.
 
-        Made-up numbers that lead back to the real output.
-
-        A made-up gradient goes back through them; `arrived` is told of the one that came.
+        Those are made-up numbers that lead back to the real output. A made-up gradient goes back
+        through them; `arrived` is told of the one that came.
         """
 
         def give(place: str, tensor: Tensor) -> Tensor:

@@ -22,10 +22,7 @@ else:
 
 
 class Masks:
-    """Uniform numbers by step and number of elements.
-
-    Whatever the program has drawn or seeded before.
-    """
+    """Uniform numbers by step and number of elements, whatever the program has drawn or seeded."""
 
     def __init__(self, torch: Torch, flip: bool) -> None:
         self.torch = torch

@@ -110,7 +110,7 @@ class Evaluations(State):
     def salt_of_burst(self) -> Salt:
         """Return which answers the present evaluation gets.
 
-        A mixture of two sets, and a little of its own.
+        They are a mixture of two sets, and a little of its own.
         """
         total = (self.golden or self.store).index.setdefault("expected_bursts", self.spec["bursts"])
         share = MIXES[-1] if self.bursts == total else MIXES[(self.bursts - 1) % len(MIXES)]
@@ -118,10 +118,7 @@ class Evaluations(State):
         return ("evaluations", "evaluations otherwise", share), own, 0.05
 
     def record_evaluated(self, name: str, output: object, marks: Array | None, number: int) -> None:
-        """Follow outputs by example, so that the number of calls does not matter.
-
-        Others are kept whole.
-        """
+        """Follow outputs by example, so that the number of calls does not matter; others whole."""
         rows = -1 if marks is None else len(marks)
         for place, tensor in tensors_in(output, self.answers.is_tensor):
             if tensor.dim() and tensor.shape[0] == rows:

@@ -90,7 +90,7 @@ class Feeding(State):
     def matching_call(self, entry: Entry, inputs: Inputs, k: int) -> int:
         """Return the number of the reference's call of this step with these inputs.
 
-        Else its own.
+        Without such a call it is the number of its own.
         """
         if self.golden is None:
             return entry.calls
@@ -140,10 +140,7 @@ class Feeding(State):
         return replaced
 
     def like_own(self, recorded: Array, like: Tensor) -> Tensor:
-        """Return a kept input as a tensor like the program's own.
-
-        Its gradient going the same way.
-        """
+        """Return a kept input as a tensor like the program's; its gradient goes the same way."""
         fed = self.torch.from_numpy(np.array(recorded)).to(dtype=like.dtype, device=like.device)
         if like.requires_grad and self.torch.is_grad_enabled():
             return self.answers.bridge(like, fed)
@@ -188,10 +185,7 @@ class Feeding(State):
     def learn_shape(
         self, key: Key, original: Original, module: Module, args: Args, kwargs: Kwargs
     ) -> None:
-        """Learn what an output of this kind of call looks like, the first time.
-
-        Without a trace of that.
-        """
+        """Learn what an output of this kind of call looks like, once and without a trace."""
         if key in self.answers.templates:
             return
         states_before = {

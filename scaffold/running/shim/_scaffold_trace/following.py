@@ -75,9 +75,9 @@ class Following(State):
                 )
 
     def follow_batch(self, kind: str, entry: Entry, inputs: Inputs) -> dict[str, Array]:
-        """Follow a mark of each example that a network gets, and their number.
+        """Follow a mark of each example that a network gets; return marks by input.
 
-        Return marks by input.
+        The number of examples is followed as well.
         """
         marks: dict[str, Array] = {}
         for place, tensor in tensors_in(inputs, self.answers.is_tensor):
@@ -88,9 +88,9 @@ class Following(State):
         return marks
 
     def follow_modes(self, name: str, entry: Entry) -> None:
-        """Follow how many modules train, how many parameters are trained.
+        """Follow how many modules train and how many parameters are trained.
 
-        Whether gradients are wanted.
+        Whether gradients are wanted is followed as well.
         """
         modes = [inner.training for inner in entry.module.modules()]
         trained = sum(parameter.requires_grad for parameter in entry.network.parameters.values())

@@ -156,10 +156,7 @@ class Functions:
                 self.pairs.add(pair)
 
     def caller(self, frame: FrameType) -> str:
-        """Return the innermost function of the program that a call came from.
-
-        Empty at top level.
-        """
+        """Return the program's innermost function that a call came from; empty at top level."""
         back = frame.f_back
         while back is not None:
             if not back.f_code.co_name.startswith("<"):

@@ -253,7 +253,7 @@ class Network:
     def probe(self) -> list[float]:
         """Return two numbers that identify the weights.
 
-        Sums of the reference's two first small tensors.
+        They are sums of the reference's first two small tensors.
         """
         return _sums(self.parameters, self.probed)
 
@@ -262,10 +262,7 @@ class Network:
         return _sums(self.buffers, self.probed_buffers)
 
     def find_probed(self, kind: str, layout: Layout) -> dict[str, Elements]:
-        """Return the reference's two first small tensors.
-
-        Each with its own tensors and elements.
-        """
+        """Return the reference's first two small tensors, each with own tensors and elements."""
         small = [
             entry["name"]
             for entry in self.shared[kind]
@@ -283,10 +280,7 @@ class Network:
         )
 
     def gradients(self) -> dict[str, Array | None]:
-        """Return gradients of all parameters, in the reference's shapes.
-
-        None where there is none.
-        """
+        """Return gradients of all parameters in the reference's shapes; None where it has none."""
         # Copies: torch adds to a gradient in place.
         own = {
             name: None if p.grad is None else np.array(to_array(p.grad))

@@ -30,10 +30,7 @@ class Recording(State):
         network: Network,
         recording: tuple[str, int],
     ) -> Any:
-        """Record a module inside a network.
-
-        Its inputs, and its outputs before others change them.
-        """
+        """Record a module inside a network: inputs, and outputs before others change them."""
         check, step = recording
         path = network.paths.get(id(module), "")
         number = self.counts[path] = self.counts.get(path, self.begins_at - 1) + 1

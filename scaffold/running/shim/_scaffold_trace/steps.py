@@ -112,10 +112,7 @@ class Steps(State):
     def gradients_of(
         self, original: Original, outputs: Any, inputs: Any, args: Args, kwargs: Kwargs
     ) -> Any:
-        """Run `torch.autograd.grad`.
-
-        By the parameters it equals backward with gradients returned.
-        """
+        """Run `torch.autograd.grad`: for parameters it is backward with gradients returned."""
         targets = [inputs] if self.answers.is_tensor(inputs) else list(inputs)
         known = {id(p) for network in self.networks.values() for p in network.parameters.values()}
         is_first_order = not kwargs.get("create_graph", len(args) > 2 and args[2])
@@ -143,10 +140,7 @@ class Steps(State):
         return gradients
 
     def feed_gradients(self, network: Network, before: Arrays, k: int) -> None:
-        """Note the gradients that a loss left.
-
-        And put made-up ones of the same size in their place.
-        """
+        """Note the gradients that a loss left, and put made-up ones of their size in place."""
         replacements = {}
         is_first = self.backwards == 1
         for name, array in network.gradients().items():

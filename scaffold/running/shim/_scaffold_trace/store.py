@@ -176,7 +176,7 @@ def distribution(array: Array) -> dict[str, Any]:
 def summary(array: Array) -> dict[str, Any]:
     """Return what is kept of a tensor: norm, largest element, two products, and elements.
 
-    Its elements, or an even spread of them.
+    Of a large tensor an even spread of its elements is kept.
     """
     flat = array.astype(np.float64).ravel()
     with np.errstate(invalid="ignore"):  # where something is infinite

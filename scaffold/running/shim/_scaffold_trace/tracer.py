@@ -112,10 +112,7 @@ class Tracer(Steps, Recording, Feeding, Following, Replays, Evaluations, Late):
         return value if shared is None else shared
 
     def draws_masks(self) -> bool:
-        """Return whether draws are masks now.
-
-        Inside a network in training, also when recomputed.
-        """
+        """Return whether draws are masks now: inside a training network, also when recomputed."""
         inside = self.outer is not None or (
             self.in_backward and (self.fed_now or self.computes(self.step))
         )
