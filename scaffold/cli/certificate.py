@@ -38,13 +38,13 @@ def command() -> None:
 def write(*, path: Path | None, as_json: bool) -> int:
     """Write the page, say where it is."""
     from scaffold.project.files import write_output
-    from scaffold.project.project import refuse_own_file
+    from scaffold.project.project import refuse_output
     from scaffold.views.certificate import make_certificate
     from scaffold.views.exports.statement import make_statement
 
     project = open_project()
     target = path or project.root / "CERTIFICATE.md"
-    refuse_own_file(project, target)
+    refuse_output(project, target)
     write_output(target, make_certificate(make_statement(project)).encode())
     if as_json:
         print_json("exported", {"format_name": "certificate", "path": str(target), "runs": None})

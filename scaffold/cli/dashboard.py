@@ -42,7 +42,7 @@ def command(
     """Gather, write, say where it is; or serve."""
     from scaffold.errors import UsageError
     from scaffold.project.files import write_output
-    from scaffold.project.project import refuse_own_file
+    from scaffold.project.project import refuse_output
     from scaffold.views.dashboard.facts import gather
     from scaffold.views.dashboard.page import make_page
 
@@ -55,9 +55,8 @@ def command(
         raise UsageError("--host and --port are for --serve, which is not there")
     facts = gather(project)
     page = make_page(facts)
-    if path is not None:
-        refuse_own_file(project, path)
     target = path or project.scaffold_dir / "dashboard.html"
+    refuse_output(project, target)
     write_output(target, page.encode())
     if as_json:
         print_json(

@@ -42,11 +42,11 @@ _OUTPUTS: Mapping[str, str] = {
 )
 def command(*, format_name: str, output: str | None, as_json: bool) -> int:
     """Write one export, say where it is and how many runs it has."""
-    from scaffold.project.project import refuse_own_file
+    from scaffold.project.project import refuse_output
 
     project = open_project()
     place = output or _OUTPUTS[format_name]
-    refuse_own_file(project, Path(place))
+    refuse_output(project, Path(place))
     runs = _EXPORTS[format_name](project, place)
     if as_json:
         print_json("exported", {"format_name": format_name, "path": place, "runs": runs})

@@ -71,7 +71,7 @@ def variables(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[s
 @functools.lru_cache(maxsize=64)
 def opened(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[str, str]:
     """Return the variables for a work tree, once its git directory was looked at."""
-    own, common = _places(folder)
+    own, common = git_dirs(folder)
     _refuse_strangers(folder, own, trusted)
     odd = sorted({path for place in (own, common) for path in _special_files(place)})
     if odd:
@@ -91,8 +91,12 @@ def opened(folder: Path, trusted: Callable[[], tuple[str, ...]]) -> Mapping[str,
     }
 
 
-def _places(folder: Path) -> tuple[Path, Path]:
-    """Return a work tree's own git directory, and the one shared with linked work trees."""
+def git_dirs(folder: Path) -> tuple[Path, Path]:
+    """Return a work tree's own git directory, and the one shared with linked work trees.
+
+    Raises:
+        ProjectError: a link leads there, or what it leads to knows nothing of the work tree.
+    """
     place = folder / ".git"
     if place.is_symlink() or not (place.is_dir() or place.is_file()):
         raise ProjectError(
@@ -127,7 +131,7 @@ def main_work_tree_on(folder: Path, branch: str) -> str:
 
     Git itself looks for its HEAD in the common directory, and finds ours.
     """
-    own, common = _places(folder)
+    own, common = git_dirs(folder)
     if own == common or not (common / "HEAD").is_file():
         return ""
     return str(common.parent) if _read_line(common / "HEAD") == f"ref: refs/heads/{branch}" else ""

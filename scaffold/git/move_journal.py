@@ -1,15 +1,13 @@
 """Write down a move before it begins, so that the next command completes it."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from scaffold.errors import ProjectError
-from scaffold.project.files import make_durable, read_text, write_text
+from scaffold.project.files import make_durable
 from scaffold.project.project import Project
-from scaffold.user_state import sign
+from scaffold.project.signed import read_signed, write_signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +47,8 @@ class Journal:
 
 def write_journal(project: Project, journal: Journal) -> None:
     """Write down a move, signed, and make it survive a power cut."""
-    text = json.dumps(asdict(journal))
-    write_text(project.journal_of_move, f"{_signature(project, text)}\n{text}\n")
+    write_signed(project.journal_of_move, project, "move", asdict(journal))
     make_durable(project.scaffold_dir)
-
-
-def _signature(project: Project, text: str) -> str:
-    return sign(f"move in {project.root}: {text}")
 
 
 def read_journal(project: Project) -> Journal | None:
@@ -63,13 +56,12 @@ def read_journal(project: Project) -> Journal | None:
     path = project.journal_of_move
     if not os.path.lexists(path):
         return None
-    signature, _, text = read_text(path).rstrip("\n").partition("\n")
-    if path.is_symlink() or signature != _signature(project, text):
+    document = read_signed(path, project, "move")
+    if document is None:
         raise ProjectError(
             f"{path} was not written by you in this folder: it is not carried out",
             hint="rm .scaffold/move.json, then look at: git status",
         )
-    document: dict[str, Any] = json.loads(text)
     merging = document.pop("merging")
     document["commits"] = tuple(document["commits"])
     document["refs"] = {name: (old, new) for name, (old, new) in document["refs"].items()}

@@ -1,6 +1,5 @@
 """Analyze a project's predictions: believe them or not, then say where the error opens."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,9 +14,10 @@ from scaffold.errors import BrokenFileError, ScaffoldError, UsageError
 from scaffold.git.snapshots import worktree_id
 from scaffold.probes.predictions import Predictions, read_predictions
 from scaffold.probes.runs import Prober, facts_of, table_of
-from scaffold.project.files import read_record, read_text, write_json, write_text
+from scaffold.project.files import read_record, write_text
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
+from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.goal import ErrorBound, Goal
 from scaffold.records.metric import Metric
@@ -26,7 +26,6 @@ from scaffold.rules.loop.case import Case, Diagnosis, Probe, ProbeKind, ProbeRes
 from scaffold.rules.loop.causes import diagnose
 from scaffold.rules.loop.gaps import Analysis, SplitError, analyze_gaps
 from scaffold.running.recording import is_own
-from scaffold.user_state import sign
 
 _NAMES = ("predictions.csv", "predictions.parquet")
 _ANALYSIS, _DIAGNOSIS = TypeAdapter(Analysis), TypeAdapter(Diagnosis)
@@ -331,11 +330,7 @@ def _remember(project: Project, analyzed: Analyzed) -> None:
         "goal": analyzed.goal.model_dump(mode="json"),
         "created": datetime.now(timezone.utc).isoformat(timespec="minutes"),
     }
-    write_json({**content, "signature": _signature(project, content)}, project.last_analysis)
-
-
-def _signature(project: Project, content: Mapping[str, Any]) -> str:
-    return sign(f"analysis of {project.root}: {json.dumps(content, sort_keys=True)}")
+    write_signed(project.last_analysis, project, "analysis", content)
 
 
 def present_state(project: Project) -> str:
@@ -373,11 +368,9 @@ class LastAnalysis:
 
 def last_analysis(project: Project) -> LastAnalysis | None:
     """Return the last analysis that was made here of this project and its present goal."""
+    content = read_signed(project.last_analysis, project, "analysis")
     try:
-        content: dict[str, Any] = json.loads(read_text(project.last_analysis))
-        signature = content.pop("signature")
-        is_current = content["goal"] == read_goal(project).model_dump(mode="json")
-        if signature != _signature(project, content) or not is_current:
+        if content is None or content["goal"] != read_goal(project).model_dump(mode="json"):
             return None
         return LastAnalysis(
             analysis=_ANALYSIS.validate_python(content["analysis"]),

@@ -191,29 +191,12 @@ def find_project(start: Path) -> Project:
 
 
 def _refuse_links(folder: Path) -> None:
-    """Raise ProjectError if files written into a project would land outside.
-
-    It may be untrusted.
-    """
-    inside = (
-        "runs",
-        "lock",
-        "status.json",
-        "uncommitted",
-        "states",
-        "own",
-        "golden",
-        "traces",
-        "parity",
-        "aside",
-        "probes",
-        "sweeps",
-        "submissions",
-        "move.json",
-    )
-    state = (".scaffold", *(f".scaffold/{name}" for name in inside))
+    """Raise ProjectError if files written into an untrusted project would land outside."""
+    state = folder / ".scaffold"
+    is_folder = state.is_dir() and not state.is_symlink()
     for name in (
-        *state,
+        ".scaffold",
+        *(sorted(f".scaffold/{path.name}" for path in state.iterdir()) if is_folder else ()),
         "evidence",
         "reference",
         "drivers",
@@ -247,12 +230,22 @@ _OWN_FOLDERS = (
 _OWN_FILES = ("*.yaml", "*.lock", "calibration*.json", "README.md", "AGENTS.md")
 
 
-def refuse_own_file(project: Project, path: Path) -> None:
-    """Raise UsageError if an output would replace a file that the project consists of."""
-    own = path.resolve()
-    if not own.is_relative_to(project.root.resolve()) or not own.exists():
+def refuse_output(project: Project, path: Path) -> None:
+    """Raise UsageError if an output would replace a file that the project consists of.
+
+    The project may be untrusted: a link in it leads an output nowhere else either.
+    """
+    root, target = project.root.resolve(), path.resolve()
+    if not target.is_relative_to(root):
+        stated = Path(os.path.normpath(path.absolute()))
+        if stated.is_relative_to(project.root.absolute()) or stated.is_relative_to(root):
+            raise UsageError(
+                f"{path} is a link out of the project, to {target}", hint="choose another -o"
+            )
         return
-    inside = own.relative_to(project.root.resolve())
+    if not target.exists():
+        return
+    inside = target.relative_to(root)
     if inside.parts[0] in _OWN_FOLDERS or any(map(inside.match, _OWN_FILES)):
         raise UsageError(f"{path} is a file of the project itself", hint="choose another -o")
 

@@ -9,8 +9,9 @@ from scaffold.errors import BrokenFileError, MachineError, ProjectError, RunErro
 from scaffold.git.history import commit_with_edits, find_branch, project_repository
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import Move, move
-from scaffold.project.files import read_text, remove, write_record, write_text
+from scaffold.project.files import remove, write_record, write_text
 from scaffold.project.project import Project
+from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.engine import LocalTarget
 from scaffold.records.evidence import (
     Calibration,
@@ -221,28 +222,28 @@ def _trace_differences(session: Session, plan: Plan) -> list[Reason]:
     project, recipe, listener = session.project, session.recipe, session.listener
     if recipe.golden is None:
         return []
-    stored_result = (
-        project.scaffold_dir / "parity" / f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
-    )
-    if not stored_result.exists():
+    name = f"{plan.inputs.digest[:24]}-{recipe.golden.sha256[:12]}"
+    path = project.scaffold_dir / "parity" / name
+    result = read_signed(path, project, f"trace comparison {name}")
+    if result is None:
         golden = read_golden(project.golden / recipe.golden.name, recipe.golden)
         smoke = prepare_smoke(session)
         try:
-            text = _differences_text(
-                compare_with_golden(project, golden, plan, smoke, Rewritten(), listener)
-            )
-        except RunError as error:
+            checks = compare_with_golden(project, golden, plan, smoke, Rewritten(), listener)
+        except RunError as error:  # it may pass: nothing is stored
             text = (
                 "what the reference computes here could not be compared with what the recipe"
                 f" recorded: {error.message}"
             )
-        if not text:
+            return [Reason("computes_otherwise", " ".join(text.split()))]
+        result = {"differences": " ".join(_differences_text(checks).split())}
+        if not result["differences"]:
             listener.message(
                 "what the reference computes here is what the recipe recorded: all checks are equal"
             )
-        write_text(stored_result, text)
-    text = read_text(stored_result)
-    return [Reason("computes_otherwise", " ".join(text.split()))] if text else []
+        write_signed(path, project, f"trace comparison {name}", result)
+    text = result["differences"]
+    return [Reason("computes_otherwise", text)] if text else []
 
 
 def _differences_text(checks: Sequence[CheckResult]) -> str:

@@ -7,17 +7,18 @@ depends on, so that asking again costs a few file look-ups and imports nothing h
 import contextlib
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scaffold
-from scaffold.errors import BrokenFileError, MachineError, ProjectError, ScaffoldError
-from scaffold.project.files import read_text, write_json
+from scaffold.errors import BrokenFileError, MachineError, ProjectError
+from scaffold.git.gitdir import git_dirs
+from scaffold.project.files import read_text
 from scaffold.project.project import Project
+from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.judgment import Judgment, Verdict
 from scaffold.status.model import Status, is_by_others
-from scaffold.user_state import Origin, origin_of, sign
+from scaffold.user_state import Origin, origin_of
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import ChangeEvidence, Tweak
@@ -29,30 +30,21 @@ def load_status(project: Project) -> Status:
     Raises:
         BrokenFileError, ProjectError: recipe.yaml, milestones.yaml or the evidence cannot be read.
     """
-    fingerprint = _fingerprint(project)
+    present = fingerprint(project)
     cache = project.cached_status
-    try:
-        stored = json.loads(read_text(cache) if cache.is_file() else "")
-        signature = stored.pop("signature")
-        if stored["fingerprint"] == fingerprint and signature == _signature(project, stored):
-            return Status.from_mapping(stored["status"])
-    except (ScaffoldError, OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass  # not there or not ours: work it out
+    stored = read_signed(cache, project, "status")
+    if stored is not None and stored["fingerprint"] == present:
+        return Status.from_mapping(stored["status"])
     from scaffold.status.derive import derive_status
 
     status = derive_status(project)
     with contextlib.suppress(MachineError):  # a read-only project can be looked at all the same
-        content = {"fingerprint": fingerprint, "status": status.as_mapping()}
-        write_json({**content, "signature": _signature(project, content)}, cache)
+        content = {"fingerprint": present, "status": status.as_mapping()}
+        write_signed(cache, project, "status", content)
         # Of a killed one; of one at work, which tries again.
         for partial in cache.parent.glob(f".{cache.name}.*"):
             partial.unlink(missing_ok=True)
     return status
-
-
-def _signature(project: Project, content: Mapping[str, Any]) -> str:
-    """Return what proves that this user derived a status: one that came along may say anything."""
-    return sign(f"status of {project.root}: {json.dumps(content, sort_keys=True)}")
 
 
 def current_judgment(project: Project) -> Judgment | None:
@@ -126,7 +118,7 @@ def require_reproduced(project: Project) -> None:
         )
 
 
-def _fingerprint(project: Project) -> list[Any]:
+def fingerprint(project: Project) -> list[Any]:
     """Return values that change with every file the status depends on (size, time, inode)."""
     stamps: list[Any] = [scaffold.__version__]
     single = (
@@ -144,10 +136,11 @@ def _fingerprint(project: Project) -> list[Any]:
     )
     for path in single:
         stamps.append(_stamp(path))
-    git_dir = _git_dir(project)
-    stamps += [_stamp(git_dir / name) for name in ("HEAD", "index", "packed-refs", "MERGE_HEAD")]
+    own, shared = _git_dirs(project)
+    stamps += [_stamp(own / name) for name in ("HEAD", "index", "MERGE_HEAD")]
+    stamps.append(_stamp(shared / "packed-refs"))
     monitored = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
-    pending = [*(str(project.root / name) for name in monitored), str(git_dir / "refs")]
+    pending = [*(str(project.root / name) for name in monitored), str(shared / "refs")]
     while pending:
         try:
             entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
@@ -163,13 +156,12 @@ def _fingerprint(project: Project) -> list[Any]:
     return stamps
 
 
-def _git_dir(project: Project) -> Path:
-    """Return git's folder; of a linked work tree the shared part is not looked at."""
-    place = project.root / ".git"
-    if place.is_file():
-        with contextlib.suppress(OSError, ValueError):
-            return Path(place.read_text().partition("gitdir: ")[2].strip())
-    return place
+def _git_dirs(project: Project) -> tuple[Path, Path]:
+    """Return the work tree's git directory and the shared one; guesses where git would refuse."""
+    try:
+        return git_dirs(project.root)
+    except (ProjectError, OSError):
+        return project.root / ".git", project.root / ".git"
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -2,15 +2,17 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from scaffold.errors import BrokenFileError, Problem, ProjectError
 from scaffold.git.history import branches, commits_made_here
 from scaffold.git.repository import Repository
-from scaffold.project.files import read_record, read_text, write_record, write_text
+from scaffold.project.files import read_record, write_record
 from scaffold.project.project import Project, load_yaml
+from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.judgment import ChangeJudgment
 from scaffold.records.tweak import ChangeEvidence, Tweak
-from scaffold.user_state import Origin, origin_of, remember_origin, sign
+from scaffold.user_state import Origin, origin_of, remember_origin
 
 TWEAK_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 """What a tweak may be called."""
@@ -140,17 +142,16 @@ def last_accepted(project: Project) -> ChangeEvidence | None:
 
 def claim_tweak(project: Project, tweak: Tweak, start: str) -> None:
     """Remember that this user starts a tweak at this commit: its content needs no consent."""
-    write_text(
-        project.scaffold_dir / "own" / tweak.name, f"{start} {_own_mark(project, tweak, start)}"
-    )
+    content = {"name": tweak.name, "before": tweak.before, "start": start}
+    write_signed(_own_tweak(project, tweak), project, "own tweak", content)
 
 
 def is_own_tweak(project: Project, tweak: Tweak) -> bool:
     """Return whether this user started the tweak and made every commit since then here."""
-    path = project.scaffold_dir / "own" / tweak.name
-    start, _, mark = read_text(path).partition(" ") if path.is_file() else ("", "", "")
-    if not start or mark != _own_mark(project, tweak, start):
+    claim = read_signed(_own_tweak(project, tweak), project, "own tweak")
+    if claim is None or (claim["name"], claim["before"]) != (tweak.name, tweak.before):
         return False
+    start = claim["start"]
     repository = Repository(project.root)
     since = (
         repository.call("rev-list", "HEAD", f"^{start}").split()
@@ -162,11 +163,11 @@ def is_own_tweak(project: Project, tweak: Tweak) -> bool:
 
 def forget_tweak(project: Project, tweak: Tweak) -> None:
     """Forget a decided tweak: another one of its name would not be the user's own."""
-    (project.scaffold_dir / "own" / tweak.name).unlink(missing_ok=True)
+    _own_tweak(project, tweak).unlink(missing_ok=True)
 
 
-def _own_mark(project: Project, tweak: Tweak, start: str) -> str:
-    return sign(f"tweak {tweak.name} of {project.root} from {tweak.before}, started at {start}")
+def _own_tweak(project: Project, tweak: Tweak) -> Path:
+    return project.scaffold_dir / "own" / tweak.name
 
 
 def tweak_branches(repository: Repository) -> list[str]:

@@ -178,6 +178,15 @@ def test_the_page_has_one_script_of_ours_and_says_what_is_going(served):
     assert "going" not in request(address)[1].split("<main>")[0]
 
 
+@pytest.mark.parametrize("name", ["src/train.py", "reference/train.py", "environment.lock"])
+def test_an_edit_of_what_the_status_depends_on_makes_another_page(served, name):
+    project, address = served
+    stamp = re.search(r'data-stamp="(\w+)"', request(address)[1])[1]
+    with (project / name).open("a") as file:
+        file.write("# edited\n")
+    assert f'data-stamp="{stamp}"' not in request(address)[1]
+
+
 def test_changes_are_streamed(served):
     project, address = served
     place = urlsplit(address)

@@ -15,6 +15,8 @@ from helpers import BETTER, RENAME, WORSE, accepted, approved, edit, git, write_
 
 from scaffold.git import execute
 from scaffold.git.repository import Repository
+from scaffold.project.project import Project
+from scaffold.status.cache import fingerprint
 from scaffold.tweak.new_files import find_new_files
 
 
@@ -433,6 +435,12 @@ def test_a_linked_work_tree_with_relative_paths(cli, reproduced, tmp_path):
     (linked / ".git").write_text("gitdir: ../project/.git/worktrees/linked\n")
     (reproduced / ".git/worktrees/linked/gitdir").write_text("../../../../linked/.git\n")
     assert cli("status", "--json", cwd=linked).json["evidence"] == "current"
+    stamps = fingerprint(Project(linked))
+    git(linked, "branch", "further")  # refs lie in the shared directory
+    assert fingerprint(Project(linked)) != stamps
+    stamps = fingerprint(Project(linked))
+    git(linked, "switch", "--quiet", "further")
+    assert fingerprint(Project(linked)) != stamps
 
 
 def project_tests(project: Path) -> str:

@@ -527,3 +527,21 @@ def test_evidence_that_is_a_link(cli, project, tmp_path):
     (project / "evidence/reproduce.json").rename(tmp_path / "elsewhere.json")
     (project / "evidence/reproduce.json").symlink_to(tmp_path / "elsewhere.json")
     assert "reproduce.json is a link to" in cli("status", cwd=project, code=2).err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (".scaffold/dashboard.html", ("dashboard",)),
+        ("CERTIFICATE.md", ("certificate", "write")),
+        ("runs.csv", ("export", "csv")),
+        ("page.html", ("dashboard", "-o", "page.html")),
+    ],
+)
+def test_a_link_leads_no_output_out_of_the_project(cli, reproduced, tmp_path, name, words):
+    (tmp_path / "victim").write_text("whole")
+    (reproduced / ".scaffold").mkdir(exist_ok=True)
+    (reproduced / name).symlink_to(tmp_path / "victim")
+    refused = cli.any_status(*words, cwd=reproduced)
+    assert refused.code == 2 and "link" in refused.err, refused
+    assert (tmp_path / "victim").read_text() == "whole"

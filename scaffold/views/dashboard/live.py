@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from scaffold.errors import MachineError, ScaffoldError, UsageError
 from scaffold.project.project import Project
+from scaffold.status.cache import fingerprint
 from scaffold.views.dashboard.facts import gather
 from scaffold.views.dashboard.page import make_page
 
@@ -43,7 +44,7 @@ class LiveDashboard:
 
     def stamp(self) -> str:
         """Return what changes when the page would."""
-        marks = hashlib.sha256()
+        marks = hashlib.sha256(repr(fingerprint(self._project)).encode())
         for path in self._watched():
             try:
                 seen = path.stat(follow_symlinks=False)
@@ -53,15 +54,10 @@ class LiveDashboard:
         return marks.hexdigest()[:16]
 
     def _watched(self) -> Iterator[Path]:
+        """Yield what the page shows besides what the status depends on."""
         root, state = self._project.root, self._project.scaffold_dir
-        yield from sorted(root.glob("*.yaml"))
-        yield from (
-            root / ".git/HEAD",
-            root / ".git/index",
-            state / "analysis.json",
-            state / "lock",
-        )
-        for folder in ("evidence", "tweaks", "errors", "sweeps"):
+        yield state / "lock"
+        for folder in ("errors", "sweeps"):
             yield from sorted((root / folder).glob("*"))
         for name in ("runs", "probes", "sweeps"):
             yield from sorted((state / name).glob("*"))
