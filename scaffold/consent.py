@@ -8,6 +8,7 @@ project.
 import contextlib
 import difflib
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ from scaffold.records.recipe import PathReference, Recipe, reference_name, refer
 from scaffold.user_state import made_lock, state_dir
 
 _MOST_LINES = 200
-"""Of a patch or driver that are shown; the rest is named by its count."""
+"""Of a patch or driver that are shown the first time; others are counted."""
+
+_OF_FILE = " " * 13 + "| "
+"""How the lines of a file are shown."""
 
 
 def consent_digest(program: Program, folder: Path, tree: str) -> str:
@@ -138,7 +142,7 @@ def _read_files(snapshot: Runnable) -> list[str]:
         if file.is_file() and not file.is_symlink():
             name = file.relative_to(snapshot.folder).as_posix()
             lines.append(f"  {name}  {file_digest(file)[:12]}")
-            lines += [f"  {name}{line.removeprefix('            ')}" for line in _text_lines(file)]
+            lines += [f"  {name}{line.removeprefix(' ' * 12)}" for line in _text_lines(file)]
     return lines
 
 
@@ -154,16 +158,16 @@ def _remember_description(key: str, lines: Sequence[str]) -> None:
 def _changed_since_approved(key: str, lines: list[str], files: Sequence[str] = ()) -> list[str]:
     """Return the lines that differ from what was approved last.
 
-    The first time that is every line but those of files.
+    The first time that is every line but those of files. Of what changed every line is shown.
     """
     if not _description(key).is_file():
-        return lines
+        return _shortened(lines)
     before = read_text(_description(key)).split("\n")
     # Without two file names.
     diff = list(difflib.unified_diff(before, [*lines, *files], lineterm="", n=0))[2:]
     changed = [f"{line[:1]} {line[1:].strip()}" for line in diff if line[:1] in "+-"]
     if not changed:  # what no line shows, such as a file that a patch or driver reads
-        return lines
+        return _shortened(lines)
     return ["  changed since you approved it, - before, + now:", *(f"  {line}" for line in changed)]
 
 
@@ -250,10 +254,11 @@ def describe_program(recipe: Recipe, recipe_dir: Path) -> list[str]:
     ]
     lines += _describe_commands(recipe)
     for patch in reference.patches:
-        lines.append(f"  patch      {patch.file}: {patch.reason}")
-        lines += _text_lines(recipe_dir / patch.file)
+        file = recipe_dir / patch.file
+        lines.append(f"  patch      {patch.file}  {file_digest(file)[:12]}: {patch.reason}")
+        lines += _text_lines(file)
     for driver in reference.drivers:
-        lines.append(f"  driver     {driver}")
+        lines.append(f"  driver     {driver}  {file_digest(recipe_dir / driver)[:12]}")
         lines += _text_lines(recipe_dir / driver)
     return lines
 
@@ -313,9 +318,17 @@ def _describe_commands(program: Program) -> list[str]:
 
 def _text_lines(path: Path) -> list[str]:
     try:
-        lines = read_text(path).splitlines()
+        return [f"{_OF_FILE}{line}" for line in read_text(path).splitlines()]
     except ScaffoldError:
-        return ["             | (not text)"]
-    if len(lines) > _MOST_LINES:
-        lines[_MOST_LINES:] = [f"... {len(lines) - _MOST_LINES} more lines in {path}"]
-    return [f"             | {line}" for line in lines]
+        return [f"{_OF_FILE}(not text)"]
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """Return lines without most of those of a long file."""
+    shown = []
+    for is_of_file, group in itertools.groupby(lines, lambda line: line.startswith(_OF_FILE)):
+        part = list(group)
+        further = len(part) - _MOST_LINES if is_of_file else 0
+        shown += part[:_MOST_LINES] if further > 0 else part
+        shown += [f"{_OF_FILE}... {further} more lines"] if further > 0 else []
+    return shown

@@ -116,7 +116,7 @@ def download(
     import urllib.error  # 20 ms with the servers' protocol below it: only when something is fetched
 
     begun = aside.stat().st_size if aside.exists() else 0
-    opener = _same_safety()
+    opener = safe_opener()
     opener.addheaders += [("Range", f"bytes={begun}-")] if begun else []
     try:
         with opener.open(url, timeout=60) as answer:
@@ -167,7 +167,7 @@ def _receive(
             aside.unlink(missing_ok=True)
 
 
-def _same_safety() -> Any:
+def safe_opener() -> Any:
     """Return an opener that follows a redirect only to https, within this machine also to http."""
     import urllib.parse
     import urllib.request

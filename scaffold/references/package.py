@@ -19,7 +19,7 @@ from scaffold.git.repository import Repository
 from scaffold.records.recipe import PackageReference, PathReference
 from scaffold.references import folder
 from scaffold.references.archives import unpack
-from scaffold.references.download import cached_by_digest, download
+from scaffold.references.download import cached_by_digest, download, safe_opener
 
 _PYPI = "https://pypi.org/simple"
 _ACCEPTED = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
@@ -175,15 +175,13 @@ def _files_of(index: str, project: str) -> Iterator[tuple[str, str, str, str | N
 def _read(page: str) -> tuple[str, str]:
     """Return the text of a page of an index, and its media type."""
     import http.client
-    import urllib.error
-    import urllib.request
 
     if not re.match(r"https://|http://(127\.0\.0\.1|localhost)[:/]|file:///", page):
         raise FetchError(f"{page} is neither https nor on this machine")
     if page.startswith("file:"):
         page += "index.html"
     try:
-        opener = urllib.request.build_opener()
+        opener = safe_opener()
         opener.addheaders = [("Accept", _ACCEPTED)]
         with opener.open(page, timeout=60) as answer:
             content = answer.read(_MOST_PAGE_BYTES)

@@ -53,6 +53,7 @@ class Index:
         }
         self.is_json = True
         self.asked = []
+        self.elsewhere = ""
 
     def page(self):
         digests = {name: hashlib.sha256(c).hexdigest() for name, c in self.archives.items()}
@@ -79,6 +80,11 @@ def index(monkeypatch, tmp_path):
         def do_GET(self):
             index.asked.append(self.path)
             name = self.path.rpartition("/")[2]
+            if index.elsewhere:
+                self.send_response(302)
+                self.send_header("Location", index.elsewhere)
+                self.end_headers()
+                return
             if self.path == "/simple/tiny/":
                 kind, text = index.page()
                 content = text.encode()
@@ -127,6 +133,12 @@ def test_the_newest_final_release_is_drafted_and_made_a_project(cli, index, tmp_
     refused = cli("recipes", "draft", "pypi:tiny", "-o", "other", "--offline", code=4)
     assert "--offline forbids" in refused.err
     assert index.asked == []
+
+
+def test_an_index_whose_page_redirects_to_http_is_refused(cli, index):
+    index.elsewhere = "http://example.org/simple/tiny/"
+    refused = cli("recipes", "draft", "pypi:tiny", "-o", "d", code=4).err
+    assert "redirects to http://example.org/simple/tiny/, which is not https" in refused
 
 
 def test_a_release_may_be_named_and_what_is_not_there_is_said(cli, index):

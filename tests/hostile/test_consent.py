@@ -358,7 +358,7 @@ def test_after_an_edit_only_what_changed_is_shown(cli, tmp_path):
     assert "packages" not in second and "tree" not in second
 
 
-def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
+def test_a_change_beyond_the_shown_lines_is_shown(cli, tmp_path):
     cli.is_trusting = False
     recipe = toy_recipe(
         tmp_path / "recipe", reference={"drivers": ["drivers/long.py"]}, commands={"smoke": None}
@@ -366,8 +366,36 @@ def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
     write_tree(recipe, {"drivers/long.py": "x = 1\n" * 300})
     project = cli.new(recipe)
     first = cli("run", code=2, cwd=project).err
+    assert "| ... 100 more lines" in first and first.count("| x = 1") == 200
     cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
-    # Beyond what is shown of it.
-    (project / "drivers/long.py").write_text("x = 1\n" * 299 + "x = 2\n")
+    # Together with one that would be shown anyway.
+    (project / "drivers/long.py").write_text("x = 1\n" * 299 + "import os\n")
+    edit(project, "recipe.yaml", "{seed}", "{seed} --more")
     second = cli("run", code=2, cwd=project).err
+    assert "+ | import os" in second
+    assert len(re.findall(r"[-+] driver     drivers/long.py  [0-9a-f]{12}", second)) == 2
+
+
+def test_a_change_that_no_line_shows_is_shown_whole(cli, tmp_path):
+    cli.is_trusting = False
+    recipe = toy_recipe(tmp_path / "recipe", commands={"smoke": None})
+    project = cli.new(recipe)
+    first = cli("run", code=2, cwd=project).err
+    cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
+    edit(project, "recipe.yaml", ">=3.10", ">=3.9")
+    second = cli("run", "--rerun", code=2, cwd=project).err
     assert "changed since" not in second and "packages" in second
+
+
+def test_a_change_of_what_is_no_text_is_shown(cli, tmp_path):
+    cli.is_trusting = False
+    recipe = toy_recipe(
+        tmp_path / "recipe", reference={"drivers": ["drivers/data.bin"]}, commands={"smoke": None}
+    )
+    write_tree(recipe, {"drivers/data.bin": b"\xff\x00"})
+    project = cli.new(recipe)
+    first = cli("run", code=2, cwd=project).err
+    cli("run", "--trust", re.search(r"--trust (\w+)", first)[1], cwd=project)
+    (project / "drivers/data.bin").write_bytes(b"\xff\x01")
+    second = cli("run", code=2, cwd=project).err
+    assert len(re.findall(r"[-+] driver     drivers/data.bin  [0-9a-f]{12}", second)) == 2
