@@ -1,5 +1,6 @@
 """Values of one metric over several runs, and the few statistics that the verdicts share. Pure."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,32 @@ def t_quantile(probability: float, df: float) -> float:
     from scipy.special import stdtrit  # 0.2 s to import: only when there is something to judge
 
     return float(stdtrit(df, probability))
+
+
+@functools.cache
+def best_of_quantile(probability: float, k: int, n: int, df: int) -> float:
+    """Return a quantile of how far the best of k further runs lies above the mean of n, in sds.
+
+    The standard deviation is estimated with `df` degrees of freedom, and runs are normal: the best
+    is max(Z_1..Z_k), the mean W/sqrt(n), the estimate S = sqrt(chi2_df/df), and (max - W/sqrt(n))/S
+    is below t with probability E[Phi(t S + W/sqrt(n))^k]. The expectation is taken by Gauss
+    quadrature over W and over the quantiles of S.
+    """
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.special import chdtri, ndtr
+
+    nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+    means, mean_weights = nodes / math.sqrt(n), weights / weights.sum()
+    nodes, weights = np.polynomial.legendre.leggauss(161)
+    deviations = np.sqrt(chdtri(df, (1 - nodes) / 2) / df)
+
+    def excess(t: float) -> float:
+        below = ndtr(t * deviations[:, None] + means[None, :]) ** k
+        return float(weights / 2 @ below @ mean_weights) - probability
+
+    far = 10 * (1 + abs(t_quantile(min(probability, 1 - probability) / k, df)))
+    return float(brentq(excess, -far, far, xtol=1e-6))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:

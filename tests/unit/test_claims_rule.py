@@ -15,7 +15,7 @@ from scaffold.records.claim import (
 )
 from scaffold.records.judgment import Verdict
 from scaffold.rules.reproduction.claims import judge_claim
-from scaffold.rules.stats import SampleStats
+from scaffold.rules.stats import SampleStats, best_of_quantile
 
 RULE = Rule()
 COMMON = {
@@ -24,6 +24,7 @@ COMMON = {
     "basis": "training",
     "source": {"url": "u", "words": "w"},
 }
+BAD = (Verdict.INCONSISTENT, Verdict.EXCEEDS)
 CALIBRATION = SampleStats(n=30, mean=0.9, sd=0.01)
 
 
@@ -90,6 +91,35 @@ def test_best_of_k_is_expected_to_be_better():
         judge(value(0.927, selection={"best_of": 5}), own, direction="lower").verdict
         is Verdict.EXCEEDS
     )
+
+
+@pytest.mark.parametrize(("k", "n"), [(5, 1), (10, 3)])
+def test_the_interval_of_the_best_of_k_holds_its_level_by_simulation(k, n):
+    draw, misses = np.random.default_rng(7), 0
+    for _ in range(500):
+        calibration = SampleStats.of(draw.normal(size=20).tolist())
+        own = SampleStats.of(draw.normal(size=n).tolist())
+        best = value(float(draw.normal(size=k).max()), decimals=9, selection={"best_of": k})
+        misses += judge(best, own, calibration).verdict is not Verdict.CONSISTENT
+    assert 0.03 < misses / 500 < 0.075
+
+
+def test_the_best_of_k_quantile_is_students_for_one_draw():
+    for probability in (0.025, 0.5, 0.975):
+        expected = stats.t.ppf(probability, 19) * np.sqrt(1 + 1 / 3)
+        assert best_of_quantile(probability, 1, 3, 19) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_published_best_below_what_the_best_here_would_be_is_exceeded():
+    claim = value(0.903, decimals=4, selection={"best_of": 20})  # above the mean of a run here
+    finding = judge(claim, SampleStats(n=10, mean=0.9, sd=0.01))
+    assert finding.interval[0] > 0.903 and finding.verdict is Verdict.EXCEEDS
+    lower = judge(
+        value(0.897, decimals=4, selection={"best_of": 20}),
+        SampleStats(n=10, mean=0.9, sd=0.01),
+        direction="lower",
+    )
+    assert lower.verdict is Verdict.EXCEEDS
 
 
 def test_a_deterministic_program_is_compared_as_printed():
@@ -160,7 +190,54 @@ def test_mean_and_spread_agrees_with_statsmodels_tost():
         claim = value(0.9, decimals=9, sd=0.01, n=30, selection="mean")
         finding = judge(claim, SampleStats.of(own.tolist()), None)
         p = ttost_ind(own, published, -0.02, 0.02)[0]
-        assert (finding.verdict is Verdict.CONSISTENT) == bool(p <= 0.05), (shift, p)
+        # One of the ten looks: their errors add up to alpha.
+        assert (finding.verdict is Verdict.CONSISTENT) == bool(p <= 0.05 / 10), (shift, p)
+
+
+def test_rounding_of_a_published_mean_confirms_nothing():
+    claim = value(0.9, decimals=1, sd=0.01, n=20, selection="mean")  # 0.85 to 0.95
+    finding = judge(claim, SampleStats(n=10, mean=0.94, sd=0.01), None)
+    assert finding.verdict is Verdict.UNTESTABLE
+    exact = value(0.9, decimals=3, sd=0.01, n=20, selection="mean")
+    assert judge(exact, SampleStats(n=10, mean=0.9, sd=0.01), None).verdict is Verdict.CONSISTENT
+
+
+def _ends(claim, draws, calibration=None, series=None):
+    """Return the first verdict that decides, when one looks after every run."""
+    for n in range(1, len(draws) + 1):
+        own = SampleStats.of(draws[:n])
+        finding = judge(claim, own, calibration, series[:n] if series else ())
+        if not finding.more_seeds:
+            return finding.verdict
+    return Verdict.UNTESTABLE
+
+
+def test_looks_after_every_run_refuse_a_sound_reference_no_more_than_alpha_says():
+    draw, refused = np.random.default_rng(11), 0
+    for _ in range(600):
+        published = SampleStats.of(draw.normal(size=3).tolist())
+        claim = value(published.mean, decimals=9, sd=published.sd, n=3, selection="mean")
+        refused += _ends(claim, draw.normal(size=10).tolist()) in BAD
+    assert refused / 600 < 0.07
+
+
+def test_looks_after_every_run_confirm_a_difference_of_the_margin_no_more_than_alpha_says():
+    draw, confirmed = np.random.default_rng(12), 0
+    for _ in range(600):
+        published = SampleStats.of(draw.normal(size=30).tolist())
+        claim = value(published.mean, decimals=9, sd=1.0, n=30, selection="mean")
+        ended = _ends(claim, draw.normal(RULE.delta_sd, size=10).tolist())
+        confirmed += ended is Verdict.CONSISTENT
+    assert confirmed / 600 < 0.07
+
+
+def test_looks_after_every_run_refuse_an_event_that_may_be_no_more_than_alpha_says():
+    draw, ended = np.random.default_rng(13), 0
+    claim = EventClaim(**COMMON, reaches={"threshold": 0.5, "within_steps": 50})
+    for _ in range(600):
+        series = [curve(10 if reached else None) for reached in draw.random(10) < 0.5]
+        ended += _ends(claim, [1.0] * 10, None, series) is Verdict.CONSISTENT
+    assert ended / 600 < 0.07
 
 
 @pytest.mark.parametrize(
@@ -193,6 +270,24 @@ def test_mean_and_spread_with_too_few_runs_says_so():
 def test_range(bounds, verdict):
     finding = judge(RangeClaim(**COMMON, **bounds), SampleStats(n=4, mean=0.9, sd=0.01))
     assert finding.verdict is verdict
+
+
+def test_a_range_is_not_decided_by_one_run_of_a_program_with_chance():
+    claim = RangeClaim(**COMMON, at_least=0.9)
+    for mean in (0.89, 0.91, 0.5):
+        one = judge(claim, SampleStats(n=1, mean=mean, sd=0.0), None)
+        assert one.verdict is Verdict.UNTESTABLE and one.more_seeds
+    fixed = judge(claim, SampleStats(n=1, mean=0.91, sd=0.0), None, noise=0.0)
+    assert fixed.verdict is Verdict.CONSISTENT
+    noisy = judge(claim, SampleStats(n=1, mean=0.91, sd=0.0), None, noise=0.01)
+    assert noisy.verdict is Verdict.UNTESTABLE
+
+
+def test_looks_after_every_run_refuse_a_range_no_more_than_alpha_says():
+    draw, refused = np.random.default_rng(14), 0
+    for _ in range(600):
+        refused += _ends(RangeClaim(**COMMON, at_least=0.0), draw.normal(size=10).tolist()) in BAD
+    assert refused / 600 < 0.07
 
 
 def curve(first):

@@ -17,17 +17,19 @@ from scaffold.records.claim import (
     StepsToTargetClaim,
     ValueClaim,
 )
-from scaffold.records.judgment import Finding, Question, Verdict
+from scaffold.records.judgment import Finding, Verdict
+from scaffold.rules.reproduction.events import Series, judge_event, judge_steps
+from scaffold.rules.reproduction.finding import claim_finding, is_better
+from scaffold.rules.reproduction.looks import look_alpha
 from scaffold.rules.reproduction.sequential import NOISE
 from scaffold.rules.stats import (
     SampleStats,
+    best_of_quantile,
     equality_tolerance,
     pooled_sd,
     t_quantile,
     t_two_sided_p,
 )
-
-Series = Sequence[tuple[int, float]]
 
 
 def judge_claim(
@@ -57,13 +59,13 @@ def judge_claim(
             "published without a budget: how long was trained is not said, so no run here can be"
             " compared with it"
         )
-        return _finding(claim, own, Verdict.UNTESTABLE, reason, "claim without a budget")
+        return claim_finding(claim, own, Verdict.UNTESTABLE, reason, "claim without a budget")
     if isinstance(claim, RangeClaim):
-        return _test_range(claim, own, calibration, rule)
+        return _test_range(claim, own, calibration, rule, noise)
     if isinstance(claim, EventClaim):
-        return _test_event(claim, own, series, direction, rule)
+        return judge_event(claim, own, series, direction, rule)
     if isinstance(claim, StepsToTargetClaim):
-        return _test_steps(claim, own, series, direction, rule)
+        return judge_steps(claim, own, series, direction, rule)
     if claim.deviation is not None and claim.n is not None:
         return _test_mean(claim, claim.deviation, claim.n, own, direction, rule)
     if claim.standard_error is not None:
@@ -71,31 +73,13 @@ def judge_claim(
     return _test_value(claim, own, calibration, direction, rule, noise)
 
 
-def _finding(
-    claim: Claim, own: SampleStats, verdict: Verdict, reason: str, rule: str, **numbers: object
-) -> Finding:
-    return Finding(
-        question=Question.CLAIM,
-        metric=claim.metric,
-        verdict=verdict,
-        reason=reason,
-        rule=rule,
-        published=claim.text,
-        published_value=claim.value if isinstance(claim, ValueClaim) else None,
-        n=own.n,
-        mean=own.mean,
-        sd=own.sd if own.n > 1 else None,
-        **numbers,  # type: ignore[arg-type]
-    )
-
-
-def _is_better(first: float, second: float, direction: str) -> bool:
-    return first < second if direction == "lower" else first > second
-
-
-def _outside(claim: ValueClaim, own: SampleStats, direction: str) -> tuple[Verdict, str]:
-    """Return the verdict for a published value that lies outside the interval."""
-    if _is_better(own.mean, claim.value, direction):
+def _outside(
+    claim: ValueClaim, own_range: tuple[float, float], direction: str
+) -> tuple[Verdict, str]:
+    """Return the verdict for a published value outside the range of what is expected here."""
+    if is_better(own_range[0], claim.value, direction) and is_better(
+        own_range[1], claim.value, direction
+    ):
         return (
             Verdict.EXCEEDS,
             (
@@ -129,7 +113,7 @@ def _test_value(
         )
         return _test_rounding(claim, own, direction, max(NOISE * (noise or 0.0), margin))
     if spread.n < 2:
-        return _finding(
+        return claim_finding(
             claim,
             own,
             Verdict.UNTESTABLE,
@@ -139,28 +123,29 @@ def _test_value(
             more_seeds=2,
         )
     df = spread.n - 1
-    scale = spread.sd * math.sqrt(1 / (claim.n or 1) + 1 / own.n)
     if isinstance(claim.selection, Selection):
         k = claim.selection.best_of
-        # Order statistics: the best of k lies below x with probability F(x)^k; for the lowest,
-        # mirrored.
-        low, high = (t_quantile(p ** (1 / k), df) for p in (rule.alpha / 2, 1 - rule.alpha / 2))
+        low, high = (
+            best_of_quantile(p, k, own.n, df) * spread.sd
+            for p in (rule.alpha / 2, 1 - rule.alpha / 2)
+        )
         ends = (low, high) if direction == "higher" else (-high, -low)
         text = (
             f"prediction interval of the best of {k}, alpha {rule.alpha:g}, sd from {spread.n} runs"
         )
     else:
-        quantile = t_quantile(1 - rule.alpha / 2, df)
-        ends = (-quantile, quantile)
+        scale = spread.sd * math.sqrt(1 / (claim.n or 1) + 1 / own.n)
+        half = t_quantile(1 - rule.alpha / 2, df) * scale
+        ends = (-half, half)
         subject = f"of the mean of {claim.n} runs, " if claim.n else ""
         text = f"prediction interval {subject}alpha {rule.alpha:g}, sd from {spread.n} runs"
     interval = (
-        own.mean + ends[0] * scale - claim.half_digit,
-        own.mean + ends[1] * scale + claim.half_digit,
+        own.mean + ends[0] - claim.half_digit,
+        own.mean + ends[1] + claim.half_digit,
     )
     if interval[0] <= claim.value <= interval[1]:
         further = "as many further runs" if claim.n else "one further run"
-        return _finding(
+        return claim_finding(
             claim,
             own,
             Verdict.CONSISTENT,
@@ -168,8 +153,8 @@ def _test_value(
             text,
             interval=interval,
         )
-    verdict, reason = _outside(claim, own, direction)
-    return _finding(claim, own, verdict, reason, text, interval=interval)
+    verdict, reason = _outside(claim, interval, direction)
+    return claim_finding(claim, own, verdict, reason, text, interval=interval)
 
 
 _WIDE = 3.0
@@ -218,9 +203,9 @@ def _test_over_examples(
     )
     if interval[0] <= claim.value <= interval[1]:
         reason = f"{interval[0]:.4g} to {interval[1]:.4g} would have been consistent"
-        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
-    verdict, reason = _outside(claim, own, direction)
-    return _finding(claim, own, verdict, reason, text, interval=interval)
+        return claim_finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    verdict, reason = _outside(claim, interval, direction)
+    return claim_finding(claim, own, verdict, reason, text, interval=interval)
 
 
 NORMAL_QUANTILE = 1.959964
@@ -237,9 +222,9 @@ def _test_rounding(
         text += f"; {allowed:.3g} is noise of this program, or its margin"
     if interval[0] <= claim.value <= interval[1]:
         reason = "equal as printed" if not allowed else "equal but for rounding"
-        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
-    verdict, reason = _outside(claim, own, direction)
-    return _finding(
+        return claim_finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    verdict, reason = _outside(claim, interval, direction)
+    return claim_finding(
         claim,
         own,
         verdict,
@@ -265,23 +250,25 @@ def _test_mean(
     if sd == 0.0 or margin == 0.0:
         return _test_rounding(claim, own, direction)
     error = sd * math.sqrt(1 / own.n + 1 / claim_n)
-    # Rounding of the published mean can hide that much of a difference.
-    difference = max(abs(own.mean - claim.value) - claim.half_digit, 0.0)
+    alpha = look_alpha(own.n, rule)
+    difference = abs(own.mean - claim.value)
     text = (
         f"CONSISTENT if two one-sided t tests show the means to be within {margin:.3g}, else a"
-        f" pooled t test may refute; alpha {rule.alpha:g}"
+        f" pooled t test may refute; alpha {rule.alpha:g} over all looks"
     )
     interval = (claim.value - margin, claim.value + margin)
-    if (margin - difference) / error >= t_quantile(1 - rule.alpha, df):
+    # Rounding of the published mean can hide a difference, and make up one.
+    widest, least = difference + claim.half_digit, max(difference - claim.half_digit, 0.0)
+    if alpha and (margin - widest) / error >= t_quantile(1 - alpha, df):
         reason = (
             f"the means differ by {own.mean - claim.value:+.3g}, and are shown to be less than"
             f" {margin:.3g} apart ({source})"
         )
-        return _finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
-    if t_two_sided_p(difference / error, df) < rule.alpha:
-        verdict, reason = _outside(claim, own, direction)
-        return _finding(claim, own, verdict, reason, text, interval=interval)
-    return _finding(
+        return claim_finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    if t_two_sided_p(least / error, df) < alpha:
+        verdict, reason = _outside(claim, (own.mean, own.mean), direction)
+        return claim_finding(claim, own, verdict, reason, text, interval=interval)
+    return claim_finding(
         claim,
         own,
         Verdict.UNTESTABLE,
@@ -293,94 +280,34 @@ def _test_mean(
 
 
 def _test_range(
-    claim: RangeClaim, own: SampleStats, calibration: SampleStats | None, rule: Rule
+    claim: RangeClaim,
+    own: SampleStats,
+    calibration: SampleStats | None,
+    rule: Rule,
+    noise: float | None,
 ) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
-    half = 0.0
-    if spread.n > 1 and spread.has_spread:
-        half = t_quantile(1 - rule.alpha, spread.n - 1) * spread.sd / math.sqrt(own.n)
+    alpha = look_alpha(own.n, rule)
+    half, text = NOISE * (noise or 0.0), "the value itself, since there is no spread"
+    if noise is None and (spread.n < 2 or spread.has_spread):
+        text = f"one-sided t bounds of the mean, alpha {rule.alpha:g} over all looks"
+        half = math.inf
+        if alpha and spread.n > 1:
+            half = t_quantile(1 - alpha, spread.n - 1) * spread.sd / math.sqrt(own.n)
     half += own.half_digit
     low, high = own.mean - half, own.mean + half
-    text = f"one-sided t bounds of the mean, alpha {rule.alpha:g}"
     least = -math.inf if claim.at_least is None else claim.at_least
     most = math.inf if claim.at_most is None else claim.at_most
     if high < least or low > most:
-        return _finding(
+        return claim_finding(
             claim, own, Verdict.INCONSISTENT, "the mean lies outside", text, interval=(low, high)
         )
     if low >= least and high <= most:
-        return _finding(
+        return claim_finding(
             claim, own, Verdict.CONSISTENT, "the mean lies inside", text, interval=(low, high)
         )
     reason = f"{own.n} runs do not say on which side of the bound the mean lies"
-    return _finding(
-        claim, own, Verdict.UNTESTABLE, reason, text, interval=(low, high), more_seeds=1
+    interval = (low, high) if math.isfinite(half) else None
+    return claim_finding(
+        claim, own, Verdict.UNTESTABLE, reason, text, interval=interval, more_seeds=1
     )
-
-
-def _first_step(series: Series, threshold: float, direction: str) -> int | None:
-    return next(
-        (step for step, value in series if not _is_better(threshold, value, direction)), None
-    )
-
-
-def _test_event(
-    claim: EventClaim, own: SampleStats, series: Sequence[Series], direction: str, rule: Rule
-) -> Finding:
-    """Judge whether an event is more likely than not.
-
-    Exact (Clopper-Pearson) bounds of the share of runs that reach the threshold in time.
-    """
-    firsts = [_first_step(one, claim.reaches.threshold, direction) for one in series]
-    reached = sum(step is not None and step <= claim.reaches.within_steps for step in firsts)
-    n = len(series)
-    text = f"exact binomial bound against one half, alpha {rule.alpha:g}"
-    reason = f"{reached} of {n} runs reached it in time"
-    if _binomial_tail(reached, n) <= rule.alpha:
-        return _finding(claim, own, Verdict.CONSISTENT, reason, text)
-    if _binomial_tail(n - reached, n) <= rule.alpha:
-        return _finding(claim, own, Verdict.INCONSISTENT, reason, text)
-    return _finding(claim, own, Verdict.UNTESTABLE, f"{reason}: too few to say", text, more_seeds=1)
-
-
-def _binomial_tail(successes: int, n: int) -> float:
-    """Return P(at least so many successes of n) when success has probability one half."""
-    return sum(math.comb(n, k) for k in range(successes, n + 1)) / 2.0**n
-
-
-def _test_steps(
-    claim: StepsToTargetClaim,
-    own: SampleStats,
-    series: Sequence[Series],
-    direction: str,
-    rule: Rule,
-) -> Finding:
-    """Judge steps to a target by a prediction interval of their logarithm.
-
-    They are skewed and positive.
-    """
-    firsts = [_first_step(one, claim.steps_to.threshold, direction) for one in series]
-    steps = [max(step, 1) for step in firsts if step is not None]
-    missed = len(firsts) - len(steps)
-    text = f"prediction interval of log steps, alpha {rule.alpha:g}"
-    if missed and _binomial_tail(missed, len(firsts)) <= rule.alpha:
-        return _finding(
-            claim,
-            own,
-            Verdict.INCONSISTENT,
-            f"{missed} of {len(firsts)} runs never reached it",
-            text,
-        )
-    if missed or len(steps) < 3:
-        reason = f"{len(steps)} of {len(firsts)} runs reached it; at least 3, and all, are needed"
-        return _finding(
-            claim, own, Verdict.UNTESTABLE, reason, text, more_seeds=max(3 - len(firsts), 1)
-        )
-    logs = SampleStats.of([math.log(step) for step in steps])
-    half = t_quantile(1 - rule.alpha / 2, logs.n - 1) * logs.sd * math.sqrt(1 + 1 / logs.n)
-    interval = (math.exp(logs.mean - half), math.exp(logs.mean + half))
-    mean_text = f"{math.exp(logs.mean):.0f} steps here (geometric mean)"
-    if interval[0] <= claim.steps_to.steps <= interval[1]:
-        return _finding(claim, own, Verdict.CONSISTENT, mean_text, text, interval=interval)
-    verdict = Verdict.EXCEEDS if interval[1] < claim.steps_to.steps else Verdict.INCONSISTENT
-    return _finding(claim, own, verdict, mean_text, text, interval=interval)

@@ -101,8 +101,8 @@ def needs_series(recipe: Recipe) -> set[str]:
 def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     """Return whether no further seeds are allowed or needed.
 
-    Only the sequential test may end it early with a bad verdict: the other tests have fixed error
-    rates, and would refuse more sound references the more often they are looked at.
+    A refusal by the sequential test ends it at once. Tests that ask for further seeds share their
+    level over all looks, so that looking after every seed refuses no more sound references.
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
     refused = any(
