@@ -63,7 +63,9 @@ def merge_calibrations(
             hint=f"on that machine, with this recipe: scaffold recipes calibrate {source.folder}",
         )
     spreads = spreads_of(merged.model_copy(update={"runs": tuple(runs), "aside": ()}))
-    apart = {one.hardware for spread in spreads for one in spread.between if one.is_shown}
+    apart = {
+        one.hardware for spread in spreads for one in spread.between if one.is_shown or one.is_open
+    }
     of_seed: dict[int, CalibrationRun] = {}
     for run in runs:
         if run.hardware not in apart:
@@ -98,6 +100,7 @@ def spreads_of(calibration: Calibration) -> tuple[MachineSpread, ...]:
                 }
                 for one in hardware
             },
+            comparisons=len(names) * max(len(hardware) - 1, 1),
         )
         for name in names
     ]

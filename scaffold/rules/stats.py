@@ -82,15 +82,15 @@ def best_of_quantile(probability: float, k: int, n: int, df: int) -> float:
     return float(brentq(excess, -far, far, xtol=1e-6))
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean by Student's t.
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """Return the interval of a mean by Student's t, of 95 % unless another level is asked for.
 
     Fewer than two values, or one that is not a finite number, have none.
     """
     if len(values) < 2 or not all(map(math.isfinite, values)):
         return None
     stats = SampleStats.of(values)
-    half = t_quantile(0.975, stats.n - 1) * stats.sd / math.sqrt(stats.n)
+    half = t_quantile((1 + level) / 2, stats.n - 1) * stats.sd / math.sqrt(stats.n)
     return stats.mean - half, stats.mean + half
 
 

@@ -55,7 +55,7 @@ def _difference(one: Between) -> str:
         return f"gives the same to the last digit on {one.seeds} seeds as"
     by = f"by {one.seeds} pairs" if one.seeds > 1 else "of different seeds"
     if one.interval is None:
-        return f"is {one.value:+.3g} from (too few runs to tell chance)"
+        return f"does not count: too few runs tell whether it differs ({one.value:+.3g}) from"
     low, high = one.interval
     shown = "DIFFERS, and does not count," if one.is_shown else "is not shown to differ"
-    return f"{shown} ({one.value:+.3g}, {low:+.3g} to {high:+.3g} at 95 %, {by}) from"
+    return f"{shown} ({one.value:+.3g}, {low:+.3g} to {high:+.3g}, {by}) from"

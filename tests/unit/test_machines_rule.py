@@ -7,14 +7,14 @@ from scaffold.rules.reproduction.machines import spread_over_machines
 VALUES = {1000: 0.90, 1001: 0.92, 1002: 0.91, 1003: 0.95}
 
 
-def only(values):
-    (between,) = spread_over_machines("accuracy", values).between
+def only(values, comparisons=1):
+    (between,) = spread_over_machines("accuracy", values, comparisons).between
     return between
 
 
 def test_one_machine_tells_nothing():
-    assert spread_over_machines("accuracy", {"a": VALUES}) is None
-    assert spread_over_machines("accuracy", {"a": VALUES, "b": {}}) is None
+    assert spread_over_machines("accuracy", {"a": VALUES}, 1) is None
+    assert spread_over_machines("accuracy", {"a": VALUES, "b": {}}, 1) is None
 
 
 def test_same_seeds_are_compared_by_pairs():
@@ -47,6 +47,24 @@ def test_different_seeds_are_compared_by_welchs_interval():
     assert not between.is_shown
 
 
-def test_too_few_runs_say_nothing():
-    between = only({"a": VALUES, "b": {2000: 0.99}})
-    assert between.interval is None and not between.is_shown
+def test_one_run_is_compared_by_the_prediction_interval_of_the_others():
+    near, far = only({"a": VALUES, "b": {2000: 0.93}}), only({"a": VALUES, "b": {2000: 1.5}})
+    assert (near.is_shown, far.is_shown) == (False, True)
+    # sd 0.0216 of four, t of 3 degrees 3.18245, times sqrt(1 + 1/4).
+    assert near.interval == pytest.approx((0.01 - 0.0768, 0.01 + 0.0768), abs=1e-4)
+    assert not (near.is_open or far.is_open)
+
+
+def test_one_run_on_each_says_nothing_unless_they_are_equal():
+    assert only({"a": {1000: 0.9}, "b": {2000: 0.99}}).is_open
+    assert not only({"a": {1000: 0.9}, "b": {1000: 0.9}}).is_open
+
+
+def test_of_ten_comparisons_each_has_a_tenth_of_the_errors():
+    import numpy as np
+
+    draw, shown = np.random.default_rng(2), 0
+    for _ in range(400):
+        a, b = ({seed: float(draw.normal()) for seed in range(k, k + 20)} for k in (0, 100))
+        shown += only({"a": a, "b": b}, 10).is_shown
+    assert shown / 400 < 0.05 / 10 + 0.01

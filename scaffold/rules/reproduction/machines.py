@@ -15,7 +15,7 @@ class Between:
         hardware: of that machine.
         seeds: how many seeds ran on both; with two or more the difference is that of pairs.
         value: the difference of the means, in the metric's unit.
-        interval: of 95 %; None where too few runs tell.
+        interval: of the difference; None where too few runs tell.
         is_identical: the same seeds gave the same values to the last digit.
     """
 
@@ -30,6 +30,11 @@ class Between:
         """Return whether the machines are shown to differ."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether too few runs were made to say anything."""
+        return self.interval is None and not self.is_identical
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpread:
@@ -41,14 +46,17 @@ class MachineSpread:
 
 
 def spread_over_machines(
-    metric: str, values: Mapping[str, Mapping[int, float]]
+    metric: str, values: Mapping[str, Mapping[int, float]], comparisons: int
 ) -> MachineSpread | None:
     """Return what machines do to a metric; None where it was measured on one.
 
     Args:
         metric: its name.
         values: by hardware, then by seed; the first hardware is what the others are compared with.
+        comparisons: of all metrics and machines: all their intervals together hold 95 %
+            (Bonferroni).
     """
+    level = 1 - 0.05 / comparisons
     measured = {hardware: runs for hardware, runs in values.items() if runs}
     if len(measured) < 2:
         return None
@@ -56,17 +64,19 @@ def spread_over_machines(
     return MachineSpread(
         metric=metric,
         within={name: SampleStats.of(list(runs.values())) for name, runs in measured.items()},
-        between=tuple(_between(first, name, runs) for name, runs in others),
+        between=tuple(_between(first, name, runs, level) for name, runs in others),
     )
 
 
-def _between(first: Mapping[int, float], hardware: str, other: Mapping[int, float]) -> Between:
+def _between(
+    first: Mapping[int, float], hardware: str, other: Mapping[int, float], level: float
+) -> Between:
     seeds = sorted(first.keys() & other.keys())
     differences = [other[seed] - first[seed] for seed in seeds]
     if len(seeds) > 1:
-        value, interval = math.fsum(differences) / len(seeds), mean_interval(differences)
+        value, interval = math.fsum(differences) / len(seeds), mean_interval(differences, level)
     else:
-        value, interval = _welch(list(first.values()), list(other.values()))
+        value, interval = _welch(list(first.values()), list(other.values()), level)
     return Between(
         hardware=hardware,
         seeds=len(seeds),
@@ -77,20 +87,26 @@ def _between(first: Mapping[int, float], hardware: str, other: Mapping[int, floa
 
 
 def _welch(
-    first: Sequence[float], other: Sequence[float]
+    first: Sequence[float], other: Sequence[float], level: float
 ) -> tuple[float, tuple[float, float] | None]:
-    """Return the difference of two means of independent runs, and Welch's interval of 95 %.
+    """Return the difference of two means of independent runs, and Welch's interval.
 
-    Welch, Biometrika 34 (1947), with Satterthwaite's degrees of freedom.
+    Welch, Biometrika 34 (1947), with Satterthwaite's degrees of freedom. A single run is compared
+    by the prediction interval of the others.
     """
     before, after = SampleStats.of(first), SampleStats.of(other)
     value = after.mean - before.mean
-    if min(before.n, after.n) < 2:
+    if before.n == after.n == 1:
         return value, None
+    if min(before.n, after.n) == 1:
+        many = max(before, after, key=lambda stats: stats.n)
+        error = many.sd * math.sqrt(1 + 1 / many.n)
+        half = t_quantile((1 + level) / 2, many.n - 1) * error
+        return value, (value - half, value + half)
     shares = (before.sd**2 / before.n, after.sd**2 / after.n)
     total = sum(shares)
     if total == 0:
         return value, (value, value)
     freedom = total**2 / (shares[0] ** 2 / (before.n - 1) + shares[1] ** 2 / (after.n - 1))
-    half = t_quantile(0.975, freedom) * math.sqrt(total)
+    half = t_quantile((1 + level) / 2, freedom) * math.sqrt(total)
     return value, (value - half, value + half)
