@@ -102,7 +102,7 @@ def planted(
                 PairedTest(
                     higher_is_better=True, margin=margin, alpha=0.05, beta=0.05, max_pairs=MAX_PAIRS
                 ),
-            )[0]
+            ).verdict
         ] += 1
     return verdicts
 

@@ -289,7 +289,7 @@ class _Search:
                 for side in (before, after)
             ]
             if seeds:
-                verdict, used, _, further_seeds = judge_differences(
+                result = judge_differences(
                     values[0],
                     values[1],
                     PairedTest(
@@ -300,6 +300,7 @@ class _Search:
                         max_pairs=self.max_pairs,
                     ),
                 )
+                verdict, further_seeds = result.verdict, result.more_pairs
                 pairs = [(before[seed], after[seed]) for seed in seeds]
                 if are_identical(
                     _shared(pairs, self.snapshots[newer.name].system.metrics),
@@ -310,15 +311,14 @@ class _Search:
                 if (
                     verdict is not Verdict.UNDECIDED
                     or len(seeds) >= self.max_pairs
-                    or (used and further_seeds is None and run_count)
+                    or (further_seeds is None and run_count)
                 ):
-                    effect = sum(b - a for a, b in zip(*values, strict=True)) / len(seeds)
                     return Compared(
                         older=older.name,
                         newer=newer.name,
                         verdict=verdict,
-                        effect=effect,
-                        pairs=len(seeds),
+                        effect=result.effect.mean,
+                        pairs=result.pairs,
                         runs_made=run_count,
                     )
                 if self.deterministic:

@@ -125,7 +125,7 @@ def test_one_look_is_the_t_test():
         before = generator.normal(0, 1, 4)
         after = before + generator.normal(0.5, 0.6, 4)
         margin = 1.2
-        verdict, _, interval, _ = judge_differences(
+        result = judge_differences(
             list(before),
             list(after),
             PairedTest(higher_is_better=True, margin=margin, alpha=0.05, beta=0.05, max_pairs=4),
@@ -135,8 +135,8 @@ def test_one_look_is_the_t_test():
         expected = Verdict.NO_DIFFERENCE if max(lower, upper) < 0.05 else Verdict.UNDECIDED
         if expected is Verdict.UNDECIDED and stats.ttest_rel(after, before).pvalue < 0.05:
             expected = Verdict.BETTER if after.mean() > before.mean() else Verdict.WORSE
-        assert verdict is expected
-        assert interval == pytest.approx(
+        assert result.verdict is expected
+        assert result.interval == pytest.approx(
             tuple(stats.ttest_1samp(after - before, 0).confidence_interval(0.95))
         )
 
@@ -156,7 +156,7 @@ def simulate(shift_sd, correlation, reps=1500):
                 list(before),
                 list(after),
                 PairedTest(higher_is_better=True, margin=0.5, alpha=0.05, beta=0.05, max_pairs=28),
-            )[0]
+            ).verdict
         )
     return {verdict: verdicts.count(verdict) / reps for verdict in Verdict}
 
@@ -177,12 +177,21 @@ def test_ties_of_a_coarse_metric_are_not_taken_for_no_spread():
     Four ties prove no equality within half of that.
     """
     before = [0.90, 0.91, 0.92, 0.91]
-    verdict, _, _, _ = judge_differences(
-        before,
-        before,
-        PairedTest(higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28),
+    test = PairedTest(higher_is_better=True, margin=0.005, alpha=0.05, beta=0.05, max_pairs=28)
+    assert judge_differences(before, before, test).verdict is Verdict.UNDECIDED
+    # The last digit of one value makes no finer grid.
+    assert judge_differences(before, [*before[:3], 0.91 + 1.2e-16], test).verdict is (
+        Verdict.UNDECIDED
     )
-    assert verdict is Verdict.UNDECIDED
+
+
+def test_pairs_that_come_later_change_no_decision():
+    before, after = [0.0, 0.1, 0.2, 0.3], [10.0, 10.1, 10.25, 10.3]
+    test = PairedTest(higher_is_better=True, margin=0.5, alpha=0.05, beta=0.05, max_pairs=28)
+    first = judge_differences(before, after, test)
+    later = judge_differences([*before, 100.0], [*after, -5.0], test)
+    assert first.verdict is Verdict.BETTER and later == first
+    assert (later.pairs, later.effect.n) == (4, 4)
 
 
 def test_equal_to_the_last_digit_needs_two_pairs_whose_seeds_differ():

@@ -31,11 +31,11 @@ def test_never_called_neutral_more_often_than_beta(change, planted_sd):
     verdicts = []
     for _ in range(TRIALS):
         drawn = draw.choices(pairs, k=28)
-        verdict, _, _, _ = judge_differences(
+        verdict = judge_differences(
             [before for before, _ in drawn],
             [after - mean - planted_sd * sd for _, after in drawn],
             PairedTest(higher_is_better=True, margin=0.5 * sd, alpha=0.05, beta=BETA, max_pairs=28),
-        )
+        ).verdict
         verdicts.append(verdict)
     three_errors = 3 * (BETA * (1 - BETA) / TRIALS) ** 0.5
     assert verdicts.count(Verdict.NO_DIFFERENCE) / TRIALS <= BETA + three_errors

@@ -126,7 +126,7 @@ def _beats(
     after: Sequence[float],
     deterministic: bool,
 ) -> Finding:
-    verdict, used, interval, further_seeds = judge_differences(
+    result = judge_differences(
         before,
         after,
         PairedTest(
@@ -137,21 +137,21 @@ def _beats(
             max_pairs=rule.max_pairs,
         ),
     )
-    stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
+    verdict, effect, more_seeds = result.verdict, result.effect, result.more_pairs
     if deterministic:
-        is_better = stats.mean > 0 if metric.direction == "higher" else stats.mean < 0
-        verdict, used, further_seeds = (Verdict.BETTER if is_better else Verdict.WORSE), 1, None
+        is_better = effect.mean > 0 if metric.direction == "higher" else effect.mean < 0
+        verdict, more_seeds = (Verdict.BETTER if is_better else Verdict.WORSE), None
     return Finding(
         question=Question.BASELINE,
         metric=name,
         verdict=verdict,
-        n=used,
-        before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after),
-        sd=stats.sd if stats.n > 1 else None,
-        interval=interval,
-        more_seeds=further_seeds,
-        reason=f"{metric.name} {stats.mean:+.3g} over the {name}",
+        n=result.pairs,
+        before=result.before.mean,
+        mean=result.after.mean,
+        sd=effect.sd if effect.n > 1 else None,
+        interval=result.interval,
+        more_seeds=more_seeds,
+        reason=f"{metric.name} {effect.mean:+.3g} over the {name}",
         rule=f"sequential t, alpha {rule.alpha:g}",
     )
 

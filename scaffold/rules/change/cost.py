@@ -7,6 +7,7 @@ from scaffold.records.judgment import Finding, Question, Verdict
 from scaffold.records.tweak import ChangeRule
 from scaffold.rules.change.paired import (
     Pair,
+    PairedResult,
     PairedTest,
     judge_differences,
 )
@@ -42,7 +43,7 @@ def judge_cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
     )
     saved = -math.log1p(-_CHEAPER)
 
-    def judge(shift: float) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
+    def judge(shift: float) -> PairedResult:
         return judge_differences(
             [value - shift for value in before],
             after,
@@ -55,30 +56,26 @@ def judge_cost(pairs: Sequence[Pair], rule: ChangeRule, device: str) -> Finding:
             ),
         )
 
-    verdict, used, interval, further_seeds = judge(0.0)
+    shift, result = 0.0, judge(0.0)
+    verdict = result.verdict
     if verdict is Verdict.BETTER:  # less time, but is it enough less?
-        verdict, used, _, further_seeds = judge(saved)
-        verdict = (
-            verdict if verdict in (Verdict.BETTER, Verdict.UNDECIDED) else Verdict.NO_DIFFERENCE
-        )
-    seconds, mean = (
-        math.exp(math.fsum(before) / len(before)),
-        math.fsum(b - a for a, b in zip(before, after, strict=True)),
-    )
+        shift, result = saved, judge(saved)
+        verdict = result.verdict
+        if verdict not in (Verdict.BETTER, Verdict.UNDECIDED):
+            verdict = Verdict.NO_DIFFERENCE
+    seconds = math.exp(result.before.mean + shift)
+    ratio = math.exp(result.effect.mean - shift)
+    ends = [math.expm1(end - shift) for end in result.interval or ()]
     kind = "the processor time" if device == "cpu" else "the time on the clock"
     return Finding(
         question=Question.COST,
         metric=name,
         verdict=verdict,
-        n=used,
+        n=result.pairs,
         before=seconds,
-        mean=seconds * math.exp(mean / len(before)),
-        more_seeds=further_seeds,
-        reason=f"{math.exp(mean / len(before)):.2f} times {kind} of the snapshot before",
-        interval=(
-            (seconds * math.expm1(interval[0]), seconds * math.expm1(interval[1]))
-            if interval
-            else None
-        ),
+        mean=seconds * ratio,
+        more_seeds=result.more_pairs,
+        reason=f"{ratio:.2f} times {kind} of the snapshot before",
+        interval=(seconds * ends[0], seconds * ends[1]) if ends else None,
         rule=f"sequential paired t of logarithms; BETTER is at least {_CHEAPER:.0%} less",
     )

@@ -138,7 +138,7 @@ def _judge_metric(
     higher = metric.direction == "higher"
     if deterministic:
         return _without_spread(metric, before[0], after[0], half_digit, rule)
-    verdict, used, interval, further_seeds = judge_differences(
+    result = judge_differences(
         before,
         after,
         PairedTest(
@@ -150,16 +150,16 @@ def _judge_metric(
             half_digit=half_digit,
         ),
     )
-    stats = SampleStats.of([b - a for a, b in zip(before[:used], after[:used], strict=True)])
+    used, interval, further_seeds = result.pairs, result.interval, result.more_pairs
     # The boundary is spent over all looks, so that the interval holds wherever one stops.
-    effect = f"{stats.mean:+.3g}" + (
+    effect = f"{result.effect.mean:+.3g}" + (
         f" (between {interval[0]:+.3g} and {interval[1]:+.3g} at alpha {rule.alpha:g})"
         if interval
         else ""
     )
-    if verdict is not Verdict.UNDECIDED:
+    if result.verdict is not Verdict.UNDECIDED:
         reason = f"effect {effect} after {count(used, 'pair')}"
-        if verdict is Verdict.NO_DIFFERENCE:
+        if result.verdict is Verdict.NO_DIFFERENCE:
             reason += f", smaller than the margin {rule.margin:.3g} at beta {rule.beta:g}"
     elif len(pairs) >= rule.max_pairs:
         reason = f"effect {effect}, undecided after the {rule.max_pairs} pairs that the rule allows"
@@ -170,12 +170,12 @@ def _judge_metric(
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        verdict=verdict,
+        verdict=result.verdict,
         reason=reason,
         n=used,
-        before=math.fsum(before[:used]) / used,
-        mean=math.fsum(after[:used]) / used,
-        sd=stats.sd if used > 1 else None,
+        before=result.before.mean,
+        mean=result.after.mean,
+        sd=result.effect.sd if used > 1 else None,
         interval=interval,
         correlation=_correlation(before[:used], after[:used]),
         more_seeds=further_seeds,
@@ -219,7 +219,7 @@ def _watch(
     """
     before, after = paired_values(metric, pairs)
     alpha = rule.monitor_alpha / others
-    _, used, interval, _ = judge_differences(
+    result = judge_differences(
         before,
         after,
         PairedTest(
@@ -230,21 +230,21 @@ def _watch(
             max_pairs=rule.max_pairs,
         ),
     )
+    used, interval, effect = result.pairs, result.interval, result.effect
     has_moved = interval is not None and not interval[0] <= 0.0 <= interval[1]
-    stats = SampleStats.of([b - a for a, b in zip(before, after, strict=True)])
     return Finding(
         question=Question.MONITORED,
         metric=metric.name,
         n=used,
-        before=math.fsum(before) / len(before),
-        mean=math.fsum(after) / len(after),
-        sd=stats.sd if len(pairs) > 1 else None,
+        before=result.before.mean,
+        mean=result.after.mean,
+        sd=effect.sd if used > 1 else None,
         interval=interval,
-        correlation=_correlation(before, after),
+        correlation=_correlation(before[:used], after[:used]),
         verdict=Verdict.UNEXPECTED if has_moved and kind == "neutral" else Verdict.EXPECTED,
-        reason=f"{stats.mean:+.3g}, more than chance explains"
+        reason=f"{effect.mean:+.3g}, more than chance explains"
         if has_moved
-        else f"{stats.mean:+.3g}, no more than chance explains",
+        else f"{effect.mean:+.3g}, no more than chance explains",
         rule=f"sequential paired t, alpha {alpha:.2g}: {rule.monitor_alpha:g} shared by {others}",
     )
 

@@ -62,45 +62,78 @@ class PairedTest:
     half_digit: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedResult:
+    """What paired differences say.
+
+    Attributes:
+        pairs: with which it was reached: up to the look that decided, or all.
+        interval: of the effect at that look, at the level spent there; None before the first look.
+        before: of the pairs it was reached with.
+        after: of the same pairs.
+        effect: of their differences, after - before.
+        more_pairs: that are expected to decide it if they fall like those so far; None when it is
+            decided, or never will be.
+    """
+
+    verdict: Verdict
+    pairs: int
+    interval: tuple[float, float] | None
+    before: SampleStats
+    after: SampleStats
+    effect: SampleStats
+    more_pairs: int | None = None
+
+
 def judge_differences(
     before: Sequence[float], after: Sequence[float], test: PairedTest
-) -> tuple[Verdict, int, tuple[float, float] | None, int | None]:
-    """Judge paired differences by a sequential t test.
-
-    Returns:
-        the verdict, the pairs it was reached with, the interval of the effect there (None before
-            the first look), and how many further pairs are expected to decide it if they fall like
-            those so far (None when decided, or never).
-    """
+) -> PairedResult:
+    """Judge at least one paired difference by a sequential t test; the first decision stands."""
     differences = [b - a for a, b in zip(before, after, strict=True)]
-    floor = _quantum([*before, *after], test.half_digit) / math.sqrt(6)
+
+    def result(
+        verdict: Verdict,
+        pairs: int,
+        interval: tuple[float, float] | None,
+        more_pairs: int | None = None,
+    ) -> PairedResult:
+        return PairedResult(
+            verdict=verdict,
+            pairs=pairs,
+            interval=interval,
+            before=SampleStats.of(before[:pairs]),
+            after=SampleStats.of(after[:pairs]),
+            effect=SampleStats.of(differences[:pairs]),
+            more_pairs=more_pairs,
+        )
+
     spent, interval = 0, None
     for look in looks(test.max_pairs):
         if look > len(differences):
             break
         stats = SampleStats.of(differences[:look])
-        verdict, interval = _look(
-            stats.mean, max(stats.sd, floor), look, (look - spent) / test.max_pairs, test
-        )
+        # Of these values alone: what comes later changes no decision.
+        sd = max(stats.sd, _quantum([*before[:look], *after[:look]], test.half_digit) / _OF_GRID)
+        verdict, interval = _look(stats.mean, sd, look, (look - spent) / test.max_pairs, test)
         spent = look
         if verdict is not Verdict.UNDECIDED:
-            return directed(verdict, stats.mean, test.higher_is_better), look, interval, None
+            return result(directed(verdict, stats.mean, test.higher_is_better), look, interval)
+    n = len(differences)
     if spent == 0:
-        return (
-            Verdict.UNDECIDED,
-            len(differences),
-            None,
-            next_look(len(differences), test.max_pairs) - len(differences),
-        )
+        return result(Verdict.UNDECIDED, n, None, next_look(n, test.max_pairs) - n)
     stats = SampleStats.of(differences)
+    sd = max(stats.sd, _quantum([*before, *after], test.half_digit) / _OF_GRID)
     for look in looks(test.max_pairs):
-        if look > len(differences):
-            share = (look - spent) / test.max_pairs
-            verdict, _ = _look(stats.mean, max(stats.sd, floor), look, share, test)
+        if look > n:
+            verdict, _ = _look(stats.mean, sd, look, (look - spent) / test.max_pairs, test)
             spent = look
             if verdict is not Verdict.UNDECIDED:
-                return Verdict.UNDECIDED, len(differences), interval, look - len(differences)
-    return Verdict.UNDECIDED, len(differences), interval, None
+                return result(Verdict.UNDECIDED, n, interval, look - n)
+    return result(Verdict.UNDECIDED, n, interval)
+
+
+_OF_GRID = math.sqrt(6)
+"""Width of a grid over the standard deviation of what it hides; see `_quantum`."""
 
 
 def _look(
@@ -130,10 +163,12 @@ def _quantum(values: Sequence[float], half_digit: float) -> float:
 
     A share of 450 examples moves by 1/450, and equal values may hide half of that: a difference of
     two values on a grid of width q has a rounding error of variance q^2/6. It is a grid if all gaps
-    are whole multiples of the smallest.
+    are whole multiples of the smallest; the arithmetic of one value in two ways is no gap.
     """
-    ordered = sorted(set(values))
-    gaps = [high - low for low, high in itertools.pairwise(ordered)]
+    rounding = 1e-9 * max(map(abs, values))
+    gaps = [
+        gap for low, high in itertools.pairwise(sorted(values)) if (gap := high - low) > rounding
+    ]
     smallest = min(gaps, default=0.0)
     is_grid = all(abs(gap / smallest - round(gap / smallest)) < 0.01 for gap in gaps)
     return max(smallest if is_grid else 0.0, 2 * half_digit)
