@@ -97,7 +97,7 @@ def tally(*, folder: Path | None, as_json: bool) -> int:
 def _matters() -> float | None:
     """Return what difference in the error matters, where a project says it."""
     from scaffold.errors import ProjectError
-    from scaffold.probes.analysis import read_goal
+    from scaffold.project.goal import read_goal
     from scaffold.project.project import find_project
 
     try:

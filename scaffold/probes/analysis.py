@@ -1,27 +1,25 @@
 """Analyze a project's predictions: believe them or not, then say where the error opens."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
-from scaffold.errors import BrokenFileError, ScaffoldError, UsageError
+from scaffold.errors import ScaffoldError, UsageError
 from scaffold.git.snapshots import worktree_id
 from scaffold.probes.predictions import Predictions, read_predictions
 from scaffold.probes.runs import Prober, facts_of, table_of
-from scaffold.project.files import read_record, write_text
-from scaffold.project.project import Project, load_recipe, load_yaml
-from scaffold.project.schemas import editor_line
+from scaffold.project.files import read_record
+from scaffold.project.goal import read_goal
+from scaffold.project.project import Project, load_recipe
 from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.goal import ErrorBound, Goal
 from scaffold.records.metric import Metric
-from scaffold.records.parsing import parse_record
 from scaffold.rules.loop.case import Case, Diagnosis, Probe, ProbeKind, ProbeResult
 from scaffold.rules.loop.causes import diagnose
 from scaffold.rules.loop.gaps import Analysis, SplitError, analyze_gaps
@@ -51,32 +49,6 @@ class Analyzed:
     diagnosis: Diagnosis
     results: tuple[ProbeResult, ...] = ()
     runs: int = 0
-
-
-def read_goal(project: Project) -> Goal:
-    """Return the goal; an empty one where none was set.
-
-    Raises:
-        BrokenFileError: with all problems of the file.
-    """
-    return load_yaml(Goal, project.goal) if project.goal.exists() else Goal()
-
-
-def change_goal(project: Project, **changes: Any) -> Goal:
-    """Write the goal with some changes, and return it.
-
-    Raises:
-        UsageError: what was said cannot stand in goal.yaml; nothing is written.
-    """
-    document = {**read_goal(project).model_dump(mode="json", exclude_none=True), **changes}
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    try:
-        goal = parse_record(Goal, text, source="goal.yaml")
-    except BrokenFileError as error:
-        problems = "; ".join(f"{one.where}: {one.message}" for one in error.problems)
-        raise UsageError(f"this cannot stand in goal.yaml: {problems}") from error
-    write_text(project.goal, editor_line("goal") + text)
-    return goal
 
 
 def analyze(project: Project, predictions: Path | None) -> Analyzed:
@@ -288,7 +260,7 @@ def _unlike_reported(
             continue
         whole = 100 if metric.unit == "percent" else 1
         scores = earlier.get(metric.split, ())
-        is_error = table.of_classes and "acc" not in metric.name.lower()
+        is_error = table.of_classes and _share_named(metric.name) != "accuracy"
         expected = [*expected, *(whole * (1 - one if is_error else one) for one in scores)]
         # One example more or less; of numbers, what a table rounds them to.
         blur = 0.5 * whole / error.n if table.of_classes else _ROUNDED * abs(value.value)
@@ -302,16 +274,26 @@ def _unlike_reported(
 _ROUNDED = 1e-3
 
 
+def _share_named(name: str) -> str | None:
+    """Return `accuracy` or `error` where one of them is a word of a metric's name."""
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
+    named = {
+        measure
+        for word in words
+        for start, measure in (("acc", "accuracy"), ("err", "error"))
+        if word.startswith(start) or word.endswith(start)
+    }
+    return named.pop() if len(named) == 1 else None
+
+
 def _expected(metric: Metric, table: Predictions) -> list[float]:
     """Return what a metric may be by its name: of a mere `error` in numbers, any usual measure."""
     measures = table.measures.get(metric.split, {})
     name = metric.name.lower()
     if table.of_classes:
-        is_share = metric.unit in ("fraction", "percent")
-        names = {"acc": "accuracy", "err": "error"}
-        words = [word for word in names if word in name] if is_share else []
+        share = _share_named(name) if metric.unit in ("fraction", "percent") else None
         whole = 100 if metric.unit == "percent" else 1
-        return [whole * measures[names[words[0]]]] if len(words) == 1 and measures else []
+        return [whole * measures[share]] if share and measures else []
     exact = [measure for measure in ("rmse", "mse", "mae", "r2") if measure in name]
     if exact and measures:
         return [measures[exact[0]]] if exact[0] in measures else []

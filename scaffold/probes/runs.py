@@ -6,6 +6,7 @@ changes what torch does. The program itself stays as it is.
 
 import csv
 import hashlib
+import io
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 from scaffold.errors import RunError, ScaffoldError, UsageError
 from scaffold.probes.predictions import Predictions, read_predictions
-from scaffold.project.files import read_record, read_text
+from scaffold.project.files import read_record, read_text, write_text
 from scaffold.project.lock import only_one
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.fields import Scalar
@@ -256,13 +257,14 @@ def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     seen = list(rows)
     splits = {row.get("split", "") for row in seen}
     renamed = {"": "validation"} | ({} if "validation" in splits else {"test": "validation"})
-    with path.open("x", newline="") as file:  # never through a link that lies there
-        writer = csv.writer(file)
-        writer.writerow(["id", "split", "label", "prediction"])
-        for row in seen:
-            split = row.get("split", "")
-            cells = (row.get("id"), renamed.get(split, split), row.get("label"))
-            writer.writerow([*cells, row.get("prediction")])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["id", "split", "label", "prediction"])
+    for row in seen:
+        split = row.get("split", "")
+        cells = (row.get("id"), renamed.get(split, split), row.get("label"))
+        writer.writerow([*cells, row.get("prediction")])
+    write_text(path, text.getvalue())  # whole or not at all: it is read again
 
 
 def _chosen_ids(table: Path, probe: Probe) -> list[str]:

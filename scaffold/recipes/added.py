@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from scaffold import user_state
+from scaffold.cache import exclusive
 from scaffold.project.files import read_record, write_record
 from scaffold.records.fields import Id, Revision
 from scaffold.records.parsing import Record
@@ -46,17 +47,19 @@ def added_recipes() -> dict[str, str]:
 
 def remember(catalogue: AddedCatalogue) -> None:
     """Remember a catalogue, in place of one of the same URL."""
-    others = [item for item in added_catalogues() if item.url != catalogue.url]
-    write_record(_Added(format=1, catalogues=(*others, catalogue)), _path())
+    with exclusive(_path()):
+        others = [item for item in added_catalogues() if item.url != catalogue.url]
+        write_record(_Added(format=1, catalogues=(*others, catalogue)), _path())
 
 
 def forget(url: str) -> bool:
     """Forget a catalogue and return whether there was one."""
-    others = tuple(item for item in added_catalogues() if item.url != url)
-    if len(others) == len(added_catalogues()):
-        return False
-    write_record(_Added(format=1, catalogues=others), _path())
-    return True
+    with exclusive(_path()):
+        known = added_catalogues()
+        others = tuple(item for item in known if item.url != url)
+        if len(others) < len(known):
+            write_record(_Added(format=1, catalogues=others), _path())
+    return len(others) < len(known)
 
 
 def _path() -> Path:

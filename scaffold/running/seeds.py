@@ -13,7 +13,7 @@ from scaffold.running.batch import ProgressListener, run_seeds
 from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines
-from scaffold.running.store import completed, find_runs
+from scaffold.running.store import completed, find_runs, uncounted
 from scaffold.running.submissions import open_places
 from scaffold.running.workspace import Workspace
 
@@ -77,6 +77,9 @@ def make_runs(
             if unfinished not in handed_over:
                 discard(Workspace(unfinished))  # left by a scaffold that was killed
         records = runs_of(plan)
+        others = [] if plan.smoke else uncounted(plan.runs_dir, plan.inputs, records)
+        if others:
+            listener.message(f"damaged or not of this user, so not counted: {', '.join(others)}")
         while True:
             used = used_seeds(plan.program, records, seeds, spare)
             done = {record.seed for record in completed(records)}

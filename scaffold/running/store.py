@@ -26,7 +26,7 @@ def find_runs(
     left.
     """
     records = []
-    for folder in runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*"):
+    for folder in _folders(runs_dir, inputs, smoke=smoke):
         try:
             record = read_record(RunRecord, folder / "run.json")
         except (BrokenFileError, MachineError, ProjectError):
@@ -41,6 +41,20 @@ def find_runs(
             record = fresh
         records.append(record)
     return sorted(records, key=lambda record: (record.seed, len(record.id), record.id))
+
+
+def _folders(runs_dir: Path, inputs: Inputs, *, smoke: bool) -> Iterable[Path]:
+    return runs_dir.glob(f"{'smoke' if smoke else 'seed'}-*-{inputs.digest[:12]}*")
+
+
+def uncounted(runs_dir: Path, inputs: Inputs, records: Iterable[RunRecord]) -> list[str]:
+    """Return folders of full runs with these inputs that are none of the records `find_runs` gave.
+
+    They are damaged, copies, or another user's.
+    """
+    known = {record.id for record in records}
+    names = {folder.name for folder in _folders(runs_dir, inputs, smoke=False)}
+    return sorted(names - known)
 
 
 def completed(records: Iterable[RunRecord]) -> list[RunRecord]:
@@ -64,44 +78,38 @@ def judged_runs(
             machine=record.machine,
             environment=record.environment,
             confinement=record.confinement,
-            series=_series(runs_dir / record.id / "series.json", series_names)
-            if series_names
-            else {},
+            series={
+                name: points
+                for name, points in (_series(runs_dir / record.id) if series_names else {}).items()
+                if name in series_names
+            },
         )
         for record in records
     ]
 
 
-def _series(path: Path, names: set[str]) -> dict[str, tuple[tuple[int, float], ...]]:
+_Series = dict[str, tuple[tuple[int, float], ...]]
+
+
+def _series(folder: Path) -> _Series:
+    """Return every metric of a run over its steps; raise ProjectError if the file is damaged."""
+    path = folder / "series.json"
     try:
         content = json.loads(read_text(path, MOST_SERIES_BYTES))
-    except ValueError as error:
-        raise ProjectError(
-            f"{path} is damaged",
-            hint=f"rm -r {shlex.quote(str(path.parent))}; the seed is run again",
-        ) from error
-    return {
-        name: tuple((int(step), float(value)) for step, value in content[name])
-        for name in names
-        if name in content
-    }
-
-
-def read_series(folder: Path) -> dict[str, tuple[tuple[int, float], ...]]:
-    """Return every metric of a run over its steps; nothing of a run whose series are damaged."""
-    try:
-        content = json.loads(read_text(folder / "series.json", MOST_SERIES_BYTES))
         return {
             str(name): tuple((int(step), float(value)) for step, value in points)
             for name, points in content.items()
         }
-    except (
-        MachineError,
-        ProjectError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ProjectError(
+            f"{path} is damaged",
+            hint=f"rm -r {shlex.quote(str(folder))}; the seed is run again",
+        ) from error
+
+
+def read_series(folder: Path) -> _Series:
+    """Return every metric of a run over its steps; nothing of a run whose series are damaged."""
+    try:
+        return _series(folder)
+    except (MachineError, ProjectError):
         return {}

@@ -251,10 +251,11 @@ def _refuse_moved_base_branch(
 
 def _refuse_conflicts(repository: Repository) -> None:
     """Raise ProjectError for conflicts that no git operation explains, as after `git stash pop`."""
-    unresolved = repository.call("diff", "--name-only", "--diff-filter=U")
+    listed = repository.call("diff", "--name-only", "-z", "--diff-filter=U")
+    unresolved = [name for name in listed.split("\0") if name]
     if unresolved:
         raise ProjectError(
-            f"conflicts are not resolved in {', '.join(unresolved.split())}", hint="git status"
+            f"conflicts are not resolved in {', '.join(unresolved)}", hint="git status"
         )
 
 

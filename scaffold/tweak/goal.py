@@ -6,7 +6,7 @@ from scaffold.errors import ProjectError
 from scaffold.git.history import find_branch
 from scaffold.git.repository import Repository
 from scaffold.git.transaction import commit_paths
-from scaffold.probes.analysis import change_goal
+from scaffold.project.goal import change_goal
 from scaffold.project.project import Project
 from scaffold.records.goal import Goal
 from scaffold.tweak.base_branch import refuse_vendor

@@ -9,10 +9,11 @@ from typing import Any
 from scaffold.datasets.splits import FILE, open_seal, read_seal
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.git.snapshots import worktree_id
-from scaffold.probes.analysis import bound_of, read_goal
+from scaffold.probes.analysis import bound_of
 from scaffold.probes.predictions import Predictions
 from scaffold.probes.runs import ProbedRun, Prober, table_of
 from scaffold.project.files import read_text
+from scaffold.project.goal import read_goal
 from scaffold.project.project import Project
 from scaffold.records.claim import ValueClaim
 from scaffold.records.evidence import JudgedRun

@@ -19,8 +19,8 @@ from scaffold.git.history import (
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS
 from scaffold.git.transaction import Move, move
-from scaffold.probes.analysis import read_goal
 from scaffold.probes.remedies import PlannedRemedy
+from scaffold.project.goal import read_goal
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import MetricValue

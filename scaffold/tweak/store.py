@@ -34,11 +34,10 @@ def find_tweak(project: Project) -> Tweak | None:
     under_way = [tweak for tweak in declared_tweaks(project) if _decision(project, tweak) is None]
     if len(under_way) > 1:
         names = ", ".join(tweak.name for tweak in under_way)
+        files = " or ".join(f"tweaks/{tweak.name}.yaml" for tweak in under_way)
         raise ProjectError(
             f"several tweaks are under way at once: {names}",
-            hint=(
-                "one change at a time: scaffold tweak drop NAME, or take its branch out of this one"
-            ),
+            hint=f"one change at a time: take the others out of this branch: git rm {files}",
         )
     return under_way[0] if under_way else None
 

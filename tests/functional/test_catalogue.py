@@ -82,3 +82,18 @@ def test_a_task_that_no_recipe_has_is_said_and_nothing_is_made(cli, tmp_path):
 def test_from_and_task_exclude_each_other(cli, tmp_path):
     result = cli("new", tmp_path / "x", "--task", "spam", "--from", "digits-cnn", code=2)
     assert "give one of them" in result.err
+
+
+def test_catalogues_added_at_once_are_all_remembered(monkeypatch, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from scaffold.recipes.added import AddedCatalogue, added_catalogues, remember
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    catalogues = [
+        AddedCatalogue(url=f"https://example.org/{n}", revision="0" * 40, recipes={})
+        for n in range(12)
+    ]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(remember, catalogues))
+    assert {one.url for one in added_catalogues()} == {one.url for one in catalogues}

@@ -126,6 +126,15 @@ def test_a_recipe_with_other_line_ends_is_left_to_its_author(cli, tmp_path):
     assert (recipe / "recipe.yaml").read_bytes() == content
 
 
+def test_a_program_that_fails_in_another_encoding_is_told_with_its_words(cli, repository):
+    extra = "import sys\nsys.stderr.buffer.write(b'caf\\xe9 is closed')\nsys.exit(1)\n"
+    (repository / "train.py").write_text(PROGRAM.replace("{extra}", extra))
+    git(repository, "commit", "--all", "--quiet", "-m", "fails")
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    told = cli.any_status("recipes", "try", "draft")
+    assert told.code == 1 and "caf\ufffd is closed" in told.out + told.err, told
+
+
 def test_nothing_runs_before_consent(cli, repository):
     (repository / "train.py").write_text(FILES["train.py"] + "# nobody approved this\n")
     git(repository, "commit", "--quiet", "-am", "changed")

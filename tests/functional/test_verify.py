@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 from helpers import TOY, copy_recipe, git, toy_recipe
 
+from scaffold.errors import ProjectError
+from scaffold.project.files import read_record
+from scaffold.records.evidence import RunRecord
+from scaffold.running.store import judged_runs, read_series
+
 
 def run_pytest(project: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
@@ -324,3 +329,17 @@ def test_a_stored_smoke_run_is_called_so(cli, reproduced):
     assert "run before" not in cli("run", "--smoke", cwd=reproduced).out
     again = cli("run", "--smoke", cwd=reproduced).out
     assert "run before; again: --rerun" in again and "scaffold verify" in again
+
+
+def test_a_damaged_run_is_named_and_made_again(cli, project):
+    cli("run", cwd=project)
+    (run,) = project.glob(".scaffold/runs/seed-0-*")
+    (run / "series.json").write_text('{"loss": 3}')
+    told = cli("run", cwd=project)
+    assert f"damaged or not of this user, so not counted: {run.name}" in told.err
+    (again,) = cli("run", "--json", cwd=project).json["runs"]
+    assert again["id"] != run.name
+    assert read_series(run) == {}
+    record = read_record(RunRecord, run / "run.json")
+    with pytest.raises(ProjectError, match=r"series.json is damaged"):
+        judged_runs([record], run.parent, {"loss"})

@@ -100,7 +100,13 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
 
 
 def _output(project: Project) -> str:
-    """Return the end of what the last run printed."""
-    logs = sorted(project.runs.glob("*/logs/*"), key=lambda path: path.stat().st_mtime)
-    text = "\n".join(read_text(path) for path in logs if path.is_file())
+    """Return the end of what the last run printed, whatever bytes that were."""
+    logs = [path for path in project.runs.glob("*/logs/*") if path.is_file()]
+    text = "\n".join(_end_of(path) for path in sorted(logs, key=lambda path: path.stat().st_mtime))
     return re.sub(r"\r", "\n", text)[-_MOST_OUTPUT:]
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _MOST_OUTPUT, 0))
+        return file.read(_MOST_OUTPUT).decode("utf-8", errors="replace")

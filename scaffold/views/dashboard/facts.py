@@ -8,9 +8,10 @@ from pathlib import Path
 from scaffold.datasets.splits import FILE, read_seal
 from scaffold.errors import ScaffoldError
 from scaffold.git.repository import Repository
-from scaffold.probes.analysis import LastAnalysis, last_analysis, read_goal
+from scaffold.probes.analysis import LastAnalysis, last_analysis
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
+from scaffold.project.goal import read_goal
 from scaffold.project.lock import is_at_work
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.evidence import Evidence, JudgedRun, Outcome, RunRecord
