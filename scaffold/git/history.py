@@ -42,14 +42,16 @@ def project_repository(root: Path) -> Repository:
         )
     if repository.find_id("HEAD") is None:
         raise ProjectError("there is no commit yet", hint="git add --all && git commit")
-    for name, (title, remedy) in _UNDER_WAY.items():
-        if _git_path(repository, name).exists():
+    places = _git_paths(repository, _UNDER_WAY)
+    for place, (title, remedy) in zip(places, _UNDER_WAY.values(), strict=True):
+        if place.exists():
             raise ProjectError(f"{title} is under way in {root}", hint=f"end it first: {remedy}")
     return repository
 
 
-def _git_path(repository: Repository, name: str) -> Path:
-    return repository.folder / repository.call("rev-parse", "--git-path", name)
+def _git_paths(repository: Repository, names: Iterable[str]) -> list[Path]:
+    words = [word for name in names for word in ("--git-path", name)]
+    return [repository.folder / line for line in repository.call("rev-parse", *words).splitlines()]
 
 
 def present_branch(repository: Repository) -> str:
@@ -133,7 +135,7 @@ def _index(repository: Repository) -> Iterator[dict[str, str]]:
 
     While it has conflicts, the copy is of HEAD's index.
     """
-    real = _git_path(repository, "index")
+    (real,) = _git_paths(repository, ["index"])
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "index"
         env = {"GIT_INDEX_FILE": str(copy)}
@@ -221,12 +223,23 @@ def tree_with_files(
             )
         for folder, tree in (trees or {}).items():
             repository.call("read-tree", f"--prefix={folder}/", tree, env=env)
-        for path, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            blob = repository.call("hash-object", "-w", "--stdin", stdin=data)
-            line = f"100644 {blob}\t{path}\0"
-            repository.call("update-index", "-z", "--index-info", stdin=line.encode(), env=env)
+        lines = "".join(
+            f"100644 {blob}\t{path}\0"
+            for path, blob in zip(files, _write_blobs(repository, files.values()), strict=True)
+        )
+        repository.call("update-index", "-z", "--index-info", stdin=lines.encode(), env=env)
         return repository.call("write-tree", env=env)
+
+
+def _write_blobs(repository: Repository, contents: Iterable[str | bytes]) -> list[str]:
+    """Store contents and return their ids in order, by one process however many they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for number, content in enumerate(contents):
+            file = Path(folder) / str(number)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+            files.append(file)
+        return repository.write_blobs(files)
 
 
 def changed_entries(
