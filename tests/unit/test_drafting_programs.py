@@ -301,3 +301,75 @@ def test_a_folder_that_is_left_to_the_reader_is_the_root():
     )
     assert command_of(draft)[0] == "python train.py --lr 0.5"
     assert draft.answers["commands.train.directory"].value == "src"
+
+
+def test_a_script_s_arguments_are_those_that_the_readme_gives_it():
+    draft = draft_of(
+        README_dot_md="# Net\n\n## Training\n\n```\nbash train.sh 7 big\n```\n",
+        train_dot_sh="NAME=$1\nCUDA_VISIBLE_DEVICES=4 python train.py --lr $NAME --model ${2}\n",
+        train_dot_py=TRAIN,
+    )
+    assert command_of(draft)[0] == "python train.py --lr 7 --model big"
+
+
+def test_what_evaluates_after_training_is_a_step_of_its_own():
+    train = TRAIN.replace("test accuracy", "validation accuracy").replace(", BLEU {acc:.2f}", "")
+    evaluate = (
+        'import torch\nfrom train import model\nacc = 0.5\nprint(f"test accuracy {acc:.3f}")\n'
+    )
+    readme = (
+        "# Net\n\nTest accuracy: 91.0\n\n## Training\n\n```\npython train.py\n```\n\n"
+        "## Testing\n\n```\npython test.py --load best.pth\n```\n"
+    )
+    draft = draft_of(README_dot_md=readme, train_dot_py=train, test_dot_py=evaluate)
+    assert command_of(draft)[0] == "python train.py"
+    assert draft.answers["commands.evaluate.run"].value == "python test.py --load best.pth"
+    assert draft.answers["metrics.0"].value["name"] == "test_accuracy"
+    both = draft_of(README_dot_md=readme, train_dot_py=TRAIN, test_dot_py=evaluate)
+    assert "commands.evaluate.run" not in both.answers  # training says it itself
+
+
+def test_what_goes_on_from_weights_is_not_the_training_that_is_published():
+    readme = (
+        "# Net\n\n## Results\n\n```\npython train.py --load --lr 0.5\n```\n\n"
+        "Or from the start:\n\n```\npython train.py --lr 0.7\n```\n"
+    )
+    draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
+    assert command_of(draft)[0] == "python train.py --lr 0.7"
+
+
+@pytest.mark.parametrize(
+    ("line", "device"),
+    [
+        ('parser.add_argument("--gpu", default="0")', "cpu"),
+        ('parser.add_argument("--gpu", type=int, default=None)', "cuda"),
+    ],
+)
+def test_a_number_of_a_gpu_says_which_and_not_whether(line, device):
+    program = TRAIN.replace("args =", f"{line}\nuse = torch.cuda.is_available()\nargs =")
+    readme = "# Net\n\n## Training\n\n```\npython train.py --gpu 0\n```\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=program)
+    assert draft.answers["resources.device"].value == device
+
+
+def test_who_looks_for_a_gpu_only_to_seed_it_still_takes_the_device_it_is_told():
+    program = TRAIN.replace(
+        "args =",
+        'parser.add_argument("--device", default="cuda")\n'
+        "if torch.cuda.is_available():\n    torch.cuda.manual_seed_all(1)\nargs =",
+    )
+    readme = "# Net\n\n## Training\n\n```\npython train.py\n```\n"
+    draft = draft_of(README_dot_md=readme, train_dot_py=program)
+    assert draft.answers["resources.device"].value == "cuda"
+
+
+def test_declared_packages_that_a_function_imports_are_installed():
+    program = TRAIN + "\ndef draw():\n    import seaborn\n    import undeclared\n"
+    draft = draft_of(
+        README_dot_md="# Net\n\n```\npython train.py\n```\n",
+        train_dot_py=program,
+        setup_dot_py='from setuptools import setup\nneeded = ["torch", "seaborn>=0.1"]\n'
+        "setup(install_requires=needed)\n",
+    )
+    packages = draft.answers["environment.packages"].value
+    assert "seaborn>=0.1" in packages and "undeclared" not in packages

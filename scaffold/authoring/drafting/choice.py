@@ -86,7 +86,7 @@ def choose(
         claim = _best_claim(words, command.context, near)
         score = _score(files, command, own[:1] == [claim])
         score += 1.5 * bool(claim and claim.section and claim.section in command.context)
-        score += min(_agreement(words, claim), 2) if claim is not None else 0
+        score += min(_agreement(words, claim), 2) if claim is not None else -_overrides(command)
         scored.append((score, order, command, claim))
     scored.sort(key=lambda item: (-item[0], item[1]))
     _, _, command, claim = scored[0]
@@ -118,6 +118,9 @@ def _training_commands(
             or (c.role is Role.EVALUATE and not asks_to_evaluate(c.argv) and trains(c))
         )
     ]
+    if any(c.role is Role.TRAIN and trains(c) for c in training):
+        # One called for evaluating may import what trains, and only evaluate.
+        training = [c for c in training if c.role is Role.TRAIN]
     whole = {c.program for c in training if not c.is_mentioned and trains(c)}
     training = [c for c in training if not (c.is_mentioned and c.program in whole)]
     named = [c for c in training if is_named_for_training(c.program)]
@@ -230,9 +233,21 @@ def _agreement(values: set[str], claim: PublishedNumber) -> float:
     return sum(1.0 if value in words else 0.5 * (value in first) for value in plain)
 
 
+def _overrides(command: StatedCommand) -> bool:
+    """Return whether a command sets some of what a program is configured with: `trainer=gpu`."""
+    return any(re.match(r"[A-Za-z_][\w./@]*=", word) for word in command.argv[1:])
+
+
 _SIDE = re.compile(
-    r"debug|tiny|quick|overfit|toy|macbook|multi|distributed|nproc|slurm", re.IGNORECASE
+    r"debug|tiny|quick|overfit|toy|macbook|multi|distributed|nproc|slurm"
+    r"|\s'?\+[\w.]+=|\.py\s(.*\s)?-m\s",
+    re.IGNORECASE,
 )
+"""What is tried on the side; of Hydra also a setting that is added, and a series of runs."""
+
+
+_CONTINUES = re.compile(r"\s--?(load|resume|restore|continue|retrain|fine-?tune)([\s=_-]|$)")
+"""What goes on from weights that were trained before."""
 
 
 def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) -> float:
@@ -250,6 +265,8 @@ def _score(files: SourceFiles, command: StatedCommand, is_of_first_claim: bool) 
     if re.search(r"\bbaseline\b", command.context, re.IGNORECASE):
         score -= 1  # what the authors' own is compared with
     if "pretrain" in PurePosixPath(command.program).stem.lower():
+        score -= 2
+    if _CONTINUES.search(command.text):
         score -= 2
     return score - 0.5 * bool(_SIDE.search(f"{command.context} {command.text}"))
 

@@ -1,9 +1,11 @@
 """Find the commands that a source's authors state: in documents, scripts and Makefiles."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import NamedTuple
 
 from scaffold.authoring.drafting.command_words import (
     StatedCommand,
@@ -26,7 +28,7 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
     They are in the order in which a reader meets them: documents, scripts, Makefiles.
     """
     commands: list[StatedCommand] = []
-    started: dict[str, str] = {}
+    started: dict[str, _Started] = {}
     for document in documents:
         folder = _folder(document.path)
         for code in document.codes:
@@ -48,10 +50,18 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
     scripts = [path for path in sorted(files.texts) if _is_script(path) and path not in started]
     for path in [*started, *scripts]:
         lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
-        context = started.get(path, path)
-        for command in _commands(files, path, lines, _folder(path), context):
+        start = started.get(path, _Started(path))
+        given = {str(number): word for number, word in enumerate(start.arguments, start=1)}
+        for command in _commands(files, path, lines, _folder(path), start.context, given):
             commands.append(replace(command, is_named=path in started))
     return commands
+
+
+class _Started(NamedTuple):
+    """Where a script is said to be started, and what it is given."""
+
+    context: str
+    arguments: tuple[str, ...] = ()
 
 
 def _is_script(path: str) -> bool:
@@ -60,10 +70,10 @@ def _is_script(path: str) -> bool:
 
 
 def _started_scripts(
-    files: SourceFiles, document: Document, lines: Iterable[Line], known: Mapping[str, str]
-) -> dict[str, str]:
-    """Return scripts of the source that some lines start, each with where that is said."""
-    scripts: dict[str, str] = {}
+    files: SourceFiles, document: Document, lines: Iterable[Line], known: Container[str]
+) -> dict[str, _Started]:
+    """Return scripts of the source that some lines start."""
+    scripts: dict[str, _Started] = {}
     folder = directory = _folder(document.path)
     for line in lines:
         for part in _SEPARATORS.split(_PROMPT.sub("", line.text).strip()):
@@ -76,18 +86,20 @@ def _started_scripts(
             for base in (directory, folder, ""):
                 path = join_path(base, named[0]) if named and is_start else ""
                 if path in files.texts and path not in known:
-                    scripts.setdefault(path, f"{document.path} / {line.text.strip()}")
+                    arguments = words[words.index(named[0]) + 1 :]
+                    context = f"{document.path} / {line.text.strip()}"
+                    scripts.setdefault(path, _Started(context, tuple(arguments)))
                     break
     return scripts
 
 
 def _mentioned_scripts(
-    files: SourceFiles, documents: Iterable[Document], known: Mapping[str, str]
-) -> dict[str, str]:
+    files: SourceFiles, documents: Iterable[Document], known: Container[str]
+) -> dict[str, _Started]:
     """Return scripts of the source whose names a text says, in the order in which it does."""
     names = {PurePosixPath(path).name: path for path in sorted(files.texts) if _is_script(path)}
     return {
-        names[name]: f"{document.path} / {line.text.strip()}"
+        names[name]: _Started(f"{document.path} / {line.text.strip()}")
         for document in documents
         for prose in document.prose
         for line in prose.lines
@@ -136,13 +148,24 @@ def _folder(path: str) -> str:
     return "" if folder == "." else folder
 
 
+_NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
+
+
 def _commands(
-    files: SourceFiles, path: str, lines: Iterable[Line], folder: str, context: str
+    files: SourceFiles,
+    path: str,
+    lines: Iterable[Line],
+    folder: str,
+    context: str,
+    given: Mapping[str, str] = _NOTHING_GIVEN,
 ) -> Iterator[StatedCommand]:
-    """Yield the commands of some lines of shell; what is no command is passed over."""
+    """Yield the commands of some lines of shell; what is no command is passed over.
+
+    `given` are the arguments of a script by their numbers.
+    """
     directory = ""
     comment = ""
-    values: dict[str, str] = {}
+    values = dict(given)
     for text, number, flags in _joined(lines):
         stripped = _expanded(_PROMPT.sub("", text).strip().lstrip("@"), values)
         assignment = _ASSIGNMENT.fullmatch(stripped)

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from scaffold.authoring.drafting.packages import DISTRIBUTIONS, normal_name
+from scaffold.authoring.drafting.declared_packages import normal_name
+from scaffold.authoring.drafting.packages import DISTRIBUTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

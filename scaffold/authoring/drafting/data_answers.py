@@ -29,7 +29,7 @@ def add_environment(draft: Draft, read: ReadSource) -> None:
     )
     preparing = [module for module in _preparing(read) if module not in read.modules]
     needed = find_needed(read.files, read.python, [*read.modules, *preparing])
-    required = [package for package in needed if not package.is_optional]
+    required = [one for one in needed if one.is_declared or not one.is_optional]
     if read.modules:
         answers["environment.packages"] = value_of(
             [package.requirement for package in required],

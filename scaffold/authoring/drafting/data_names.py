@@ -90,9 +90,9 @@ DATA_SUFFIXES = (
 
 
 CONFIGURATION_FILES = re.compile(
-    r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)conf(ig)?s?/|\.(py|sh|md)$", re.I
+    r"conf(ig)?[\w-]*\.(json|ya?ml|txt)$|(^|/)conf(ig)?s?/|(^|/)logs?\.\w+$|\.(py|sh|md)$", re.I
 )
-"""Files that say how to train: no data."""
+"""Files that say how to train, or how it went: no data."""
 
 
 _DATA_NAME = re.compile(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import (
@@ -16,7 +17,9 @@ from scaffold.authoring.drafting.command_words import NO_PLACE, read_command
 from scaffold.authoring.drafting.commands import find_commands
 from scaffold.authoring.drafting.data_answers import add_data, add_environment
 from scaffold.authoring.drafting.documents import Document, read_documents
+from scaffold.authoring.drafting.evaluation import find_evaluation
 from scaffold.authoring.drafting.fixed_values import read_configuration
+from scaffold.authoring.drafting.hydra import read_hydra
 from scaffold.authoring.drafting.invocation import switches_of, words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
@@ -87,8 +90,15 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
             (),
         )
     program = chosen.command.program if chosen.command else ""
-    modules = python.reachable(program) if program else []
+    composed = (
+        read_hydra(files, python.modules[program], chosen.command.argv)
+        if chosen.command and program in python.modules
+        else None
+    )
+    modules = python.reachable(program, composed.targets if composed else ()) if program else []
     program_options = options.get(program, []) or _configured(python, chosen)
+    if composed is not None:
+        program_options = [*composed.options, *program_options]
     read = ReadSource(
         files=files,
         documents=documents,
@@ -98,12 +108,16 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         chosen=chosen,
         modules=modules,
         options=program_options,
-        configuration=(
-            read_configuration(files, modules, chosen.command, program_options)
-            if chosen.command
-            else []
-        ),
+        configuration=[
+            *(composed.settings if composed else ()),
+            *(
+                read_configuration(files, modules, chosen.command, program_options)
+                if chosen.command
+                else ()
+            ),
+        ],
     )
+    read = replace(read, evaluation=find_evaluation(read))
     draft = Draft(files=files)
     _add_reference(draft, read)
     add_program(draft, read)

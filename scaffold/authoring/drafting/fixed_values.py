@@ -247,7 +247,7 @@ def _values_of_file(files: SourceFiles, path: str) -> Iterator[Setting]:
     except (ValueError, yaml.YAMLError, RecursionError):
         return
     for keys, value in _leaves(document, ()):
-        line = _line_of(lines, keys)
+        line = line_of(lines, keys)
         if line is not None:
             yield ".".join(keys), value, files.cite(path, line)
 
@@ -266,7 +266,7 @@ def _assignments(
         if match:
             value = yaml.safe_load(match["value"]) if match["value"][:1] not in "," else ""
             if _is_setting(value) or isinstance(value, str):
-                yield match["name"], _number(value), files.cite(path, number)
+                yield match["name"], to_number(value), files.cite(path, number)
 
 
 _OPENED = re.compile(r"(conf|param|setting|option|hyper)\w*\.(json|ya?ml)$", re.IGNORECASE)
@@ -321,16 +321,16 @@ def _leaves(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         for item in value:  # layers: the first of one name is taken
             yield from _leaves(item, keys)
     elif keys and (_is_setting(value) or (isinstance(value, str) and len(value) < 40)):
-        yield keys, _number(value)
+        yield keys, to_number(value)
 
 
-def _number(value: Any) -> Any:
+def to_number(value: Any) -> Any:
     """Return `1e-4` as a number, which YAML 1.1 reads as a text."""
     is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value)
     return float(value) if is_number else value
 
 
-def _line_of(lines: Sequence[str], keys: Sequence[str]) -> int | None:
+def line_of(lines: Sequence[str], keys: Sequence[str]) -> int | None:
     """Return the line where the last of some nested keys stands, below the ones before it."""
     at = 0
     for key in keys:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -39,6 +40,7 @@ class _Words:
     run: list[str]
     smoke: list[str]
     assigned: Mapping[str, Citation]
+    slots: Mapping[str, str]
     hyperparameters: dict[str, Answer] = field(default_factory=dict)
     stated: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
@@ -71,7 +73,7 @@ def write_invocation(
     command = replace(command, argv=given_words(command))
     by_flag = {flag: option for option in options for flag in option.flags}
     start = _program_index(command)
-    words = _Words(run=["python"], smoke=["python"], assigned=assigned)
+    words = _Words(run=["python"], smoke=["python"], assigned=assigned, slots=_slot_names(options))
     program = command.argv[start]
     module = ["-m"] if "-m" in command.argv[:start] else []
     for word in [*module, program]:
@@ -108,7 +110,7 @@ def find_endless(command: StatedCommand, options: Sequence[Option]) -> Option | 
                 length = float(value)
             except (TypeError, ValueError):
                 return None  # set elsewhere: it may end it
-            if _LENGTH.search(option.name) or length > 0:
+            if _LENGTH.search(option.short_name) or length > 0:
                 lengths.append((length, option))
     endless = [option for length, option in lengths if length <= 0]
     return endless[0] if endless and len(endless) == len(lengths) else None
@@ -211,8 +213,8 @@ def _add_stated(
         return 1
     if seed is not None and option.name == seed.name:
         slot = "{seed}"
-    elif is_hyperparameter(option.name) and _is_one_value(arguments, index + used, by_flag):
-        name = slot_name(option.name)
+    elif is_hyperparameter(option.short_name) and _is_one_value(arguments, index + used, by_flag):
+        name = words.slots[option.name]
         words.hyperparameters[name] = value_of(_typed(value, option), place)
         slot = f"{{{name}}}"
     else:
@@ -239,6 +241,16 @@ def _is_one_value(arguments: Sequence[str], following: int, by_flag: Mapping[str
     return following >= len(arguments) or arguments[following].startswith("-") or not by_flag
 
 
+def _slot_names(options: Sequence[Option]) -> dict[str, str]:
+    """Return the slot of each option: of a setting the last part, where no other ends alike."""
+    ends = Counter(option.short_name for option in options)
+    short = {one.name for one in options if one.is_override and ends[one.short_name] == 1}
+    return {
+        option.name: slot_name(option.short_name if option.name in short else option.name)
+        for option in options
+    }
+
+
 def slot_name(name: str) -> str:
     """Return an option's name as a slot is called: lower-case letters, digits, underscores."""
     text = re.sub(r"[^a-z0-9_]", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()).strip("_")
@@ -259,7 +271,7 @@ def _typed(value: str, option: Option) -> Any:
 
 
 def _shortens(option: Option, value: Any) -> bool:
-    if not _LENGTH.search(option.name):
+    if not _LENGTH.search(option.short_name):
         return False
     try:
         return float(value) > _SMOKE_STEPS or float(value) <= 0  # none, or minus one: endless
@@ -273,8 +285,7 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
         return
     flag = next((flag for flag in option.flags if flag.startswith("--")), option.flags[0])
     if seed is not None and option.name == seed.name:
-        words.run += [flag, "{seed}"]
-        words.smoke += [flag, "{seed}"]
+        _add_option(words, option, flag, "{seed}", "{seed}")
         return
     is_number = isinstance(option.default, (int, float)) and not isinstance(option.default, bool)
     is_named = isinstance(option.default, str) and (
@@ -282,7 +293,7 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
     )
     if not is_given(option.default) or not (is_number or is_named):
         return
-    if not is_hyperparameter(option.name):
+    if not is_hyperparameter(option.short_name):
         return
     if option.name in words.assigned:
         words.warnings.append(
@@ -290,10 +301,17 @@ def _add_default(words: _Words, option: Option, seed: Option | None) -> None:
             f" option says ({option.default} by default, {option.place})"
         )
         return
-    name = slot_name(option.name)
+    name = words.slots[option.name]
     words.hyperparameters[name] = _default_answer(option)
-    words.run += [flag, f"{{{name}}}"]
-    words.smoke += [flag, str(_SMOKE_STEPS) if _shortens(option, option.default) else f"{{{name}}}"]
+    slot = f"{{{name}}}"
+    shortened = str(_SMOKE_STEPS) if _shortens(option, option.default) else slot
+    _add_option(words, option, flag, slot, shortened)
+
+
+def _add_option(words: _Words, option: Option, flag: str, value: str, shortened: str) -> None:
+    """Add an option with its value as its program takes it."""
+    for line, one in ((words.run, value), (words.smoke, shortened)):
+        line += [f"{option.name}={one}"] if option.is_override else [flag, one]
 
 
 _SAID_DEFAULT = re.compile(

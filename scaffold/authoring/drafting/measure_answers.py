@@ -19,7 +19,8 @@ _NO_SPLIT = "not stated"
 def add_measures(draft: Draft, read: ReadSource) -> None:
     """Answer metrics and claims, which belong together."""
     claim = read.chosen.claim
-    printed = _ranked(find_printed(read.modules), claim)
+    evaluating = read.python.reachable(read.evaluation.program) if read.evaluation else []
+    printed = _ranked(find_printed([*evaluating, *read.modules]), claim)
     if claim is None:
         draft.answers["claims"] = _no_claims(read)
     if not read.modules:

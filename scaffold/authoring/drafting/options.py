@@ -35,6 +35,7 @@ class Option:
         help: its words.
         is_constant: a name of the code that `--name=value` sets; a configuration file may have set
             it before, so that its value in the code is no default of the command.
+        is_override: a setting that `name=value` overrides, as Hydra's programs take it.
         place: where it stands.
     """
 
@@ -48,6 +49,12 @@ class Option:
     choices: tuple[Any, ...] = ()
     help: str = ""
     is_constant: bool = False
+    is_override: bool = False
+
+    @property
+    def short_name(self) -> str:
+        """Return the last part of a dotted name."""
+        return self.name.rpartition(".")[2]
 
 
 def find_options(modules: Sequence[Module]) -> list[Option]:

@@ -62,6 +62,8 @@ def add_program(draft: Draft, read: ReadSource) -> None:
         if invocation.directory:
             answers["commands.smoke.directory"] = value_of(invocation.directory, command.place)
     _add_prepare(draft, read, command)
+    if read.evaluation is not None:
+        _add_as_stated(draft, "evaluate", read.evaluation)
     for name, answer in invocation.hyperparameters.items():
         answers[f"hyperparameters.{name}"] = answer
     draft.warnings += invocation.warnings
@@ -87,14 +89,16 @@ def _add_prepare(draft: Draft, read: ReadSource, command: StatedCommand) -> None
             stated_in.parent
         )
         if prepare.role is Role.PREPARE and is_near and not is_of_others:
-            words = ["python", *prepare.argv[1:]]
-            text = " ".join(words).replace("{", "{{").replace("}", "}}")
-            draft.answers["commands.prepare.run"] = value_of(text, prepare.place)
-            if prepare.directory:
-                draft.answers["commands.prepare.directory"] = value_of(
-                    prepare.directory, prepare.place
-                )
+            _add_as_stated(draft, "prepare", prepare)
             return
+
+
+def _add_as_stated(draft: Draft, step: str, command: StatedCommand) -> None:
+    """Answer a step by a command as its authors wrote it."""
+    text = " ".join(["python", *command.argv[1:]]).replace("{", "{{").replace("}", "}}")
+    draft.answers[f"commands.{step}.run"] = value_of(text, command.place)
+    if command.directory:
+        draft.answers[f"commands.{step}.directory"] = value_of(command.directory, command.place)
 
 
 def _add_fixed(draft: Draft, read: ReadSource, invocation: Invocation) -> None:
@@ -256,12 +260,43 @@ def _running(read: ReadSource) -> list[Module]:
 _ASKS_FOR_GPU = re.compile(r"--?(use[-_])?(gpu|cuda)(=(1|true|cuda.*|\d))?", re.IGNORECASE)
 
 
+def _numbers(read: ReadSource) -> set[str]:
+    """Return flags that say which GPU is meant, and not whether: one is set by default anyway.
+
+    Of a program that looks whether there is any.
+    """
+    if not any(map(_looks_for_gpu, read.modules[:1])):
+        return set()
+    return {
+        flag for option in read.options if str(option.default).isdecimal() for flag in option.flags
+    }
+
+
+def _looks_for_gpu(module: Module) -> bool:
+    """Return whether a module asks whether there is a GPU, for more than to seed it."""
+    if not any("is_available" in line for line in module.lines):
+        return False
+    only_seeding = {
+        id(inner)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.If)
+        and all(isinstance(one, ast.Expr) and "seed" in ast.unparse(one) for one in node.body)
+        for inner in ast.walk(node.test)
+    }
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "is_available"
+        and id(node) not in only_seeding
+        for node in ast.walk(module.tree)
+    )
+
+
 def _named_gpu(command: StatedCommand, read: ReadSource) -> Citation | None:
     """Return where a setting, an option in effect or a constant asks for a GPU.
 
     The device that they name counts unless the program looks for one first.
     """
-    is_looked_for = any("is_available" in line for one in read.modules for line in one.lines)
+    is_looked_for = any(_looks_for_gpu(module) for module in read.modules)
     devices: list[tuple[str, Any, Citation]] = []
     for name, value, place in read.configuration:
         key = name.rpartition(".")[2]
@@ -305,7 +340,7 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
 
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
     """Return where the program runs: on a GPU alone where the command or the code asks for one."""
-    if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv):
+    if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv if word not in _numbers(read)):
         return value_of("cuda", command.place)
     named = _named_gpu(command, read)
     if named is not None:

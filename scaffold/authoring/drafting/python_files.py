@@ -86,9 +86,15 @@ class PythonFiles:
             for node in module.tree.body
         )
 
-    def reachable(self, program: str) -> list[Module]:
-        """Return a program's module, then the source's own modules that it imports, by distance."""
+    def reachable(self, program: str, targets: Sequence[str] = ()) -> list[Module]:
+        """Return a program's module, then the source's own modules that it imports, by distance.
+
+        `targets` are dotted names that its configuration makes it import.
+        """
         order: dict[str, None] = {program: None} if program in self.modules else {}
+        for target in targets if order else ():
+            for base in (_parent(program), "", "src"):
+                order |= dict.fromkeys(filter(None, [self._find(base, target.split("."))]))
         waiting = list(order)
         while waiting:
             path = waiting.pop(0)
@@ -203,10 +209,17 @@ def _cells(text: str) -> tuple[str, Sequence[tuple[int, int]]]:
     return "\n".join(lines), places
 
 
-def imported_names(tree: ast.Module) -> Iterator[tuple[str, int, ast.stmt]]:
-    """Yield dotted name, level of a relative import, and statement of each import."""
+def imported_names(tree: ast.Module) -> Iterator[tuple[str, int, ast.AST]]:
+    """Yield dotted name, level of a relative import, and node of each import.
+
+    Also of `importlib.import_module` with a name that is written there.
+    """
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Call) and dotted_name(node.func).endswith("import_module"):
+            argument = node.args[0] if node.args else None
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield argument.value.lstrip("."), 0, node
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, 0, node
         elif isinstance(node, ast.ImportFrom):

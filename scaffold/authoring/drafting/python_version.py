@@ -23,7 +23,7 @@ def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
         re.IGNORECASE,
     )
     for path in files.at_root(
-        r"setup\.(py|cfg)|pyproject\.toml|pipfile|environment\.ya?ml|env\.ya?ml|requirements\.txt"
+        r"setup\.(py|cfg)|pyproject\.toml|pipfile|(conda[\w.-]*|[\w-]*env(ironment)?)\.ya?ml|requirements\.txt"
     ):
         for number, line in enumerate(files.lines(path), start=1):
             match = stated.search(line)

@@ -33,7 +33,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSource:
-    """All that was read of a source."""
+    """All that was read of a source.
+
+    Attributes:
+        evaluation: what evaluates the trained model, where the chosen command does not.
+    """
 
     files: SourceFiles
     documents: Sequence[Document]
@@ -44,3 +48,4 @@ class ReadSource:
     modules: Sequence[Module]
     options: Sequence[Option]
     configuration: Sequence[Setting]
+    evaluation: StatedCommand | None = None

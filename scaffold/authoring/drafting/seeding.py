@@ -93,7 +93,7 @@ class Seeding:
 
 def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seeding:
     """Return how a program, whose own module comes first, seeds what it draws from."""
-    seeds = [option for option in options if _SEED.search(option.name)]
+    seeds = [option for option in options if _SEED.search(option.short_name)]
     calls: list[SeedingCall] = []
     drawn: dict[str, Citation] = {}
     read: set[str] = set()
@@ -136,8 +136,8 @@ def find_seeding(modules: Sequence[Module], options: Sequence[Option]) -> Seedin
             for key, pattern in _DRAWS:
                 if pattern.search(name):
                     drawn.setdefault(key, module.cite(call))
-    option = next((o for o in seeds if o.flags and o.name in read), None)
-    unused = next((o for o in seeds if o.flags and o.name not in read), None)
+    option = next((o for o in seeds if o.flags and o.short_name in read), None)
+    unused = next((o for o in seeds if o.flags and o.short_name not in read), None)
     return Seeding(calls=tuple(calls), drawn=drawn, option=option, unused=unused)
 
 
@@ -147,7 +147,7 @@ _SPLITS = re.compile(r"split|fold|shuffle", re.IGNORECASE)
 
 def _option_in(text: str, seeds: Sequence[Option]) -> str:
     """Return the name of the option for a seed that an expression reads; empty for none."""
-    return next((o.name for o in seeds if re.search(rf"\b{o.name}\b", text)), "")
+    return next((o.name for o in seeds if re.search(rf"\b{re.escape(o.name)}\b", text)), "")
 
 
 _LARGE = 1e6
