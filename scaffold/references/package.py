@@ -95,6 +95,37 @@ def find_sdist(name: str, version: str | None = None) -> Sdist:
     return chosen
 
 
+def has_wheel(requirement: str) -> bool:
+    """Return whether an index has a wheel, for any machine, of a version that a requirement admits.
+
+    Raises:
+        FetchError: no index has the project, or none answers.
+        packaging.requirements.InvalidRequirement: it is none.
+    """
+    from packaging.requirements import Requirement
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+    from packaging.version import InvalidVersion
+
+    asked = Requirement(requirement)
+    problems: list[str] = []
+    for index in _indexes():
+        try:
+            files = list(_files_of(index, canonicalize_name(asked.name)))
+        except FetchError as error:
+            problems.append(error.message)
+            continue
+        for file, *_ in files:
+            try:
+                _, version, _, _ = parse_wheel_filename(file)
+            except (InvalidWheelFilename, InvalidVersion):
+                continue
+            if asked.specifier.contains(version, prereleases=True):
+                return True
+    if len(problems) == len(_indexes()):
+        raise FetchError("; ".join(problems))
+    return False
+
+
 def fetch(reference: PackageReference, into: Repository, *, offline: bool) -> str:
     """Unpack the archive into a repository and return the tree's id."""
     archive = archive_of(reference.package, reference.version, reference.sha256, offline=offline)

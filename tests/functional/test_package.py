@@ -10,6 +10,10 @@ import pytest
 import yaml
 from web_server import serving
 
+from scaffold.authoring.drafting.cures import find_build_cure
+from scaffold.errors import FetchError
+from scaffold.references.package import has_wheel
+
 NO_DATA = '{"name": "none", "generated": "zeros", "license": "none"}'
 FILES = {
     "README.md": "# Tiny\n\nA classifier of texts, 91.5 % test accuracy.\n\n`python train.py`\n\nLicensed under the MIT license.\n",
@@ -175,3 +179,31 @@ def test_an_archive_that_changed_is_refused(cli, index, tmp_path):
         entry.unlink()
     refused = cli("new", "mine", "--from", "draft", "--no-input", code=4)
     assert "has sha256" in refused.err and not (tmp_path / "mine").exists()
+
+
+def test_a_release_without_a_wheel_is_told_from_one_with(index):
+    assert not has_wheel("tiny==1.1") and not has_wheel("tiny<1.2")
+    assert has_wheel("tiny") and has_wheel("Tiny==1.2.*")
+    with pytest.raises(FetchError, match="404"):
+        has_wheel("another")
+
+
+UNBUILT = """\
+  cause: Because hydra-core==1.3.2 depends on tiny==1.1.* and you require hydra-core==1.3.2, ...
+hint: Wheels are required for `tiny` because building from source is disabled for all packages
+"""
+
+
+@pytest.mark.parametrize(
+    ("build", "wheels", "expected"),
+    [((), False, ["tiny"]), ((), True, None), (("tiny",), False, None)],
+)
+def test_what_is_published_as_source_alone_is_built(build, wheels, expected):
+    asked = []
+    cure = find_build_cure(
+        {"environment": {"build": list(build)}},
+        UNBUILT,
+        lambda requirement: bool(asked.append(requirement)) or wheels,
+    )
+    assert (cure.value if cure else None) == expected
+    assert asked == ([] if build else ["tiny==1.1.*"])

@@ -262,6 +262,35 @@ def _step(failed: Failed) -> str:
     return "commands.smoke" if "smoke" in commands else "commands.train"
 
 
+_NEEDS_WHEEL = re.compile(r"Wheels are required for `(?P<name>[\w.-]+)`")
+"""How uv ends what it says of a package that it may not build."""
+
+
+def find_build_cure(
+    document: Mapping[str, Any], message: str, has_wheel: Callable[[str], bool]
+) -> Cure | None:
+    """Return that a package is built, where its authors publish its source alone.
+
+    Args:
+        document: the recipe, as plain data.
+        message: why the environment could not be made.
+        has_wheel: whether an index has a wheel of what a requirement admits.
+    """
+    build = list(document.get("environment", {}).get("build", ()))
+    for name in dict.fromkeys(_NEEDS_WHEEL.findall(message)):
+        asked = re.search(rf"depends on ({re.escape(name)}[=<>!~][^\s,]*)", message)
+        requirement = asked[1] if asked else name
+        if name not in build and not has_wheel(requirement):
+            return Cure(
+                code="only_source",
+                key="environment.build",
+                value=[*build, name],
+                why=f"{requirement} is published as source alone: it must be built, and its build"
+                " program runs outside the sandbox",
+            )
+    return None
+
+
 def find_environment_cure(
     document: Mapping[str, Any], committed: date | None, today: date, pythons: Sequence[str]
 ) -> Cure | None:

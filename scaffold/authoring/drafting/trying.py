@@ -3,23 +3,32 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from scaffold.authoring.drafting.cures import Cure, Failed, find_cure, find_environment_cure
+from scaffold.authoring.drafting.cures import (
+    Cure,
+    Failed,
+    find_build_cure,
+    find_cure,
+    find_environment_cure,
+)
 from scaffold.authoring.drafting.folder import find_source, read_source
 from scaffold.authoring.drafting.kept_answers import read_sources
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.cache import cache_dir
 from scaffold.environments.resolve import installed_pythons
-from scaffold.errors import PackagesError, RunError, UsageError
+from scaffold.errors import FetchError, PackagesError, RunError, UsageError
 from scaffold.project.files import read_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.evidence import RunRecord
+from scaffold.references.package import has_wheel
 from scaffold.running.batch import ProgressListener
 from scaffold.running.preparation import prepare_smoke
 from scaffold.running.seeds import make_runs
@@ -83,7 +92,7 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
             return Attempt(record=runs[0])
         except PackagesError as error:
             committed = read_source(find_source(sources.source), offline=options.offline).committed
-            cure = find_environment_cure(
+            cure = _find_build_cure(document, error, options) or find_environment_cure(
                 document,
                 date.fromisoformat(committed[:10]) if committed else None,
                 datetime.now(timezone.utc).date(),
@@ -97,6 +106,17 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
             return Attempt(record=None, reason=error.message, output=output, cure=find_cure(failed))
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _find_build_cure(
+    document: Mapping[str, Any], error: PackagesError, options: RunOptions
+) -> Cure | None:
+    if options.offline:
+        return None
+    try:
+        return find_build_cure(document, error.message, has_wheel)
+    except FetchError:
+        return None  # no index tells: another cure may help
 
 
 def _output(project: Project) -> str:
