@@ -43,6 +43,7 @@ def command(*, file: Path | None, budget: int, flags: RunFlags) -> int:
     from scaffold.probes.analysis import analyze, analyze_by_probes
     from scaffold.probes.runs import Prober
     from scaffold.tweak.prepare import present_program, recipe_and_program
+    from scaffold.tweak.store import find_tweak
     from scaffold.views.analysis import analysis_answer, format_analysis
 
     project = open_project()
@@ -57,5 +58,7 @@ def command(*, file: Path | None, budget: int, flags: RunFlags) -> int:
     if flags.as_json:
         print_json("analysis", analysis_answer(analyzed))
     else:
-        click.echo(format_analysis(analyzed, width(), paint_for(sys.stdout)))
+        tweak = find_tweak(project)
+        under_way = f"{tweak.phase} {tweak.name}" if tweak else ""
+        click.echo(format_analysis(analyzed, width(), paint_for(sys.stdout), under_way))
     return 3 if analyzed.diagnosis.bottleneck is None else 0

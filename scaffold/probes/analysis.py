@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.git.snapshots import worktree_id
 from scaffold.probes.predictions import Predictions, read_predictions
-from scaffold.probes.runs import Prober, facts_of, table_of
+from scaffold.probes.runs import ProbedRun, Prober, facts_of, table_of
 from scaffold.project.files import read_record
 from scaffold.project.goal import read_goal
 from scaffold.project.project import Project, load_recipe
@@ -147,7 +147,8 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
 
     Args:
         prober: the program.
-        budget: probes at most, each as dear as a run; the watched run is not one.
+        budget: probes at most that are asked for, each as dear as a run, also those that ran
+            before; the watched run is not one.
 
     Raises:
         UsageError: what matters was not said, or no predictions can be seen.
@@ -163,11 +164,15 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
         facts=facts_of(watched),
         available=tuple(prober.available(watched)),
     )
+    case = _probed(prober, watched, case, budget)
+    # What was run by hand tells as much.
+    tried = {result.probe for result in case.results}
+    by_hand = tuple(result for result in prober.kept(watched) if result.probe not in tried)
+    if by_hand:
+        asked = len(case.results)
+        case = replace(case, results=(*case.results, *by_hand))
+        case = _probed(prober, watched, case, budget - asked)
     diagnosis = diagnose(case)
-    while diagnosis.next_probe is not None and len(case.results) < budget:
-        result = prober.run(diagnosis.next_probe, watched)
-        case = replace(case, results=(*case.results, result))
-        diagnosis = diagnose(case)
     analyzed = Analyzed(
         analysis=case.analysis,
         predictions=watched.table,
@@ -180,6 +185,16 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
     )
     _remember(project, analyzed)
     return analyzed
+
+
+def _probed(prober: Prober, watched: ProbedRun, case: Case, budget: int) -> Case:
+    """Return a case with the results of the probes that its diagnosis asks for, one by one."""
+    for _ in range(budget):
+        probe = diagnose(case).next_probe
+        if probe is None:
+            break
+        case = replace(case, results=(*case.results, prober.run(probe, watched)))
+    return case
 
 
 def bound_of(goal: Goal, *, of_classes: bool) -> SplitError | None:

@@ -41,6 +41,7 @@ from scaffold.rules.loop.case import (
 )
 from scaffold.rules.splits.names import split_named
 from scaffold.running.batch import run_seeds
+from scaffold.running.plan import Plan
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.recording import is_own
 from scaffold.running.session import Session
@@ -119,6 +120,23 @@ class Prober:
             done = self._run(program, request, f"probe {probe.name}", ids)
         except RunError as error:
             return ProbeResult(probe=probe, problem=error.message)
+        return self._result(probe, request, done)
+
+    def kept(self, watched: ProbedRun) -> list[ProbeResult]:
+        """Return the results of probes whose runs lie here already; nothing is run.
+
+        A probe that changes nothing of the program is none.
+        """
+        results = []
+        for probe in self.available(watched):
+            program, request, _ = self._changed(probe, watched)
+            plan = self._plan(program, request, probe.name)
+            done = _earlier(plan.runs_dir, plan.run_id(plan.program.seeds.first))
+            if done is not None and done.record.id != watched.record.id:
+                results.append(self._result(probe, request, done))
+        return results
+
+    def _result(self, probe: Probe, request: Mapping[str, Any], done: ProbedRun) -> ProbeResult:
         if request and (done.report is None or not done.report.touched):
             return ProbeResult(probe=probe, problem=f"{probe.name} acted on nothing")
         try:
@@ -187,15 +205,9 @@ class Prober:
         Raises:
             RunError: it does not end well.
         """
-        project = self.session.project
-        files = replace(self.files, program=program, title=title)
-        plan = replace(
-            prepare_program(self.session, files),
-            probing=request,
-            runs_dir=project.scaffold_dir / "probes",
-        )
+        plan = self._plan(program, request, title)
         seed = plan.program.seeds.first
-        with only_one(project):
+        with only_one(self.session.project):
             done = _earlier(plan.runs_dir, plan.run_id(seed))
             if done is None:
                 self.session.listener.message(title)
@@ -203,8 +215,22 @@ class Prober:
                 record = run_seeds(plan, [seed], self.session.listener)[0]
                 done = _read(plan.runs_dir / record.id, record)
         if done.record.outcome is not Outcome.COMPLETED:
-            raise RunError(f"{title}: {done.record.outcome.value}: {done.record.reason}")
+            report = done.report
+            has_diverged = report is not None and any(loss is None for loss in report.losses)
+            raise RunError(
+                f"{title}: {done.record.outcome.value}: {done.record.reason}"
+                + ("; its loss was no number before that: training diverged" * has_diverged),
+                hint="lower the learning rate, by ten at first" if has_diverged else None,
+            )
         return done
+
+    def _plan(self, program: Program, request: Mapping[str, Any], title: str) -> Plan:
+        files = replace(self.files, program=program, title=title)
+        return replace(
+            prepare_program(self.session, files),
+            probing=request,
+            runs_dir=self.session.project.scaffold_dir / "probes",
+        )
 
 
 def _earlier(runs_dir: Path, run_id: str) -> ProbedRun | None:
@@ -256,7 +282,10 @@ def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     """Write the rows that were seen; what a program only tests on stands for validation."""
     seen = list(rows)
     splits = {row.get("split", "") for row in seen}
-    renamed = {"": "validation"} | ({} if "validation" in splits else {"test": "validation"})
+    renamed = {} if "validation" in splits else {"test": "validation"}
+    if splits.isdisjoint({"validation", "test"}):
+        renamed[""] = "validation"
+    seen = [row for row in seen if row.get("split") or "" in renamed]  # else of no known split
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["id", "split", "label", "prediction"])

@@ -247,7 +247,7 @@ def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction 
 
 
 def next_of_diagnosis(
-    diagnosis: Diagnosis, probes: int, decided: Collection[str] = ()
+    diagnosis: Diagnosis, probes: int, decided: Collection[str] = (), under_way: str = ""
 ) -> NextAction:
     """Return what follows from an analysis.
 
@@ -258,9 +258,17 @@ def next_of_diagnosis(
         diagnosis: of the analysis.
         probes: how many it ran.
         decided: names of the tweaks that were.
+        under_way: what is: it is decided before another one is begun.
     """
     name = diagnosis.bottleneck
     remedy = cheapest_untried(diagnosis, decided)
+    if under_way and name is not None:
+        then = f"; {name.value} would be treated next: {remedy.change}" if remedy else ""
+        return NextAction(
+            purpose=Purpose.VERIFY,
+            command=_VERIFY,
+            why=f"{under_way} is under way: judge it first, then accept or drop it{then}",
+        )
     if name is not None and remedy is not None:
         return NextAction(
             purpose=Purpose.START_TWEAK,

@@ -82,8 +82,11 @@ def error_answer(error: SplitError) -> dict[str, Any]:
     return {"n": error.n, "error": error.error, "interval": list(error.interval)}
 
 
-def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
-    """Format an analysis: the answer, why, the gaps, what would name the cause."""
+def format_analysis(analyzed: Analyzed, width: int, paint: Paint, under_way: str = "") -> str:
+    """Format an analysis: the answer, why, the gaps, what would name the cause.
+
+    `under_way` is the tweak that is to be decided first.
+    """
     analysis, of_classes, diagnosis = analyzed.analysis, analyzed.of_classes, analyzed.diagnosis
     name = answer_text(analysis, diagnosis)
     color = "green" if diagnosis.bottleneck is Bottleneck.HEALTHY else "yellow"
@@ -128,11 +131,12 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint) -> str:
         listed = [(one.id, one.cost, one.change, one.refuted_by) for one in options]
         titles = ("remedy, simplest first", "cost", "change", "refuted if")
         lines += ["", *table(titles, listed, width, _as_it_is)]
-    return "\n".join([*lines, "", *_next_lines(analyzed, width)])
+    return "\n".join([*lines, "", *_next_lines(analyzed, width, under_way)])
 
 
-def _next_lines(analyzed: Analyzed, width: int) -> list[str]:
-    action = next_of_diagnosis(analyzed.diagnosis, len(analyzed.results))
+def _next_lines(analyzed: Analyzed, width: int, under_way: str) -> list[str]:
+    probes = len(analyzed.results)
+    action = next_of_diagnosis(analyzed.diagnosis, probes, under_way=under_way)
     command, why = action.command, action.why
     if analyzed.diagnosis.bottleneck is None and not analyzed.runs:
         command, why = "scaffold analyze", "errors alone do not name the cause: runs may"

@@ -295,3 +295,41 @@ def test_a_diverged_program_leaves_a_report(tmp_path):
 def test_a_program_without_networks_leaves_no_report(tmp_path):
     _, report, rows = run(tmp_path, "import torch\nprint(torch.zeros(2).sum().item())\n")
     assert report is None and rows == []
+
+
+FURTHER = """\
+    x_ood = 3 * x_val
+    ood_loader = DataLoader(TensorDataset(x_ood, y_val), batch_size=30)
+    some = DataLoader(TensorDataset(x_train[:60], y_train[:60]), batch_size=30)
+    dev_loader = DataLoader(TensorDataset(2 * x_val, y_val), batch_size=30)
+    for loader in (ood_loader, some, dev_loader):
+        outputs = [model(inputs).detach().numpy() for inputs, _ in loader]
+    """
+
+
+def test_a_further_set_is_not_taken_for_the_validation_set(tmp_path):
+    _, _, rows = run(tmp_path, LOADED.rstrip(" ") + FURTHER)
+    counts = Counter(row["split"] for row in rows)
+    # The other set with a word for validation comes after the first one.
+    assert counts["validation"] == 90 and counts[""] == 90
+
+
+@pytest.mark.parametrize("source", [INDEXED, LOADED])
+def test_rows_that_were_left_out_are_evaluated_as_the_program_does(tmp_path, source):
+    _, report, _ = run(tmp_path, source)
+    _, _, rows = run(tmp_path, source, rows=40, sites=report["sites"])
+    held = [row for row in rows if row["split"] == "held-out"]
+    assert len(held) == 80
+    right = sum(row["label"] == row["prediction"] for row in held) / 80
+    shown = [row for row in rows if row["split"] == "validation"]
+    assert right == pytest.approx(
+        sum(row["label"] == row["prediction"] for row in shown) / 90, abs=0.15
+    )
+    assert Counter(row["label"] for row in held).keys() == {"0", "1", "2"}
+
+
+def test_rows_that_were_changed_on_their_way_are_not_guessed(tmp_path):
+    changed = INDEXED.replace("model(x_train[batch])", "model(x_train[batch] + 0.0)")
+    _, report, _ = run(tmp_path, changed)
+    _, _, rows = run(tmp_path, changed, rows=40, sites=report["sites"])
+    assert not [row for row in rows if row["split"] == "held-out"]

@@ -192,3 +192,42 @@ def test_a_program_without_knobs_or_torch_says_what_it_lacks(cli, tmp_path):
     told = cli("analyze", "--json", code=3, cwd=project).json
     assert told["bottleneck"] is None and told["next_probe"] is None
     assert "no probe" in told["why"]
+
+
+def test_a_probe_that_was_run_by_hand_counts_in_the_analysis(cli, tmp_path):
+    project = make(cli, tmp_path, rate=0.01)
+    told = cli("analyze", "--budget", "1", "--json", code=3, cwd=project).json
+    assert told["next_probe"] == "wider" and told["bottleneck"] is None
+    cli("probe", "wider", cwd=project)
+    told = cli("analyze", "--budget", "1", "--json", code=3, cwd=project).json
+    assert [one["name"] for one in told["probed"]] == ["rate-10", "wider"]
+    assert told["next_probe"] == "no-regularization"
+
+
+def test_in_a_tweak_the_next_step_is_to_decide_it(cli, tmp_path):
+    project = make(cli, tmp_path, rate=0.01)
+    cli("verify", cwd=project)
+    cli("tweak", "accept", cwd=project)
+    cli("tweak", "start", "mine", "--reason", "r", cwd=project)
+    text = " ".join(cli("analyze", "--budget", "5", cwd=project).out.split())
+    assert "Next scaffold verify" in text and "tweak mine is under way" in text
+    assert "tweak start --remedy" not in text
+
+
+def test_a_program_that_diverges_and_fails_is_told_to_lower_its_rate(cli, tmp_path):
+    program = """\
+        import torch
+
+        weight = torch.nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(weight.parameters(), lr=1e9)
+        for _ in range(60):
+            loss = torch.nn.functional.mse_loss(weight(torch.ones(4, 1)), torch.ones(4, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        raise TypeError("nothing was kept")
+        """
+    project = cli.new(toy_recipe(tmp_path / "recipe", {"train.py": program}))
+    cli("goal", "set", "--matters", "0.1", "--why", "w", cwd=project)
+    told = cli("analyze", code=4, cwd=project).err
+    assert "training diverged" in told and "lower the learning rate" in told

@@ -280,3 +280,43 @@ def test_of_two_remedies_as_simple_the_one_whose_probe_gained_goes_first():
 
 def test_names_of_probes_say_their_factor():
     assert [Probe(FASTER.kind, 10).name, WIDER.name, HALF.name] == ["rate-10", "wider", "rows-0.5"]
+
+
+def with_held_out(validation, held, whole=0.2):
+    results = {HALF: (0.0, validation), REGULARIZED: (0.0, whole), QUARTER: (0.0, validation)}
+    made = case(results, train=0.0, validation=whole)
+    half = made.results[0]
+    errors = {**half.errors, "held-out": error(held, 2_000)}
+    return replace(made, results=[replace(half, errors=errors), *made.results[1:]])
+
+
+def test_rows_that_were_not_trained_on_tell_a_mismatch():
+    diagnosis = diagnose(with_held_out(validation=0.25, held=0.1))
+    assert diagnosis.bottleneck is Bottleneck.MISMATCH and "prepared" in diagnosis.reason
+    assert diagnose(with_held_out(validation=0.2, held=0.195)).bottleneck is None
+    near_constant = with_held_out(validation=0.9, held=0.1, whole=0.89)
+    assert diagnose(near_constant).bottleneck is Bottleneck.MISMATCH
+
+
+def test_of_variance_other_rates_and_widths_are_tried_where_nothing_else_gained():
+    flat = {HALF: (0.0, 0.2), REGULARIZED: (0.0, 0.2), QUARTER: (0.0, 0.2)}
+    assert diagnose(case(flat, train=0.0, validation=0.2)).next_probe == FASTER
+    gained = diagnose(case({**flat, FASTER: (0.0, 0.1)}, train=0.0, validation=0.2))
+    assert gained.bottleneck is Bottleneck.OPTIMIZER and "validation error" in gained.reason
+    wider = {**flat, FASTER: (0.0, 0.2), WIDER: (0.0, 0.1)}
+    assert word(wider, train=0.0, validation=0.2) is Bottleneck.UNDERFITTING
+
+
+def test_what_could_not_be_tried_is_said():
+    only = (FASTER, SLOWER, HALF, REGULARIZED, QUARTER, FEW)
+    flat = dict.fromkeys((HALF, REGULARIZED, QUARTER, FASTER, SLOWER), (0.0, 0.2))
+    open_ = diagnose(case(flat, available=only, train=0.0, validation=0.2))
+    assert "train-dev" in open_.reason and "capacity" in open_.reason
+    assert "train_ids" not in open_.reason
+    few = {FASTER: (0.5, 0.5), SLOWER: (0.5, 0.5), FEW: (0.9, 0.9)}
+    broken = diagnose(case(few, available=only, train=0.5, validation=0.5))
+    assert broken.bottleneck is Bottleneck.BROKEN_TRAINING
+    assert broken.reason.endswith("no other rate helps") and "width" not in broken.reason
+    assert any("capacity" in one for one in broken.against)
+    learned = diagnose(case({**few, FEW: (0.0, 0.6)}, available=only, train=0.5, validation=0.5))
+    assert "too small a model, which could not be tried" in learned.reason

@@ -37,6 +37,7 @@ class Draws:
         def following(loader: Any) -> Any:
             batch = original_next(loader)
             watch.batch, watch.dataset = batch, loader._dataset
+            watch.collate = getattr(loader, "_collate_fn", None)
             return batch
 
         def next_index(loader: Any) -> Any:
@@ -72,6 +73,8 @@ class Draws:
             name = os.path.basename(frame.f_code.co_filename)
             site = "%s:%d %d" % (name, frame.f_lineno, len(tensor))
             watch.recent[site] = (len(tensor), index.tolist())
-            return original(tensor, self.interventions.changed_index(site, index))
+            result = original(tensor, self.interventions.changed_index(site, index))
+            watch.drawn.append((tensor, result))
+            return result
 
         torch.Tensor.__getitem__ = getitem

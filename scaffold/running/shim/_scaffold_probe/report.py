@@ -7,6 +7,7 @@ import json
 import math
 import os
 
+from _scaffold_probe.held_out import held_out
 from _scaffold_probe.targets import pairs_of
 from _scaffold_probe.watch import copied
 
@@ -58,7 +59,7 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
     with open(os.path.join(out, "rows-%s.csv" % name), "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "split", "label", "prediction"])
-        _write_rows(torch, watch, writer)
+        _write_rows(torch, watch, interventions, writer)
     with open(os.path.join(out, "report-%s.json" % name), "w") as file:
         json.dump(report, file)
 
@@ -104,13 +105,19 @@ def _copies(watch: Watch) -> dict[str, list[int]]:
     return copies
 
 
-def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
+def _write_rows(torch: Any, watch: Watch, interventions: Interventions, writer: Any) -> None:
     written: dict[str, int] = {}
     for split, (_, items) in watch.rows.items():
         pairs = [pair for item in items if watch.is_prediction(item) for pair in pairs_of(item)]
         written[split] = len(pairs)
         for number, (label, prediction) in enumerate(pairs[:_MOST_ROWS]):
             writer.writerow(["%s-%d" % (split or "evaluated", number), split, label, prediction])
+    number = 0
+    for item in held_out(torch, watch, interventions):
+        if _is_evaluated(torch, watch, item):
+            for label, prediction in pairs_of(item):
+                writer.writerow(["held-out-%d" % number, "held-out", label, prediction])
+                number += 1
     if written.get("train") or len(watch.kinds) != 1:  # inputs of several are not known
         return
     number = 0
@@ -122,27 +129,33 @@ def _write_rows(torch: Any, watch: Watch, writer: Any) -> None:
 
 def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
     """Yield the last training calls again, with the trained network, as it is evaluated."""
-    items = [item for item in watch.train if item.target is not None]
+    for item in [item for item in watch.train if item.target is not None]:
+        if not _is_evaluated(torch, watch, item):
+            return
+        yield item
+
+
+def _is_evaluated(torch: Any, watch: Watch, item: Item) -> bool:
+    """Call the trained network as it is evaluated; return whether it gave what it gives."""
     evaluated = watch.eval_module
-    with torch.no_grad():
-        for item in items:
-            module = evaluated if type(evaluated) is type(item.module) else item.module
-            module.eval()
-            watch.depth, watch.busy, watch.inside = 1, False, None
-            try:
-                output = module(*copied(torch, item.inputs), **item.kwargs)
-            except Exception:
-                return
-            finally:
-                watch.depth, watch.busy = 0, True
-            if watch.inside is not None:
-                item.loss, item.output, item.target = watch.inside
-            else:
-                fresh = watch.first_tensor(output)
-                if fresh is None or fresh.numel() != item.output.numel():
-                    return
-                item.output = fresh.reshape(item.output.shape)
-            yield item
+    module = evaluated if type(evaluated) is type(item.module) else item.module
+    module.eval()
+    watch.depth, watch.busy, watch.inside = 1, False, None
+    try:
+        with torch.no_grad():
+            output = module(*copied(torch, item.inputs), **item.kwargs)
+    except Exception:
+        return False
+    finally:
+        watch.depth, watch.busy = 0, True
+    if watch.inside is not None:
+        item.loss, item.output, item.target = watch.inside
+        return True
+    fresh = watch.first_tensor(output)
+    if fresh is None or (item.output is not None and fresh.numel() != item.output.numel()):
+        return False
+    item.output = fresh if item.output is None else fresh.reshape(item.output.shape)
+    return True
 
 
 def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[dict[str, Any]]:

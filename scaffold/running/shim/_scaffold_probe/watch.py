@@ -33,6 +33,9 @@ _MOST_HASHED_ROWS = 200000
 _MOST_PENDING = 64
 _MOST_IDS = 200000
 _MOST_LOSSES = 5000
+_MOST_DRAWN = 8
+"""Tensors that are indexed by row numbers in one step: inputs, targets, weights."""
+
 _ELEMENTS = 1000
 """Of each parameter that are compared, to see whether it ever moved."""
 
@@ -53,6 +56,9 @@ class Item:
         self.target: Any = None
         self.loss = ""
         self.split = ""
+        self.source: Any = None
+        self.collate: Any = None
+        self.drawn: list[tuple[Any, Any]] = []
         self.trained = False
         self.batch: Any = None
         self.named: Any = None
@@ -85,6 +91,8 @@ class Watch:
         self.train_module: Any = None
         self.batch: Any = None
         self.dataset: Any = None
+        self.collate: Any = None
+        self.drawn: Deque[tuple[Any, Any]] = deque(maxlen=_MOST_DRAWN)
         self.losses: list[Any] = []
         self.first: dict[str, float] = {}
         self.begun: dict[int, tuple[Any, Any]] = {}
@@ -149,7 +157,7 @@ class Watch:
             item.loss, item.output, item.target = self.inside
         else:
             item.output = self.first_tensor(output)
-        item.batch = self.batch
+        item.batch, item.source, item.collate = self.batch, self.dataset, self.collate
         if item.output is None:
             return
         self.kinds.add((type(item.module).__name__, tuple(item.output.shape[1:])))
@@ -181,6 +189,8 @@ class Watch:
     def _split(self, item: Item) -> str:
         tensors = [one for one in item.args if isinstance(one, self.torch.Tensor)]
         dataset = self.dataset if item.batch is not None else None
+        # A loader copies: what it took its rows from is what has a name.
+        tensors += list(getattr(dataset, "tensors", ())[:1])
         return split_of_frames(caller_of(self.home), self.torch, tensors, dataset)
 
     def _close(self) -> None:
@@ -196,6 +206,8 @@ class Watch:
             item.is_guessed = True
         self.eval_module = item.module
         burst, items = self.rows.get(item.split, (-1, []))
+        if burst == item.burst and items and items[0].source is not item.source:
+            return  # another set that is called by the same word: the first one counts
         if burst != item.burst:
             score = score_of(items)
             self.earlier.setdefault(item.split, []).extend([] if score is None else [score])
@@ -309,6 +321,7 @@ class Watch:
             else:
                 item.output = item.output.detach()
                 self._evaluated(item)
+        self.drawn.clear()
 
     def _trained(self, item: Item) -> None:
         self.train_module = item.module
@@ -319,6 +332,7 @@ class Watch:
             if len(about["ids"]) < _MOST_IDS:
                 about["ids"].update(index)
         self.recent = {}
+        item.drawn = list(self.drawn)
         if item.target is None:
             item.target = self.targets.of_batch(item)
             item.is_guessed = True
