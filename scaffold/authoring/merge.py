@@ -35,7 +35,7 @@ def merge_calibrations(
     Raises:
         UsageError: the recipe has no calibration, or one of the files is of something else; nothing
             is written.
-        BrokenFileError: one of them is no calibration.
+        BrokenFileError: one of them is not a calibration.
     """
     name = source.recipe.of_experiment(experiment).calibration
     if name is None:

@@ -24,8 +24,7 @@ def command(*, yes: bool, as_json: bool) -> int:
     project = open_project("eject")
     if not yes and (as_json or not (sys.stdin.isatty() and sys.stderr.isatty())):
         raise UsageError(
-            "nobody is here to ask whether the scaffold shall come down",
-            hint="scaffold eject --yes",
+            "not a terminal: nothing can be confirmed here", hint="scaffold eject --yes"
         )
     if not yes and not click.confirm(f"Take the scaffold of {project.root.name} down?", err=True):
         raise click.Abort

@@ -66,7 +66,9 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
     except ValueError:
         number = math.nan
     if match is None or not math.isfinite(number):
-        raise UsageError(f"--limit {text!r} is no limit", hint="such as --limit 'accuracy>=0.95'")
+        raise UsageError(
+            f"--limit {text!r} is not a limit", hint="such as --limit 'accuracy>=0.95'"
+        )
     if match[1] not in known:
         raise UsageError(
             f"--limit: there is no metric {match[1]!r}", hint=f"there are: {', '.join(known)}"

@@ -207,11 +207,11 @@ def _times(path: Path, values: Sequence[Hashable]) -> tuple[list[float], list[st
                 (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
             )
         except (ValueError, OverflowError):
-            problems.append(f"{path}:{row}: {value!r} is no number and no time such as 2026-01-31")
+            problems.append(f"{path}:{row}: {value!r} is not a number or a time like 2026-01-31")
             if len(problems) >= _MOST_PROBLEMS:
                 break
     if not problems and not all(map(math.isfinite, times)):
-        problems.append(f"{path}: a time is no finite number")
+        problems.append(f"{path}: a time is not a finite number")
     return times, problems
 
 

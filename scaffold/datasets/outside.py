@@ -26,8 +26,8 @@ def make_manifest(folder: Path, manifest: Path, on_bytes: OnBytes | None = None)
     """Write the manifest of a folder, and remember that the folder has these files.
 
     Raises:
-        UsageError: it is no folder of plain files, or more than data, or the manifest would lie in
-            it.
+        UsageError: it is not a folder of plain files, or more than data, or the manifest would be
+            in it.
     """
     _require_data(folder)
     if manifest.resolve().is_relative_to(folder.resolve()):
@@ -86,7 +86,7 @@ def _digests_of(manifest: Path, text: str) -> dict[str, str]:
         match = re.fullmatch(r"([0-9a-f]{64}) [ *](?:\./)?(.+)", line)
         if match is None:
             raise UsageError(
-                f"{manifest}:{number}: {line[:80]!r} is no line of sha256sum: DIGEST  PATH"
+                f"{manifest}:{number}: {line[:80]!r} is not a line of sha256sum: DIGEST  PATH"
             )
         digests[match[2]] = match[1]
     return digests
@@ -125,7 +125,7 @@ def located_folder(name: str, manifest: Path, sha256: str, on_bytes: OnBytes | N
 def _require_data(folder: Path) -> None:
     """Raise UsageError unless a run may be shown all that is in a folder."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder of this machine")
+        raise UsageError(f"{folder} is not a folder of this machine")
     for private, words in ((Path.home(), "your home"), (state_dir(), "the key of mlloop-new")):
         if private.resolve().is_relative_to(folder.resolve()):
             raise UsageError(

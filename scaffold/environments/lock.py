@@ -42,7 +42,7 @@ def require_whole_lock(source: Source) -> None:
     odd = odd_line(text)
     if odd:
         raise ProjectError(
-            f"{source.lock.name} has the line {odd!r}, which is no package with its version",
+            f"{source.lock.name} has the line {odd!r}, which is not a package with its version",
             hint=hint,
         )
     # Uv would start whatever is named.

@@ -114,8 +114,8 @@ def _option(
 def _refused(file: Path, number: int, line: str) -> FetchError:
     text = line.strip()
     place = (
-        f"the environment could not be made: {file.name}:{number} has {text!r}, which is no package"
-        " of an index"
+        f"the environment could not be made: {file.name}:{number} has {text!r}, which is not a"
+        " package of an index"
     )
     if "file:///" in text:
         return FetchError(

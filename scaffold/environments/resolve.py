@@ -89,7 +89,7 @@ def resolve(
     odd = odd_line(compiled)
     if odd:
         raise FetchError(
-            f"{odd!r} is no package with a version that can be pinned",
+            f"{odd!r} is not a package with a version that can be pinned",
             hint=(
                 "name it by version in environment.packages, and leave out environment.requirements"
             ),

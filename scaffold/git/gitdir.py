@@ -218,7 +218,9 @@ def _own_settings(file: Path) -> list[tuple[str, str]]:
     except FileNotFoundError:
         return []
     if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_CONFIG_BYTES:
-        raise ProjectError(f"{file} is no plain file, or has more than {_MOST_CONFIG_BYTES} bytes")
+        raise ProjectError(
+            f"{file} is not a plain file, or has more than {_MOST_CONFIG_BYTES} bytes"
+        )
     words = _git_config("--file", str(file), "--no-includes", "--list", "--null").split("\0")
     return [(key, value) for key, _, value in (word.partition("\n") for word in words if word)]
 

@@ -85,7 +85,9 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
         texts = (str(row["id"]), str(row["label"]), str(prediction_of(row)))
         odd = next((one for one in texts if not one.isprintable()), None)
         if odd is not None:
-            raise UsageError(f"{predictions}: {odd!r} is no id, label or prediction on one line")
+            raise UsageError(
+                f"{predictions}: {odd!r} is not an id, label or prediction on one line"
+            )
         examples.append(
             SheetExample(
                 id=str(row["id"]),
@@ -336,7 +338,7 @@ def _label_problem(sheet: ErrorSheet, label: str) -> str:
     """Return why a corrected label cannot be one."""
     if not sheet.of_classes:
         pair = as_numbers(label, 0)
-        return "" if pair is not None and math.isfinite(pair[0]) else "is no number"
+        return "" if pair is not None and math.isfinite(pair[0]) else "is not a number"
     if sheet.classes and label not in sheet.classes:
         return f"is none of the classes {', '.join(sheet.classes[:10])}: write it into tags"
     return ""

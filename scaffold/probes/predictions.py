@@ -209,7 +209,7 @@ def prediction_of(row: Mapping[str, Any]) -> Any:
 
 
 def class_shares(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the columns `p_CLASS` by class; empty if there are none, or one is no number."""
+    """Return the columns `p_CLASS` by class; empty if there are none, or one is not a number."""
     names = [name for name in row if name and name.startswith("p_")]
     try:
         shares = {name.removeprefix("p_"): float(row[name]) for name in names}

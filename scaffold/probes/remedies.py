@@ -44,7 +44,8 @@ def plan_remedy(project: Project, remedy_id: str) -> PlannedRemedy:
         word = bottleneck.value if bottleneck is not None else "cannot say yet"
         known = ", ".join(proposed) or "none"
         raise UsageError(
-            f"{remedy_id!r} is no remedy of what was analyzed, {word}", hint=f"there are: {known}"
+            f"{remedy_id!r} is not a remedy of what was analyzed, {word}",
+            hint=f"there are: {known}",
         )
     remedy = proposed[remedy_id]
     return PlannedRemedy(

@@ -219,7 +219,11 @@ class Prober:
             has_diverged = report is not None and any(loss is None for loss in report.losses)
             raise RunError(
                 f"{title}: {done.record.outcome.value}: {done.record.reason}"
-                + ("; its loss was no number before that: training diverged" * has_diverged),
+                + (
+                    "; its loss was not a number before that: training diverged"
+                    if has_diverged
+                    else ""
+                ),
                 hint="lower the learning rate, by ten at first" if has_diverged else None,
             )
         return done

@@ -34,7 +34,7 @@ def read_text(path: Path, most: int = _MOST_TEXT_BYTES) -> str:
     """
     try:
         if path.exists() and not path.is_file():
-            raise ProjectError(f"{path} is no file", hint="move it away")
+            raise ProjectError(f"{path} is not a file", hint="move it away")
         if path.stat().st_size > most:
             raise ProjectError(
                 f"{path} has {path.stat().st_size:,} bytes, more than the {most:,} that are read",

@@ -145,6 +145,9 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 LinePattern = Annotated[str, AfterValidator(_line_pattern)]
 Id = Annotated[str, AfterValidator(_id)]
 Name = Annotated[str, AfterValidator(_name)]
+WHOLE = {"fraction": 1.0, "percent": 100.0}
+"""The whole of what a metric is a share of, by its unit; other units have none."""
+
 Text = Annotated[str, Field(min_length=1), AfterValidator(check_one_line)]
 OneLine = Annotated[str, AfterValidator(check_one_line)]
 PackageRequirement = Annotated[str, AfterValidator(_requirement)]

@@ -241,7 +241,8 @@ def _message(detail: Any) -> str:
         return f"lacks its kind: add kind, one of {detail['ctx']['expected_tags']}"
     if kind == "union_tag_invalid":
         return (
-            f"{detail['ctx']['tag']!r} is no known kind: there are {detail['ctx']['expected_tags']}"
+            f"{detail['ctx']['tag']!r} is not a known kind: there are"
+            f" {detail['ctx']['expected_tags']}"
         )
     if kind == "extra_forbidden":
         return "is not a key that is known here: remove it or correct its name"

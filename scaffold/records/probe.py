@@ -44,7 +44,7 @@ class WatchReport(Record):
         touched: how often the probe changed something; 0 is no probe.
         first: `loss` and what `backward` got in the first step; `start`, the plain cross-entropy
             then, of so many `classes`.
-        losses: of training, at most a few hundred over the run; null where it was no number.
+        losses: of training, at most a few hundred over the run; null where it was not a number.
         twice: how far a network differs from itself when it evaluates twice, of its mean output.
         alone: the same of a row alone and in its batch.
         earlier: by split, the share of right rows, or the mean squared error, of all evaluations

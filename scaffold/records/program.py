@@ -299,7 +299,7 @@ def slot_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
                 if slot not in (*hyperparameters, *OWN_SLOTS):
                     yield (
                         ("commands", step, "run"),
-                        f"{{{slot}}} is no hyperparameter and none of {', '.join(OWN_SLOTS)}",
+                        f"{{{slot}}} is not a hyperparameter and none of {', '.join(OWN_SLOTS)}",
                     )
     how = data["seeds"].get("how") if isinstance(data.get("seeds"), Mapping) else None
     if how == "argument" and not (slotted or unread):

@@ -12,6 +12,7 @@ from pydantic import Field, Tag
 
 from scaffold.records.claim import Claim, Rule
 from scaffold.records.fields import (
+    WHOLE,
     GitUrl,
     Id,
     Name,
@@ -368,13 +369,13 @@ def _claim_problems(
                 f"{claim.get('dataset')!r} is none of the datasets {dataset_names}",
             )
         unit = units.get(str(claim.get("metric")), "")
-        limit = {"fraction": 1, "percent": 100}.get(unit)
+        limit = WHOLE.get(unit)
         for key in ("value", "at_least", "at_most"):
             number = claim.get(key)
             if limit and isinstance(number, (int, float)) and not 0 <= number <= limit:
                 yield (
                     ("claims", index, key),
-                    f"{number} is outside 0 to {limit}, the range of its unit {unit}",
+                    f"{number} is outside 0 to {limit:g}, the range of its unit {unit}",
                 )
 
 

@@ -28,7 +28,7 @@ def unpack(archive: Path, kind: ArchiveKind, into: Path) -> None:
     """Write an archive's files below `into`, which must not exist.
 
     Raises:
-        FetchError: it is damaged, or has a member that is no plain file or leads out of its folder.
+        FetchError: it is damaged, or a member is not a plain file or leads out of its folder.
         MachineError: the disk is full.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def unpack(archive: Path, kind: ArchiveKind, into: Path) -> None:
         EOFError,
         NotImplementedError,
     ) as error:
-        raise FetchError(f"{archive.name} is no whole {kind} archive: {error}") from error
+        raise FetchError(f"corrupt or truncated {kind} archive {archive.name}: {error}") from error
     except FileExistsError as error:
         raise FetchError(
             f"{archive.name} has a file and a folder of one name: {error.filename}"
@@ -82,7 +82,9 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
         for member in opened.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise FetchError(f"{archive.name} has {member.filename!r}, which is no plain file")
+                raise FetchError(
+                    f"{archive.name} has {member.filename!r}, which is not a plain file"
+                )
             if member.flag_bits & 1:
                 raise FetchError(f"{archive.name} is encrypted")
             if not member.is_dir():
@@ -97,5 +99,5 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 continue
             file = opened.extractfile(member) if member.isreg() else None
             if file is None:
-                raise FetchError(f"{archive.name} has {member.name!r}, which is no plain file")
+                raise FetchError(f"{archive.name} has {member.name!r}, which is not a plain file")
             yield member.name.removeprefix("./"), file

@@ -1,6 +1,5 @@
 """Files by their digest in the cache, and how they come over the web."""
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from scaffold.cache import cache_dir, exclusive
 from scaffold.errors import FetchError, MachineError
 from scaffold.machine import require_free
+from scaffold.project.digests import file_digest
 from scaffold.project.files import write_text
 
 _CHUNK_BYTES = 1 << 20
@@ -37,10 +37,10 @@ def cached_by_digest(name: str, sha256: str, write: Callable[[Path], None]) -> P
         try:
             was_begun = part.exists()
             write(part)
-            if was_begun and _sha256(part) != sha256:  # begun as another file
+            if was_begun and file_digest(part) != sha256:  # begun as another file
                 part.unlink()
                 write(part)
-            digest = _sha256(part)
+            digest = file_digest(part)
             if digest != sha256:
                 part.unlink()
                 raise FetchError(
@@ -70,7 +70,7 @@ def _is_whole(cached: Path) -> bool:
         return False
     if _voucher(cached).exists() and _voucher(cached).read_text(errors="replace") == stamp:
         return True
-    if _sha256(cached) != cached.name:
+    if file_digest(cached) != cached.name:
         return False  # cut short by a power cut, or written to: fetched anew
     _vouch(cached)
     return True
@@ -87,14 +87,6 @@ def _voucher(cached: Path) -> Path:
 def _stamp(cached: Path) -> str:
     status = cached.stat()
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def download(

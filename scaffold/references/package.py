@@ -76,7 +76,7 @@ def find_sdist(name: str, version: str | None = None) -> Sdist:
         try:
             chosen = sdists.get(Version(version))
         except InvalidVersion as error:
-            raise FetchError(f"{version!r} is no version of a package") from error
+            raise FetchError(f"{version!r} is not a version of a package") from error
     else:
         final = [one for one in sdists if not one.is_prerelease]
         chosen = sdists[max(final)] if final else None
@@ -172,7 +172,7 @@ def unpacked(archive: Path, name: str, into: Path) -> Path:
     unpack(named, "zip" if is_zip else "tar", into / "sdist")
     roots = list((into / "sdist").iterdir())
     if len(roots) != 1 or not roots[0].is_dir():
-        raise FetchError(f"{name} is no source distribution: it has not one folder for all")
+        raise FetchError(f"{name} is not a source distribution: it has not one folder for all")
     return roots[0]
 
 
@@ -192,7 +192,7 @@ def _files_of(index: str, project: str) -> Iterator[tuple[str, str, str, str | N
                 sha256 = file.get("hashes", {}).get("sha256", "")
                 yield file["filename"], urljoin(page, file["url"]), sha256, file.get("upload-time")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FetchError(f"{page} is no page of a package index") from error
+            raise FetchError(f"{page} is not a page of a package index") from error
         return
     parser = _Links()
     parser.feed(text)

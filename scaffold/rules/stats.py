@@ -5,6 +5,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+NORMAL_QUANTILE = 1.959964
+"""Of the standard normal distribution at 0.975."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleStats:

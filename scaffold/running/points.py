@@ -14,9 +14,6 @@ MAX_LINE_CHARACTERS = 65536
 dump."""
 
 
-RANGES = {"fraction": 1.0, "percent": 100.0}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One number as it was printed.

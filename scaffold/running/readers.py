@@ -14,6 +14,7 @@ from typing import Any
 
 from scaffold.errors import RunError
 from scaffold.records.evidence import MetricValue
+from scaffold.records.fields import WHOLE
 from scaffold.records.metric import (
     AtStep,
     CsvReader,
@@ -31,7 +32,6 @@ from scaffold.running import tensorboard_events
 from scaffold.running.outputs import find_output
 from scaffold.running.points import (
     MAX_LINE_CHARACTERS,
-    RANGES,
     Point,
     integer,
     json_float,
@@ -66,7 +66,7 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
     chosen = select(metric, points)
     if not math.isfinite(chosen.value):
         raise RunError(f"metric {metric.name} is {chosen.value}")
-    limit = RANGES.get(metric.unit)
+    limit = WHOLE.get(metric.unit)
     if limit is not None and not -1e-9 <= chosen.value <= limit * (1 + 1e-9):
         other = "percent" if metric.unit == "fraction" else "fraction"
         raise RunError(
@@ -213,7 +213,7 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
             number = parse_number(groups["value"] or "")
         except ValueError as error:
             raise RunError(
-                f"{groups['value']!r} in the line {line[:120]!r} is no number"
+                f"{groups['value']!r} in the line {line[:120]!r} is not a number"
             ) from error
         yield Point(
             value=number.value, half_digit=number.half_digit, step=integer(groups.get("step"))
@@ -251,7 +251,7 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
                 yield Point(value=value.value, half_digit=value.half_digit, step=step)
             elif raw is not None:
                 raise RunError(
-                    f"{path.name} has {_shown(raw)} under {reader.key!r}, which is no number"
+                    f"{path.name} has {_shown(raw)} under {reader.key!r}, which is not a number"
                 )
 
 

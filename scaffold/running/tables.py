@@ -43,7 +43,7 @@ def csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
                 point = parse_number(rows.with_point(row[reader.column]))
             except ValueError as error:
                 raise RunError(
-                    f"{path.name} line {number}: {row[reader.column]!r} is no number"
+                    f"{path.name} line {number}: {row[reader.column]!r} is not a number"
                 ) from error
             step = integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
             yield Point(value=point.value, half_digit=point.half_digit, step=step)

@@ -85,13 +85,13 @@ def read_trace(folder: Path) -> tuple["TraceIndex", dict[str, Any]]:
         for name in (INDEX, TENSORS):
             path = folder / name
             if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
-                raise RunError(f"{path}: is no trace, or larger than {MOST_BYTES >> 20} MB")
+                raise RunError(f"{path}: is not a trace, or larger than {MOST_BYTES >> 20} MB")
         index = parse_index((folder / INDEX).read_bytes())
         arrays = _read_safetensors((folder / TENSORS).read_bytes())
         check_arrays(index, arrays)
         return index, arrays
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{folder}: is no trace: {type(error).__name__}: {error}") from error
+        raise RunError(f"{folder}: is not a trace: {type(error).__name__}: {error}") from error
 
 
 def _read_safetensors(content: bytes) -> dict[str, Any]:

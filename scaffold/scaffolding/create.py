@@ -178,7 +178,7 @@ def _outer_repository(project_dir: Path) -> Path | None:
 def _check_target(project_dir: Path, name: str) -> None:
     if not name.isprintable() or not 1 <= len(name) <= 100:
         raise UsageError(
-            f"{name!r} is no name for a project", hint="--name TEXT, 1 to 100 printable characters"
+            f"invalid project name {name!r}", hint="--name TEXT, 1 to 100 printable characters"
         )
     try:
         if project_dir.exists() and not project_dir.is_dir():

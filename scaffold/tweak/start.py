@@ -24,7 +24,7 @@ from scaffold.project.goal import read_goal
 from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.evidence import MetricValue
-from scaffold.records.fields import Scalar
+from scaffold.records.fields import WHOLE, Scalar
 from scaffold.records.metric import Metric
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe, SuggestedTweak
@@ -54,9 +54,6 @@ _HEAD = """\
 """
 _LEAST_VALUES = 3
 """Runs whose standard deviation says anything at all."""
-
-_WHOLE = {"fraction": 1.0, "percent": 100.0}
-"""The whole in units of which a metric is a share, as `goal.matters` is."""
 
 _MARGIN_SD = 0.5
 """The default margin, in seed standard deviations: a loss that small hides in the noise of any one
@@ -217,7 +214,7 @@ def refuse_start(project: Project, name: str) -> Repository:
     base_branch = present_branch(repository)
     if not re.fullmatch(TWEAK_NAME, name) or len(name) > 60:
         raise UsageError(
-            f"{name!r} is no name for a tweak: lower-case letters, digits and single dashes, at"
+            f"invalid tweak name {name!r}: use lower-case letters, digits and single dashes, at"
             " most 60"
         )
     under_way = find_tweak(project)
@@ -265,7 +262,7 @@ def rule_of(project: Project, recipe: Recipe, wish: Wish, metrics: Sequence[Metr
             hint=f"there are: {', '.join(units)}",
         )
     goal = read_goal(project)
-    whole = _WHOLE.get(units[metric])
+    whole = WHOLE.get(units[metric])
     if wish.margin is not None:
         margin, reason = wish.margin, "as was asked for"
     elif goal.matters is not None and whole and wish.kind in ("improve", "data"):

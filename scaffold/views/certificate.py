@@ -140,7 +140,7 @@ def read_certificate(path: Path) -> tuple[str, dict[str, Any]]:
     """Return a page and its statement.
 
     Raises:
-        BrokenFileError: it is no certificate.
+        BrokenFileError: it is not a certificate.
     """
     text = read_text(path, _MOST_BYTES)
     statements = _STATEMENT.findall(text)

@@ -220,9 +220,9 @@ def test_questions_are_answered_one_by_one(cli, repository):
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
-        ("nokey", "1", "is no field of a recipe"),
-        (".", "1", "is no field of a recipe"),
-        ("metrics.-1", "{name: x}", "is no field of a recipe"),
+        ("nokey", "1", "is not a field of a recipe"),
+        (".", "1", "is not a field of a recipe"),
+        ("metrics.-1", "{name: x}", "is not a field of a recipe"),
         ("datasets.0", "null", "datasets.0 cannot be"),
         ("datasets.0", "5", "datasets.0 cannot be"),
         ("commands", "nope", "commands cannot be"),

@@ -344,7 +344,7 @@ def test_of_numbers_it_is_a_number_and_another_one(cli, tmp_path):
     fill_in(tmp_path, lambda _, row: row.update(correct_label=row["label"] + "000"))
     assert cli("errors", "tally", "--json").json["sheets"][0]["corrections"] == {}
     fill_in(tmp_path, lambda number, row: row.update(correct_label="-0,9" if not number else ""))
-    assert "'-0,9' is no number" in cli("errors", "tally", code=2).err
+    assert "'-0,9' is not a number" in cli("errors", "tally", code=2).err
 
 
 def test_tags_are_the_same_however_they_are_spaced(cli, flipped, tmp_path):

@@ -439,7 +439,7 @@ def test_names_that_no_disk_takes(cli, calibrated_recipe):
         in cli("new", "a" * 300, "--from", calibrated_recipe, "--name", "x", code=4).err
     )
     assert (
-        "is no name for a project"
+        "invalid project name"
         in cli("new", "x", "--name", "a\nb", "--from", calibrated_recipe, code=2).err
     )
 

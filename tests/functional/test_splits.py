@@ -126,7 +126,7 @@ def test_folders_of_files(cli, tmp_path):
         (("make", "sales.csv", "--label", "lable"), "there are: id, customer, day"),
         (("make", "sales.csv", "--shares", "70,20,20"), "add up to 100"),
         (("make", "sales.csv", "--id", "colour"), "is also in line"),
-        (("make", "sales.csv", "--time", "colour"), "is no number and no time"),
+        (("make", "sales.csv", "--time", "colour"), "is not a number or a time"),
         (("make", "sales.csv", "--shares", "99.9,0,0,0.1"), "none are left for test"),
         (("check", "sales.csv"), "no column 'split'"),
         (("check",), "scaffold splits make DATA"),

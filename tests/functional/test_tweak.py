@@ -313,7 +313,7 @@ def test_a_cheaper_mode(cli, reproduced):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("Bad_Name",), "is no name for a tweak"),
+        (("Bad_Name",), "invalid tweak name 'Bad_Name'"),
         (("x", "--kind", "data"), "needs its bound"),
         (("x", "--kind", "data", "--bound", "0.9"), "--bound-source"),
         (("x", "--kind", "data", "--bound", "best", "--bound-source", "me"), "must be a number"),

@@ -277,7 +277,7 @@ def test_requirements_that_are_more_than_packages(cli, tmp_path, marker, line, m
     )
     monkeypatch.setenv("PWD", str(project))  # which uv puts in
     error = cli("run", cwd=project, code=4).err
-    assert "which is no package of an index" in error or "leads out of the reference" in error
+    assert "which is not a package of an index" in error or "leads out of the reference" in error
     assert (
         not os.path.exists(project / ".scaffold/runs")
         or os.listdir(project / ".scaffold/runs") == []

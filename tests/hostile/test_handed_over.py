@@ -131,7 +131,9 @@ def test_locks_that_hold_more_than_versions(cli, project, line):
     lines = (project / "environment.lock").read_text().splitlines()[1:-1]
     (project / "environment.lock").write_text(format_lock([*lines, line]))
     error = cli("run", "--rerun", cwd=project, code=2).err
-    assert f"environment.lock has the line {line!r}, which is no package with its version" in error
+    assert (
+        f"environment.lock has the line {line!r}, which is not a package with its version" in error
+    )
 
 
 def test_lock_that_names_a_program_as_python(cli, project, payload):

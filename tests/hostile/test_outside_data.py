@@ -72,7 +72,7 @@ def test_where_it_lies_is_said_once_and_kept_with_the_user(cli, recipe, images, 
     project = cli.new(recipe)
     moved = images.rename(tmp_path / "disk/moved")
     refused = cli.any_status("run", cwd=project)
-    assert refused.code == 4 and f"{images} is no folder of this machine" in refused.err
+    assert refused.code == 4 and f"{images} is not a folder of this machine" in refused.err
     manifest = project / "data/digits.sha256"
     assert f"scaffold data locate {manifest} FOLDER" in refused.err
     located = cli("data", "locate", manifest, moved)
@@ -139,7 +139,7 @@ def test_what_is_no_data_is_refused(cli, images, isolated, tmp_path):
         assert done.code == 2 and not (tmp_path / "m.sha256").exists()
         return done.err
 
-    assert "is no folder" in refusal(images / "labels.csv")
+    assert "is not a folder" in refusal(images / "labels.csv")
     assert "has your home in it" in refusal("/")
     (images / "link").symlink_to(images / "labels.csv")
     assert "link or no plain file" in refusal(images)

@@ -71,7 +71,7 @@ def test_broken_yaml(text, expected):
     [
         ("how: argument", "how: offset", "a command has a {seed} slot: write argument, not offset"),
         ("python train.py {seed}", "python train.py", "argument needs a {seed} slot in a command"),
-        ("python train.py {seed}", "python train.py {sede}", "{sede} is no hyperparameter"),
+        ("python train.py {seed}", "python train.py {sede}", "{sede} is not a hyperparameter"),
         ("python train.py {seed}", "python 'train.py {seed}", "cannot be split into words"),
         ("path: reference", "path: ../reference", "must stay inside its folder"),
         ("path: reference", "path: .git/hooks", "must not name .git"),

@@ -121,7 +121,7 @@ def test_what_is_not_finite_never_counts(tmp_path, text, take):
 
 
 def test_what_is_no_number_is_shown(tmp_path):
-    with pytest.raises(RunError, match=r"'low' in the line 'loss low' is no number"):
+    with pytest.raises(RunError, match=r"'low' in the line 'loss low' is not a number"):
         read(tmp_path, metric(), "loss low\n")
 
 
@@ -154,7 +154,7 @@ def test_json_that_is_not(tmp_path):
     for content, verdicts in [
         ("{", "neither JSON nor"),
         ('{"acc": NaN}', "is nan"),
-        ('{"acc": true}', "has True under 'acc', which is no number"),
+        ('{"acc": true}', "has True under 'acc', which is not a number"),
         ('{"a": 1}', "nothing found"),
     ]:
         with pytest.raises(RunError, match=verdicts):
@@ -179,7 +179,7 @@ def test_csv(tmp_path):
 
 def test_csv_that_is_not(tmp_path):
     definition = metric({"csv": "log.csv", "column": "acc"})
-    with pytest.raises(RunError, match="line 2: 'low' is no number"):
+    with pytest.raises(RunError, match="line 2: 'low' is not a number"):
         read(tmp_path, definition, files={"log.csv": "acc\nlow\n"})
     with pytest.raises(RunError, match="is not CSV: field larger than field limit"):
         read(tmp_path, definition, files={"log.csv": "acc" * 50_000})
@@ -269,7 +269,7 @@ def test_csv_as_loggers_leave_it(tmp_path, content, expected):
         ),
         ("epoch,loss,acc\n0,1.0\n", "line 2 has 2 cells"),
         ("epoch,acc,acc\n0,0.5,0.4\n", "line 1 names the column 'acc' 2 times"),
-        ("epoch,acc\n0,tensor(0.5)\n", r"line 2: 'tensor\(0.5\)' is no number"),
+        ("epoch,acc\n0,tensor(0.5)\n", r"line 2: 'tensor\(0.5\)' is not a number"),
     ],
 )
 def test_csv_that_could_be_read_wrongly_is_refused_with_its_line(tmp_path, content, verdicts):

@@ -96,7 +96,7 @@ def test_inject_seeds_a_program_that_never_does(draw, tmp_path):
 
 def test_seed_that_is_no_integer_is_reported(tmp_path):
     _, report = run("import random; random.seed('text')", "offset", 1, tmp_path)
-    assert "which is no integer" in report["missed"][0]
+    assert "which is not an integer" in report["missed"][0]
 
 
 def test_a_generator_that_is_passed_on_was_seeded_when_it_was_made(tmp_path):

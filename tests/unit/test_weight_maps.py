@@ -56,9 +56,9 @@ def test_nothing_is_transposed_silently():
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ("m.qkv.weight | part 4/3", "'part 4/3' is no operation"),
-        ("m.qkv.weight | turn", "'turn' is no operation"),
-        ("m.qkv.weight | reshape 4*3", "'reshape 4*3' is no operation"),
+        ("m.qkv.weight | part 4/3", "'part 4/3' is not an operation"),
+        ("m.qkv.weight | turn", "'turn' is not an operation"),
+        ("m.qkv.weight | reshape 4*3", "'reshape 4*3' is not an operation"),
     ],
 )
 def test_what_is_no_operation_is_named(declared, told):

@@ -48,7 +48,7 @@ def answer_question(folder: Path, key: str, value: Any, place: str | None) -> li
     sources = read_sources(folder)
     if not _KEY.fullmatch(key):
         raise UsageError(
-            f"{key!r} is no field of a recipe",
+            f"{key!r} is not a field of a recipe",
             hint="such as task, datasets.0, hyperparameters.lr or commands.train.run",
         )
     if read_text(folder / "recipe.yaml") != recipe_text(sources):
@@ -118,7 +118,7 @@ def _with_answer(answers: Mapping[str, Answer], key: str, answer: Answer) -> dic
 def _cited(sources: Sources, place: str) -> Citation:
     path, _, line = place.rpartition(":")
     if not path or not line.isdecimal():
-        raise UsageError(f"{place} is no place", hint="--source FILE:LINE, such as README.md:31")
+        raise UsageError(f"{place} is not a place", hint="--source FILE:LINE, such as README.md:31")
     files = read_source(find_source(sources.source))
     if path not in files.texts or not 1 <= int(line) <= len(files.lines(path)):
         raise UsageError(f"the source has no line {place}")

@@ -197,7 +197,7 @@ def _add_stated(
     if option is None:
         if by_flag and re.match(r"--?[A-Za-z]", flag):
             words.warnings.append(
-                f"{command.place}: {flag} is no option of the program as it was read"
+                f"{command.place}: {flag} is not an option of the program as it was read"
             )
         words.run.append(_braced(word))
         words.smoke.append(_braced(word))

@@ -20,7 +20,7 @@ def read_sources(folder: Path) -> Sources:
     """
     if not (folder / SOURCES).is_file():
         raise UsageError(
-            f"{folder} is no draft: it has no {SOURCES}", hint="scaffold recipes draft"
+            f"{folder} is not a draft: it has no {SOURCES}", hint="scaffold recipes draft"
         )
     return read_record(Sources, folder / SOURCES)
 

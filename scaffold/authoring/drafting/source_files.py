@@ -153,10 +153,10 @@ def read_folder(folder: Path, tree: str) -> SourceFiles:
     """Read the texts of a folder that is no repository.
 
     Raises:
-        UsageError: it is no folder.
+        UsageError: it is not a folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise UsageError(f"{folder} is not a folder")
     paths = {
         path.relative_to(folder).as_posix(): path
         for path in list_files(folder)

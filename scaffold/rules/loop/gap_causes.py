@@ -229,7 +229,7 @@ def _without_gain(case: Case, few: ProbeResult) -> Diagnosis:
         return Diagnosis(
             bottleneck=Bottleneck.BROKEN_DATA,
             reason=(
-                f"{FEW.value:g} rows are learned by heart, and yet validation is no better than a"
+                f"{FEW.value:g} rows are learned by heart, and yet validation is not better than a"
                 " constant: inputs do not tell these labels"
             ),
             against=refuted,
@@ -271,8 +271,8 @@ def _learned_alone(case: Case) -> Diagnosis | None:
         if is_lower(whole, at_half, case.matters):
             return None
     text = (
-        "training rows are learned, and validation is no better than a constant: inputs do not tell"
-        " these labels"
+        "training rows are learned, and validation is not better than a constant: inputs do not"
+        " tell these labels"
     )
     return Diagnosis(bottleneck=Bottleneck.BROKEN_DATA, reason=text, evidence=(text,))
 

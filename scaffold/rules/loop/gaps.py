@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from scaffold.rules.stats import NORMAL_QUANTILE as _Z
 from scaffold.rules.stats import t_quantile
 
 SPLITS = ("train", "train-dev", "validation", "test")
 """train-dev is drawn from where the training data come from, and never trained on."""
-
-_Z = 1.959964
-"""Of a two-sided interval of 95 %."""
 
 
 _AT_HAND = 100

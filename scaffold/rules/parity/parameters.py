@@ -64,8 +64,8 @@ def compare_parameters(golden: Trace, candidate: Trace) -> CheckResult:
         has_groups = any(entry["group"] for entry in theirs["parameters"])
         if not has_groups and any(entry["group"] for entry in mine["parameters"]):
             missing.append(
-                "the optimizer's groups: it is no torch optimizer; what it does is compared all the"
-                " same"
+                "the optimizer's groups: it is not a torch optimizer; what it does is compared"
+                " nonetheless"
             )
         for entry in theirs["parameters"]:
             for name in theirs["sources"].get(entry["name"], ()):

@@ -49,7 +49,7 @@ def _term(name: str, text: str, problems: list[str]) -> Term:
         elif shape:
             term.append(["reshape", [int(size) for size in shape[1].split("x")]])
         else:
-            problems.append(f"{name}: {operation!r} is no operation")
+            problems.append(f"{name}: {operation!r} is not an operation")
     return term
 
 

@@ -23,6 +23,7 @@ from scaffold.rules.reproduction.finding import claim_finding, is_better
 from scaffold.rules.reproduction.looks import look_alpha
 from scaffold.rules.reproduction.sequential import NOISE
 from scaffold.rules.stats import (
+    NORMAL_QUANTILE,
     SampleStats,
     best_of_quantile,
     equality_tolerance,
@@ -206,10 +207,6 @@ def _test_over_examples(
         return claim_finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
     verdict, reason = _outside(claim, interval, direction)
     return claim_finding(claim, own, verdict, reason, text, interval=interval)
-
-
-NORMAL_QUANTILE = 1.959964
-"""Of the standard normal distribution at 0.975."""
 
 
 def _test_rounding(

@@ -35,19 +35,6 @@ _TAIL = (0.05, 0.25)
 """Shares of the ratios of training rows between which their tail is measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """Rows of one split that another one has as well.
-
-    Attributes:
-        pairs: of row numbers, the later split's first.
-        by_chance: of them, rows so plain that they may be equal by chance.
-    """
-
-    pairs: Sequence[tuple[int, int]]
-    by_chance: int = 0
-
-
 def exact_copies(
     contents: Sequence[Hashable], first: Sequence[int], second: Sequence[int]
 ) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ def _shifted(library: str, value: Any) -> Any:
     try:
         number = operator.index(value)
     except TypeError:
-        _miss("%s is seeded with %.40r, which is no integer: not shifted" % (library, value))
+        _miss("%s is seeded with %.40r, which is not an integer: not shifted" % (library, value))
         return value
     if number in _drawn:
         return value  # drawn from a generator whose seed was shifted already

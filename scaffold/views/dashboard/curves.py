@@ -108,7 +108,7 @@ def _log_ticks(up: Scale) -> list[tuple[float, str]]:
 
 
 def smoothed(series: Series) -> Series:
-    """Return the debiased exponential mean of a line; what is no number is left out."""
+    """Return the debiased exponential mean of a line; what is not a number is left out."""
     points: list[tuple[int, float]] = []
     total = weight = 0.0
     for step, value in series:
