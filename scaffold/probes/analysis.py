@@ -167,11 +167,11 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
     case = _probed(prober, watched, case, budget)
     # What was run by hand tells as much.
     tried = {result.probe for result in case.results}
-    by_hand = tuple(result for result in prober.kept(watched) if result.probe not in tried)
+    by_hand = tuple(result for result in prober.earlier(watched) if result.probe not in tried)
     if by_hand:
-        asked = len(case.results)
+        spent = len(case.results)
         case = replace(case, results=(*case.results, *by_hand))
-        case = _probed(prober, watched, case, budget - asked)
+        case = _probed(prober, watched, case, budget - spent)
     diagnosis = diagnose(case)
     analyzed = Analyzed(
         analysis=case.analysis,

@@ -122,7 +122,7 @@ class Prober:
             return ProbeResult(probe=probe, problem=error.message)
         return self._result(probe, request, done)
 
-    def kept(self, watched: ProbedRun) -> list[ProbeResult]:
+    def earlier(self, watched: ProbedRun) -> list[ProbeResult]:
         """Return the results of probes whose runs lie here already; nothing is run.
 
         A probe that changes nothing of the program is none.

@@ -106,11 +106,11 @@ def has_wheel(requirement: str) -> bool:
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
     from packaging.version import InvalidVersion
 
-    asked = Requirement(requirement)
+    admitted = Requirement(requirement)
     problems: list[str] = []
     for index in _indexes():
         try:
-            files = list(_files_of(index, canonicalize_name(asked.name)))
+            files = list(_files_of(index, canonicalize_name(admitted.name)))
         except FetchError as error:
             problems.append(error.message)
             continue
@@ -119,7 +119,7 @@ def has_wheel(requirement: str) -> bool:
                 _, version, _, _ = parse_wheel_filename(file)
             except (InvalidWheelFilename, InvalidVersion):
                 continue
-            if asked.specifier.contains(version, prereleases=True):
+            if admitted.specifier.contains(version, prereleases=True):
                 return True
     if len(problems) == len(_indexes()):
         raise FetchError("; ".join(problems))

@@ -157,7 +157,7 @@ def test_a_release_may_be_named_and_what_is_not_there_is_said(cli, index):
     ("content", "message"),
     [
         (archive({"../evil.py": "x"}), "'../evil.py'"),
-        (archive(below("tiny-1.1"), [("tiny-1.1/link", "/etc/passwd")]), "no plain file"),
+        (archive(below("tiny-1.1"), [("tiny-1.1/link", "/etc/passwd")]), "not a plain file"),
         (archive({"train.py": "x"}), "not one folder for all"),
         (archive({**below("tiny-1.1"), "other/x.py": "x"}), "not one folder for all"),
         (b"no archive", "corrupt or truncated tar archive"),

@@ -49,9 +49,9 @@ def test_files_that_include_each_other(tmp_path):
         (b"idna @ file:///croot/idna_1/work\n", "pip freeze in an environment of conda"),
         (b"_libgcc_mutex=0.1=main\n", "conda list"),
         (b"-e .\n", "requirements.txt:1 has '-e .', which is not a package of an index"),
-        (b"git+https://github.com/openai/CLIP.git\n", "no package of an index"),
-        (b"./here\n", "no package of an index"),
-        (b"--no-binary :all:\n", "no package of an index"),
+        (b"git+https://github.com/openai/CLIP.git\n", "not a package of an index"),
+        (b"./here\n", "not a package of an index"),
+        (b"--no-binary :all:\n", "not a package of an index"),
     ],
 )
 def test_what_is_refused(tmp_path, content, verdicts):

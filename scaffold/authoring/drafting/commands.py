@@ -51,8 +51,8 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
     for path in [*started, *scripts]:
         lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
         start = started.get(path, _Started(path))
-        given = {str(number): word for number, word in enumerate(start.arguments, start=1)}
-        for command in _commands(files, path, lines, _folder(path), start.context, given):
+        arguments = {str(number): word for number, word in enumerate(start.arguments, start=1)}
+        for command in _commands(files, path, lines, _folder(path), start.context, arguments):
             commands.append(replace(command, is_named=path in started))
     return commands
 
@@ -148,7 +148,7 @@ def _folder(path: str) -> str:
     return "" if folder == "." else folder
 
 
-_NOTHING_GIVEN: Mapping[str, str] = MappingProxyType({})
+_NO_ARGUMENTS: Mapping[str, str] = MappingProxyType({})
 
 
 def _commands(
@@ -157,15 +157,15 @@ def _commands(
     lines: Iterable[Line],
     folder: str,
     context: str,
-    given: Mapping[str, str] = _NOTHING_GIVEN,
+    arguments: Mapping[str, str] = _NO_ARGUMENTS,
 ) -> Iterator[StatedCommand]:
     """Yield the commands of some lines of shell; what is no command is passed over.
 
-    `given` are the arguments of a script by their numbers.
+    `arguments` are those of a script by their numbers.
     """
     directory = ""
     comment = ""
-    values = dict(given)
+    values = dict(arguments)
     for text, number, flags in _joined(lines):
         stripped = _expanded(_PROMPT.sub("", text).strip().lstrip("@"), values)
         assignment = _ASSIGNMENT.fullmatch(stripped)

@@ -278,8 +278,8 @@ def find_build_cure(
     """
     build = list(document.get("environment", {}).get("build", ()))
     for name in dict.fromkeys(_NEEDS_WHEEL.findall(message)):
-        asked = re.search(rf"depends on ({re.escape(name)}[=<>!~][^\s,]*)", message)
-        requirement = asked[1] if asked else name
+        match = re.search(rf"depends on ({re.escape(name)}[=<>!~][^\s,]*)", message)
+        requirement = match[1] if match else name
         if name not in build and not has_wheel(requirement):
             return Cure(
                 code="only_source",

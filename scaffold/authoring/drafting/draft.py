@@ -95,7 +95,8 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         if chosen.command and program in python.modules
         else None
     )
-    modules = python.reachable(program, composed.targets if composed else ()) if program else []
+    targets = composed.targets if composed else ()
+    modules = python.reachable(program, targets) if program else []
     program_options = options.get(program, []) or _configured(python, chosen)
     if composed is not None:
         program_options = [*composed.options, *program_options]

@@ -65,10 +65,10 @@ def _main_configuration(program: Module) -> tuple[str, str]:
     for node in ast.walk(program.tree):
         for call in getattr(node, "decorator_list", ()):
             if isinstance(call, ast.Call) and dotted_name(call.func).endswith("hydra.main"):
-                given = [keyword(call, "config_path"), keyword(call, "config_name")]
+                named = [keyword(call, "config_path"), keyword(call, "config_name")]
                 for place, argument in enumerate(call.args[:2]):
-                    given[place] = given[place] or argument
-                path, name = map(program.fold, given)
+                    named[place] = named[place] or argument
+                path, name = map(program.fold, named)
                 if isinstance(name, str):
                     below = path if isinstance(path, str) else ""
                     parent = str(PurePosixPath(program.path).parent)
