@@ -107,9 +107,10 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
         classes=_classes(predictions, split) if table.of_classes else (),
         examples=tuple(examples),
     )
-    write_text(path, _csv(rows, sheet))
+    # The record first: a sheet whose examples no record knows could not be read back.
     document = yaml.safe_dump(sheet.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text(folder / f"{split}.yaml", document)
+    write_text(path, _csv(rows, sheet))
     return WrittenSheet(sheet=sheet, path=path, problem=problem)
 
 

@@ -141,6 +141,11 @@ def test_too_little_data_is_told_from_overfitting(cli, tmp_path):
     ]
     # 0.12 to 0.24 to 0.48: the error above training halves with twice the data.
     assert told["gain"] == pytest.approx(0.06, abs=0.03)
+    cli("dashboard", cwd=project)
+    page = (project / ".scaffold/dashboard.html").read_text()
+    curve = page.partition("The error over the size of the training data")[2].partition("</svg>")[0]
+    assert [f">{name}<" in curve for name in ("a quarter", "half", "all", "twice")] == [True] * 4
+    assert curve.count('class="learned') == 3 and 'class="learned forecast"' in curve
 
 
 def test_training_rows_are_chosen_however_their_split_is_written(cli, tmp_path):

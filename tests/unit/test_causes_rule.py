@@ -294,8 +294,9 @@ def test_rows_that_were_not_trained_on_tell_a_mismatch():
     diagnosis = diagnose(with_held_out(validation=0.25, held=0.1))
     assert diagnosis.bottleneck is Bottleneck.MISMATCH and "prepared" in diagnosis.reason
     assert diagnose(with_held_out(validation=0.2, held=0.195)).bottleneck is None
-    near_constant = with_held_out(validation=0.9, held=0.1, whole=0.89)
-    assert diagnose(near_constant).bottleneck is Bottleneck.MISMATCH
+    near_constant = diagnose(with_held_out(validation=0.9, held=0.1, whole=0.89))
+    assert near_constant.bottleneck is Bottleneck.BROKEN_DATA
+    assert "columns, scales or labels" in near_constant.reason
 
 
 def test_of_variance_other_rates_and_widths_are_tried_where_nothing_else_gained():

@@ -262,8 +262,14 @@ def _learned_alone(case: Case) -> Diagnosis | None:
     """Tell inputs that do not tell their labels: only training rows are learned."""
     if not _has_learned_nothing(case, "validation") or _has_learned_nothing(case, "train"):
         return None
-    if case.first_open((HALF,)) or any(_of_held_out(case)):
+    if case.first_open((HALF,)):
         return None
+    if any(_of_held_out(case)):
+        text = (
+            "training rows that were not trained on are told, and validation is not better than a"
+            " constant: its columns, scales or labels are others than those of training"
+        )
+        return Diagnosis(bottleneck=Bottleneck.BROKEN_DATA, reason=text, evidence=(text,))
     half = case.result(HALF)
     if half is not None:  # of too little data, half as much does worse
         whole = case.clipped("validation", case.analysis.errors["validation"])

@@ -61,7 +61,7 @@ _REMEDIES: Mapping[Bottleneck, tuple[Remedy, ...]] = {
     Bottleneck.BROKEN_DATA: (
         Remedy(
             "align-labels",
-            "look at 20 rows with their labels as the network gets them, and align them",
+            "look at 20 rows of each split with their labels as the network gets them, align them",
             "code",
             "validation stays no better than a constant",
         ),

@@ -18,6 +18,7 @@ from scaffold.views.analysis import answer_text, constant_text, error_text, gap_
 from scaffold.views.dashboard.canvas import WIDE
 from scaffold.views.dashboard.curves import draw_views
 from scaffold.views.dashboard.facts import Change, Facts
+from scaffold.views.dashboard.learning_curve import draw_learning_curve
 from scaffold.views.dashboard.svg import (
     draw_effects,
     draw_pairs,
@@ -90,6 +91,9 @@ def make_page(facts: Facts, *, live: str = "") -> str:
             _svg(draw_waterfall(facts.analysis.analysis, of_classes=facts.analysis.of_classes))
             if facts.analysis is not None
             else None
+        ),
+        learning_curve=(
+            _svg(draw_learning_curve(facts.analysis)) if facts.analysis is not None else None
         ),
         remedies=remedies(facts.analysis.diagnosis) if facts.analysis else (),
         tried={change.name for change in facts.changes},
