@@ -285,7 +285,7 @@ def _describe_lock(program: Program, folder: Path) -> list[str]:
         return []
     return [
         "  lock       made elsewhere, installs exactly:",
-        *(f"             | {package}" for package in installed),
+        *(f"             - {package}" for package in installed),
     ]
 
 

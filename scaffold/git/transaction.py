@@ -80,9 +80,10 @@ def commit_paths(project: Project, paths: Iterable[str], message: str, title: st
     """
     try:
         repository = project_repository(project.root)
-        branch = present_branch(repository)
         commit, present = commit_with_edits(repository, paths, message)
-        move(project, Move(title=title, refs={f"refs/heads/{branch}": commit}, present=present))
+        if commit != repository.find_id("HEAD"):
+            branch = present_branch(repository)
+            move(project, Move(title=title, refs={f"refs/heads/{branch}": commit}, present=present))
     except (ProjectError, MachineError) as error:
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return None

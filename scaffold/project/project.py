@@ -211,8 +211,9 @@ def _refuse_links(folder: Path) -> None:
         "sweeps",
     ):
         if (folder / name).is_symlink():
+            place = shlex.quote(os.path.relpath(folder / name))
             raise ProjectError(
-                f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {name}"
+                f"{folder / name} is a link to {(folder / name).readlink()}", hint=f"rm {place}"
             )
 
 
@@ -225,9 +226,10 @@ def load_recipe(project: Project) -> "Recipe":
 
 _OWN_FOLDERS = (
     *("evidence", "reference", "drivers", "patches", "src", "golden", "tweaks", "journal"),
-    *("sweeps", "errors", "tests", ".github"),
+    *("sweeps", "errors", "tests", ".github", "data", "sealed"),
 )
 _OWN_FILES = ("*.yaml", "*.lock", "calibration*.json", "README.md", "AGENTS.md")
+"""At the top."""
 
 
 def refuse_output(project: Project, path: Path) -> None:
@@ -243,10 +245,14 @@ def refuse_output(project: Project, path: Path) -> None:
                 f"{path} is a link out of the project, to {target}", hint="choose another -o"
             )
         return
+    inside = target.relative_to(root)
+    is_state = inside.parts[:1] in ((".git",), (".scaffold",))
+    if is_state and inside.parts != (".scaffold", "dashboard.html"):
+        raise UsageError(f"{path} lies in {inside.parts[0]}/", hint="choose another -o")
     if not target.exists():
         return
-    inside = target.relative_to(root)
-    if inside.parts[0] in _OWN_FOLDERS or any(map(inside.match, _OWN_FILES)):
+    is_own_file = len(inside.parts) == 1 and any(map(inside.match, _OWN_FILES))
+    if inside.parts[:1] and (inside.parts[0] in _OWN_FOLDERS or is_own_file):
         raise UsageError(f"{path} is a file of the project itself", hint="choose another -o")
 
 

@@ -99,14 +99,16 @@ def has_wheel(requirement: str) -> bool:
     """Return whether an index has a wheel, for any machine, of a version that a requirement admits.
 
     Raises:
-        FetchError: no index has the project, or none answers.
-        packaging.requirements.InvalidRequirement: it is none.
+        FetchError: it is not a requirement, no index has the project, or none answers.
     """
-    from packaging.requirements import Requirement
+    from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
     from packaging.version import InvalidVersion
 
-    admitted = Requirement(requirement)
+    try:
+        admitted = Requirement(requirement)
+    except InvalidRequirement as error:
+        raise FetchError(f"{requirement!r} is not a requirement") from error
     problems: list[str] = []
     for index in _indexes():
         try:

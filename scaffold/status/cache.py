@@ -149,7 +149,10 @@ def fingerprint(project: Project) -> list[Any]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(entry.path)
-            status = entry.stat(follow_symlinks=False)
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # git's locks come and go
             stamps.append(
                 [entry.name, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode]
             )

@@ -333,3 +333,39 @@ def test_rows_that_were_changed_on_their_way_are_not_guessed(tmp_path):
     _, report, _ = run(tmp_path, changed)
     _, _, rows = run(tmp_path, changed, rows=40, sites=report["sites"])
     assert not [row for row in rows if row["split"] == "held-out"]
+
+
+def test_rows_that_are_changed_at_random_are_not_evaluated_as_validation_is(tmp_path):
+    noisy = LOADED.replace(
+        "TensorDataset(x_train, y_train)",
+        "type('D', (TensorDataset,), {'__getitem__': lambda self, i: (self.tensors[0][i]"
+        " + torch.randn(5), self.tensors[1][i])})(x_train, y_train)",
+    )
+    _, report, _ = run(tmp_path, noisy)
+    _, _, rows = run(tmp_path, noisy, rows=40, sites=report["sites"])
+    assert rows and not [row for row in rows if row["split"] == "held-out"]
+
+
+def test_a_buffer_that_a_network_replaces_is_put_back_and_so_is_its_chance(tmp_path):
+    replacing = INDEXED.replace(
+        "        def forward(self, x):\n",
+        "        def forward(self, x):\n"
+        "            self.register_buffer('seen', torch.zeros(len(x)), persistent=False)\n"
+        "            torch.rand(1)\n",
+    )
+    assert replacing != INDEXED
+    bare, _, _ = run(tmp_path, replacing, bare=True)
+    watched, _, _ = run(tmp_path, replacing)
+    assert watched == bare
+
+
+def test_a_network_is_called_twice_once(tmp_path):
+    counting = INDEXED.replace(
+        "            return self.out(self.dropout(F.relu(self.hidden(x))))",
+        "            CALLS.append(self.training)\n"
+        "            out = self.out(self.dropout(F.relu(self.hidden(x))))\n"
+        "            return out if self.training else (out if len(CALLS) % 2 else out[:, :2])",
+    ).replace("class Net", "CALLS = []\n\n\n    class Net")
+    counting = counting.replace("print(repr", "print(CALLS.count(False)); print(repr")
+    watched, _, _ = run(tmp_path, counting)
+    assert int(watched.split()[0]) <= 32

@@ -547,3 +547,20 @@ def test_a_link_leads_no_output_out_of_the_project(cli, reproduced, tmp_path, na
     refused = cli.any_status(*words, cwd=reproduced)
     assert refused.code == 2 and "link" in refused.err, refused
     assert (tmp_path / "victim").read_text() == "whole"
+
+
+@pytest.mark.parametrize("target", [".git/config", ".git/hooks/post-checkout", "data/x.bin"])
+def test_a_link_leads_no_output_into_git_or_the_data(cli, reproduced, target):
+    write_tree(reproduced, {"data/x.bin": "data"})
+    before = (reproduced / ".git/config").read_text()
+    (reproduced / "CERTIFICATE.md").symlink_to(reproduced / target)
+    refused = cli.any_status("certificate", "write", cwd=reproduced)
+    assert refused.code == 2 and "choose another -o" in refused.err
+    assert (reproduced / ".git/config").read_text() == before
+    assert not (reproduced / ".git/hooks/post-checkout").exists()
+    assert (reproduced / "data/x.bin").read_text() == "data"
+
+
+def test_a_page_may_be_written_below_a_folder_of_the_user_s(cli, reproduced):
+    cli("dashboard", "-o", "out/notes.yaml", cwd=reproduced)
+    assert (reproduced / "out/notes.yaml").is_file()

@@ -344,3 +344,15 @@ def test_claim_texts():
         EventClaim(**COMMON, reaches={"threshold": 195, "within_steps": 500}).text
         == "195 within 500 steps"
     )
+
+
+def test_a_program_without_chance_is_judged_by_its_one_run():
+    claim = value(0.91, decimals=3, sd=0.01, n=5, selection="mean")
+    one = judge(claim, SampleStats(n=1, mean=0.5, sd=0.0), None, noise=0.0)
+    assert one.verdict is Verdict.INCONSISTENT
+    assert judge(claim, SampleStats(n=1, mean=0.91, sd=0.0), None).verdict is Verdict.UNTESTABLE
+
+
+def test_consistent_with_the_best_of_k_says_so():
+    finding = judge(value(0.927, selection={"best_of": 5}), SampleStats(n=10, mean=0.9, sd=0.01))
+    assert "inside what the best of 5 further runs would give" in finding.reason

@@ -3,6 +3,9 @@
 import pytest
 from drafts import command_of, draft_of
 
+from scaffold.authoring.drafting.hydra import read_hydra
+from scaffold.authoring.drafting.python_files import parse_python
+
 PROGRAM = """\
 import hydra
 import torch
@@ -83,6 +86,7 @@ def test_a_seed_without_a_value_is_given_by_name():
     [
         (" model=large", 512, "conf/model/large.yaml:4"),
         (" model.width=7", 7, "README.md:6"),
+        (" model.width=7 epochs=3 batch_size=2", 7, "README.md:6"),
     ],
 )
 def test_a_command_selects_and_overrides(words, width, place):
@@ -112,3 +116,46 @@ def test_files_that_include_each_other_end():
     circle = {"conf__model__small_dot_yaml": "defaults:\n  - small\n  - _self_\nwidth: 3\n"}
     assert values(drafted(**circle))["width"][0] == 3
     assert "width" not in values(drafted(conf__model__small_dot_yaml=": : :\n  - ["))
+
+
+def composed(tree, argv=("python", "train.py")):
+    files = {path.replace("/", "__").replace(".yaml", "_dot_yaml"): t for path, t in tree.items()}
+    draft = draft_of(train_dot_py=PROGRAM, **files)
+    module = parse_python(draft.files).modules["train.py"]
+    return {name: value for name, value, _ in read_hydra(draft.files, module, argv).settings}
+
+
+LAYERED = {
+    "conf/config.yaml": (
+        "defaults:\n  - data: mnist\n  - net/small\n  - optional local: none\n"
+        "  - experiment: null\n  - _self_\n"
+    ),
+    "conf/data/mnist.yaml": "batch_size: 64\n",
+    "conf/data/cifar.yaml": "batch_size: 128\n",
+    "conf/net/small.yaml": "width: 3\n",
+    "conf/experiment/best.yaml": (
+        "# @package _global_\ndefaults:\n  - override /data: cifar\n  - _self_\nepochs: 9\n"
+    ),
+    "conf/other.yaml": "defaults:\n  - data: [mnist, cifar]\n  - _self_\nlayers: 4\n",
+}
+
+
+def test_a_later_override_chooses_what_an_earlier_entry_adds():
+    assert composed(LAYERED) == {"data.batch_size": 64, "net.width": 3}
+    best = composed(LAYERED, ("python", "train.py", "experiment=best"))
+    assert best == {"data.batch_size": 128, "net.width": 3, "epochs": 9}
+    added = composed(LAYERED, ("python", "train.py", "+experiment=best"))
+    assert added["epochs"] == 9
+
+
+def test_another_configuration_is_read_where_the_command_names_it():
+    for words in (("--config-name=other",), ("--config-name", "other"), ("-cn", "other")):
+        assert composed(LAYERED, ("python", "train.py", *words)) == {
+            "data.batch_size": 128,
+            "layers": 4,
+        }
+
+
+def test_configurations_that_include_each_other_end_at_once():
+    tree = {f"conf/{name}.yaml": "defaults: [a, b, a, b]\n" for name in "ab"}
+    assert composed({**tree, "conf/config.yaml": "defaults: [a, a, b]\nx: 1\n"}) == {"x": 1}

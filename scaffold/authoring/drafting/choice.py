@@ -246,7 +246,10 @@ _SIDE = re.compile(
 """What is tried on the side; of Hydra also a setting that is added, and a series of runs."""
 
 
-_CONTINUES = re.compile(r"\s--?(load|resume|restore|continue|retrain|fine-?tune)([\s=_-]|$)")
+_CONTINUES = re.compile(
+    r"\s--?(load|resume|restore|continue|retrain|fine-?tune)"
+    r"([_-](from|checkpoint|ckpt|model|weights))?([\s=]|$)"
+)
 """What goes on from weights that were trained before."""
 
 

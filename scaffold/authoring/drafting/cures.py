@@ -239,7 +239,7 @@ def _unknown_flag(failed: Failed, match: re.Match[str]) -> Cure | None:
     run = command.get("run", "")
     if not flags or not isinstance(run, str):
         return None
-    value = re.sub(rf"\s{re.escape(flags[0])}(=\S+|\s+(?!-)\S+)?", "", run)
+    value = re.sub(rf"\s{re.escape(flags[0])}(?=[\s=]|$)(=\S+|\s+(?!-)\S+)?", "", run)
     if value == run:
         return None
     return Cure(
@@ -278,8 +278,9 @@ def find_build_cure(
     """
     build = list(document.get("environment", {}).get("build", ()))
     for name in dict.fromkeys(_NEEDS_WHEEL.findall(message)):
-        match = re.search(rf"depends on ({re.escape(name)}[=<>!~][^\s,]*)", message)
-        requirement = match[1] if match else name
+        version = r"[=<>!~]+[^\s,]+"
+        match = re.search(rf"depends on ({re.escape(name)}{version}(,{version})*)", message)
+        requirement = match[1].rstrip(".,") if match else name
         if name not in build and not has_wheel(requirement):
             return Cure(
                 code="only_source",

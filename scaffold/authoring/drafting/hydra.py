@@ -18,7 +18,7 @@ from scaffold.authoring.drafting.options import Option
 from scaffold.authoring.drafting.python_files import Module, dotted_name, keyword
 from scaffold.authoring.drafting.source_files import SourceFiles
 
-_MOST_DEPTH = 20
+_MOST_FILES = 1000
 _PACKAGE = re.compile(r"#\s*@package\s+(?P<name>\S+)")
 
 
@@ -50,9 +50,16 @@ def read_hydra(
     folder, name = _main_configuration(program)
     if not name:
         return None
-    words = [word.lstrip("+").partition("=") for word in argv if "=" in word]
-    composed = _Composed(files, folder, {group: value for group, _, value in words})
+    named = re.search(r"\s(?:--config-name|-cn)[=\s](\S+)", f" {' '.join(argv)}")
+    name = named[1] if named else name
+    words = [word.partition("=") for word in argv if re.match(r"\+{0,2}[\w/@.]+=", word)]
+    selected = {group: value for group, _, value in words if not group.startswith("+")}
+    composed = _Composed(files, folder, selected)
+    composed.select(name, group="")
     composed.add(name, group="", package="")
+    for group, _, value in words:
+        if group.startswith("+"):  # a group that the defaults list does not have
+            composed.add_default(group.lstrip("+"), value, group="", package="")
     settings = [
         (dotted, value, files.cite(path, line))
         for dotted, (value, path, line) in composed.values.items()
@@ -88,18 +95,34 @@ class _Composed:
     selected: dict[str, str]
     values: dict[str, tuple[Any, str, int]] = field(default_factory=dict)
     targets: dict[str, None] = field(default_factory=dict)
-    depth: int = 0
+    open: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def select(self, name: str, *, group: str) -> None:
+        """Take in what defaults lists override: later ones before earlier ones, as Hydra does."""
+        path = self._path(name, group)
+        document = self._document(path)
+        if document is None or self._is_open(path):
+            return
+        self.open.append(path)
+        for key, value in reversed(_entries(document.get("defaults"))):
+            if key.startswith("override "):
+                self.selected.setdefault(key.removeprefix("override ").lstrip("/"), value)
+            elif (key, value) != ("", "_self_"):
+                inner, chosen, _ = self._choice(key, value, group)
+                self.select(chosen, group=inner)
+        self.open.pop()
 
     def add(self, name: str, *, group: str, package: str, is_stated: bool = False) -> None:
         """Add a configuration of a group, and what its defaults list names, at a package.
 
         `is_stated` where the defaults list that names it says the package.
         """
-        path = join_path(join_path(self.folder, group), f"{name.removesuffix('.yaml')}.yaml")
+        path = self._path(name, group)
         document = self._document(path)
-        if document is None or self.depth > _MOST_DEPTH:
+        if document is None or self._is_open(path):
             return
-        self.depth += 1
+        self.open.append(path)
         header = _PACKAGE.search("\n".join(self.files.lines(path)[:5]))
         if header and not is_stated:  # the defaults list goes before it
             package = {"_global_": "", "_group_": group.replace("/", ".")}.get(
@@ -107,30 +130,42 @@ class _Composed:
             )
         defaults = document.pop("defaults", None)
         entries = [entry for entry in _entries(defaults) if entry[0] != "hydra"]
-        for key, value in entries:
-            if key.startswith("override "):
-                self.selected.setdefault(key.removeprefix("override ").lstrip("/"), value)
         if ("", "_self_") not in entries:
             entries.append(("", "_self_"))
         for key, value in entries:
             if (key, value) == ("", "_self_"):
                 self._add_own(path, document, package)
             elif not key.startswith("override "):
-                self._add_default(key, value, group, package)
-        self.depth -= 1
+                self.add_default(key, value, group=group, package=package)
+        self.open.pop()
 
-    def _add_default(self, key: str, value: str, group: str, package: str) -> None:
+    def add_default(self, key: str, value: str, *, group: str, package: str) -> None:
         """Add what one entry of a defaults list names, unless something else was selected."""
-        if not key:  # a sibling, in the same package
-            self.add(value, group=group, package=package)
-            return
-        name, _, stated = key.removeprefix("optional ").partition("@")
-        inner = name.lstrip("/") if name.startswith("/") or not group else f"{group}/{name}"
-        below = ".".join(part for part in (package, name.strip("/").replace("/", ".")) if part)
+        inner, chosen, stated = self._choice(key, value, group)
+        own = inner.removeprefix(group).strip("/") if group else inner
+        below = ".".join(part for part in (package, own.replace("/", ".")) if part)
         where = below if not stated else {"_global_": "", "_here_": package}.get(stated, stated)
-        chosen = self.selected.get(inner, value)
         if chosen and "$" not in chosen:
             self.add(chosen, group=inner, package=where, is_stated=bool(stated))
+
+    def _choice(self, key: str, value: str, group: str) -> tuple[str, str, str]:
+        """Return the group of an entry, what is chosen of it, and the package that it states."""
+        if not key:  # a sibling, or one below: `- data/mnist`
+            key, _, value = value.rpartition("/")
+            if not key:
+                return group, value, ""
+        name, _, stated = key.removeprefix("optional ").partition("@")
+        is_absolute = name.startswith("/") or not group
+        inner = name.strip("/") if is_absolute else f"{group}/{name}"
+        return inner, self.selected.get(inner, value), stated
+
+    def _path(self, name: str, group: str) -> str:
+        return join_path(join_path(self.folder, group), f"{name.removesuffix('.yaml')}.yaml")
+
+    def _is_open(self, path: str) -> bool:
+        """Return whether a configuration includes itself, or there are more than anyone writes."""
+        self.count += 1
+        return path in self.open or self.count > _MOST_FILES
 
     def _add_own(self, path: str, document: Mapping[str, Any], package: str) -> None:
         lines = self.files.lines(path)
@@ -160,9 +195,9 @@ def _entries(defaults: Any) -> list[tuple[str, str]]:
         if isinstance(entry, str):
             entries.append(("", entry))
         elif isinstance(entry, dict):
-            entries += [
-                (str(key), value if isinstance(value, str) else "") for key, value in entry.items()
-            ]
+            for key, value in entry.items():
+                choices = value if isinstance(value, list) else [value]
+                entries += [(str(key), one if isinstance(one, str) else "") for one in choices]
     return entries
 
 

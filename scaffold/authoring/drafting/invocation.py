@@ -213,7 +213,9 @@ def _add_stated(
         return 1
     if seed is not None and option.name == seed.name:
         slot = "{seed}"
-    elif is_hyperparameter(option.short_name) and _is_one_value(arguments, index + used, by_flag):
+    elif is_hyperparameter(option.short_name) and (
+        has_value or _is_one_value(arguments, index + used, by_flag)
+    ):
         name = words.slots[option.name]
         words.hyperparameters[name] = value_of(_typed(value, option), place)
         slot = f"{{{name}}}"

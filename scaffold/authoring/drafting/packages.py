@@ -143,7 +143,7 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
             )
     if _imports_by_name(modules):
         for key, (requirement, place) in declared.items():
-            if key not in needed and not _TOOLS.match(key):
+            if key not in needed and not _TOOLS.fullmatch(key):
                 needed[key] = Needed(
                     name=key,
                     requirement=requirement,
@@ -156,7 +156,7 @@ def find_needed(files: SourceFiles, python: PythonFiles, modules: Sequence[Modul
 
 _TOOLS = re.compile(
     r"(pytest|pre-commit|black|flake8|isort|mypy|pylint|ruff|yapf|sphinx|jupyter|notebook|ipython"
-    r"|ipykernel|ipdb|tox|twine|coverage|codecov)"
+    r"|ipykernel|ipdb|tox|twine|coverage|codecov|jupyterlab)(-.*)?"
 )
 """What is declared for those who work on a source, and no program imports."""
 

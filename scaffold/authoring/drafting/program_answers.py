@@ -340,7 +340,9 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
 
 def _device(command: StatedCommand, read: ReadSource) -> Answer:
     """Return where the program runs: on a GPU alone where the command or the code asks for one."""
-    if any(_ASKS_FOR_GPU.fullmatch(word) for word in command.argv if word not in _numbers(read)):
+    numbers = _numbers(read)
+    words = [word for word in command.argv if word.partition("=")[0] not in numbers]
+    if any(map(_ASKS_FOR_GPU.fullmatch, words)):
         return value_of("cuda", command.place)
     named = _named_gpu(command, read)
     if named is not None:

@@ -68,10 +68,17 @@ def judge_claim(
     if isinstance(claim, StepsToTargetClaim):
         return judge_steps(claim, own, series, direction, rule)
     if claim.deviation is not None and claim.n is not None:
-        return _test_mean(claim, claim.deviation, claim.n, own, direction, rule)
+        published = SampleStats(n=claim.n, mean=claim.value, sd=claim.deviation)
+        alpha = _look(own.n, rule, noise)
+        return _test_mean(claim, published, own, direction, rule, alpha)
     if claim.standard_error is not None:
         return _test_over_examples(claim, claim.standard_error, own, calibration, direction)
     return _test_value(claim, own, calibration, direction, rule, noise)
+
+
+def _look(n: int, rule: Rule, noise: float | None) -> float:
+    """Return the level of a look at n runs; a program without chance is looked at once."""
+    return rule.alpha if noise is not None else look_alpha(n, rule)
 
 
 def _outside(
@@ -146,6 +153,8 @@ def _test_value(
     )
     if interval[0] <= claim.value <= interval[1]:
         further = "as many further runs" if claim.n else "one further run"
+        if isinstance(claim.selection, Selection):
+            further = f"the best of {claim.selection.best_of} further runs"
         return claim_finding(
             claim,
             own,
@@ -232,22 +241,25 @@ def _test_rounding(
 
 
 def _test_mean(
-    claim: ValueClaim, claim_sd: float, claim_n: int, own: SampleStats, direction: str, rule: Rule
+    claim: ValueClaim,
+    published: SampleStats,
+    own: SampleStats,
+    direction: str,
+    rule: Rule,
+    alpha: float,
 ) -> Finding:
     """Judge a published mean: a pooled t test refutes, two one-sided tests (TOST) confirm.
 
     Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987.
     """
-    published = SampleStats(n=claim_n, mean=claim.value, sd=claim_sd)
     sd, df = pooled_sd(own, published)
-    margin, source = rule.delta_sd * claim_sd, f"{rule.delta_sd:g} published sd"
+    margin, source = rule.delta_sd * published.sd, f"{rule.delta_sd:g} published sd"
     for stated in rule.margins:
         if stated.metric == claim.metric:
             margin, source = stated.value, "the recipe's margin"
     if sd == 0.0 or margin == 0.0:
         return _test_rounding(claim, own, direction)
-    error = sd * math.sqrt(1 / own.n + 1 / claim_n)
-    alpha = look_alpha(own.n, rule)
+    error = sd * math.sqrt(1 / own.n + 1 / published.n)
     difference = abs(own.mean - claim.value)
     text = (
         f"CONSISTENT if two one-sided t tests show the means to be within {margin:.3g}, else a"
@@ -284,7 +296,7 @@ def _test_range(
     noise: float | None,
 ) -> Finding:
     spread = calibration if calibration is not None and calibration.n > 1 else own
-    alpha = look_alpha(own.n, rule)
+    alpha = _look(own.n, rule, noise)
     half, text = NOISE * (noise or 0.0), "the value itself, since there is no spread"
     if noise is None and (spread.n < 2 or spread.has_spread):
         text = f"one-sided t bounds of the mean, alpha {rule.alpha:g} over all looks"

@@ -101,8 +101,9 @@ def needs_series(recipe: Recipe) -> set[str]:
 def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     """Return whether no further seeds are allowed or needed.
 
-    A refusal by the sequential test ends it at once. Tests that ask for further seeds share their
-    level over all looks, so that looking after every seed refuses no more sound references.
+    A refusal by the sequential test ends it at once. Tests of a mean, a range or an event, which
+    ask for further seeds, share their level over all looks: looking after every seed refuses no
+    more sound references.
     """
     limit = 1 if recipe.seeds.how == "none" else recipe.rule.max_seeds
     refused = any(

@@ -55,7 +55,7 @@ class Draws:
         base._next_index = next_index
 
     def _patch_indexing(self) -> None:
-        torch, watch = self.torch, self.watch
+        torch, watch, interventions = self.torch, self.watch, self.interventions
         original = torch.Tensor.__getitem__
 
         def getitem(tensor: Any, index: Any) -> Any:
@@ -73,8 +73,9 @@ class Draws:
             name = os.path.basename(frame.f_code.co_filename)
             site = "%s:%d %d" % (name, frame.f_lineno, len(tensor))
             watch.recent[site] = (len(tensor), index.tolist())
-            result = original(tensor, self.interventions.changed_index(site, index))
-            watch.drawn.append((tensor, result))
+            result = original(tensor, interventions.changed_index(site, index))
+            if interventions.rows:
+                watch.drawn.append((tensor, result))
             return result
 
         torch.Tensor.__getitem__ = getitem

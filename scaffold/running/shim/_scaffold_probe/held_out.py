@@ -23,10 +23,16 @@ def held_out(torch: Any, watch: Watch, interventions: Interventions) -> Iterator
     last = next((one for one in reversed(watch.train) if one.target is not None), None)
     if last is None or len(last.args) != 1 or last.kwargs or not interventions.rows:
         return
-    rows = sorted(_left_out(interventions))[:_MOST_ROWS]
+    if not watch.is_prediction(last):
+        return
+    rows = sorted(_left_out(interventions))
+    rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
     for begin in range(0, len(rows), _AT_ONCE):
+        chunk = rows[begin : begin + _AT_ONCE]
         try:
-            inputs, target = _drawn(torch, last, rows[begin : begin + _AT_ONCE])
+            inputs, target = _drawn(torch, last, chunk)
+            if not begin and not _is_same(torch, (inputs, target), _drawn(torch, last, chunk)):
+                return  # changed at random, as validation is not
         except Exception:
             return
         if inputs is None or target is None:
@@ -34,6 +40,14 @@ def held_out(torch: Any, watch: Watch, interventions: Interventions) -> Iterator
         item = Item(last.module, (inputs,), {})
         item.inputs, item.target, item.loss = (inputs,), target, last.loss
         yield item
+
+
+def _is_same(torch: Any, first: tuple[Any, Any], second: tuple[Any, Any]) -> bool:
+    """Return whether drawing the same rows again gives the same."""
+    return all(
+        one is other or (one is not None and other is not None and torch.equal(one, other))
+        for one, other in zip(first, second)
+    )
 
 
 def _left_out(interventions: Interventions) -> set[int]:

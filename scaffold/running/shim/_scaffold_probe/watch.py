@@ -102,6 +102,7 @@ class Watch:
         self.hashed_rows = 0
         self.sites: dict[str, Any] = {}
         self.recent: dict[str, tuple[int, Any]] = {}
+        self.compared = False
         self.twice: float | None = None
         self.alone: float | None = None
 
@@ -173,7 +174,8 @@ class Watch:
             frame = caller_of(self.home)
             item.named = targets_of_frame(frame, self.torch, len(item.output), item.args)
         self.item = item
-        if not item.output.requires_grad and self.steps and self.twice is None:
+        if not item.output.requires_grad and self.steps and not self.compared:
+            self.compared = True
             self._compare_twice(item)
 
     def first_tensor(self, output: Any) -> Any:
@@ -332,6 +334,8 @@ class Watch:
             if len(about["ids"]) < _MOST_IDS:
                 about["ids"].update(index)
         self.recent = {}
+        for earlier in list(self.train)[-1:]:
+            earlier.drawn = []  # of the last step alone: they hold the program's data
         item.drawn = list(self.drawn)
         if item.target is None:
             item.target = self.targets.of_batch(item)
@@ -364,7 +368,11 @@ class Watch:
         """Call the network again as the program evaluates it, whole and row by row."""
         torch = self.torch
         state = torch.get_rng_state()
-        buffers = {name: value.clone() for name, value in item.module.named_buffers()}
+        buffers = [
+            (owner, name, value, None if value is None else value.clone())
+            for owner in item.module.modules()
+            for name, value in owner._buffers.items()
+        ]
         args = copied(torch, item.inputs)
         scale = float(item.output.abs().mean()) + 1e-12
         try:
@@ -380,9 +388,12 @@ class Watch:
         except ValueError:
             self.alone = float("inf")  # batch normalization cannot take one row in training
         finally:  # also where a call fails: the program goes on as if nothing had been called
-            for name, value in item.module.named_buffers():
-                value.copy_(buffers[name])
             torch.set_rng_state(state)
+            with torch.no_grad():
+                for owner, name, value, content in buffers:
+                    owner._buffers[name] = value
+                    if value is not None:
+                        value.copy_(content)
 
     def finish(self) -> None:
         """Take in what is still open."""
