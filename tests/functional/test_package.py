@@ -149,7 +149,7 @@ def test_a_release_may_be_named_and_what_is_not_there_is_said(cli, index):
     assert "there is no Python" in cli("recipes", "draft", "pypi:tiny==1.0", "-o", "d").out
     assert "it has 1.0, 1.1, 2.0b1" in cli("recipes", "draft", "pypi:tiny==3", code=4).err
     assert "404" in cli("recipes", "draft", "pypi:other", code=4).err
-    assert "is no version" in cli("recipes", "draft", "pypi:tiny==x!y", code=4).err
+    assert "is not a version" in cli("recipes", "draft", "pypi:tiny==x!y", code=4).err
     assert "names no package" in cli("recipes", "draft", "pypi:", code=2).err
 
 

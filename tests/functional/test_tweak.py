@@ -270,7 +270,7 @@ def test_a_flag_and_its_code_are_one_change(cli, reproduced):
     off = next(f for f in found["findings"] if f["question"] == "ablation")
     assert (off["verdict"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
     for wrong, said in (
-        ("bonnus=0", "not a hyperparameter"),
+        ("bonnus=0", "no hyperparameter"),
         ("bonus=no", "type float"),
         ("bonus", "KEY=VALUE"),
     ):

@@ -114,7 +114,7 @@ def test_a_manifest_of_sha256sum_is_read(cli, images, tmp_path):
     assert answer["sha256"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
     manifest.write_text(lines[0] + "no digest\n")
     refused = cli.any_status("data", "locate", manifest, images)
-    assert refused.code == 2 and f"{manifest}:2: 'no digest' is no line" in refused.err
+    assert refused.code == 2 and f"{manifest}:2: 'no digest' is not a line" in refused.err
 
 
 def test_line_ends_of_windows_and_a_manifest_among_its_data(cli, images, tmp_path, recipe):

@@ -85,7 +85,7 @@ def test_a_trace_that_is_a_link_is_not_followed(tmp_path):
     folder = a_trace(tmp_path / "trace")
     (folder / "train/index.json").unlink()
     (folder / "train/index.json").symlink_to(tmp_path / "secret.json")
-    with pytest.raises(RunError, match="is no trace"):
+    with pytest.raises(RunError, match="is not a trace"):
         read_traces(folder)
 
 
@@ -128,7 +128,7 @@ def changed(**keys):
     ],
 )
 def test_traces_that_are_none_are_refused(tmp_path, index, tensors, reason):
-    with pytest.raises(RunError, match="is no trace") as refused:
+    with pytest.raises(RunError, match="is not a trace") as refused:
         read_traces(a_trace(tmp_path / "trace", index, tensors))
     assert reason in refused.value.message
 
@@ -171,7 +171,7 @@ def an_entry(**keys):
 def test_arrays_that_are_not_what_the_index_says_are_refused(tmp_path, index, arrays, reason):
     write_safetensors(tmp_path / "tensors", arrays)
     trace = a_trace(tmp_path / "trace", index, (tmp_path / "tensors").read_bytes())
-    with pytest.raises(RunError, match="is no trace") as refused:
+    with pytest.raises(RunError, match="is not a trace") as refused:
         read_traces(trace)
     assert reason in refused.value.message
 
