@@ -148,6 +148,15 @@ def test_a_later_override_chooses_what_an_earlier_entry_adds():
     assert added["epochs"] == 9
 
 
+def test_a_group_whose_name_begins_as_another_s_is_its_own():
+    tree = {
+        "conf/config.yaml": "defaults:\n  - data: one\n",
+        "conf/data/one.yaml": "# @package _global_\ndefaults:\n  - /database: two\nx: 1\n",
+        "conf/database/two.yaml": "y: 2\n",
+    }
+    assert composed(tree) == {"database.y": 2, "x": 1}
+
+
 def test_another_configuration_is_read_where_the_command_names_it():
     for words in (("--config-name=other",), ("--config-name", "other"), ("-cn", "other")):
         assert composed(LAYERED, ("python", "train.py", *words)) == {

@@ -101,8 +101,8 @@ class _Composed:
     def select(self, name: str, *, group: str) -> None:
         """Take in what defaults lists override: later ones before earlier ones, as Hydra does."""
         path = self._path(name, group)
-        document = self._document(path)
-        if document is None or self._is_open(path):
+        document = None if self._is_open(path) else self._document(path)
+        if document is None:
             return
         self.open.append(path)
         for key, value in reversed(_entries(document.get("defaults"))):
@@ -119,8 +119,8 @@ class _Composed:
         `is_stated` where the defaults list that names it says the package.
         """
         path = self._path(name, group)
-        document = self._document(path)
-        if document is None or self._is_open(path):
+        document = None if self._is_open(path) else self._document(path)
+        if document is None:
             return
         self.open.append(path)
         header = _PACKAGE.search("\n".join(self.files.lines(path)[:5]))
@@ -142,7 +142,8 @@ class _Composed:
     def add_default(self, key: str, value: str, *, group: str, package: str) -> None:
         """Add what one entry of a defaults list names, unless something else was selected."""
         inner, chosen, stated = self._choice(key, value, group)
-        own = inner.removeprefix(group).strip("/") if group else inner
+        own = inner.removeprefix(f"{group}/") if group else inner
+        own = "" if inner == group else own
         below = ".".join(part for part in (package, own.replace("/", ".")) if part)
         where = below if not stated else {"_global_": "", "_here_": package}.get(stated, stated)
         if chosen and "$" not in chosen:
