@@ -165,7 +165,10 @@ class Prober:
             else:
                 assert watched.report is not None
                 width = max(watched.report.wider, key=lambda one: one.times)
-                request["wider"] = [width.class_name, width.argument]
+                if width.layers:
+                    request["layers"] = {name: list(sizes) for name, sizes in width.layers.items()}
+                else:
+                    request["wider"] = [width.class_name, width.argument]
         elif probe.kind is ProbeKind.ROWS:
             if knobs.train_ids:
                 ids = _chosen_ids(watched.table, probe)
@@ -353,6 +356,7 @@ def facts_of(watched: ProbedRun) -> TrainingFacts:
         diverged=any(value is None for value in report.losses),
         evaluation_differs=f"{differs[0]}: it is in training mode" if differs else "",
         copies=copies or (0, 0),
+        is_augmented=report.augmented,
     )
 
 

@@ -27,7 +27,12 @@ class Site(Record):
 
 
 class Width(Record):
-    """An integer of a network's constructor that can be doubled."""
+    """An integer of a network's constructor that can be doubled, or its hidden layers.
+
+    Attributes:
+        layers: of a chain, the doubled sizes by the number of the layer in the order in which the
+            program makes them.
+    """
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -35,6 +40,10 @@ class Width(Record):
     argument: _ShortText
     value: Count
     times: float = Field(description="how many times as many parameters that makes")
+    layers: Annotated[
+        Mapping[_ShortText, Annotated[tuple[Count, ...], Field(max_length=2)]],
+        Field(max_length=1000),
+    ] = {}
 
 
 class WatchReport(Record):
@@ -49,6 +58,7 @@ class WatchReport(Record):
         alone: the same of a row alone and in its batch.
         earlier: by split, the share of right rows, or the mean squared error, of all evaluations
             but the last.
+        augmented: training rows are changed at random as they are drawn.
         copies: by split, rows that also went into training, and all of them.
     """
 
@@ -70,4 +80,5 @@ class WatchReport(Record):
         Mapping[_ShortText, Annotated[tuple[float, ...], Field(max_length=1000)]],
         Field(max_length=10),
     ]
+    augmented: bool = False
     wider: Annotated[tuple[Width, ...], Field(max_length=100)]

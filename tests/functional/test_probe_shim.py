@@ -342,6 +342,7 @@ def test_rows_that_are_changed_at_random_are_not_evaluated_as_validation_is(tmp_
         " + torch.randn(5), self.tensors[1][i])})(x_train, y_train)",
     )
     _, report, _ = run(tmp_path, noisy)
+    assert report["augmented"] and not run(tmp_path, LOADED)[1]["augmented"]
     _, _, rows = run(tmp_path, noisy, rows=40, sites=report["sites"])
     assert rows and not [row for row in rows if row["split"] == "held-out"]
 
@@ -369,3 +370,43 @@ def test_a_network_is_called_twice_once(tmp_path):
     counting = counting.replace("print(repr", "print(CALLS.count(False)); print(repr")
     watched, _, _ = run(tmp_path, counting)
     assert int(watched.split()[0]) <= 32
+
+
+CHAIN = INDEXED.replace(
+    "model = Net(5, 8, 3)",
+    "model = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1),"
+    " nn.Linear(8, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 3))",
+)
+
+
+def test_hidden_layers_of_a_chain_are_doubled_as_an_edit_would(tmp_path):
+    bare, _, _ = run(tmp_path, CHAIN, bare=True)
+    watched, report, _ = run(tmp_path, CHAIN)
+    assert watched == bare
+    (wider,) = WatchReport.model_validate(report).wider
+    sizes = {"0": (5, 16), "1": (16,), "2": (16, 12), "3": (12,), "4": (12, 3)}
+    assert (wider.layers, wider.value) == (sizes, 8) and wider.times > 1.5
+    asked = {name: list(size) for name, size in sizes.items()}
+    changed, probed, _ = run(tmp_path, CHAIN, layers=asked)
+    edited = (
+        CHAIN.replace("(5, 8)", "(5, 16)").replace("1d(8)", "1d(16)").replace("Norm(6)", "Norm(12)")
+    )
+    edited = edited.replace("Linear(8, 6)", "Linear(16, 12)").replace("(6, 3)", "(12, 3)")
+    assert changed == run(tmp_path, edited, bare=True)[0] != bare
+    assert probed["touched"] == 5
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("nn.Linear(5, 8), ", "nn.Linear(5, 8), nn.PReLU(8), "),  # of no known size
+        (
+            "nn.Linear(5, 8), ",
+            "nn.Linear(5, 4), nn.Unflatten(1, (2, 2)), nn.Flatten(), nn.Linear(4, 8), ",
+        ),
+    ],
+)
+def test_only_a_chain_whose_sizes_are_known_is_doubled(tmp_path, old, new):
+    assert old in CHAIN
+    _, report, _ = run(tmp_path, CHAIN.replace(old, new))
+    assert report["wider"] == []

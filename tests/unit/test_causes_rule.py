@@ -321,3 +321,11 @@ def test_what_could_not_be_tried_is_said():
     assert any("capacity" in one for one in broken.against)
     learned = diagnose(case({**few, FEW: (0.0, 0.6)}, available=only, train=0.5, validation=0.5))
     assert "too small a model, which could not be tried" in learned.reason
+
+
+def test_training_rows_that_are_augmented_are_harder_and_not_mislabelled():
+    errors = {"train": 0.3, "validation": 0.1}
+    assert word(**errors) is Bottleneck.LABEL_NOISE
+    augmented = TrainingFacts(is_augmented=True)
+    assert word(facts=augmented, **errors) is not Bottleneck.LABEL_NOISE
+    assert word(facts=augmented, train_dev=0.3, **errors) is Bottleneck.LABEL_NOISE

@@ -80,6 +80,8 @@ class TrainingFacts:
         evaluation_differs: how far evaluation differs from itself, in its mean output, and how it
             was seen; empty if it does not.
         copies: validation rows that also went into training, and all of them.
+        is_augmented: training rows are changed at random as they are drawn, which makes them harder
+            than those of validation.
     """
 
     never_moved: Sequence[str] = ()
@@ -89,6 +91,7 @@ class TrainingFacts:
     diverged: bool = False
     evaluation_differs: str = ""
     copies: tuple[int, int] = (0, 0)
+    is_augmented: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,9 @@ def _flawed_labels(case: Case) -> Diagnosis | None:
     lower: list[str] = [
         name
         for name in ("train", "train-dev")
-        if name in errors and is_lower(validation, errors[name], case.matters)
+        if not (name == "train" and case.facts.is_augmented)
+        and name in errors
+        and is_lower(validation, errors[name], case.matters)
     ]
     half = case.result(HALF)
     if half is not None and "held-out" in half.errors:

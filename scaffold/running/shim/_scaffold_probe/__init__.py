@@ -8,6 +8,7 @@
         rows            how many training rows are used, as often as all were; 0 for all
         sites           where training rows are drawn, as a watched run reported it
         wider           class and argument of a constructor whose integer is doubled; or null
+        layers          sizes of layers by the order in which the program makes them; or null
 
 Like sitecustomize beside it Python 3.7 syntax; it needs nothing but the program's own torch.
 """

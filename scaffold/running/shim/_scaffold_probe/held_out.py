@@ -42,6 +42,31 @@ def held_out(torch: Any, watch: Watch, interventions: Interventions) -> Iterator
         yield item
 
 
+def is_augmented(torch: Any, watch: Watch) -> bool:
+    """Return whether a loader's rows are others when they are drawn again: changed at random."""
+    last = watch.train[-1] if watch.train else None
+    if last is None or last.batch is None or last.collate is None:
+        return False
+    index = next(
+        (rows for name, (_, rows) in last.recent.items() if name.startswith("loader")), None
+    )
+    if not isinstance(index, list):
+        return False
+    try:
+        again = _parts(last.collate([last.source[row] for row in index]))
+        pairs = list(zip(_parts(last.batch), again))
+    except Exception:
+        return False
+    return any(
+        isinstance(old, torch.Tensor) and old.shape == new.shape and not torch.equal(old, new)
+        for old, new in pairs
+    )
+
+
+def _parts(batch: Any) -> list[Any]:
+    return list(batch.values()) if isinstance(batch, dict) else list(batch)
+
+
 def _is_same(torch: Any, first: tuple[Any, Any], second: tuple[Any, Any]) -> bool:
     """Return whether drawing the same rows again gives the same."""
     return all(
@@ -64,9 +89,7 @@ def _drawn(torch: Any, last: Item, rows: list[int]) -> tuple[Any, Any]:
     """Return inputs and targets of some rows, drawn from where the last step drew its own."""
     if last.batch is not None and last.collate is not None:
         batch = last.collate([last.source[row] for row in rows])
-        old = list(last.batch.values()) if isinstance(last.batch, dict) else list(last.batch)
-        new = list(batch.values()) if isinstance(batch, dict) else list(batch)
-        pairs = list(zip(old, new))
+        pairs = list(zip(_parts(last.batch), _parts(batch)))
     else:
         index = torch.tensor(rows)
         pairs = [(result, tensor.index_select(0, index)) for tensor, result in last.drawn]

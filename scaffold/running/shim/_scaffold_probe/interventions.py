@@ -7,6 +7,8 @@ import inspect
 import random
 import sys
 
+from _scaffold_probe.layers import Layers
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
@@ -34,6 +36,7 @@ class Interventions:
         self.rows = int(request.get("rows") or 0)
         self.sites: dict[str, Any] = request.get("sites") or {}
         self.wider = request.get("wider")
+        self.layers = Layers(torch, request.get("layers") or {})
         self.touched = 0
         self.weight_decay = 0.0
         self.dropout = 0.0
@@ -47,6 +50,7 @@ class Interventions:
         for name in _DROPOUTS:
             self._patch_dropout(name)
         self._patch_constructors()
+        self.layers.start()
 
     def before_step(self, optimizer: Any) -> list[tuple[Any, str, Any]]:
         """Change an optimizer's groups; returns the old values, to be put back."""

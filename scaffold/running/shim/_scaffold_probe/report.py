@@ -7,9 +7,9 @@ import json
 import math
 import os
 
-from _scaffold_probe.held_out import held_out
+from _scaffold_probe.held_out import held_out, is_augmented
 from _scaffold_probe.targets import pairs_of
-from _scaffold_probe.watch import copied
+from _scaffold_probe.twice import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
         return
     report = {
         "steps": watch.steps,
-        "touched": interventions.touched,
+        "touched": interventions.touched + interventions.layers.touched,
         "optimizers": len(interventions.optimizers),
         "weight_decay": interventions.weight_decay,
         "dropout": interventions.dropout,
@@ -48,12 +48,16 @@ def write_report(torch: Any, watch: Watch, interventions: Interventions, out: st
             for site, about in watch.sites.items()
         },
         "copies": _copies(watch),
+        "augmented": is_augmented(torch, watch),
         "splits": sorted(watch.rows),
         "earlier": {
             split: [score for score in scores if math.isfinite(score)][-_MOST_EARLIER:]
             for split, scores in watch.earlier.items()
         },
-        "wider": list(_widths(torch, watch, interventions)),
+        "wider": [
+            *_widths(torch, watch, interventions),
+            *_wider_chain(torch, watch, interventions),
+        ],
     }
     name = str(os.getpid())
     with open(os.path.join(out, "rows-%s.csv" % name), "w", newline="") as file:
@@ -184,3 +188,34 @@ def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[
         larger = sum(parameter.numel() for parameter in doubled.parameters()) / max(size, 1)
         if fits and larger > 1.2:
             yield {"class": kind.__name__, "argument": name, "value": value, "times": larger}
+
+
+def _wider_chain(
+    torch: Any, watch: Watch, interventions: Interventions
+) -> Iterator[dict[str, Any]]:
+    """Yield the network with its hidden layers doubled, where it is one chain of them."""
+    module = watch.train_module
+    if module is None or not watch.train:
+        return
+    item = watch.train[-1]
+    try:
+        doubled = interventions.layers.doubled(module)
+        if doubled is None:
+            return
+        network, sizes, hidden = doubled
+        network.eval()
+        with torch.no_grad():
+            output = watch.first_tensor(network(*copied(torch, item.inputs), **item.kwargs))
+        fits = output is not None and output.shape == item.output.shape
+    except Exception:
+        return
+    if fits:
+        size = sum(parameter.numel() for parameter in module.parameters())
+        times = sum(parameter.numel() for parameter in network.parameters()) / max(size, 1)
+        yield {
+            "class": type(module).__name__,
+            "argument": "hidden layers",
+            "value": hidden,
+            "times": times,
+            "layers": sizes,
+        }

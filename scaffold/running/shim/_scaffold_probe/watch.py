@@ -11,6 +11,7 @@ from _scaffold_probe.draws import Draws
 from _scaffold_probe.interventions import caller_of
 from _scaffold_probe.splits import split_of_frames, targets_of_frame
 from _scaffold_probe.targets import Targets, score_of
+from _scaffold_probe.twice import compare_twice, copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +41,6 @@ _ELEMENTS = 1000
 """Of each parameter that are compared, to see whether it ever moved."""
 
 
-def copied(torch: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments whose tensors can be changed in place without harm."""
-    return tuple(one.detach().clone() if isinstance(one, torch.Tensor) else one for one in values)
-
-
 class Item:
     """One call of an outermost network: what went in, what came out, what it should have been."""
 
@@ -58,6 +54,7 @@ class Item:
         self.split = ""
         self.source: Any = None
         self.collate: Any = None
+        self.recent: dict[str, tuple[int, Any]] = {}
         self.drawn: list[tuple[Any, Any]] = []
         self.trained = False
         self.batch: Any = None
@@ -176,7 +173,7 @@ class Watch:
         self.item = item
         if not item.output.requires_grad and self.steps and not self.compared:
             self.compared = True
-            self._compare_twice(item)
+            compare_twice(self, item)
 
     def first_tensor(self, output: Any) -> Any:
         """Return the tensor that a network gives, if it gives several things."""
@@ -333,7 +330,7 @@ class Watch:
             about = self.sites.setdefault(site, {"n": size, "ids": set()})
             if len(about["ids"]) < _MOST_IDS:
                 about["ids"].update(index)
-        self.recent = {}
+        item.recent, self.recent = self.recent, {}
         for earlier in list(self.train)[-1:]:
             earlier.drawn = []  # of the last step alone: they hold the program's data
         item.drawn = list(self.drawn)
@@ -363,37 +360,6 @@ class Watch:
         rows = rows.float() if rows.is_floating_point() else rows.long()
         array = rows.reshape(len(rows), -1).numpy()
         return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in array]
-
-    def _compare_twice(self, item: Item) -> None:
-        """Call the network again as the program evaluates it, whole and row by row."""
-        torch = self.torch
-        state = torch.get_rng_state()
-        buffers = [
-            (owner, name, value, None if value is None else value.clone())
-            for owner in item.module.modules()
-            for name, value in owner._buffers.items()
-        ]
-        args = copied(torch, item.inputs)
-        scale = float(item.output.abs().mean()) + 1e-12
-        try:
-            with torch.no_grad():
-                again = self.first_tensor(item.module(*args, **item.kwargs))
-                if again is not None and again.shape == item.output.shape:
-                    self.twice = float((again - item.output).abs().max()) / scale
-                args = copied(torch, item.inputs)
-                rows = tuple(one[:1] if isinstance(one, torch.Tensor) else one for one in args)
-                single = self.first_tensor(item.module(*rows, **item.kwargs))
-                if single is not None and single.shape[1:] == item.output.shape[1:]:
-                    self.alone = float((single[0] - item.output[0]).abs().max()) / scale
-        except ValueError:
-            self.alone = float("inf")  # batch normalization cannot take one row in training
-        finally:  # also where a call fails: the program goes on as if nothing had been called
-            torch.set_rng_state(state)
-            with torch.no_grad():
-                for owner, name, value, content in buffers:
-                    owner._buffers[name] = value
-                    if value is not None:
-                        value.copy_(content)
 
     def finish(self) -> None:
         """Take in what is still open."""
