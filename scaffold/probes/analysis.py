@@ -166,8 +166,7 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
     )
     case = _probed(prober, watched, case, budget)
     # What was run by hand tells as much.
-    tried = {result.probe for result in case.results}
-    by_hand = tuple(result for result in prober.earlier(watched) if result.probe not in tried)
+    by_hand = prober.earlier(watched, [result.probe for result in case.results])
     if by_hand:
         spent = len(case.results)
         case = replace(case, results=(*case.results, *by_hand))

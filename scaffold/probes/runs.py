@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,13 +122,15 @@ class Prober:
             return ProbeResult(probe=probe, problem=error.message)
         return self._result(probe, request, done)
 
-    def earlier(self, watched: ProbedRun) -> list[ProbeResult]:
-        """Return the results of probes whose runs lie here already; nothing is run.
+    def earlier(self, watched: ProbedRun, besides: Collection[Probe]) -> list[ProbeResult]:
+        """Return the results of other probes whose runs are here already; nothing is run.
 
         A probe that changes nothing of the program is none.
         """
         results = []
         for probe in self.available(watched):
+            if probe in besides:
+                continue
             program, request, _ = self._changed(probe, watched)
             plan = self._plan(program, request, probe.name)
             done = _earlier(plan.runs_dir, plan.run_id(plan.program.seeds.first))

@@ -248,7 +248,7 @@ def refuse_output(project: Project, path: Path) -> None:
     inside = target.relative_to(root)
     is_state = inside.parts[:1] in ((".git",), (".scaffold",))
     if is_state and inside.parts != (".scaffold", "dashboard.html"):
-        raise UsageError(f"{path} lies in {inside.parts[0]}/", hint="choose another -o")
+        raise UsageError(f"{path} is inside {inside.parts[0]}/", hint="choose another -o")
     if not target.exists():
         return
     is_own_file = len(inside.parts) == 1 and any(map(inside.match, _OWN_FILES))

@@ -55,23 +55,17 @@ def find_sdist(name: str, version: str | None = None) -> Sdist:
 
     project_name = canonicalize_name(name)
     sdists: dict[Version, Sdist] = {}
-    problems: list[str] = []
-    for index in _indexes():
+    files, problems = _files_everywhere(project_name)
+    for file, url, sha256, uploaded in files:
         try:
-            files = list(_files_of(index, project_name))
-        except FetchError as error:
-            problems.append(error.message)
+            project, released = parse_sdist_filename(file)
+        except (InvalidSdistFilename, InvalidVersion):
             continue
-        for file, url, sha256, uploaded in files:
-            try:
-                project, released = parse_sdist_filename(file)
-            except (InvalidSdistFilename, InvalidVersion):
-                continue
-            if project == project_name and sha256:
-                sdist = Sdist(
-                    name=name, version=str(released), url=url, sha256=sha256, uploaded=uploaded
-                )
-                sdists.setdefault(released, sdist)
+        if project == project_name and sha256:
+            sdist = Sdist(
+                name=name, version=str(released), url=url, sha256=sha256, uploaded=uploaded
+            )
+            sdists.setdefault(released, sdist)
     if version is not None:
         try:
             chosen = sdists.get(Version(version))
@@ -109,22 +103,16 @@ def has_wheel(requirement: str) -> bool:
         admitted = Requirement(requirement)
     except InvalidRequirement as error:
         raise FetchError(f"{requirement!r} is not a requirement") from error
-    problems: list[str] = []
-    for index in _indexes():
-        try:
-            files = list(_files_of(index, canonicalize_name(admitted.name)))
-        except FetchError as error:
-            problems.append(error.message)
-            continue
-        for file, *_ in files:
-            try:
-                _, version, _, _ = parse_wheel_filename(file)
-            except (InvalidWheelFilename, InvalidVersion):
-                continue
-            if admitted.specifier.contains(version, prereleases=True):
-                return True
+    files, problems = _files_everywhere(canonicalize_name(admitted.name))
     if len(problems) == len(_indexes()):
         raise FetchError("; ".join(problems))
+    for file, *_ in files:
+        try:
+            _, version, _, _ = parse_wheel_filename(file)
+        except (InvalidWheelFilename, InvalidVersion):
+            continue
+        if admitted.specifier.contains(version, prereleases=True):
+            return True
     return False
 
 
@@ -184,8 +172,24 @@ def _indexes() -> list[str]:
     return [url for url in (settings.get("index-url", _PYPI), *extra) if "://" in url]
 
 
-def _files_of(index: str, project: str) -> Iterator[tuple[str, str, str, str | None]]:
-    """Yield name, URL, sha256 and time of each file that an index has of a project."""
+_File = tuple[str, str, str, str | None]
+"""Name, URL, sha256 (empty if it is not stated) and time of a file of an index."""
+
+
+def _files_everywhere(project: str) -> tuple[list[_File], list[str]]:
+    """Return the files that all indexes have of a project, and why some indexes told none."""
+    files: list[_File] = []
+    problems: list[str] = []
+    for index in _indexes():
+        try:
+            files += _files_of(index, project)
+        except FetchError as error:
+            problems.append(error.message)
+    return files, problems
+
+
+def _files_of(index: str, project: str) -> Iterator[_File]:
+    """Yield each file that an index has of a project."""
     page = f"{index.rstrip('/')}/{project}/"
     text, kind = _read(page)
     if "json" in kind:

@@ -1,6 +1,6 @@
 """Tell what opens the gaps that count, from what probes of them gained. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scaffold.rules.loop.case import (
@@ -57,7 +57,7 @@ def by_gaps(case: Case) -> Diagnosis | None:
     candidates: list[_Candidate] = []
     if Answer.BIAS in answers:
         open_probe = _next_of_bias(case)
-        candidates += _of_bias(case)
+        candidates += _gained(case, "train", _OF_BIAS)
     if Answer.VARIANCE in answers and open_probe is None:
         learned_nothing = _learned_alone(case)
         if learned_nothing:
@@ -65,7 +65,7 @@ def by_gaps(case: Case) -> Diagnosis | None:
         open_probe = case.first_open((HALF, REGULARIZED, QUARTER))
         candidates += [*_of_held_out(case), *_of_variance(case)]
         if Answer.BIAS not in answers and open_probe is None:
-            candidates += _of_others(case)
+            candidates += _gained(case, "validation", _OF_VARIANCE)
             if not candidates:
                 open_probe = case.first_open((FASTER, WIDER, SLOWER, MUCH_FASTER))
     candidates += _of_further_splits(case)
@@ -198,26 +198,37 @@ def _next_of_bias(case: Case) -> Probe | None:
     return case.first_open(order if any(beyond for _, beyond in gains) else (*order, FEW))
 
 
-def _of_bias(case: Case) -> Iterator[_Candidate]:
-    texts = {
-        ProbeKind.RATE: (Bottleneck.OPTIMIZER, "a learning rate {0:g} times as high"),
-        ProbeKind.WIDER: (Bottleneck.UNDERFITTING, "a network twice as wide"),
-        ProbeKind.NO_REGULARIZATION: (Bottleneck.UNDERFITTING, "no regularization"),
-    }
+_RATE = (Bottleneck.OPTIMIZER, "a learning rate {0:g} times as high")
+_OF_BIAS = {
+    ProbeKind.RATE: _RATE,
+    ProbeKind.WIDER: (Bottleneck.UNDERFITTING, "a network twice as wide"),
+    ProbeKind.NO_REGULARIZATION: (Bottleneck.UNDERFITTING, "no regularization"),
+}
+"""What each probe that lowers the training error names, and how it is called."""
+
+_OF_VARIANCE = {
+    ProbeKind.RATE: _RATE,
+    ProbeKind.WIDER: (Bottleneck.UNDERFITTING, "a model of twice the capacity"),
+}
+"""The same of the validation error, where nothing else gained."""
+
+
+def _gained(
+    case: Case, split: str, named_by: Mapping[ProbeKind, tuple[Bottleneck, str]]
+) -> Iterator[_Candidate]:
+    """Yield what each probe of these kinds gained on a split, beyond noise and what matters."""
+    split_name = {"train": "training"}.get(split, split)
     for result in case.results:
-        if result.probe.kind not in texts:
-            continue
-        gain = case.gain(result.probe, "train")
-        if gain is None or not gain[1]:
-            continue
-        bottleneck, text = texts[result.probe.kind]
-        named = text.format(result.probe.value)
-        yield _Candidate(
-            bottleneck=bottleneck,
-            gain=gain[0],
-            text=f"{named} lowers the training error by {case.amount(gain[0])}",
-            kind=result.probe.kind,
-        )
+        gain = case.gain(result.probe, split) if result.probe.kind in named_by else None
+        if gain is not None and gain[1]:
+            bottleneck, text = named_by[result.probe.kind]
+            change = text.format(result.probe.value)
+            yield _Candidate(
+                bottleneck=bottleneck,
+                gain=gain[0],
+                text=f"{change} lowers the {split_name} error by {case.amount(gain[0])}",
+                kind=result.probe.kind,
+            )
 
 
 def _without_gain(case: Case, few: ProbeResult) -> Diagnosis:
@@ -266,8 +277,8 @@ def _learned_alone(case: Case) -> Diagnosis | None:
         return None
     if any(_of_held_out(case)):
         text = (
-            "training rows that were not trained on are told, and validation is not better than a"
-            " constant: its columns, scales or labels are others than those of training"
+            "the model predicts training rows that it was not trained on, and validation no better"
+            " than a constant: its columns, scales or labels differ from those of training"
         )
         return Diagnosis(bottleneck=Bottleneck.BROKEN_DATA, reason=text, evidence=(text,))
     half = case.result(HALF)
@@ -300,25 +311,6 @@ def _of_held_out(case: Case) -> Iterator[_Candidate]:
             " not trained on: validation is of other examples, or prepared in another way"
         )
         yield _Candidate(bottleneck=Bottleneck.MISMATCH, gain=value, text=text, kind=ProbeKind.ROWS)
-
-
-def _of_others(case: Case) -> Iterator[_Candidate]:
-    """Yield what another rate or width gains on validation, where nothing else was to be tried."""
-    texts = {
-        ProbeKind.RATE: (Bottleneck.OPTIMIZER, "a learning rate {0:g} times as high"),
-        ProbeKind.WIDER: (Bottleneck.UNDERFITTING, "a model of twice the capacity"),
-    }
-    for result in case.results:
-        gain = case.gain(result.probe, "validation") if result.probe.kind in texts else None
-        if gain is not None and gain[1]:
-            bottleneck, text = texts[result.probe.kind]
-            named = text.format(result.probe.value)
-            yield _Candidate(
-                bottleneck=bottleneck,
-                gain=gain[0],
-                text=f"{named} lowers the validation error by {case.amount(gain[0])}",
-                kind=result.probe.kind,
-            )
 
 
 def _of_variance(case: Case) -> Iterator[_Candidate]:

@@ -13,7 +13,7 @@ from _scaffold_probe.twice import copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Any, Iterable, Iterator
 
     from _scaffold_probe.interventions import Interventions
     from _scaffold_probe.watch import Item, Watch
@@ -116,27 +116,24 @@ def _write_rows(torch: Any, watch: Watch, interventions: Interventions, writer: 
         written[split] = len(pairs)
         for number, (label, prediction) in enumerate(pairs[:_MOST_ROWS]):
             writer.writerow(["%s-%d" % (split or "evaluated", number), split, label, prediction])
-    number = 0
-    for item in held_out(torch, watch, interventions):
-        if _is_evaluated(torch, watch, item):
-            for label, prediction in pairs_of(item):
-                writer.writerow(["held-out-%d" % number, "held-out", label, prediction])
-                number += 1
+    _write_evaluated(torch, watch, writer, "held-out", held_out(torch, watch, interventions))
     if written.get("train") or len(watch.kinds) != 1:  # inputs of several are not known
         return
+    trained = [item for item in watch.train if item.target is not None]
+    _write_evaluated(torch, watch, writer, "train", trained)
+
+
+def _write_evaluated(
+    torch: Any, watch: Watch, writer: Any, split: str, items: Iterable[Item]
+) -> None:
+    """Write what the trained network gives for some calls, as it is evaluated."""
     number = 0
-    for item in _in_evaluation(torch, watch):
-        for label, prediction in pairs_of(item):
-            writer.writerow(["train-%d" % number, "train", label, prediction])
-            number += 1
-
-
-def _in_evaluation(torch: Any, watch: Watch) -> Iterator[Item]:
-    """Yield the last training calls again, with the trained network, as it is evaluated."""
-    for item in [item for item in watch.train if item.target is not None]:
+    for item in items:
         if not _is_evaluated(torch, watch, item):
             return
-        yield item
+        for label, prediction in pairs_of(item):
+            writer.writerow(["%s-%d" % (split, number), split, label, prediction])
+            number += 1
 
 
 def _is_evaluated(torch: Any, watch: Watch, item: Item) -> bool:
@@ -172,22 +169,33 @@ def _widths(torch: Any, watch: Watch, interventions: Interventions) -> Iterator[
     if module is None or built is None or not watch.train:
         return
     kind, arguments = built
-    item = watch.train[-1]
-    size = sum(parameter.numel() for parameter in module.parameters())
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             continue
         try:
-            doubled = kind(**{**arguments, name: 2 * value})
-            doubled.eval()
-            with torch.no_grad():
-                output = watch.first_tensor(doubled(*copied(torch, item.inputs), **item.kwargs))
-            fits = output is not None and output.shape == item.output.shape
+            times = _times_as_large(torch, watch, kind(**{**arguments, name: 2 * value}))
         except Exception:
             continue
-        larger = sum(parameter.numel() for parameter in doubled.parameters()) / max(size, 1)
-        if fits and larger > 1.2:
-            yield {"class": kind.__name__, "argument": name, "value": value, "times": larger}
+        if times > 1.2:
+            yield {"class": kind.__name__, "argument": name, "value": value, "times": times}
+
+
+def _times_as_large(torch: Any, watch: Watch, network: Any) -> float:
+    """Return how many times as many parameters a network has as the trained one.
+
+    0 where it gives another shape for the last batch that trained.
+    """
+    item = watch.train[-1]
+    network.eval()
+    with torch.no_grad():
+        output = watch.first_tensor(network(*copied(torch, item.inputs), **item.kwargs))
+    if output is None or output.shape != item.output.shape:
+        return 0.0
+    size, before = (
+        sum(int(parameter.numel()) for parameter in one.parameters())
+        for one in (network, watch.train_module)
+    )
+    return size / max(before, 1)
 
 
 def _wider_chain(
@@ -197,21 +205,15 @@ def _wider_chain(
     module = watch.train_module
     if module is None or not watch.train:
         return
-    item = watch.train[-1]
     try:
         doubled = interventions.layers.doubled(module)
         if doubled is None:
             return
         network, sizes, hidden = doubled
-        network.eval()
-        with torch.no_grad():
-            output = watch.first_tensor(network(*copied(torch, item.inputs), **item.kwargs))
-        fits = output is not None and output.shape == item.output.shape
+        times = _times_as_large(torch, watch, network)
     except Exception:
         return
-    if fits:
-        size = sum(parameter.numel() for parameter in module.parameters())
-        times = sum(parameter.numel() for parameter in network.parameters()) / max(size, 1)
+    if times:
         yield {
             "class": type(module).__name__,
             "argument": "hidden layers",
