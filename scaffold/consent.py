@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import itertools
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -303,7 +304,7 @@ def _describe_commands(program: Program) -> list[str]:
         "drivers": "DRIVERS",
     }
     for name, command in _commands(program):
-        words = " ".join(fill_slots(word, values) for word in command.argv)
+        words = shlex.join(fill_slots(word, values) for word in command.argv)
         network = "   WITH THE NETWORK, and what listens on this machine" if command.network else ""
         lines.append(
             f"  {name:9} "

@@ -86,6 +86,11 @@ def calibrate(
             hint="choose one partition or constraint in engines.yaml, and remove the others' runs"
             f" in {project.runs}",
         )
+    if recipe.seeds.how == "none" and any(one.metrics != records[0].metrics for one in records):
+        listener.message(
+            "the runs differ, so something is drawn, though recipe.yaml says seeds.how: none: with"
+            " inject each run gets a seed from outside (scaffold docs recipes)"
+        )
     first_of_seed = list({record.seed: record for record in reversed(records)}.values())
     calibration = Calibration(
         recipe=recipe.id,

@@ -6,16 +6,10 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.command import command
 from scaffold.cli.names import complete_recipe
-from scaffold.cli.terminal import (
-    RunFlags,
-    command,
-    paint_for,
-    print_json,
-    run_options,
-    run_with_progress,
-    width,
-)
+from scaffold.cli.run_options import RunFlags, run_options, run_with_progress
+from scaffold.cli.terminal import paint_for, print_json, width
 
 
 @command(
@@ -314,7 +308,7 @@ def trace(
 def publish(*, folder: Path, as_json: bool) -> int:
     """Write the folder, say how others use it."""
     from scaffold.authoring import publish as publishing
-    from scaffold.cli.terminal import open_project
+    from scaffold.cli.command import open_project
     from scaffold.project.files import write_text
     from scaffold.views.certificate import make_certificate
     from scaffold.views.exports.statement import make_statement

@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.command import EXIT_UNDECIDED, open_project
+from scaffold.cli.command import command as make_command
 from scaffold.cli.names import complete_metric
-from scaffold.cli.terminal import (
-    EXIT_UNDECIDED,
-    RunFlags,
-    open_project,
-    paint_for,
-    print_json,
-    run_options,
-    run_session,
-    width,
-)
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.run_options import RunFlags, run_options, run_session
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.tweak.bisect import Bisected

@@ -2,10 +2,10 @@
 
 import click
 
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
 from scaffold.cli.goal import print_goal
 from scaffold.cli.groups import CommandGroup
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project
 
 
 @click.group("bound", cls=CommandGroup, help="Say the lowest error that one can believe in.")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.command import EXIT_REFUSED, EXIT_UNDECIDED, open_project
+from scaffold.cli.command import command as make_command
 from scaffold.cli.groups import CommandGroup
-from scaffold.cli.terminal import EXIT_REFUSED, EXIT_UNDECIDED, open_project, paint_for, print_json
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.terminal import paint_for, print_json
 
 _WORDS = {True: ("holds", "green"), False: ("does not hold", "red"), None: ("open", "yellow")}
 
@@ -37,15 +38,13 @@ def command() -> None:
 )
 def write(*, path: Path | None, as_json: bool) -> int:
     """Write the page, say where it is."""
-    from scaffold.project.files import write_output
-    from scaffold.project.project import refuse_output
+    from scaffold.project.outputs import write_output
     from scaffold.views.certificate import make_certificate
     from scaffold.views.exports.statement import make_statement
 
     project = open_project()
     target = path or project.root / "CERTIFICATE.md"
-    refuse_output(project, target)
-    write_output(target, make_certificate(make_statement(project)).encode())
+    write_output(project, target, make_certificate(make_statement(project)).encode())
     if as_json:
         print_json("exported", {"format_name": "certificate", "path": str(target), "runs": None})
     else:

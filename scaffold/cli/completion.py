@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.command import command as make_command
 from scaffold.cli.terminal import print_json
 
 if TYPE_CHECKING:

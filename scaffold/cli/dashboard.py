@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from scaffold.project.project import Project
@@ -41,8 +42,7 @@ def command(
 ) -> int:
     """Gather, write, say where it is; or serve."""
     from scaffold.errors import UsageError
-    from scaffold.project.files import write_output
-    from scaffold.project.project import refuse_output
+    from scaffold.project.outputs import write_output
     from scaffold.views.dashboard.facts import gather
     from scaffold.views.dashboard.page import make_page
 
@@ -56,8 +56,7 @@ def command(
     facts = gather(project)
     page = make_page(facts)
     target = path or project.scaffold_dir / "dashboard.html"
-    refuse_output(project, target)
-    write_output(target, page.encode())
+    write_output(project, target, page.encode())
     if as_json:
         print_json(
             "dashboard", {"path": str(target), "bytes": len(page.encode()), "runs": len(facts.runs)}

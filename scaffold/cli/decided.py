@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, paint_for, print_json, width
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.tweak.decide import Decided
@@ -35,7 +36,7 @@ def accept_command(phase: str) -> click.Command:
     @_include_large
     def accept(*, reason: str, include_large: bool, as_json: bool) -> int:
         """Merge, tag, write the record."""
-        from scaffold.cli.terminal import require_one_line
+        from scaffold.cli.arguments import require_one_line
         from scaffold.tweak.decide import accept_tweak
 
         project = open_project(f"{phase} accept")

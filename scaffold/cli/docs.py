@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.command import command as make_command
 from scaffold.cli.names import complete_page
-from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import print_json
 
 

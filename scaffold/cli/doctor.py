@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from scaffold.cli.terminal import EXIT_FAILED, paint_for, print_json, width
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.command import EXIT_FAILED
+from scaffold.cli.command import command as make_command
+from scaffold.cli.terminal import paint_for, print_json, width
 
 
 @make_command(

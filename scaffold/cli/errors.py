@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
 from scaffold.cli.groups import CommandGroup
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, paint_for, print_json, width
+from scaffold.cli.terminal import paint_for, print_json, width
 
 _SHEET = 100
 
@@ -38,7 +39,8 @@ def command() -> None:
 def sheet(*, file: Path | None, split: str, n: int, folder: Path | None, as_json: bool) -> int:
     """Draw and write."""
     from scaffold.errors import UsageError
-    from scaffold.probes.analysis import last_analysis, newest_predictions
+    from scaffold.probes.analysis import newest_predictions
+    from scaffold.probes.analyzed import last_analysis
     from scaffold.probes.error_sheet import write_sheet
     from scaffold.rules.loop.gaps import SPLITS
     from scaffold.rules.splits.names import split_named

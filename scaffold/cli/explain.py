@@ -4,8 +4,8 @@ import difflib
 
 import click
 
+from scaffold.cli.command import command as make_command
 from scaffold.cli.names import complete_word
-from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import print_json, width
 
 

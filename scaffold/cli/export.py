@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from scaffold.project.project import Project
@@ -42,7 +43,7 @@ _OUTPUTS: Mapping[str, str] = {
 )
 def command(*, format_name: str, output: str | None, as_json: bool) -> int:
     """Write one export, say where it is and how many runs it has."""
-    from scaffold.project.project import refuse_output
+    from scaffold.project.outputs import refuse_output
 
     project = open_project()
     place = output or _OUTPUTS[format_name]
@@ -58,11 +59,11 @@ def command(*, format_name: str, output: str | None, as_json: bool) -> int:
 def _statement(project: "Project", place: str) -> None:
     import json
 
-    from scaffold.project.files import write_output
+    from scaffold.project.outputs import write_output
     from scaffold.views.exports.statement import make_statement
 
     text = json.dumps(make_statement(project), indent=1) + "\n"
-    write_output(Path(place), text.encode())
+    write_output(project, Path(place), text.encode())
 
 
 def _crate(project: "Project", place: str) -> None:
@@ -72,19 +73,21 @@ def _crate(project: "Project", place: str) -> None:
 
 
 def _model_card(project: "Project", place: str) -> None:
-    from scaffold.views.exports.model_card import write_model_card
+    from scaffold.project.outputs import write_output
+    from scaffold.views.exports.model_card import make_model_card
 
-    write_model_card(project, Path(place))
+    write_output(project, Path(place), make_model_card(project).encode())
 
 
 def _table(project: "Project", place: str, *, is_parquet: bool) -> int:
     from scaffold.errors import ProjectError
-    from scaffold.views.exports.table import rows_of, write_csv, write_parquet
+    from scaffold.project.outputs import write_output
+    from scaffold.views.exports.table import make_csv, make_parquet, rows_of
 
     rows = rows_of(project)
     if not rows:
         raise ProjectError("no run lies in this project", hint="scaffold verify")
-    (write_parquet if is_parquet else write_csv)(rows, Path(place))
+    write_output(project, Path(place), make_parquet(rows) if is_parquet else make_csv(rows))
     return len(rows)
 
 

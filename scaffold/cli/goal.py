@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
 from scaffold.cli.groups import CommandGroup
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json
+from scaffold.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from scaffold.project.project import Project

@@ -2,9 +2,10 @@
 
 import click
 
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
 from scaffold.cli.names import complete_metric
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json, width
+from scaffold.cli.terminal import print_json, width
 
 
 @make_command(

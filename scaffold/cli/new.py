@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.arguments import parse_settings
+from scaffold.cli.command import command as make_command
 from scaffold.cli.names import complete_recipe
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import paint_for, parse_settings, print_json, width
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.authoring.drafting.recipe_text import OpenQuestion

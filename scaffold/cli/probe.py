@@ -4,15 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import (
-    RunFlags,
-    open_project,
-    print_json,
-    run_options,
-    run_session,
-    width,
-)
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.run_options import RunFlags, run_options, run_session
+from scaffold.cli.terminal import print_json, width
 
 if TYPE_CHECKING:
     from scaffold.probes.analysis import Probed

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from scaffold.cli import authoring
+from scaffold.cli.command import command as make_command
 from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_recipe
-from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:

@@ -5,21 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaffold.cli.command import EXIT_REFUSED, EXIT_UNDECIDED, open_project
+from scaffold.cli.command import command as make_command
 from scaffold.cli.decided import accept_command, drop_command
 from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_part, complete_rewrite
-from scaffold.cli.terminal import (
-    EXIT_REFUSED,
-    EXIT_UNDECIDED,
-    RunFlags,
-    open_project,
-    paint_for,
-    print_json,
-    run_options,
-    run_session,
-    width,
-)
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.run_options import RunFlags, run_options, run_session
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.rewrite.parts import Part
@@ -110,7 +102,7 @@ def start(
     flags: RunFlags,
 ) -> int:
     """Record, open, say what to edit."""
-    from scaffold.cli.terminal import require_one_line
+    from scaffold.cli.arguments import require_one_line
     from scaffold.errors import UsageError
     from scaffold.project.project import load_recipe
     from scaffold.rewrite.parts import rewrite_name

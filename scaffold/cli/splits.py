@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.command import command as make_command
 from scaffold.cli.groups import CommandGroup
-from scaffold.cli.terminal import command as make_command
 from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:

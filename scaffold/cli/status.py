@@ -4,8 +4,9 @@ import sys
 
 import click
 
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, paint_for, print_json, width
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.terminal import paint_for, print_json, width
 from scaffold.status.cache import load_status
 
 

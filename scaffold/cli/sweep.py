@@ -5,17 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import (
-    RunFlags,
-    open_project,
-    paint_for,
-    parse_settings,
-    print_json,
-    run_options,
-    run_session,
-    width,
-)
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.arguments import parse_settings
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.run_options import RunFlags, run_options, run_session
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from scaffold.probes.sweep import Swept

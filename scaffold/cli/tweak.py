@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
 from scaffold.cli.decided import accept_command, drop_command
 from scaffold.cli.groups import CommandGroup
 from scaffold.cli.names import complete_suggested_tweak
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, paint_for, print_json, width
+from scaffold.cli.terminal import paint_for, print_json, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,7 @@ def start(
     as_json: bool,
 ) -> int:
     """Open it, say what to edit."""
-    from scaffold.cli.terminal import parse_settings, require_one_line
+    from scaffold.cli.arguments import parse_settings, require_one_line
     from scaffold.errors import UsageError
     from scaffold.probes.remedies import plan_best_of_sweep, plan_remedy
     from scaffold.status.cache import require_reproduced

@@ -2,8 +2,9 @@
 
 import click
 
-from scaffold.cli.terminal import command as make_command
-from scaffold.cli.terminal import open_project, print_json
+from scaffold.cli.command import command as make_command
+from scaffold.cli.command import open_project
+from scaffold.cli.terminal import print_json
 
 
 @make_command(

@@ -5,20 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scaffold.cli.terminal import (
-    EXIT_OF_VERDICT,
-    EXIT_REFUSED,
-    EXIT_UNDECIDED,
-    RunFlags,
-    open_project,
-    paint_for,
-    parse_settings,
-    print_json,
-    run_options,
-    run_session,
-    width,
-)
-from scaffold.cli.terminal import command as make_command
+from scaffold.cli.arguments import parse_settings
+from scaffold.cli.command import EXIT_OF_VERDICT, EXIT_REFUSED, EXIT_UNDECIDED, open_project
+from scaffold.cli.command import command as make_command
+from scaffold.cli.run_options import RunFlags, run_options, run_session
+from scaffold.cli.terminal import paint_for, print_json, width
 from scaffold.project.project import Project, load_recipe
 from scaffold.records.judgment import ChangeJudgment, Judgment, Verdict
 from scaffold.status.cache import current_change, current_judgment, is_tweak_under_way, load_status

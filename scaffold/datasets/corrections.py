@@ -15,6 +15,8 @@ from scaffold.project.files import write_bytes
 _MOST_PROBLEMS = 5
 _BYTE_ORDER_MARK = "\ufeff"
 
+_BOOLEANS = ("false", "true")
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
@@ -39,6 +41,8 @@ class _Line:
     def rewritten(self, label: str) -> str:
         """Return another label as this one is written: quoted, or not."""
         is_quoted = self.written.startswith('"')
+        if self.is_json and self.written in _BOOLEANS and label in ("0", "1"):
+            return _BOOLEANS[int(label)]
         if self.is_json:
             return label if not is_quoted and _is_json(label) else json.dumps(label)
         needs_quotes = is_quoted or re.search(r'[,;\t"\r\n]', label)
@@ -157,7 +161,8 @@ def _span(record: str, delimiter: str, column: int) -> tuple[int, int]:
     """Return where a cell of a record stands in its text, its quotes included."""
     start, seen, is_quoted = 0, 0, False
     for place, character in enumerate(record):
-        if character == '"':
+        # Anywhere else than at a cell's start a quote is a character like any other: 6'2".
+        if character == '"' and (is_quoted or place == start):
             is_quoted = not is_quoted
         elif not is_quoted and character in f"{delimiter}\r\n":
             if seen == column or character != delimiter:
@@ -196,7 +201,7 @@ def _json_lines(source: Path, text: str, roles: Roles) -> Iterator[_Line]:
         yield _Line(
             number=first,
             id=str(row[roles.id]) if roles.id else str(number),
-            label=str(row[label]),
+            label=plain_label(row[label]),
             before=pending + line[:start],
             written=line[start:stop],
             after=line[stop:],

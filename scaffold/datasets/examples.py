@@ -173,10 +173,10 @@ def as_numbers(column: Sequence[Hashable], *, classes: bool = False) -> Column:
     """
     try:
         numbers = np.array([math.nan if value == "" else float(value) for value in column])  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return column
     if classes:
-        distinct = np.unique(numbers)
+        distinct = np.unique(numbers[~np.isnan(numbers)])
         if len(distinct) <= _MOST_CLASSES and np.all(distinct == np.round(distinct)):
             return column
     return numbers
@@ -185,7 +185,7 @@ def as_numbers(column: Sequence[Hashable], *, classes: bool = False) -> Column:
 def _id_problems(path: Path, ids: Sequence[str]) -> Iterator[str]:
     seen: dict[str, int] = {}
     for row, one in enumerate(ids, start=2):
-        if not one or "\n" in one:
+        if len(one.splitlines()) != 1:  # as lists of ids are read: U+2028 ends a line, too
             yield f"{path}:{row}: an id is empty, or has more than one line"
         elif one in seen:
             yield f"{path}:{row}: id {one!r} is also in line {seen[one]}"
@@ -225,6 +225,9 @@ def _read_folder(folder: Path, roles: Roles) -> Examples:
     files = sorted(_files(folder))
     if not files:
         raise UsageError(f"{folder} has no files")
+    broken = [name for name in files if len(name.splitlines()) != 1]
+    if broken:
+        raise UsageError(f"{folder}: the name {broken[0]!r} has more than one line: rename it")
     digests = [file_digest(folder / name) for name in files]
     lines = "".join(f"{sha}  {name}\n" for sha, name in zip(digests, files, strict=True))
     labels = [name.split("/")[0] for name in files]

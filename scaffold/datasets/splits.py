@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from scaffold.datasets.examples import Examples, Roles, join_examples, read_examples
 from scaffold.datasets.features import vectors_of
@@ -17,6 +16,7 @@ from scaffold.errors import UsageError
 from scaffold.project.files import read_text, write_text
 from scaffold.project.project import load_yaml
 from scaffold.records.splits import Seal, SealRead, SourceData, SplitList, SplitName, Splits
+from scaffold.records.yaml_text import dump_yaml
 from scaffold.rules.loop.gaps import SPLITS
 from scaffold.rules.splits.draw import draw, draw_by_time
 from scaffold.rules.splits.duplicates import (
@@ -264,7 +264,7 @@ def read_splits(folder: Path) -> Splits:
 
 def _write(splits: Splits, folder: Path) -> None:
     document = splits.model_dump(mode="json", exclude_none=True)
-    write_text(folder / FILE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    write_text(folder / FILE, dump_yaml(document))
 
 
 def _digest(text: str) -> str:
@@ -349,7 +349,7 @@ def open_seal(folder: Path, by: str) -> str:
 
 def _write_seal(seal: Seal, folder: Path) -> None:
     document = seal.model_dump(mode="json")
-    write_text(folder / SEAL_FILE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    write_text(folder / SEAL_FILE, dump_yaml(document))
 
 
 def _now() -> str:

@@ -72,5 +72,5 @@ def as_numbers(label: Any, prediction: Any) -> tuple[float, float] | None:
     """Return both as numbers; None if one is none."""
     try:
         return float(label), float(prediction)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

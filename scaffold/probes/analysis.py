@@ -3,52 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import TypeAdapter
-
 from scaffold.errors import ScaffoldError, UsageError
-from scaffold.git.snapshots import worktree_id
+from scaffold.probes.analyzed import Analyzed, remember
 from scaffold.probes.predictions import Predictions, read_predictions
 from scaffold.probes.runs import ProbedRun, Prober, facts_of, table_of
 from scaffold.project.files import read_record
 from scaffold.project.goal import read_goal
 from scaffold.project.project import Project, load_recipe
-from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.goal import ErrorBound, Goal
 from scaffold.records.metric import Metric
-from scaffold.rules.loop.case import Case, Diagnosis, Probe, ProbeKind, ProbeResult
+from scaffold.rules.loop.case import Case, Probe
 from scaffold.rules.loop.causes import diagnose
-from scaffold.rules.loop.gaps import Analysis, SplitError, analyze_gaps
+from scaffold.rules.loop.gaps import SplitError, analyze_gaps
 from scaffold.running.recording import is_own
 
 _NAMES = ("predictions.csv", "predictions.parquet")
-_ANALYSIS, _DIAGNOSIS = TypeAdapter(Analysis), TypeAdapter(Diagnosis)
-_RESULTS = TypeAdapter(tuple[ProbeResult, ...])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analyzed:
-    """An analysis, what it was made of, and the goal that it was compared with.
-
-    Attributes:
-        constants: by split, the error of the best constant: the simplest model that there is.
-        diagnosis: what holds the model back, as far as probes ran.
-        results: of the probes.
-        runs: how many were made or used for it.
-    """
-
-    analysis: Analysis
-    predictions: Path
-    of_classes: bool
-    goal: Goal
-    constants: Mapping[str, float]
-    diagnosis: Diagnosis
-    results: tuple[ProbeResult, ...] = ()
-    runs: int = 0
 
 
 def analyze(project: Project, predictions: Path | None) -> Analyzed:
@@ -73,7 +46,7 @@ def analyze(project: Project, predictions: Path | None) -> Analyzed:
         constants=table.constants,
         diagnosis=diagnose(case),
     )
-    _remember(project, analyzed)
+    remember(project, analyzed)
     return analyzed
 
 
@@ -182,7 +155,7 @@ def analyze_by_probes(prober: Prober, budget: int) -> Analyzed:
         results=tuple(case.results),
         runs=1 + len(case.results),
     )
-    _remember(project, analyzed)
+    remember(project, analyzed)
     return analyzed
 
 
@@ -312,71 +285,3 @@ def _expected(metric: Metric, table: Predictions) -> list[float]:
     if exact and measures:
         return [measures[exact[0]]] if exact[0] in measures else []
     return [measures[one] for one in ("mse", "rmse", "mae") if measures] if "error" in name else []
-
-
-def _remember(project: Project, analyzed: Analyzed) -> None:
-    content = {
-        "analysis": _ANALYSIS.dump_python(analyzed.analysis, mode="json"),
-        "diagnosis": _DIAGNOSIS.dump_python(analyzed.diagnosis, mode="json"),
-        "results": _RESULTS.dump_python(analyzed.results, mode="json"),
-        "state": present_state(project),
-        "of_classes": analyzed.of_classes,
-        "constants": dict(analyzed.constants),
-        "predictions": str(analyzed.predictions),
-        "goal": analyzed.goal.model_dump(mode="json"),
-        "created": datetime.now(timezone.utc).isoformat(timespec="minutes"),
-    }
-    write_signed(project.last_analysis, project, "analysis", content)
-
-
-def present_state(project: Project) -> str:
-    """Return what tells the present program from others."""
-    return worktree_id(project) if project.system.exists() else load_recipe(project).reference.tree
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastAnalysis:
-    """The last analysis that was made here, of which table, when.
-
-    Attributes:
-        is_current: the program is still the one that was analyzed.
-    """
-
-    analysis: Analysis
-    diagnosis: Diagnosis
-    results: tuple[ProbeResult, ...]
-    of_classes: bool
-    constants: Mapping[str, float]
-    predictions: str
-    created: str
-    is_current: bool
-
-    @property
-    def best_rate(self) -> float | None:
-        """Return the factor of the learning rate whose probe lowered the training error most."""
-        rates = {
-            result.probe.value: result.errors["train"].error
-            for result in self.results
-            if result.probe.kind is ProbeKind.RATE and "train" in result.errors
-        }
-        return min(rates, key=lambda rate: rates[rate], default=None)
-
-
-def last_analysis(project: Project) -> LastAnalysis | None:
-    """Return the last analysis that was made here of this project and its present goal."""
-    content = read_signed(project.last_analysis, project, "analysis")
-    try:
-        if content is None or content["goal"] != read_goal(project).model_dump(mode="json"):
-            return None
-        return LastAnalysis(
-            analysis=_ANALYSIS.validate_python(content["analysis"]),
-            diagnosis=_DIAGNOSIS.validate_python(content["diagnosis"]),
-            results=_RESULTS.validate_python(content["results"]),
-            of_classes=bool(content["of_classes"]),
-            constants=content["constants"],
-            predictions=content["predictions"],
-            created=content["created"],
-            is_current=content["state"] == present_state(project),
-        )
-    except (ScaffoldError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None

@@ -15,8 +15,6 @@ from itertools import tee
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scaffold.datasets.corrections import Correction
 from scaffold.datasets.tables import as_numbers, plain_label, table_rows
 from scaffold.errors import ProjectError, UsageError
@@ -31,6 +29,7 @@ from scaffold.project.digests import file_digest
 from scaffold.project.files import read_text, write_text
 from scaffold.project.project import load_yaml
 from scaffold.records.error_sheet import ErrorSheet, SheetExample
+from scaffold.records.yaml_text import dump_yaml
 from scaffold.rules.loop.gaps import SPLITS, SplitError
 from scaffold.rules.loop.tally import WRONG_LABEL, Reviewed, TagShare, draw_by_error, tally
 from scaffold.rules.splits.names import HELD_OUT, split_named
@@ -108,7 +107,7 @@ def write_sheet(predictions: Path, split: str, n: int, folder: Path) -> WrittenS
         examples=tuple(examples),
     )
     # The record first: a sheet whose examples no record knows could not be read back.
-    document = yaml.safe_dump(sheet.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    document = dump_yaml(sheet.model_dump(mode="json"))
     write_text(folder / f"{split}.yaml", document)
     write_text(path, _csv(rows, sheet))
     return WrittenSheet(sheet=sheet, path=path, problem=problem)

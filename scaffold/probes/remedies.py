@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaffold.errors import UsageError
-from scaffold.probes.analysis import LastAnalysis, last_analysis, present_state
+from scaffold.probes.analyzed import LastAnalysis, last_analysis, present_state
 from scaffold.probes.sweep import read_sweeps
 from scaffold.project.project import Project, load_yaml
 from scaffold.records.fields import Scalar

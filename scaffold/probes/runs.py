@@ -46,6 +46,7 @@ from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.recording import is_own
 from scaffold.running.session import Session
 from scaffold.running.tracing import MOST_BYTES
+from scaffold.running.unfinished import discard_unfinished
 
 _TABLE = "predictions.csv"
 _RATES = (FASTER, SLOWER, MUCH_FASTER, MUCH_SLOWER)
@@ -215,6 +216,7 @@ class Prober:
         with only_one(self.session.project):
             done = _earlier(plan.runs_dir, plan.run_id(seed))
             if done is None:
+                discard_unfinished(self.session.project)
                 self.session.listener.message(title)
                 plan = replace(plan, extra_files=extra_files())
                 record = run_seeds(plan, [seed], self.session.listener)[0]

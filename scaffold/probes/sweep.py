@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import yaml
-
 from scaffold.errors import UsageError
-from scaffold.probes.analysis import present_state
+from scaffold.probes.analyzed import present_state
 from scaffold.project.digests import inputs_of
 from scaffold.project.files import write_text
 from scaffold.project.lock import only_one
@@ -20,6 +18,7 @@ from scaffold.records.fields import Scalar, scalar_like
 from scaffold.records.metric import Metric
 from scaffold.records.program import CALIBRATION_SEED, Program
 from scaffold.records.sweep import Sweep, SweepTrial
+from scaffold.records.yaml_text import dump_yaml
 from scaffold.rules.loop.sweep import (
     Choices,
     Dimension,
@@ -35,6 +34,7 @@ from scaffold.running.plan import Plan
 from scaffold.running.preparation import ProgramFiles, prepare_program
 from scaffold.running.session import Session
 from scaffold.running.store import find_runs, read_series
+from scaffold.running.unfinished import discard_unfinished
 
 _RESULTS = (Outcome.COMPLETED, Outcome.NO_METRIC, Outcome.FAILED)
 """Ends that the values may have brought about: such a run is not made again."""
@@ -142,6 +142,7 @@ def run_sweep(session: Session, files: ProgramFiles, request: SweepRequest) -> S
             if seed not in {run.seed for run in _runs(plan) if run.outcome in _RESULTS}
         ]
         if jobs:
+            discard_unfinished(project)
             session.listener.planned(len(jobs), base.slots, program.resources.run_time_s)
             run_all(jobs, session.listener)
     runs = [{run.seed: run for run in _runs(plan)} for plan in plans]
@@ -238,7 +239,7 @@ def _write(project: Project, sweep: Sweep) -> Path:
         if not path.exists() or _is_continued(load_yaml(Sweep, path), sweep):
             break
         number += 1
-    document = yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    document = dump_yaml(sweep.model_dump(mode="json"))
     write_text(path, document)
     return path
 

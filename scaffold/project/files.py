@@ -133,21 +133,6 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
 
 
-def write_output(path: Path, content: bytes) -> None:
-    """Write to where the user said: a device or a pipe is written to, not replaced by a file.
-
-    Raises:
-        MachineError: see `write_bytes`.
-    """
-    if not path.exists() or path.is_file() or path.is_dir():
-        write_bytes(path.resolve(), content)
-        return
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise MachineError(f"could not write {path}: {error.strerror or error}") from error
-
-
 PARTIAL = ".partial"
 """How the name of a file ends that is being written."""
 

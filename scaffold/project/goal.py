@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import yaml
-
 from scaffold.errors import BrokenFileError, UsageError
 from scaffold.project.files import write_text
 from scaffold.project.project import Project, load_yaml
 from scaffold.project.schemas import editor_line
 from scaffold.records.goal import Goal
 from scaffold.records.parsing import parse_record
+from scaffold.records.yaml_text import dump_yaml
 
 
 def read_goal(project: Project) -> Goal:
@@ -28,7 +27,7 @@ def change_goal(project: Project, **changes: Any) -> Goal:
         UsageError: what was said cannot stand in goal.yaml; nothing is written.
     """
     document = {**read_goal(project).model_dump(mode="json", exclude_none=True), **changes}
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    text = dump_yaml(document)
     try:
         goal = parse_record(Goal, text, source="goal.yaml")
     except BrokenFileError as error:

@@ -114,7 +114,11 @@ def is_without_recipe(source: str) -> bool:
     if source in recipe_ids() or source in added_recipes():
         return False
     path = Path(source)
-    return "://" in source or source.startswith(("hf:", "pypi:")) or (path.is_dir() and not (path / "recipe.yaml").is_file())
+    return (
+        "://" in source
+        or source.startswith(("hf:", "pypi:"))
+        or (path.is_dir() and not (path / "recipe.yaml").is_file())
+    )
 
 
 def find_recipe(source: str, *, offline: bool = False) -> FoundRecipe:

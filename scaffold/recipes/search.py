@@ -26,15 +26,15 @@ _SAME_TASK, _OWN_WORDS, _SAME_MODALITY = 2.0, 1.5, 0.5
 _LEAST_TASK = 0.5
 """A task whose score is under half of the best one's is not meant."""
 
-_STOP_WORDS = frozenset(
+_STOP_WORDS = (
     "a an and are as at be by can do for from have how i in into is it its like me my of on one or"
     " our own please some so that the their them they this to up use using want we what when where"
     " which who will with would you your model models data dataset train training learn learning"
     " machine machines deep neural network networks task tasks given similar new"
     " all any each every over under out up off down about if not no than then just only there here"
-    " go going get gets got know knows see want wants give gives type kind sort".split()
+    " go going get gets got know knows see want wants give gives type kind sort"
 )
-"""Words that tell no task from another."""
+"""Words that tell no task from another, with a space between two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,8 @@ def rank_recipes(text: str, recipes: Sequence[FoundRecipe]) -> list[RankedRecipe
     One whose task, kind of data and words are all others is left out.
     """
     tasks = find_tasks(text)
-    scores = _bm25(text, [_text_of(source_recipe.recipe) for source_recipe in recipes], _RECIPE_WEIGHTS)
+    texts = [_text_of(source_recipe.recipe) for source_recipe in recipes]
+    scores = _bm25(text, texts, _RECIPE_WEIGHTS)
     best = max(scores.values(), default=0.0)
     ranked = [
         _rank(source_recipe, tasks, scores.get(index, 0.0) / best if best else 0.0)
@@ -129,10 +130,11 @@ def _words(text: str) -> str:
 
 def _bm25(text: str, rows: Sequence[tuple[str, ...]], weights: Sequence[float]) -> dict[int, float]:
     """Return by row its BM25 score for a text's words, larger is better; rows without any lack."""
+    stop_words = frozenset(_STOP_WORDS.split())
     words = [
         word
         for word in dict.fromkeys(re.findall(r"[^\W_]+", text.lower()))
-        if word not in _STOP_WORDS
+        if word not in stop_words
     ]
     if not words or not rows:
         return {}

@@ -102,13 +102,19 @@ class ValueClaim(_Claim):
     def half_digit(self) -> float:
         """Return half a unit of the last printed digit: how far rounding alone moves the value."""
         printed = (self.value,) if self.sd is None else (self.value, self.sd)
-        decimals = self.decimals if self.decimals is not None else max(map(_decimals, printed))
+        decimals = self.decimals
+        if decimals is None:
+            decimals = max(printed_decimals(repr(one).removesuffix(".0")) for one in printed)
         return 0.5 * 10.0**-decimals
 
 
-def _decimals(number: float) -> int:
-    mantissa, _, exponent = repr(number).partition("e")
-    return len(mantissa.partition(".")[2].rstrip("0")) - int(exponent or 0)
+def printed_decimals(text: str) -> int:
+    """Return the decimal place of the last digit of a number as printed.
+
+    2 of "0.12", 4 of "1.5e-3", -2 of "1e2".
+    """
+    mantissa, _, exponent = text.strip().lower().partition("e")
+    return len(mantissa.partition(".")[2]) - int(exponent or 0)
 
 
 class RangeClaim(_Claim):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from enum import Enum
 from typing import Any, TypeVar
@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scaffold.errors import BrokenFileError, Problem
+from scaffold.records.yaml_text import Loader, Place
 
-Place = tuple[str | int, ...]
 _MOST_CHARACTERS = 1_000_000
 """Of a file that people write; a third of a second to read."""
 
@@ -31,72 +31,6 @@ class Record(BaseModel):
         """Return what does not fit together in the raw mapping, as (place, message)."""
         del data  # a record without parts that must agree has nothing to say
         return iter(())
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 without its traps.
-
-    `on` stays text, `1e-3` is a number, a key given twice is an error, no aliases.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.lines: dict[Place, int] = {}
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(
-                problem="aliases (*name) are not used here: write it out", problem_mark=mark
-            )
-        return super().compose_node(parent, index)
-
-    def locate(self, node: yaml.Node, path: Place) -> None:
-        """Remember the line of every key and item below `node`; refuse a key given twice."""
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            seen: set[Hashable] = set()
-            for key_node, value_node in node.value:
-                key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-                if not isinstance(key, (str, int, float, bool)):
-                    raise yaml.MarkedYAMLError(
-                        problem="a key must be plain text", problem_mark=key_node.start_mark
-                    )
-                if key in seen:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"key {key!r} is given twice: keep one",
-                        problem_mark=key_node.start_mark,
-                    )
-                seen.add(key)
-                place = (*path, str(key))
-                self.lines[place] = key_node.start_mark.line + 1
-                self.locate(value_node, place)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self.locate(item, (*path, index))
-
-
-# YAML 1.2 core schema (https://yaml.org/spec/1.2.2/#103-core-schema) instead of 1.1: 1e-3 is a
-# number; 010, 1:30 and `on` are text. Numbers are bounded so that a digest made of digits alone
-# stays text.
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if not tag.endswith((":bool", ":float", ":int"))
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|false)$", "tf"),
-    ("int", r"^[-+]?(?:0|[1-9][0-9]{0,17})$", "-+0123456789"),
-    (
-        "float",
-        r"^[-+]?(?:\.[0-9]+|[0-9]{1,18}\.[0-9]*|[0-9]{1,18}(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?$",
-        "-+.0123456789",
-    ),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
 _YAML_MESSAGES = (
@@ -143,7 +77,7 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
         message = f"has {len(text)} characters; at most {_MOST_CHARACTERS} are read"
         raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=message)])
     try:
-        loader = _Loader(text)
+        loader = Loader(text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"has the character {text[error.position]!r}, which no text file has: remove it"

@@ -24,7 +24,8 @@ from scaffold.records.fields import (
     find_slots,
 )
 from scaffold.records.metric import Metric, Progress
-from scaffold.records.parsing import Place, Record, digest
+from scaffold.records.parsing import Record, digest
+from scaffold.records.yaml_text import Place
 
 CALIBRATION_SEED = 1000
 """First seed of calibration runs; a project's own are below it, so that the two samples never share

@@ -23,7 +23,7 @@ from scaffold.records.fields import (
     Text,
     by_key,
 )
-from scaffold.records.parsing import Place, Record, digest
+from scaffold.records.parsing import Record, digest
 from scaffold.records.program import (
     CALIBRATION_SEED,
     Patch,
@@ -34,6 +34,7 @@ from scaffold.records.program import (
 )
 from scaffold.records.reason import Reason
 from scaffold.records.tweak import GoldenTrace, TweakKind
+from scaffold.records.yaml_text import Place
 
 
 class _Reference(Record):
@@ -391,10 +392,5 @@ def _seed_problems(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         + number("seeds", "retries", 0)
     )
     if last > CALIBRATION_SEED:
-        yield (
-            ("seeds",),
-            (
-                f"first + max_seeds + retries is {last}: seeds from {CALIBRATION_SEED} on are for"
-                " calibration"
-            ),
-        )
+        text = f"first + max_seeds + retries is {last}: seeds from {CALIBRATION_SEED} on"
+        yield ("seeds",), f"{text} are for calibration"

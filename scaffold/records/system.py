@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scaffold.records.fields import RelPath, Scalar, Text
-from scaffold.records.parsing import Place, Record
+from scaffold.records.parsing import Record
 from scaffold.records.program import CALIBRATION_SEED, Program, name_problems, slot_problems
+from scaffold.records.yaml_text import Place
 
 
 class Baselines(Record):
@@ -56,11 +57,10 @@ class Knobs(Record):
             " steps; rows of the others have the split held-out"
         ),
     )
-    zeroed_inputs: str | None = Field(default=None, description="1 sets all inputs to 0")
 
     def names(self) -> dict[str, str]:
         """Return the hyperparameters by the place where they are named."""
-        single = ("learning_rate", "capacity", "train_ids", "zeroed_inputs")
+        single = ("learning_rate", "capacity", "train_ids")
         named = {key: name for key in single if (name := getattr(self, key)) is not None}
         if self.regularization is not None:
             for key in ("off", "stronger"):

@@ -153,6 +153,7 @@ class TraceIndex(TypedDict):
     kind: NotRequired[Literal["functions"]]
     counts: NotRequired[dict[str, int]]
     callers: NotRequired[dict[str, list[str]]]
+    unread: NotRequired[dict[str, list[str]]]
 
     steps: NotRequired[int]
     updates: NotRequired[int]
@@ -187,7 +188,7 @@ _OF_NETWORKS = (
     "changed",
     "reseeded",
 )
-_OF_FUNCTIONS = ("counts", "callers")
+_OF_FUNCTIONS = ("counts", "callers", "unread")
 
 _INDEX = TypeAdapter(TraceIndex)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scaffold.datasets.fetch import place
 from scaffold.datasets.outside import located_folder
-from scaffold.errors import MachineError, ProjectError
+from scaffold.errors import MachineError, ProjectError, RunError
 from scaffold.git.trees import content_id, find_edits, is_leftover
 from scaffold.project.digests import program_digest
 from scaffold.records.dataset import OutsideDataset
@@ -42,13 +42,24 @@ def fill(workspace: Workspace, plan: Plan) -> None:
     steps = program.commands.steps(smoke=plan.smoke).values()
     for directory in {command.directory or "" for command in steps}:
         for name, text in plan.extra_files.items():
-            # Never through a link that lies there, nor in place of a file of the program.
-            with (workspace.tree / directory / name).open("x") as file:
-                file.write(text)
+            _write_beside(workspace.tree, Path(directory, name), text)
     for dataset in program.placed_datasets():
         if isinstance(dataset, OutsideDataset):  # it may have changed since the run before
             located_folder(dataset.name, source.folder / dataset.manifest, dataset.sha256)
         place(dataset, plan.datasets[dataset.name], workspace.tree)
+
+
+def _write_beside(tree: Path, name: Path, text: str) -> None:
+    """Write a file for the commands; through no link of the program, and over none of its files."""
+    path = tree / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.resolve().is_relative_to(tree.resolve()):
+            raise RunError(f"{name.parent} of the program is a link out of it")
+        with path.open("x") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise RunError(f"{name} is there already: the program has a file of that name") from error
 
 
 def _require_copied(workspace: Workspace, plan: Plan) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaffold.records.claim import printed_decimals
 from scaffold.running.outputs import read_output
 
 MAX_LINE_CHARACTERS = 65536
@@ -35,12 +36,11 @@ def parse_number(text: str) -> Point:
         else text
     )
     value = float(plain)
-    mantissa, _, exponent = plain.strip().lower().partition("e")
-    digits = mantissa.partition(".")[2]
+    mantissa = plain.strip().lower().partition("e")[0]
     if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
         # Twelve significant digits and more are full precision, not rounding.
         return Point(value=value)
-    half_digit = float(f"5e{int(exponent or 0) - len(digits) - 1}")
+    half_digit = float(f"5e{-printed_decimals(plain) - 1}")
     if not math.isfinite(half_digit):
         raise ValueError(f"{plain[:40]!r} is written in no sensible way")
     return Point(value=value, half_digit=half_digit)

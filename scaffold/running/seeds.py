@@ -1,4 +1,4 @@
-"""Makes runs of a project's reference: what is asked for and not there yet."""
+"""Make the runs of a program that are missing."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,12 +10,10 @@ from scaffold.project.project import Project
 from scaffold.records.evidence import Outcome, RunRecord
 from scaffold.records.program import Program
 from scaffold.running.batch import ProgressListener, run_seeds
-from scaffold.running.launcher import discard
 from scaffold.running.plan import Plan
 from scaffold.running.readers import read_lines
 from scaffold.running.store import completed, find_runs, uncounted
-from scaffold.running.submissions import open_places
-from scaffold.running.workspace import Workspace
+from scaffold.running.unfinished import discard_unfinished
 
 
 def planned_seeds(program: Program, count: int) -> list[int]:
@@ -72,10 +70,7 @@ def make_runs(
         RunError: a run failed, beyond what the recipe allows. The runs that went well are kept.
     """
     with only_one(project):
-        handed_over = {Path(place.run.folder) for place in open_places(project.submissions)}
-        for unfinished in project.runs.glob(".s*-*-*-*"):
-            if unfinished not in handed_over:
-                discard(Workspace(unfinished))  # left by a scaffold that was killed
+        discard_unfinished(project)
         records = runs_of(plan)
         others = [] if plan.smoke else uncounted(plan.runs_dir, plan.inputs, records)
         if others:

@@ -1,11 +1,12 @@
 """Lay out the folder of one run. Imports nothing heavy: a node of a cluster does so for each run.
 
-run.json, series.json   the record, and all metric points tree/                   the copy that the
-commands work in drivers/                our own programs that call the reference logs/
-0-prepare.out, 0-prepare.err, 1-train.out, ... seeding/                what the shim saw, one file a
-process trace/, trace.json      what the shim recorded of a run that is traced, and what it was
-asked to tmp/, home/             the run's temporary folder, and a stand-in for the home directory;
-gone when it has ended
+- run.json, series.json: the record, and all metric points
+- tree/: the copy that the commands work in
+- drivers/: our own programs that call the reference
+- logs/: 0-prepare.out, 0-prepare.err, 1-train.out, ...
+- seeding/: what the shim saw, one file a process
+- trace/, trace.json: what the shim recorded of a traced run, and what it was asked for
+- tmp/, home/: the temporary folder and a stand-in for the home directory; gone when it has ended
 """
 
 import hashlib

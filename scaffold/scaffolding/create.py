@@ -22,7 +22,7 @@ from scaffold.git.repository import Author, Repository, person
 from scaffold.project.project import Project
 from scaffold.project.schemas import PROJECT_SCHEMAS, SCHEMAS_DIR, editor_line
 from scaffold.recipes.catalogue import FoundRecipe, choose_experiment, data_dir
-from scaffold.records.parsing import Place, parse_record
+from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import (
     PathReference,
     Recipe,
@@ -30,6 +30,7 @@ from scaffold.records.recipe import (
     reference_url,
 )
 from scaffold.records.yaml_edit import remove_block, replace_scalar
+from scaffold.records.yaml_text import Place
 from scaffold.references import check_patched, fetch_reference
 from scaffold.references.folder import find_lfs_pointers
 from scaffold.rewrite.parts import rewrite_name
@@ -210,7 +211,8 @@ def _with_settings(source_recipe: FoundRecipe, settings: Mapping[str, str]) -> s
         place: Place = ("hyperparameters", key)
         if one is not None and key in one.hyperparameters:
             place = ("experiments", recipe.experiments.index(one), *place)
-        edited = replace_scalar(text, place, value)
+        is_text = isinstance(published[key], str)
+        edited = replace_scalar(text, place, json.dumps(value) if is_text else value)
         if edited is None:
             raise UsageError(
                 f"--set {key}: cannot be changed in the recipe's text; edit recipe.yaml instead"

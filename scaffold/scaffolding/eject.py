@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from scaffold.project.project import Project, load_recipe, load_yaml
 from scaffold.project.schemas import SCHEMAS_DIR
 from scaffold.recipes.catalogue import data_dir
 from scaffold.records.dataset import FileDataset
+from scaffold.records.fields import fill_slots
 from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
@@ -123,7 +125,7 @@ def _shown(program: Program) -> list[str]:
     """Return the commands with their values, as typed inside the folder."""
     values = {**program.hyperparameters, "seed": "0", "reference": ".", "drivers": "../drivers"}
     return [
-        re.sub(r"\{(\w+)\}", lambda slot: str(values[slot[1]]), " ".join(command.argv))
+        shlex.join(fill_slots(word, values) for word in command.argv)
         for command in program.commands.steps(smoke=False).values()
     ]
 

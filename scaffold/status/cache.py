@@ -139,7 +139,7 @@ def fingerprint(project: Project) -> list[Any]:
     own, shared = _git_dirs(project)
     stamps += [_stamp(own / name) for name in ("HEAD", "index", "MERGE_HEAD")]
     stamps.append(_stamp(shared / "packed-refs"))
-    monitored = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence")
+    monitored = ("reference", "drivers", "patches", "data", "src", "tweaks", "evidence", "errors")
     pending = [*(str(project.root / name) for name in monitored), str(shared / "refs")]
     while pending:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS, snapshot_id, worktree_id
-from scaffold.probes.analysis import last_analysis
+from scaffold.probes.analyzed import last_analysis
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.records.reason import Reason

@@ -14,6 +14,7 @@ from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeEvidence
+from scaffold.rules.change.judge import judge_single
 from scaffold.rules.change.paired import PairedTest, are_identical, judge_differences, next_look
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import prepare_program
@@ -284,11 +285,12 @@ class _Search:
         while True:
             before, after = (self.runs.setdefault(step.snapshot, {}) for step in (older, newer))
             seeds = sorted(before.keys() & after.keys())
-            values = [
-                [side[seed].metrics[self.metric.name].value for seed in seeds]
-                for side in (before, after)
+            metrics = [
+                [side[seed].metrics[self.metric.name] for seed in seeds] for side in (before, after)
             ]
+            values = [[metric.value for metric in side] for side in metrics]
             if seeds:
+                half_digit = min(metric.half_digit for side in metrics for metric in side)
                 result = judge_differences(
                     values[0],
                     values[1],
@@ -298,6 +300,7 @@ class _Search:
                         alpha=0.05,
                         beta=0.05,
                         max_pairs=self.max_pairs,
+                        half_digit=half_digit,
                     ),
                 )
                 verdict, further_seeds = result.verdict, result.more_pairs
@@ -322,12 +325,12 @@ class _Search:
                         runs_made=run_count,
                     )
                 if self.deterministic:
-                    verdict = self.of_one(values[0][0], values[1][0])
+                    (first, *_), (second, *_) = values
                     return Compared(
                         older=older.name,
                         newer=newer.name,
-                        verdict=verdict,
-                        effect=values[1][0] - values[0][0],
+                        verdict=judge_single(self.metric, first, second, half_digit, self.margin),
+                        effect=second - first,
                         pairs=1,
                         runs_made=run_count,
                     )
@@ -338,16 +341,6 @@ class _Search:
                     f"{older.name} and {newer.name} have no further seed in common that ended well",
                     hint="see the runs in .scaffold/runs",
                 )
-
-    def of_one(self, before: float, after: float) -> Verdict:
-        """Judge two values of a program without chance."""
-        if abs(after - before) < self.margin:
-            return Verdict.NO_DIFFERENCE
-        return (
-            Verdict.BETTER
-            if (after > before) == (self.metric.direction == "higher")
-            else Verdict.WORSE
-        )
 
     def make_seeds(self, step: _Step, count: int) -> int:
         """Make the first `count` seeds of a snapshot; return how many had to be run."""

@@ -3,8 +3,6 @@
 `src/` of the reference, `system.yaml` that says how it runs, its lock.
 """
 
-import yaml
-
 from scaffold.consent import approve_program, is_approved
 from scaffold.errors import BrokenFileError, ProjectError
 from scaffold.git.history import make_commit, present_branch, tree_with_files
@@ -17,6 +15,7 @@ from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.yaml_edit import find_block
+from scaffold.records.yaml_text import dump_yaml
 from scaffold.references.patches import check_patches
 
 _HEAD = (
@@ -86,5 +85,5 @@ def system_text(recipe_text: str, recipe: Recipe) -> str:
         document = recipe.model_dump(
             mode="json", by_alias=True, exclude_none=True, include=set(_COPIED)
         )
-        text = f"{head}\n{yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)}"
+        text = f"{head}\n{dump_yaml(document, width=120)}"
     return text.replace("{drivers}", "{reference}/drivers")

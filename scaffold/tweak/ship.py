@@ -8,7 +8,7 @@ from typing import Any
 
 from scaffold.datasets.splits import FILE, open_seal, read_seal
 from scaffold.errors import ScaffoldError, UsageError
-from scaffold.git.snapshots import worktree_id
+from scaffold.git.repository import Repository
 from scaffold.probes.analysis import bound_of
 from scaffold.probes.predictions import Predictions
 from scaffold.probes.runs import ProbedRun, Prober, table_of
@@ -32,6 +32,7 @@ from scaffold.rules.loop.limits import (
 )
 from scaffold.rules.stats import mean_interval
 from scaffold.running.variables import SHIM
+from scaffold.tweak.base_branch import find_unjudged_edits
 from scaffold.tweak.store import find_tweak, last_accepted
 
 _DRIVER = SHIM / "_scaffold_entry.py"
@@ -125,13 +126,11 @@ def _unjudged(project: Project) -> Iterator[str]:
     verdict = evidence.judgment["verdict"] if evidence is not None else "nothing"
     if verdict != "REPRODUCED":
         yield f"the reference was not shown to give its result here: {verdict}"
-    tweak, accepted = find_tweak(project), last_accepted(project)
+    tweak = find_tweak(project)
     if tweak is not None:
         yield f"{tweak.phase} {tweak.name} is under way: accept or drop it first"
-    elif project.system.exists():
-        judged = accepted.accepted_snapshot if accepted is not None else ""
-        if judged and judged != worktree_id(project):
-            yield "src/ or system.yaml is not what was accepted last: nobody has judged it"
+    elif find_unjudged_edits(project, Repository(project.root)) is not None:
+        yield "src/ or system.yaml differ from all that was judged"
 
 
 def _metric_rows(prober: Prober) -> list[MetricRow]:

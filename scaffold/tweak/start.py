@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import yaml
-
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.history import (
     branches,
@@ -31,6 +29,7 @@ from scaffold.records.recipe import Recipe, SuggestedTweak
 from scaffold.records.system import System
 from scaffold.records.tweak import Bound, ChangeRule, Kind, Tweak
 from scaffold.records.yaml_edit import replace_scalar
+from scaffold.records.yaml_text import dump_yaml
 from scaffold.reproduce.evidence import load_calibration
 from scaffold.rules.stats import SampleStats, equality_tolerance
 from scaffold.tweak.base_branch import find_judged, refuse_vendor
@@ -187,7 +186,7 @@ def open_tweak(
     head = editor_line("tweak", up="../") + _HEAD.format(
         what=tweak.phase.capitalize(), name=tweak.name
     )
-    text = head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    text = head + dump_yaml(document, width=120)
     parse_record(Tweak, text, source=f"tweaks/{tweak.name}.yaml")
     tree = tree_with_files(repository, {f"tweaks/{tweak.name}.yaml": text, **(files or {})})
     message = (

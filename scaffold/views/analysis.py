@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from scaffold.probes.analysis import Analyzed, Probed
+from scaffold.probes.analysis import Probed
+from scaffold.probes.analyzed import Analyzed
 from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeResult
 from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError
 from scaffold.rules.loop.remedies import remedies

@@ -174,6 +174,8 @@ def test_the_page_has_one_script_of_ours_and_says_what_is_going(served):
     (project / ".scaffold/runs/.seed-3-abc-def").mkdir()
     (project / ".scaffold/lock").write_text(str(os.getpid()))
     assert "1 run going: seed 3" in request(address)[1]
+    (project / ".scaffold/probes/.probe-0a1b2c-4-abc-def").mkdir(parents=True)
+    assert "2 runs going: seed 3, probe 4" in request(address)[1]
     (project / ".scaffold/lock").write_text("4194305")  # above any process
     assert "going" not in request(address)[1].split("<main>")[0]
 

@@ -135,7 +135,8 @@ def test_labels_of_other_data_are_not_corrected(cli, flipped, tmp_path):
         assert not (tmp_path / "mended.csv").exists()
 
 
-def test_labels_of_json_lines_keep_their_type(cli, tmp_path):
+@pytest.mark.parametrize("is_boolean", [False, True])
+def test_labels_of_json_lines_keep_their_type(cli, tmp_path, is_boolean):
     with (tmp_path / "p.jsonl").open("w") as file:
         for row in range(40):
             split = "train" if row < 20 else "validation"
@@ -143,7 +144,10 @@ def test_labels_of_json_lines_keep_their_type(cli, tmp_path):
             values = {"id": row, "split": split, "label": label, "prediction": prediction}
             file.write(json.dumps(values) + "\n")
     (tmp_path / "d.jsonl").write_text(
-        "".join(json.dumps({"id": row, "label": row % 2}) + "\n" for row in range(40))
+        "".join(
+            json.dumps({"id": row, "label": bool(row % 2) if is_boolean else row % 2}) + "\n"
+            for row in range(40)
+        )
     )
     answer = cli("errors", "sheet", "p.jsonl", "--json").json
     assert answer["problem"] == "the table has no columns p_CLASS"
@@ -151,7 +155,16 @@ def test_labels_of_json_lines_keep_their_type(cli, tmp_path):
     cli("errors", "correct", "d.jsonl", "--id", "id", "-o", "m.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows if row["label"] != row["id"] % 2] == [36, 37, 38, 39]
-    assert all(type(row["label"]) is int for row in rows)
+    assert all(type(row["label"]) is (bool if is_boolean else int) for row in rows)
+
+
+def test_a_sheet_with_ids_that_look_like_numbers_is_read_back(cli, tmp_path):
+    rows = "".join(f"{n}e{n},validation,{n % 2},{(n + 1) % 2}\n" for n in range(30))
+    (tmp_path / "p.csv").write_text("id,split,label,prediction\n" + rows)
+    cli("errors", "sheet", "p.csv")
+    fill_in(tmp_path, lambda _, row: row.update(correct_label=row["prediction"]))
+    (sheet,) = cli("errors", "tally", "--json").json["sheets"]
+    assert len(sheet["corrections"]) == 30
 
 
 def test_of_numbers_large_errors_are_drawn_more_often(cli, tmp_path):
@@ -296,6 +309,11 @@ def corrected(cli, tmp_path):
             '\ufeffid,text,label\r\nd3,"new\rline",b\r\n\r\n"d9","x\n,""y""",a\r\nd4,z,"c"\r\n\r\n',
         ),
         ("semi.csv", "label;id\na;d3\nb;d4", "label;id\nb;d3\nc;d4"),
+        (  # a quote inside a cell is no quoting
+            "inches.csv",
+            'id,size,label\nd3,5" pipe,a\nd4,6\'2",b\nd9,"x,""y",a\n',
+            'id,size,label\nd3,5" pipe,b\nd4,6\'2",c\nd9,"x,""y",a\n',
+        ),
         ("tab.tsv", "id\tlabel\nd3\ta\nd4\tb\n", "id\tlabel\nd3\tb\nd4\tc\n"),
         (
             "rows.jsonl",

@@ -100,7 +100,17 @@ def test_no_go_without_limits_or_when_src_was_edited_since(cli, ready):
     assert "nothing says what is good enough" in cli("ship", code=1, cwd=ready).out
     limits(cli, ready, "accuracy>=0.5")
     (ready / "src/predict.py").write_text(ENTRY + "# edited\n")
-    assert "nobody has judged it" in cli("ship", code=1, cwd=ready).out
+    assert "differ from all that was judged" in cli("ship", code=1, cwd=ready).out
+
+
+def test_no_go_for_src_that_nobody_judged_though_no_tweak_was_ever_accepted(cli, reproduced):
+    cli("tweak", "start", "one", "--kind", "neutral", cwd=reproduced)
+    cli("tweak", "drop", cwd=reproduced)
+    program = reproduced / "src/train.py"
+    program.write_text(program.read_text() + "# edited\n")
+    limits(cli, reproduced, "accuracy>=0.5")
+    answer = cli("ship", "--json", code=1, cwd=reproduced).json
+    assert answer["reasons"] == ["src/ or system.yaml differ from all that was judged"]
 
 
 def test_no_go_when_test_is_worse_than_validation(cli, reproduced):

@@ -2,10 +2,12 @@
 
 import csv
 import hashlib
+import json
 
 import numpy as np
 import pytest
 import yaml
+from helpers import write_tree
 
 
 @pytest.fixture
@@ -117,6 +119,30 @@ def test_folders_of_files(cli, tmp_path):
     (leak,) = [leak for leak in answer["leaks"] if leak["kind"] == "exact copies"]
     assert leak["rows"] == [["test:dog/2.txt", "train:cat/1.txt"]]
     assert cli("splits", "make", "train", "--json").json["drawn"] == "stratified"
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u0085", "\x0b", "\x0c"])
+def test_an_id_that_a_list_could_not_hold_is_refused(cli, tmp_path, end):
+    (tmp_path / "d.csv").write_text(
+        f"id,x\na{end}b,1\n" + "".join(f"r{n},{n}\n" for n in range(20))
+    )
+    answer = cli("splits", "make", "d.csv", "--id", "id", code=2)
+    assert "d.csv:2: an id is empty, or has more than one line" in answer.err
+    write_tree(tmp_path / "images", {f"a/x{end}y.png": "1", "b/z.png": "2"})
+    assert "has more than one line" in cli("splits", "make", "images", code=2).err
+
+
+def test_a_label_that_is_missing_makes_no_numbers_of_classes(cli, tmp_path):
+    rows = "".join(f"r{n},{n},{'' if n == 7 else n % 3}\n" for n in range(300))
+    (tmp_path / "d.csv").write_text("id,x,label\n" + rows)
+    answer = cli("splits", "make", "d.csv", "--id", "id", "--label", "label", "--json").json
+    assert answer["drawn"] == "stratified"
+
+
+def test_an_integer_that_no_float_holds_is_a_text(cli, tmp_path):
+    rows = "".join(json.dumps({"id": n, "x": 10**400 + n}) + "\n" for n in range(30))
+    (tmp_path / "d.jsonl").write_text(rows)
+    assert cli("splits", "make", "d.jsonl", "--id", "id", "--json").json["drawn"] == "random"
 
 
 @pytest.mark.parametrize(

@@ -443,6 +443,12 @@ def test_a_linked_work_tree_with_relative_paths(cli, reproduced, tmp_path):
     assert fingerprint(Project(linked)) != stamps
 
 
+def test_what_the_next_step_depends_on_is_looked_at(reproduced):
+    stamps = fingerprint(Project(reproduced))
+    write_tree(reproduced, {"errors/validation.csv": "id\n"})
+    assert fingerprint(Project(reproduced)) != stamps
+
+
 def project_tests(project: Path) -> str:
     """Run the project's own tests of its tweaks; returns their end."""
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]

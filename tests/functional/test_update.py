@@ -18,6 +18,7 @@ from helpers import (
     git,
     git_recipe,
     make_repository,
+    toy_recipe,
     write_tree,
 )
 
@@ -280,6 +281,17 @@ def test_struck_before_any_tweak(cli, reproduced):
         == "reference"
     )
     assert bare_pytest(reproduced).returncode == 0
+
+
+def test_commands_of_an_ejected_project_can_be_typed(tmp_path):
+    from scaffold.records.parsing import parse_record
+    from scaffold.records.recipe import Recipe
+    from scaffold.scaffolding.eject import _shown
+
+    commands = {"train": {"run": "python train.py {seed} 'a b' {{loss}}", "timeout_s": 20}}
+    text = (toy_recipe(tmp_path / "recipe", commands=commands) / "recipe.yaml").read_text()
+    recipe = parse_record(Recipe, text, source="recipe.yaml")
+    assert _shown(recipe)[-1] == "python train.py 0 'a b' '{loss}'"
 
 
 def test_eject_waits_for_what_is_open(cli, reproduced):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import TOY, copy_recipe, git, toy_recipe
+from helpers import ACCURACY, TOY, TOY_RECIPE, copy_recipe, git, toy_recipe
 
 from scaffold.errors import ProjectError
 from scaffold.project.files import read_record
@@ -274,6 +274,30 @@ def test_deterministic_reference_is_compared_as_printed(cli, tmp_path):
         )
         verdict = cli("verify", "--json", cwd=cli.new(recipe, name + "p"), code=code).json
         assert verdict["verdict"] == word
+
+
+def test_a_program_that_draws_though_its_recipe_says_it_does_not(cli, tmp_path):
+    """Any published number was equal to it but for rounding: the difference of two runs is none."""
+    program = {"train.py": "import random\nprint(f'accuracy {random.gauss(0.9, 0.03):.6f}')\n"}
+    metric = {**ACCURACY, "read": {"stdout": r"accuracy (?P<value>\S+)"}}
+    claim = {**TOY_RECIPE["claims"][0], "value": 0.6, "decimals": 4}
+    commands = {"train": {"run": "python train.py", "timeout_s": 20}, "smoke": None}
+    recipe = toy_recipe(
+        tmp_path / "recipe",
+        program,
+        seeds={"how": "none"},
+        commands=commands,
+        claims=[claim],
+        metrics=[metric],
+        progress=None,
+    )
+    project = cli.new(recipe)
+    answer = cli("verify", "--json", cwd=project, code=3).json
+    assert answer["verdict"] == "INCONCLUSIVE"
+    assert "something is drawn" in " ".join(f["reason"] for f in answer["findings"])
+    assert cli("verify", "--json", cwd=project, code=3).json["verdict"] == "INCONCLUSIVE"
+    told = cli("recipes", "calibrate", recipe, "--runs", 3)
+    assert "the runs differ, so something is drawn" in told.out + told.err
 
 
 def test_what_seeds_do_besides_and_more_threads_are_said_with_the_verdict(

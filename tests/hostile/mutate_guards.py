@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,14 @@ class Guard:
         pattern = r"\s*".join(
             rf",?\s*{re.escape(token)}" if token in ")]}" else re.escape(token) for token in tokens
         )
-        found, count = re.subn(pattern, lambda _: self.new.strip(), text)
-        return found if count else None
+
+        def replaced(match: re.Match[str]) -> str:
+            line = text[text.rfind("\n", 0, match.start()) + 1 :]
+            indent = line[: len(line) - len(line.lstrip())]
+            return textwrap.dedent(self.new).strip().replace("\n", f"\n{indent}")
+
+        mutated, count = re.subn(pattern, replaced, text)
+        return mutated if count else None
 
 
 def load_guards() -> list[Guard]:

@@ -87,6 +87,12 @@ def test_nothing_runs_before_it_was_shown_and_approved(careful, recipe):
     assert "not approved yet" in careful("recipes", "calibrate", recipe, "--runs", 2, code=2).err
 
 
+def test_words_of_a_command_are_told_apart(careful, tmp_path):
+    commands = {"train": {"run": "python train.py {seed} 'rm x' {{}}", "timeout_s": 20}}
+    project = careful.new(toy_recipe(tmp_path / "quoted", commands=commands))
+    assert "python train.py SEED 'rm x' '{}'" in careful("run", cwd=project, code=2).err
+
+
 def test_approval_is_asked_for_once(careful, recipe):
     project = careful.new(recipe)
     digest = trusted_digest(careful, project)

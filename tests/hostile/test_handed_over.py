@@ -53,7 +53,10 @@ def test_the_lock_file_is_not_followed(project, tmp_path):
 
 def test_only_our_own_unfinished_runs_are_removed(cli, project):
     write_tree(project / ".scaffold/runs", {".seed-0-abc-1234/tree/x": "x", ".notes/mine": "x"})
+    for name in ("probes/.probe-1a-0-abc-1234", "sweeps/.seed-5-abc-1234"):
+        write_tree(project / ".scaffold" / name, {"tree/x": "x"})
     cli("run", cwd=project)
+    assert [*project.glob(".scaffold/probes/.*"), *project.glob(".scaffold/sweeps/.*")] == []
     left = sorted(os.listdir(project / ".scaffold/runs"))
     assert left[0] == ".notes" and len(left) == 2
 

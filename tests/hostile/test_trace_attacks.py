@@ -33,6 +33,7 @@ INDEX = json.dumps(
         "networks": [],
         "counts": {},
         "callers": {},
+        "unread": {},
     }
 )
 TENSORS = (2).to_bytes(8, "little") + b"{}"
@@ -117,7 +118,7 @@ def changed(**keys):
         (changed(counts={"fit": "3"}), TENSORS, "counts.fit: Input should be a valid integer"),
         (changed(verdict="EQUAL"), TENSORS, "verdict: Extra inputs are not permitted"),
         (INDEX.replace('"kind": "functions", ', ""), TENSORS, "it has no steps, updates, bursts"),
-        (INDEX.replace(', "callers": {}', ""), TENSORS, "it has no callers"),
+        (INDEX.replace(', "callers": {}, "unread": {}', ""), TENSORS, "it has no callers"),
         (INDEX, b"", "header too small"),
         (INDEX, (1 << 62).to_bytes(8, "little") + b"{}", "header too large"),
         (INDEX, header(dtype="pickle"), "pickle"),

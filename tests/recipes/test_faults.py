@@ -44,9 +44,9 @@ def test_fault_is_not_reproduced(fault, cli, tmp_path):
     assert any(
         finding["verdict"] in ("UNEXPECTED", "NOT_REPRODUCED") for finding in verdict["findings"]
     )
-    assert verdict[
-        "deviations"
-    ], "that the reference or its program is not the calibrated one is said as well"
+    assert verdict["deviations"], (
+        "that the reference or its program is not the calibrated one is said as well"
+    )
 
 
 def test_smoke_command_of_the_default_recipe_runs(cli, tmp_path):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.recipes.catalogue import data_dir, find_recipe, recipe_ids
 from scaffold.authoring.check import check_recipe
 from scaffold.project.digests import program_digest
+from scaffold.recipes.catalogue import data_dir, find_recipe, recipe_ids
 from scaffold.records.program import CALIBRATION_SEED
 from scaffold.records.recipe import PathReference
 from scaffold.views.schemas import make_schemas
@@ -64,9 +64,8 @@ def test_check(cli, calibrated_recipe, tmp_path):
     assert "is a valid recipe" in ok and "20 runs" in ok
     edited = copy_recipe(calibrated_recipe, tmp_path / "edited", {"train.py": ("0.9", "0.8")})
     assert (
-        "calibration.json was made for toy with the tree" in cli(
-            "recipes", "check", edited, code=2
-        ).err
+        "calibration.json was made for toy with the tree"
+        in cli("recipes", "check", edited, code=2).err
     )
     other = copy_recipe(
         calibrated_recipe,

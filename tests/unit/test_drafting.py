@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.folder import wrong_citations
 from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.records.claim import printed_decimals
 from scaffold.records.draft import Sources, Status
 
 README = """\
@@ -284,6 +285,16 @@ def test_no_licence_is_none_and_a_changed_one_is_unknown():
             ["numpy", "torch>=1.13,<2"],
         ),
         (
+            "pyproject.toml",
+            '[tool.poetry.dependencies]\nnumpy="~1"\ntorch="^0.0.3"\n',
+            ["numpy>=1,<2", "torch>=0.0.3,<0.0.4"],
+        ),
+        (
+            "pyproject.toml",
+            '[tool.poetry.dependencies]\nnumpy=">=1.2 <2"\ntorch="1.2 || 1.4"\n',
+            ["numpy>=1.2,<2", "torch"],
+        ),
+        (
             "setup.py",
             "from setuptools import setup\nsetup(install_requires=['torch>=2', 'numpy'])\n",
             ["numpy", "torch>=2"],
@@ -311,6 +322,15 @@ def test_packages_are_those_that_are_imported_with_the_versions_that_are_declare
 )
 def test_python_as_people_state_it(said, expected):
     assert value(drafted(README_md=f"# N\n\n- {said}\n"), "environment.python") == expected
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [("^3.8", ">=3.8,<4"), ("~3.8", ">=3.8,<3.9"), ("~3", ">=3,<4"), ("~=3.8", "~=3.8")],
+)
+def test_python_as_poetry_states_it(stated, expected):
+    text = f'[tool.poetry.dependencies]\npython = "{stated}"\n'
+    assert value(drafted(pyproject_toml=text), "environment.python") == expected
 
 
 def test_own_modules_are_never_taken_from_an_index():
@@ -353,6 +373,24 @@ def test_options_of_every_kind_of_parser(program, name, default):
     draft = drafted(train_py=program, README_md="```\npython train.py\n```\n")
     assert value(draft, f"hyperparameters.{name}") == default
     assert f"--{name} {{{name}}}" in value(draft, "commands.train.run")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [("0.12", 2), ("12", 0), ("1.5e-3", 4), ("2E-4", 4), ("1.50e1", 1), ("1e2", -2)],
+)
+def test_the_last_printed_digit(text, places):
+    assert printed_decimals(text) == places
+
+
+def test_a_published_number_with_an_exponent_has_its_own_last_digit():
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    table = "| Dataset | MSE |\n|---|---|\n| A | 1.5e-3 |\n"
+    files = source({"README.md": f"# Net\n\n## Results\n\n{table}"})
+    (number,) = find_claims(files, read_documents(files))
+    assert (number.value, number.decimals) == (0.0015, 4)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,15 @@ def test_rows_so_plain_that_they_may_be_equal_by_chance_are_no_alarm():
     assert leak.n > 100 and not leak.is_alarm
 
 
+def test_empty_cells_are_equal_to_each_other():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 3))
+    rows[rng.random(rows.shape) < 0.95] = np.nan
+    contents = [tuple("" if cell != cell else cell for cell in row) for row in rows]
+    leak = leaks(sample(rows, contents=contents, vectors=None))[LeakKind.EXACT]
+    assert leak.n > 400 and not leak.is_alarm
+
+
 def test_more_equal_rows_than_chance_explains_are_an_alarm_however_plain_they_are():
     rows = np.random.default_rng(0).integers(0, 12, size=(500, 3)).astype(float)
     assert not leaks(sample(rows, vectors=None))[LeakKind.EXACT].is_alarm

@@ -91,6 +91,22 @@ def test_edges_by_chance_alone_are_rare():
     assert alarms <= 0.1 * 200
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "is_whole"),
+    [
+        (0.9, 0.9999, False),
+        (1234.6, 1239.4, False),
+        (1e-5, 0.1, False),
+        (-0.3, 0.2, False),
+        (3, 7, True),
+    ],
+)
+def test_values_stay_in_their_range_and_differ(low, high, is_whole):
+    values = [Range(low, high, is_whole).value(share / 16) for share in range(17)]
+    assert all(low <= value <= high for value in values)
+    assert len(set(values)) == (5 if is_whole else 17)
+
+
 def test_a_choice_has_no_edge():
     kinds = Choices(("a", "b"))
     trials = [Trial(values={"kind": "a"}, by_seed={0: 1.0 - n}) for n in range(4)]

@@ -230,6 +230,35 @@ def test_noise_of_a_deterministic_program_is_no_refusal():
     assert judge(program, published, None, (), {"accuracy": 1e-4}).verdict is Verdict.REPRODUCED
 
 
+def alone(value=0.9):
+    claim = {**TOY_RECIPE["claims"][0], "value": value, "decimals": 4}
+    commands = {"train": {"run": "python t.py"}, "smoke": None}
+    return recipe(seeds={"how": "none"}, commands=commands, claims=[claim])
+
+
+@pytest.mark.parametrize("published", [0.9, 0.85, 0.2])
+def test_a_program_said_to_be_deterministic_that_is_not_reproduces_nothing(published):
+    twice = [run(0, 0.8995), run(0, 0.8931)]
+    judgment = judge(alone(published), twice, None)
+    assert judgment.verdict is Verdict.INCONCLUSIVE
+    assert verdicts(judgment, "claim") == [Verdict.UNTESTABLE]
+    reason = judgment.findings[0].reason
+    assert "0.8995 and 0.8931" in reason and "seeds.how: none" in reason
+    unequal = calibration([0.9, 0.91], [0.7, 0.7])
+    assert (
+        "2 calibration runs differ"
+        in judge(alone(published), twice[:1], unequal).findings[0].reason
+    )
+    equal = calibration([0.9, 0.9], [0.7, 0.7])
+    assert judge(alone(published), twice, equal).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("noise", "verdict"), [(9e-4, "REPRODUCED"), (1.1e-3, "INCONCLUSIVE")])
+def test_more_noise_than_machines_part_by_excuses_nothing(noise, verdict):
+    judgment = judge(alone(), [run(0, 0.8951)], None, (), {"accuracy": noise})
+    assert judgment.verdict.value == verdict
+
+
 def test_without_a_claim_the_first_metric_is_judged_by_its_calibration_runs_and_nothing_else():
     unclaimed = recipe(claims=[])
     judgment = judge(unclaimed, GOOD, calibration())

@@ -27,6 +27,7 @@ from scaffold.project.files import read_text
 from scaffold.records.draft import Answer, Citation, Sources, Status
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
+from scaffold.records.yaml_text import read_value
 from scaffold.references import git
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         text.encode()
-        value = yaml.safe_load(text)
+        value = read_value(text)
     except (yaml.YAMLError, UnicodeError, RecursionError) as error:
         raise UsageError(
             f"{text[:80]!r} is no YAML value: {str(error).splitlines()[0]}",

@@ -222,6 +222,8 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
             metric = _metric_beside(line.text, match)
             if match.start("value") < read_up_to or metric is None:
                 continue
+            if match["percent"] and metric.unit != "fraction":
+                continue  # 20 % returns are no reward
             before = _clause_before(line.text, match)
             is_own = _is_said_of_own(before)
             number = replace(
@@ -248,6 +250,7 @@ _SHOWS_OUTPUT = re.compile(
     r"\b(output|result|log|logs|printed|prints|you (will|should) see)\b", re.I
 )
 _FINAL = re.compile(r"\b(test|final|best)\b", re.IGNORECASE)
+_FINAL_HEAD = re.compile(r"\b(test|final|best)\b.*:\s*$", re.IGNORECASE)
 
 
 def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedNumber]:
@@ -256,7 +259,13 @@ def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedN
         return
     if not _SHOWS_OUTPUT.search(" ".join([*code.section[-1:], code.lead])):
         return
-    lines = [line for line in code.lines if _FINAL.search(line.text) and find_metric(line.text)]
+    # `test result:` may stand above its numbers, or beside them.
+    lines = [
+        line
+        for before, line in zip([None, *code.lines], code.lines, strict=False)
+        if find_metric(line.text)
+        and (_FINAL.search(line.text) or (before and _FINAL_HEAD.search(before.text)))
+    ]
     for line in lines[-1:]:
         for match in NUMBER.finditer(line.text):
             metric = _metric_beside(line.text, match)

@@ -18,7 +18,7 @@ from scaffold.authoring.drafting.command_words import (
 from scaffold.authoring.drafting.documents import Document, Line
 from scaffold.authoring.drafting.source_files import SourceFiles
 
-_PROMPT = re.compile(r"^\s*(\$|>>>?|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
+_PROMPT = re.compile(r"^\s*(\$|>{1,3}|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
 _SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*|\s+&(?:\s+|$)")
 
 

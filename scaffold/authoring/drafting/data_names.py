@@ -19,6 +19,7 @@ LIBRARY_CALLS: Sequence[tuple[re.Pattern[str], bool]] = (
     (
         re.compile(
             r"(^|\.)(torchvision\.)?datasets\.([A-Z]\w+)(?:\.(?:splits|iters))?$|(^|\.)dset\.([A-Z]\w+)$"
+            r"|(^|\.)torchvision\.datasets\.[a-z]\w*\.([A-Z]\w+)$"
         ),
         True,
     ),

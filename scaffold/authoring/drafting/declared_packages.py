@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from scaffold.authoring.drafting.poetry import poetry_specifier
 from scaffold.authoring.drafting.python_files import calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Citation
@@ -201,14 +202,5 @@ def _versions(table: Any) -> list[str]:
         version = value.get("version") if isinstance(value, dict) else value
         if key.lower() == "python" or not isinstance(version, str):
             continue
-        if version == "*":
-            required.append(key)
-        elif version[:1] in "^~" and (match := re.match(r"[\^~]=?(\d+)((?:\.\d+)*)", version)):
-            least = match[1] + match[2]
-            major = int(match[1])
-            minor = int(match[2].split(".")[1]) if match[2] else 0
-            most = f"{major + 1}" if version[0] == "^" and major else f"{major}.{minor + 1}"
-            required.append(f"{key}>={least},<{most}")
-        else:
-            required.append(key + (version if version[:1] in "<>=!" else f"=={version}"))
+        required.append(key + (poetry_specifier(version) or ""))
     return required

@@ -59,6 +59,7 @@ def find_fixed(modules: Sequence[Module], configuration: Sequence[Setting]) -> d
     for name, value, place in [
         *(item for item in configuration if is_hyperparameter(item[0].rpartition(".")[2])),
         *(item for module in modules for item in _constants(module, is_first=module is modules[0])),
+        *(item for module in modules[:1] for item in _dictionaries(module)),
         *(item for module in modules[:1] for item in _locals(module)),
         *(item for module in modules[:1] for item in _defaults(module)),
         *(item for module in modules for item in _in_calls(module)),
@@ -83,6 +84,26 @@ def _constants(module: Module, *, is_first: bool) -> Iterator[tuple[str, Any, Ci
         value = module.fold(node)
         if isinstance(value, list) and _is_setting(value) and is_hyperparameter(name):
             yield name, value, module.cite(node)
+
+
+_SETTINGS_DICTIONARY = re.compile(
+    r"(.*_)?(params?|parameters|config|conf|cfg|settings|hparams|hps|hyper\w*|args|options)",
+    re.IGNORECASE,
+)
+
+
+def _dictionaries(module: Module) -> Iterator[tuple[str, Any, Citation]]:
+    """Yield what the first dictionary of settings says: `params = {"epochs": 30}`."""
+    for name, node in module.constants.items():
+        if not isinstance(node, ast.Dict) or not _SETTINGS_DICTIONARY.fullmatch(name):
+            continue
+        for key_node, value_node in zip(node.keys, node.values, strict=True):
+            key = module.fold(key_node) if key_node is not None else UNFOLDED
+            value = module.fold(value_node)
+            is_setting = _is_setting(value) or isinstance(value, str)
+            if isinstance(key, str) and is_setting and is_hyperparameter(key):
+                yield key, value, module.cite(value_node)
+        return
 
 
 def _of_classes(module: Module) -> Iterator[tuple[str, Any, Citation]]:

@@ -164,10 +164,14 @@ _TOOLS = re.compile(
 def _imports_by_name(modules: Sequence[Module]) -> bool:
     """Return whether a program imports what a setting names, so that its imports tell too little.
 
-    `importlib.import_module(name)`, or `hydra.utils.instantiate(config)`.
+    `importlib.import_module(name)`, `hydra.utils.instantiate(config)`, or `gym.make(name)`, which
+    imports packages that bring environments.
     """
     return any(
-        name.rpartition(".")[2] in ("import_module", "__import__", "instantiate")
+        (
+            name.rpartition(".")[2] in ("import_module", "__import__", "instantiate")
+            or name in ("gym.make", "gymnasium.make")
+        )
         and not (call.args and isinstance(call.args[0], ast.Constant))
         for module in modules
         for name, call in calls_in(module.tree)

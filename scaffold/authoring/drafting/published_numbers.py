@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from scaffold.authoring.drafting.metric_words import MetricWord, find_split
+from scaffold.records.claim import printed_decimals
 from scaffold.records.draft import Citation
 
 
@@ -91,7 +92,7 @@ def read_number(
         metric=metric,
         value=value,
         unit=unit,
-        decimals=len(text.split("e")[0].partition(".")[2]),
+        decimals=max(0, printed_decimals(text)),
         place=place,
         spread=spread,
         spread_of=next((kind for word, kind in kinds.items() if word in around.lower()), ""),

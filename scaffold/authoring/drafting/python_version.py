@@ -2,6 +2,7 @@
 
 import re
 
+from scaffold.authoring.drafting.poetry import poetry_specifier
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.draft import Citation
 
@@ -41,8 +42,8 @@ def find_python(files: SourceFiles) -> tuple[str, Citation] | None:
 
 def _range(text: str) -> str:
     text = re.sub(r"\s+", "", text)
-    if text[:1] == "^":
-        return f">={text[1:]},<{int(text[1:].split('.')[0]) + 1}"
+    if re.match(r"\^|~(?!=)", text):
+        return poetry_specifier(text) or text
     if text[:1].isdecimal() or re.match(r"=\d", text):
         version = text.lstrip("=")
         return (

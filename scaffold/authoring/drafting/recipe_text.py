@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from scaffold.records.draft import Candidate, Sources, Status
 from scaffold.records.program import NOT_MEASURED
+from scaffold.records.yaml_text import dump_yaml
 
 NO_LICENCE = "none stated"
 
@@ -86,7 +85,7 @@ def recipe_text(sources: Sources) -> str:
         f"# Drafted from {sources.source}. Where each value stands in the source: sources.json,\n"
         "# and DRAFT.md for people. Check it before you trust it.\n"
     )
-    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    body = dump_yaml(document, width=110)
     open_lines = "".join(
         f"# open: {question.key}: {question.why}\n" for question in open_questions(sources)
     )

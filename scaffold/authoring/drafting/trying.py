@@ -9,8 +9,6 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scaffold.authoring.drafting.cures import (
     Cure,
     Failed,
@@ -28,6 +26,7 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe
 from scaffold.records.evidence import RunRecord
+from scaffold.records.yaml_text import read_value
 from scaffold.references.package import has_wheel
 from scaffold.running.batch import ProgressListener
 from scaffold.running.preparation import prepare_smoke
@@ -84,7 +83,7 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
         create_project(
             recipe_source, project.root, name="try", settings={}, offline=options.offline
         )
-        document = yaml.safe_load(read_text(folder / "recipe.yaml"))
+        document = read_value(read_text(folder / "recipe.yaml"))
         try:
             plan = prepare_smoke(Session(project, recipe_source.recipe, listener, options))
             assert plan is not None

@@ -186,21 +186,33 @@ def _judge_metric(
     )
 
 
-def _without_spread(
-    metric: Metric, before: float, after: float, half_digit: float, rule: ChangeRule
-) -> Finding:
-    tolerance = equality_tolerance(
+def judge_single(
+    metric: Metric, before: float, after: float, half_digit: float, margin: float
+) -> Verdict:
+    """Judge one value each of a program without chance; rounding alone is no difference."""
+    difference = after - before
+    if abs(difference) < max(margin, _rounding(before, after, half_digit)):
+        return Verdict.NO_DIFFERENCE
+    return directed(Verdict.BETTER, difference, metric.direction == "higher")
+
+
+def _rounding(before: float, after: float, half_digit: float) -> float:
+    """Return how far two equal values may be printed apart."""
+    return equality_tolerance(
         SampleStats(n=1, mean=after, sd=0.0, half_digit=half_digit),
         SampleStats(n=1, mean=before, sd=0.0, half_digit=half_digit),
     )
+
+
+def _without_spread(
+    metric: Metric, before: float, after: float, half_digit: float, rule: ChangeRule
+) -> Finding:
+    tolerance = _rounding(before, after, half_digit)
     difference, allowed = after - before, max(rule.margin, tolerance)
-    verdict = Verdict.NO_DIFFERENCE
-    if abs(difference) >= allowed:
-        verdict = directed(Verdict.BETTER, difference, metric.direction == "higher")
     return Finding(
         question=Question.CHANGE,
         metric=metric.name,
-        verdict=verdict,
+        verdict=judge_single(metric, before, after, half_digit, rule.margin),
         n=1,
         before=before,
         mean=after,

@@ -43,8 +43,12 @@ class Range:
             number = self.low * (self.high / self.low) ** share
         else:
             number = self.low + share * (self.high - self.low)
-        number = min(max(number, self.low), self.high)
-        return round(number) if self.is_whole else float(f"{number:.3g}")
+        if self.is_whole:
+            return int(min(max(round(number), math.ceil(self.low)), math.floor(self.high)))
+        # Three digits of the range's width: of 0.99 to 0.9999 five of the number.
+        largest = max(abs(self.low), abs(self.high))
+        digits = 3 + max(0, math.ceil(math.log10(largest / (self.high - self.low))))
+        return min(max(float(f"{number:.{digits}g}"), self.low), self.high)
 
     def share(self, value: float) -> float:
         """Return how far a value is from low to high."""

@@ -13,6 +13,9 @@ _LATER = 1e-5
 """Of one number for all that a call gives, relative to the largest: what may have been computed in
 float32."""
 
+_TEXT = "~text"
+"""How the tracer names an array in which texts stand for themselves by a number."""
+
 _SAME = 1e-9
 """The same of what a call is given, where other numbers of it are to be the call's own."""
 
@@ -88,6 +91,9 @@ def _compared(
                 answer.left_out.append(
                     f"{entry['module']}: {entry['aspect']} is not there any more"
                 )
+            continue
+        if entry["aspect"].endswith(_TEXT) and entry.get("noise"):
+            answer.left_out.append(f"{entry['module']}: {entry['aspect']} is another each time")
             continue
         gap = compare(
             entry, other, (golden.arrays, candidate.arrays), noise=entry.get("noise", 0.0)
@@ -172,13 +178,16 @@ def _uncovered(golden: Trace, candidate: Trace) -> dict[str, dict[str, tuple[int
 
 
 def _answered(golden: Trace, candidate: Trace) -> set[str]:
-    """Return functions all of whose outputs are there in both programs, in all of their calls."""
+    """Return functions all of whose outputs are compared: there, read, and the same each time."""
     theirs = {key_of(entry) for entry in candidate.index["entries"]}
     whole: dict[str, bool] = {}
     for entry in golden.index["entries"]:
         if not entry["aspect"].startswith("input"):
-            whole[entry["module"]] = whole.get(entry["module"], True) and key_of(entry) in theirs
-    return {name for name, is_whole in whole.items() if is_whole}
+            is_there = key_of(entry) in theirs
+            is_steady = not (entry["aspect"].endswith(_TEXT) and entry.get("noise"))
+            whole[entry["module"]] = whole.get(entry["module"], True) and is_there and is_steady
+    unread = {name for trace in (golden, candidate) for name in trace.index.get("unread", {})}
+    return {name for name, is_whole in whole.items() if is_whole} - unread
 
 
 def _is_covered(golden: Trace, name: str, answered: set[str]) -> bool:

@@ -3,26 +3,29 @@
 Pure: no disk, clock, network, torch.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from statistics import median
 from types import MappingProxyType
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
-from scaffold.records.evidence import Calibration, JudgedRun, MetricValue
+from scaffold.records.evidence import Calibration, JudgedRun
+from scaffold.records.fields import WHOLE
 from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.rules.reproduction.claims import judge_claim
+from scaffold.rules.reproduction.monitored import calibration_stats, judge_monitored, own_stats
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
-from scaffold.rules.stats import SampleStats, equality_tolerance, rank_p, t_two_sided_p
+from scaffold.rules.stats import SampleStats
 
 _BASES = ("early training", "evaluation", "training")
 """From the weakest to the strongest."""
 
 _NONE: Mapping[str, float] = MappingProxyType({})
+
+_MOST_NOISE = 1e-3
+"""Of a metric's value, or of its whole if it is a share: ten times a larger noise would excuse more
+than machines part by. Source: measured, at most 0.4 % of the value (docs/verdicts.md)."""
 
 
 def judge(
@@ -35,22 +38,27 @@ def judge(
     """Judge at least one completed full run, in the order in which their seeds were used.
 
     The overall verdict is the weakest of all findings. A claim of basis `early training` can refute
-    but never confirm. `noise` is how far each metric of a deterministic program was measured to
-    differ from itself.
+    but never confirm. `noise` is how far rounding alone was measured to move each metric of a
+    deterministic program. One that gives two numbers without it is none, whatever its recipe says.
     """
     # The first run of each seed.
     distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]
     claimed = {claim.metric: claim for claim in recipe.claims}
     judged = recipe.judged_metrics
-    deterministic = recipe.seeds.how == "none"
+    unsteady = _unsteady(recipe, runs, calibration, noise) if recipe.seeds.how == "none" else {}
     findings = [
-        _reproduction(recipe, (name, claimed.get(name)), distinct, calibration, noise)
+        _reproduction(
+            recipe, (name, claimed.get(name)), distinct, calibration, noise, unsteady.get(name)
+        )
         for name in judged
     ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
-        stats, shipped = _own_stats(metric, distinct), _calibration_stats(metric, calibration)
+        stats, shipped = own_stats(metric, distinct), calibration_stats(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
+        is_exact = recipe.seeds.how == "none" and metric.name not in unsteady
+        if metric.name in unsteady and shipped is not None and not shipped.has_spread:
+            shipped = None  # it is no sign that there is none
         findings.append(
             judge_claim(
                 claim,
@@ -59,10 +67,10 @@ def judge(
                 series,
                 metric.direction,
                 recipe.rule,
-                noise.get(metric.name, 0.0) if deterministic else None,
+                noise.get(metric.name, 0.0) if is_exact else None,
             )
         )
-    findings += _monitored(recipe, distinct, calibration, judged)
+    findings += judge_monitored(recipe, distinct, calibration, judged)
     findings += _seeds(recipe, runs, distinct, calibration)
     basis = min((claim.basis for claim in recipe.claims), key=_BASES.index, default="training")
     verdicts = [finding.verdict.overall for finding in findings]
@@ -87,6 +95,36 @@ def judge(
     return Judgment(
         verdict=overall, basis=basis, findings=tuple(findings), deviations=tuple(deviations)
     )
+
+
+def _unsteady(
+    recipe: Recipe,
+    runs: Sequence[JudgedRun],
+    calibration: Calibration | None,
+    noise: Mapping[str, float],
+) -> dict[str, str]:
+    """Return why metrics of a program said to be deterministic cannot be judged as such."""
+    reasons = {}
+    for metric in recipe.metrics:
+        first, scale = runs[0].metrics[metric.name], WHOLE.get(metric.unit)
+        other = next((run for run in runs if run.metrics[metric.name] != first), None)
+        by_rounding = noise.get(metric.name, 0.0)
+        shipped = calibration_stats(metric, calibration)
+        if shipped is not None and shipped.has_spread:
+            reasons[metric.name] = (
+                f"its {shipped.n} calibration runs differ: something is drawn, though the recipe"
+                " says seeds.how: none"
+            )
+        elif other is not None:
+            reasons[metric.name] = (
+                f"the same run gave {first.value:.6g} and {other.metrics[metric.name].value:.6g}:"
+                " something is drawn, though the recipe says seeds.how: none"
+            )
+        elif by_rounding > _MOST_NOISE * (scale or abs(first.value)):
+            reasons[metric.name] = (
+                f"rounding alone moves it by {by_rounding:.3g}: too much to call two numbers equal"
+            )
+    return reasons
 
 
 def needs_series(recipe: Recipe) -> set[str]:
@@ -115,37 +153,22 @@ def is_decided(judgment: Judgment, recipe: Recipe, seeds_run: int) -> bool:
     return not any(finding.more_seeds for finding in judgment.findings)
 
 
-def _own_stats(metric: Metric, runs: Sequence[JudgedRun]) -> SampleStats:
-    return _stats([run.metrics[metric.name] for run in runs])
-
-
-def _calibration_stats(metric: Metric, calibration: Calibration | None) -> SampleStats | None:
-    values = (
-        [run.metrics[metric.name] for run in calibration.runs if metric.name in run.metrics]
-        if calibration
-        else []
-    )
-    return _stats(values) if values else None
-
-
-def _stats(values: Sequence[MetricValue]) -> SampleStats:
-    return SampleStats.of(
-        [value.value for value in values], half_digit=min(value.half_digit for value in values)
-    )
-
-
 def _reproduction(
     recipe: Recipe,
     judged: tuple[str, Claim | None],
     runs: Sequence[JudgedRun],
     calibration: Calibration | None,
     noise: Mapping[str, float],
+    unsteady: str | None,
 ) -> Finding:
     """Judge one metric against the calibration runs; `judged` is its name, and its claim if any."""
     name, claim = judged
     metric = recipe.metric(name)
-    stats = _calibration_stats(metric, calibration)
-    own = _own_stats(metric, runs)
+    stats = calibration_stats(metric, calibration)
+    own = own_stats(metric, runs)
+    shows_spread = stats is not None and stats.has_spread and stats.n >= MIN_CALIBRATION_RUNS
+    if unsteady is not None and not shows_spread:
+        return _no_reproduction(metric, own, unsteady)
     if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
             stats = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
@@ -156,19 +179,11 @@ def _reproduction(
                 n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit
             )
     if stats is None:
-        return Finding(
-            question=Question.REPRODUCTION,
-            metric=metric.name,
-            verdict=Verdict.INCONCLUSIVE,
-            rule="sequential t",
-            n=own.n,
-            mean=own.mean,
-            sd=own.sd if own.n > 1 else None,
-            reason=(
-                "the recipe ships no calibration runs: make them with `scaffold recipes calibrate`"
-            ),
+        missing = (
+            "the recipe ships no calibration runs: make them with `scaffold recipes calibrate`"
         )
-    deterministic = recipe.seeds.how == "none"
+        return _no_reproduction(metric, own, missing)
+    deterministic = recipe.seeds.how == "none" and unsteady is None
     allowed = noise.get(metric.name, 0.0)
     if (
         isinstance(claim, ValueClaim)
@@ -183,136 +198,16 @@ def _reproduction(
     )
 
 
-def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
-    """Return the values of the calibration runs."""
-    runs = calibration.runs if calibration else ()
-    return [run.metrics[metric.name].value for run in runs if metric.name in run.metrics]
-
-
-def _monitored(
-    recipe: Recipe,
-    runs: Sequence[JudgedRun],
-    calibration: Calibration | None,
-    judged: Sequence[str],
-) -> list[Finding]:
-    """Judge each monitored metric and the spread of the judged ones against calibration.
-
-    The level is divided by their number (Bonferroni).
-    """
-    statistics = [(metric, _calibration_stats(metric, calibration)) for metric in recipe.metrics]
-    shipped = [
-        (metric, stats)
-        for metric, stats in statistics
-        if stats is not None and stats.n >= MIN_CALIBRATION_RUNS
-    ]
-    means = [
-        (metric, stats)
-        for metric, stats in shipped
-        if metric.monitored and metric.name not in judged
-    ]
-    spreads = [
-        (metric, stats)
-        for metric, stats in shipped
-        if metric.name in judged and len(runs) > 1 and stats.has_spread
-    ]
-    if not means and not spreads:
-        return []
-    alpha = recipe.rule.monitor_alpha / (len(means) + len(spreads))
-    values = {
-        metric.name: [run.metrics[metric.name].value for run in runs]
-        for metric, _ in [*means, *spreads]
-    }
-    shipped_values = {
-        metric.name: _shipped(metric, calibration) for metric, _ in [*means, *spreads]
-    }
-    return [
-        _by_ranks(
-            _monitor_mean(metric, stats, _own_stats(metric, runs), alpha),
-            rank_p(values[metric.name], shipped_values[metric.name]),
-            alpha,
-            stats.n,
-        )
-        for metric, stats in means
-    ] + [
-        _by_ranks(
-            _monitor_spread(metric, stats, _own_stats(metric, runs), alpha),
-            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]),
-            alpha,
-            stats.n,
-        )
-        for metric, stats in spreads
-    ]
-
-
-def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
-    """Return further seeds until the most extreme order of all values has a p below alpha.
-
-    There are two such orders among all divisions.
-    """
-    return next(
-        seeds for seeds in range(100) if 2.0 / math.comb(n + seeds + shipped, shipped) < alpha
-    )
-
-
-def _by_ranks(finding: Finding, p: float, alpha: float, shipped: int) -> Finding:
-    """Keep a flag of a normal-theory test only if an exact permutation test flags the runs too."""
-    if finding.verdict is not Verdict.UNEXPECTED or p < alpha:
-        return finding
-    missing = _seeds_until_ranks_can_speak(finding.n, shipped, alpha)
-    if missing:
-        reason = (
-            f"{finding.reason}; {finding.n} seeds are too few to say so of any distribution,"
-            f" {missing} more can"
-        )
-        return replace(finding, verdict=Verdict.INCONCLUSIVE, reason=reason, more_seeds=missing)
-    reason = f"{finding.reason}; by ranks, whatever the distribution, p {p:.2g}"
-    return replace(finding, verdict=Verdict.EXPECTED, reason=reason)
-
-
-def _rank_p_of_spread(values: Sequence[float], shipped: Sequence[float]) -> float:
-    """Test by ranks whether values lie further from their median than those of calibration."""
-    apart = [[abs(value - median(side)) for value in side] for side in (values, shipped)]
-    return rank_p(apart[0], apart[1], larger_only=True)
-
-
-def _monitor_mean(metric: Metric, stats: SampleStats, own: SampleStats, alpha: float) -> Finding:
-    difference = max(abs(own.mean - stats.mean) - own.half_digit, 0.0)
-    if stats.has_spread:
-        # The calibration's sd alone: one own run has none, and a faulty program's own spread must
-        # not excuse it.
-        p = t_two_sided_p(difference / (stats.sd * (1 / own.n + 1 / stats.n) ** 0.5), stats.n - 1)
-    else:
-        p = float(difference <= equality_tolerance(own, stats))
-    shift = (
-        f"{(own.mean - stats.mean) / stats.sd:+.2f} sd"
-        if stats.has_spread
-        else f"{own.mean - stats.mean:+.3g}"
-    )
+def _no_reproduction(metric: Metric, own: SampleStats, reason: str) -> Finding:
     return Finding(
-        question=Question.MONITORED,
+        question=Question.REPRODUCTION,
         metric=metric.name,
-        verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
-        reason=f"{shift} from calibration, p {p:.2g}",
-        rule=f"UNEXPECTED if p of a t test against calibration is below {alpha:.2g}",
+        verdict=Verdict.INCONCLUSIVE,
+        rule="sequential t",
         n=own.n,
         mean=own.mean,
         sd=own.sd if own.n > 1 else None,
-    )
-
-
-def _monitor_spread(metric: Metric, stats: SampleStats, own: SampleStats, alpha: float) -> Finding:
-    from scipy.special import fdtrc
-
-    ratio = (own.sd / stats.sd) ** 2
-    p = float(fdtrc(own.n - 1, stats.n - 1, ratio))
-    return Finding(
-        question=Question.MONITORED,
-        metric=f"sd of {metric.name}",
-        verdict=Verdict.UNEXPECTED if p < alpha else Verdict.EXPECTED,
-        reason=f"sd {ratio**0.5:.2f} x that of calibration, p {p:.2g}",
-        rule=f"UNEXPECTED if p of an F test for a larger sd is below {alpha:.2g}",
-        n=own.n,
-        sd=own.sd,
+        reason=reason,
     )
 
 

@@ -102,7 +102,11 @@ def _copies(sample: Sample, neighbors: Neighbors | None, first: str, second: str
     earlier, later = sample.rows[first], sample.rows[second]
     exact = exact_copies(sample.contents, earlier, later)
     if exact:
-        columns = [list(column) for column in sample.columns.values()]
+        columns = [
+            # NaN, an empty cell, is not equal to itself: each would count as one of its own.
+            ["" if value != value else value for value in column]
+            for column in sample.columns.values()
+        ]
         copied = [row for row, _ in exact]
         plain = chance_of_equals(columns, copied, len(earlier)) if columns else 0
         is_alarm = plain < len(exact) or is_more_than_chance(

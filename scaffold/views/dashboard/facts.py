@@ -8,7 +8,7 @@ from pathlib import Path
 from scaffold.datasets.splits import FILE, read_seal
 from scaffold.errors import ScaffoldError
 from scaffold.git.repository import Repository
-from scaffold.probes.analysis import LastAnalysis, last_analysis
+from scaffold.probes.analyzed import LastAnalysis, last_analysis
 from scaffold.probes.error_sheet import ReadSheet, read_sheets
 from scaffold.probes.sweep import Swept, read_sweeps
 from scaffold.project.goal import read_goal
@@ -25,6 +25,7 @@ from scaffold.reproduce.evidence import load_calibration, read_evidence
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.stats import mean_interval
 from scaffold.running.store import read_series
+from scaffold.running.unfinished import unfinished_runs
 from scaffold.status.cache import load_status
 from scaffold.status.model import Status
 from scaffold.tweak.store import all_evidence
@@ -185,13 +186,11 @@ def _analysis(project: Project) -> LastAnalysis | None:
 
 
 def _going(project: Project) -> Iterator[str]:
-    """Yield the runs that are under way, by the names of their folders."""
+    """Yield the runs that are under way."""
     if not is_at_work(project):
         return
-    for name in ("runs", "probes", "sweeps"):
-        for folder in sorted((project.scaffold_dir / name).glob(".s*-*-*-*")):
-            kind, seed, *_ = folder.name[1:].split("-")
-            yield f"{kind} {seed}"
+    for run in unfinished_runs(project):
+        yield f"{run.kind} {run.seed}"
 
 
 def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Reproduction:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from scaffold.probes.analysis import LastAnalysis
+from scaffold.probes.analyzed import LastAnalysis
 from scaffold.rules.loop.case import HALF, QUARTER, Case
 from scaffold.rules.loop.forecast import forecast_of_doubling
 from scaffold.rules.loop.gaps import SplitError

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from scaffold.errors import MachineError, ScaffoldError, UsageError
 from scaffold.project.project import Project
+from scaffold.running.unfinished import RUN_FOLDERS, unfinished_runs
 from scaffold.status.cache import fingerprint
 from scaffold.views.dashboard.facts import gather
 from scaffold.views.dashboard.page import make_page
@@ -57,11 +58,11 @@ class LiveDashboard:
         """Yield what the page shows besides what the status depends on."""
         root, state = self._project.root, self._project.scaffold_dir
         yield state / "lock"
-        for folder in ("errors", "sweeps"):
-            yield from sorted((root / folder).glob("*"))
-        for name in ("runs", "probes", "sweeps"):
+        yield from sorted((root / "sweeps").glob("*"))
+        for name in RUN_FOLDERS:
             yield from sorted((state / name).glob("*"))
-            yield from sorted((state / name).glob(".s*"))
+        for run in unfinished_runs(self._project):
+            yield run.folder
 
     def page(self) -> str:
         """Return the page; made only where something changed since.

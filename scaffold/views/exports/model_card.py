@@ -1,16 +1,13 @@
-"""Write a model card whose metadata the Hugging Face Hub shows as evaluation results."""
+"""Make a model card whose metadata the Hugging Face Hub shows as evaluation results."""
 
-from pathlib import Path
-
-from scaffold.project.files import write_output
 from scaffold.project.project import Project
 from scaffold.reproduce.staleness import require_evidence
 from scaffold.views.certificate import make_certificate
 from scaffold.views.exports.statement import make_statement
 
 
-def write_model_card(project: Project, path: Path) -> None:
-    """Write the card: what was measured here, never what was published.
+def make_model_card(project: Project) -> str:
+    """Return the card: what was measured here, never what was published.
 
     Raises:
         ProjectError, BrokenFileError: see `reproduce.staleness.require_evidence`.
@@ -43,5 +40,4 @@ def write_model_card(project: Project, path: Path) -> None:
         eval_results=results or None,
         tags=["mlloop-new"],
     )
-    text = f"---\n{data.to_yaml()}\n---\n\n{make_certificate(make_statement(project))}"
-    write_output(path, text.encode())
+    return f"---\n{data.to_yaml()}\n---\n\n{make_certificate(make_statement(project))}"

@@ -3,10 +3,8 @@
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from scaffold.project.files import write_output
 from scaffold.project.project import Project
 from scaffold.records.evidence import RunRecord
 from scaffold.reproduce.evidence import read_evidence
@@ -52,17 +50,17 @@ def _row(record: RunRecord, state: str, names: Sequence[str]) -> Row:
     }
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as CSV; what is not known is empty."""
+def make_csv(rows: Sequence[Row]) -> bytes:
+    """Return rows as CSV; what is not known is empty."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_output(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
-def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as Parquet.
+def make_parquet(rows: Sequence[Row]) -> bytes:
+    """Return rows as Parquet.
 
     Raises:
         MachineError: pyarrow is not installed.
@@ -74,4 +72,4 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
         raise missing_extra("Parquet needs pyarrow (csv does not)") from error
     content = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows)), content)
-    write_output(path, content.getvalue())
+    return content.getvalue()

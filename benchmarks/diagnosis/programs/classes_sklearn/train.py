@@ -165,8 +165,6 @@ def accuracy(predicted, labels, plant):
 def run(options):
     """Train; return the metric, the splits, and functions for labels and probabilities."""
     splits = build(options.plant)
-    if options.zero_inputs:
-        splits = {split: (ids, 0 * rows, labels) for split, (ids, rows, labels) in splits.items()}
     if options.train_ids:
         chosen = set(Path(options.train_ids).read_text(encoding="utf-8").split())
         ids, inputs, labels = splits["train"]
@@ -206,7 +204,6 @@ def parse(arguments=None):
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--plant", default="none")
     parser.add_argument("--train-ids", default="")
-    parser.add_argument("--zero-inputs", type=int, choices=(0, 1), default=0)
     return parser.parse_args(arguments)
 
 

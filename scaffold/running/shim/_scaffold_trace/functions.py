@@ -1,40 +1,27 @@
 """Follow the functions of a program without torch: what each call takes and gives.
 
-A function is known by its module and name, a call by its number. Arrays, numbers, and what
-estimators have learned (attributes that end in an underscore, as scikit-learn names them) are kept;
-of anything else only that it was there.
+A function is known by its module and name, a call by its number. What it gives is kept as arrays
+(`values`): numbers, texts, and what estimators have learned; of anything else only its type.
 """
 
 from __future__ import annotations
 
 import inspect
 import os
-import pickle
-import random
 import sys
-import zlib
 
-import numpy as np
-
-from _scaffold_trace.store import Store, generator, row_marks
+from _scaffold_trace.store import Store
+from _scaffold_trace.values import Reader, disturb, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
-    from typing import Any, Iterator
-
-    from _scaffold_trace.kinds import Array
-
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
 EACH_FOLLOWED = 100
 """Calls of one function of which one number each is kept; then every second up to twice as many,
 and so on."""
-
-MOST_DEPTH = 4
-MOST_ITEMS = 50
-"""Of a list, and how deep they may lie in one another."""
 
 
 class Functions:
@@ -53,6 +40,9 @@ class Functions:
         self.disturb = disturb
         self.store = Store()
         self.store.index["kind"] = "functions"
+        self.given = Reader(self.tree, only_numbers=True)
+        self.gives = Reader(self.tree)
+        self.unread: dict[str, set[str]] = {}
         self.names: dict[int, tuple[str | None, CodeType]] = {}
         self.counts: dict[str, int] = {}
         self.callers: dict[str, set[str]] = {}
@@ -69,6 +59,9 @@ class Functions:
         """End, and return whether anything was seen."""
         sys.setprofile(None)
         self.store.index["counts"] = {name: number + 1 for name, number in self.counts.items()}
+        self.store.index["unread"] = {name: sorted(kinds) for name, kinds in self.unread.items()}
+        for name, kinds in self.store.index["unread"].items():
+            self.store.say("functions", "%s gives %s: not compared" % (name, ", ".join(kinds)))
         self.store.index["callers"] = {name: sorted(above) for name, above in self.callers.items()}
         return bool(self.counts)
 
@@ -132,7 +125,10 @@ class Functions:
                     "%s: of its calls after the first %d one number each" % (name, MOST_CALLS),
                 )
             arguments = dict(frame.f_locals)
-            taken = [mark_of(arguments), sum(state_of(value) for value in arguments.values())]
+            taken = [
+                self.given.mark_of(arguments),
+                sum(state_of(value) for value in arguments.values()),
+            ]
         self.open[id(frame)] = name, number, taken
 
     def ended(self, frame: FrameType, value: object) -> None:
@@ -141,7 +137,9 @@ class Functions:
         if number < MOST_CALLS:
             self.keep(name, number, "output", value)
         else:
-            self.store.follow("later." + name, [float(number)] + taken + [mark_of(value)])
+            self.store.follow(
+                "later." + name, [float(number)] + taken + [self.gives.mark_of(value)]
+            )
         if self.disturb:
             disturb(value, "%s %d" % (name, number))
 
@@ -167,14 +165,16 @@ class Functions:
         return ""
 
     def keep(self, name: str, number: int, aspect: str, value: object) -> None:
-        """Keep all arrays inside a value."""
-        arrays = list(arrays_in(value))
-        for place, array in arrays:
-            self.store.add(
-                "functions", aspect + place, array, name, number, 0, keep=aspect == "output"
-            )
-        if not arrays and aspect == "output" and value is not None:
-            self.store.say("functions", "%s gives %s: not compared" % (name, type(value).__name__))
+        """Keep all arrays inside a value, and note what else is in it."""
+        is_output = aspect == "output"
+        reader = self.gives if is_output else self.given
+        if value is None:
+            return
+        reader.unread.clear()
+        for place, array in reader.arrays_in(value):
+            self.store.add("functions", aspect + place, array, name, number, 0, keep=is_output)
+        if is_output and reader.unread:
+            self.unread.setdefault(name, set()).update(reader.unread)
 
 
 def next_followed(number: int) -> int:
@@ -183,83 +183,3 @@ def next_followed(number: int) -> int:
     while number + 1 >= 2 * stride * EACH_FOLLOWED:
         stride *= 2
     return (number // stride + 1) * stride
-
-
-def mark_of(value: object) -> float:
-    """Return one number for all arrays inside a value."""
-    arrays = [array for _, array in arrays_in(value) if array.size]
-    return sum(float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for array in arrays)
-
-
-def state_of(value: object) -> float:
-    """Return a number for where a generator of random numbers stands; 0 for anything else."""
-    # Numpy before 1.17.
-    kinds = (
-        random.Random,
-        np.random.RandomState,
-        getattr(np.random, "Generator", random.Random),
-    )
-    return float(zlib.crc32(pickle.dumps(value))) if isinstance(value, kinds) else 0.0
-
-
-def disturb(value: Any, name: str, depth: int = 0) -> None:
-    """Move each number of the arrays inside a value by one last digit of its type, in place."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind == "f" and value.flags.writeable and value.size:
-            signs = (
-                generator("rounding of " + name)
-                .choice([-1.0, 1.0], value.size)
-                .reshape(value.shape)
-            )
-            value *= (1 + np.finfo(value.dtype).eps * signs).astype(value.dtype)
-    elif hasattr(value, "is_floating_point") and hasattr(value, "mul_"):
-        if value.is_floating_point() and not value.requires_grad and value.numel():
-            value.mul_(1 + 2.0 ** (-52 if value.element_size() == 8 else -23))
-    elif depth <= MOST_DEPTH:
-        for step, item in parts_of(value):
-            disturb(item, name + step, depth + 1)
-
-
-def arrays_in(value: object, place: str = "", depth: int = 0) -> Iterator[tuple[str, Array]]:
-    """Yield each array or number inside a value with its place, such as `[0].coef_`."""
-    array = as_array(value)
-    if array is not None:
-        yield place, array
-    elif depth <= MOST_DEPTH:
-        for step, item in parts_of(value):
-            for array_inside in arrays_in(item, place + step, depth + 1):
-                yield array_inside
-
-
-def as_array(value: Any) -> Array | None:
-    """Return numbers as an array; None for anything else."""
-    if isinstance(value, (bool, int, float, np.number, np.bool_)):
-        return np.asarray(value)
-    if isinstance(value, np.ndarray):
-        return value if value.dtype.kind in "biuf" else None
-    if (
-        isinstance(value, (list, tuple))
-        and value
-        and all(type(item) in (int, float, bool) for item in value)
-    ):
-        return np.asarray(value)
-    if hasattr(value, "detach") and hasattr(value, "numpy"):
-        array: Array = value.detach().cpu().double().numpy()
-        return array
-    if hasattr(value, "to_numpy"):  # pandas
-        return as_array(value.to_numpy())
-    return None
-
-
-def parts_of(value: object) -> list[tuple[str, Any]]:
-    """Return what a value is made of, with the way to each part."""
-    if isinstance(value, dict):
-        return [("[%s]" % key, value[key]) for key in sorted(value, key=str)]
-    if isinstance(value, (list, tuple)):
-        return [("[%d]" % index, item) for index, item in enumerate(value[:MOST_ITEMS])]
-    if hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        learned = [
-            key for key in sorted(vars(value)) if key.endswith("_") and not key.startswith("_")
-        ]
-        return [(".%s" % key, vars(value)[key]) for key in learned]
-    return []

@@ -179,17 +179,20 @@ def summary(array: Array) -> dict[str, Any]:
     Of a large tensor an even spread of its elements is kept.
     """
     flat = array.astype(np.float64).ravel()
-    with np.errstate(invalid="ignore"):  # where something is infinite
-        products = (
-            projection_weights(flat.size) @ flat / np.sqrt(max(flat.size, 1))
-            if flat.size
-            else np.zeros(2)
-        )
+    largest = float(np.abs(flat[np.isfinite(flat)]).max(initial=0.0))
+    # What is not finite stands as a multiple of the largest, so that its place shows.
+    signs = np.where(np.isnan(flat), 2.0, np.where(flat > 0, 3.0, 4.0))
+    finite = np.where(np.isfinite(flat), flat, signs * max(largest, 1.0))
+    products = (
+        projection_weights(flat.size) @ finite / np.sqrt(max(flat.size, 1))
+        if flat.size
+        else np.zeros(2)
+    )
     entry = {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
-        "norm": float(np.sqrt(flat @ flat)),
-        "largest": float(max(flat.max(), -flat.min())) if flat.size else 0.0,
+        "norm": float(np.sqrt(finite @ finite)),
+        "largest": largest,
         "products": [float(value) for value in products],
     }
     return {"entry": entry, "elements": flat if flat.size <= WHOLE else flat[spread(flat.size)]}
