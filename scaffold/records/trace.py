@@ -53,10 +53,15 @@ def _check_tenths(tenths: list[float]) -> list[float]:
 
 @with_config(_CONFIG)
 class Distribution(TypedDict):
-    """How a tensor's values are distributed; `tenths` are 11 quantiles, none if it is empty."""
+    """How a tensor's values are distributed; `tenths` are 11 quantiles, none if it is empty.
+
+    `cosine` is the mean squared cosine of two of its rows, times their length, over `pairs`.
+    """
 
     mean: float
     sd: float
+    cosine: float
+    pairs: int
     size: int
     tenths: Annotated[list[float], AfterValidator(_check_tenths)]
 
@@ -132,7 +137,8 @@ class TraceIndex(TypedDict):
 
     Of every trace: entries, notes, numbers that both programs share (`facts`), networks in the
     order of their first calls. Of a trace by functions `kind`, how often each was called and by
-    which others. Of all others `_OF_NETWORKS`: updates of weights (`steps`), calls of optimizers
+    which others, which give what cannot be read, which change the weights of networks, and which
+    yield. Of all others `_OF_NETWORKS`: updates of weights (`steps`), calls of optimizers
     (`updates`), evaluations (`bursts`), fed steps, masks by `STEP.INDEX` (kind, shape,
     module), numbers of networks in call series, networks that were entered in training, settings
     that changed (step, name, before, after) and seeds that were given again (step, seed).
@@ -154,6 +160,8 @@ class TraceIndex(TypedDict):
     counts: NotRequired[dict[str, int]]
     callers: NotRequired[dict[str, list[str]]]
     unread: NotRequired[dict[str, list[str]]]
+    steering: NotRequired[list[str]]
+    generators: NotRequired[list[str]]
 
     steps: NotRequired[int]
     updates: NotRequired[int]
@@ -188,7 +196,7 @@ _OF_NETWORKS = (
     "changed",
     "reseeded",
 )
-_OF_FUNCTIONS = ("counts", "callers", "unread")
+_OF_FUNCTIONS = ("counts", "callers", "unread", "steering", "generators")
 
 _INDEX = TypeAdapter(TraceIndex)
 

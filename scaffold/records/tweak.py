@@ -58,7 +58,7 @@ class GoldenAbout(Record):
 
     format: Literal[1] = 1
     snapshot: Revision
-    kinds: tuple[Literal["own", "float64", "replay"], ...]
+    kinds: tuple[Literal["own", "float64", "replay", "functions"], ...]
     functions: bool = Field(
         default=False, description="no network was called: its functions were followed"
     )

@@ -11,6 +11,7 @@ from scaffold.records.judgment import Verdict
 from scaffold.records.trace import check_alike
 from scaffold.rules.parity.checks import CheckResult, Trace
 from scaffold.rules.parity.compare import compare_traces
+from scaffold.rules.parity.functions import STAGES
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.batch import ProgressListener
 from scaffold.running.plan import Plan
@@ -66,6 +67,9 @@ def compare_with_golden(
                 traces, checks = mirrored, answers
             else:
                 work.request = replace(work.request, flip=False)
+        if "functions" in golden.about.kinds and rewritten.part not in STAGES:
+            work.by_functions(traces)
+            checks = _compared(reference, traces, plan.title, rewritten.part)
         if "replay" in golden.about.kinds and not any(_is_settled(check) for check in checks):
             work.replay(traces)
             checks = _compared(reference, traces, plan.title, rewritten.part)
@@ -157,6 +161,15 @@ class _Comparison:
             self.listener.message("a short run in float64")
             self.try_trace(traces, "replay", self.short)
 
+    def by_functions(self, traces: dict[str, Mapping[str, Trace]]) -> None:
+        """Add a short run of a program with networks by its functions."""
+        self.listener.message("a short run by its functions")
+        mode, self.mode = self.mode, Mode(functions=True)
+        try:
+            self.try_trace(traces, "functions", self.short)
+        finally:
+            self.mode = mode
+
     def own_trace(self) -> Mapping[str, Trace]:
         """Return the trace in the program's own dtype.
 
@@ -179,7 +192,7 @@ class _Comparison:
         place = self.project.scaffold_dir / "traces" / ".found"
         request = replace(
             self.request,
-            dtype="own" if kind == "own" else "float64",
+            dtype="own" if kind in ("own", "functions") else "float64",
             replay=kind == "replay",
             golden=self.golden.folder / kind,
         )

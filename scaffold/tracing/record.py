@@ -129,6 +129,11 @@ def _record(
         request = TraceRequest(dtype="float64", replay=True, seconds=seconds)
         replayed = recorder.record("replay", smoke or plan, request)
         recorder.again("replay", smoke or plan, replace(request, disturb=True))
+    if not mode.functions:
+        listener.message("a short run by its functions, for those that no network calls")
+        recorder.mode = Mode(functions=True)
+        recorder.record("functions", smoke or plan, TraceRequest())
+        recorder.again("functions", smoke or plan, TraceRequest(disturb=True))
     files = {path.relative_to(aside).as_posix(): file_digest(path) for path in list_files(aside)}
     return GoldenAbout(
         snapshot=snapshot,

@@ -34,6 +34,8 @@ INDEX = json.dumps(
         "counts": {},
         "callers": {},
         "unread": {},
+        "steering": [],
+        "generators": [],
     }
 )
 TENSORS = (2).to_bytes(8, "little") + b"{}"

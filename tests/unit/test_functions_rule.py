@@ -107,6 +107,60 @@ def test_a_function_that_gives_no_numbers_is_no_proof(trace):
     assert "train.note was not compared: it gives no numbers" in check.uncompared
 
 
+def test_what_cannot_be_read_beside_a_number_is_no_proof(trace):
+    """Texts, lengths and the like are compared; an object of the program's own is not."""
+    text = ('{"mean": float(values.mean())}', '{"mean": 0.5, "best": "first"}')
+    check = compare_functions(trace(text), trace((text[0], text[1].replace("first", "last"))))
+    assert check.verdict is Verdict.DIFFERS and check.address.module == "train.part"
+    own = ('{"mean": float(values.mean())}', '{"mean": 0.5, "of": type("Node", (), {})()}')
+    golden = trace(own)
+    check = compare_functions(golden, golden, "train.part")
+    assert "train.part was not compared" in check.uncompared
+    assert "train.part gives Node: not compared" in check.left_out
+
+
+def test_a_text_that_is_another_each_time_is_left_out(trace):
+    random = (
+        '{"mean": float(values.mean())}',
+        '{"mean": 0.5, "id": __import__("uuid").uuid4().hex}',
+    )
+    golden, again = trace(random), trace(random)
+    noisy = Trace(index={**golden.index, "entries": noise_of(golden, again)}, arrays=golden.arrays)
+    check = compare_functions(noisy, trace(random), "train.part")
+    assert check.verdict is Verdict.EQUAL and "is another each time" in " ".join(check.left_out)
+    assert "train.part was not compared" in check.uncompared
+
+
+def test_empty_cells_have_no_say_in_what_rounding_may_do(trace):
+    empty = (
+        "values = np.random.RandomState(0).rand(40)",
+        "values = np.append(np.random.RandomState(0).rand(40), np.nan)",
+    )
+    mean = "(values - values.mean()) / values.std()"
+    golden = trace(empty, (mean, "(values - np.nanmean(values)) / np.nanstd(values)"))
+    rounded = "(values - np.nanmean(values[::-1])) * (1 / np.nanstd(values[::-1]))"
+    assert compare_functions(golden, trace(empty, (mean, rounded))).verdict is Verdict.EQUAL
+    wrong = trace(empty, (mean, "np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))"))
+    assert compare_functions(golden, wrong).verdict is Verdict.DIFFERS
+
+
+def test_a_pure_function_may_be_called_less_often_by_what_is_compared(trace):
+    loop = ("np.sort(scale(values))", "np.sort(scale(values) + 0 * scale(values[::-1])[::-1])")
+    fewer = ("np.sort(scale(values))", "np.sort(scale(values[::-1])[::-1])")
+    golden = trace(loop)
+    assert compare_functions(golden, trace(fewer), "train.fit").verdict is Verdict.EQUAL
+    assert compare_functions(golden, trace(fewer)).verdict is Verdict.DIFFERS
+
+
+def test_a_function_that_yields_is_not_compared(trace):
+    yields = (
+        "def note(values):\n    print(len(values))",
+        "def note(values):\n    yield len(values)",
+    )
+    golden = trace(yields, ("        note(values)", "        list(note(values))"))
+    assert "it yields its values" in compare_functions(golden, golden, "train.note").uncompared
+
+
 def test_a_function_called_less_often_differs(trace):
     check = compare_functions(trace(), trace(("range(3)", "range(2)")))
     assert (

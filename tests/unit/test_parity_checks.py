@@ -580,6 +580,28 @@ def test_laws_of_a_few_elements_say_nothing_unless_they_are_constant(recorded, f
     assert answer(recorded, found, "initialization").verdict is Verdict.DIFFERS
 
 
+def test_weights_of_one_law_may_have_another_structure(recorded, found):
+    """Orthogonal and independent numbers of one spread are the same number by number."""
+    begun = found["own"].index["networks"][0]["begun"]
+    law = begun["model.first.weight"]
+    law["tenths"] = [one + 1e-3 for one in law["tenths"]]  # drawn otherwise
+    assert answer(recorded, found, "initialization").verdict is Verdict.EQUAL
+    # Its 6 columns make 15 pairs, too few to say: as many as 256 rows make.
+    for trace in (recorded, found):
+        trace["own"].index["networks"][0]["begun"]["model.first.weight"]["pairs"] = 32640
+    law["cosine"] = 0.0
+    check = answer(recorded, found, "initialization")
+    assert check.verdict is Verdict.DIFFERS and "mean squared cosine of its rows 0" in check.reason
+
+
+def test_a_network_that_is_called_late_begins_by_the_same_law(recorded, found):
+    for trace in (recorded, found):
+        trace["own"].index["networks"][0]["begun_at"] = 3
+    law = found["own"].index["networks"][0]["begun"]["model.first.weight"]
+    law.update(sd=30 * law["sd"], tenths=[30 * one for one in law["tenths"]])
+    assert answer(recorded, found, "initialization").verdict is Verdict.DIFFERS
+
+
 def test_commands_add_up_what_they_compared_and_left_out(recorded, found):
     both = {kind: {"train": one, "evaluate": one} for kind, one in recorded.items()}
     theirs = {kind: {"train": one, "evaluate": one} for kind, one in found.items()}

@@ -24,7 +24,7 @@ from scaffold.rules.parity.checks import (
 )
 from scaffold.rules.parity.entries import compare_check
 from scaffold.rules.parity.followed import between_updates, compare_followed, with_evaluated
-from scaffold.rules.parity.functions import compare_functions
+from scaffold.rules.parity.functions import STAGES, compare_functions, compare_part
 from scaffold.rules.parity.initial import compare_initial
 from scaffold.rules.parity.masks import compare_masks
 from scaffold.rules.parity.parameters import compare_parameters, report_unmatched
@@ -106,11 +106,15 @@ def _merged(known: CheckResult, check: CheckResult) -> CheckResult:
     )
 
 
+_OF_SMOKE = ("replay", "functions")
+"""Kinds of traces that are made by the smoke command."""
+
+
 def _of_step(traces: Mapping[str, Mapping[str, Trace]], step: str) -> dict[str, Trace]:
-    """Return the traces of one command; the replayed smoke command is added."""
+    """Return the traces of one command; those of the smoke command are added."""
     kinds = {kind: steps[step] for kind, steps in traces.items() if step in steps}
-    replay = next(iter(traces.get("replay", {}).values()), None)
-    return {**kinds, **({"replay": replay} if replay is not None else {})}
+    short = {kind: next(iter(traces.get(kind, {}).values()), None) for kind in _OF_SMOKE}
+    return {**kinds, **{kind: trace for kind, trace in short.items() if trace is not None}}
 
 
 def compare_command(
@@ -166,7 +170,32 @@ def compare_command(
         checks |= {name: without(checks[name], others_from) for name in _MADE_OF_BATCHES}
     checks["replay"] = compare_replay(golden.get("replay"), candidate.get("replay"))
     _relax(checks, golden, reference, own)
+    if part and part not in STAGES and not _is_network(reference, part):
+        checks["functions"] = _by_part(golden, candidate, part, checks["batches"])
     return tuple(_with_causes(checks[name], reference) for name in CHECKS if name in checks)
+
+
+def _is_network(trace: Trace, part: str) -> bool:
+    """Return whether a part is the class of a network or of one of its modules."""
+    module, _, name = part.rpartition(".")
+    return any(
+        one["class_name"] == name and one["code"] in (module, "__main__")
+        for network in trace.index["networks"]
+        for one in network["modules"]
+    )
+
+
+def _by_part(
+    golden: Mapping[str, Trace], candidate: Mapping[str, Trace], part: str, batches: CheckResult
+) -> CheckResult:
+    """Compare a part that no network is; one that yields the batches is compared by them."""
+    if "functions" not in golden:
+        reason = f"{part} was not compared: a run of the reference by its functions fails"
+        return replace(left_out("functions", reason), uncompared=reason)
+    check = compare_part(golden["functions"], candidate.get("functions"), part)
+    yields = part in golden["functions"].index.get("generators", ())
+    is_compared = yields and batches.verdict is Verdict.EQUAL
+    return replace(check, uncompared="") if is_compared else check
 
 
 def without(check: CheckResult, step: int) -> CheckResult:

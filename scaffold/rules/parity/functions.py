@@ -4,10 +4,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from scaffold.records.judgment import Verdict
-from scaffold.rules.parity.checks import CALLS, Address, CheckResult, Trace, differs, equal
+from scaffold.rules.parity.checks import (
+    CALLS,
+    Address,
+    CheckResult,
+    Trace,
+    differs,
+    equal,
+    left_out,
+)
 from scaffold.rules.parity.entries import Entry, Found, describe_gap, key_of
 from scaffold.rules.parity.marks import first_apart
 from scaffold.rules.parity.tensors import Gap, compare
+
+STAGES = ("data", "loss", "optimizer", "schedule", "evaluation", "program")
+"""Parts of a program that are no one function or class."""
 
 _LATER = 1e-5
 """Of one number for all that a call gives, relative to the largest: what may have been computed in
@@ -52,6 +63,8 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
             structural=CALLS,
             uncompared=_uncompared(golden, candidate, part, uncovered),
         )
+    if answer.first is None:
+        other_inputs = _not_regrouped(golden, candidate, part, other_inputs)
     answer.first = answer.first or next(iter(other_inputs.values()), None)
     late = _late(golden, candidate, answer.first[0]["module"] if answer.first else "")
     if late is not None:
@@ -62,7 +75,10 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
         )
     if answer.first is None:
         return replace(check, uncompared=_uncompared(golden, candidate, part, uncovered))
-    entry, gap = answer.first
+    return _differing(check, *answer.first)
+
+
+def _differing(check: CheckResult, entry: Entry, gap: Gap) -> CheckResult:
     address = Address(
         module=entry["module"],
         call=entry["call"],
@@ -71,6 +87,35 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
         gap=gap,
     )
     return replace(check, verdict=Verdict.DIFFERS, reason=describe_gap(entry, gap), address=address)
+
+
+def compare_part(golden: Trace, candidate: Trace | None, part: str) -> CheckResult:
+    """Compare what a part gives in a short run of a program with networks.
+
+    Only calls whose inputs are equal count, and of other functions nothing is said: after the first
+    update rounding moves all that follows.
+
+    Args:
+        golden: the reference's trace by functions.
+        candidate: the other program's.
+        part: the function or class that was rewritten.
+    """
+    if candidate is None:
+        reason = f"{part} was not compared: a run by its functions fails"
+        return replace(left_out("functions", reason), uncompared=reason)
+    answer, _ = _compared(_of_part(golden, part), _of_part(candidate, part))
+    check = equal("functions", answer.compared, (), answer.worst)
+    if answer.first is not None:
+        return _differing(check, *answer.first)
+    uncovered = _uncovered(golden, candidate)
+    return replace(check, uncompared=_uncompared(golden, candidate, part, uncovered))
+
+
+def _of_part(trace: Trace, part: str) -> Trace:
+    """Return a trace with nothing but a part's functions."""
+    entries = [entry for entry in trace.index["entries"] if _is_below(entry["module"], part)]
+    counts = {n: count for n, count in trace.index.get("counts", {}).items() if _is_below(n, part)}
+    return replace(trace, index={**trace.index, "entries": entries, "counts": counts})
 
 
 def _compared(
@@ -109,6 +154,30 @@ def _compared(
                 answer.first = (entry, gap)
                 break
     return answer, other_inputs
+
+
+def _not_regrouped(
+    golden: Trace,
+    candidate: Trace,
+    part: str,
+    other_inputs: Mapping[tuple[str, int], tuple[Entry, Gap]],
+) -> dict[tuple[str, int], tuple[Entry, Gap]]:
+    """Return calls with other inputs, but for those that the part makes in another order or number.
+
+    What all that calls them gives is the same.
+    """
+    answered = _answered(golden, candidate)
+    names = [name for name in golden.index.get("counts", {}) if _is_below(name, part)]
+
+    def is_regrouped(name: str) -> bool:
+        is_inside = name in names or any(_calls_below(golden, one, name) for one in names)
+        return is_inside and _is_covered(golden, name, answered - {name})
+
+    return {call: apart for call, apart in other_inputs.items() if not is_regrouped(call[0])}
+
+
+def _is_below(name: str, part: str) -> bool:
+    return bool(part) and (name == part or name.startswith(f"{part}."))
 
 
 def _late(golden: Trace, candidate: Trace, caller: str) -> tuple[str, int] | None:
@@ -215,14 +284,19 @@ def _uncompared(
     if not part:
         return ""
     called: Mapping[str, int] = golden.index.get("counts", {})
-    names = [name for name in called if name == part or name.startswith(f"{part}.")]
-    if part in ("data", "loss", "optimizer", "schedule", "evaluation", "program"):
+    names = [name for name in called if _is_below(name, part)]
+    if part in STAGES:
         return ""  # a stage is whatever functions it has; all of them are compared
+    if not names and part in golden.index.get("generators", ()):
+        return f"{part} was not compared: it yields its values"
     if not names:
         return f"{part} was not compared: the reference does not call it"
     answered = _answered(golden, candidate)
+    steering = golden.index.get("steering", ())  # all checks of networks speak for these themselves
     missing = [
-        name for name in names if name not in answered and not _is_covered(golden, name, answered)
+        name
+        for name in names
+        if name not in (*answered, *steering) and not _is_covered(golden, name, answered)
     ]
     if not missing:
         return ""

@@ -22,9 +22,11 @@ _SAME = 1e-6
 def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
     """Check initialization: equal values where both draw alike, else equal distributions.
 
-    The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n), a tenth to
-    about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal distribution, A. Stuart and K. Ord, Kendall's
-    Advanced Theory of Statistics 1, 10.10-10.12).
+    The squared cosine of two rows of independent numbers, times their length, is about chi-squared
+    with one degree of freedom: the mean of n pairs is known to sqrt(2/n), a difference of two such
+    to 2/sqrt(n). The spread of n values is known to 1/sqrt(2n) of itself, their mean to sd/sqrt(n),
+    a tenth to about 1.3 sd/sqrt(n) to 1.7 sd/sqrt(n) (normal distribution, A. Stuart and K. Ord,
+    Kendall's Advanced Theory of Statistics 1, 10.10-10.12).
     """
     compared = 0
     statistical = []
@@ -32,8 +34,6 @@ def compare_initial(golden: Trace, candidate: Trace) -> CheckResult:
     if copied is not None:
         return differs("initialization", copied[1], module=copied[0])
     for mine, own in paired_networks(golden.index, candidate.index):
-        if mine.get("begun_at") or own.get("begun_at"):
-            continue  # it is called for the first time after an update: an average, or a copy
         for name, distribution in mine["begun"].items():
             other = own["begun"].get(name)
             if other is None:
@@ -116,6 +116,14 @@ def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
         ]
         for distribution in (a, b)
     ]
+    pairs = min(a["pairs"], b["pairs"])
+    if pairs >= _LEAST and abs(a["cosine"] - b["cosine"]) * math.sqrt(pairs) / 2 > _Z * max(
+        1.0, min(a["cosine"], b["cosine"])
+    ):
+        return (
+            f"mean squared cosine of its rows {b['cosine']:.3g} of that of independent numbers,"
+            f" instead of {a['cosine']:.3g}"
+        )
     if max(abs(x - y) for x, y in zip(*tenths, strict=True)) * root > _Z * 1.7 * math.sqrt(2):
         return "another shape of its distribution, such as uniform instead of normal"
     return None

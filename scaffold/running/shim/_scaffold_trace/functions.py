@@ -16,6 +16,9 @@ from _scaffold_trace.values import Reader, disturb, state_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
+MOST_WEIGHED = 3
+"""Calls of a function, and networks, whose weights are looked at."""
+
 MOST_CALLS = 20
 """Of one function that are kept; it may be called millions of times."""
 
@@ -43,10 +46,12 @@ class Functions:
         self.given = Reader(self.tree, only_numbers=True)
         self.gives = Reader(self.tree)
         self.unread: dict[str, set[str]] = {}
+        self.steering: set[str] = set()
+        self.generators: set[str] = set()
         self.names: dict[int, tuple[str | None, CodeType]] = {}
         self.counts: dict[str, int] = {}
         self.callers: dict[str, set[str]] = {}
-        self.open: dict[int, tuple[str, int, list[float]]] = {}
+        self.open: dict[int, tuple[str, int, list[float], float]] = {}
         self.foreign: set[int] = set()
         self.waiting: dict[int, tuple[str, int]] = {}
         self.pairs: set[tuple[str, int | None]] = set()
@@ -60,6 +65,8 @@ class Functions:
         sys.setprofile(None)
         self.store.index["counts"] = {name: number + 1 for name, number in self.counts.items()}
         self.store.index["unread"] = {name: sorted(kinds) for name, kinds in self.unread.items()}
+        self.store.index["steering"] = sorted(self.steering)
+        self.store.index["generators"] = sorted(self.generators)
         for name, kinds in self.store.index["unread"].items():
             self.store.say("functions", "%s gives %s: not compared" % (name, ", ".join(kinds)))
         self.store.index["callers"] = {name: sorted(above) for name, above in self.callers.items()}
@@ -77,15 +84,16 @@ class Functions:
         is_file = not code.co_filename.startswith("<") and not code.co_name.startswith("<")
         if not is_file or not path.startswith(self.tree) or "site-packages" in path:
             return None
-        if code.co_flags & (
-            inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-        ):
-            return None  # they begin and end many times
         module = os.path.splitext(path[len(self.tree) :])[0].replace(os.sep, ".")
         name = "%s.%s" % (module, getattr(code, "co_qualname", code.co_name))
         for own, reference in self.renamed.items():
             if name == own or name.startswith(own + "."):
                 name = reference + name[len(own) :]
+        if code.co_flags & (
+            inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+        ):
+            self.generators.add(name)
+            return None  # they begin and end many times
         return name
 
     def profile(self, frame: FrameType, event: str, value: object) -> None:
@@ -129,11 +137,14 @@ class Functions:
                 self.given.mark_of(arguments),
                 sum(state_of(value) for value in arguments.values()),
             ]
-        self.open[id(frame)] = name, number, taken
+        weights = weights_of(frame) if number < MOST_WEIGHED else 0.0
+        self.open[id(frame)] = name, number, taken, weights
 
     def ended(self, frame: FrameType, value: object) -> None:
         """Keep what a call gives; of later calls one number."""
-        name, number, taken = self.open.pop(id(frame))
+        name, number, taken, weights = self.open.pop(id(frame))
+        if number < MOST_WEIGHED and weights_of(frame) != weights:
+            self.steering.add(name)
         if number < MOST_CALLS:
             self.keep(name, number, "output", value)
         else:
@@ -175,6 +186,26 @@ class Functions:
             self.store.add("functions", aspect + place, array, name, number, 0, keep=is_output)
         if is_output and reader.unread:
             self.unread.setdefault(name, set()).update(reader.unread)
+
+
+def weights_of(frame: FrameType) -> float:
+    """Return a number for the weights of all networks that a function sees.
+
+    Another one when it ends says that the function trains them, or makes or loads their values.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "nn"):
+        return 0.0
+    objects = list(frame.f_locals.values()) + list(frame.f_globals.values())
+    networks = {id(item): item for item in objects if isinstance(item, torch.nn.Module)}
+    total = 0.0
+    for network in list(networks.values())[:MOST_WEIGHED]:
+        try:
+            for tensor in list(network.parameters()) + list(network.buffers()):
+                total += float(tensor.detach().double().abs().sum())
+        except Exception:
+            continue  # it is being made, or its weights are to come
+    return total
 
 
 def next_followed(number: int) -> int:

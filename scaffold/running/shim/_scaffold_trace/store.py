@@ -165,12 +165,37 @@ def distribution(array: Array) -> dict[str, Any]:
     flat = np.asarray(array, dtype=np.float64).ravel()
     if not flat.size:
         return {"mean": 0.0, "sd": 0.0, "size": 0, "tenths": []}
+    cosine, pairs = cosines(np.asarray(array, dtype=np.float64))
     return {
+        "cosine": cosine,
+        "pairs": pairs,
         "mean": float(flat.mean()),
         "sd": float(flat.std()),
         "size": int(flat.size),
         "tenths": [float(value) for value in np.percentile(flat, range(0, 101, 10))],
     }
+
+
+MOST_ROWS = 256
+"""Of a matrix whose directions are compared."""
+
+
+def cosines(array: Array) -> tuple[float, int]:
+    """Return the mean squared cosine of two rows, times their length, and of how many pairs.
+
+    1 of independent numbers, 0 of an orthogonal matrix, more of equal rows. The rows are those of
+    the shorter side of the matrix that an output's weights make.
+    """
+    rows = array.reshape(len(array), -1) if array.ndim > 1 else np.zeros((1, 1))
+    rows = rows if rows.shape[0] <= rows.shape[1] else rows.T
+    rows = rows[:MOST_ROWS]
+    norms = np.sqrt((rows * rows).sum(axis=1))
+    pairs = len(rows) * (len(rows) - 1) // 2
+    if not pairs or not np.all(np.isfinite(norms)) or not np.all(norms):
+        return 0.0, 0
+    directions = rows / norms[:, None]
+    products = (directions @ directions.T)[np.triu_indices(len(rows), 1)]
+    return float((products * products).mean() * rows.shape[1]), pairs
 
 
 def summary(array: Array) -> dict[str, Any]:

@@ -89,7 +89,8 @@ class Reader:
             return
         parts = _parts_of(value)
         if parts is None or depth > MOST_DEPTH:
-            if not is_learned:  # an estimator holds losses and the like, which nobody asked it for
+            # An estimator holds losses and the like; what torch made is compared where it is used.
+            if not is_learned and not _is_of_torch(value):
                 self.unread.add(type(value).__name__)
             return
         if isinstance(value, (list, tuple, dict, set, frozenset)):
@@ -161,6 +162,10 @@ def _number(value: Any) -> Any:
     is_long = isinstance(value, int) and abs(value) >= 2**63
     is_other = isinstance(value, (decimal.Decimal, fractions.Fraction))
     return float(value) if is_long or is_other else value
+
+
+def _is_of_torch(value: object) -> bool:
+    return any(kind.__module__.startswith("torch") for kind in type(value).__mro__)
 
 
 def _is_estimator(value: object) -> bool:
