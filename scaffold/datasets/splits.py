@@ -334,6 +334,22 @@ def open_seal(folder: Path, by: str) -> str:
     Raises:
         UsageError: it is not what was sealed.
     """
+    seal, text = _sealed(folder)
+    reads = (*seal.reads, SealRead(at=_now(), by=by))
+    _write_seal(seal.model_copy(update={"reads": reads}), seal_folder(folder))
+    return text
+
+
+def sealed_ids(folder: Path) -> set[str]:
+    """Return the ids of the sealed test split, to look for them in what a run wrote.
+
+    Raises:
+        UsageError: see `open_seal`.
+    """
+    return set(_sealed(folder)[1].splitlines())
+
+
+def _sealed(folder: Path) -> tuple[Seal, str]:
     seal, target = read_seal(folder), seal_folder(folder)
     assert seal is not None, "only a sealed test split is opened"
     text = read_text(target / _TEST_LIST, _MOST_LIST_BYTES)
@@ -342,9 +358,7 @@ def open_seal(folder: Path, by: str) -> str:
             f"{target / _TEST_LIST} is not what was sealed on {seal.at}: its digest differs",
             hint="git checkout it: what was tested on must stay",
         )
-    reads = (*seal.reads, SealRead(at=_now(), by=by))
-    _write_seal(seal.model_copy(update={"reads": reads}), target)
-    return text
+    return seal, text
 
 
 def _write_seal(seal: Seal, folder: Path) -> None:

@@ -106,7 +106,7 @@ def _case(
     bound = bound_of(goal, of_classes=table.of_classes)
     _require_shares(goal, of_classes=table.of_classes)
     analysis = analyze_gaps(table.errors, bound, goal.matters)
-    otherwise = tuple(_unlike_reported(project, path, table, earlier))
+    otherwise = tuple(_unlike_reported(project, path, table, earlier, goal.matters))
     return Case(
         analysis=replace(analysis, doubts=(*otherwise, *analysis.doubts)),
         matters=goal.matters,
@@ -226,9 +226,13 @@ def newest_predictions(project: Project) -> Path:
 
 
 def _unlike_reported(
-    project: Project, path: Path, table: Predictions, earlier: Mapping[str, Sequence[float]]
+    project: Project,
+    path: Path,
+    table: Predictions,
+    earlier: Mapping[str, Sequence[float]],
+    matters: float,
 ) -> Iterator[str]:
-    """Yield metrics of the run that its own predictions do not give.
+    """Yield metrics of the run that its own predictions do not give, by as much as matters.
 
     Nor those of an earlier evaluation: a program may report its best one.
     """
@@ -250,7 +254,9 @@ def _unlike_reported(
         is_error = table.of_classes and _share_named(metric.name) != "accuracy"
         expected = [*expected, *(whole * (1 - one if is_error else one) for one in scores)]
         # One example more or less; of numbers, what a table rounds them to.
-        blur = 0.5 * whole / error.n if table.of_classes else _ROUNDED * abs(value.value)
+        blur = (
+            max(0.5 / error.n, matters) * whole if table.of_classes else _ROUNDED * abs(value.value)
+        )
         if all(abs(one - value.value) > value.half_digit + blur + 1e-9 for one in expected):
             yield (
                 f"the program reports {metric.name} {value.value:.4g}, its predictions give"

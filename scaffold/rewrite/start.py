@@ -89,7 +89,7 @@ def start_rewrite(session: Session, wish: RewriteWish) -> Opened:
     """
     project, recipe, part_name = session.project, session.recipe, wish.part
     name = wish.name or rewrite_name(part_name)
-    repository = refuse_start(project, name)
+    repository = refuse_start(project, name, "rewrite")
     made_src = not project.system.exists()
     program: Program = recipe if made_src else load_yaml(System, project.system)
     rule = rule_of(project, recipe, Wish(margin=wish.margin), program.metrics)

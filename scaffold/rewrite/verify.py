@@ -6,6 +6,7 @@ Compare its computation with the golden trace, then the published result.
 from collections.abc import Sequence
 
 from scaffold.git.snapshots import Snapshot, snapshot_of_worktree
+from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import Judgment
 from scaffold.records.tweak import ChangeEvidence, Tweak
@@ -53,7 +54,8 @@ def verify_rewrite(session: Session, tweak: Tweak) -> ChangeEvidence:
         if _has_smoke(after)
         else None
     )
-    checks = compare_with_golden(project, golden, plan, smoke, rewritten_of(tweak), listener)
+    rewritten = rewritten_of(project, tweak)
+    checks = compare_with_golden(project, golden, plan, smoke, rewritten, listener)
     is_equal = refusal_of(checks, tweak.part) is None
     tweaked = any(evidence.tweak.kind != "rewrite" for evidence in accepted(project))
     if is_equal and tweaked:
@@ -69,9 +71,14 @@ def verify_rewrite(session: Session, tweak: Tweak) -> ChangeEvidence:
     return _write(work, (before, after), plan, checks, (reproduction, runs))
 
 
-def rewritten_of(tweak: Tweak) -> Rewritten:
-    """Return what a rewrite declares of itself."""
-    return Rewritten(part=tweak.part, becomes=tweak.becomes, weights=tweak.weights)
+def rewritten_of(project: Project, tweak: Tweak) -> Rewritten:
+    """Return what a rewrite declares of itself, and what those before it made of their parts."""
+    done = [evidence.tweak for evidence in accepted(project) if evidence.tweak.becomes]
+    return Rewritten(
+        part=tweak.part,
+        renamed={one.becomes: one.part for one in [*done, tweak] if one.becomes},
+        weights=tweak.weights,
+    )
 
 
 def _has_smoke(snapshot: Snapshot) -> bool:
@@ -112,6 +119,6 @@ def check_parity(session: Session, evidence: ChangeEvidence) -> tuple[CheckResul
         golden,
         prepare_program(session, files),
         prepare_program(session, files, smoke=True) if _has_smoke(snapshot) else None,
-        rewritten_of(evidence.tweak),
+        rewritten_of(session.project, evidence.tweak),
         session.listener,
     )

@@ -26,12 +26,13 @@ class Rewritten:
     Attributes:
         part: as `scaffold rewrite start` was given it; empty where nothing in particular is
             replaced.
-        becomes: what the part's function is called in `src/`, if otherwise.
+        renamed: what functions are called in `src/`, and in the reference: of this part and of
+            those that were rewritten before.
         weights: what its tensors are made of.
     """
 
     part: str = ""
-    becomes: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
@@ -50,9 +51,13 @@ def compare_with_golden(
         RunError: the program failed.
     """
     terms = parse_weights(rewritten.weights)
-    renamed = {rewritten.becomes: rewritten.part} if rewritten.becomes else {}
     work = _Comparison(
-        project, golden, plan, smoke or plan, TraceRequest(weights=terms, renamed=renamed), listener
+        project,
+        golden,
+        plan,
+        smoke or plan,
+        TraceRequest(weights=terms, renamed=rewritten.renamed),
+        listener,
     )
     reference = golden.traces
     with only_one(project):

@@ -2,11 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.datasets.splits import FILE, open_seal, read_seal
+from scaffold.datasets.splits import FILE, open_seal, read_seal, sealed_ids
+from scaffold.datasets.tables import table_rows
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.probes.analysis import bound_of
@@ -30,6 +32,7 @@ from scaffold.rules.loop.limits import (
     judge_limit,
     reasons_against,
 )
+from scaffold.rules.splits.names import split_named
 from scaffold.rules.stats import mean_interval
 from scaffold.running.variables import SHIM
 from scaffold.tweak.base_branch import find_unjudged_edits
@@ -82,6 +85,12 @@ def ship(prober: Prober) -> Shipping:
         RunError: the program or its entry does not end well.
     """
     project = prober.session.project
+    tweak = find_tweak(project)
+    if tweak is not None:
+        raise UsageError(
+            f"{tweak.phase} {tweak.name} is under way, and only what was judged is shipped",
+            hint=f"scaffold {tweak.phase} accept or scaffold {tweak.phase} drop",
+        )
     goal = read_goal(project)
     rows = _metric_rows(prober)
     lists = project.system_source.tree / "splits"
@@ -103,6 +112,8 @@ def ship(prober: Prober) -> Shipping:
 
     done = prober.run_once(program, request, "the program, to be shipped", files)
     errors, gaps, of_classes, obstacles = _errors(done, goal, is_sealed=seal is not None)
+    if seal is not None:
+        obstacles += _unsealed(done, sealed_ids(lists))
     measured = {row.name: row.present for row in rows} | (_of_entry(done) if entry else {})
     limits = [
         judge_limit(limit.name, limit.at_most, limit.at_least, measured.get(limit.name))
@@ -126,10 +137,7 @@ def _unjudged(project: Project) -> Iterator[str]:
     verdict = evidence.judgment["verdict"] if evidence is not None else "nothing"
     if verdict != "REPRODUCED":
         yield f"the reference was not shown to give its result here: {verdict}"
-    tweak = find_tweak(project)
-    if tweak is not None:
-        yield f"{tweak.phase} {tweak.name} is under way: accept or drop it first"
-    elif find_unjudged_edits(project, Repository(project.root)) is not None:
+    if find_unjudged_edits(project, Repository(project.root)) is not None:
         yield "src/ or system.yaml differ from all that was judged"
 
 
@@ -189,6 +197,28 @@ def _of_entry(done: ProbedRun) -> dict[str, Measured | None]:
         LATENCY: Measured(value=times[place]) if times else None,
         MEMORY: Measured(value=memory),
     }
+
+
+def _unsealed(done: ProbedRun, sealed: Collection[str]) -> Iterator[str]:
+    """Yield where the rows that a run wrote are not those of the sealed test split."""
+    if not done.table.is_file():
+        return
+    seen: Counter[str] = Counter()
+    others = 0
+    for row in table_rows(done.table):
+        split = split_named(row.get("split")) or ""
+        seen[split] += str(row.get("id")) in sealed
+        others += split == "test" and str(row.get("id")) not in sealed
+    if not seen["test"]:
+        yield "no row of test in the run's predictions has an id of the sealed test split"
+    for split in ("train", "train-dev", "validation"):
+        if seen[split]:
+            yield (
+                f"{seen[split]} of the {len(sealed)} sealed test ids are {split} in the run's"
+                " predictions: it does not read splits/"
+            )
+    if others:
+        yield f"{others} rows of test in the run's predictions are not of the sealed test split"
 
 
 def _errors(

@@ -202,8 +202,13 @@ def open_tweak(
     return carried
 
 
-def refuse_start(project: Project, name: str) -> Repository:
+def refuse_start(project: Project, name: str, phase: str = "tweak") -> Repository:
     """Return the project's repository, if a change of this name may start now.
+
+    Args:
+        project: where.
+        name: of the change.
+        phase: tweak or rewrite, whose names are one set.
 
     Raises:
         UsageError: the name is none, or taken.
@@ -226,11 +231,12 @@ def refuse_start(project: Project, name: str) -> Repository:
             ),
         )
     refuse_vendor(base_branch)
+    another = f"choose another: {'--name ' if phase == 'rewrite' else ''}{name}-2"
     taken = {tweak.name for tweak in declared_tweaks(project)}
     if name in taken or read_change(project, name):
         raise UsageError(
-            f"there was a tweak {name!r} already: see scaffold tweak list",
-            hint=f"choose another: {name}-2",
+            f"there was a change {name!r} already: see scaffold tweak list",
+            hint=another,
         )
     taken_branch = next(
         (f"{prefix}{name}" for prefix in BRANCHES if f"{prefix}{name}" in branches(repository)),
@@ -242,7 +248,7 @@ def refuse_start(project: Project, name: str) -> Repository:
             hint=f"go on with it: git switch {shlex.quote(taken_branch)}",
         )
     if repository.find_id(f"refs/tags/dropped/{name}"):
-        raise UsageError(f"a tweak {name!r} was dropped before", hint=f"choose another: {name}-2")
+        raise UsageError(f"a change {name!r} was dropped before", hint=another)
     return repository
 
 

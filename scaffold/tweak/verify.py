@@ -90,10 +90,14 @@ def judge_pairs(
     def judge(pairs: Sequence[Pair]) -> ChangeJudgment:
         return judge_change(tweak.kind_of_pairs, metrics, pairs, terms)
 
-    def is_enough(pairs: Sequence[Pair]) -> bool:
-        return is_decided(judge(pairs), len(pairs), rule, has_probes=bool(tweak.probes))
+    def undecided(pairs: Sequence[Pair]) -> str:
+        judgment = judge(pairs)
+        if is_decided(judgment, len(pairs), rule, has_probes=bool(tweak.probes)):
+            return ""
+        names = [f.metric for f in judgment.findings if f.verdict is Verdict.UNDECIDED]
+        return ", ".join(names) or rule.metric
 
-    pairs = _pairs_until(work, old, new, is_enough)
+    pairs = _pairs_until(work, old, new, undecided)
     probes, probe_findings, count = _probe_runs(
         work, before, after, metrics, len(pairs), judge(pairs)
     )
@@ -134,17 +138,26 @@ def _ablated(
     def judge(pairs: Sequence[Pair]) -> Finding:
         return judge_ablation(metrics, pairs, work.tweak.rule, title, deterministic=deterministic)
 
-    return judge(
-        _pairs_until(work, old, plan, lambda pairs: judge(pairs).verdict is not Verdict.UNDECIDED)
-    )
+    def undecided(pairs: Sequence[Pair]) -> str:
+        return title if judge(pairs).verdict is Verdict.UNDECIDED else ""
+
+    return judge(_pairs_until(work, old, plan, undecided))
 
 
 def _pairs_until(
     work: Work,
     old: Plan,
     new: Plan,
-    is_enough: Callable[[Sequence[Pair]], bool],
+    undecided: Callable[[Sequence[Pair]], str],
 ) -> list[Pair]:
+    """Run pairs until nothing is undecided any more, or the rule allows no further one.
+
+    Args:
+        work: what is judged.
+        old: the snapshot before.
+        new: the change.
+        undecided: names what some pairs leave undecided; empty if that is nothing.
+    """
     rule = work.tweak.rule
     completed_pairs = min(
         len({record.seed for record in completed(runs_of(plan))}) for plan in (old, new)
@@ -157,19 +170,24 @@ def _pairs_until(
             raise ProjectError(
                 "no seed ended well on both sides", hint="see the runs in .scaffold/runs"
             )
-        if old.program.seeds.how == "none" or count >= rule.max_pairs or is_enough(pairs):
+        if old.program.seeds.how == "none" or count >= rule.max_pairs:
             return pairs
-        _tell_what_is_left(work, pairs, rule.max_pairs - count, new.slots)
+        names = undecided(pairs)
+        if not names:
+            return pairs
+        _tell_what_is_left(work, names, pairs, rule.max_pairs - count, new.slots)
         count = next_look(count, rule.max_pairs)
 
 
-def _tell_what_is_left(work: Work, pairs: Sequence[Pair], left_pairs: int, slots: int) -> None:
+def _tell_what_is_left(
+    work: Work, names: str, pairs: Sequence[Pair], left_pairs: int, slots: int
+) -> None:
     """Say how long it takes if all pairs are needed that the rule allows."""
     pair_s = statistics.mean(before.wall_time_s + after.wall_time_s for before, after in pairs)
     minutes = left_pairs * pair_s / slots / 60
     if minutes >= 1:
-        text = f"undecided after {len(pairs)} pairs: at most {left_pairs} more, {minutes:.0f} min"
-        work.session.listener.message(text)
+        pairs_text = f"undecided after {len(pairs)} pairs: at most {left_pairs} more"
+        work.session.listener.message(f"{names} {pairs_text}, {minutes:.0f} min")
 
 
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:

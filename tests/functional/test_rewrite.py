@@ -259,6 +259,30 @@ def test_a_chain_of_rewrites_is_compared_with_its_first_state(cli, project):
     assert f"name: {named[0]}" in (project / "tweaks/spread.yaml").read_text()
 
 
+def test_a_part_that_was_rewritten_before_is_still_compared_under_its_new_name(
+    cli, project, tmp_path
+):
+    own = write_tree(tmp_path / "own", {"own.py": OWN_FIT}) / "own.py"
+    cli("rewrite", "start", "fit", "--with", f"{own}:least_squares", cwd=project)
+    verify(cli, project, 0)
+    cli("rewrite", "accept", cwd=project)
+    cli("rewrite", "start", "spread", cwd=project)
+    edit(project, "src/train.py", "np.std(", "1.0 * np.std(")
+    answer = verify(cli, project, 0)
+    assert answer["verdict"] == "EQUAL" and checks(answer)["functions"]["left_out"] == []
+    edit(project, "src/own.py", "return ", "return 1.001 * ")
+    assert checks(verify(cli, project, 1))["functions"]["address"]["module"] == "train.fit"
+
+
+def test_a_dropped_name_is_not_used_again(cli, project):
+    cli("rewrite", "start", "fit", cwd=project)
+    cli("rewrite", "drop", cwd=project)
+    refused = cli("rewrite", "start", "fit", cwd=project, code=2).err
+    assert (
+        "a change 'fit' was dropped before" in refused and "choose another: --name fit-2" in refused
+    )
+
+
 def test_a_program_that_fails_says_so(cli, project):
     cli("rewrite", "start", "fit", cwd=project)
     edit(project, "src/train.py", "np.polyfit(x, y, 1)", "np.polyfitt(x, y, 1)")

@@ -1,5 +1,7 @@
 """`scaffold ship`: GO or NO-GO, limits, the model's entry, and the sealed test that is read once."""
 
+import re
+
 import pytest
 import yaml
 
@@ -11,7 +13,9 @@ for split in ("train", "validation", "test"):
     for name in open(path).read().split() if os.path.exists(path) else ():
         number = int(name[1:])
         wrong = number % 10 == 0 or (split == "test" and number % WORSE == 0)
-        rows.append((name, split, number % 3, (number + wrong) % 3))
+        used = "train" if split == TRAINS_ON and number % 4 == 0 else split
+        name = NAMES + name if split == "test" else name
+        rows.append((name, used, number % 3, (number + wrong) % 3))
 with open("predictions.csv", "w", newline="") as file:
     csv.writer(file).writerows(rows)
 """
@@ -29,7 +33,7 @@ def examples():
 """
 
 
-def prepared(cli, project, *, worse=1000, entry=True):
+def prepared(cli, project, *, worse=1000, entry=True, trains_on="", names=""):
     """The project with a sealed split and an entry, accepted."""
     cli("tweak", "start", "splits", "--kind", "neutral", cwd=project)
     rows = "".join(f"r{row},{row * 7919 % 1000},{row % 3}\n" for row in range(4000))
@@ -47,7 +51,11 @@ def prepared(cli, project, *, worse=1000, entry=True):
     )
     cli("splits", "seal", cwd=project)
     program = project / "src/train.py"
-    program.write_text(program.read_text() + WRITES_PREDICTIONS.replace("WORSE", str(worse)))
+    settings = {"WORSE": str(worse), "TRAINS_ON": repr(trains_on), "NAMES": repr(names)}
+    text = WRITES_PREDICTIONS
+    for name, value in settings.items():
+        text = text.replace(name, value)
+    program.write_text(program.read_text() + text)
     (project / "src/predict.py").write_text(ENTRY)
     if entry:
         system = yaml.safe_load((project / "system.yaml").read_text())
@@ -111,6 +119,28 @@ def test_no_go_for_src_that_nobody_judged_though_no_tweak_was_ever_accepted(cli,
     limits(cli, reproduced, "accuracy>=0.5")
     answer = cli("ship", "--json", code=1, cwd=reproduced).json
     assert answer["reasons"] == ["src/ or system.yaml differ from all that was judged"]
+
+
+def test_no_go_when_sealed_rows_were_trained_on(cli, reproduced):
+    project = prepared(cli, reproduced, trains_on="test")
+    limits(cli, project, "accuracy>=0.5")
+    (reason,) = cli("ship", "--json", code=1, cwd=project).json["reasons"]
+    assert re.match("[0-9]+ of the 396 sealed test ids are train in the run", reason)
+
+
+def test_no_go_when_what_was_tested_on_is_not_the_sealed_split(cli, reproduced):
+    project = prepared(cli, reproduced, names="other")
+    limits(cli, project, "accuracy>=0.5")
+    reasons = cli("ship", "--json", code=1, cwd=project).json["reasons"]
+    assert "no row of test in the run's predictions has an id of the sealed" in reasons[0]
+    assert reasons[1].startswith("396 rows of test")
+
+
+def test_nothing_is_run_or_read_while_a_tweak_is_under_way(cli, ready):
+    limits(cli, ready, "accuracy>=0.5")
+    cli("tweak", "start", "more", "--kind", "neutral", cwd=ready)
+    assert "tweak more is under way" in cli("ship", code=2, cwd=ready).err
+    assert yaml.safe_load((ready / "sealed/seal.yaml").read_text())["reads"] == []
 
 
 def test_no_go_when_test_is_worse_than_validation(cli, reproduced):

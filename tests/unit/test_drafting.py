@@ -383,6 +383,16 @@ def test_the_last_printed_digit(text, places):
     assert printed_decimals(text) == places
 
 
+def test_of_a_row_the_number_of_the_test_comes_first():
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    table = "| model | CV AUC (5 folds) | Test AUC |\n|---|---|---|\n| ours | 0.7520 | 0.7584 |\n"
+    files = source({"README.md": f"# Net\n\n## Results (20 % held out)\n\n{table}"})
+    numbers = find_claims(files, read_documents(files))
+    assert [(n.value, n.unit) for n in numbers] == [(0.7584, "fraction"), (0.752, "fraction")]
+
+
 def test_a_published_number_with_an_exponent_has_its_own_last_digit():
     from scaffold.authoring.drafting.claims import find_claims
     from scaffold.authoring.drafting.documents import read_documents
@@ -403,6 +413,8 @@ def test_a_published_number_with_an_exponent_has_its_own_last_digit():
             (88.1, "percent"),
         ),
         ("It reaches a test accuracy of 97.25% after an hour.\n", (97.25, "percent")),
+        ("With 20 % held out it reaches a test accuracy of 0.975.\n", (0.975, "fraction")),
+        ("| | test accuracy % |\n|---|---|\n| Ours | 0.9 |\n", (0.9, "percent")),
     ],
 )
 def test_published_numbers_in_tables_and_sentences(table, expected):

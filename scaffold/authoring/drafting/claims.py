@@ -137,7 +137,8 @@ def _of_table(
                 + (0 if is_own else _NOT_OWN)
                 + (0 if _RESULTS.search(caption) else 2)
                 + (3 if _TOP_5.search(head) else 0)
-                + (1 if find_split(head) in ("validation", "train") else 0),
+                + (1 if find_split(head) in ("validation", "train") else 0)
+                + (1 if _CROSS_VALIDATED.search(head) else 0),
                 is_bold=cell.is_bold or row[0].is_bold,
             )
 
@@ -203,6 +204,13 @@ _SAYS_RESULT = re.compile(
     r"|around|about|~",
     re.IGNORECASE,
 )
+_CROSS_VALIDATED = re.compile(r"\b(cv|cross[- ]?val\w*|folds?)\b", re.IGNORECASE)
+_SHARE_OF_DATA = re.compile(
+    r"\s*(held[- ]?out|for (testing|validation|training)"
+    r"|of (the |all )?(data|examples|samples|rows))\b",
+    re.IGNORECASE,
+)
+"""What follows a number that says how much was trained or tested on."""
 _RANGE = re.compile(r"\s*%?\s*(?:and|to|\u2013|-)\s*(?P<high>\d+(?:\.\d+)?)\s*%?")
 _PAIR = re.compile(
     r"[\s`*]*/[\s`*]*(?P<test>\d+(?:\.\d+)?)[\s`*]*\(?(?:val\w*|dev\w*)\s*/\s*test", re.IGNORECASE
@@ -220,7 +228,8 @@ def _of_prose(files: SourceFiles, prose: Prose, rank: int) -> Iterator[Published
         read_up_to = 0
         for match in NUMBER.finditer(line.text):
             metric = _metric_beside(line.text, match)
-            if match.start("value") < read_up_to or metric is None:
+            is_share = match["percent"] and _SHARE_OF_DATA.match(line.text, match.end())
+            if match.start("value") < read_up_to or metric is None or is_share:
                 continue
             if match["percent"] and metric.unit != "fraction":
                 continue  # 20 % returns are no reward

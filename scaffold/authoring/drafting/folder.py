@@ -92,7 +92,7 @@ def _local(folder: Path) -> Source:
         kind = "a file, not a folder" if folder.exists() else "neither a URL nor a folder"
         hint = "a revision is for a git URL: file:///PATH@REVISION" if "@" in str(folder) else None
         raise UsageError(f"{folder} is {kind}", hint=hint or "scaffold recipes list")
-    folder = folder.absolute()
+    folder = folder.resolve()  # `..` is in no URL that a recipe may have
     if (folder / ".git").exists():
         head = Repository(folder).find_id("HEAD^{commit}")
         if head:

@@ -65,6 +65,9 @@ def is_free(text: str, match: re.Match[str]) -> bool:
     )
 
 
+_IN_PERCENT = re.compile(r"[(\[]\s*(in )?(%|percent)|\bin (%|percent)|[A-Za-z_)]\s*(%|percent)")
+
+
 def read_number(
     place: Citation, metric: MetricWord, match: re.Match[str], around: str
 ) -> PublishedNumber:
@@ -73,7 +76,8 @@ def read_number(
     value = float(text)
     unit = metric.unit
     if metric.unit == "fraction":
-        says_percent = match["percent"] or match["percent2"] or "%" in around or "percent" in around
+        # "20 % were held out" says nothing of 0.75: a head says "(%)", a sentence "in percent".
+        says_percent = match["percent"] or match["percent2"] or _IN_PERCENT.search(around)
         unit = "percent" if says_percent or abs(value) > 1 else "fraction"
     runs = re.search(
         r"(?:over|of|from|across|averaged over|mean of)\s+(\d+)\s+(?:\w+\s+)?(?:runs"
