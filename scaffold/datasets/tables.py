@@ -25,12 +25,23 @@ def table_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         elif path.suffix.lower() in (".jsonl", ".ndjson"):
             yield from _json_rows(path)
         else:
-            csv.field_size_limit(min(_MOST_CELL_CHARACTERS, sys.maxsize))
-            delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-            with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
-                yield from csv.DictReader(file, delimiter=delimiter)
+            yield from _separated_rows(path)
     except (OSError, ValueError, csv.Error, RecursionError) as error:  # pyarrow: a ValueError
         raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _separated_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    limit = csv.field_size_limit(min(_MOST_CELL_CHARACTERS, sys.maxsize))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
+            head = file.readline()
+            file.seek(0)
+            is_tabbed = path.suffix.lower() == ".tsv"
+            # Where a comma is in numbers, a spreadsheet writes semicolons.
+            delimiter = "\t" if is_tabbed else max(",;", key=head.count)
+            yield from csv.DictReader(file, delimiter=delimiter)
+    finally:
+        csv.field_size_limit(limit)  # it is the whole process's
 
 
 def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """YAML as this project reads and writes it: 1.2 where 1.1 has traps. Touches no disk."""
 
+import math
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -90,11 +91,23 @@ _Dumper.yaml_implicit_resolvers = {
 }
 
 
-def dump_yaml(document: Any, width: int = 80) -> str:
-    """Return a document as YAML that reads as the same document, keys in their order."""
-    return str(
-        yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
+def dump_yaml(document: Any, width: float = 80, *, flow: bool = False) -> str:
+    """Return a document as YAML that reads as the same document, keys in their order.
+
+    Args:
+        document: mappings, sequences and scalars.
+        width: columns of a line.
+        flow: on one line, without a line end, as a command line takes it.
+    """
+    text = yaml.dump(
+        document,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=math.inf if flow else width,
+        default_flow_style=flow,
     )
+    return str(text).removesuffix("\n").removesuffix("\n...") if flow else str(text)
 
 
 def read_value(text: str) -> Any:

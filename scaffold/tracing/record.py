@@ -152,8 +152,6 @@ def _record(
 
 
 _REPLAY_SECONDS = 0.4
-
-
 _REPLAY_SHARE = 0.03
 """Processor time after which a replay ends: so much, and this share of a run of the recipe
 (docs/performance.md)."""

@@ -195,6 +195,6 @@ def gap_cells(gap: Gap, *, of_classes: bool) -> tuple[str, str, str, str]:
     """Return a gap's name, where it opens, by how much, and what that is beside what matters."""
     counts = _COUNTS[gap.counts]
     if gap.enough:
-        counts += f": about {gap.enough:,} examples would tell"
+        counts += f": about {gap.enough:,} examples of {gap.high_split} would tell"
     opens = f"{gap.low_split} to {gap.high_split}"
     return gap.name, opens, gap_text(gap, of_classes=of_classes), counts

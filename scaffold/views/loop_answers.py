@@ -16,7 +16,10 @@ class SplitErrorAnswer(TypedDict):
 
 
 class GapAnswer(TypedDict):
-    """How much larger one error is than another; `counts` is null where that is open."""
+    """How much larger one error is than another; `counts` is null where that is open.
+
+    `enough` is how many examples of `high_split` would decide it; null where no number would.
+    """
 
     name: str
     low_split: str

@@ -7,7 +7,7 @@ from helpers import edit, git, make_repository, toy_recipe
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalogue(cli, tmp_path):
     """A git repository with two recipes that can be read and one that cannot."""
     folder = tmp_path / "catalogue"
     make_repository(folder, {"README.md": "recipes\n"})
@@ -17,7 +17,9 @@ def catalogue(tmp_path):
     (folder / "broken/recipe.yaml").write_text("format: 1\n")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "recipes")
-    return f"file://{folder}"
+    url = f"file://{folder}"
+    yield url
+    cli.any_status("recipes", "remove", url)  # the state of one test is that of those after it
 
 
 def test_an_added_catalogue_is_listed_found_by_its_ids_and_forgotten(cli, catalogue, tmp_path):
@@ -71,12 +73,12 @@ def test_a_repository_without_recipes_is_no_catalogue(cli, tmp_path):
 
 
 def test_a_task_that_no_recipe_has_is_said_and_nothing_is_made(cli, tmp_path):
-    result = cli("new", tmp_path / "mine", "--task", "suggest films to users", code=2)
-    assert "no recipe here has the task 'suggest films to users'" in result.err
+    result = cli("new", tmp_path / "mine", "--task", "translate English to German", code=2)
+    assert "no recipe here has the task 'translate English to German'" in result.err
     assert "--from URL" in result.err
     assert not (tmp_path / "mine").exists()
     assert cli("recipes", "find", "transcribe spoken interviews", code=1).out.count("Mind") == 1
-    assert "same kind" in cli("recipes", "find", "suggest films to users").out
+    assert "same kind" in cli("recipes", "find", "translate English to German").out
 
 
 def test_from_and_task_exclude_each_other(cli, tmp_path):

@@ -1,6 +1,7 @@
 """From a repository without a recipe to a project: drafted, answered, tried, created."""
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -436,3 +437,33 @@ def test_a_program_for_a_gpu_is_called_so(cli, tmp_path):
     result = cli(*words, "--no-input")
     assert "Device     cuda   train.py:8" in result.out + result.err
     assert "made for a GPU, and this machine has none" in result.out
+
+
+def test_an_open_question_shows_what_an_answer_looks_like(cli, tmp_path):
+    """And a number that its source does not say is refused."""
+    source = write_tree(
+        tmp_path / "net",
+        {
+            "README.md": "# Net\n\nAccuracy is 0.91 on our data.\n\n```\npython train.py\n```\n",
+            "train.py": "import json\njson.dump({}, open('out.json', 'w'))\n",
+            "LICENSE": "MIT License\n",
+        },
+    )
+    told = cli("recipes", "draft", source, "-o", "draft").out
+    form = re.search(r"draft metrics\.0 VALUE\s+# such as\s+'(\{.*\})'", " ".join(told.split()))
+    assert form, told
+    cli("recipes", "answer", "draft", "metrics.0", form[1])
+    claim = "{metric: test_accuracy, dataset: data, basis: training, value: %s, selection: unknown}"
+    words = ("recipes", "answer", "draft", "claims.0")
+    wrong = cli(*words, claim % 0.95, "--source", "README.md:3", code=2).err
+    assert "README.md:3 does not say 0.95: 'Accuracy is 0.91 on our data.'" in wrong
+
+
+def test_a_draft_of_a_folder_above(cli, tmp_path, monkeypatch):
+    from helpers import make_repository
+
+    files = {"train.py": "print('accuracy 0.9')\n", "LICENSE": "MIT License\n"}
+    make_repository(tmp_path / "net", files)
+    (tmp_path / "work").mkdir()
+    cli("recipes", "draft", "../net", "-o", "draft", cwd=tmp_path / "work")
+    assert f"git: file://{tmp_path / 'net'}\n" in (tmp_path / "work/draft/recipe.yaml").read_text()

@@ -139,6 +139,14 @@ def test_a_label_that_is_missing_makes_no_numbers_of_classes(cli, tmp_path):
     assert answer["drawn"] == "stratified"
 
 
+def test_a_table_with_semicolons_is_read(cli, table, tmp_path):
+    (tmp_path / "semi.csv").write_text(table.read_text().replace(",", ";"))
+    words = ("--id", "id", "--label", "label", "--json")
+    first = cli("splits", "make", "sales.csv", *words, "-o", "a").json
+    other = cli("splits", "make", "semi.csv", *words, "-o", "b").json
+    assert first["n"] == other["n"] and first["drawn"] == other["drawn"] == "stratified"
+
+
 def test_an_integer_that_no_float_holds_is_a_text(cli, tmp_path):
     rows = "".join(json.dumps({"id": n, "x": 10**400 + n}) + "\n" for n in range(30))
     (tmp_path / "d.jsonl").write_text(rows)

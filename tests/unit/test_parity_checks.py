@@ -582,6 +582,7 @@ def test_laws_of_a_few_elements_say_nothing_unless_they_are_constant(recorded, f
 
 def test_weights_of_one_law_may_have_another_structure(recorded, found):
     """Orthogonal and independent numbers of one spread are the same number by number."""
+    recorded = copy.deepcopy(recorded)
     begun = found["own"].index["networks"][0]["begun"]
     law = begun["model.first.weight"]
     law["tenths"] = [one + 1e-3 for one in law["tenths"]]  # drawn otherwise
@@ -595,6 +596,7 @@ def test_weights_of_one_law_may_have_another_structure(recorded, found):
 
 
 def test_a_network_that_is_called_late_begins_by_the_same_law(recorded, found):
+    recorded = copy.deepcopy(recorded)
     for trace in (recorded, found):
         trace["own"].index["networks"][0]["begun_at"] = 3
     law = found["own"].index["networks"][0]["begun"]["model.first.weight"]

@@ -1,8 +1,9 @@
 """Write a person's answers, and accepted cures, into a draft."""
 
+import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ def answer_question(folder: Path, key: str, value: Any, place: str | None) -> li
             hint=f"write {key} into it",
         )
     citations = (_cited(sources, place),) if place else ()
+    _require_said(key, value, citations)
     answer = Answer(status=Status.VALUE, value=value, citations=citations, by="person")
     answers = _with_answer(sources.answers, key, answer)
     if key == "reference.exclude":
@@ -68,6 +70,21 @@ def answer_question(folder: Path, key: str, value: Any, place: str | None) -> li
     _require_fitting(sources, renewed, key, value)
     write_files(folder, renewed)
     return open_questions(renewed)
+
+
+def _require_said(key: str, value: Any, citations: Sequence[Citation]) -> None:
+    """Raise UsageError if the cited line of a number does not say it, nor as a percentage."""
+    number = value.get("value") if isinstance(value, Mapping) else value
+    if not citations or isinstance(number, bool) or not isinstance(number, (int, float)):
+        return
+    stated = [
+        float(one) for one in re.findall(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", citations[0].words)
+    ]
+    if not any(math.isclose(number, factor * one) for one in stated for factor in (1, 0.01, 100)):
+        raise UsageError(
+            f"{citations[0]} does not say {number:g}: {citations[0].words[:80]!r}",
+            hint=f"cite the line that gives {key}, or leave out --source",
+        )
 
 
 _KEY = re.compile(

@@ -7,6 +7,7 @@ from scaffold.authoring.drafting.recipe_text import OpenQuestion, open_questions
 from scaffold.errors import UsageError
 from scaffold.project.files import read_record, read_text
 from scaffold.records.draft import Sources
+from scaffold.records.yaml_text import dump_yaml
 
 SOURCES = "sources.json"
 
@@ -50,5 +51,29 @@ def next_command(folder: Path, questions: list[OpenQuestion]) -> str:
     if first.candidates and str(first.candidates[0].value).endswith("/"):
         path = str(first.candidates[0].value).rstrip("/")
         return f"scaffold recipes draft {shlex.quote(f'{read_sources(folder).source}:{path}')}"
-    value = shlex.quote(str(first.candidates[0].value)) if first.candidates else "VALUE"
-    return f"scaffold recipes answer {place} {first.key} {value}"
+    return answer_command(folder, first)
+
+
+_FORMS = {
+    "metrics": (
+        "{name: test_accuracy, split: test, direction: higher, unit: fraction,"
+        ' read: {stdout: "accuracy (?P<value>[0-9.]+)"}}'
+    ),
+    "datasets": "{name: data, inside: data/FILE.csv, license: none stated}",
+    "claims": (
+        "{metric: test_accuracy, dataset: data, basis: training, value: 0.91,"
+        " source: {url: README.md, words: accuracy 0.91}}"
+    ),
+}
+"""What an answer looks like that is no one word."""
+
+
+def answer_command(folder: Path, question: OpenQuestion) -> str:
+    """Return the command that answers a question: with its first candidate, else with a form."""
+    command = f"scaffold recipes answer {shlex.quote(str(folder))} {question.key}"
+    if question.candidates:
+        value = question.candidates[0].value
+        text = value if isinstance(value, str) else dump_yaml(value, flow=True)
+        return f"{command} {shlex.quote(text)}"
+    form = _FORMS.get(question.key.split(".")[0], "") if question.key.count(".") == 1 else ""
+    return f"{command} VALUE" + (f"   # such as {shlex.quote(form)}" if form else "")

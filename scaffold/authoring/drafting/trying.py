@@ -17,7 +17,7 @@ from scaffold.authoring.drafting.cures import (
     find_environment_cure,
 )
 from scaffold.authoring.drafting.folder import find_source, read_source
-from scaffold.authoring.drafting.kept_answers import read_sources
+from scaffold.authoring.drafting.kept_answers import answer_command, read_sources
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.cache import cache_dir
 from scaffold.environments.resolve import installed_pythons
@@ -67,7 +67,7 @@ def try_draft(folder: Path, listener: ProgressListener, options: RunOptions) -> 
     if questions:
         raise UsageError(
             f"open: {', '.join(question.key for question in questions)}",
-            hint=f"scaffold recipes answer {folder} {questions[0].key} VALUE",
+            hint=answer_command(folder, questions[0]),
         )
     recipe_source = find_recipe(str(folder))
     if recipe_source.recipe.commands.smoke is None:

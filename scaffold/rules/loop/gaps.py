@@ -68,8 +68,8 @@ class Gap:
     Attributes:
         name: avoidable bias, variance, mismatch, overfit to validation, or headroom.
         counts: whether it is larger than what matters; None where the interval leaves it open.
-        enough: examples of the two splits together that would decide it, about; None if decided,
-            or where no number at hand would.
+        enough: examples of `high_split` that would decide it, about; None if decided, or where no
+            number at hand would.
     """
 
     name: str
@@ -224,10 +224,6 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
     value, interval = difference(first, second)
     counts = True if interval[0] > matters else None
     counts = False if interval[1] <= matters else counts
-    away = abs(value - matters)
-    n = first.n + second.n
-    half = max(value - interval[0], interval[1] - value)
-    larger = (half / away) ** 2 if counts is None and away else math.inf
     return Gap(
         name=name,
         low_split=low,
@@ -235,8 +231,23 @@ def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matter
         value=value,
         interval=interval,
         counts=counts,
-        enough=math.ceil(n * larger) if larger <= _AT_HAND else None,
+        enough=_enough(first, second, abs(value - matters)) if counts is None else None,
     )
+
+
+def _enough(low: SplitError, high: SplitError, away: float) -> int | None:
+    """Return how many examples of the higher split would move the interval's end by so much.
+
+    The other split keeps its interval; its own may be too wide already.
+    """
+    sides = (
+        (high.error - high.interval[0], low.interval[1] - low.error),
+        (high.interval[1] - high.error, low.error - low.interval[0]),
+    )
+    own, other = max(sides, key=lambda side: math.hypot(*side))
+    room = away**2 - other**2
+    larger = own**2 / room if room > 0 else math.inf
+    return math.ceil(high.n * larger) if larger <= _AT_HAND else None
 
 
 def _below_bound(known: Mapping[str, SplitError]) -> Iterator[str]:
