@@ -44,6 +44,7 @@ from scaffold.machine import describe_machine
 from scaffold.project.digests import inputs_of
 from scaffold.project.project import Project, Source, load_yaml
 from scaffold.records.claim import Rule
+from scaffold.records.engine import LocalTarget
 from scaffold.records.evidence import RunRecord
 from scaffold.records.judgment import Verdict
 from scaffold.records.system import System
@@ -139,6 +140,9 @@ def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
         smoke=False,
         threads=1,
         runs_dir=project.runs,
+        engine=LocalTarget(),
+        is_detached=False,
+        submissions_dir=project.submissions,
     )
     return project, plan
 
@@ -408,10 +412,10 @@ def main() -> None:
     if args.record is None:
         show(json.loads(RECORDS.read_text()))
         return
-    records = record(args.record, not args.ladder_only)
+    records = record(args.record, not args.parity_only)
     for entry in records["references"].values():
         del entry["golden"]
-    if args.ladder_only and not args.record and RECORDS.exists():
+    if args.parity_only and not args.record and RECORDS.exists():
         keep_runs(records, json.loads(RECORDS.read_text()))
     if not args.record:
         RECORDS.write_text(json.dumps(records, indent=1) + "\n")
