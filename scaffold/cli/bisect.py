@@ -55,7 +55,7 @@ def command(
 
 
 def _print(result: "Bisected") -> None:
-    from scaffold.views.change import change_color
+    from scaffold.views.change import CHANGE_COLORS
     from scaffold.views.tables import plain, table, wrap
 
     paint = paint_for(sys.stdout)
@@ -71,7 +71,7 @@ def _print(result: "Bisected") -> None:
         )
         for c in result.compared
     ]
-    colors = [change_color(compared.verdict) for compared in result.compared]
+    colors = [CHANGE_COLORS[compared.verdict] for compared in result.compared]
     click.echo("\n".join(table(head, rows, width(), lambda row, text: paint(text, colors[row]))))
     click.echo("")
     if result.step is None:

@@ -24,16 +24,15 @@ def object_id(kind: str, content: bytes, length: int = 40) -> str:
 
     Source: git's object format, https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
-    name = "sha256" if length == 64 else "sha1"
-    return hashlib.new(
-        name, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False
-    ).hexdigest()
+    hashed = _hash(kind, len(content), length)
+    hashed.update(content)
+    return str(hashed.hexdigest())
 
 
-def file_object_id(file: Path, length: int = 40) -> str:
+def file_object_id(file: Path) -> str:
     """Return the id that git gives a file's content, read in portions: it may be gigabytes."""
     with file.open("rb") as opened:
-        hashed = _blob_hash(os.fstat(opened.fileno()).st_size, length)
+        hashed = _hash("blob", os.fstat(opened.fileno()).st_size)
         while portion := opened.read(_PORTION_BYTES):
             hashed.update(portion)
     return str(hashed.hexdigest())
@@ -42,9 +41,9 @@ def file_object_id(file: Path, length: int = 40) -> str:
 _PORTION_BYTES = 1 << 20
 
 
-def _blob_hash(size: int, length: int) -> Any:
+def _hash(kind: str, size: int, length: int = 40) -> Any:
     name = "sha256" if length == 64 else "sha1"
-    return hashlib.new(name, f"blob {size}\0".encode(), usedforsecurity=False)
+    return hashlib.new(name, f"{kind} {size}\0".encode(), usedforsecurity=False)
 
 
 def tree_id(entries: Iterable[TreeEntry], length: int = 40) -> str:
@@ -97,7 +96,7 @@ def write_blob(stream: BinaryIO, size: int, name: str, file: Path) -> None:
     Raises:
         ProjectError: it is not what its name says.
     """
-    hashed = _blob_hash(size, len(name))
+    hashed = _hash("blob", size, len(name))
     with file.open("wb") as opened:
         while size and (portion := stream.read(min(size, _PORTION_BYTES))):
             hashed.update(portion)

@@ -300,7 +300,7 @@ class PartAnswer(TypedDict):
 class Parts(Answer):
     """`rewrite parts`."""
 
-    parts: list[dict[str, Any]]
+    parts: list[PartAnswer]
 
 
 class Checks(Answer):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scaffold.tweak.listing import Listed
 
 
-_CHANGE_COLORS = {
+CHANGE_COLORS = {
     Verdict.BETTER: "green",
     Verdict.NO_DIFFERENCE: "cyan",
     Verdict.CONCLUSIONS_HOLD: "green",
@@ -110,7 +110,7 @@ def change_headline(judgment: ChangeJudgment, width: int, paint: Paint) -> list[
         can += ": all checks are EQUAL, and runs with the snapshot before show no difference"
     if judgment.refusal:
         can = f"cannot be accepted: {plain(judgment.refusal)}"
-    color = _CHANGE_COLORS[judgment.verdict]
+    color = CHANGE_COLORS[judgment.verdict]
     return headline(judgment.verdict.value, can, width, lambda text: paint(text, color))
 
 
@@ -142,7 +142,7 @@ def finding_details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[
         if finding.question is Question.MONITORED and judgment.kind != "neutral":
             # Whether it should have is not asked.
             row[-1] = "moved" if finding.has_moved else "not shown to move"
-    colors = [_CHANGE_COLORS[finding.verdict] for finding in findings]
+    colors = [CHANGE_COLORS[finding.verdict] for finding in findings]
     head = list(_CHANGE_COLUMNS)
     lines = ["", *table(head, rows, width, lambda row, text: paint(text, colors[row])), ""]
     for finding in findings:
@@ -152,11 +152,6 @@ def finding_details(judgment: ChangeJudgment, width: int, paint: Paint) -> list[
             width,
         )
     return lines
-
-
-def change_color(verdict: Verdict) -> str:
-    """Return the name of a verdict's color."""
-    return _CHANGE_COLORS[verdict]
 
 
 _TWEAK_COLORS = {

@@ -57,7 +57,7 @@ def read_steps(project: Project, metric: str) -> list[Step]:
                 created=evidence.created,
             )
         )
-    for change in sorted(all_evidence(project), key=lambda one: one.created):
+    for change in all_evidence(project):
         judgment = ChangeJudgment.from_mapping(change.judgment)
         finding = next(
             (

@@ -16,7 +16,7 @@ from scaffold.authoring.drafting.command_words import (
     split_words,
 )
 from scaffold.authoring.drafting.documents import Document, Line
-from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 
 _PROMPT = re.compile(r"^\s*(\$|>{1,3}|%|#\$|\(\w+\)\s*\$|[\w.-]+@[\w.-]+[:~\w/]*\$)\s+")
 _SEPARATORS = re.compile(r"\s*(?:&&|\|\||;|\|&?)\s*|\s+&(?:\s+|$)")
@@ -30,7 +30,7 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
     commands: list[StatedCommand] = []
     started: dict[str, _Started] = {}
     for document in documents:
-        folder = _folder(document.path)
+        folder = folder_of(document.path)
         for code in document.codes:
             context = " / ".join([*code.section, code.lead])
             commands += _commands(files, document.path, code.lines, folder, context)
@@ -52,7 +52,7 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
         lines = [Line(text=t, number=n) for n, t in enumerate(files.lines(path), start=1)]
         start = started.get(path, _Started(path))
         arguments = {str(number): word for number, word in enumerate(start.arguments, start=1)}
-        for command in _commands(files, path, lines, _folder(path), start.context, arguments):
+        for command in _commands(files, path, lines, folder_of(path), start.context, arguments):
             commands.append(replace(command, is_named=path in started))
     return commands
 
@@ -74,7 +74,7 @@ def _started_scripts(
 ) -> dict[str, _Started]:
     """Return scripts of the source that some lines start."""
     scripts: dict[str, _Started] = {}
-    folder = directory = _folder(document.path)
+    folder = directory = folder_of(document.path)
     for line in lines:
         for part in _SEPARATORS.split(_PROMPT.sub("", line.text).strip()):
             words = split_words(part)
@@ -141,11 +141,6 @@ def _mentioned(
                 context=context,
                 is_mentioned=True,
             )
-
-
-def _folder(path: str) -> str:
-    folder = str(PurePosixPath(path).parent)
-    return "" if folder == "." else folder
 
 
 _NO_ARGUMENTS: Mapping[str, str] = MappingProxyType({})

@@ -28,7 +28,7 @@ from scaffold.authoring.drafting.options import Option, find_configured, find_op
 from scaffold.authoring.drafting.program_answers import add_program
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, dotted_name, parse_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 from scaffold.authoring.drafting.tasks import find_task
 from scaffold.records.draft import Answer, value_of
 
@@ -68,7 +68,7 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         sorted(
             {
                 *find_projects(python),
-                *(_folder(command.program) for command in commands if command.program),
+                *(folder_of(command.program) for command in commands if command.program),
             }
         ),
     )
@@ -129,11 +129,6 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
     if command_text:
         draft.answers = {key: _without_place(answer) for key, answer in draft.answers.items()}
     return draft
-
-
-def _folder(path: str) -> str:
-    folder = str(PurePosixPath(path).parent)
-    return "" if folder == "." else folder
 
 
 def _configured(python: PythonFiles, chosen: Chosen) -> list[Option]:

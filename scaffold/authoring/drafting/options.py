@@ -29,7 +29,6 @@ class Option:
         flags: as they are typed, such as `--weight-decay`; none for a constant in the code.
         default: UNFOLDED where it is computed; None where there is none.
         is_switch: takes no value.
-        switch_value: what a switch sets.
         kind: name of the type that it converts to; empty if none is stated.
         choices: what it may be; empty if anything.
         help: its words.
@@ -44,7 +43,6 @@ class Option:
     default: Any
     place: Citation
     is_switch: bool = False
-    switch_value: Any = None
     kind: str = ""
     choices: tuple[Any, ...] = ()
     help: str = ""
@@ -122,7 +120,6 @@ def _argparse(module: Module) -> Iterator[Option]:
             default=default,
             place=module.cite(keyword(call, "default") or call),
             is_switch=action in ("store_true", "store_false", "store_const", "count"),
-            switch_value=switch,
             kind=dotted_name(kind) if kind is not None else "",
             choices=tuple(choices) if isinstance(choices, list) else (),
             help=help_text if isinstance(help_text, str) else "",
@@ -159,7 +156,6 @@ def _click(module: Module) -> Iterator[Option]:
                 default=_default(module, keyword(decorator, "default")),
                 place=module.cite(decorator),
                 is_switch=is_switch,
-                switch_value=True if is_switch else None,
                 kind=dotted_name(kind) if kind is not None else "",
                 help=str(help_text)
                 if isinstance(help_text := module.fold(keyword(decorator, "help")), str)
@@ -185,7 +181,6 @@ def _absl(module: Module) -> Iterator[Option]:
             default=_default(module, default),
             place=module.cite(call),
             is_switch=match[2] in ("bool", "boolean"),
-            switch_value=True if match[2] in ("bool", "boolean") else None,
             kind=match[2],
         )
 

@@ -200,3 +200,9 @@ def _decode(content: bytes) -> str | None:
     if len(content) > MOST_TEXT_BYTES or b"\0" in content[:8192]:
         return None
     return content.decode("utf-8-sig", errors="replace")
+
+
+def folder_of(path: str) -> str:
+    """Return the folder of a file of the source; empty for its top."""
+    folder = str(PurePosixPath(path).parent)
+    return "" if folder == "." else folder

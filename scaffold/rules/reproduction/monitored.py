@@ -34,12 +34,6 @@ def _stats(values: Sequence[MetricValue]) -> SampleStats:
     )
 
 
-def _shipped(metric: Metric, calibration: Calibration | None) -> list[float]:
-    """Return the values of the calibration runs."""
-    runs = calibration.runs if calibration else ()
-    return [run.metrics[metric.name].value for run in runs if metric.name in run.metrics]
-
-
 def judge_monitored(
     recipe: Recipe,
     runs: Sequence[JudgedRun],
@@ -69,25 +63,19 @@ def judge_monitored(
     if not means and not spreads:
         return []
     alpha = recipe.rule.monitor_alpha / (len(means) + len(spreads))
-    values = {
-        metric.name: [run.metrics[metric.name].value for run in runs]
-        for metric, _ in [*means, *spreads]
-    }
-    shipped_values = {
-        metric.name: _shipped(metric, calibration) for metric, _ in [*means, *spreads]
-    }
+    own = {metric.name: own_stats(metric, runs) for metric, _ in [*means, *spreads]}
     return [
         _by_ranks(
-            _monitor_mean(metric, stats, own_stats(metric, runs), alpha),
-            rank_p(values[metric.name], shipped_values[metric.name]),
+            _monitor_mean(metric, stats, own[metric.name], alpha),
+            rank_p(own[metric.name].values, stats.values),
             alpha,
             stats.n,
         )
         for metric, stats in means
     ] + [
         _by_ranks(
-            _monitor_spread(metric, stats, own_stats(metric, runs), alpha),
-            _rank_p_of_spread(values[metric.name], shipped_values[metric.name]),
+            _monitor_spread(metric, stats, own[metric.name], alpha),
+            _rank_p_of_spread(own[metric.name].values, stats.values),
             alpha,
             stats.n,
         )

@@ -56,9 +56,9 @@ class Masks:
         numbers = (2 * whole + 1).to(torch.float64) / 2**24
         return 1 - numbers if mirrored else numbers
 
-    def normal(self, shape: Iterable[int], mirrored: bool = False) -> Tensor:
+    def normal(self, shape: Iterable[int]) -> Tensor:
         """Return standard normal numbers of a shape, from the same streams."""
-        return self.torch.special.ndtri(self.uniform(shape, mirrored))
+        return self.torch.special.ndtri(self.uniform(shape))
 
     def copy_states(self) -> dict[int, Tensor]:
         """Return the states of all streams."""
