@@ -28,7 +28,7 @@ from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.recipe_text import open_questions
 from scaffold.authoring.drafting.source_files import read_git
-from scaffold.records.draft import Answer, Citation, Sources, Status, unknown
+from scaffold.records.draft import Citation, FieldAnswer, FieldStatus, Sources, unknown
 
 TRUTHS = Path(__file__).with_name("drafting")
 _NEAR_LINES = 4
@@ -78,23 +78,23 @@ def score(truth: Mapping[str, Any], draft: Draft) -> Iterator[Field]:
     yield _data(truth["data"], answers)
 
 
-def compare(name: str, truth: Mapping[str, Any], answer: Answer | None, same: Same) -> Field:
+def compare(name: str, truth: Mapping[str, Any], answer: FieldAnswer | None, same: Same) -> Field:
     """Compare one answer; `also_right` are more right values, None that there may be none."""
     answer = answer or _NOTHING
     right_values = [truth.get("value"), *truth.get("also_right", ())]
     is_none = truth["answer"] in ("none", "unknown")
     mark, drafted, is_place = Mark.MISSING, answer.value, None
-    if answer.status in (Status.UNKNOWN, Status.NONE):
+    if answer.status in (FieldStatus.UNKNOWN, FieldStatus.NONE):
         mark = Mark.RIGHT if is_none or None in right_values[1:] else Mark.MISSING
     elif name == "packages":
         mark = Mark.RIGHT if _same_packages(answer.value, truth) else Mark.WRONG
     else:
         # Of a contradiction the first is what the program does: it goes into the recipe.
-        is_open = answer.status is Status.CONTRADICTORY
+        is_open = answer.status is FieldStatus.CONTRADICTORY
         drafted = answer.candidates[0].value if is_open else answer.value
         is_right = any(same(drafted, value) for value in right_values if value is not None)
         mark = Mark.RIGHT if is_right else Mark.MISSING if is_open else Mark.WRONG
-    if mark is Mark.RIGHT and answer.status is Status.VALUE:
+    if mark is Mark.RIGHT and answer.status is FieldStatus.VALUE:
         is_place = _is_place_right(answer.citations, truth.get("places", ()))
     return Field(
         name=name, mark=mark, drafted=drafted, expected=right_values, is_place_right=is_place
@@ -164,15 +164,15 @@ def _distribution(requirement: str) -> str:
     return other_names.get(name, name)
 
 
-def _stated_command(answers: Mapping[str, Answer]) -> Answer | None:
+def _stated_command(answers: Mapping[str, FieldAnswer]) -> FieldAnswer | None:
     answer = answers.get("commands.train.run")
     stated = re.search(r"as it is stated: (.*)", answer.note) if answer else None
     return answer.model_copy(update={"value": stated[1]}) if answer and stated else answer
 
 
-def _claim(answers: Mapping[str, Answer]) -> Answer | None:
+def _claim(answers: Mapping[str, FieldAnswer]) -> FieldAnswer | None:
     answer = answers.get("claims.0") or answers.get("claims")
-    if answer is None or answer.status is not Status.VALUE:
+    if answer is None or answer.status is not FieldStatus.VALUE:
         return answer
     claim = answer.value
     number = claim.get("value", claim.get("at_least", claim.get("at_most")))
@@ -180,7 +180,7 @@ def _claim(answers: Mapping[str, Answer]) -> Answer | None:
 
 
 def _hyperparameters(
-    truth: Mapping[str, Any], draft: Draft, command: Answer | None
+    truth: Mapping[str, Any], draft: Draft, command: FieldAnswer | None
 ) -> Iterator[Field]:
     text = str(command.value) if command else ""
     is_other = bool(text) and not _same_command(text, truth["command"].get("value"))
@@ -205,14 +205,14 @@ def _is_named(key: str, name: str) -> bool:
     return re.sub(r"\W|_", "", name.lower()) in forms
 
 
-def _seeds(truth: Mapping[str, Any], answer: Answer) -> Field:
+def _seeds(truth: Mapping[str, Any], answer: FieldAnswer) -> Field:
     how = {"argument": "argument", "fixed": "offset"}.get(str(truth.get("how")), "inject")
     if truth["answer"] in ("none", "unknown") and answer.value == how:
         return Field(name="seeds", mark=Mark.RIGHT, drafted=answer.value, expected=how)
     return compare("seeds", {**truth, "value": how}, answer, _same_text)
 
 
-def _metric(truth: Mapping[str, Any], answers: Mapping[str, Answer]) -> Field:
+def _metric(truth: Mapping[str, Any], answers: Mapping[str, FieldAnswer]) -> Field:
     metrics = [a for k, a in answers.items() if re.fullmatch(r"metrics\.\d+", k) and a.value]
     citations = [citation for answer in metrics for citation in answer.citations]
     is_none = truth["answer"] in ("none", "unknown")
@@ -228,7 +228,7 @@ def _metric(truth: Mapping[str, Any], answers: Mapping[str, Answer]) -> Field:
     )
 
 
-def _data(truth: Mapping[str, Any], answers: Mapping[str, Answer]) -> Field:
+def _data(truth: Mapping[str, Any], answers: Mapping[str, FieldAnswer]) -> Field:
     found = [a for k, a in answers.items() if re.fullmatch(r"datasets\.\d+", k) and a.value]
     if not found:
         return compare("data", truth, answers.get("datasets"), _same_text)

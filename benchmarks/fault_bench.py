@@ -42,7 +42,7 @@ from scaffold.environments.prepare import prepare_environment
 from scaffold.git.trees import content_id
 from scaffold.machine import describe_machine
 from scaffold.project.digests import inputs_of
-from scaffold.project.project import Project, Source, load_yaml
+from scaffold.project.project import ProgramSource, Project, load_yaml
 from scaffold.records.claim import Rule
 from scaffold.records.engine import LocalTarget
 from scaffold.records.evidence import RunRecord
@@ -124,7 +124,7 @@ def make_ready(folder: Path, reference: str, text: str) -> tuple[Project, Plan]:
     project = Project(folder)
     system, source = (
         load_yaml(System, project.system),
-        Source(folder, folder / "src", folder / "system.lock"),
+        ProgramSource(folder, folder / "src", folder / "system.lock"),
     )
     environment = prepare_environment(source, system.environment, lambda: None)
     plan = Plan(

@@ -19,7 +19,7 @@ from scaffold.environments.lock import lock_fits
 from scaffold.errors import ConsentError, FetchError, MachineError, ScaffoldError
 from scaffold.project.digests import data_digests, file_digest, program_parts
 from scaffold.project.files import read_text, write_text
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.recipes.catalogue import find_recipe, recipe_ids, require_own_files
 from scaffold.records.dataset import PlacedDataset
 from scaffold.records.fields import fill_slots
@@ -54,7 +54,7 @@ def _lock_from_elsewhere(program: Program, folder: Path) -> str:
     tree, name = (
         ("reference", "environment.lock") if isinstance(program, Recipe) else ("src", "system.lock")
     )
-    source = Source(folder=folder, tree=folder / tree, lock=folder / name)
+    source = ProgramSource(folder=folder, tree=folder / tree, lock=folder / name)
     try:
         if not source.lock.is_file() or not lock_fits(source, program.environment):
             return ""

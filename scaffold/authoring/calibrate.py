@@ -20,7 +20,7 @@ from scaffold.project.digests import program_digest
 from scaffold.project.files import read_record, read_text, write_bytes, write_record, write_text
 from scaffold.project.project import Project
 from scaffold.recipes.catalogue import FoundRecipe
-from scaffold.records.draft import Answer, Status
+from scaffold.records.draft import FieldAnswer, FieldStatus
 from scaffold.records.evidence import Calibration, CalibrationRun
 from scaffold.records.parsing import parse_record
 from scaffold.records.program import CALIBRATION_SEED
@@ -132,7 +132,7 @@ def declare(recipe_source: FoundRecipe, done: Calibrated) -> bool:
         sources = read_sources(path.parent)
         if recipe_text(sources) == text:
             measured = {
-                key: Answer(status=Status.VALUE, value=value, by="try")
+                key: FieldAnswer(status=FieldStatus.VALUE, value=value, by="try")
                 for key, value in values.items()
             }
             renewed = sources.model_copy(update={"answers": {**sources.answers, **measured}})

@@ -17,7 +17,7 @@ from scaffold.cli.terminal import paint_for, print_json, width
 if TYPE_CHECKING:
     from scaffold.authoring.drafting.recipe_text import OpenQuestion
     from scaffold.recipes.catalogue import FoundRecipe
-    from scaffold.scaffolding.create import Created
+    from scaffold.scaffolding.create import CreatedProject
 
 DEFAULT_RECIPE = "digits-cnn"
 _MOST_CHOICES = 8
@@ -252,7 +252,7 @@ def _ask_directory(source_recipe: "FoundRecipe") -> str:
     return str(answer).strip() or default
 
 
-def _print_created(created: "Created", directory: Path) -> None:
+def _print_created(created: "CreatedProject", directory: Path) -> None:
     from scaffold.machine import describe_machine
     from scaffold.records.recipe import PathReference, reference_name
     from scaffold.reproduce.duration import expected_verify_s

@@ -17,19 +17,19 @@ from scaffold.environments.uv import (
 )
 from scaffold.errors import MachineError, ProjectError
 from scaffold.project.files import read_text
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.records.program import Environment
 
 _HEADER = "# What the reference runs in. Written by scaffold; delete it to resolve anew."
 
 
-def lock_fits(source: Source, environment: Environment) -> bool:
+def lock_fits(source: ProgramSource, environment: Environment) -> bool:
     """Return whether the lock was made for the packages that the recipe asks for now."""
     required = digest(environment, all_requirements(source, environment))
     return source.lock.exists() and f"\n# for {required}\n" in read_text(source.lock)
 
 
-def require_whole_lock(source: Source) -> None:
+def require_whole_lock(source: ProgramSource) -> None:
     """Raise ProjectError if a lock was edited: without half of its lines it would still be valid.
 
     Nor may it hold more than versions and hashes: a URL or an option in an untrusted lock would be
@@ -51,7 +51,7 @@ def require_whole_lock(source: Source) -> None:
 
 
 def require_follows(
-    source: Source,
+    source: ProgramSource,
     environment: Environment,
     text: str,
     packages: Sequence[str],
@@ -114,12 +114,12 @@ def digest(environment: Environment, requirements: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def all_requirements(source: Source, environment: Environment) -> list[str]:
+def all_requirements(source: ProgramSource, environment: Environment) -> list[str]:
     """Return the recipe's packages and the lines of the reference's own requirements files."""
     return [*environment.packages, *own_lines(source, environment)[0]]
 
 
-def own_lines(source: Source, environment: Environment) -> tuple[list[str], list[str]]:
+def own_lines(source: ProgramSource, environment: Environment) -> tuple[list[str], list[str]]:
     """Return requirements and constraints from the reference's own files."""
     if not environment.requirements:
         return [], []

@@ -23,7 +23,7 @@ from scaffold.environments.lock import (
 from scaffold.environments.resolve import Announce, Fetching, resolve
 from scaffold.environments.reuse import running_version, runs_here
 from scaffold.project.files import read_text, write_text
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.records.program import Environment
 from scaffold.user_state import made_lock, remember_lock
 
@@ -54,7 +54,7 @@ _PARTS_OF_A_PREFIX = ("bin", "lib", "lib64", "include", "ssl", "pyvenv.cfg")
 
 
 def prepare_environment(
-    source: Source,
+    source: ProgramSource,
     environment: Environment,
     default_as_of: Callable[[], date | None],
     *,

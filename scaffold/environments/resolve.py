@@ -27,7 +27,7 @@ from scaffold.environments.uv import (
     torch_is_from_default_index,
 )
 from scaffold.errors import FetchError
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.records.program import Environment
 
 Announce = Callable[[str], None]
@@ -44,7 +44,7 @@ class Fetching:
 
 
 def resolve(
-    source: Source,
+    source: ProgramSource,
     environment: Environment,
     requirements: list[str],
     default_as_of: Callable[[], date | None],

@@ -13,7 +13,7 @@ from scaffold.git.history import changed_entries, tree_of_commit, tree_of_worktr
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id
 from scaffold.project.files import remove
-from scaffold.project.project import Project, Source, load_yaml
+from scaffold.project.project import ProgramSource, Project, load_yaml
 from scaffold.records.system import System
 
 PATHS = ("src", "system.yaml", "system.lock", "data")
@@ -26,7 +26,7 @@ class Snapshot:
 
     id: str
     tree: str
-    source: Source
+    source: ProgramSource
     system: System
 
 
@@ -83,7 +83,7 @@ def unpack(project: Project, repository: Repository, snapshot: str) -> Snapshot:
         refuse_unsafe(repository, repository.entries(tree))
         folder.parent.mkdir(parents=True, exist_ok=True)
         repository.extract(snapshot, folder, links=True)
-    source = Source(folder=folder, tree=folder / "src", lock=folder / "system.lock")
+    source = ProgramSource(folder=folder, tree=folder / "src", lock=folder / "system.lock")
     return Snapshot(
         id=snapshot, tree=tree, source=source, system=load_yaml(System, folder / "system.yaml")
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ProgramSource:
     """Where a program lies.
 
     Attributes:
@@ -65,14 +65,16 @@ class Project:
         return self.root / "environment.lock"
 
     @property
-    def reference_source(self) -> Source:
+    def reference_source(self) -> ProgramSource:
         """Return the reference as a program."""
-        return Source(folder=self.root, tree=self.reference, lock=self.lock)
+        return ProgramSource(folder=self.root, tree=self.reference, lock=self.lock)
 
     @property
-    def system_source(self) -> Source:
+    def system_source(self) -> ProgramSource:
         """Return the user's own copy as a program."""
-        return Source(folder=self.root, tree=self.root / "src", lock=self.root / "system.lock")
+        return ProgramSource(
+            folder=self.root, tree=self.root / "src", lock=self.root / "system.lock"
+        )
 
     @property
     def system(self) -> Path:

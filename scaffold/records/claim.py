@@ -12,7 +12,7 @@ from scaffold.records.fields import Name, Text, keys_of
 from scaffold.records.parsing import Record
 
 
-class Source(Record):
+class ClaimSource(Record):
     """Where a number is published: a page, or a file of the recipe."""
 
     url: Annotated[str, Field(pattern=r"^(https?://\S+|[\w./-]+)$")] = Field(
@@ -34,7 +34,7 @@ class _Claim(Record):
     basis: Literal["training", "evaluation", "early training"] = Field(
         description="of a run: trained in full, released weights evaluated, or trained for a while"
     )
-    source: Source
+    source: ClaimSource
     budget: Literal["stated", "unknown"] = Field(
         default="stated",
         description="unknown: how long was trained is not said, and no run can be judged by it",

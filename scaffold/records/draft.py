@@ -10,7 +10,7 @@ from scaffold.records.fields import Text
 from scaffold.records.parsing import Record
 
 
-class Status(str, Enum):
+class FieldStatus(str, Enum):
     """What the source says of a field. `unknown` and `none` are different answers."""
 
     VALUE = "value"
@@ -42,10 +42,10 @@ class Candidate(Record):
     citations: tuple[Citation, ...] = ()
 
 
-class Answer(Record):
+class FieldAnswer(Record):
     """What is known of one field of a recipe."""
 
-    status: Status
+    status: FieldStatus
     value: Any = None
     citations: tuple[Citation, ...] = ()
     candidates: tuple[Candidate, ...] = Field(
@@ -61,28 +61,28 @@ class Sources(Record):
     format: Literal[1]
     source: str
     revision: Text | None = None
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, FieldAnswer]
     warnings: tuple[str, ...] = ()
-    fixed: Mapping[str, Answer] = Field(
+    fixed: Mapping[str, FieldAnswer] = Field(
         default={}, description="numbers in the program's code that no option changes, by name"
     )
 
 
-def value_of(value: Any, *citations: Citation, note: str = "") -> Answer:
+def value_of(value: Any, *citations: Citation, note: str = "") -> FieldAnswer:
     """Return an answer that the source gives."""
-    return Answer(status=Status.VALUE, value=value, citations=citations, note=note)
+    return FieldAnswer(status=FieldStatus.VALUE, value=value, citations=citations, note=note)
 
 
-def unknown(note: str, *candidates: Candidate) -> Answer:
+def unknown(note: str, *candidates: Candidate) -> FieldAnswer:
     """Return that the source does not say, and what it may be."""
-    return Answer(status=Status.UNKNOWN, note=note, candidates=candidates)
+    return FieldAnswer(status=FieldStatus.UNKNOWN, note=note, candidates=candidates)
 
 
-def none(note: str, *citations: Citation) -> Answer:
+def none(note: str, *citations: Citation) -> FieldAnswer:
     """Return that the source has none."""
-    return Answer(status=Status.NONE, note=note, citations=citations)
+    return FieldAnswer(status=FieldStatus.NONE, note=note, citations=citations)
 
 
-def contradictory(note: str, *candidates: Candidate) -> Answer:
+def contradictory(note: str, *candidates: Candidate) -> FieldAnswer:
     """Return that the source says several things, with every place."""
-    return Answer(status=Status.CONTRADICTORY, note=note, candidates=candidates)
+    return FieldAnswer(status=FieldStatus.CONTRADICTORY, note=note, candidates=candidates)

@@ -69,7 +69,7 @@ class Knobs(Record):
         return named
 
 
-class Entry(Record):
+class ModelEntry(Record):
     """How the model is called where it is used: `scaffold ship` measures what that takes."""
 
     script: RelPath = Field(description="a program in src/")
@@ -96,7 +96,7 @@ class System(Program):
     )
     baselines: Baselines | None = None
     analysis: AnalysisOptions | None = None
-    entry: Entry | None = None
+    entry: ModelEntry | None = None
     note: Text | None = None
 
     @model_validator(mode="after")

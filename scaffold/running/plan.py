@@ -7,7 +7,7 @@ from typing import Any
 
 from scaffold.environments.prepare import ReadyEnvironment
 from scaffold.git.objects import TreeEntry
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.records.dataset import OutsideDataset
 from scaffold.records.engine import EngineTarget
 from scaffold.records.evidence import Inputs
@@ -48,7 +48,7 @@ class Plan:
     title: str
     remedy: str
     program: Program
-    source: Source
+    source: ProgramSource
     environment: ReadyEnvironment
     datasets: Mapping[str, Path]
     inputs: Inputs

@@ -16,7 +16,7 @@ dump."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class PrintedNumber:
     """One number as it was printed.
 
     `half_digit` is half a unit of its last digit, 0.0 for full precision.
@@ -28,7 +28,7 @@ class Point:
     phase: int = 1
 
 
-def parse_number(text: str) -> Point:
+def parse_number(text: str) -> PrintedNumber:
     """Return a printed number and half a unit of its last digit; raise ValueError if it is none."""
     plain = (
         text.strip().replace(",", "")
@@ -39,24 +39,26 @@ def parse_number(text: str) -> Point:
     mantissa = plain.strip().lower().partition("e")[0]
     if not math.isfinite(value) or len(mantissa.replace(".", "").lstrip("+-0")) >= 12:
         # Twelve significant digits and more are full precision, not rounding.
-        return Point(value=value)
+        return PrintedNumber(value=value)
     half_digit = float(f"5e{-printed_decimals(plain) - 1}")
     if not math.isfinite(half_digit):
         raise ValueError(f"{plain[:40]!r} is written in no sensible way")
-    return Point(value=value, half_digit=half_digit)
+    return PrintedNumber(value=value, half_digit=half_digit)
 
 
 def integer(text: Any) -> int | None:
     """Return a step as an integer; None if it is none."""
     try:
-        return int(float(str(text.value if isinstance(text, Point) else text).replace(",", "")))
+        return int(
+            float(str(text.value if isinstance(text, PrintedNumber) else text).replace(",", ""))
+        )
     except (ValueError, OverflowError):
         return None
 
 
-def json_float(text: str) -> Point:
+def json_float(text: str) -> PrintedNumber:
     """Return a JSON number at full precision: a short one happens to be round."""
-    return Point(value=float(text))
+    return PrintedNumber(value=float(text))
 
 
 def read_file_text(path: Path) -> str:

@@ -11,7 +11,7 @@ from scaffold.errors import ProjectError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.machine import runs_at_once, threads_of, usable_cores
 from scaffold.project.digests import inputs_of
-from scaffold.project.project import Project, Source
+from scaffold.project.project import ProgramSource, Project
 from scaffold.records.dataset import OutsideDataset
 from scaffold.records.engine import EngineTarget, LocalTarget
 from scaffold.records.program import Program, Resources
@@ -36,7 +36,7 @@ class ProgramFiles:
 
     title: str
     program: Program
-    source: Source
+    source: ProgramSource
     tree: str
     remedy: str = "correct src/ or system.yaml, then repeat"
 

@@ -32,7 +32,7 @@ from scaffold.running import tensorboard_events
 from scaffold.running.outputs import find_output
 from scaffold.running.points import (
     MAX_LINE_CHARACTERS,
-    Point,
+    PrintedNumber,
     integer,
     json_float,
     parse_number,
@@ -41,7 +41,7 @@ from scaffold.running.points import (
 from scaffold.running.tables import csv_points
 
 
-def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, list[Point]]:
+def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, list[PrintedNumber]]:
     """Read one metric of a run that ended well.
 
     Args:
@@ -77,7 +77,7 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
     return MetricValue(value=chosen.value, half_digit=chosen.half_digit, step=chosen.step), points
 
 
-def select(metric: Metric, points: Sequence[Point]) -> Point:
+def select(metric: Metric, points: Sequence[PrintedNumber]) -> PrintedNumber:
     """Return the point that `take` means; of equally good ones the earliest."""
     take = metric.take
     if take == "first":
@@ -129,7 +129,7 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
     return [file for file in output.rglob("*") if file.is_file()] if output.is_dir() else [output]
 
 
-def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
+def read_points(reader: Reader, logs: Path, tree: Path) -> list[PrintedNumber]:
     """Return all points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):
         suffix, pattern = (
@@ -143,7 +143,7 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
         return _with_phases(list(csv_points(find_output(tree, reader.csv), reader)))
     if isinstance(reader, TensorboardReader):
         return [
-            Point(value=value, step=step)
+            PrintedNumber(value=value, step=step)
             for step, value in tensorboard_events.read_scalars(
                 find_output(tree, reader.tensorboard), reader.tag
             )
@@ -156,7 +156,9 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
         (entry, _as_point(entry.get(reader.key))) for entry in history if isinstance(entry, dict)
     ]
     return [
-        Point(value=point.value, half_digit=point.half_digit, step=integer(entry.get("step")))
+        PrintedNumber(
+            value=point.value, half_digit=point.half_digit, step=integer(entry.get("step"))
+        )
         for entry, point in entries
         if point is not None
     ]
@@ -164,7 +166,7 @@ def read_points(reader: Reader, logs: Path, tree: Path) -> list[Point]:
 
 def _stream_points(
     lines: Iterator[str], pattern: re.Pattern[str], phase: str | None
-) -> Iterator[Point]:
+) -> Iterator[PrintedNumber]:
     """Yield all points.
 
     A line that `phase` matches begins the next phase; without it a step that goes back does.
@@ -182,7 +184,7 @@ def _stream_points(
             yield replace(point, phase=max(number, 1))
 
 
-def _with_phases(points: list[Point]) -> list[Point]:
+def _with_phases(points: list[PrintedNumber]) -> list[PrintedNumber]:
     """Number the phases of points: a step that goes back begins the next one."""
     number, last, numbered = 1, None, []
     for point in points:
@@ -206,7 +208,7 @@ def read_lines(log: Path) -> Iterator[str]:
                     line = file.readline(MAX_LINE_CHARACTERS)
 
 
-def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
+def _match(pattern: re.Pattern[str], line: str) -> Iterator[PrintedNumber]:
     for match in pattern.finditer(line):
         groups = match.groupdict()
         try:
@@ -215,7 +217,7 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[Point]:
             raise RunError(
                 f"{groups['value']!r} in the line {line[:120]!r} is not a number"
             ) from error
-        yield Point(
+        yield PrintedNumber(
             value=number.value, half_digit=number.half_digit, step=integer(groups.get("step"))
         )
 
@@ -228,7 +230,7 @@ def _load_json(path: Path) -> Any:
         raise RunError(f"{path.name} is not JSON: {error}") from error
 
 
-def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
+def _json_points(path: Path, reader: JsonReader) -> Iterator[PrintedNumber]:
     try:
         documents = [_load_json(path)]
     except RunError:
@@ -248,7 +250,7 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
             value = _as_point(raw)
             if value is not None:
                 step = integer(_look_up(item, reader.step_key)) if reader.step_key else None
-                yield Point(value=value.value, half_digit=value.half_digit, step=step)
+                yield PrintedNumber(value=value.value, half_digit=value.half_digit, step=step)
             elif raw is not None:
                 raise RunError(
                     f"{path.name} has {_shown(raw)} under {reader.key!r}, which is not a number"
@@ -257,7 +259,7 @@ def _json_points(path: Path, reader: JsonReader) -> Iterator[Point]:
 
 def _shown(value: Any) -> str:
     """Return a value of a JSON document in a few characters."""
-    text = repr(value.value if isinstance(value, Point) else value)
+    text = repr(value.value if isinstance(value, PrintedNumber) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -285,17 +287,17 @@ def _look_up(document: Any, key: str) -> Any:
     return None
 
 
-def _as_point(value: Any) -> Point | None:
+def _as_point(value: Any) -> PrintedNumber | None:
     """Return a number, or one that was written as text; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
         # Too large a number is infinite, not an OverflowError.
-        return Point(value=float(str(value)))
+        return PrintedNumber(value=float(str(value)))
     if isinstance(value, str):
         try:
             return parse_number(value)
         except ValueError:
             return None
-    return value if isinstance(value, Point) else None
+    return value if isinstance(value, PrintedNumber) else None
 
 
 def _describe(reader: Reader) -> str:

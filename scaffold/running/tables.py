@@ -10,12 +10,12 @@ from scaffold.errors import RunError
 from scaffold.records.metric import (
     CsvReader,
 )
-from scaffold.running.points import Point, integer, parse_number, read_file_text
+from scaffold.running.points import PrintedNumber, integer, parse_number, read_file_text
 
 _DELIMITERS = (",", ";", "\t", "|")
 
 
-def csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
+def csv_points(path: Path, reader: CsvReader) -> Iterator[PrintedNumber]:
     """Yield the numbers of a column, in a file as loggers leave it.
 
     A comment before the header, a byte order mark, tabs, semicolons with decimal commas, and a
@@ -46,7 +46,7 @@ def csv_points(path: Path, reader: CsvReader) -> Iterator[Point]:
                     f"{path.name} line {number}: {row[reader.column]!r} is not a number"
                 ) from error
             step = integer(rows.with_point(row[reader.step_column])) if reader.step_column else None
-            yield Point(value=point.value, half_digit=point.half_digit, step=step)
+            yield PrintedNumber(value=point.value, half_digit=point.half_digit, step=step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ FALLBACK_AUTHOR = Author(name="mlloop-new", email="mlloop-new@localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
+class CreatedProject:
     """What was put up.
 
     Attributes:
@@ -75,7 +75,7 @@ def create_project(
     settings: Mapping[str, str],
     experiment: str | None = None,
     offline: bool = False,
-) -> Created:
+) -> CreatedProject:
     """Put a project up.
 
     Args:
@@ -126,7 +126,7 @@ def create_project(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         os.close(lock)
-    return Created(
+    return CreatedProject(
         project_dir=project_dir,
         recipe=recipe,
         origin=source_recipe.origin,

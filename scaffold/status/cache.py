@@ -17,14 +17,14 @@ from scaffold.project.files import read_text
 from scaffold.project.project import Project
 from scaffold.project.signed import read_signed, write_signed
 from scaffold.records.judgment import Judgment, Verdict
-from scaffold.status.model import Status, is_by_others
+from scaffold.status.model import ProjectStatus, is_by_others
 from scaffold.user_state import Origin, origin_of
 
 if TYPE_CHECKING:
     from scaffold.records.tweak import ChangeEvidence, Tweak
 
 
-def load_status(project: Project) -> Status:
+def load_status(project: Project) -> ProjectStatus:
     """Return where the project stands; from the cache if no file that matters has changed.
 
     Raises:
@@ -34,7 +34,7 @@ def load_status(project: Project) -> Status:
     cache = project.cached_status
     stored = read_signed(cache, project, "status")
     if stored is not None and stored["fingerprint"] == present:
-        return Status.from_mapping(stored["status"])
+        return ProjectStatus.from_mapping(stored["status"])
     from scaffold.status.derive import derive_status
 
     status = derive_status(project)

@@ -18,15 +18,15 @@ from scaffold.reproduce.staleness import REFERENCE_EDITED, find_stale
 from scaffold.reproduce.verify import find_unjudged
 from scaffold.rules.milestones import Milestone, Milestones, derive_states
 from scaffold.rules.reproduction.judge import is_decided
-from scaffold.status.model import MilestoneStatus, NextAction, Status, TweakStatus
-from scaffold.status.next_action import Reproduction, next_of_reproduction, next_of_tweak
+from scaffold.status.model import MilestoneStatus, NextAction, ProjectStatus, TweakStatus
+from scaffold.status.next_action import ReproductionState, next_of_reproduction, next_of_tweak
 from scaffold.tweak.base_branch import commit_before
 from scaffold.tweak.staleness import find_stale_change
 from scaffold.tweak.store import all_evidence, decided_names, find_tweak, read_change
 from scaffold.user_state import Origin, origin_of
 
 
-def derive_status(project: Project) -> Status:
+def derive_status(project: Project) -> ProjectStatus:
     """Work out where a project stands, from its files and its git repository."""
     recipe = load_recipe(project)
     milestones = load_yaml(Milestones, project.milestones).milestones
@@ -65,7 +65,7 @@ def derive_status(project: Project) -> Status:
         action = next_of_reproduction(
             project,
             recipe,
-            Reproduction(
+            ReproductionState(
                 verdict=verdict,
                 stale=tuple(stale),
                 can_change=can_change,
@@ -78,7 +78,7 @@ def derive_status(project: Project) -> Status:
             ),
         )
     under_way = f"{tweak.phase}-{tweak.name}" if tweak is not None else None
-    return Status(
+    return ProjectStatus(
         name=project.root.name,
         recipe=recipe.id,
         reference=reference_name(recipe),

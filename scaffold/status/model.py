@@ -84,7 +84,7 @@ class TweakStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class ProjectStatus:
     """Where a project stands.
 
     Attributes:
@@ -123,7 +123,7 @@ class Status:
         return asdict(self)
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, Any]) -> "Status":
+    def from_mapping(cls, data: Mapping[str, Any]) -> "ProjectStatus":
         """Read what `as_mapping` and JSON made of a status."""
         tweak, action = data["tweak"], data["next"]
         if tweak is not None:

@@ -27,7 +27,7 @@ _VERIFY = "scaffold verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
+class ReproductionState:
     """What is known of the reproduction.
 
     Attributes:
@@ -54,7 +54,7 @@ class Reproduction:
     changed: tuple[str, ...] = ()
 
 
-def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) -> NextAction:
+def next_of_reproduction(project: Project, recipe: Recipe, known: ReproductionState) -> NextAction:
     """Return the next action while no tweak is under way."""
     if any(reason.code == REFERENCE_EDITED.code for reason in known.stale):
         return NextAction(
@@ -79,7 +79,7 @@ def next_of_reproduction(project: Project, recipe: Recipe, known: Reproduction) 
     return _next_of_undecided(recipe, known.verdict)
 
 
-def _why_verify(known: Reproduction, aim: str) -> str:
+def _why_verify(known: ReproductionState, aim: str) -> str:
     """Return why the reference is to be judged, or judged again; nothing where it need not be."""
     if known.verdict is None:
         if known.runs:

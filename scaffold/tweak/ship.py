@@ -21,9 +21,9 @@ from scaffold.records.claim import ValueClaim
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.goal import Goal
 from scaffold.records.program import Command
-from scaffold.records.system import Entry, System
+from scaffold.records.system import ModelEntry, System
 from scaffold.reproduce.evidence import read_evidence
-from scaffold.rules.loop.gaps import Gap, SplitError, analyze_gaps
+from scaffold.rules.loop.gaps import ErrorGap, SplitError, analyze_gaps
 from scaffold.rules.loop.limits import (
     LATENCY,
     MEMORY,
@@ -72,7 +72,7 @@ class Shipping:
     metrics: Sequence[MetricRow]
     limits: Sequence[LimitResult]
     errors: Mapping[str, SplitError]
-    gaps: Sequence[Gap]
+    gaps: Sequence[ErrorGap]
     of_classes: bool
     test_reads: int | None
 
@@ -173,7 +173,7 @@ def _mean(runs: Sequence[JudgedRun], name: str) -> Measured | None:
     return Measured(value=math.fsum(values) / len(values), interval=mean_interval(values))
 
 
-def _with_entry(program: System, entry: Entry) -> System:
+def _with_entry(program: System, entry: ModelEntry) -> System:
     """Return the program whose last step runs the entry as well."""
     document = program.model_dump(mode="json", by_alias=True, exclude_none=True)
     name = "evaluate" if program.commands.evaluate is not None else "train"
@@ -223,7 +223,7 @@ def _unsealed(done: ProbedRun, sealed: Collection[str]) -> Iterator[str]:
 
 def _errors(
     done: ProbedRun, goal: Goal, *, is_sealed: bool
-) -> tuple[Mapping[str, SplitError], Sequence[Gap], bool, list[str]]:
+) -> tuple[Mapping[str, SplitError], Sequence[ErrorGap], bool, list[str]]:
     """Return the errors and gaps of the run's predictions, and what speaks against shipping."""
     try:
         table: Predictions | None = table_of(done)

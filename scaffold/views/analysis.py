@@ -7,7 +7,7 @@ from typing import Any
 from scaffold.probes.analysis import Probed
 from scaffold.probes.analyzed import Analyzed
 from scaffold.rules.loop.case import Bottleneck, Diagnosis, ProbeResult
-from scaffold.rules.loop.gaps import Analysis, Answer, Gap, SplitError
+from scaffold.rules.loop.gaps import Analysis, Answer, ErrorGap, SplitError
 from scaffold.rules.loop.remedies import remedies
 from scaffold.status.next_action import next_of_diagnosis
 from scaffold.views.tables import Paint, headline, labelled, plain, table, wrap
@@ -25,7 +25,7 @@ def constant_text(error: float | None, *, of_classes: bool) -> str:
     return "" if error is None else error_text(error, of_classes=of_classes)
 
 
-def gap_text(gap: Gap, *, of_classes: bool) -> str:
+def gap_text(gap: ErrorGap, *, of_classes: bool) -> str:
     """Return a gap with its interval."""
     low, high = (error_text(end, of_classes=of_classes) for end in gap.interval)
     return f"{error_text(gap.value, of_classes=of_classes)} ({low} to {high})"
@@ -73,7 +73,7 @@ def analysis_answer(analyzed: Analyzed) -> dict[str, Any]:
     }
 
 
-def gap_answer(gap: Gap) -> dict[str, Any]:
+def gap_answer(gap: ErrorGap) -> dict[str, Any]:
     """Return what `--json` prints of a gap."""
     return {**asdict(gap), "interval": list(gap.interval)}
 
@@ -191,7 +191,7 @@ def _error_cells(error: SplitError, *, of_classes: bool) -> tuple[str, str, str]
     return error_text(error.error, of_classes=of_classes), f"{low} to {high}", f"{error.n:,}"
 
 
-def gap_cells(gap: Gap, *, of_classes: bool) -> tuple[str, str, str, str]:
+def gap_cells(gap: ErrorGap, *, of_classes: bool) -> tuple[str, str, str, str]:
     """Return a gap's name, where it opens, by how much, and what that is beside what matters."""
     counts = _COUNTS[gap.counts]
     if gap.enough:

@@ -10,7 +10,7 @@ from scaffold.views.tables import Paint, labelled, plain
 if TYPE_CHECKING:
     from scaffold.authoring.drafting.recipe_text import OpenQuestion
     from scaffold.authoring.drafting.trying import Attempt
-    from scaffold.records.draft import Answer, Sources
+    from scaffold.records.draft import FieldAnswer, Sources
 
 _SHOWN = {
     "reference.license": "Licence",
@@ -102,7 +102,7 @@ def format_attempt(
     return "\n".join([*lines, f"  Next       {paint(following, 'cyan')}"])
 
 
-def _text(answer: "Answer") -> str:
+def _text(answer: "FieldAnswer") -> str:
     if answer.status.value != "value":
         return f"{answer.status.value}: {answer.note}"
     value = answer.value

@@ -1,6 +1,6 @@
 """Format where a project stands."""
 
-from scaffold.status.model import Purpose, Status
+from scaffold.status.model import ProjectStatus, Purpose
 from scaffold.user_state import Origin
 from scaffold.views.tables import (
     Paint,
@@ -23,7 +23,7 @@ _STATES = {
 }
 
 
-def format_status(status: Status, width: int, paint: Paint) -> str:
+def format_status(status: ProjectStatus, width: int, paint: Paint) -> str:
     """Format where a project stands, and the next command."""
     lines = [
         f"  {plain(status.name)}  reproduces {plain(status.reference)} (recipe {status.recipe})",
@@ -71,7 +71,7 @@ def _judged_by(origin: str | None) -> str:
     return f" ({origin})" if origin and origin != Origin.HERE.value else ""
 
 
-def format_next(status: Status, width: int, paint: Paint) -> str:
+def format_next(status: ProjectStatus, width: int, paint: Paint) -> str:
     """Format the one next action: the command, how long it takes, why."""
     action = status.next
     about = f"   about {format_duration(action.about_s)} on this machine" if action.about_s else ""

@@ -10,7 +10,7 @@ from scaffold.authoring.drafting.draft import make_draft
 from scaffold.authoring.drafting.folder import wrong_citations
 from scaffold.authoring.drafting.source_files import SourceFiles
 from scaffold.records.claim import printed_decimals
-from scaffold.records.draft import Sources, Status
+from scaffold.records.draft import FieldStatus, Sources
 
 README = """\
 # Tiny classifier
@@ -118,7 +118,7 @@ def drafted(**changes):
 
 def value(draft, key):
     answer = draft.answers[key]
-    assert answer.status is Status.VALUE, answer
+    assert answer.status is FieldStatus.VALUE, answer
     return answer.value
 
 
@@ -164,7 +164,7 @@ def test_hyperparameters_belong_to_one_command_then_to_its_program():
 
 def test_a_default_that_its_help_denies_is_contradictory_and_keeps_both():
     answer = drafted().answers["hyperparameters.batch_size"]
-    assert answer.status is Status.CONTRADICTORY
+    assert answer.status is FieldStatus.CONTRADICTORY
     assert [candidate.value for candidate in answer.candidates] == [64, 32]
 
 
@@ -228,9 +228,9 @@ def test_an_option_that_the_program_sets_itself_is_no_slot():
 
 def test_nothing_published_is_none_and_no_command_is_unknown():
     draft = drafted(README_md="# Tiny\n\nA network.\n")
-    assert draft.answers["claims"].status is Status.NONE
+    assert draft.answers["claims"].status is FieldStatus.NONE
     command = draft.answers["commands.train.run"]
-    assert command.status is Status.UNKNOWN and command.candidates == ()
+    assert command.status is FieldStatus.UNKNOWN and command.candidates == ()
     trains = TRAIN + "\nloss.backward()\n"
     command = drafted(README_md="# Tiny\n", train_py=trains).answers["commands.train.run"]
     assert [candidate.value for candidate in command.candidates] == ["python train.py"]
@@ -242,7 +242,7 @@ def test_a_source_of_several_projects_asks_which():
     files |= {f"{name}/README.md": "```\npython main.py\n```\n" for name in names}
     draft = make_draft(source({"README.md": "# Examples\n", **files}))
     command = draft.answers["commands.train.run"]
-    assert command.status is Status.UNKNOWN
+    assert command.status is FieldStatus.UNKNOWN
     assert [candidate.value for candidate in command.candidates] == [f"{name}/" for name in names]
     inside = make_draft(source({"README.md": "# Examples\n", **files}).within("gan"))
     assert value(inside, "commands.train.directory") == "gan"
@@ -261,9 +261,9 @@ def test_python_2_is_named_and_stops_nothing():
 
 
 def test_no_licence_is_none_and_a_changed_one_is_unknown():
-    assert drafted(LICENSE=None).answers["reference.license"].status is Status.NONE
+    assert drafted(LICENSE=None).answers["reference.license"].status is FieldStatus.NONE
     odd = drafted(LICENSE="You may look at this on Tuesdays.\n").answers["reference.license"]
-    assert odd.status is Status.UNKNOWN
+    assert odd.status is FieldStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_variables_are_filled_in_and_what_is_left_to_the_reader_is_no_command(sc
     files = {**FILES, "README.md": "# N\n", "run.sh": script}
     draft = make_draft(source(files))
     if lr is None:
-        assert draft.answers["commands.train.run"].status is Status.UNKNOWN
+        assert draft.answers["commands.train.run"].status is FieldStatus.UNKNOWN
     else:
         assert value(draft, "hyperparameters.lr") == lr
         assert "log" not in value(draft, "commands.train.run")
@@ -596,7 +596,7 @@ def test_a_program_is_found_by_its_name_where_there_is_one_of_it():
     draft = make_draft(source(files))
     assert value(draft, "commands.train.directory") == "pkg"
     twice = make_draft(source({**files, "other/run_it.py": TRAIN}))
-    assert twice.answers["commands.train.run"].status is Status.UNKNOWN
+    assert twice.answers["commands.train.run"].status is FieldStatus.UNKNOWN
 
 
 def test_a_gpu_is_needed_where_nothing_looks_for_one_or_the_command_asks_for_it():
@@ -616,7 +616,7 @@ def test_a_number_of_another_project_is_not_claimed():
         "b/README.md": "# B\n\nThe test accuracy is 99.1%.\n",
         "b/other.py": "x = 1\n",
     }
-    assert make_draft(source(files)).answers["claims"].status is Status.NONE
+    assert make_draft(source(files)).answers["claims"].status is FieldStatus.NONE
 
 
 def test_of_a_count_and_its_share_the_share_is_read():
@@ -633,7 +633,7 @@ def test_of_a_count_and_its_share_the_share_is_read():
 def test_data_that_nothing_names_may_be_a_folder_called_data():
     program = TRAIN.replace('open("data/reviews.csv")', "open(path_of(args))")
     answer = drafted(train_py=program).answers["datasets"]
-    assert answer.status is Status.UNKNOWN
+    assert answer.status is FieldStatus.UNKNOWN
     assert [candidate.value["inside"] for candidate in answer.candidates] == ["data"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from drafts import TRAIN, command_of, draft_of
 
-from scaffold.records.draft import Status
+from scaffold.records.draft import FieldStatus
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_lists_are_values_and_slips_are_read(words, command):
 def test_what_is_left_to_the_reader_is_no_value(open_word):
     readme = f"# T\n\n```\npython train.py --model big {open_word}\n```\n"
     draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
-    assert draft.answers["commands.train.run"].status is Status.UNKNOWN
+    assert draft.answers["commands.train.run"].status is FieldStatus.UNKNOWN
     assert draft.answers["hyperparameters.lr"].value == 0.1
     assert draft.answers["hyperparameters.model"].value == "big"
 

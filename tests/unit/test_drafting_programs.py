@@ -3,7 +3,7 @@
 import pytest
 from drafts import TRAIN, command_of, draft_of, fixed
 
-from scaffold.records.draft import Status
+from scaffold.records.draft import FieldStatus
 
 # --- commands -----------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ def test_a_program_that_a_sentence_says_to_run_is_a_command():
     assert command_of(draft) == ("python train.py", "README.md:3")
     silent = "The options are defined in `train.py`."
     draft = draft_of(README_dot_md=f"# T\n\n{silent}\n", train_dot_py=TRAIN, b_dot_py=TRAIN)
-    assert draft.answers["commands.train.run"].status is Status.UNKNOWN
+    assert draft.answers["commands.train.run"].status is FieldStatus.UNKNOWN
 
 
 def test_a_module_that_only_defines_is_no_command():
@@ -50,7 +50,7 @@ def test_a_module_that_only_defines_is_no_command():
 def test_the_only_program_is_asked_for_and_the_rest_is_read_for_it(readme):
     draft = draft_of(README_dot_md=readme, train_dot_py=TRAIN)
     command = draft.answers["commands.train.run"]
-    assert command.status is Status.UNKNOWN
+    assert command.status is FieldStatus.UNKNOWN
     assert str(command.candidates[0].value).startswith("python train.py")
     assert "commands.smoke.run" not in draft.answers
     assert draft.answers["hyperparameters.lr"].value == 0.1

@@ -13,7 +13,7 @@ from scaffold.environments.pip_config import read_pip_settings, translate
 from scaffold.environments.prepare import prepare_environment
 from scaffold.environments.reuse import unmet_requirements
 from scaffold.errors import FetchError
-from scaffold.project.project import Source
+from scaffold.project.project import ProgramSource
 from scaffold.records.program import Environment
 
 
@@ -139,7 +139,7 @@ def resolve(tmp_path, monkeypatch):
         monkeypatch.setattr(uv, "_uv_program", lambda: str(program))
         for module in (resolve_lock, reuse):
             monkeypatch.setattr(module, "unmet_requirements", lambda lines: list(lines))
-        source = Source(folder=tmp_path, tree=tmp_path, lock=tmp_path / "environment.lock")
+        source = ProgramSource(folder=tmp_path, tree=tmp_path, lock=tmp_path / "environment.lock")
         wanted = Environment(python=">=3.10", packages=("torch",), as_of=date(2026, 8, 1))
         said: list[str] = []
         with pytest.raises(FetchError, match="cancelled"):

@@ -14,14 +14,14 @@ from scaffold.rules.loop.remedies import remedies
 from scaffold.status import next_action
 from scaffold.status.model import NextAction, Purpose, TweakStatus
 from scaffold.status.next_action import (
-    Reproduction,
+    ReproductionState,
     next_of_diagnosis,
     next_of_reproduction,
     next_of_tweak,
 )
 from scaffold.user_state import Origin
 
-REPRODUCED = Reproduction(
+REPRODUCED = ReproductionState(
     verdict=Verdict.REPRODUCED,
     stale=(),
     can_change=False,

@@ -25,7 +25,7 @@ from scaffold.authoring.drafting.recipe_text import (
 )
 from scaffold.errors import BrokenFileError, UsageError
 from scaffold.project.files import read_text
-from scaffold.records.draft import Answer, Citation, Sources, Status
+from scaffold.records.draft import Citation, FieldAnswer, FieldStatus, Sources
 from scaffold.records.parsing import parse_record
 from scaffold.records.recipe import Recipe
 from scaffold.records.yaml_text import read_value
@@ -60,7 +60,7 @@ def answer_question(folder: Path, key: str, value: Any, place: str | None) -> li
         )
     citations = (_cited(sources, place),) if place else ()
     _require_said(key, value, citations)
-    answer = Answer(status=Status.VALUE, value=value, citations=citations, by="person")
+    answer = FieldAnswer(status=FieldStatus.VALUE, value=value, citations=citations, by="person")
     answers = _with_answer(sources.answers, key, answer)
     if key == "reference.exclude":
         answers["reference.tree"] = _tree_without(sources, value)
@@ -117,7 +117,7 @@ def _problems(sources: Sources) -> set[tuple[str, str]]:
 def accept_cure(folder: Path, cure: "Cure") -> None:
     """Write a cure into a draft, with what failed as its note."""
     sources = read_sources(folder)
-    answer = Answer(status=Status.VALUE, value=cure.value, note=cure.why, by="try")
+    answer = FieldAnswer(status=FieldStatus.VALUE, value=cure.value, note=cure.why, by="try")
     renewed = sources.model_copy(
         update={
             "answers": _with_answer(sources.answers, cure.key, answer),
@@ -127,7 +127,9 @@ def accept_cure(folder: Path, cure: "Cure") -> None:
     write_files(folder, renewed)
 
 
-def _with_answer(answers: Mapping[str, Answer], key: str, answer: Answer) -> dict[str, Answer]:
+def _with_answer(
+    answers: Mapping[str, FieldAnswer], key: str, answer: FieldAnswer
+) -> dict[str, FieldAnswer]:
     """Return answers with another one, which takes the place of all below it."""
     own_answers = {name: known for name, known in answers.items() if not name.startswith(f"{key}.")}
     return {**own_answers, key: answer}
@@ -143,7 +145,7 @@ def _cited(sources: Sources, place: str) -> Citation:
     return files.cite(path, int(line))
 
 
-def _tree_without(sources: Sources, excluded: Any) -> Answer:
+def _tree_without(sources: Sources, excluded: Any) -> FieldAnswer:
     """Return the id of the source's tree without some of its paths."""
     source = find_source(sources.source)
     if not isinstance(excluded, list) or source.url is None or source.revision is None:
@@ -152,12 +154,12 @@ def _tree_without(sources: Sources, excluded: Any) -> Answer:
             hint="such as '[data/large.bin]'",
         )
     tree = git.tree_without(source.url, source.revision, tuple(map(str, excluded)), offline=False)
-    return Answer(status=Status.VALUE, value=tree, note="without what is excluded")
+    return FieldAnswer(status=FieldStatus.VALUE, value=tree, note="without what is excluded")
 
 
 def _answers_of_command(
-    sources: Sources, command: str, answers: dict[str, Answer]
-) -> dict[str, Answer]:
+    sources: Sources, command: str, answers: dict[str, FieldAnswer]
+) -> dict[str, FieldAnswer]:
     """Return the answers that follow from the command a person named, beside those of persons."""
     source = find_source(sources.source)
     files = read_source(source)

@@ -15,7 +15,7 @@ from scaffold.authoring.drafting.packages import find_needed
 from scaffold.authoring.drafting.python_files import Module
 from scaffold.authoring.drafting.python_version import find_python
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
+from scaffold.records.draft import Candidate, Citation, FieldAnswer, unknown, value_of
 
 
 def add_environment(draft: Draft, read: ReadSource) -> None:
@@ -77,7 +77,7 @@ def add_data(draft: Draft, read: ReadSource) -> None:
             )
 
 
-def _environment(read: ReadSource) -> Answer | None:
+def _environment(read: ReadSource) -> FieldAnswer | None:
     """Return the environment of an agent that an option names: its observations are the data."""
     command = read.chosen.command
     text = "\n".join(line for module in read.modules for line in module.lines)

@@ -30,7 +30,7 @@ from scaffold.authoring.drafting.python_files import Module, PythonFiles, dotted
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 from scaffold.authoring.drafting.tasks import find_task
-from scaffold.records.draft import Answer, value_of
+from scaffold.records.draft import FieldAnswer, value_of
 
 
 def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
@@ -153,7 +153,7 @@ def _models_of(python: PythonFiles, program: str) -> list[str]:
     ]
 
 
-def _without_place(answer: Answer) -> Answer:
+def _without_place(answer: FieldAnswer) -> FieldAnswer:
     """Return an answer without places of what a person said."""
     citations = tuple(citation for citation in answer.citations if citation != NO_PLACE)
     return (

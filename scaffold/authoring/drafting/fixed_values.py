@@ -18,7 +18,7 @@ from scaffold.authoring.drafting.metric_words import is_hyperparameter
 from scaffold.authoring.drafting.options import Option, find_constants
 from scaffold.authoring.drafting.python_files import UNFOLDED, Module, calls_in
 from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Answer, Citation, value_of
+from scaffold.records.draft import Citation, FieldAnswer, value_of
 
 Setting = tuple[str, Any, Citation]
 """A value that is fixed somewhere: its name, dotted in a file, and its place."""
@@ -48,14 +48,16 @@ _CONFIGURES = re.compile(r"-{1,2}(c|cfg|conf|config|config[-_]file|configuration
 _MOST_SETTINGS = 200
 
 
-def find_fixed(modules: Sequence[Module], configuration: Sequence[Setting]) -> dict[str, Answer]:
+def find_fixed(
+    modules: Sequence[Module], configuration: Sequence[Setting]
+) -> dict[str, FieldAnswer]:
     """Return by name what a program fixes; of several of one name the first, in order of trust.
 
     Its configuration files come first, then constants of the
     program and of modules of settings, then arguments that stand in calls, then what the program's
     own classes are given or take by default. Names of a configuration file are dotted.
     """
-    fixed: dict[str, Answer] = {}
+    fixed: dict[str, FieldAnswer] = {}
     for name, value, place in [
         *(item for item in configuration if is_hyperparameter(item[0].rpartition(".")[2])),
         *(item for module in modules for item in _constants(module, is_first=module is modules[0])),

@@ -28,7 +28,7 @@ PAGE = "DRAFT.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class DraftSource:
     """What is drafted from: a commit of a git repository, or a plain folder.
 
     Attributes:
@@ -56,7 +56,7 @@ _HUB = re.compile(
 _PACKAGE = re.compile(r"pypi:(?P<name>[A-Za-z0-9][\w.-]*)(?:==(?P<version>[\w.!+-]+))?")
 
 
-def find_source(text: str) -> Source:
+def find_source(text: str) -> DraftSource:
     """Return what a text names.
 
     URL, URL@revision, URL@revision:path, a page of a forge, a folder, hf:ORG/NAME[@revision],
@@ -70,21 +70,21 @@ def find_source(text: str) -> Source:
         raise UsageError("the source has no name", hint="a git URL, or a folder")
     model = _HUB.fullmatch(text)
     if model:
-        return Source(hub=model["name"], revision=model["revision"])
+        return DraftSource(hub=model["name"], revision=model["revision"])
     if text.startswith("hf:"):
         raise UsageError(f"{text} names no model", hint="hf:ORG/NAME, or hf:ORG/NAME@REVISION")
     release = _PACKAGE.fullmatch(text)
     if release:
-        return Source(package=release["name"], revision=release["version"])
+        return DraftSource(package=release["name"], revision=release["version"])
     if text.startswith("pypi:"):
         raise UsageError(f"{text} names no package", hint="pypi:NAME, or pypi:NAME==VERSION")
     if "://" not in text:
         return _local(Path(text))
     url, revision, path = pin_git_source(text)
-    return Source(url=url, revision=revision, path=path)
+    return DraftSource(url=url, revision=revision, path=path)
 
 
-def _local(folder: Path) -> Source:
+def _local(folder: Path) -> DraftSource:
     if re.fullmatch(r"[\w.-]+@[\w.-]+:\S+", str(folder)):
         host, _, path = str(folder).partition(":")
         raise UsageError(f"{folder} is no URL", hint=f"write ssh://{host}/{path}")
@@ -96,17 +96,17 @@ def _local(folder: Path) -> Source:
     if (folder / ".git").exists():
         head = Repository(folder).find_id("HEAD^{commit}")
         if head:
-            return Source(url=f"file://{folder}", revision=head)
-    return Source(folder=folder)
+            return DraftSource(url=f"file://{folder}", revision=head)
+    return DraftSource(folder=folder)
 
 
-def default_folder(source: Source) -> str:
+def default_folder(source: DraftSource) -> str:
     """Return a name for a draft's folder."""
     name = source.path or source.hub or source.package or (source.url or str(source.folder))
     return f"{PurePosixPath(name.removesuffix('.git').rstrip('/')).name}-recipe"
 
 
-def has_recipe(source: Source, *, offline: bool = False) -> bool:
+def has_recipe(source: DraftSource, *, offline: bool = False) -> bool:
     """Return whether a source has a recipe.yaml at its place."""
     if source.folder is not None:
         return (source.folder / "recipe.yaml").is_file()
@@ -118,7 +118,7 @@ def has_recipe(source: Source, *, offline: bool = False) -> bool:
     return cache.find_id(f"{source.revision}:{place}recipe.yaml") is not None
 
 
-def exact_name(source: Source) -> str:
+def exact_name(source: DraftSource) -> str:
     """Return URL@revision:path of a source, as `--from` takes it."""
     if source.folder is not None:
         return str(source.folder)
@@ -129,7 +129,7 @@ def exact_name(source: Source) -> str:
     return f"{source.url}@{source.revision}" + (f":{source.path}" if source.path else "")
 
 
-def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
+def read_source(source: DraftSource, *, offline: bool = False) -> SourceFiles:
     """Read the texts of a source. Nothing of it is run.
 
     Raises:
@@ -158,7 +158,7 @@ def read_source(source: Source, *, offline: bool = False) -> SourceFiles:
 
 
 def draft_source(
-    source: Source, files: SourceFiles, command_text: str = "", *, offline: bool = False
+    source: DraftSource, files: SourceFiles, command_text: str = "", *, offline: bool = False
 ) -> Draft:
     """Draft a recipe of a source that was read; see `make_draft`."""
     if source.hub is not None and not command_text:
@@ -168,7 +168,7 @@ def draft_source(
     return make_draft(files, command_text)
 
 
-def write_draft(source: Source, folder: Path, *, offline: bool = False) -> Sources:
+def write_draft(source: DraftSource, folder: Path, *, offline: bool = False) -> Sources:
     """Draft a recipe into a folder that does not exist yet, or is empty; all of it or nothing.
 
     Args:

@@ -14,7 +14,7 @@ import yaml
 
 from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Answer, Citation, none, unknown, value_of
+from scaffold.records.draft import Citation, FieldAnswer, none, unknown, value_of
 
 CARD = "README.md"
 DRIVERS: Mapping[str, str] = {"text-classification": "evaluate_text.py"}
@@ -243,7 +243,7 @@ def _id_of(name: str) -> str:
     return text if re.match(r"[a-z]", text) else f"model-{text}"
 
 
-def _task(card: Card) -> Answer:
+def _task(card: Card) -> FieldAnswer:
     tag = card.data.get("pipeline_tag")
     if isinstance(tag, str):
         return value_of(tag, card.places[("pipeline_tag",)])
@@ -256,7 +256,7 @@ def _task(card: Card) -> Answer:
     return unknown("the card names no task")
 
 
-def _licence(card: Card) -> Answer:
+def _licence(card: Card) -> FieldAnswer:
     licence = card.data.get("license")
     if not isinstance(licence, str) or licence in ("other", "unknown"):
         return none("the card states no licence: nobody but its authors may copy or change it")

@@ -11,7 +11,7 @@ from typing import Any
 from scaffold.authoring.drafting.command_words import StatedCommand, given_words
 from scaffold.authoring.drafting.metric_words import find_split, is_hyperparameter
 from scaffold.authoring.drafting.options import Option, is_given
-from scaffold.records.draft import Answer, Candidate, Citation, contradictory, value_of
+from scaffold.records.draft import Candidate, Citation, FieldAnswer, contradictory, value_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Invocation:
     run: str
     smoke: str
     directory: str
-    hyperparameters: Mapping[str, Answer]
+    hyperparameters: Mapping[str, FieldAnswer]
     warnings: tuple[str, ...] = ()
 
 
@@ -41,7 +41,7 @@ class _Words:
     smoke: list[str]
     assigned: Mapping[str, Citation]
     slots: Mapping[str, str]
-    hyperparameters: dict[str, Answer] = field(default_factory=dict)
+    hyperparameters: dict[str, FieldAnswer] = field(default_factory=dict)
     stated: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
@@ -321,7 +321,7 @@ _SAID_DEFAULT = re.compile(
 )
 
 
-def _default_answer(option: Option) -> Answer:
+def _default_answer(option: Option) -> FieldAnswer:
     """Return a default; contradictory where its own help says another."""
     match = _SAID_DEFAULT.search(option.help)
     if match and isinstance(option.default, (int, float)):

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Answer, Candidate, contradictory, none, unknown, value_of
+from scaffold.records.draft import Candidate, FieldAnswer, contradictory, none, unknown, value_of
 
 _FILES = r"(un)?licen[cs]e.*|copying.*"
 _SAID = re.compile(
@@ -31,7 +31,7 @@ _SPELLINGS = (
 )
 
 
-def find_licence(files: SourceFiles, folder: str = "") -> Answer:
+def find_licence(files: SourceFiles, folder: str = "") -> FieldAnswer:
     """Return the licence of a folder's code as an SPDX id.
 
     The licence file nearest to the folder counts; else what README or setup file says.
@@ -79,7 +79,7 @@ def _upwards(folder: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(len(parts), -1, -1)]
 
 
-def _said_elsewhere(files: SourceFiles) -> Answer:
+def _said_elsewhere(files: SourceFiles) -> FieldAnswer:
     """Return what README, setup.py or pyproject.toml say."""
     for path in [*files.readmes()[:1], *files.at_root(r"setup\.(py|cfg)|pyproject\.toml")]:
         for number, line in enumerate(files.lines(path), start=1):

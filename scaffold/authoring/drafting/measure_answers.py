@@ -10,7 +10,7 @@ from scaffold.authoring.drafting.invocation import find_endless
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
 from scaffold.authoring.drafting.reading import Draft, ReadSource
-from scaffold.records.draft import Answer, Candidate, Citation, none, unknown, value_of
+from scaffold.records.draft import Candidate, Citation, FieldAnswer, none, unknown, value_of
 
 _MOST_METRICS = 6
 _NO_SPLIT = "not stated"
@@ -134,7 +134,7 @@ _MOST_LABEL = 40
 """Characters of what is a label, and no sentence."""
 
 
-def _no_claims(read: ReadSource) -> Answer:
+def _no_claims(read: ReadSource) -> FieldAnswer:
     others = [number for number in read.claims if not number.is_own][:3]
     if others:
         return unknown(
@@ -196,7 +196,7 @@ def _add_claim(
         note += f"; published as {published.metric.name.replace('_', ' ')} {published.value:g}"
     if claim.spread and not claim.spread_of:
         note += f"; +-{claim.spread:g} of what is not said"
-    draft.answers["claims.0"] = Answer(
+    draft.answers["claims.0"] = FieldAnswer(
         status=value_of(None).status,
         value=entry,
         citations=(claim.place,),

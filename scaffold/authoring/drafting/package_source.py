@@ -9,7 +9,7 @@ from scaffold.authoring.drafting.reading import Draft
 from scaffold.authoring.drafting.source_files import SourceFiles, read_folder
 from scaffold.errors import FetchError
 from scaffold.git.trees import content_id
-from scaffold.records.draft import Answer, value_of
+from scaffold.records.draft import FieldAnswer, value_of
 from scaffold.references import package
 
 PREFIX = "pypi:"
@@ -47,7 +47,7 @@ def draft_package(files: SourceFiles, command_text: str = "") -> Draft:
         "reference.version": value_of(sdist.version, note="as it was asked for"),
         "reference.sha256": value_of(sdist.sha256, note="as the index says"),
     }
-    answers: dict[str, Answer] = {}
+    answers: dict[str, FieldAnswer] = {}
     for key, answer in draft.answers.items():
         answers |= pins if key == "reference.git" else {key: answer}
     del answers["reference.revision"]

@@ -20,7 +20,7 @@ from scaffold.authoring.drafting.options import find_assigned
 from scaffold.authoring.drafting.python_files import Module, dotted_name
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.authoring.drafting.seeding import Seeding, find_seeding
-from scaffold.records.draft import Answer, Candidate, Citation, unknown, value_of
+from scaffold.records.draft import Candidate, Citation, FieldAnswer, unknown, value_of
 
 
 def add_program(draft: Draft, read: ReadSource) -> None:
@@ -338,7 +338,7 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
     return first in imported
 
 
-def _device(command: StatedCommand, read: ReadSource) -> Answer:
+def _device(command: StatedCommand, read: ReadSource) -> FieldAnswer:
     """Return where the program runs: on a GPU alone where the command or the code asks for one."""
     numbers = _numbers(read)
     words = [word for word in command.argv if word.partition("=")[0] not in numbers]

@@ -11,7 +11,7 @@ from scaffold.authoring.drafting.options import Option
 from scaffold.authoring.drafting.published_numbers import PublishedNumber
 from scaffold.authoring.drafting.python_files import Module, PythonFiles
 from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Answer
+from scaffold.records.draft import FieldAnswer
 
 
 @dataclass(slots=True)
@@ -26,9 +26,9 @@ class Draft:
     """
 
     files: SourceFiles
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, FieldAnswer] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    fixed: dict[str, Answer] = field(default_factory=dict)
+    fixed: dict[str, FieldAnswer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.records.draft import Candidate, Sources, Status
+from scaffold.records.draft import Candidate, FieldStatus, Sources
 from scaffold.records.program import NOT_MEASURED
 from scaffold.records.yaml_text import dump_yaml
 
@@ -55,14 +55,14 @@ def open_questions(sources: Sources) -> list[OpenQuestion]:
         if answer is None and key == "commands.train.run" and "commands.evaluate.run" in answers:
             continue
         answer = answer or answers.get(key.removesuffix(".0"))
-        if answer is None or answer.status is Status.UNKNOWN:
+        if answer is None or answer.status is FieldStatus.UNKNOWN:
             note = f" ({answer.note})" if answer and answer.note else ""
             candidates = answer.candidates if answer else ()
             questions.append(OpenQuestion(key=key, why=why + note, candidates=candidates))
             if key == "commands.train.run":
                 break
     licence = answers["reference.license"]
-    if licence.status is not Status.VALUE:
+    if licence.status is not FieldStatus.VALUE:
         open_lines = Candidate(value=NO_LICENCE)
         candidates = licence.candidates or (open_lines,)
         questions.append(
@@ -75,9 +75,9 @@ def recipe_text(sources: Sources) -> str:
     """Return recipe.yaml as far as it is known; what is open stands there as a comment."""
     document: dict[str, Any] = {"format": 1}
     for key, answer in sources.answers.items():
-        if answer.status is Status.VALUE:
+        if answer.status is FieldStatus.VALUE:
             _put(document, key, answer.value)
-        elif answer.status is Status.CONTRADICTORY and answer.candidates:
+        elif answer.status is FieldStatus.CONTRADICTORY and answer.candidates:
             _put(document, key, answer.candidates[0].value)  # what the code does
     _add_limits(document)
     document = {key: document[key] for key in _ORDER if key in document}
@@ -163,14 +163,14 @@ def draft_page(sources: Sources) -> str:
     contradictions = {
         key: answer
         for key, answer in sources.answers.items()
-        if answer.status is Status.CONTRADICTORY
+        if answer.status is FieldStatus.CONTRADICTORY
     }
     for key, answer in contradictions.items():
         lines.append(f"- `{key}` is contradictory: {answer.note}")
         lines += [f"  - `{_short(c.value)}`{_places(c.citations)}" for c in answer.candidates]
     lines += ["", "## Found", "", "| field | answer | where | note |", "|---|---|---|---|"]
     for key, answer in sources.answers.items():
-        value = answer.value if answer.status is Status.VALUE else answer.status.value
+        value = answer.value if answer.status is FieldStatus.VALUE else answer.status.value
         lines.append(
             f"| `{key}` | {_cell(_short(value))} "
             f"| {_cell(_places(answer.citations).strip(' ()'))} |"

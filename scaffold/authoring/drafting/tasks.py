@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scaffold.authoring.drafting.documents import Document
 from scaffold.authoring.drafting.source_files import SourceFiles
-from scaffold.records.draft import Answer, unknown, value_of
+from scaffold.records.draft import FieldAnswer, unknown, value_of
 
 TASKS: Sequence[tuple[str, str]] = (
     (
@@ -72,7 +72,7 @@ TASKS: Sequence[tuple[str, str]] = (
 )  # ids of https://huggingface.co/tasks, read 2026-11; it has none for recommendation
 
 
-def find_task(files: SourceFiles, documents: Sequence[Document]) -> Answer:
+def find_task(files: SourceFiles, documents: Sequence[Document]) -> FieldAnswer:
     """Return the task that a README's first lines name; the title counts before the text."""
     if not documents:
         return unknown("there is no README that says what it is for")

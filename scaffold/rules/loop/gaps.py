@@ -62,7 +62,7 @@ class SplitError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class ErrorGap:
     """How much larger one error is than another.
 
     Attributes:
@@ -96,7 +96,7 @@ class Analysis:
     answers: tuple[Answer, ...]
     reason: str
     errors: Mapping[str, SplitError]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[ErrorGap, ...]
     doubts: tuple[str, ...]
     probes: tuple[str, ...]
     below_bound: tuple[str, ...] = ()
@@ -170,7 +170,7 @@ def _answered(
     answers: tuple[Answer, ...],
     reason: str,
     errors: Mapping[str, SplitError],
-    gaps: tuple[Gap, ...],
+    gaps: tuple[ErrorGap, ...],
     doubts: tuple[str, ...],
     below_bound: tuple[str, ...],
 ) -> Analysis:
@@ -186,7 +186,7 @@ def _answered(
     )
 
 
-def _why_not(gaps: tuple[Gap, ...], bound: SplitError | None) -> str:
+def _why_not(gaps: tuple[ErrorGap, ...], bound: SplitError | None) -> str:
     if any(gap.counts is None for gap in gaps):
         return "the intervals leave open which gap counts: more examples would tell"
     if bound is None:
@@ -194,7 +194,7 @@ def _why_not(gaps: tuple[Gap, ...], bound: SplitError | None) -> str:
     return "no gap counts alone, though together they do"
 
 
-def _gaps(known: Mapping[str, SplitError], matters: float) -> Iterator[Gap]:
+def _gaps(known: Mapping[str, SplitError], matters: float) -> Iterator[ErrorGap]:
     """Yield the gaps between the splits that are there, headroom first."""
     unseen = "train-dev" if "train-dev" in known else "validation"
     pairs = [("headroom", "bound", "validation"), ("avoidable bias", "bound", "train")]
@@ -219,12 +219,14 @@ def difference(low: SplitError, high: SplitError) -> tuple[float, tuple[float, f
     return value, (value - below, value + above)
 
 
-def _gap(name: str, low: str, high: str, known: Mapping[str, SplitError], matters: float) -> Gap:
+def _gap(
+    name: str, low: str, high: str, known: Mapping[str, SplitError], matters: float
+) -> ErrorGap:
     first, second = known[low], known[high]
     value, interval = difference(first, second)
     counts = True if interval[0] > matters else None
     counts = False if interval[1] <= matters else counts
-    return Gap(
+    return ErrorGap(
         name=name,
         low_split=low,
         high_split=high,

@@ -11,7 +11,7 @@ from typing import Any
 
 from scaffold.records.judgment import Verdict
 from scaffold.records.trace import TraceIndex
-from scaffold.rules.parity.tensors import Gap
+from scaffold.rules.parity.tensors import TensorGap
 
 CHECKS: Mapping[str, str] = {
     "data": "examples, labels, values after preprocessing",
@@ -67,7 +67,7 @@ class Address:
     step: int = 0
     tensor: str = ""
     dtype: str = ""
-    gap: Gap | None = None
+    gap: TensorGap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

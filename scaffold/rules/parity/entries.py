@@ -6,7 +6,7 @@ from typing import Any
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import NOT_SEEN, PORTIONS, Address, CheckResult, Trace
-from scaffold.rules.parity.tensors import NOISE, Gap, compare
+from scaffold.rules.parity.tensors import NOISE, TensorGap, compare
 
 Entry = Mapping[str, Any]
 """One tensor of a trace: check, module, call, step, what, and the summary of its elements."""
@@ -47,7 +47,7 @@ class Found:
         along: error of each module, in the order of computation.
     """
 
-    first: tuple[Entry, Gap] | None = None
+    first: tuple[Entry, TensorGap] | None = None
     compared: int = 0
     worst: float = 0.0
     left_out: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def compare_entries(name: str, golden: Trace, candidate: Trace) -> Found:
         key_of(entry)[:3] for entry in inputs if _is_other_input(entry, theirs.get(key_of(entry)))
     }
     scale = _scales(outputs)
-    inner: dict[tuple[str, int], tuple[Entry, Gap]] = {}
+    inner: dict[tuple[str, int], tuple[Entry, TensorGap]] = {}
     entered = golden.index.get("entered", ())
     answer = _missing(name, outputs, theirs, entered)
     for entry in outputs:
@@ -131,7 +131,7 @@ def _missing(
         and e["aspect"] != "gradient at the outputs"
     ]
     if must_be:
-        answer.first = must_be[0], Gap(error=float("inf"), allowed=0.0)
+        answer.first = must_be[0], TensorGap(error=float("inf"), allowed=0.0)
         answer.worst = float("inf")
     if gone:
         names = _listed(entry["module"] or entry["aspect"] for entry in gone)
@@ -248,7 +248,7 @@ def compare_check(
     return answer
 
 
-def _is_portion(gap: Gap) -> bool:
+def _is_portion(gap: TensorGap) -> bool:
     """Return whether a tensor is missing, or has more or fewer examples."""
     if gap.shapes is not None:
         return (
@@ -277,7 +277,7 @@ def _other_draws(golden: Trace, candidate: Trace) -> str | None:
     return None
 
 
-def describe_gap(entry: Entry, gap: Gap) -> str:
+def describe_gap(entry: Entry, gap: TensorGap) -> str:
     """Describe how a tensor differs."""
     title = f"{entry['aspect']} of {entry['module']}" if entry["module"] else str(entry["aspect"])
     if gap.shapes:

@@ -15,7 +15,7 @@ from scaffold.rules.parity.checks import (
 )
 from scaffold.rules.parity.entries import Entry, Found, describe_gap, key_of
 from scaffold.rules.parity.marks import first_apart
-from scaffold.rules.parity.tensors import Gap, compare
+from scaffold.rules.parity.tensors import TensorGap, compare
 
 STAGES = ("data", "loss", "optimizer", "schedule", "evaluation", "program")
 """Parts of a program that are no one function or class."""
@@ -78,7 +78,7 @@ def compare_functions(golden: Trace, candidate: Trace | None, part: str = "") ->
     return _differing(check, *answer.first)
 
 
-def _differing(check: CheckResult, entry: Entry, gap: Gap) -> CheckResult:
+def _differing(check: CheckResult, entry: Entry, gap: TensorGap) -> CheckResult:
     address = Address(
         module=entry["module"],
         call=entry["call"],
@@ -120,12 +120,12 @@ def _of_part(trace: Trace, part: str) -> Trace:
 
 def _compared(
     golden: Trace, candidate: Trace
-) -> tuple[Found, dict[tuple[str, int], tuple[Entry, Gap]]]:
+) -> tuple[Found, dict[tuple[str, int], tuple[Entry, TensorGap]]]:
     """Compare all outputs, up to the first that differs though its inputs are equal."""
     theirs = {key_of(entry): entry for entry in candidate.index["entries"]}
     present = {name for name, _ in _calls(candidate)}
     answer = Found()
-    other_inputs: dict[tuple[str, int], tuple[Entry, Gap]] = {}
+    other_inputs: dict[tuple[str, int], tuple[Entry, TensorGap]] = {}
     for entry in golden.index["entries"]:
         call = entry["module"], entry["call"]
         other = theirs.get(key_of(entry))
@@ -160,8 +160,8 @@ def _not_regrouped(
     golden: Trace,
     candidate: Trace,
     part: str,
-    other_inputs: Mapping[tuple[str, int], tuple[Entry, Gap]],
-) -> dict[tuple[str, int], tuple[Entry, Gap]]:
+    other_inputs: Mapping[tuple[str, int], tuple[Entry, TensorGap]],
+) -> dict[tuple[str, int], tuple[Entry, TensorGap]]:
     """Return calls with other inputs, but for those that the part makes in another order or number.
 
     What all that calls them gives is the same.

@@ -22,7 +22,7 @@ FLOOR = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class TensorGap:
     """How two tensors differ: largest error and allowance in their unit, and the first place.
 
     `ratio` is found / expected where all of one is that multiple of the other; `shapes` and
@@ -59,7 +59,7 @@ def compare(
     scale: float = 0.0,
     noise: float = 0.0,
     slack: float = 1.0,
-) -> Gap:
+) -> TensorGap:
     """Compare one entry of the reference's trace with one of another's.
 
     Args:
@@ -78,9 +78,9 @@ def compare(
         slack * relative * max(_finite(expected["largest"]), 0.01 * scale), NOISE * noise, floor
     )
     if shapes[0] != shapes[1]:
-        return Gap(error=float("inf"), allowed=allowed, shapes=shapes)
+        return TensorGap(error=float("inf"), allowed=allowed, shapes=shapes)
     if dtypes[0] != dtypes[1] and any(dtype in RELATIVE for dtype in dtypes):
-        return Gap(error=float("inf"), allowed=allowed, dtypes=dtypes)
+        return TensorGap(error=float("inf"), allowed=allowed, dtypes=dtypes)
     errors = [_apart(a, b) for a, b in zip(expected["products"], actual["products"], strict=True)]
     size = max(_size(shapes[0]), 1)
     errors.append(_apart(expected["norm"], actual["norm"]) / size**0.5)
@@ -90,7 +90,7 @@ def compare(
             arrays[0][expected["elements"]], arrays[1][actual["elements"]], allowed, shapes[0]
         )
         errors.append(error)
-    return Gap(
+    return TensorGap(
         error=max(errors),
         allowed=allowed,
         index=index,

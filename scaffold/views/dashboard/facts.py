@@ -27,7 +27,7 @@ from scaffold.rules.stats import mean_interval
 from scaffold.running.store import read_series
 from scaffold.running.unfinished import unfinished_runs
 from scaffold.status.cache import load_status
-from scaffold.status.model import Status
+from scaffold.status.model import ProjectStatus
 from scaffold.tweak.store import all_evidence
 from scaffold.views.runs import read_records, states_by_inputs
 
@@ -35,7 +35,7 @@ Series = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class RunValue:
     """One value of one run."""
 
     run: str
@@ -44,7 +44,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
+class ReproductionFacts:
     """What the untouched reference gives, beside what was published and its calibration runs.
 
     Attributes:
@@ -59,7 +59,7 @@ class Reproduction:
     published: float | None
     published_text: str
     calibration: tuple[float, ...]
-    own: tuple[Point, ...]
+    own: tuple[RunValue, ...]
     interval: tuple[float, float] | None
     findings: tuple[Finding, ...]
 
@@ -69,12 +69,12 @@ class Pair:
     """Two runs of one seed: before a change and with it."""
 
     seed: int
-    before: Point
-    after: Point
+    before: RunValue
+    after: RunValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ChangeFacts:
     """A tweak or a rewrite that was judged.
 
     Attributes:
@@ -128,11 +128,11 @@ class Curves:
 class Facts:
     """All that the page shows."""
 
-    status: Status
+    status: ProjectStatus
     commit: str
     created: str
-    reproduction: Reproduction | None
-    changes: tuple[Change, ...]
+    reproduction: ReproductionFacts | None
+    changes: tuple[ChangeFacts, ...]
     analysis: LastAnalysis | None
     goal: Goal
     seal: Seal | None
@@ -193,13 +193,13 @@ def _going(project: Project) -> Iterator[str]:
         yield f"{run.kind} {run.seed}"
 
 
-def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Reproduction:
+def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> ReproductionFacts:
     judgment = Judgment.from_mapping(evidence.judgment)
     metric = recipe.metric(recipe.judged_metrics[0])
     claim = next((f for f in judgment.findings if f.question is Question.CLAIM), None)
     calibration = load_calibration(project, recipe)
     own = _points(evidence.runs, metric.name)
-    return Reproduction(
+    return ReproductionFacts(
         metric=metric,
         published=claim.published_value if claim is not None else None,
         published_text=(claim.published or "") if claim is not None else "",
@@ -214,21 +214,21 @@ def _reproduction(project: Project, recipe: Recipe, evidence: Evidence) -> Repro
     )
 
 
-def _points(runs: Sequence[JudgedRun], metric: str) -> tuple[Point, ...]:
+def _points(runs: Sequence[JudgedRun], metric: str) -> tuple[RunValue, ...]:
     return tuple(
-        Point(run=run.id, seed=run.seed, value=run.metrics[metric].value)
+        RunValue(run=run.id, seed=run.seed, value=run.metrics[metric].value)
         for run in runs
         if metric in run.metrics
     )
 
 
-def _change(evidence: ChangeEvidence) -> Change:
+def _change(evidence: ChangeEvidence) -> ChangeFacts:
     judgment = ChangeJudgment.from_mapping(evidence.judgment)
     metric = evidence.tweak.rule.metric
     finding = next((f for f in judgment.findings if f.question is Question.CHANGE), None)
     before = {point.seed: point for point in _points(evidence.before.runs, metric)}
     after = {point.seed: point for point in _points(evidence.change.runs, metric)}
-    return Change(
+    return ChangeFacts(
         name=evidence.tweak.name,
         phase=evidence.tweak.phase,
         kind=evidence.tweak.kind,

@@ -17,7 +17,7 @@ from scaffold.status.model import Purpose, is_by_others
 from scaffold.views.analysis import answer_text, constant_text, error_text, gap_cells
 from scaffold.views.dashboard.canvas import WIDE
 from scaffold.views.dashboard.curves import draw_views
-from scaffold.views.dashboard.facts import Change, Facts
+from scaffold.views.dashboard.facts import ChangeFacts, Facts
 from scaffold.views.dashboard.learning_curve import draw_learning_curve
 from scaffold.views.dashboard.svg import (
     draw_effects,
@@ -204,7 +204,7 @@ def _what_changes_did(facts: Facts) -> str:
     return f"{len(tried)} tried, {len(accepted)} accepted. {'; '.join(reversed(last))}."
 
 
-def _by_metric(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:
+def _by_metric(changes: Sequence[ChangeFacts]) -> list[tuple[str, list[ChangeFacts]]]:
     """Return changes that were judged by pairs, those of one metric together."""
     paired = [change for change in changes if change.finding is not None]
     ordered = sorted(paired, key=lambda change: change.metric)

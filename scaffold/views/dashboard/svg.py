@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from scaffold.probes.sweep import Swept
-from scaffold.rules.loop.gaps import Analysis, Gap
+from scaffold.rules.loop.gaps import Analysis, ErrorGap
 from scaffold.rules.loop.sweep import Range
 from scaffold.rules.loop.tally import TagShare
 from scaffold.views.dashboard.canvas import (
@@ -25,10 +25,10 @@ from scaffold.views.dashboard.canvas import (
     scale_of,
     ticks_of,
 )
-from scaffold.views.dashboard.facts import Change, Reproduction
+from scaffold.views.dashboard.facts import ChangeFacts, ReproductionFacts
 
 
-def draw_strip(reproduction: Reproduction) -> str:
+def draw_strip(reproduction: ReproductionFacts) -> str:
     """Draw the calibration runs with their band of 95 %, the own runs with theirs, the claim."""
     own = [point.value for point in reproduction.own if abs(point.value) < LARGEST]
     calibration = sorted(value for value in reproduction.calibration if abs(value) < LARGEST)
@@ -69,7 +69,7 @@ def _stacked(places: Sequence[float]) -> list[tuple[float, int]]:
     return dots
 
 
-def draw_effects(changes: Sequence[Change], width: float) -> str:
+def draw_effects(changes: Sequence[ChangeFacts], width: float) -> str:
     """Draw the effect of each change with its interval over the margin that matters.
 
     All must be of one metric.
@@ -99,7 +99,7 @@ def draw_effects(changes: Sequence[Change], width: float) -> str:
     return finished(picture)
 
 
-def _ends(change: Change) -> list[float]:
+def _ends(change: ChangeFacts) -> list[float]:
     finding = change.finding
     if finding is None or finding.effect is None:
         return []
@@ -223,13 +223,13 @@ def _error_text(error: float, *, of_classes: bool) -> str:
     return f"{100 * error:.1f} %" if of_classes else f"{error:.3g}"
 
 
-def _start(gap: Gap, analysis: Analysis) -> float:
+def _start(gap: ErrorGap, analysis: Analysis) -> float:
     """Return the error at which a gap opens."""
     after = analysis.errors.get(gap.high_split)
     return after.error - gap.value if after is not None else 0.0
 
 
-def draw_pairs(change: Change) -> str:
+def draw_pairs(change: ChangeFacts) -> str:
     """Draw a line for each seed, from the run before to the run with the change."""
     values = [point.value for pair in change.pairs for point in (pair.before, pair.after)]
     scale = scale_of(values, 150, 14)
