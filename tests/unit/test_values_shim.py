@@ -133,3 +133,14 @@ def test_directions_of_independent_numbers_and_of_an_orthogonal_matrix():
         assert abs(mean - 1) < 5 * np.sqrt(2 / pairs)
     assert cosines(np.ones((8, 8)))[0] == pytest.approx(8)
     assert cosines(np.zeros((8, 8))) == cosines(np.ones(8)) == (0.0, 0)
+
+
+def test_an_object_that_breaks_when_it_is_looked_at_breaks_nothing():
+    class Lazy:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    value = (1.0, Lazy())
+    reader = Reader("/some/tree/")
+    assert ("[0]", 1.0) in [(place, float(array)) for place, array in reader.arrays_in(value)]
+    assert reader.unread and reader.mark_of(value) == reader.mark_of(value)

@@ -1,19 +1,23 @@
 """Records what a program computes, check by check, without editing it; started by `sitecustomize`.
 
-    SCAFFOLD_TRACE    path of a JSON file: out           folder for one trace a process in which a
-        network was called, or functions were golden        folder of the reference's traces, whose
-        values are fed; null when they are made dtype         own, or float64 replay        whether
-        the program runs as it is, only its first weights given weights       how own tensors are
-        made of the reference's flip          mirror the uniform numbers that masks are made of
-        by_gradient   a call with gradients trains, whatever the network's mode disturb       inputs
-        rounded otherwise and in another memory format, to see what that makes of it real
-        nothing is made up but the first weights: the program cannot live with it auxiliary
-        calls without gradient, by network and place in the program, that belong to training, since
-        other networks train on what they give known         by command: planned, steps that are fed
-        because they are among the last ones; bursts, the evaluations that the program makes seconds
-        of processor time, after which a replay ends renamed       functions that are called
-        otherwise in the reference functions     folder of a program without networks, whose
-        functions are followed; else null
+SCAFFOLD_TRACE is the path of a JSON file:
+
+- out: folder for one trace a process in which a network was called, or functions were
+- golden: folder of the reference's traces, whose values are fed; null when they are made
+- dtype: own, or float64
+- replay: whether the program runs as it is, only its first weights given
+- weights: how own tensors are made of the reference's
+- flip: mirror the uniform numbers that masks are made of
+- by_gradient: a call with gradients trains, whatever the network's mode
+- disturb: inputs rounded otherwise and in another memory format, to see what that makes of it
+- real: nothing is made up but the first weights: the program cannot live with it
+- auxiliary: calls without gradient, by network and place in the program, that belong to training,
+  since other networks train on what they give
+- known: by command: planned, steps that are fed because they are among the last ones; bursts, the
+  evaluations that the program makes
+- seconds: of processor time, after which a replay ends
+- renamed: functions that are called otherwise in the reference
+- functions: folder of a program whose functions are followed, not its networks; else null
 
 Like sitecustomize beside it Python 3.7 syntax; it needs numpy, and torch if the program does.
 """

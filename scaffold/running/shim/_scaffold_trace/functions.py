@@ -197,7 +197,7 @@ def weights_of(frame: FrameType) -> float:
     if torch is None or not hasattr(torch, "nn"):
         return 0.0
     objects = list(frame.f_locals.values()) + list(frame.f_globals.values())
-    networks = {id(item): item for item in objects if isinstance(item, torch.nn.Module)}
+    networks = {id(item): item for item in objects if issubclass(type(item), torch.nn.Module)}
     total = 0.0
     for network in list(networks.values())[:MOST_WEIGHED]:
         try:

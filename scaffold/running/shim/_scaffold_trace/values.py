@@ -68,12 +68,14 @@ class Reader:
 
     def arrays_in(self, value: object) -> list[tuple[str, Array]]:
         """Return each array inside a value with its place, such as `[0].coef_`."""
-        arrays = self._arrays(value, "", 0, is_learned=False)
-        return [
-            (place, array)
-            for place, array in arrays
-            if not (self.only_numbers and place.endswith((TEXT, LENGTH)))
-        ]
+        arrays = []
+        try:
+            for place, array in self._arrays(value, "", 0, is_learned=False):
+                if not (self.only_numbers and place.endswith((TEXT, LENGTH))):
+                    arrays.append((place, array))
+        except Exception:  # an object of the program's may do anything when it is looked at
+            self.unread.add(type(value).__name__)
+        return arrays
 
     def mark_of(self, value: object) -> float:
         """Return one number for all arrays inside a value."""
