@@ -207,7 +207,10 @@ READ = {
 }
 
 
-@pytest.mark.parametrize(("reported", "is_doubted"), [(369 / 400, False), (0.99, True)])
+# 0.01 matters: what is off by less is no wrong metric that holds anything back.
+@pytest.mark.parametrize(
+    ("reported", "is_doubted"), [(369 / 400, False), (0.93, False), (0.94, True), (0.99, True)]
+)
 def test_a_metric_that_the_predictions_do_not_give_is_doubted(cli, tmp_path, reported, is_doubted):
     recipe = toy_recipe(
         tmp_path / "recipe",

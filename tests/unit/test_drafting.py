@@ -670,3 +670,28 @@ def test_damaged_texts_are_read(data):
     draft = make_draft(source({path: damaged(text) for path, text in FILES.items()}))
     sources = Sources(format=1, source="x", answers=draft.answers)
     assert Sources.model_validate_json(sources.model_dump_json()) == sources
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "json.dump(result, open('out/metrics.json', 'w'))\n",
+        "with open('out/metrics.json', 'w') as file:\n    json.dump(result, file, indent=2)\n",
+        "from pathlib import Path\nPath('out/metrics.json').write_text(json.dumps(result))\n",
+        "with open(PLACE, 'w') as file:\n    file.write(json.dumps(result))\n",
+    ],
+)
+def test_metrics_that_are_written_as_json(code):
+    head = "import json\nPLACE = './out/metrics.json'\nrmse, mape = fit()\n"
+    result = "result = {'seed': 3, 'test': {'rmse': rmse, 'mape': 100 * mape}, 'n': len(rows)}\n"
+    draft = drafted(train_py=head + result + code, README_md="```\npython train.py\n```\n")
+    metric = value(draft, "metrics.0")
+    assert metric["read"] == {"json": "out/metrics.json", "key": "test.rmse"}
+    assert (metric["name"], metric["split"], metric["direction"]) == ("test_rmse", "test", "lower")
+    assert value(draft, "metrics.1")["read"]["key"] == "test.mape"
+
+
+def test_a_file_whose_place_is_computed_is_not_guessed():
+    code = "import json\njson.dump({'rmse': fit()}, open(folder / 'metrics.json', 'w'))\n"
+    draft = drafted(train_py=code, README_md="```\npython train.py\n```\n")
+    assert draft.answers["metrics"].status.value == "unknown"

@@ -7,6 +7,7 @@ from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role
 from scaffold.authoring.drafting.invocation import find_endless
+from scaffold.authoring.drafting.json_metrics import find_json_metrics
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
 from scaffold.authoring.drafting.reading import Draft, ReadSource
@@ -20,7 +21,8 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
     """Answer metrics and claims, which belong together."""
     claim = read.chosen.claim
     evaluating = read.python.reachable(read.evaluation.program) if read.evaluation else []
-    printed = _ranked(find_printed([*evaluating, *read.modules]), claim)
+    modules = [*evaluating, *read.modules]
+    printed = _ranked([*find_printed(modules), *find_json_metrics(modules)], claim)
     if claim is None:
         draft.answers["claims"] = _no_claims(read)
     if not read.modules:
@@ -69,9 +71,10 @@ def _metrics(
             metric["monitored"] = True
         elif claim is not None and _is_of_best(claim):
             metric["take"] = {"higher": "max", "lower": "min"}[shown.metric.direction]
-        if shown.pattern not in patterns:  # a line that reads alike is of the one before it
+        pattern = f"{shown.pattern} {shown.key}"
+        if pattern not in patterns:  # a line that reads alike is of the one before it
             metrics.setdefault(metric["name"], (metric, shown.place))
-        patterns.add(shown.pattern)
+        patterns.add(pattern)
     return list(metrics.values())[:_MOST_METRICS]
 
 
@@ -111,7 +114,7 @@ def _metric(shown: PrintedMetric, claimed_unit: str | None, is_in_percent: bool)
         "split": split,
         "direction": shown.metric.direction,
         "unit": unit,
-        "read": {shown.stream: shown.pattern},
+        "read": {shown.stream: shown.pattern, **({"key": shown.key} if shown.key else {})},
     }
     if printed != unit:
         metric["printed_in"] = printed

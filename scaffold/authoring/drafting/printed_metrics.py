@@ -12,11 +12,12 @@ from scaffold.records.draft import Citation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintedMetric:
-    """A number that a program prints.
+    """A number that a program prints, or writes into a file.
 
     Attributes:
-        pattern: of its whole line, with the groups `value` and perhaps `step`.
-        stream: `stdout` or `stderr`.
+        pattern: of its whole line, with the groups `value` and perhaps `step`; the path of a file.
+        stream: `stdout`, `stderr`, or `json` for a file.
+        key: of a file, the dotted place of the number in it.
         split: that the words beside it, the variable or the function name; None if none does.
         is_percent: whether a percent sign follows it, or it is multiplied by 100.
         order: place among the values of its line.
@@ -29,6 +30,7 @@ class PrintedMetric:
     is_percent: bool
     place: Citation
     order: int
+    key: str = ""
 
 
 _HOLE = "\0"
