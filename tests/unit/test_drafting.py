@@ -695,3 +695,54 @@ def test_a_file_whose_place_is_computed_is_not_guessed():
     code = "import json\njson.dump({'rmse': fit()}, open(folder / 'metrics.json', 'w'))\n"
     draft = drafted(train_py=code, README_md="```\npython train.py\n```\n")
     assert draft.answers["metrics"].status.value == "unknown"
+
+
+def test_settings_in_a_dictionary_come_before_the_defaults_of_a_class():
+    program = """
+class Net:
+    def __init__(self, epochs=10, dropout=0.5, layers=2):
+        pass
+
+net_params = {"epochs": 30, "batch_size": 1024, "layers": 3}
+net_params["layers"] = count()
+Net(**net_params).fit()
+print("accuracy", 0.5)
+"""
+    draft = drafted(train_py=program, README_md="```\npython train.py\n```\n")
+    fixed = {name: answer.value for name, answer in draft.fixed.items()}
+    assert (fixed["epochs"], fixed["batch_size"], fixed["dropout"]) == (30, 1024, 0.5)
+
+
+def test_a_prompt_of_one_sign_is_no_part_of_a_command():
+    readme = "```\nExamples:\n> python train.py -d a.txt -n 3\n```\n"
+    program = "import argparse\np = argparse.ArgumentParser()\np.add_argument('-d')\np.add_argument('-n', type=int)\n"
+    assert "python train.py -d" in value(
+        drafted(train_py=program, README_md=readme), "commands.train.run"
+    )
+
+
+def test_packages_that_bring_environments_are_kept():
+    program = "import gymnasium as gym, sys\nenv = gym.make(sys.argv[1])\nprint('reward', 1.0)\n"
+    draft = drafted(
+        train_py=program,
+        requirements_txt="gymnasium>=0.26\nminigrid>=2.2\npytest\n",
+        README_md="```\npython train.py\n```\n",
+    )
+    packages = value(draft, "environment.packages")
+    assert "minigrid>=2.2" in packages and "pytest" not in packages
+
+
+def test_a_submodule_of_torchvision_names_a_dataset():
+    program = "from torchvision.datasets.mnist import MNIST\nMNIST('./data', download=True)\nprint('accuracy', 0.5)\n"
+    draft = drafted(train_py=program, README_md="```\npython train.py\n```\n")
+    assert value(draft, "datasets.0")["name"] == "mnist"
+
+
+def test_output_below_a_line_that_says_it_is_the_test():
+    from scaffold.authoring.drafting.claims import find_claims
+    from scaffold.authoring.drafting.documents import read_documents
+
+    shown = "```\nvalid result:\nrecall@10: 0.2169\ntest result:\nrecall@10: 0.2368  ndcg@10: 0.2768\n```\n"
+    files = source({"README.md": f"# Net\n\nYou will see some output like:\n\n{shown}"})
+    numbers = find_claims(files, read_documents(files))
+    assert [number.value for number in numbers] == [0.2368, 0.2768]

@@ -95,16 +95,32 @@ _SETTINGS_DICTIONARY = re.compile(
 
 
 def _dictionaries(module: Module) -> Iterator[tuple[str, Any, Citation]]:
-    """Yield what the first dictionary of settings says: `params = {"epochs": 30}`."""
-    for name, node in module.constants.items():
-        if not isinstance(node, ast.Dict) or not _SETTINGS_DICTIONARY.fullmatch(name):
+    """Yield what the first dictionary of settings says, but for keys that are given another value.
+
+    Such as `params = {"epochs": 30}`.
+    """
+    changed = {
+        module.fold(target.slice)
+        for node in ast.walk(module.tree)
+        for target in (node.targets if isinstance(node, ast.Assign) else ())
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant)
+    }
+    for node in module.tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Dict):
             continue
-        for key_node, value_node in zip(node.keys, node.values, strict=True):
-            key = module.fold(key_node) if key_node is not None else UNFOLDED
-            value = module.fold(value_node)
-            is_setting = _is_setting(value) or isinstance(value, str)
-            if isinstance(key, str) and is_setting and is_hyperparameter(key):
-                yield key, value, module.cite(value_node)
+        value, names = node.value, [one.id for one in node.targets if isinstance(one, ast.Name)]
+        if not any(map(_SETTINGS_DICTIONARY.fullmatch, names)):
+            continue
+        for key_node, value_node in zip(value.keys, value.values, strict=True):
+            key, setting = module.fold(key_node), module.fold(value_node)
+            is_setting = _is_setting(setting) or isinstance(setting, str)
+            if (
+                isinstance(key, str)
+                and key not in changed
+                and is_setting
+                and is_hyperparameter(key)
+            ):
+                yield key, setting, module.cite(value_node)
         return
 
 
