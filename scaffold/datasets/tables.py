@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,9 +40,16 @@ def _separated_rows(path: Path) -> Iterator[Mapping[str, Any]]:
             is_tabbed = path.suffix.lower() == ".tsv"
             # Where a comma is in numbers, a spreadsheet writes semicolons.
             delimiter = "\t" if is_tabbed else max(",;", key=head.count)
-            yield from csv.DictReader(file, delimiter=delimiter)
+            for row in csv.DictReader(file, delimiter=delimiter):
+                yield row if delimiter != ";" else {k: _with_point(v) for k, v in row.items()}
     finally:
         csv.field_size_limit(limit)  # it is the whole process's
+
+
+def _with_point(cell: Any) -> Any:
+    """Return a cell, with a decimal point if it is a number with a decimal comma."""
+    is_number = isinstance(cell, str) and re.fullmatch(r"[-+]?\d+,\d+([eE][-+]?\d+)?", cell)
+    return cell.replace(",", ".") if is_number else cell
 
 
 def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:

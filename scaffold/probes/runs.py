@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scaffold.datasets.tables import table_rows
 from scaffold.errors import RunError, ScaffoldError, UsageError
 from scaffold.probes.predictions import Predictions, read_predictions
 from scaffold.project.files import read_record, read_text, write_text
@@ -64,8 +65,16 @@ class ProbedRun:
     @property
     def table(self) -> Path:
         """Return the table of predictions: the program's own, else the one seen from outside."""
-        own = self.folder / "tree" / _TABLE
-        return own if own.is_file() and not own.is_symlink() else self.folder / _TABLE
+        return self._own_table if self.has_own_table else self.folder / _TABLE
+
+    @property
+    def has_own_table(self) -> bool:
+        """Return whether the program itself wrote a table."""
+        return self._own_table.is_file() and not self._own_table.is_symlink()
+
+    @property
+    def _own_table(self) -> Path:
+        return self.folder / "tree" / _TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +318,7 @@ def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 def _chosen_ids(table: Path, probe: Probe) -> list[str]:
     """Return the ids of some training rows, drawn by a seed of their own."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        ids = [row["id"] for row in csv.DictReader(file) if split_named(row["split"]) == "train"]
+    ids = [str(row["id"]) for row in table_rows(table) if split_named(row.get("split")) == "train"]
     return sorted(random.Random(0).sample(ids, _number(probe, len(ids))))  # noqa: S311
 
 

@@ -60,8 +60,8 @@ class Distribution(TypedDict):
 
     mean: float
     sd: float
-    cosine: float
-    pairs: int
+    cosine: NotRequired[float]
+    pairs: NotRequired[int]
     size: int
     tenths: Annotated[list[float], AfterValidator(_check_tenths)]
 

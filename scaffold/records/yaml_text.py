@@ -79,7 +79,12 @@ for _tag, _pattern, _first in (
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes a text that YAML 1.1 or 1.2 would read as something else."""
+    """Quotes a text that YAML 1.1 or 1.2 would read as something else; writes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write the same list twice where it is there twice: `Loader` reads no aliases."""
+        del data
+        return True
 
 
 _Dumper.yaml_implicit_resolvers = {
@@ -116,4 +121,12 @@ def read_value(text: str) -> Any:
     Raises:
         yaml.YAMLError: it is no YAML.
     """
-    return yaml.load(text, Loader)  # noqa: S506 - it is a SafeLoader
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        loader.locate(node, ())
+        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]

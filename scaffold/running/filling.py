@@ -53,13 +53,14 @@ def _write_beside(tree: Path, name: Path, text: str) -> None:
     """Write a file for the commands; through no link of the program, and over none of its files."""
     path = tree / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of what is not there yet, `resolve` leaves the names as they are.
         if not path.parent.resolve().is_relative_to(tree.resolve()):
             raise RunError(f"{name.parent} of the program is a link out of it")
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:
             file.write(text)
-    except FileExistsError as error:
-        raise RunError(f"{name} is there already: the program has a file of that name") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunError(f"{name} cannot be written: the program has a file of that name") from error
 
 
 def _require_copied(workspace: Workspace, plan: Plan) -> None:

@@ -10,7 +10,7 @@ from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.records.trace import check_alike
 from scaffold.rules.parity.checks import CheckResult, Trace
-from scaffold.rules.parity.compare import compare_traces
+from scaffold.rules.parity.compare import compare_traces, is_network
 from scaffold.rules.parity.functions import STAGES
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.batch import ProgressListener
@@ -72,7 +72,7 @@ def compare_with_golden(
                 traces, checks = mirrored, answers
             else:
                 work.request = replace(work.request, flip=False)
-        if "functions" in golden.about.kinds and rewritten.part not in STAGES:
+        if _needs_functions(golden, reference, rewritten.part, checks):
             work.by_functions(traces)
             checks = _compared(reference, traces, plan.title, rewritten.part)
         if "replay" in golden.about.kinds and not any(_is_settled(check) for check in checks):
@@ -82,6 +82,20 @@ def compare_with_golden(
     return tuple(
         replace(check, left_out=(*check.left_out, *failed)) if check.name == "loop" else check
         for check in checks
+    )
+
+
+def _needs_functions(
+    golden: Golden, reference: Traces, part: str, checks: Sequence[CheckResult]
+) -> bool:
+    """Return whether a program with networks must be run by its functions, for a part's sake."""
+    is_function = part and part not in STAGES
+    is_open = not any(_is_settled(check) for check in checks)
+    return bool(
+        is_function
+        and is_open
+        and "functions" in golden.about.kinds
+        and not any(is_network(trace, part) for trace in reference["own"].values())
     )
 
 

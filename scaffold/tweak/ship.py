@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold.datasets.splits import FILE, open_seal, read_seal, sealed_ids
-from scaffold.datasets.tables import table_rows
+from scaffold.datasets.tables import plain_label, table_rows
 from scaffold.errors import ScaffoldError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.probes.analysis import bound_of
@@ -201,16 +201,19 @@ def _of_entry(done: ProbedRun) -> dict[str, Measured | None]:
 
 def _unsealed(done: ProbedRun, sealed: Collection[str]) -> Iterator[str]:
     """Yield where the rows that a run wrote are not those of the sealed test split."""
-    if not done.table.is_file():
+    if not done.has_own_table:
+        yield "the program writes no predictions.csv: whether it reads splits/ cannot be seen"
         return
+    names = {plain_label(one) for one in sealed}
     seen: Counter[str] = Counter()
     others = 0
     for row in table_rows(done.table):
-        split = split_named(row.get("split")) or ""
-        seen[split] += str(row.get("id")) in sealed
-        others += split == "test" and str(row.get("id")) not in sealed
+        split, is_sealed = split_named(row.get("split")) or "", plain_label(row.get("id")) in names
+        seen[split] += is_sealed
+        others += split == "test" and not is_sealed
     if not seen["test"]:
         yield "no row of test in the run's predictions has an id of the sealed test split"
+        return
     for split in ("train", "train-dev", "validation"):
         if seen[split]:
             yield (

@@ -131,9 +131,8 @@ def test_no_go_when_sealed_rows_were_trained_on(cli, reproduced):
 def test_no_go_when_what_was_tested_on_is_not_the_sealed_split(cli, reproduced):
     project = prepared(cli, reproduced, names="other")
     limits(cli, project, "accuracy>=0.5")
-    reasons = cli("ship", "--json", code=1, cwd=project).json["reasons"]
-    assert "no row of test in the run's predictions has an id of the sealed" in reasons[0]
-    assert reasons[1].startswith("396 rows of test")
+    (reason,) = cli("ship", "--json", code=1, cwd=project).json["reasons"]
+    assert "no row of test in the run's predictions has an id of the sealed" in reason
 
 
 def test_nothing_is_run_or_read_while_a_tweak_is_under_way(cli, ready):

@@ -24,6 +24,20 @@ def resume(model):
     model.load_state_dict(torch.load("weights.pt"))
 
 
+def standardize(rows):
+    return (rows - rows.mean(0)) / rows.std(0)
+
+
+def double(row):
+    return float(row) * 2
+
+
+def evaluate_saved(rows):
+    network = Net()
+    network.eval()
+    network(rows)
+
+
 def begin(model):
     nn.init.zeros_(model.last.bias)
 
@@ -37,6 +51,10 @@ with torch.no_grad():
     predicted = model(x[64:]).argmax(1)
 confusion(predicted, y[64:])
 write_rows(torch.arange(32), x[64:])
+standardize(x)
+for row in range(40):
+    double(row)
+evaluate_saved(x[:8])
 """
 )
 
@@ -72,8 +90,9 @@ def test_a_part_is_compared_by_what_it_gives(golden, traced):
 @pytest.mark.parametrize(
     ("part", "told"),
     [
-        ("train.write_rows", "it gives no numbers"),
+        ("train.write_rows", "it gives nothing"),
         ("train.resume", "the reference does not call it"),
+        ("train.evaluate_saved", "it gives nothing"),  # a network of its own is not trained by it
         ("train.begin", ""),  # it changes weights: the checks of networks speak for it
     ],
 )
@@ -84,3 +103,27 @@ def test_a_part_that_gives_nothing_is_no_proof(golden, part, told):
 
 def test_a_program_that_cannot_be_followed_is_no_proof(golden):
     assert "was not compared" in compare_part(golden, None, "train.confusion").uncompared
+
+
+def test_rounding_of_float32_is_no_difference(golden, traced):
+    other = traced(
+        (
+            "(rows - rows.mean(0)) / rows.std(0)",
+            "(rows - rows.sum(0) / len(rows)) * (1 / rows.std(0))",
+        )
+    )
+    assert compare_part(golden, other, "train.standardize").verdict is Verdict.EQUAL
+
+
+def test_calls_with_other_inputs_are_no_proof(golden, traced):
+    other = traced(("float(row) * 2", "float(row) * 3"), ("in range(40)", "in range(1, 41)"))
+    check = compare_part(golden, other, "train.double")
+    assert "no call of it has the inputs of before" in check.uncompared
+
+
+def test_later_and_fewer_calls_count(golden, traced):
+    late = traced(("float(row) * 2", "float(row) * 2 * (row < 30)"))
+    check = compare_part(golden, late, "train.double")
+    assert check.verdict is Verdict.DIFFERS and check.reason.endswith("from call 31 on")
+    fewer = compare_part(golden, traced(("in range(40)", "in range(10)")), "train.double")
+    assert "it is called 10 times instead of 40" in fewer.uncompared

@@ -49,6 +49,12 @@ def fitted(depth):
     )
 
 
+def neighbors(points, labels):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(1).fit(points, labels)
+
+
 def read(value):
     reader = Reader("/some/tree/")
     return {place: array.tolist() for place, array in reader.arrays_in(value)}, reader.unread
@@ -78,6 +84,18 @@ UNLIKE = {
         np.array([(1, 3.0)], dtype="i4,f8"),
     ),
     "lists of other lengths": ([[1, 2], [3]], [[1, 2], [3, 4]]),
+    "a text beside a large number": (("left", 1600000000000), ("right", 1600000000000)),
+    "a list of complex numbers": (list(np.roots([1, 0, 1])), list(np.roots([1, 0, 4]))),
+    "short complex numbers": (np.complex64(1 + 2j), np.complex64(1 - 2j)),
+    "places of later items": (
+        [[{"a": 1, "b": 2}]] * 51,
+        [[{"a": 1, "b": 2}]] * 50 + [[{"a": 2, "b": 1}]],
+    ),
+    "the order of columns": (frame(a=[1], b=[2]), frame(b=[2], a=[1])),
+    "what is masked": (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0])),
+    "a set of pairs": ({(1, "a")}, {(1, "b")}),
+    "neighbours": (neighbors([[0.0], [1.0]], [0, 1]), neighbors([[5.0], [9.0]], [1, 0])),
+    "keys that are pairs": ({(1, 2): 3.0}, {(1, 2): 4.0}),
     "a fitted tree": (fitted(2), fitted(3)),
     "a row of a table": (frame(a=[1, 2], b=["x", "y"]), frame(a=[1, 2], b=["y", "x"])),
 }
@@ -113,7 +131,7 @@ def test_where_the_program_lies_is_no_part_of_a_text():
 
 def test_of_what_is_given_only_numbers_count():
     reader = Reader("/some/tree/", only_numbers=True)
-    assert [place for place, _ in reader.arrays_in({"a": [1, "x"], "b": 2.0})] == ["[b]"]
+    assert [place for place, _ in reader.arrays_in({"a": [1, "x"], "b": 2.0})] == ["[a]", "[b]"]
 
 
 def test_a_number_for_all_of_a_value_is_another_one_for_another_value():
@@ -144,3 +162,13 @@ def test_an_object_that_breaks_when_it_is_looked_at_breaks_nothing():
     reader = Reader("/some/tree/")
     assert ("[0]", 1.0) in [(place, float(array)) for place, array in reader.arrays_in(value)]
     assert reader.unread and reader.mark_of(value) == reader.mark_of(value)
+
+
+def test_more_items_than_are_looked_at_are_told():
+    assert read([[1, "a"]] * 5050)[1] == set()
+    assert read([[1, "a"]] * 5051)[1] == {"more than 5050 items"}
+
+
+def test_a_number_that_is_another_each_time_takes_no_text_with_it():
+    places = [place for place, _ in Reader("/some/tree/").arrays_in(("mean", 0.25))]
+    assert places == ["", "~text"]

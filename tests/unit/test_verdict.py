@@ -253,6 +253,17 @@ def test_a_program_said_to_be_deterministic_that_is_not_reproduces_nothing(publi
     assert judge(alone(published), twice, equal).verdict is Verdict.INCONCLUSIVE
 
 
+def test_what_machines_part_by_is_no_draw():
+    nearly = calibration([0.9 + 1e-12 * n for n in range(12)], [0.7] * 12)
+    assert judge(alone(0.9), [run(0, 0.9)], nearly).verdict is Verdict.REPRODUCED
+
+
+def test_only_the_metric_that_differs_is_not_judged():
+    twice = [run(0, 0.8999, 0.7), run(0, 0.8999, 0.8)]
+    judgment = judge(alone(0.9), twice, None, (), {"accuracy": 2e-5})
+    assert verdicts(judgment, "reproduction") == [Verdict.REPRODUCED]
+
+
 @pytest.mark.parametrize(("noise", "verdict"), [(9e-4, "REPRODUCED"), (1.1e-3, "INCONCLUSIVE")])
 def test_more_noise_than_machines_part_by_excuses_nothing(noise, verdict):
     judgment = judge(alone(), [run(0, 0.8951)], None, (), {"accuracy": noise})

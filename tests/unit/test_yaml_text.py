@@ -43,3 +43,13 @@ def test_other_values_stay_as_they_are(value):
 def test_values_are_read_as_files_are():
     texts = ("1e-3", "no", "on", "010", "1:30", "true", "3")
     assert [read_value(text) for text in texts] == [0.001, "no", "on", "010", "1:30", True, 3]
+
+
+def test_a_list_that_is_there_twice_is_written_twice():
+    shared = [1, 2]
+    assert read_value(dump_yaml({"a": shared, "b": shared})) == {"a": [1, 2], "b": [1, 2]}
+
+
+def test_a_key_given_twice_is_an_error():
+    with pytest.raises(yaml.YAMLError, match="given twice"):
+        read_value("{a: 1, a: 2}")

@@ -77,15 +77,18 @@ def _require_said(key: str, value: Any, citations: Sequence[Citation]) -> None:
     number = value.get("value") if isinstance(value, Mapping) else value
     if not citations or isinstance(number, bool) or not isinstance(number, (int, float)):
         return
-    stated = [
-        float(one) for one in re.findall(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", citations[0].words)
-    ]
-    if not any(math.isclose(number, factor * one) for one in stated for factor in (1, 0.01, 100)):
+    stated = [float(one.replace(",", "")) for one in _STATED.findall(citations[0].words)]
+    factors = (1, 0.01, 100)
+    if not any(math.isclose(abs(number), factor * one) for one in stated for factor in factors):
         raise UsageError(
             f"{citations[0]} does not say {number:g}: {citations[0].words[:80]!r}",
             hint=f"cite the line that gives {key}, or leave out --source",
         )
 
+
+_STATED = re.compile(
+    r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
+)
 
 _KEY = re.compile(
     r"(id|title|task|reference|datasets|environment|commands|hyperparameters|seeds|metrics|resources"

@@ -72,8 +72,6 @@ def answer_command(folder: Path, question: OpenQuestion) -> str:
     """Return the command that answers a question: with its first candidate, else with a form."""
     command = f"scaffold recipes answer {shlex.quote(str(folder))} {question.key}"
     if question.candidates:
-        value = question.candidates[0].value
-        text = value if isinstance(value, str) else dump_yaml(value, flow=True)
-        return f"{command} {shlex.quote(text)}"
+        return f"{command} {shlex.quote(dump_yaml(question.candidates[0].value, flow=True))}"
     form = _FORMS.get(question.key.split(".")[0], "") if question.key.count(".") == 1 else ""
     return f"{command} VALUE" + (f"   # such as {shlex.quote(form)}" if form else "")

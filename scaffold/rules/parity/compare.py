@@ -170,12 +170,12 @@ def compare_command(
         checks |= {name: without(checks[name], others_from) for name in _MADE_OF_BATCHES}
     checks["replay"] = compare_replay(golden.get("replay"), candidate.get("replay"))
     _relax(checks, golden, reference, own)
-    if part and part not in STAGES and not _is_network(reference, part):
+    if part and part not in STAGES and not is_network(reference, part):
         checks["functions"] = _by_part(golden, candidate, part, checks["batches"])
     return tuple(_with_causes(checks[name], reference) for name in CHECKS if name in checks)
 
 
-def _is_network(trace: Trace, part: str) -> bool:
+def is_network(trace: Trace, part: str) -> bool:
     """Return whether a part is the class of a network or of one of its modules."""
     module, _, name = part.rpartition(".")
     return any(
@@ -190,7 +190,7 @@ def _by_part(
 ) -> CheckResult:
     """Compare a part that no network is; one that yields the batches is compared by them."""
     if "functions" not in golden:
-        reason = f"{part} was not compared: a run of the reference by its functions fails"
+        reason = f"{part} was not compared: the golden trace has no run by its functions"
         return replace(left_out("functions", reason), uncompared=reason)
     check = compare_part(golden["functions"], candidate.get("functions"), part)
     yields = part in golden["functions"].index.get("generators", ())

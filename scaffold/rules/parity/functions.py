@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import (
@@ -101,21 +102,43 @@ def compare_part(golden: Trace, candidate: Trace | None, part: str) -> CheckResu
         part: the function or class that was rewritten.
     """
     if candidate is None:
-        reason = f"{part} was not compared: a run by its functions fails"
+        reason = f"{part} was not compared: its functions were not followed"
         return replace(left_out("functions", reason), uncompared=reason)
-    answer, _ = _compared(_of_part(golden, part), _of_part(candidate, part))
+    before, after = _of_part(golden, part), _of_part(candidate, part)
+    answer, other_inputs = _compared(before, after)
     check = equal("functions", answer.compared, (), answer.worst)
     if answer.first is not None:
         return _differing(check, *answer.first)
-    uncovered = _uncovered(golden, candidate)
-    return replace(check, uncompared=_uncompared(golden, candidate, part, uncovered))
+    late = next(iter(_late_calls(before, after)[0].items()), None)
+    if late is not None:
+        text = f"{late[0]} gives other numbers from call {late[1] + 1} on"
+        address = Address(module=late[0], call=late[1])
+        return replace(check, verdict=Verdict.DIFFERS, reason=text, address=address)
+    uncompared = _uncompared(golden, candidate, part, _uncovered(golden, candidate))
+    if not uncompared and other_inputs and not answer.compared:
+        uncompared = f"{part} was not compared: no call of it has the inputs of before"
+    return replace(check, uncompared=uncompared)
 
 
 def _of_part(trace: Trace, part: str) -> Trace:
     """Return a trace with nothing but a part's functions."""
-    entries = [entry for entry in trace.index["entries"] if _is_below(entry["module"], part)]
+    entries: list[Any] = [
+        # What a network gives is of float32, also where it was made a number of Python's.
+        {**entry, "dtype": "float32"}
+        if entry["dtype"] == "float64" and not entry["aspect"].endswith(_TEXT)
+        else entry
+        for entry in trace.index["entries"]
+        if _is_below(entry["module"], part)
+    ]
     counts = {n: count for n, count in trace.index.get("counts", {}).items() if _is_below(n, part)}
-    return replace(trace, index={**trace.index, "entries": entries, "counts": counts})
+    later = "series.later."
+    arrays = {
+        key: values
+        for key, values in trace.arrays.items()
+        if not key.startswith(later) or _is_below(key.removeprefix(later), part)
+    }
+    of_part: Any = {**trace.index, "entries": entries, "counts": counts}
+    return replace(trace, index=of_part, arrays=arrays)
 
 
 def _compared(
@@ -147,8 +170,8 @@ def _compared(
             if not gap.is_equal:
                 other_inputs.setdefault(call, (entry, gap))
             continue
-        answer.compared += 1
         if call not in other_inputs:
+            answer.compared += 1
             answer.worst = max(answer.worst, gap.excess)
             if not gap.is_equal:
                 answer.first = (entry, gap)
@@ -188,6 +211,21 @@ def _late(golden: Trace, candidate: Trace, caller: str) -> tuple[str, int] | Non
     One whose later inputs are equal comes first, and of two of those the inner one. Where a
     function differs already (`caller`), only what it calls and what has equal inputs says more.
     """
+    own, others = _late_calls(golden, candidate)
+    below = [name for name in own if not caller or _calls_below(golden, caller, name)]
+    inner = [
+        name
+        for name in below
+        if not any(_calls_below(golden, name, other) for other in below if other != name)
+    ]
+    chosen = next(iter(inner or below), None)
+    if chosen is not None:
+        return chosen, own[chosen]
+    return None if caller else next(iter(others.items()), None)
+
+
+def _late_calls(golden: Trace, candidate: Trace) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the first later call of each function that differs, of equal and of other inputs."""
     own: dict[str, int] = {}
     others: dict[str, int] = {}
     for key, values in golden.arrays.items():
@@ -201,16 +239,7 @@ def _late(golden: Trace, candidate: Trace, caller: str) -> tuple[str, int] | Non
         name, call = key.removeprefix("series.later."), int(values[at][0])
         inputs = first_apart(mine[: at + 1, :-1], theirs[: at + 1, :-1], _SAME)
         (others if inputs is not None else own)[name] = call
-    below = [name for name in own if not caller or _calls_below(golden, caller, name)]
-    inner = [
-        name
-        for name in below
-        if not any(_calls_below(golden, name, other) for other in below if other != name)
-    ]
-    chosen = next(iter(inner or below), None)
-    if chosen is not None:
-        return chosen, own[chosen]
-    return None if caller else next(iter(others.items()), None)
+    return own, others
 
 
 def _calls_below(trace: Trace, caller: str, name: str) -> bool:
@@ -305,4 +334,7 @@ def _uncompared(
             f"{missing[0]} was not compared: it is not called any more, and not all that called it"
             " is compared"
         )
-    return f"{missing[0]} was not compared: it gives no numbers, or not those of before"
+    if missing[0] in uncovered["fewer"]:
+        count, present = uncovered["fewer"][missing[0]]
+        return f"{missing[0]} was not compared: it is called {present} times instead of {count}"
+    return f"{missing[0]} was not compared: it gives nothing that can be read, or not what it gave"

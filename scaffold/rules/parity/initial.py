@@ -116,7 +116,7 @@ def _apart(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
         ]
         for distribution in (a, b)
     ]
-    pairs = min(a["pairs"], b["pairs"])
+    pairs = min(a.get("pairs", 0), b.get("pairs", 0))
     if pairs >= _LEAST and abs(a["cosine"] - b["cosine"]) * math.sqrt(pairs) / 2 > _Z * max(
         1.0, min(a["cosine"], b["cosine"])
     ):

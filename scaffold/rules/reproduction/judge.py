@@ -4,6 +4,7 @@ Pure: no disk, clock, network, torch.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from scaffold.records.claim import Claim, EventClaim, StepsToTargetClaim, ValueClaim
@@ -16,7 +17,7 @@ from scaffold.records.recipe import Recipe
 from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.reproduction.monitored import calibration_stats, judge_monitored, own_stats
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
-from scaffold.rules.stats import SampleStats
+from scaffold.rules.stats import SampleStats, equality_tolerance
 
 _BASES = ("early training", "evaluation", "training")
 """From the weakest to the strongest."""
@@ -57,7 +58,7 @@ def judge(
         stats, shipped = own_stats(metric, distinct), calibration_stats(metric, calibration)
         series = [run.series.get(metric.name, ()) for run in distinct]
         is_exact = recipe.seeds.how == "none" and metric.name not in unsteady
-        if metric.name in unsteady and shipped is not None and not shipped.has_spread:
+        if metric.name in unsteady and shipped is not None and not _differ(shipped):
             shipped = None  # it is no sign that there is none
         findings.append(
             judge_claim(
@@ -110,7 +111,7 @@ def _unsteady(
         other = next((run for run in runs if run.metrics[metric.name] != first), None)
         by_rounding = noise.get(metric.name, 0.0)
         shipped = calibration_stats(metric, calibration)
-        if shipped is not None and shipped.has_spread:
+        if shipped is not None and _differ(shipped):
             reasons[metric.name] = (
                 f"its {shipped.n} calibration runs differ: something is drawn, though the recipe"
                 " says seeds.how: none"
@@ -125,6 +126,12 @@ def _unsteady(
                 f"rounding alone moves it by {by_rounding:.3g}: too much to call two numbers equal"
             )
     return reasons
+
+
+def _differ(stats: SampleStats) -> bool:
+    """Return whether values differ by more than rounding makes of one."""
+    values = stats.values or (stats.mean,)
+    return bool(max(values) - min(values) > equality_tolerance(stats, stats))
 
 
 def needs_series(recipe: Recipe) -> set[str]:
@@ -166,8 +173,7 @@ def _reproduction(
     metric = recipe.metric(name)
     stats = calibration_stats(metric, calibration)
     own = own_stats(metric, runs)
-    shows_spread = stats is not None and stats.has_spread and stats.n >= MIN_CALIBRATION_RUNS
-    if unsteady is not None and not shows_spread:
+    if unsteady is not None:
         return _no_reproduction(metric, own, unsteady)
     if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
@@ -183,7 +189,9 @@ def _reproduction(
             "the recipe ships no calibration runs: make them with `scaffold recipes calibrate`"
         )
         return _no_reproduction(metric, own, missing)
-    deterministic = recipe.seeds.how == "none" and unsteady is None
+    deterministic = recipe.seeds.how == "none"
+    if deterministic and not _differ(stats):
+        stats = replace(stats, sd=0.0)  # such as of machines whose last digits part
     allowed = noise.get(metric.name, 0.0)
     if (
         isinstance(claim, ValueClaim)

@@ -16,6 +16,7 @@ from _scaffold_trace.values import Reader, disturb, state_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
+    from typing import Callable
 MOST_WEIGHED = 3
 """Calls of a function, and networks, whose weights are looked at."""
 
@@ -51,7 +52,7 @@ class Functions:
         self.names: dict[int, tuple[str | None, CodeType]] = {}
         self.counts: dict[str, int] = {}
         self.callers: dict[str, set[str]] = {}
-        self.open: dict[int, tuple[str, int, list[float], float]] = {}
+        self.open: dict[int, tuple[str, int, list[float], dict[int, float]]] = {}
         self.foreign: set[int] = set()
         self.waiting: dict[int, tuple[str, int]] = {}
         self.pairs: set[tuple[str, int | None]] = set()
@@ -89,6 +90,7 @@ class Functions:
         for own, reference in self.renamed.items():
             if name == own or name.startswith(own + "."):
                 name = reference + name[len(own) :]
+                break
         if code.co_flags & (
             inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
         ):
@@ -114,16 +116,25 @@ class Functions:
             if name is None:
                 self.foreign.add(code)
                 return
-            self.called(frame, name)
-            self.waiting[code] = name, next_followed(self.counts[name])
+            number = self.counts[name] = self.counts.get(name, -1) + 1
+            self.note_caller(frame, name)
+            self.waiting[code] = name, next_followed(number)
+            self.guarded(name, lambda: self.called(frame, name, number))
         elif event == "return" and id(frame) in self.open:
-            self.ended(frame, value)
+            self.guarded(self.open[id(frame)][0], lambda: self.ended(frame, value))
 
-    def called(self, frame: FrameType, name: str) -> None:
-        """Note a call, and what it is given; of later calls one number."""
-        number = self.counts[name] = self.counts.get(name, -1) + 1
-        self.note_caller(frame, name)
+    def guarded(self, name: str, look: Callable[[], None]) -> None:
+        """Look at values; what they do when they are looked at must not reach the program."""
+        try:
+            look()
+        except Exception as error:
+            self.unread.setdefault(name, set()).add("what raises %s" % type(error).__name__)
+
+    def called(self, frame: FrameType, name: str, number: int) -> None:
+        """Keep what a call is given; of later calls one number."""
         taken: list[float] = []
+        weights = weights_of(frame) if number < MOST_WEIGHED else {}
+        self.open[id(frame)] = name, number, taken, weights
         if number < MOST_CALLS:
             self.keep(name, number, "input", dict(frame.f_locals))
         else:
@@ -133,17 +144,15 @@ class Functions:
                     "%s: of its calls after the first %d one number each" % (name, MOST_CALLS),
                 )
             arguments = dict(frame.f_locals)
-            taken = [
+            taken += [
                 self.given.mark_of(arguments),
                 sum(state_of(value) for value in arguments.values()),
             ]
-        weights = weights_of(frame) if number < MOST_WEIGHED else 0.0
-        self.open[id(frame)] = name, number, taken, weights
 
     def ended(self, frame: FrameType, value: object) -> None:
         """Keep what a call gives; of later calls one number."""
         name, number, taken, weights = self.open.pop(id(frame))
-        if number < MOST_WEIGHED and weights_of(frame) != weights:
+        if weights and has_changed(weights, weights_of(frame)):
             self.steering.add(name)
         if number < MOST_CALLS:
             self.keep(name, number, "output", value)
@@ -188,24 +197,27 @@ class Functions:
             self.unread.setdefault(name, set()).update(reader.unread)
 
 
-def weights_of(frame: FrameType) -> float:
-    """Return a number for the weights of all networks that a function sees.
-
-    Another one when it ends says that the function trains them, or makes or loads their values.
-    """
+def weights_of(frame: FrameType) -> dict[int, float]:
+    """Return a number for the parameters of each network that a function sees, by its id."""
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "nn"):
-        return 0.0
+        return {}
     objects = list(frame.f_locals.values()) + list(frame.f_globals.values())
     networks = {id(item): item for item in objects if issubclass(type(item), torch.nn.Module)}
-    total = 0.0
-    for network in list(networks.values())[:MOST_WEIGHED]:
+    sums = {}
+    for key, network in list(networks.items())[:MOST_WEIGHED]:
         try:
-            for tensor in list(network.parameters()) + list(network.buffers()):
-                total += float(tensor.detach().double().abs().sum())
+            tensors = list(network.parameters())
+            sums[key] = sum(float(one.detach().double().abs().sum()) for one in tensors)
         except Exception:
             continue  # it is being made, or its weights are to come
-    return total
+    return sums
+
+
+def has_changed(before: dict[int, float], after: dict[int, float]) -> bool:
+    """Return whether a network that a function was called with has other weights when it ends."""
+    pairs = [(before[key], after[key]) for key in before if key in after]
+    return any(one != other and (one == one or other == other) for one, other in pairs)
 
 
 def next_followed(number: int) -> int:

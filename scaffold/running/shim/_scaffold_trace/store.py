@@ -190,8 +190,9 @@ def cosines(array: Array) -> tuple[float, int]:
     rows = rows if rows.shape[0] <= rows.shape[1] else rows.T
     rows = rows[:MOST_ROWS]
     norms = np.sqrt((rows * rows).sum(axis=1))
+    rows, norms = rows[norms > 0], norms[norms > 0]  # that of a padding is 0
     pairs = len(rows) * (len(rows) - 1) // 2
-    if not pairs or not np.all(np.isfinite(norms)) or not np.all(norms):
+    if not pairs or not np.all(np.isfinite(norms)):
         return 0.0, 0
     directions = rows / norms[:, None]
     products = (directions @ directions.T)[np.triu_indices(len(rows), 1)]

@@ -12,11 +12,12 @@ import decimal
 import fractions
 import pickle
 import random
+import sys
 import zlib
 
 import numpy as np
 
-from _scaffold_trace.store import generator, row_marks
+from _scaffold_trace.store import generator, portion, row_marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _ATOMS = (
     np.timedelta64,
     np.void,
 )
-_NUMBERS = (bool, int, float, np.number, np.bool_, decimal.Decimal, fractions.Fraction)
+_NUMBERS = (bool, int, float, complex, np.number, np.bool_, decimal.Decimal, fractions.Fraction)
 
 
 class Reader:
@@ -79,23 +80,29 @@ class Reader:
 
     def mark_of(self, value: object) -> float:
         """Return one number for all arrays inside a value."""
-        arrays = [array for _, array in self.arrays_in(value) if array.size]
-        return sum(float(row_marks(array.reshape(1, -1).astype(np.float64))[0]) for array in arrays)
+        total = 0.0
+        for place, array in self.arrays_in(value):
+            if array.size:
+                mark = row_marks(array.reshape(1, -1).astype(np.float64))[0]
+                total += float(mark) * (1 + portion(place))
+        return total
 
     def _arrays(
         self, value: Any, place: str, depth: int, is_learned: bool
     ) -> Iterator[tuple[str, Array]]:
-        array, has_text = self._as_array(value)
-        if array is not None:
-            yield place + (TEXT if has_text else ""), array
+        arrays = self._as_arrays(value)
+        if arrays is not None:
+            for suffix, array in arrays:
+                yield place + suffix, array
             return
         parts = _parts_of(value)
         if parts is None or depth > MOST_DEPTH:
             # An estimator holds losses and the like; what torch made is compared where it is used.
-            if not is_learned and not _is_of_torch(value):
+            is_helper = is_learned and type(value).__module__.startswith("sklearn")
+            if not (is_helper or callable(value) and is_learned or _is_of_torch(value)):
                 self.unread.add(type(value).__name__)
             return
-        if isinstance(value, (list, tuple, dict, set, frozenset)):
+        if isinstance(value, (list, tuple, dict)):
             yield place + LENGTH, np.asarray(len(parts))
         is_learned = is_learned or _is_estimator(value)
         for step, item in parts[:MOST_ITEMS]:
@@ -107,46 +114,65 @@ class Reader:
                 place + "[%d:]" % MOST_ITEMS,
                 np.asarray([self.mark_of(one) for _, one in further]),
             )
+        if len(parts) > MOST_ITEMS + MOST_MARKS:
+            self.unread.add("more than %d items" % (MOST_ITEMS + MOST_MARKS))
 
-    def _as_array(self, value: Any) -> tuple[Array | None, bool]:
-        """Return a value as one array, and whether texts are in it; None for anything else."""
-        if isinstance(value, complex):
-            return np.asarray([value.real, value.imag]), False
-        if isinstance(value, _ATOMS):
-            return np.asarray(self._of_text(value)), True
-        if isinstance(value, _NUMBERS):
-            return np.asarray(_number(value)), False
+    def _as_arrays(self, value: Any) -> Places | None:
+        """Return a value as arrays, each with the end of its place; None for anything else."""
+        if isinstance(value, type):
+            return None
+        if isinstance(value, _NUMBERS + _ATOMS):
+            return self._of_atoms([value], ())
         if isinstance(value, np.ndarray):
             return self._of_array(value)
-        if isinstance(value, (list, tuple)) and value and _are_atoms(value):
-            return self._of_atoms(value)
-        if isinstance(value, (set, frozenset)) and _are_atoms(value):
-            return np.sort(self._of_atoms(list(value))[0]), True
-        if hasattr(value, "detach") and hasattr(value, "numpy"):
-            array: Array = value.detach().cpu().double().numpy()
-            return array, False
-        return None, False
+        if isinstance(value, (list, tuple)):
+            return self._of_atoms(value, (len(value),)) if value and _are_atoms(value) else None
+        if isinstance(value, (set, frozenset)):
+            return self._of_set(value) if _are_atoms(value) else None
+        if isinstance(value, dict) or not _is_tensor(value):
+            return None
+        tensor = value.detach().cpu()
+        if tensor.is_complex():
+            tensor = sys.modules["torch"].view_as_real(tensor.resolve_conj())
+        if str(tensor.layout) != "torch.strided":
+            tensor = tensor.to_dense()
+        is_short = str(tensor.dtype) in ("torch.float16", "torch.bfloat16")
+        return [("", (tensor.float() if is_short else tensor).numpy())]
 
-    def _of_array(self, array: Array) -> tuple[Array | None, bool]:
+    def _of_array(self, array: Array) -> Places | None:
+        if isinstance(array, np.ma.MaskedArray):
+            return None
         kind = array.dtype.kind
         if kind in "biuf":
-            return array, False
+            return [("", array)]
         if kind == "c":
-            return np.stack([array.real, array.imag], axis=-1), False
+            return [("", np.stack([array.real, array.imag], axis=-1))]
         if kind in "mM":
-            return array.astype(np.int64), False
+            return [("", array.astype(np.int64))]
         if kind in "US" or (kind == "O" and _are_atoms(array.flat)):
-            values, has_text = self._of_atoms(list(array.flat))
-            return values.reshape(array.shape), has_text
-        return None, False
+            return self._of_atoms(list(array.flat), array.shape)
+        return None
 
-    def _of_atoms(self, items: Any) -> tuple[Array, bool]:
+    def _of_atoms(self, items: Any, shape: tuple[int, ...]) -> Places:
+        """Return numbers and texts apart: a text is small beside a large number."""
         texts = [isinstance(item, _ATOMS) for item in items]
-        if not any(texts):
-            return np.asarray([_number(item) for item in items]), False
-        pairs = zip(items, texts)
-        numbers = [self._of_text(item) if is_text else float(item) for item, is_text in pairs]
-        return np.asarray(numbers, dtype=np.float64), True
+        values = [0 if is_text else _number(item) for item, is_text in zip(items, texts)]
+        arrays: Places = []
+        if not all(texts):
+            numbers = np.asarray(values)
+            if numbers.dtype.kind == "c":
+                pairs = np.stack([numbers.real, numbers.imag], axis=-1)
+                arrays.append(("", pairs.reshape(shape + (2,))))
+            else:
+                arrays.append(("", numbers.reshape(shape)))
+        if any(texts):
+            marks = [self._of_text(item) if is_text else 0.0 for item, is_text in zip(items, texts)]
+            arrays.append((TEXT, np.asarray(marks, dtype=np.float64).reshape(shape)))
+        return arrays
+
+    def _of_set(self, items: Any) -> Places:
+        marks = sorted(self._of_text(item) for item in items)
+        return [(TEXT, np.asarray(marks, dtype=np.float64))]
 
     def _of_text(self, value: object) -> float:
         """Return a number from 0 to 1 for a text; where the program lies is no part of it."""
@@ -163,7 +189,15 @@ def _number(value: Any) -> Any:
     """Return a number that an array can hold: an integer may be longer than 64 bits."""
     is_long = isinstance(value, int) and abs(value) >= 2**63
     is_other = isinstance(value, (decimal.Decimal, fractions.Fraction))
-    return float(value) if is_long or is_other else value
+    try:
+        return float(value) if is_long or is_other else value
+    except OverflowError:
+        return float("inf")
+
+
+def _is_tensor(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and hasattr(torch, "Tensor") and issubclass(type(value), torch.Tensor)
 
 
 def _is_of_torch(value: object) -> bool:
@@ -177,9 +211,13 @@ def _is_estimator(value: object) -> bool:
 def _parts_of(value: Any) -> Places | None:
     """Return what a value is made of, with the way to each part; None if that is not known."""
     if isinstance(value, dict):
-        return [("[%s]" % key, value[key]) for key in sorted(value, key=str)]
+        return [("[%s]" % (key,), value[key]) for key in sorted(value, key=str)]
     if isinstance(value, (list, tuple)):
         return [("[%d]" % index, item) for index, item in enumerate(value)]
+    if isinstance(value, np.ma.MaskedArray):
+        return [(".data", value.filled(0)), (".mask", np.ma.getmaskarray(value))]
+    if isinstance(value, (set, frozenset)):
+        return [("[%d]" % at, item) for at, item in enumerate(sorted(value, key=str))]
     if isinstance(value, np.ndarray):
         names = value.dtype.names
         if names:
@@ -210,20 +248,32 @@ def _parts_of_frame(value: Any) -> Places:
     index = [(".index", value.index.to_numpy())] if hasattr(value, "index") else []
     if not hasattr(value, "columns"):
         return index + [(".values", value.to_numpy())]
-    return index + [(".%s" % name, value[name].to_numpy()) for name in value.columns]
+    names = [str(name) for name in value.columns]
+    columns = [
+        value.iloc[:, at] if hasattr(value, "iloc") else value[name]
+        for at, name in enumerate(names)
+    ]
+    return (
+        index
+        + [(".columns", names)]
+        + [(".%d" % at, column.to_numpy()) for at, column in enumerate(columns)]
+    )
 
 
 def _parts_of_object(value: Any) -> Places | None:
     if hasattr(value, "__dataclass_fields__"):
-        return [(".%s" % name, getattr(value, name)) for name in sorted(value.__dataclass_fields__)]
+        names = sorted(value.__dataclass_fields__)
+        return [(".%s" % name, getattr(value, name, None)) for name in names]
     if not hasattr(value, "__dict__") and hasattr(value, "__getstate__"):
         state = value.__getstate__()  # such as the nodes of a decision tree
-        names = sorted(state) if isinstance(state, dict) else ()
+        names = sorted(state) if isinstance(state, dict) else []
         return [(".%s" % name, state[name]) for name in names] or None
-    learned = [
-        key for key in sorted(getattr(value, "__dict__", ())) if key.endswith("_") and key[0] != "_"
-    ]
-    return [(".%s" % key, vars(value)[key]) for key in learned] or None
+    names = sorted(getattr(value, "__dict__", ()))
+    if _is_estimator(value):  # all that it was not made with
+        given = value.get_params(deep=False)
+        return [(".%s" % name, vars(value)[name]) for name in names if name not in given]
+    learned = [name for name in names if name.endswith("_") and name[0] != "_"]
+    return [(".%s" % name, vars(value)[name]) for name in learned] or None
 
 
 def state_of(value: object) -> float:
@@ -247,8 +297,9 @@ def disturb(value: Any, name: str, depth: int = 0) -> None:
                 .reshape(value.shape)
             )
             value *= (1 + np.finfo(value.dtype).eps * signs).astype(value.dtype)
-    elif hasattr(value, "is_floating_point") and hasattr(value, "mul_"):
-        if value.is_floating_point() and not value.requires_grad and value.numel():
+    elif _is_tensor(value):
+        is_own = value.grad_fn is None and not value.requires_grad and not value._is_view()
+        if value.is_floating_point() and is_own and value.numel():
             value.mul_(1 + 2.0 ** (-52 if value.element_size() == 8 else -23))
     elif depth <= MOST_DEPTH:
         for step, item in (_parts_of(value) or [])[:MOST_ITEMS]:
