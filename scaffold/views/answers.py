@@ -288,13 +288,15 @@ class Tweaks(Answer):
 
 
 class PartAnswer(TypedDict):
-    """What can be rewritten."""
+    """What can be rewritten, and where it is defined."""
 
     name: str
     kind: str
     about: str
-    file: str
     size: int
+    file: str
+    first: int
+    last: int
 
 
 class Parts(Answer):

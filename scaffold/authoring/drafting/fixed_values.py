@@ -95,9 +95,9 @@ _SETTINGS_DICTIONARY = re.compile(
 
 
 def _dictionaries(module: Module) -> Iterator[tuple[str, Any, Citation]]:
-    """Yield what the first dictionary of settings says, but for keys that are given another value.
+    """Yield what the first dictionary of settings says: `params = {"epochs": 30}`.
 
-    Such as `params = {"epochs": 30}`.
+    Keys that are given another value somewhere are left out.
     """
     changed = {
         module.fold(target.slice)

@@ -270,8 +270,8 @@ def _parts_of_object(value: Any) -> Places | None:
         return [(".%s" % name, state[name]) for name in names] or None
     names = sorted(getattr(value, "__dict__", ()))
     if _is_estimator(value):  # all that it was not made with
-        given = value.get_params(deep=False)
-        return [(".%s" % name, vars(value)[name]) for name in names if name not in given]
+        settings = value.get_params(deep=False)
+        return [(".%s" % name, vars(value)[name]) for name in names if name not in settings]
     learned = [name for name in names if name.endswith("_") and name[0] != "_"]
     return [(".%s" % name, vars(value)[name]) for name in learned] or None
 
