@@ -187,7 +187,7 @@ def _tell_what_is_left(
     minutes = left_pairs * pair_s / slots / 60
     if minutes >= 1:
         pairs_text = f"undecided after {len(pairs)} pairs: at most {left_pairs} more"
-        work.session.listener.message(f"{names} {pairs_text}, {minutes:.0f} min")
+        work.session.listener.message(f"{names}: {pairs_text}, {minutes:.0f} min")
 
 
 def _shared_metrics(before: System, after: System, judged: str) -> list[Metric]:

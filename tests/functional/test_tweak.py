@@ -441,6 +441,6 @@ def test_how_long_all_pairs_would_take_is_told():
     told = []
     work = SimpleNamespace(session=SimpleNamespace(listener=SimpleNamespace(message=told.append)))
     minute, second = SimpleNamespace(wall_time_s=60.0), SimpleNamespace(wall_time_s=1.0)
-    _tell_what_is_left(work, [(minute, minute)] * 2, 26, 2)
-    _tell_what_is_left(work, [(second, second)] * 2, 26, 2)  # not worth a line
-    assert told == ["undecided after 2 pairs: at most 26 more, 26 min"]
+    _tell_what_is_left(work, "loss", [(minute, minute)] * 2, 26, 2)
+    _tell_what_is_left(work, "loss", [(second, second)] * 2, 26, 2)  # not worth a line
+    assert told == ["loss: undecided after 2 pairs: at most 26 more, 26 min"]
