@@ -207,7 +207,9 @@ def _measured_noise(session: Session, plan: Plan, runs: Sequence[JudgedRun]) -> 
     to it.
     """
     project, listener = session.project, session.listener
-    listener.message("it does: one more run, rounded otherwise, to see how exact that number is")
+    listener.message(
+        "the same run gives its number again: one more, rounded otherwise, to see how exact that is"
+    )
     other = replace(plan, threads=1 if plan.threads > 1 else 2)
     place = project.scaffold_dir / "traces" / ".noise"
     try:

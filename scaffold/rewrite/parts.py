@@ -12,16 +12,7 @@ from typing import Any
 from scaffold.errors import UsageError
 from scaffold.git.trees import list_files
 from scaffold.rewrite.imports import import_path
-
-STAGES: Mapping[str, str] = {
-    "data": "what is loaded, prepared and batched",
-    "loss": "what is made of outputs and targets",
-    "optimizer": "what is made of gradients",
-    "schedule": "learning rates over the steps",
-    "evaluation": "what is measured, and how",
-    "program": "the whole training program",
-}
-"""Parts that every training program has, whatever its functions are called."""
+from scaffold.rules.parity.checks import STAGES
 
 _MOST_BYTES = 1 << 20
 

@@ -9,9 +9,8 @@ from scaffold.project.lock import only_one
 from scaffold.project.project import Project
 from scaffold.records.judgment import Verdict
 from scaffold.records.trace import check_alike
-from scaffold.rules.parity.checks import CheckResult, Trace
+from scaffold.rules.parity.checks import STAGES, CheckResult, Trace
 from scaffold.rules.parity.compare import compare_traces, is_network
-from scaffold.rules.parity.functions import STAGES
 from scaffold.rules.parity.weight_maps import parse_weights, suggest
 from scaffold.running.batch import ProgressListener
 from scaffold.running.plan import Plan

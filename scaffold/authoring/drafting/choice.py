@@ -14,7 +14,7 @@ from scaffold.authoring.drafting.command_words import (
 )
 from scaffold.authoring.drafting.published_numbers import PublishedNumber
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, calls_in
-from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 from scaffold.records.draft import Candidate, Citation
 
 _TRAINS = re.compile(
@@ -203,8 +203,7 @@ def find_projects(python: PythonFiles) -> list[str]:
     folders = set()
     for path, module in python.modules.items():
         if path.endswith(".py") and python.is_program(path) and does_train([module]):
-            folder = str(PurePosixPath(path).parent)
-            folders.add("" if folder == "." else folder)
+            folders.add(folder_of(path))
     return sorted(folders)
 
 

@@ -27,7 +27,7 @@ from scaffold.authoring.drafting.python_files import (
     full_names,
     keyword,
 )
-from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 from scaffold.records.draft import Citation
 
 
@@ -224,8 +224,8 @@ def _inside(
     if not call.args:
         return []
     path = module.fold(call.args[0])
-    folder = str(PurePosixPath(module.path).parent)
-    bases = ("", "" if folder == "." else f"{folder}/")
+    folder = folder_of(module.path)
+    bases = ("", f"{folder}/" if folder else "")
     if isinstance(path, str):
         clean = path.removeprefix("./")
         matching = [base + clean for base in bases if base + clean in files.paths]

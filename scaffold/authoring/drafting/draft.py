@@ -3,7 +3,6 @@
 import ast
 import re
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.choice import (
     Chosen,
@@ -180,8 +179,8 @@ def _add_reference(draft: Draft, read: ReadSource) -> None:
     else:
         answers["reference.path"] = value_of("reference", note="a copy of the folder")
     answers["reference.tree"] = value_of(files.tree, note="of the revision")
-    folder = str(PurePosixPath(read.modules[0].path).parent) if read.modules else ""
-    answers["reference.license"] = find_licence(files, "" if folder == "." else folder)
+    folder = folder_of(read.modules[0].path) if read.modules else ""
+    answers["reference.license"] = find_licence(files, folder)
 
 
 _NO_TITLE = re.compile(

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand, is_template
-from scaffold.authoring.drafting.json_metrics import find_json_metrics
+from scaffold.authoring.drafting.json_metrics import find_reported
 from scaffold.authoring.drafting.printed_metrics import find_printed
 from scaffold.authoring.drafting.reading import ReadSource
 
@@ -16,10 +16,7 @@ def find_evaluation(read: ReadSource) -> StatedCommand | None:
     train = read.chosen.command
     if train is None or train.role is not Role.TRAIN or not train.place.path:
         return None
-    if any(
-        shown.split == "test"
-        for shown in [*find_printed(read.modules), *find_json_metrics(read.modules)]
-    ):
+    if any(shown.split == "test" for shown in find_reported(read.modules)):
         return None
     for command in read.commands:
         is_next = command.place.path == train.place.path and command.place.line > train.place.line

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scaffold.authoring.drafting.metric_words import find_metric, find_split
-from scaffold.authoring.drafting.printed_metrics import PrintedMetric
+from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.python_files import Module, calls_in
 
 
-def find_json_metrics(modules: Sequence[Module]) -> list[PrintedMetric]:
-    """Return what a program's modules write of metrics as JSON, in the order of the modules."""
-    return [metric for module in modules for metric in _of_module(module)]
+def find_reported(modules: Sequence[Module]) -> list[PrintedMetric]:
+    """Return what a program's modules print of metrics, then what they write as JSON."""
+    written = [metric for module in modules for metric in _of_module(module)]
+    return [*find_printed(modules), *written]
 
 
 def _of_module(module: Module) -> Iterator[PrintedMetric]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from scaffold.authoring.drafting.command_words import Role
 from scaffold.authoring.drafting.invocation import find_endless
-from scaffold.authoring.drafting.json_metrics import find_json_metrics
-from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
+from scaffold.authoring.drafting.json_metrics import find_reported
+from scaffold.authoring.drafting.printed_metrics import PrintedMetric
 from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.records.draft import Candidate, Citation, FieldAnswer, none, unknown, value_of
@@ -22,7 +22,7 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
     claim = read.chosen.claim
     evaluating = read.python.reachable(read.evaluation.program) if read.evaluation else []
     modules = [*evaluating, *read.modules]
-    printed = _ranked([*find_printed(modules), *find_json_metrics(modules)], claim)
+    printed = _ranked(find_reported(modules), claim)
     if claim is None:
         draft.answers["claims"] = _no_claims(read)
     if not read.modules:

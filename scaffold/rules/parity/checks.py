@@ -36,6 +36,16 @@ CHECKS: Mapping[str, str] = {
 """All checks, in the order in which the first that differs is the address; what each compares."""
 
 
+STAGES: Mapping[str, str] = {
+    "data": "what is loaded, prepared and batched",
+    "loss": "what is made of outputs and targets",
+    "optimizer": "what is made of gradients",
+    "schedule": "learning rates over the steps",
+    "evaluation": "what is measured, and how",
+    "program": "the whole training program",
+}
+"""Parts that every training program has, whatever its functions are called."""
+
 CALLS, PORTIONS, OPTIONS = "calls", "portions", "options"
 """What a difference may be that is none of values: other calls of as many examples each, or of
 other numbers; options of an optimizer, of which only what it makes of gradients counts."""

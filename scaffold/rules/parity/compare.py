@@ -16,6 +16,7 @@ from scaffold.rules.parity.checks import (
     CALLS,
     CHECKS,
     OPTIONS,
+    STAGES,
     Address,
     CheckResult,
     Trace,
@@ -24,7 +25,7 @@ from scaffold.rules.parity.checks import (
 )
 from scaffold.rules.parity.entries import compare_check
 from scaffold.rules.parity.followed import between_updates, compare_followed, with_evaluated
-from scaffold.rules.parity.functions import STAGES, compare_functions, compare_part
+from scaffold.rules.parity.functions import compare_functions, compare_part
 from scaffold.rules.parity.initial import compare_initial
 from scaffold.rules.parity.masks import compare_masks
 from scaffold.rules.parity.parameters import compare_parameters, report_unmatched

@@ -7,6 +7,7 @@ from typing import Any
 from scaffold.records.judgment import Verdict
 from scaffold.rules.parity.checks import (
     CALLS,
+    STAGES,
     Address,
     CheckResult,
     Trace,
@@ -17,9 +18,6 @@ from scaffold.rules.parity.checks import (
 from scaffold.rules.parity.entries import Entry, Found, describe_gap, key_of
 from scaffold.rules.parity.marks import first_apart
 from scaffold.rules.parity.tensors import TensorGap, compare
-
-STAGES = ("data", "loss", "optimizer", "schedule", "evaluation", "program")
-"""Parts of a program that are no one function or class."""
 
 _LATER = 1e-5
 """Of one number for all that a call gives, relative to the largest: what may have been computed in

@@ -1,7 +1,7 @@
 """Judge monitored metrics, and the spread of judged ones, against the calibration runs. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -63,24 +63,16 @@ def judge_monitored(
     if not means and not spreads:
         return []
     alpha = recipe.rule.monitor_alpha / (len(means) + len(spreads))
-    own = {metric.name: own_stats(metric, runs) for metric, _ in [*means, *spreads]}
-    return [
-        _by_ranks(
-            _monitor_mean(metric, stats, own[metric.name], alpha),
-            rank_p(own[metric.name].values, stats.values),
-            alpha,
-            stats.n,
-        )
-        for metric, stats in means
-    ] + [
-        _by_ranks(
-            _monitor_spread(metric, stats, own[metric.name], alpha),
-            _rank_p_of_spread(own[metric.name].values, stats.values),
-            alpha,
-            stats.n,
-        )
-        for metric, stats in spreads
+    tests: list[tuple[Callable[..., Finding], Callable[..., float], Metric, SampleStats]] = [
+        *((_monitor_mean, rank_p, *one) for one in means),
+        *((_monitor_spread, _rank_p_of_spread, *one) for one in spreads),
     ]
+    findings = []
+    for judge, p_of_ranks, metric, stats in tests:
+        own = own_stats(metric, runs)
+        p = p_of_ranks(own.values, stats.values)
+        findings.append(_by_ranks(judge(metric, stats, own, alpha), p, alpha, stats.n))
+    return findings
 
 
 def _seeds_until_ranks_can_speak(n: int, shipped: int, alpha: float) -> int:
