@@ -10,6 +10,14 @@ def require_one_line(option: str, text: str) -> str:
     return text
 
 
+def parse_number(text: str) -> float | None:
+    """Return the number that a person wrote, `0.2` or `20%`; None for what is none."""
+    try:
+        return float(text.strip().removesuffix("%")) / (100 if "%" in text else 1)
+    except ValueError:
+        return None
+
+
 def parse_settings(option: str, settings: tuple[str, ...]) -> dict[str, str]:
     """Parse repeated KEY=VALUE options.
 

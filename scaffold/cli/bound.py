@@ -2,6 +2,7 @@
 
 import click
 
+from scaffold.cli.arguments import parse_number
 from scaffold.cli.command import command as make_command
 from scaffold.cli.command import open_project
 from scaffold.cli.goal import print_goal
@@ -28,10 +29,9 @@ def set_bound(*, value: str, source: str, kind: str, n: int | None, as_json: boo
     from scaffold.errors import UsageError
     from scaffold.tweak.goal import save_goal
 
-    try:
-        number = value if value == "unknown" else float(value)
-    except ValueError:
-        raise UsageError(f"{value!r} is no error", hint="a number from 0 on, or unknown") from None
+    number = value if value == "unknown" else parse_number(value)
+    if number is None:
+        raise UsageError(f"{value!r} is no error", hint="such as 0.05, 5% or unknown")
     bound = {"value": number, "kind": kind, "source": source}
     project = open_project("bound set")
     whole = bound if n is None else {**bound, "n": n}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scaffold.cli.arguments import parse_number
 from scaffold.cli.command import command as make_command
 from scaffold.cli.command import open_project
 from scaffold.cli.groups import CommandGroup
@@ -33,11 +34,11 @@ def command() -> None:
     " metric of the recipe, or of latency_ms or memory_mb, which `scaffold ship` measures. All"
     " limits are given at once: they replace those before.",
 )
-@click.option("--matters", type=float, help="Such as 0.005: half a percent.")
+@click.option("--matters", metavar="NUMBER", help="Such as 0.005, or 0.5%.")
 @click.option("--why", metavar="TEXT", help="Why so much matters.")
 @click.option("--limit", "limits", metavar="LIMIT", multiple=True, help="Such as 'latency_ms<=20'.")
 def set_goal(
-    *, matters: float | None, why: str | None, limits: tuple[str, ...], as_json: bool
+    *, matters: str | None, why: str | None, limits: tuple[str, ...], as_json: bool
 ) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
@@ -48,7 +49,10 @@ def set_goal(
     project = open_project("goal set")
     changes: dict[str, Any] = {}
     if matters is not None:
-        changes |= {"matters": matters, "matters_reason": why}
+        number = parse_number(matters)
+        if number is None:
+            raise UsageError(f"--matters {matters!r} is no number", hint="such as 0.005, or 0.5%")
+        changes |= {"matters": number, "matters_reason": why}
     if limits:
         changes["limits"] = [_limit(text, project) for text in limits]
     print_goal(*save_goal(project, "goal set", **changes), as_json=as_json)
@@ -62,11 +66,8 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
 
     match = re.fullmatch(r"\s*([^<>=\s]+)\s*(<=|>=)\s*(\S+)\s*", text)
     known = [*(metric.name for metric in recipe_and_program(project)[1].metrics), *MEASURED]
-    try:
-        number = float(match[3]) if match else math.nan
-    except ValueError:
-        number = math.nan
-    if match is None or not math.isfinite(number):
+    number = parse_number(match[3]) if match else None
+    if match is None or number is None or not math.isfinite(number):
         raise UsageError(
             f"--limit {text!r} is not a limit", hint="such as --limit 'accuracy>=0.95'"
         )

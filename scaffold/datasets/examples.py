@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaffold.datasets.tables import table_rows
+from scaffold.datasets.times import read_times
 from scaffold.errors import UsageError
 from scaffold.project.digests import file_digest
 
@@ -135,7 +135,8 @@ class _Table:
         self.problems += _id_problems(self.path, ids)
         times = None
         if roles.time:
-            times, problems = _times(self.path, raw[roles.time])
+            times, reasons = read_times(raw[roles.time])
+            problems = [f"{self.path}:{place + 2}: {reason}" for place, reason in reasons]
             self.problems += problems
         if self.problems:
             lines = "\n  ".join(self.problems[:_MOST_PROBLEMS])
@@ -190,29 +191,6 @@ def _id_problems(path: Path, ids: Sequence[str]) -> Iterator[str]:
         elif one in seen:
             yield f"{path}:{row}: id {one!r} is also in line {seen[one]}"
         seen.setdefault(one, row)
-
-
-def _times(path: Path, values: Sequence[Hashable]) -> tuple[list[float], list[str]]:
-    """Return moments as numbers, with what is none."""
-    times, problems = [], []
-    for row, value in enumerate(values, start=2):
-        try:
-            times.append(float(value))  # type: ignore[arg-type]
-            continue
-        except (TypeError, ValueError):
-            pass
-        try:
-            moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-            times.append(
-                (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-            )
-        except (ValueError, OverflowError):
-            problems.append(f"{path}:{row}: {value!r} is not a number or a time like 2026-01-31")
-            if len(problems) >= _MOST_PROBLEMS:
-                break
-    if not problems and not all(map(math.isfinite, times)):
-        problems.append(f"{path}: a time is not a finite number")
-    return times, problems
 
 
 def _read_folder(folder: Path, roles: Roles) -> Examples:

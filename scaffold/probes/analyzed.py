@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -51,10 +52,15 @@ def remember(project: Project, analyzed: Analyzed) -> None:
         "of_classes": analyzed.of_classes,
         "constants": dict(analyzed.constants),
         "predictions": str(analyzed.predictions),
-        "goal": analyzed.goal.model_dump(mode="json"),
+        "goal": _compared_with(analyzed.goal),
         "created": datetime.now(timezone.utc).isoformat(timespec="minutes"),
     }
     write_signed(project.last_analysis, project, "analysis", content)
+
+
+def _compared_with(goal: Goal) -> dict[str, Any]:
+    """Return what an analysis is made with; limits are for `scaffold ship`."""
+    return goal.model_dump(mode="json", exclude={"limits"})
 
 
 def present_state(project: Project) -> str:
@@ -94,7 +100,7 @@ def last_analysis(project: Project) -> LastAnalysis | None:
     """Return the last analysis that was made here of this project and its present goal."""
     content = read_signed(project.last_analysis, project, "analysis")
     try:
-        if content is None or content["goal"] != read_goal(project).model_dump(mode="json"):
+        if content is None or content["goal"] != _compared_with(read_goal(project)):
             return None
         return LastAnalysis(
             analysis=_ANALYSIS.validate_python(content["analysis"]),

@@ -138,6 +138,11 @@ class Project:
         return self.scaffold_dir / "analysis.json"
 
     @property
+    def last_shipping(self) -> Path:
+        """Return the file of what `scaffold ship` said last."""
+        return self.scaffold_dir / "shipping.json"
+
+    @property
     def cached_status(self) -> Path:
         """Return the file of the status as it was derived last."""
         return self.scaffold_dir / "status.json"

@@ -131,6 +131,7 @@ def fingerprint(project: Project) -> list[Any]:
         project.uncommitted,
         project.goal,
         project.last_analysis,
+        project.last_shipping,
         project.system,
         project.system_source.lock,
     )

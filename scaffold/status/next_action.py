@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaffold.git.repository import Repository
 from scaffold.git.snapshots import PATHS, snapshot_id, worktree_id
@@ -18,6 +18,7 @@ from scaffold.rules.loop.remedies import cheapest_untried
 from scaffold.rules.milestones import next_suggestion
 from scaffold.status.model import NextAction, Purpose, TweakStatus, is_by_others
 from scaffold.tweak.base_branch import find_unjudged_edits
+from scaffold.tweak.shipped import last_shipping
 from scaffold.tweak.store import accepted, all_evidence, decided_names, tweak_branches
 
 CALIBRATION_RUNS = 20
@@ -242,6 +243,14 @@ def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction 
         why = "src/ changed since the last analysis: the bottleneck may be another one now"
         return NextAction(purpose=Purpose.ANALYZE, command="scaffold analyze", why=why)
     action = next_of_diagnosis(last.diagnosis, len(last.results), decided)
+    if action.purpose is Purpose.SHIP:
+        reasons = last_shipping(project)
+        if reasons == ():
+            return None
+        if reasons:
+            more = f", and {len(reasons) - 1} more" if reasons[1:] else ""
+            why = f"it was NO-GO: {reasons[0]}{more}. Mend that, and ask again"
+            return replace(action, why=why)
     has_looked = action.purpose is Purpose.LOOK_AT_ERRORS and any(project.errors.glob("*.csv"))
     return None if has_looked else action
 

@@ -36,6 +36,7 @@ from scaffold.rules.splits.names import split_named
 from scaffold.rules.stats import mean_interval
 from scaffold.running.variables import SHIM
 from scaffold.tweak.base_branch import find_unjudged_edits
+from scaffold.tweak.shipped import remember_shipping
 from scaffold.tweak.store import find_tweak, last_accepted
 
 _DRIVER = SHIM / "_scaffold_entry.py"
@@ -111,7 +112,7 @@ def ship(prober: Prober) -> Shipping:
         return {_TEST_LIST: open_seal(lists, "scaffold ship")} if seal is not None else {}
 
     done = prober.run_once(program, request, "the program, to be shipped", files)
-    errors, gaps, of_classes, obstacles = _errors(done, goal, is_sealed=seal is not None)
+    errors, gaps, of_classes, obstacles = _errors(done, goal)
     if seal is not None:
         obstacles += _unsealed(done, sealed_ids(lists))
     measured = {row.name: row.present for row in rows} | (_of_entry(done) if entry else {})
@@ -120,8 +121,10 @@ def ship(prober: Prober) -> Shipping:
         for limit in goal.limits
     ]
     fresh = read_seal(lists) if seal is not None else None
+    reasons = reasons_against(limits, [*_unjudged(project), *obstacles])
+    remember_shipping(project, reasons)
     return Shipping(
-        reasons=reasons_against(limits, [*_unjudged(project), *obstacles]),
+        reasons=reasons,
         metrics=rows,
         limits=limits,
         errors=errors,
@@ -202,7 +205,10 @@ def _of_entry(done: ProbedRun) -> dict[str, Measured | None]:
 def _unsealed(done: ProbedRun, sealed: Collection[str]) -> Iterator[str]:
     """Yield where the rows that a run wrote are not those of the sealed test split."""
     if not done.has_own_table:
-        yield "the program writes no predictions.csv: whether it reads splits/ cannot be seen"
+        yield (
+            "test is sealed, and the program writes no predictions.csv: whether it was tested on"
+            f" {_TEST_LIST} cannot be seen"
+        )
         return
     names = {plain_label(one) for one in sealed}
     seen: Counter[str] = Counter()
@@ -225,16 +231,16 @@ def _unsealed(done: ProbedRun, sealed: Collection[str]) -> Iterator[str]:
 
 
 def _errors(
-    done: ProbedRun, goal: Goal, *, is_sealed: bool
+    done: ProbedRun, goal: Goal
 ) -> tuple[Mapping[str, SplitError], Sequence[ErrorGap], bool, list[str]]:
     """Return the errors and gaps of the run's predictions, and what speaks against shipping."""
-    try:
-        table: Predictions | None = table_of(done)
-    except UsageError:
-        table = None
+    table: Predictions | None = None
     obstacles = []
-    if is_sealed and (table is None or "test" not in table.errors):
-        obstacles.append(f"test is sealed, and the run wrote no predictions for {_TEST_LIST}")
+    try:
+        table = table_of(done)
+    except UsageError as error:
+        if done.has_own_table:
+            obstacles.append(f"the predictions of the run cannot be read: {error.message}")
     if table is None or goal.matters is None:
         return (table.errors if table else {}), (), bool(table and table.of_classes), obstacles
     bound = bound_of(goal, of_classes=table.of_classes)

@@ -96,7 +96,8 @@ def format_shipping(shipping: Shipping, width: int, paint: Paint) -> str:
         late = "; after the first it is no longer unseen" if shipping.test_reads > 1 else ""
         lines += ["", *labelled("Test", f"{reads}{late}; commit sealed/", width)]
     if not is_go:
-        lines += ["", *labelled("Next", "scaffold next", width)]
+        limit = "scaffold goal set --limit 'METRIC>=NUMBER'"
+        lines += ["", *labelled("Next", "scaffold next" if shipping.limits else limit, width)]
     return "\n".join(lines)
 
 

@@ -53,6 +53,11 @@ def test_goal_and_bound_are_a_file_that_people_read(cli, project):
     document = yaml.safe_load((project / "goal.yaml").read_text())
     assert document["matters"] == 0.01 and document["bound"]["value"] == "unknown"
     assert git(project, "status", "--porcelain", "goal.yaml") == ""
+    cli("bound", "set", "0.2%", "--source", "two people", cwd=project)
+    cli("goal", "set", "--matters", "1 %", "--why", "w", "--limit", "accuracy>=95%", cwd=project)
+    document = yaml.safe_load((project / "goal.yaml").read_text())
+    assert document["bound"]["value"] == 0.002 and document["matters"] == 0.01
+    assert document["limits"] == [{"name": "accuracy", "at_least": 0.95}]
     (project / "goal.yaml").write_text("format: 1\nmatters: -1\nbond: 3\n")
     refused = cli("analyze", code=2, cwd=project).err
     assert "goal.yaml:2" in refused and "goal.yaml:3" in refused
@@ -277,3 +282,11 @@ def test_a_goal_said_in_a_tweak_is_not_committed_with_it(cli, reproduced):
     said = cli("bound", "set", "0.01", "--source", "us", cwd=reproduced).out
     assert "not committed: tweak idea is under way" in said
     assert git(reproduced, "status", "--porcelain", "goal.yaml") == "?? goal.yaml"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("bound", "set", "low", "--source", "s"), ("goal", "set", "--matters", "5%%", "--why", "w")],
+)
+def test_what_is_no_number_is_named_with_one_that_is(cli, project, words):
+    assert "such as 0.0" in cli(*words, code=2, cwd=project).err

@@ -173,3 +173,24 @@ def test_a_test_list_that_was_edited_is_not_opened(cli, ready):
     path = ready / "sealed/test.txt"
     path.write_text(path.read_text() + "r1\n")
     assert "is not what was sealed" in cli("ship", code=2, cwd=ready).err
+
+
+def test_next_knows_what_ship_said_of_this_state(cli, ready):
+    def next_action():
+        return cli("next", "--json", cwd=ready).json
+
+    limits(cli, ready, "accuracy>=0.999")
+    cli("bound", "set", "0.1", "--source", "a test", cwd=ready)
+    assert cli("analyze", "--json", cwd=ready).json["bottleneck"] == "healthy"
+    assert next_action()["command"] == "scaffold ship"
+    assert "scaffold next" in cli("ship", code=1, cwd=ready).out
+    assert next_action()["why"].startswith("it was NO-GO: accuracy is ")
+    limits(cli, ready, "accuracy>=0.5")
+    assert "NO-GO" not in next_action()["why"], "said of another goal"
+    cli("ship", cwd=ready)
+    assert next_action()["purpose"] not in ("ship", "analyze")
+
+
+def test_without_limits_the_next_is_to_say_them(cli, ready):
+    limits(cli, ready)
+    assert "goal set --limit" in cli("ship", code=1, cwd=ready).out.split("Next")[1]

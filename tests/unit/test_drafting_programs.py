@@ -325,6 +325,11 @@ def test_what_evaluates_after_training_is_a_step_of_its_own():
     assert command_of(draft)[0] == "python train.py"
     assert draft.answers["commands.evaluate.run"].value == "python test.py --load best.pth"
     assert draft.answers["metrics.0"].value["name"] == "test_accuracy"
+    written = evaluate.split("print")[0] + (
+        'import json\njson.dump({"test_accuracy": acc}, open("result.json", "w"))\n'
+    )
+    draft = draft_of(README_dot_md=readme, train_dot_py=train, test_dot_py=written)
+    assert draft.answers["commands.evaluate.run"].value == "python test.py --load best.pth"
     both = draft_of(README_dot_md=readme, train_dot_py=TRAIN, test_dot_py=evaluate)
     assert "commands.evaluate.run" not in both.answers  # training says it itself
 

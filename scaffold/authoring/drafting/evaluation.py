@@ -4,7 +4,6 @@ from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.command_words import Role, StatedCommand, is_template
 from scaffold.authoring.drafting.json_metrics import find_reported
-from scaffold.authoring.drafting.printed_metrics import find_printed
 from scaffold.authoring.drafting.reading import ReadSource
 
 
@@ -29,7 +28,7 @@ def find_evaluation(read: ReadSource) -> StatedCommand | None:
             and not command.is_mentioned
             and any(
                 shown.split in ("test", None)
-                for shown in find_printed(read.python.reachable(command.program))
+                for shown in find_reported(read.python.reachable(command.program))
             )
         ):
             return command
