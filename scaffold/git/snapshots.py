@@ -89,6 +89,14 @@ def unpack(project: Project, repository: Repository, snapshot: str) -> Snapshot:
     )
 
 
+def changed_paths(project: Project, before: str, after: str) -> list[str]:
+    """Return the paths that differ between two states; none where git no longer has one."""
+    repository = Repository(project.root)
+    if any(repository.find_id(f"{one}^{{tree}}") is None for one in (before, after)):
+        return []
+    return sorted(changed_entries(repository, before, after))
+
+
 def changed_files(
     project: Project, before: Snapshot, after: Snapshot
 ) -> Mapping[str, tuple[bytes | None, bytes | None]]:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from scaffold.errors import BrokenFileError, Problem
-from scaffold.git.snapshots import worktree_id
+from scaffold.git.snapshots import changed_paths, worktree_id
 from scaffold.project.project import Project
 from scaffold.records.evidence import JudgedRun
 from scaffold.records.judgment import ChangeJudgment, Finding, Judgment, Question, Verdict
@@ -36,8 +36,12 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
         stale.append(
             Reason("declaration", f"tweaks/{tweak.name}.yaml changed after results were seen")
         )
-    if evidence.change.snapshot != worktree_id(project):
-        stale.append(Reason("program", "src/ or system.yaml changed"))
+    present = worktree_id(project)
+    if evidence.change.snapshot != present:
+        paths = changed_paths(project, evidence.change.snapshot, present)
+        more = f" and {len(paths) - 1} more" if paths[1:] else ""
+        changed = f"{paths[0]}{more}" if paths else "src/ or system.yaml"
+        stale.append(Reason("program", f"{changed} changed"))
     return stale
 
 

@@ -467,3 +467,12 @@ def test_a_draft_of_a_folder_above(cli, tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     cli("recipes", "draft", "../net", "-o", "draft", cwd=tmp_path / "work")
     assert f"git: file://{tmp_path / 'net'}\n" in (tmp_path / "work/draft/recipe.yaml").read_text()
+
+
+def test_a_draft_of_a_folder_with_edits_says_that_it_is_of_the_last_commit(cli, repository):
+    clean = cli("recipes", "draft", str(repository), "-o", "clean", "--json").json
+    (repository / "train.py").write_text("print('edited')\n")
+    (repository / "README.md").unlink()
+    edited = cli("recipes", "draft", str(repository), "-o", "edited", "--json").json
+    (new,) = set(edited["warnings"]) - set(clean["warnings"])
+    assert "and 1 more differ from the last commit, which the draft is of" in new

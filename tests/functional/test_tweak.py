@@ -150,6 +150,8 @@ def test_stale_evidence_is_refused(cli, reproduced, edited):
     edit(reproduced, *paths[edited])
     refused = cli("tweak", "accept", code=2, cwd=reproduced)
     assert "stale" in refused.err or "edited after it was written" in refused.err
+    if edited in ("src", "system"):
+        assert f"{paths[edited][0]} changed" in refused.err
     assert cli("next", "--json", cwd=reproduced).json["command"] == "scaffold verify"
 
 

@@ -15,7 +15,12 @@ from scaffold.authoring.drafting.recipe_text import (
     draft_page,
     recipe_text,
 )
-from scaffold.authoring.drafting.source_files import SourceFiles, read_folder, read_git
+from scaffold.authoring.drafting.source_files import (
+    SourceFiles,
+    edited_texts,
+    read_folder,
+    read_git,
+)
 from scaffold.errors import MachineError, UsageError
 from scaffold.git.repository import Repository
 from scaffold.git.trees import content_id, list_files
@@ -184,6 +189,13 @@ def write_draft(source: DraftSource, folder: Path, *, offline: bool = False) -> 
         raise UsageError(f"{folder} exists and is not empty", hint="choose another folder: -o DIR")
     files = read_source(source, offline=offline)
     draft = draft_source(source, files, offline=offline)
+    edited = edited_texts(files)
+    if edited:
+        more = f" and {len(edited) - 1} more" if edited[1:] else ""
+        draft.warnings.append(
+            f"{edited[0]}{more} differ from the last commit, which the draft is of: commit first"
+            " what belongs to it"
+        )
     sources = _sources_of(draft, exact_name(replace(source, revision=files.revision)))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

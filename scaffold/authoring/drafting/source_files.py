@@ -178,6 +178,21 @@ def read_folder(folder: Path, tree: str) -> SourceFiles:
     )
 
 
+def edited_texts(files: SourceFiles) -> list[str]:
+    """Return the texts of a local repository's commit that its work tree has otherwise, or not.
+
+    Read as files: git would run the filters that the repository names.
+    """
+    folder = Path(files.url.removeprefix("file://"))
+    if not files.url.startswith("file://") or not (folder / ".git").exists():
+        return []
+    return [
+        path
+        for path, text in files.texts.items()
+        if split_lines(_decode(_read(folder / path) or b"") or "") != split_lines(text)
+    ]
+
+
 def _wanted(entries: Iterable[TreeEntry]) -> list[TreeEntry]:
     chosen = [entry for entry in entries if _is_text(entry.path)]
     return sorted(chosen, key=lambda entry: (entry.path.count("/"), entry.path))[:MOST_FILES]
