@@ -15,6 +15,7 @@ from scaffold.records.program import Program
 from scaffold.records.recipe import Recipe
 from scaffold.records.system import System
 from scaffold.records.tweak import Tweak
+from scaffold.references import find_edits
 from scaffold.running.plan import Plan
 from scaffold.running.preparation import (
     ProgramFiles,
@@ -80,10 +81,13 @@ def open_change(session: Session, tweak: Tweak) -> tuple[Work, Snapshot, Snapsho
         snapshot_of_worktree(project),
     )
     if before.id == after.id:
+        edits = find_edits(project.root, project.reference, session.recipe.reference.tree)
+        edited = f"; in reference/, which stays as published, {edits[0]}" if edits else ""
+        take_back = "git checkout -- reference && git clean -fd reference; " if edits else ""
         raise ProjectError(
             "nothing has changed yet: src/ and system.yaml are those of the snapshot before"
-            f" {tweak.name}",
-            hint="edit src/ or system.yaml, then scaffold verify",
+            f" {tweak.name}{edited}",
+            hint=f"{take_back}edit src/ or system.yaml, then scaffold verify",
         )
     snapshots = [runnable(before, "the snapshot before")]
     snapshots += _to_be_asked(project, tweak, before, after)

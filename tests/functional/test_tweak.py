@@ -75,7 +75,11 @@ def test_the_first_tweak_makes_a_copy_that_equals_the_reference(cli, reproduced)
     ).read_bytes()
     assert git(reproduced, "status", "--porcelain") == ""
     again = cli("verify", code=2, cwd=reproduced)
-    assert "nothing has changed yet" in again.err
+    assert "nothing has changed yet" in again.err and "reference/" not in again.err
+    edit(reproduced, "reference/train.py", "import", "import  ")
+    again = cli("verify", code=2, cwd=reproduced)
+    assert "in reference/, which stays as published, train.py differs" in again.err
+    assert "git checkout -- reference" in again.err
 
 
 def test_a_neutral_change_is_accepted(cli, reproduced):

@@ -1,7 +1,7 @@
 """Choose the command that gives the published number: hyperparameters belong to one command."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -83,10 +83,15 @@ def choose(
         words.add(PurePosixPath(command.program).stem.lower())
         words -= _OF_ANY_COMMAND
         near = [claim for claim in own if _is_of_project(claim, command)]
-        claim = _best_claim(words, command.context, near)
+        settings = _settings(command)
+        claim = _best_claim(words, settings, command.context, near)
         score = _score(files, command, own[:1] == [claim])
         score += 1.5 * bool(claim and claim.section and claim.section in command.context)
-        score += min(_agreement(words, claim), 2) if claim is not None else -_overrides(command)
+        score += (
+            min(_agreement(words, settings, claim), 2)
+            if claim is not None
+            else -_overrides(command)
+        )
         scored.append((score, order, command, claim))
     scored.sort(key=lambda item: (-item[0], item[1]))
     _, _, command, claim = scored[0]
@@ -207,8 +212,21 @@ def find_projects(python: PythonFiles) -> list[str]:
     return sorted(folders)
 
 
+def _settings(command: StatedCommand) -> dict[str, str]:
+    """Return the values that a command's flags have, by their names in lower case."""
+    settings = {}
+    for word, following in zip(command.argv, [*command.argv[1:], ""], strict=True):
+        name, equals, value = word.lstrip("-").partition("=")
+        if equals or word.startswith("--"):
+            settings[name.lower()] = value if equals else following
+    return settings
+
+
 def _best_claim(
-    words: set[str], context: str, claims: Sequence[PublishedNumber]
+    words: set[str],
+    settings: Mapping[str, str],
+    context: str,
+    claims: Sequence[PublishedNumber],
 ) -> PublishedNumber | None:
     """Return the published number whose labels agree most with a command; the first of equals."""
     if not claims:
@@ -216,20 +234,31 @@ def _best_claim(
     return max(
         claims[:200],
         key=lambda claim: (
-            _agreement(words, claim) + bool(claim.section and claim.section in context),
+            _agreement(words, settings, claim) + bool(claim.section and claim.section in context),
             -claim.rank,
         ),
     )
 
 
-def _agreement(values: set[str], claim: PublishedNumber) -> float:
-    """Return how many values a number's labels name; half for the first word of a longer name."""
+_LABEL_OF_SETTING = re.compile(r"([a-z_]\w*)\s*=\s*([\w.+-]+)")
+
+
+def _agreement(values: set[str], settings: Mapping[str, str], claim: PublishedNumber) -> float:
+    """Return how many values a number's labels name; half for the first word of a longer name.
+
+    `layer=3` among the labels is for or against a command that sets layer.
+    """
     text = " ".join(claim.labels).lower()
+    stated = [
+        1.0 if settings[name].strip("\"'").lower() == value else -1.0
+        for name, value in _LABEL_OF_SETTING.findall(text)
+        if name in settings
+    ]
     names = re.findall(r"[a-z][a-z0-9_-]+", text)
     words = {re.sub(r"[-_]", "", name) for name in names}
     first = {re.split(r"[-_]", name)[0] for name in names}
     plain = [re.sub(r"[-_]", "", value) for value in values]
-    return sum(1.0 if value in words else 0.5 * (value in first) for value in plain)
+    return sum(stated) + sum(1.0 if value in words else 0.5 * (value in first) for value in plain)
 
 
 def _overrides(command: StatedCommand) -> bool:

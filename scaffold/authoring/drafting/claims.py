@@ -98,6 +98,8 @@ def _of_table(
             if not re.search(r"\d", cell.text):
                 continue
             metric = find_metric(cell.text) or find_metric(head)
+            if metric is None and _SETTING.fullmatch(head.strip()):
+                continue
             if metric is None and not is_headed:
                 metric = find_metric(label) or of_caption
             is_named = metric is not None
@@ -141,6 +143,14 @@ def _of_table(
                 + (1 if _CROSS_VALIDATED.search(head) else 0),
                 is_bold=cell.is_bold or row[0].is_bold,
             )
+
+
+_SETTING = re.compile(
+    r"(#|no\.?|num\.?|number of)?\s*(depth|width|length|layers?|heads?|hidden|rank|horizon|window"
+    r"|lags?|trees|iter(ation)?s|dims?|k|n|alpha|beta|gamma|lambda|tau|temperature|ratio|version)",
+    re.IGNORECASE,
+)
+"""Head of a column that says how something was trained: no metric that a caption names."""
 
 
 def _is_of_classes(caption: str, is_marked: bool) -> bool:

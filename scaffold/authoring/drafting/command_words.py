@@ -260,9 +260,15 @@ def _found_below(
     return tuple(words), below[0], below[0].removesuffix(ending), variables
 
 
+_NO = r"[ =](0|false|no|none)\b"
 _EVALUATING = re.compile(
-    r"\s--?(evaluate|eval|eval[-_]only|test[-_]only|do_eval|mode[ =](test|eval)|test(?![\w-]))"
+    r"\s--?((do[-_]|only[-_])?(evaluate|evaluation|eval|test|inference)([-_]only)?"
+    rf"(?![\w-])(?!{_NO})(?![ =]\d\d)"
+    r"|(mode|phase|stage)[ =](test|eval|valid|infer)"
+    rf"|(is[-_]|do[-_])?train(ing)?{_NO})"
 )
+_TRAINING = re.compile(rf"[\s=](--?(do[-_])?)?train(ing)?(?![\w./-])(?!{_NO})")
+"""A flag or value of its own: `--train_file` and `train.py` belong to what evaluates, too."""
 
 
 _OF_EVALUATION = re.compile(r"((^|/|=)(test|eval|evaluate))\.(ya?ml|cfg|ini|toml)$")
@@ -272,7 +278,7 @@ _CONFIGURES = re.compile(r"--?(c|conf\w*|cfg|opts?)(=.*)?$")
 def asks_to_evaluate(argv: Sequence[str]) -> bool:
     """Return whether a flag, or the configuration that is named, says to evaluate."""
     flags = " ".join(argv).lower()
-    if _EVALUATING.search(flags) and "train" not in flags:
+    if _EVALUATING.search(flags) and not _TRAINING.search(flags):
         return True
     before = ("", *argv)
     return any(

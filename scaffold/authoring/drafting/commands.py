@@ -8,8 +8,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from scaffold.authoring.drafting.command_words import (
+    Role,
     StatedCommand,
+    asks_to_evaluate,
     close_placeholders,
+    is_named_for_training,
     join_path,
     read_words,
     role_of,
@@ -54,7 +57,21 @@ def find_commands(files: SourceFiles, documents: Sequence[Document]) -> list[Sta
         arguments = {str(number): word for number, word in enumerate(start.arguments, start=1)}
         for command in _commands(files, path, lines, folder_of(path), start.context, arguments):
             commands.append(replace(command, is_named=path in started))
-    return commands
+    return _with_trained(commands)
+
+
+def _with_trained(commands: Sequence[StatedCommand]) -> list[StatedCommand]:
+    """Return commands; `train.py --test` trains and tests if it is never stated without --test."""
+    trained = {command.program for command in commands if command.role is not Role.EVALUATE}
+    return [
+        replace(command, role=Role.TRAIN)
+        if command.role is Role.EVALUATE
+        and command.program not in trained
+        and is_named_for_training(command.program)
+        and asks_to_evaluate(command.argv)
+        else command
+        for command in commands
+    ]
 
 
 class _Started(NamedTuple):

@@ -153,6 +153,20 @@ def switches_of(command: StatedCommand) -> list[str]:
     ]
 
 
+def switches_in_effect(command: StatedCommand, options: Sequence[Option]) -> dict[str, FieldAnswer]:
+    """Return what is on or off by the options that take no value, or yes or no."""
+    answers = {}
+    for option in options:
+        if isinstance(option.default, bool) and is_hyperparameter(option.short_name):
+            is_stated = option.is_switch and any(word in option.flags for word in command.argv)
+            answers[option.name] = (
+                value_of(not option.default, command.place)
+                if is_stated
+                else value_of(option.default, option.place)
+            )
+    return answers
+
+
 def _join(words: Sequence[str]) -> str:
     return " ".join(
         word if re.fullmatch(r"[\w{}=.,:/+-]+", word) else shlex.quote(word) for word in words

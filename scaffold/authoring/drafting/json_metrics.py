@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scaffold.authoring.drafting.metric_words import find_metric, find_split
+from scaffold.authoring.drafting.printed_dictionaries import find_printed_dictionaries
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric, find_printed
 from scaffold.authoring.drafting.python_files import Module, calls_in
 
@@ -12,7 +13,7 @@ from scaffold.authoring.drafting.python_files import Module, calls_in
 def find_reported(modules: Sequence[Module]) -> list[PrintedMetric]:
     """Return what a program's modules print of metrics, then what they write as JSON."""
     written = [metric for module in modules for metric in _of_module(module)]
-    return [*find_printed(modules), *written]
+    return [*find_printed(modules), *find_printed_dictionaries(modules), *written]
 
 
 def _of_module(module: Module) -> Iterator[PrintedMetric]:

@@ -8,8 +8,10 @@ from typing import Any
 from scaffold.authoring.drafting.command_words import Role
 from scaffold.authoring.drafting.invocation import find_endless
 from scaffold.authoring.drafting.json_metrics import find_reported
+from scaffold.authoring.drafting.metric_words import find_metric
 from scaffold.authoring.drafting.printed_metrics import PrintedMetric
 from scaffold.authoring.drafting.published_numbers import PublishedNumber, split_of
+from scaffold.authoring.drafting.python_files import Module, calls_in
 from scaffold.authoring.drafting.reading import Draft, ReadSource
 from scaffold.records.draft import Candidate, Citation, FieldAnswer, none, unknown, value_of
 
@@ -34,6 +36,18 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
         return
     primary = printed[0]
     is_claimed = claim is not None and _are_alike(primary.metric.name, claim.metric.name)
+    computed = _computed_quality(modules) if _is_training_loss(primary) else None
+    if computed is not None and not is_claimed:
+        name, place = computed
+        draft.answers["metrics"] = unknown(
+            f"the program prints its training loss, and computes {name} ({place}): say what shows"
+            " it",
+            *(
+                Candidate(value=shown.metric.name, citations=(shown.place,))
+                for shown in printed[:_MOST_METRICS]
+            ),
+        )
+        return
     if claim is not None and not is_claimed:
         draft.warnings.append(
             f"{claim.place}: {claim.metric.name} is published, and the program prints none: a"
@@ -46,6 +60,27 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
         names = {claim.metric.name, primary.metric.name}
         is_complement = names == {"accuracy", "error_rate"}
         _add_claim(draft, read, claim, metrics[0][0]["name"], is_complement=is_complement)
+
+
+_QUALITY = {
+    *("accuracy", "equal_error_rate", "f1", "auc", "ndcg", "mrr", "hit_rate", "iou", "dice"),
+    *("bleu", "rouge", "fid", "word_error_rate"),
+}
+"""Metrics that no network is trained on: a program that computes one reports it somewhere."""
+
+
+def _is_training_loss(shown: PrintedMetric) -> bool:
+    return shown.metric.name in ("loss", "error") and shown.split in (None, "train")
+
+
+def _computed_quality(modules: Sequence[Module]) -> tuple[str, Citation] | None:
+    """Return a metric of quality that some modules compute, and where; None if they do not."""
+    for module in modules:
+        for called, call in calls_in(module.tree):
+            metric = find_metric(called.rpartition(".")[2])
+            if metric is not None and metric.name in _QUALITY:
+                return metric.name, module.cite(call)
+    return None
 
 
 _TIMES_100 = re.compile(r"\b100(\.0*)?\s*[*/]|[*]\s*\(?100\b|mul_?\(\s*100")

@@ -33,6 +33,7 @@ METRICS: Sequence[MetricWord] = (
         r"(?:top[-_ ]?[15][-_ ]?)?acc(?:uracy|uracies|\.)?|acc@[15]|prec@1|(?:\w+_)?acc",
         "higher",
     ),
+    _word("equal_error_rate", r"[tv]?eer|equal[-_ ]error[-_ ]rate", "lower"),
     _word(
         "error_rate",
         r"error[-_ ]rate|err(?:or)?(?:\s*\(?%\)?)|test[-_ ]err(?:or)?"
@@ -134,7 +135,7 @@ SPEED = re.compile(
 _NO_HYPERPARAMETER = re.compile(
     r"^out$|^c$|config|^cfg$|seed|cuda|gpu|device|worker|thread|path|dir|folder|file|root|save|load|log|print|verbos|resume"
     r"|checkpoint|ckpt|snapshot|name|port|host|^(local_|global_)?rank$|world|(^|_)dist(ributed)?($|_)|debug|wandb|tensorboard|plot|visual"
-    r"|download|cache|output$|output_?(dir|path|file|folder|name|root)|input|export|tag|project|entity|interval|^(log|save|print|eval)\w*every|freq|num_?proc|version"
+    r"|download|cache|output$|output_?(dir|path|file|folder|name|root)|inputs?$|input_?(dir|path|file|folder|name|root|data|csv|json|txt)|export|tag|project|entity|interval|^(log|save|print|eval)\w*every|freq|num_?proc|version"
     r"|dataset|data$|^data|pretrained|test_only|eval_only|evaluate|^predict|^sample$|sample_only|cpu|(^|_)amp($|_)|fp16|jit"
     r"|compile|backend|url|arch$|render|show",
     re.IGNORECASE,

@@ -60,6 +60,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "tensorboard_logger": "tensorboard-logger",
     "tensorflow_probability": "tensorflow-probability",
     "tensorflow_datasets": "tensorflow-datasets",
+    "torchcrf": "pytorch-crf",
     "torch_geometric": "torch-geometric",
     "torch_scatter": "torch-scatter",
     "torch_sparse": "torch-sparse",
@@ -191,9 +192,26 @@ _OTHER_DISTRIBUTIONS: Mapping[str, Sequence[str]] = {
 """Of modules that several distributions bring: those beside the one that is taken undeclared."""
 
 
+_OF_CONDA = re.compile(r"conda|\.ya?ml$", re.IGNORECASE)
+"""Files that declare packages by the names of another index: its py-opencv is opencv-python."""
+
+
 def _declared_of(module: str, declared: Mapping[str, Any]) -> str | None:
-    """Return the distribution that the source declares for a module that several bring."""
-    return next((name for name in _OTHER_DISTRIBUTIONS.get(module, ()) if name in declared), None)
+    """Return the distribution that the source declares for a module that several bring.
+
+    Or for one that goes by another name: pytorch-crf brings torchcrf.
+    """
+    others = (name for name in _OTHER_DISTRIBUTIONS.get(module, ()) if name in declared)
+    plain = re.sub(r"[-_.]", "", module.lower())
+    alike = {f"py{plain}", f"python{plain}", f"{plain}py", f"{plain}python"}
+    return next(others, None) or next(
+        (
+            name
+            for name, (_, place) in declared.items()
+            if re.sub(r"[-_.]", "", name) in alike and not _OF_CONDA.search(place.path)
+        ),
+        None,
+    )
 
 
 def _is_standard(name: str) -> bool:

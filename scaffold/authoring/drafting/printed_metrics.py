@@ -33,8 +33,10 @@ class PrintedMetric:
     key: str = ""
 
 
-_HOLE = "\0"
-_VALUE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+HOLE = "\0"
+"""Stands for a value in a text that is shown."""
+
+VALUE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ANY = r".*?"
 _LOGGERS = re.compile(
     r"(^|\.)\w*(info|warning|debug|log|write|print|error|critical|echo|report|progress|message|msg"
@@ -63,12 +65,10 @@ def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
 
 def _of_module(module: Module) -> Iterator[PrintedMetric]:
     functions = _functions_by_line(module)
-    of_evaluation = _lines_of_evaluation(module)
+    silent = _lines_of_evaluation(module) | _lines_of_failures(module)
     assigned = _assigned_texts(module)
     for name, call in [*calls_in(module.tree), *_texts_of_bars(module)]:
-        if not (name == "print" or _LOGGERS.search(name)) or not call.args:
-            continue
-        if call.lineno in of_evaluation:
+        if not is_shown(name) or not call.args or call.lineno in silent:
             continue
         function = functions.get(call.lineno, "")
         texts = [text for text in assigned if functions.get(text.lineno, "") == function]
@@ -76,7 +76,22 @@ def _of_module(module: Module) -> Iterator[PrintedMetric]:
         text, holes = _text_of(arguments, is_print=name == "print")
         if not holes:
             continue
-        yield from _metrics_of(module, call, text, holes, function, _stream(name, call))
+        yield from _metrics_of(module, call, text, holes, function, stream_of(name, call))
+
+
+def is_shown(name: str) -> bool:
+    """Return whether a function of this name shows a text."""
+    return name == "print" or bool(_LOGGERS.search(name))
+
+
+def _lines_of_failures(module: Module) -> set[int]:
+    """Return the lines that run only after an exception: the error that they print is no metric."""
+    return {
+        line
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
 
 
 _EVALUATES = re.compile(
@@ -120,7 +135,8 @@ def _functions_by_line(module: Module) -> dict[int, str]:
     return names
 
 
-def _stream(name: str, call: ast.Call) -> str:
+def stream_of(name: str, call: ast.Call) -> str:
+    """Return where a call of a function that shows a text shows it: `stdout` or `stderr`."""
     file = next((dotted_name(item.value) for item in call.keywords if item.arg == "file"), "")
     return "stderr" if _TO_STDERR.search(file) or _TO_STDERR.search(name) else "stdout"
 
@@ -172,6 +188,12 @@ def _text_before(
     return max(texts, key=lambda node: node.lineno).value if texts else argument
 
 
+def shown_text(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, list[ast.expr]]:
+    """Return what a call shows with HOLE for each value, and the values."""
+    text, holes = _text_of(arguments, is_print=is_print)
+    return text, [hole.node for hole in holes]
+
+
 def _text_of(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, list[_Hole]]:
     """Return the printed text with a mark for each value, and the values."""
     if not is_print and len(arguments) > 1 and isinstance(arguments[0], ast.Constant):
@@ -190,7 +212,7 @@ def _text_of(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, lis
 def _pieces(node: ast.expr) -> tuple[str, list[_Hole]]:
     """Return an expression's text with a mark for each value, and the values."""
     if isinstance(node, ast.Constant):
-        return str(node.value).replace(_HOLE, ""), []
+        return str(node.value).replace(HOLE, ""), []
     if isinstance(node, ast.JoinedStr):
         return _f_string_text(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
@@ -202,7 +224,7 @@ def _pieces(node: ast.expr) -> tuple[str, list[_Hole]]:
     if isinstance(node, ast.Call) and _is_format(node):
         assert isinstance(node.func, ast.Attribute)
         return _format_text(node.func.value, node)
-    return _HOLE, [_Hole(node, "")]
+    return HOLE, [_Hole(node, "")]
 
 
 def _is_format(call: ast.Call) -> bool:
@@ -215,7 +237,7 @@ def _f_string_text(node: ast.JoinedStr) -> tuple[str, list[_Hole]]:
         if isinstance(part, ast.Constant):
             text += str(part.value)
         elif isinstance(part, ast.FormattedValue):
-            text += _HOLE
+            text += HOLE
             holes.append(_Hole(part.value, _spec(part.format_spec)))
     return text, holes
 
@@ -238,14 +260,14 @@ def _literal(node: ast.expr) -> str | None:
 def _percent_text(template: ast.expr, values: Iterable[ast.expr]) -> tuple[str, list[_Hole]]:
     text = _literal(template)
     if text is None:
-        return _HOLE, [_Hole(template, "")]
+        return HOLE, [_Hole(template, "")]
     specs: list[str] = []
 
     def mark(match: re.Match[str]) -> str:
         if match[0] == "%%":
             return "%"
         specs.append(match[0])
-        return _HOLE
+        return HOLE
 
     marked = re.sub(r"%%|%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]", mark, text)
     return marked, [_Hole(value, spec) for value, spec in zip(values, specs, strict=False)]
@@ -254,7 +276,7 @@ def _percent_text(template: ast.expr, values: Iterable[ast.expr]) -> tuple[str, 
 def _format_text(template: ast.expr, call: ast.Call) -> tuple[str, list[_Hole]]:
     text = _literal(template)
     if text is None:
-        return _HOLE, [_Hole(call, "")]
+        return HOLE, [_Hole(call, "")]
     holes: list[_Hole] = []
     named = {item.arg: item.value for item in call.keywords if item.arg}
     counter = iter(range(len(call.args)))
@@ -272,7 +294,7 @@ def _format_text(template: ast.expr, call: ast.Call) -> tuple[str, list[_Hole]]:
         except (StopIteration, IndexError, KeyError):
             node = template
         holes.append(_Hole(node, spec))
-        return _HOLE
+        return HOLE
 
     return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", mark, text), holes
 
@@ -288,7 +310,7 @@ def _metrics_of(
     lines = text.replace("\r", "\n").split("\n")
     number = 0
     for line in lines:
-        pieces = line.split(_HOLE)
+        pieces = line.split(HOLE)
         own = holes[number : number + len(pieces) - 1]
         number += len(pieces) - 1
         counted: MetricWord | None = None
@@ -296,7 +318,7 @@ def _metrics_of(
             words, follows = pieces[index], pieces[index + 1].lstrip()
             expression = ast.unparse(hole.node)
             metric = (
-                find_metric(_near(words)) or find_metric(_spaced(expression)) or _top1(_near(words))
+                find_metric(_near(words)) or find_metric(spaced(expression)) or _top1(_near(words))
             )
             if (
                 metric is not None
@@ -316,9 +338,9 @@ def _metrics_of(
                 continue
             split = (
                 find_split(_near(words))
-                or find_split(_spaced(expression))
+                or find_split(spaced(expression))
                 or find_split(" ".join(pieces[: index + 1]))
-                or find_split(_spaced(function))
+                or find_split(spaced(function))
             )
             yield PrintedMetric(
                 metric=metric,
@@ -351,7 +373,7 @@ def _near(words: str) -> str:
     return re.split(r"[,;|()\[\]]|\s{2,}|\t", words.strip(" ,;|\t").rstrip("([ "))[-1]
 
 
-def _spaced(name: str) -> str:
+def spaced(name: str) -> str:
     """Return a variable's name as words."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ")
 
@@ -361,14 +383,14 @@ def _pattern(pieces: Sequence[str], index_of_value: int, holes: Sequence[_Hole])
     pattern = ""
     has_step = False
     for index, piece in enumerate(pieces):
-        pattern += _escaped(piece)
+        pattern += escaped(piece)
         if index == len(pieces) - 1:
             break
         if index == index_of_value:
-            pattern = _without_space(pattern) + rf"\s*(?P<value>{_VALUE})"
+            pattern = _without_space(pattern) + rf"\s*(?P<value>{VALUE})"
             follows = pieces[index + 1].lstrip()
             # What comes behind is only needed where it tells the line from others.
-            pattern += _escaped(follows[:1]) if follows[:1] == "%" else ""
+            pattern += escaped(follows[:1]) if follows[:1] == "%" else ""
             break
         if not has_step and _STEP.search(piece):
             has_step = True
@@ -384,5 +406,6 @@ def _without_space(pattern: str) -> str:
     return pattern.removesuffix(r"\s+")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a pattern of a text in which any space stands for any other."""
     return re.sub(r"(\\ |\\\t|\s)+", lambda _: r"\s+", re.escape(text)) if text else ""
