@@ -23,6 +23,7 @@ from scaffold.authoring.drafting.invocation import switches_of, words_in_effect
 from scaffold.authoring.drafting.licences import find_licence
 from scaffold.authoring.drafting.measure_answers import add_measures
 from scaffold.authoring.drafting.old_python import ASYNC
+from scaffold.authoring.drafting.omegaconf import read_omegaconf
 from scaffold.authoring.drafting.options import Option, find_configured, find_options
 from scaffold.authoring.drafting.program_answers import add_program
 from scaffold.authoring.drafting.python_files import Module, PythonFiles, dotted_name, parse_python
@@ -94,6 +95,8 @@ def make_draft(files: SourceFiles, command_text: str = "") -> Draft:
         if chosen.command and program in python.modules
         else None
     )
+    if composed is None and program:
+        composed = read_omegaconf(files, python.reachable(program))
     targets = composed.targets if composed else ()
     modules = python.reachable(program, targets) if program else []
     program_options = options.get(program, []) or _configured(python, chosen)

@@ -271,10 +271,10 @@ def read_configuration(
 ) -> list[Setting]:
     """Return what the files say that configure a program."""
     paths = _configuration_files(files, modules, command, options)
-    return [setting for path in paths for setting in _values_of_file(files, path)]
+    return [setting for path in paths for setting in values_of_file(files, path)]
 
 
-def _values_of_file(files: SourceFiles, path: str) -> Iterator[Setting]:
+def values_of_file(files: SourceFiles, path: str) -> Iterator[Setting]:
     """Yield what a configuration file says: dotted name, value, and its line."""
     text = files.texts[path]
     lines = files.lines(path)

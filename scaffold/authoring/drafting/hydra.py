@@ -23,8 +23,8 @@ _PACKAGE = re.compile(r"#\s*@package\s+(?P<name>\S+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HydraConfiguration:
-    """What a program is configured with.
+class Configuration:
+    """What a program is configured with, and its command line overrides by `name=value`.
 
     Attributes:
         settings: values by their dotted names; those that Hydra itself computes are left out.
@@ -43,9 +43,7 @@ class HydraConfiguration:
         ]
 
 
-def read_hydra(
-    files: SourceFiles, program: Module, argv: Sequence[str]
-) -> HydraConfiguration | None:
+def read_hydra(files: SourceFiles, program: Module, argv: Sequence[str]) -> Configuration | None:
     """Return what Hydra configures a program with, as a command selects it; None without Hydra."""
     folder, name = _main_configuration(program)
     if not name:
@@ -64,7 +62,7 @@ def read_hydra(
         (dotted, value, files.cite(path, line))
         for dotted, (value, path, line) in composed.values.items()
     ]
-    return HydraConfiguration(settings=settings, targets=tuple(composed.targets))
+    return Configuration(settings=settings, targets=tuple(composed.targets))
 
 
 def _main_configuration(program: Module) -> tuple[str, str]:
