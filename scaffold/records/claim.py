@@ -4,12 +4,14 @@ Records only.
 """
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from scaffold.records.fields import Name, Text, keys_of
 from scaffold.records.parsing import Record
+from scaffold.records.yaml_text import WrittenFloat
 
 
 class ClaimSource(Record):
@@ -51,7 +53,7 @@ class ValueClaim(_Claim):
 
     value: float = Field(description="as it is printed")
     decimals: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="digits printed; default: of value"
+        default=None, description="digits printed; default: those of value as it is written"
     )
     sd: Annotated[float, Field(ge=0)] | None = Field(
         default=None, description="standard deviation over n runs"
@@ -68,6 +70,17 @@ class ValueClaim(_Claim):
     selection: Literal["one_run", "mean", "unknown"] | Selection = Field(
         default="unknown", description="how it was chosen among the author's runs"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_decimals(cls, data: Any) -> Any:
+        """Take the decimals as they are written: a published 0.90 is no 0.9."""
+        if not isinstance(data, Mapping) or data.get("decimals") is not None:
+            return data
+        written = [one for key in ("value", "sd") if isinstance(one := data.get(key), WrittenFloat)]
+        decimals = max((printed_decimals(one.text) for one in written), default=0)
+        plain = max((_plain_decimals(one) for one in written), default=0)
+        return {**data, "decimals": decimals} if decimals > plain else data
 
     @model_validator(mode="after")
     def _spread(self) -> "ValueClaim":
@@ -104,8 +117,13 @@ class ValueClaim(_Claim):
         printed = (self.value,) if self.sd is None else (self.value, self.sd)
         decimals = self.decimals
         if decimals is None:
-            decimals = max(printed_decimals(repr(one).removesuffix(".0")) for one in printed)
+            decimals = max(map(_plain_decimals, printed))
         return 0.5 * 10.0**-decimals
+
+
+def _plain_decimals(number: float) -> int:
+    """Return the decimals that a number needs."""
+    return printed_decimals(repr(float(number)).removesuffix(".0"))
 
 
 def printed_decimals(text: str) -> int:

@@ -11,6 +11,22 @@ Place = tuple[str | int, ...]
 """Keys and indices from the top of a document."""
 
 
+class WrittenFloat(float):
+    """A number of a document that remembers how it was written: 0.90 is no 0.9.
+
+    Attributes:
+        text: as it stands there.
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> "WrittenFloat":
+        """Return the number that a text says."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
 class Loader(yaml.SafeLoader):
     """YAML 1.1 without its traps.
 
@@ -78,6 +94,13 @@ for _tag, _pattern, _first in (
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
+def _written_float(loader: Loader, node: yaml.ScalarNode) -> WrittenFloat:
+    return WrittenFloat(loader.construct_scalar(node))
+
+
+Loader.add_constructor("tag:yaml.org,2002:float", _written_float)
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes a text that YAML 1.1 or 1.2 would read as something else; writes no aliases."""
 
@@ -87,6 +110,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+_Dumper.add_representer(WrittenFloat, yaml.SafeDumper.represent_float)
 _Dumper.yaml_implicit_resolvers = {
     first: [
         *yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()),

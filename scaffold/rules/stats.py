@@ -107,13 +107,48 @@ def t_two_sided_p(t: float, df: int) -> float:
 def equality_tolerance(first: SampleStats, second: SampleStats) -> float:
     """Return how far apart two results of one deterministic program may be.
 
-    The printed rounding of both, or 1.13e-5 of the value, since the last digits of a float differ
-    between machines: what torch.testing.assert_close allows float32 at values of order one (rtol
-    1.3e-6 and atol 1e-5), made relative so that it means the same for small metrics.
-
-    Source: https://docs.pytorch.org/docs/stable/testing.html
+    The last digits of a float differ between machines, and may turn the last digit that is
+    printed: one unit of it is allowed, unless it is coarse (0.8 is not 0.9). The same program
+    prints both, so that the finer rounding is its own: `1.0` beside `0.951` is no rounded number.
     """
-    return max(first.half_digit + second.half_digit, 1.13e-5 * abs(second.mean)) * (1 + 1e-9)
+    half = min(first.half_digit, second.half_digit)
+    is_coarse = 2 * half > _COARSE * abs(second.mean)
+    unit = half if is_coarse else 2 * half
+    return max(unit, _MACHINES * abs(second.mean)) * (1 + 1e-9)
+
+
+_MACHINES = 1.13e-5
+"""Of a value: what torch.testing.assert_close allows float32 at values of order one (rtol 1.3e-6
+and atol 1e-5), relative so that it means the same for small metrics.
+
+Source: https://docs.pytorch.org/docs/stable/testing.html
+"""
+
+_COARSE = 1e-3
+"""Of a value: machines were seen to part by at most 0.4 % of it (docs/verdicts.md)."""
+
+
+def published_tolerance(published: SampleStats, own_half: float) -> tuple[float, float]:
+    """Return how far from a published number an own one is equal, and may be equal.
+
+    A number of more digits is equal if it rounds to the published one. Of fewer digits it is equal
+    as it stands; whether it was rounded cannot be seen (Python prints a half as `0.5`), so that
+    further off, up to half its own last digit, nothing can be told.
+
+    Args:
+        published: the number, with half a unit of its last digit.
+        own_half: of the last digit that the program prints.
+    """
+    equal = max(published.half_digit, _MACHINES * abs(published.mean)) * (1 + 1e-9)
+    return equal, max(equal, own_half * (1 + 1e-9))
+
+
+def coarse_reason(own: float, published: float) -> str:
+    """Return why a number of fewer digits than were published is neither equal nor different."""
+    return (
+        f"{own:g} has fewer digits than the published {published:g}: whether it was rounded cannot"
+        " be seen, so let the program print more of them"
+    )
 
 
 def rank_p(first: Sequence[float], second: Sequence[float], *, larger_only: bool = False) -> float:

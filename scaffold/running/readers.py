@@ -29,7 +29,7 @@ from scaffold.records.metric import (
     TrainerStateReader,
 )
 from scaffold.running import tensorboard_events
-from scaffold.running.outputs import find_output
+from scaffold.running.outputs import find_output, open_output, read_output
 from scaffold.running.points import (
     MAX_LINE_CHARACTERS,
     PrintedNumber,
@@ -41,7 +41,9 @@ from scaffold.running.points import (
 from scaffold.running.tables import csv_points
 
 
-def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, list[PrintedNumber]]:
+def read_metric(
+    metric: Metric, logs: Path, tree: Path, before: Path | None = None
+) -> tuple[MetricValue, list[PrintedNumber]]:
     """Read one metric of a run that ended well.
 
     Args:
@@ -49,18 +51,22 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
         logs: folder with `NAME.out` and `NAME.err` for each step of the run, in order of their
             names' numbers.
         tree: the run's copy of the reference.
+        before: the reference that it was copied from, with the times of its files; what a file of
+            results said there is not the run's. None where that is known already.
 
     Returns:
         the selected value and all points, both in the metric's unit.
 
     Raises:
-        RunError: it is not there, not finite, or outside the range of its unit.
+        RunError: it is not there, not the run's, not finite, or outside the range of its unit.
     """
     scale = metric.scale
     points = [
         replace(point, value=point.value * scale, half_digit=point.half_digit * scale)
         for point in read_points(metric.read, logs, tree)
     ]
+    if before is not None and not isinstance(metric.read, (StdoutReader, StderrReader)):
+        points = points[_count_before(metric.read, logs, tree, before) :]
     if not points:
         raise RunError(f"metric {metric.name}: nothing found in {_describe(metric.read)}")
     chosen = select(metric, points)
@@ -75,6 +81,35 @@ def read_metric(metric: Metric, logs: Path, tree: Path) -> tuple[MetricValue, li
             hint=f"if it is printed as a {other}, say `printed_in: {other}`",
         )
     return MetricValue(value=chosen.value, half_digit=chosen.half_digit, step=chosen.step), points
+
+
+def _count_before(reader: Reader, logs: Path, tree: Path, before: Path) -> int:
+    """Return how many points a file of results had before the run, which has appended to it.
+
+    Raises:
+        RunError: the run wrote no file, or not all of those that are read.
+    """
+    appended = False
+    for file in files_read(reader, logs, tree):
+        name = file.relative_to(tree.resolve())
+        old = before / name
+        if old.is_symlink() or not old.is_file():
+            continue
+        one, other = old.stat(), file.stat()
+        if (one.st_mtime_ns, one.st_size) == (other.st_mtime_ns, other.st_size):
+            raise RunError(
+                f"the run did not write {name}: it is there in the reference",
+                hint="a patch that removes it there shows what the run writes",
+            )
+        appended |= other.st_size > one.st_size and _begins_alike(old, file)
+    return len(read_points(reader, logs, before)) if appended else 0
+
+
+def _begins_alike(old: Path, new: Path) -> bool:
+    """Return whether a file begins with all of another one."""
+    content = read_output(old)
+    with open_output(new) as file:
+        return file.read(len(content)) == content
 
 
 def select(metric: Metric, points: Sequence[PrintedNumber]) -> PrintedNumber:
@@ -113,7 +148,7 @@ def select(metric: Metric, points: Sequence[PrintedNumber]) -> PrintedNumber:
 def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
     """Return the files that a reader reads; none where the run did not write them."""
     if isinstance(reader, (StdoutReader, StderrReader)):
-        return sorted(logs.glob("*.out" if isinstance(reader, StdoutReader) else "*.err"))
+        return _logs_read(logs, ".out" if isinstance(reader, StdoutReader) else ".err")
     if isinstance(reader, JsonReader):
         name = reader.json_file
     elif isinstance(reader, CsvReader):
@@ -129,13 +164,19 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
     return [file for file in output.rglob("*") if file.is_file()] if output.is_dir() else [output]
 
 
+def _logs_read(logs: Path, suffix: str) -> list[Path]:
+    """Return the logs that may have a metric: what prepares data measures none."""
+    return [log for log in sorted(logs.glob(f"*{suffix}")) if not log.stem.endswith("-prepare")]
+
+
 def read_points(reader: Reader, logs: Path, tree: Path) -> list[PrintedNumber]:
     """Return all points that a reader finds, as printed."""
     if isinstance(reader, (StdoutReader, StderrReader)):
         suffix, pattern = (
             (".out", reader.stdout) if isinstance(reader, StdoutReader) else (".err", reader.stderr)
         )
-        lines = (line for log in sorted(logs.glob(f"*{suffix}")) for line in read_lines(log))
+        texts = _logs_read(logs, suffix)
+        lines = (line for log in texts for line in read_lines(log))
         return list(_stream_points(lines, re.compile(pattern), reader.phase))
     if isinstance(reader, JsonReader):
         return _with_phases(list(_json_points(find_output(tree, reader.json_file), reader)))
@@ -217,8 +258,23 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[PrintedNumber]:
             raise RunError(
                 f"{groups['value']!r} in the line {line[:120]!r} is not a number"
             ) from error
+        _require_whole(line, match)
         yield PrintedNumber(
             value=number.value, half_digit=number.half_digit, step=integer(groups.get("step"))
+        )
+
+
+_GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d|,\d{3}(?!\d)")
+_BEGINS_BEFORE = re.compile(r"(^|[\s=:(\[])-$|\d\.?$")
+
+
+def _require_whole(line: str, match: re.Match[str]) -> None:
+    """Raise RunError where a pattern reads a part of a number, such as 9.0 of 9.0e-05."""
+    start, end = match.span("value")
+    if _GOES_ON.match(line, end) or _BEGINS_BEFORE.search(line[:start]):
+        raise RunError(
+            f"the pattern reads {match['value']!r}, a part of a number in the line {line[:120]!r}",
+            hint=r"such as (?P<value>[-+]?[\d.]+(?:[eE][-+]?\d+)?)",
         )
 
 

@@ -64,7 +64,7 @@ def finish(running: Running, execution: Execution) -> RunRecord:
     metrics: dict[str, MetricValue] = {}
     series: dict[str, list[tuple[int, float]]] = {}
     if outcome is Outcome.COMPLETED:
-        outcome, reason, metrics, series = _read_metrics(plan.program, workspace)
+        outcome, reason, metrics, series = _read_metrics(plan.program, workspace, plan.source.tree)
         # It may end before any is written; what is there is told.
         if plan.smoke and outcome is Outcome.NO_METRIC:
             outcome = Outcome.COMPLETED
@@ -329,14 +329,16 @@ def read_again(record: RunRecord, program: Program, folder: Path) -> RunRecord |
 
 
 def _read_metrics(
-    program: Program, workspace: Workspace
+    program: Program, workspace: Workspace, before: Path | None = None
 ) -> tuple[Outcome, str, dict[str, MetricValue], dict[str, list[tuple[int, float]]]]:
     metrics, series, problems = {}, {}, []
     for metric in program.metrics:
         try:
             title = f"metric {metric.name}"
             with time_limit(_READING_LIMIT_S, title), memory_limit(_READING_LIMIT_BYTES, title):
-                metrics[metric.name], points = read_metric(metric, workspace.logs, workspace.tree)
+                metrics[metric.name], points = read_metric(
+                    metric, workspace.logs, workspace.tree, before
+                )
         except RunError as error:
             problems.append(error.message + (f" ({error.hint})" if error.hint else ""))
             continue

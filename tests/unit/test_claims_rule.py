@@ -14,6 +14,7 @@ from scaffold.records.claim import (
     ValueClaim,
 )
 from scaffold.records.judgment import Verdict
+from scaffold.records.parsing import parse_record
 from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.stats import SampleStats, best_of_quantile
 
@@ -128,7 +129,26 @@ def test_a_deterministic_program_is_compared_as_printed():
 
     assert once(value(1.88), 1.8839) is Verdict.CONSISTENT
     assert once(value(1.88, selection="one_run"), 1.86) is Verdict.INCONSISTENT
-    assert once(value(97.3), 97.0, half_digit=0.5) is Verdict.CONSISTENT
+    assert once(value(97), 97.3, half_digit=0.05) is Verdict.CONSISTENT
+    assert once(value(0.5), 0.5, half_digit=0.05) is Verdict.CONSISTENT
+
+
+@pytest.mark.parametrize(
+    ("published", "own", "half_digit", "verdict"),
+    [
+        (0.55, 0.5, 0.05, Verdict.UNTESTABLE),  # Python prints the share of a coin as 0.5
+        (97.3, 97.0, 0.5, Verdict.UNTESTABLE),
+        (0.951, 1.0, 0.05, Verdict.UNTESTABLE),
+        (0.95, 1.0, 0.0, Verdict.EXCEEDS),
+        (0.8, 0.9, 0.05, Verdict.EXCEEDS),
+        (0.6, 0.5, 0.05, Verdict.INCONSISTENT),
+        (0.85, 0.5, 0.05, Verdict.INCONSISTENT),
+    ],
+)
+def test_the_digits_that_a_program_leaves_out_excuse_nothing(published, own, half_digit, verdict):
+    stats = SampleStats(n=1, mean=own, sd=0.0, half_digit=half_digit)
+    claim = value(published, selection="one_run")
+    assert judge(claim, stats, None, noise=0.0).verdict is verdict
 
 
 def test_one_run_of_a_program_with_chance_says_nothing_without_a_spread():
@@ -356,3 +376,21 @@ def test_a_program_without_chance_is_judged_by_its_one_run():
 def test_consistent_with_the_best_of_k_says_so():
     finding = judge(value(0.927, selection={"best_of": 5}), SampleStats(n=10, mean=0.9, sd=0.01))
     assert "inside what the best of 5 further runs would give" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("written", "half_digit", "text"),
+    [
+        ("value: 0.90", 0.005, "0.90"),
+        ("value: 90.0", 0.05, "90.0"),
+        ("value: 90", 0.5, "90"),
+        ("value: 0.900\nsd: 0.01\nn: 5", 0.0005, "0.900 (sd 0.01, 5 runs)"),
+        ("value: 0.90\ndecimals: 1", 0.05, "0.9"),
+    ],
+)
+def test_a_published_number_has_the_digits_that_are_written(written, half_digit, text):
+    claim = (
+        f"metric: a\ndataset: d\nbasis: training\nsource: {{url: README.md, words: w}}\n{written}"
+    )
+    read = parse_record(ValueClaim, claim, source="recipe.yaml")
+    assert read.half_digit == pytest.approx(half_digit) and read.text == text

@@ -1,6 +1,7 @@
 """Metric readers and every rule of selection."""
 
 import math
+import shutil
 
 import pytest
 from helpers import write_tree
@@ -314,3 +315,68 @@ def test_results_in_a_dated_folder(tmp_path):
         read(tmp_path, metric({"csv": "logs/*.csv", "column": "a"}))
     colon = metric({"json": "runs/2026-11-26_10:00:01/metrics.json", "key": "acc"})
     assert read(tmp_path, colon).value == 0.5
+
+
+TABLE = {"csv": "results.csv", "column": "loss"}
+RESULT = {"json": "metrics.json", "key": "loss"}
+
+
+def read_after(tmp_path, definition, before, after):
+    """What is read of a run that changed files of its reference; those that are None it leaves."""
+    old, tree = write_tree(tmp_path / "before", before), tmp_path / "tree"
+    shutil.copytree(old, tree)
+    write_tree(tree, {name: text for name, text in after.items() if text is not None})
+    return read_metric(definition, tmp_path, tree, old)[0].value
+
+
+@pytest.mark.parametrize(
+    ("definition", "name", "text"),
+    [(TABLE, "results.csv", "loss\n0.5\n"), (RESULT, "metrics.json", '{"loss": 0.5}')],
+)
+def test_a_file_of_the_reference_is_no_result_of_a_run(tmp_path, definition, name, text):
+    with pytest.raises(RunError, match=f"the run did not write {name}"):
+        read_after(tmp_path, metric(definition), {name: text}, {name: None})
+    shutil.rmtree(tmp_path / "tree")
+    assert read_after(tmp_path, metric(definition), {name: text}, {name: text}) == 0.5
+
+
+def test_rows_that_were_there_before_are_not_the_run_s(tmp_path):
+    before = {"results.csv": "loss\n0.1\n0.2\n"}
+    after = {"results.csv": "loss\n0.1\n0.2\n0.7\n"}
+    assert read_after(tmp_path, metric(TABLE, take="min"), before, after) == 0.7
+    shutil.rmtree(tmp_path / "tree")
+    assert read_after(tmp_path, metric(TABLE), before, {"results.csv": "loss\n0.3\n"}) == 0.3
+
+
+def test_what_prepares_data_prints_no_metric(tmp_path):
+    logs = write_tree(
+        tmp_path / "logs", {"0-prepare.out": b"loss 0.1\n", "1-train.out": b"loss 2\n"}
+    )
+    assert [point.value for point in read_points(metric().read, logs, tmp_path)] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (r"(?P<value>[\d.]+)", "loss 9.0e-05"),
+        (r"loss (?P<value>\d)", "loss 0.25"),
+        (r"(?P<value>\d+\.\d)", "loss 0.25"),
+        (r"(?P<value>[\d.]+)", "loss: -0.5"),
+        (r"loss (?P<value>[\d]+)", "loss 1,234"),
+        (r"(?P<value>\d)$", "loss 0.25"),
+    ],
+)
+def test_a_part_of_a_number_is_refused(tmp_path, pattern, line):
+    with pytest.raises(RunError, match="a part of a number"):
+        read(tmp_path, metric({"stdout": pattern}), line + "\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["loss 0.25%", "loss 0.25, acc 3", "loss 0.25,0.75", "loss 0.25/1", "loss-0.25s", "0.25"],
+)
+def test_a_whole_number_ends_where_its_digits_do(tmp_path, line):
+    assert read(tmp_path, metric({"stdout": r"(?P<value>\d\.\d+)"}), line + "\n").value in (
+        0.25,
+        0.75,
+    )

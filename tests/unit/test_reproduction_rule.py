@@ -92,20 +92,22 @@ def test_zero_spread_is_equality_not_a_t_test(value, verdict):
     assert judged([value], SampleStats(n=12, mean=0.9, sd=0.0)).verdict is verdict
 
 
-def test_zero_spread_compares_at_the_printed_rounding():
-    calibration = SampleStats(n=12, mean=0.97, sd=0.0, half_digit=0.005)
-    assert (
-        judge_reproduction(
-            "accuracy", SampleStats.of([0.9741], half_digit=0.00005), calibration, RULE
-        ).verdict
-        is Verdict.REPRODUCED
-    )
-    assert (
-        judge_reproduction(
-            "accuracy", SampleStats.of([0.9761], half_digit=0.00005), calibration, RULE
-        ).verdict
-        is Verdict.NOT_REPRODUCED
-    )
+@pytest.mark.parametrize(
+    ("n", "published", "own", "verdict"),
+    [
+        (12, (97.41, 0.005), (97.42, 0.005), Verdict.REPRODUCED),  # the last digit may turn
+        (12, (97.41, 0.005), (97.44, 0.005), Verdict.NOT_REPRODUCED),
+        (12, (0.9, 0.05), (0.8, 0.05), Verdict.NOT_REPRODUCED),  # so coarse a digit may not
+        (12, (0.951, 0.0005), (1.0, 0.05), Verdict.NOT_REPRODUCED),  # and `1.0` was not rounded
+        (1, (0.97, 0.005), (0.9741, 0.00005), Verdict.REPRODUCED),  # published: it rounds to it
+        (1, (0.97, 0.005), (0.9761, 0.00005), Verdict.NOT_REPRODUCED),
+        (1, (0.55, 0.005), (0.5, 0.05), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_zero_spread_compares_at_the_printed_rounding(n, published, own, verdict):
+    calibration = SampleStats(n=n, mean=published[0], sd=0.0, half_digit=published[1])
+    stats = SampleStats.of([own[0]], half_digit=own[1])
+    assert judge_reproduction("accuracy", stats, calibration, RULE, noise=0.0).verdict is verdict
 
 
 def test_error_rates_by_simulation():

@@ -100,7 +100,7 @@ def test_watching_needs_calibration_runs():
 def test_early_depth_refutes_but_never_confirms():
     claim = {**TOY_RECIPE["claims"][0], "basis": "early training"}
     assert judge(recipe(claims=[claim]), GOOD, calibration()).verdict is Verdict.INCONCLUSIVE
-    bad = [run(seed, 0.8) for seed in range(3)]
+    bad = [run(seed, 0.8 + seed / 1000) for seed in range(3)]
     assert judge(recipe(claims=[claim]), bad, calibration()).verdict is Verdict.NOT_REPRODUCED
 
 
@@ -155,7 +155,7 @@ def test_only_the_sequential_test_may_stop_early_with_a_bad_word():
     claim = {**TOY_RECIPE["claims"][0], "value": 0.95}
     early = judge(recipe(claims=[claim]), GOOD[:1], calibration())
     assert early.verdict is Verdict.NOT_REPRODUCED and not is_decided(early, recipe(), 1)
-    bad = judge(recipe(), [run(seed, 0.8) for seed in range(2)], calibration())
+    bad = judge(recipe(), [run(seed, 0.8 + seed / 1000) for seed in range(2)], calibration())
     assert is_decided(bad, recipe(), 2)
 
 
@@ -278,5 +278,36 @@ def test_without_a_claim_the_first_metric_is_judged_by_its_calibration_runs_and_
     assert judged == ["accuracy"]
     assert verdicts(judgment, "claim") == []
     assert judge(unclaimed, GOOD, None).verdict is Verdict.INCONCLUSIVE
-    worse = [run(seed, 0.8) for seed in range(4)]
+    worse = [run(seed, 0.8 + seed / 1000) for seed in range(4)]
     assert judge(unclaimed, worse, calibration()).verdict is Verdict.NOT_REPRODUCED
+
+
+def test_seeds_that_do_not_reach_the_program_are_one_draw():
+    off = [run(seed, 0.9045) for seed in range(6)]
+    judgment = judge(recipe(), off, calibration())
+    assert judgment.verdict is Verdict.INCONCLUSIVE
+    assert verdicts(judgment, "seeds") == [Verdict.SEED_IGNORED]
+    (reproduction,) = [one for one in judgment.findings if one.question == "reproduction"]
+    assert reproduction.n == 1
+    apart = [run(seed, 0.9045 + seed / 1e5) for seed in range(6)]
+    assert judge(recipe(), apart, calibration()).verdict is Verdict.NOT_REPRODUCED
+
+
+def test_a_run_that_ended_before_the_calibration_runs_did_is_no_whole_training():
+    def at(step, judged):
+        metrics = {
+            name: value.model_copy(update={"step": step}) for name, value in judged.metrics.items()
+        }
+        return judged.model_copy(update={"metrics": metrics})
+
+    shipped = calibration()
+    whole = shipped.model_copy(update={"runs": tuple(at(20, one) for one in shipped.runs)})
+    assert judge(recipe(), [at(20, one) for one in GOOD], whole).verdict is Verdict.REPRODUCED
+    ended = [*(at(20, one) for one in GOOD[:3]), at(1, GOOD[3])]
+    judgment = judge(recipe(), ended, whole)
+    assert judgment.verdict is Verdict.INCONCLUSIVE
+    assert "seed 3 ended at step 1" in judgment.reason and "at step 20" in judgment.reason
+    early = shipped.model_copy(
+        update={"runs": tuple(at(15 + i % 5, one) for i, one in enumerate(shipped.runs))}
+    )
+    assert judge(recipe(), ended, early).verdict is Verdict.REPRODUCED, "it ends when it likes"

@@ -26,8 +26,9 @@ from scaffold.rules.stats import (
     NORMAL_QUANTILE,
     SampleStats,
     best_of_quantile,
-    equality_tolerance,
+    coarse_reason,
     pooled_sd,
+    published_tolerance,
     t_quantile,
     t_two_sided_p,
 )
@@ -221,14 +222,19 @@ def _test_over_examples(
 def _test_rounding(
     claim: ValueClaim, own: SampleStats, direction: str, allowed: float = 0.0
 ) -> Finding:
-    tolerance = max(claim.half_digit + own.half_digit, equality_tolerance(own, own), allowed)
+    published = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
+    equal, unclear = published_tolerance(published, own.half_digit)
+    tolerance = max(equal, allowed)
     interval = (own.mean - tolerance, own.mean + tolerance)
-    text = "equality at the coarser rounding, since there is no spread"
+    text = "equality at the published rounding, since there is no spread"
     if allowed:
         text += f"; {allowed:.3g} is noise of this program, or its margin"
     if interval[0] <= claim.value <= interval[1]:
         reason = "equal as printed" if not allowed else "equal but for rounding"
         return claim_finding(claim, own, Verdict.CONSISTENT, reason, text, interval=interval)
+    if abs(own.mean - claim.value) <= unclear:
+        reason = coarse_reason(own.mean, claim.value)
+        return claim_finding(claim, own, Verdict.UNTESTABLE, reason, text, interval=interval)
     verdict, reason = _outside(claim, interval, direction)
     return claim_finding(
         claim,

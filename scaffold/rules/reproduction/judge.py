@@ -14,6 +14,7 @@ from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
+from scaffold.rules.reproduction.finding import claim_finding
 from scaffold.rules.reproduction.claims import judge_claim
 from scaffold.rules.reproduction.monitored import calibration_stats, judge_monitored, own_stats
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
@@ -43,19 +44,31 @@ def judge(
     deterministic program. One that gives two numbers without it is none, whatever its recipe says.
     """
     # The first run of each seed.
-    distinct = list({run.seed: run for run in reversed(runs)}.values())[::-1]
+    of_seeds = list({run.seed: run for run in reversed(runs)}.values())[::-1]
+    # Seeds that do not reach the program are one draw, however many of them ran.
+    distinct = of_seeds[:1] if _ignores_seeds(recipe, of_seeds, calibration) else of_seeds
     claimed = {claim.metric: claim for claim in recipe.claims}
     judged = recipe.judged_metrics
     unsteady = _unsteady(recipe, runs, calibration, noise) if recipe.seeds.how == "none" else {}
+    cut_short = _cut_short(recipe, distinct, calibration)
     findings = [
         _reproduction(
-            recipe, (name, claimed.get(name)), distinct, calibration, noise, unsteady.get(name)
+            recipe,
+            (name, claimed.get(name)),
+            distinct,
+            calibration,
+            noise,
+            cut_short.get(name) or unsteady.get(name),
         )
         for name in judged
     ]
     for claim in recipe.claims:
         metric = recipe.metric(claim.metric)
         stats, shipped = own_stats(metric, distinct), calibration_stats(metric, calibration)
+        if metric.name in cut_short:
+            reason, text = cut_short[metric.name], "steps of the calibration runs"
+            findings.append(claim_finding(claim, stats, Verdict.UNTESTABLE, reason, text))
+            continue
         series = [run.series.get(metric.name, ()) for run in distinct]
         is_exact = recipe.seeds.how == "none" and metric.name not in unsteady
         if metric.name in unsteady and shipped is not None and not _differ(shipped):
@@ -72,7 +85,7 @@ def judge(
             )
         )
     findings += judge_monitored(recipe, distinct, calibration, judged)
-    findings += _seeds(recipe, runs, distinct, calibration)
+    findings += _seeds(recipe, runs, of_seeds, calibration)
     basis = min((claim.basis for claim in recipe.claims), key=_BASES.index, default="training")
     verdicts = [finding.verdict.overall for finding in findings]
     overall = next(
@@ -124,6 +137,29 @@ def _unsteady(
         elif by_rounding > _MOST_NOISE * (scale or abs(first.value)):
             reasons[metric.name] = (
                 f"rounding alone moves it by {by_rounding:.3g}: too much to call two numbers equal"
+            )
+    return reasons
+
+
+def _cut_short(
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None
+) -> dict[str, str]:
+    """Return why metrics are not of the whole training: another step than of all calibration runs.
+
+    A program may end early, and say that it ended well.
+    """
+    reasons = {}
+    for metric in recipe.metrics:
+        values = [run.metrics[metric.name] for run in calibration.runs] if calibration else []
+        steps = {value.step for value in values}
+        if len(values) < 2 or len(steps) > 1 or metric.take in ("max", "min"):
+            continue
+        (whole,) = steps
+        other = next((run for run in runs if run.metrics[metric.name].step != whole), None)
+        if whole is not None and other is not None:
+            reasons[metric.name] = (
+                f"seed {other.seed} ended at step {other.metrics[metric.name].step}, and all"
+                f" {len(values)} calibration runs at step {whole}: not the whole training ran"
             )
     return reasons
 
@@ -219,6 +255,16 @@ def _no_reproduction(metric: Metric, own: SampleStats, reason: str) -> Finding:
     )
 
 
+def _ignores_seeds(
+    recipe: Recipe, runs: Sequence[JudgedRun], calibration: Calibration | None
+) -> bool:
+    """Return whether all seeds gave one result, which those of the calibration runs did not."""
+    shipped = [run.metrics for run in calibration.runs] if calibration else []
+    always_same = len(shipped) > 1 and all(metrics == shipped[0] for metrics in shipped)
+    same = len(runs) > 1 and all(run.metrics == runs[0].metrics for run in runs)
+    return recipe.seeds.how != "none" and same and not always_same
+
+
 def _seeds(
     recipe: Recipe,
     runs: Sequence[JudgedRun],
@@ -246,10 +292,7 @@ def _seeds(
                     n=len(results),
                 )
             )
-    shipped = [run.metrics for run in calibration.runs] if calibration else []
-    always_same = len(shipped) > 1 and all(metrics == shipped[0] for metrics in shipped)
-    same = len(distinct) > 1 and all(run.metrics == distinct[0].metrics for run in distinct)
-    if recipe.seeds.how != "none" and same and not always_same:
+    if _ignores_seeds(recipe, distinct, calibration):
         reason = (
             f"{len(distinct)} seeds gave the same metrics to the last digit: the seed does not"
             " reach the reference"

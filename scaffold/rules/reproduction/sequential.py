@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 from scaffold.records.claim import Rule
 from scaffold.records.judgment import Finding, Question, Verdict
-from scaffold.rules.stats import SampleStats, equality_tolerance, pooled_sd, rank_p
+from scaffold.rules.stats import (
+    SampleStats,
+    coarse_reason,
+    equality_tolerance,
+    pooled_sd,
+    published_tolerance,
+    rank_p,
+)
 
 NOISE = 10.0
 """How many times what a deterministic program was measured to differ from itself is still no
@@ -199,21 +206,28 @@ def _equal(
     allowed: float,
 ) -> Finding:
     own = SampleStats.of(values, half_digit=half_digit)
-    tolerance = max(equality_tolerance(own, calibration), allowed)
     worst = max(values, key=lambda value: abs(value - calibration.mean))
     difference = abs(worst - calibration.mean)
-    verdict = Verdict.REPRODUCED if difference <= tolerance else Verdict.NOT_REPRODUCED
     # Calibration runs are two at least: one value alone is the published one.
+    is_published = calibration.n == 1
+    equal = unclear = equality_tolerance(own, calibration)
+    if is_published:
+        equal, unclear = published_tolerance(calibration, half_digit)
+    tolerance = max(equal, allowed)
+    verdict = Verdict.REPRODUCED if difference <= tolerance else Verdict.NOT_REPRODUCED
     expected = (
-        f"the one value of {calibration.n} calibration runs"
-        if calibration.n > 1
-        else "the published value"
+        "the published value"
+        if is_published
+        else f"the one value of {calibration.n} calibration runs"
     )
+    reason = f"differs by {difference:.3g} from {expected}"
+    if verdict is Verdict.NOT_REPRODUCED and difference <= unclear:
+        verdict, reason = Verdict.INCONCLUSIVE, coarse_reason(worst, calibration.mean)
     return Finding(
         question=Question.REPRODUCTION,
         metric=metric,
         verdict=verdict,
-        reason=f"differs by {difference:.3g} from {expected}",
+        reason=reason,
         rule="equality, since there is no spread to compare with"
         + (f"; {allowed:.3g} is noise of this program, or its margin" if allowed else ""),
         n=own.n,
