@@ -170,3 +170,12 @@ def test_torchscript_compiles(tmp_path):
         print(json.dumps(list(torch.jit.script(Model())(torch.ones(4)).shape)))
     """
     assert run(program) == [4]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_seeding_calls_are_shifted_before_the_streams_begin(library, tmp_path):
+    program = LIBRARIES[library].format(more="")
+    shifted = run(program, how="offset", seed=2, report=tmp_path)
+    assert shifted == run(program.replace("(3)", "(5)", 1)) != run(program, how="offset", seed=1)
+    (report,) = tmp_path.glob("*.json")
+    assert library in json.loads(report.read_text())["calls"]

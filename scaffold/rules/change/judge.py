@@ -21,6 +21,7 @@ from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.tweak import ChangeRule, Kind
 from scaffold.rules.change.cost import judge_cost
+from scaffold.rules.change.few_seeds import ignored_seeds, remarks_of_few
 from scaffold.rules.change.paired import (
     LOOKS,
     LOST_CORRELATION,
@@ -79,6 +80,8 @@ def judge_change(
         others = [metric for metric in metrics if metric.name != judged.name]
         findings += [_watch(metric, pairs, rule, len(others), kind) for metric in others]
     findings += [judge_cost(pairs, rule, terms.device), *terms.additional]
+    if not deterministic:
+        findings += ignored_seeds(metrics, pairs)
     verdict = _overall(kind, findings)
     lost = (
         change.correlation is not None
@@ -86,24 +89,23 @@ def judge_change(
         and change.n >= LOOKS[1]
     )
     if lost and verdict is Verdict.UNDECIDED:
-        remarks = [
-            *remarks,
-            (
-                f"runs of one seed have little in common (r {change.correlation:.2f}): pairs save"
-                " nothing here"
-            ),
-        ]
+        remarks.append(
+            f"runs of one seed have little in common (r {change.correlation:.2f}): pairs save"
+            " nothing here"
+        )
     if verdict is Verdict.BETTER and change.effect is not None and abs(change.effect) < rule.margin:
         remarks.append(
             f"better, but by less than the margin ({rule.margin:g}: {rule.margin_reason})"
         )
+    if not deterministic:
+        remarks += remarks_of_few(judged, pairs, change, verdict)
     return ChangeJudgment(
         verdict=verdict,
         kind=kind,
         refusal=_refusal(kind, verdict, findings),
         findings=tuple(findings),
         remarks=tuple(remarks),
-        more_pairs=change.more_seeds if verdict is Verdict.UNDECIDED else None,
+        more_pairs=change.more_seeds if verdict is change.verdict is Verdict.UNDECIDED else None,
     )
 
 
@@ -114,7 +116,7 @@ def is_decided(
 
     Where probes decide, only the cost counts.
     """
-    if pairs >= rule.max_pairs:
+    if pairs >= rule.max_pairs or any(f.verdict is Verdict.SEED_IGNORED for f in judgment.findings):
         return True
     cost = next((f.verdict for f in judgment.findings if f.question is Question.COST), None)
     if judgment.kind == "cheaper":
@@ -305,6 +307,8 @@ def judge_probe(
     agrees = Verdict.NO_DIFFERENCE if verdicts[0] is verdicts[1] else Verdict.WORSE
     verdict = Verdict.UNDECIDED if Verdict.UNDECIDED in verdicts else agrees
     same = "the same" if agrees is Verdict.NO_DIFFERENCE else "not the same"
+    if verdicts == [Verdict.NO_DIFFERENCE] * 2:
+        verdict, same = Verdict.EXPECTED, "it has no effect to conclude from"
     return Finding(
         question=Question.PROBE,
         metric=name,
@@ -319,13 +323,16 @@ def judge_probe(
 
 
 def _overall(kind: Kind, findings: Sequence[Finding]) -> Verdict:
+    if any(finding.verdict is Verdict.SEED_IGNORED for finding in findings):
+        return Verdict.UNDECIDED
     change, probes = (
         findings[0].verdict,
         [finding.verdict for finding in findings if finding.question is Question.PROBE],
     )
     if kind == "cheaper" and probes and change is not Verdict.NO_DIFFERENCE:
         # The metric itself may be another one: it is what is concluded of other changes that holds.
-        worst = weakest(probes)
+        telling = [verdict for verdict in probes if verdict is not Verdict.EXPECTED]
+        worst = weakest(telling) if telling else Verdict.UNDECIDED
         return Verdict.CONCLUSIONS_HOLD if worst is Verdict.NO_DIFFERENCE else worst
     if change is Verdict.NO_DIFFERENCE and any(
         f.question is Question.MONITORED and f.verdict is Verdict.UNEXPECTED for f in findings

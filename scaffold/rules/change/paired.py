@@ -15,7 +15,7 @@ LOOKS = (4, 7, 12, 19, 28, 41, 60, 88)
 speak of."""
 
 
-_COARSE = ("fraction", "percent")
+COARSE = ("fraction", "percent")
 """Units whose values lie on a grid of one example."""
 
 
@@ -182,7 +182,7 @@ def are_identical(metrics: Sequence[Metric], pairs: Sequence[Pair], deterministi
     same = all(
         a.metrics[m.name].value == b.metrics[m.name].value for a, b in pairs for m in metrics
     )
-    fine = [m for m in metrics if m.unit not in _COARSE]
+    fine = [m for m in metrics if m.unit not in COARSE]
     differ = any(len({a.metrics[m.name].value for a, _ in pairs}) > 1 for m in fine)
     return same and (deterministic or (len(pairs) > 1 and differ))
 

@@ -14,8 +14,8 @@ from scaffold.records.judgment import Finding, Judgment, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.rules.reproduction.finding import claim_finding
 from scaffold.rules.reproduction.claims import judge_claim
+from scaffold.rules.reproduction.finding import claim_finding
 from scaffold.rules.reproduction.monitored import calibration_stats, judge_monitored, own_stats
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
 from scaffold.rules.stats import SampleStats, equality_tolerance

@@ -213,18 +213,20 @@ def _is_injected(library: str) -> bool:
 def _patch_random(random: ModuleType) -> None:
     if _is_injected("random"):
         random.seed(_SEED)
+    if _streams is not None:  # first, so that a program's seed comes there shifted
+        _streams.patch_random(random)
     _replace("random", random, "seed", 0, "a")
     _subclass("random", random, "Random", "seed")
     if _HOW == "offset":
         for name in ("randint", "randrange", "getrandbits"):
             _remember(random, name)
-    if _streams is not None:
-        _streams.patch_random(random)
 
 
 def _patch_numpy(numpy: ModuleType) -> None:
     if _is_injected("numpy"):
         numpy.random.seed(_SEED % 2**32)
+    if _streams is not None:
+        _streams.patch_numpy(numpy)
     _replace("numpy", numpy.random, "seed")
     _replace("numpy", numpy.random, "default_rng")
     _subclass("numpy", numpy.random, "RandomState", "__init__")
@@ -232,13 +234,13 @@ def _patch_numpy(numpy: ModuleType) -> None:
         for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
             _subclass("numpy", numpy.random, name, "__init__")
         _remember(numpy.random, "randint")
-    if _streams is not None:
-        _streams.patch_numpy(numpy)
 
 
 def _patch_torch(torch: ModuleType) -> None:
     if _is_injected("torch"):
         torch.manual_seed(_SEED)
+    if _streams is not None:
+        _streams.patch_torch(torch)
     _replace("torch", torch, "manual_seed")
     _replace("torch", torch.random, "manual_seed")
     for backend in ("cuda", "mps", "xpu"):
@@ -247,8 +249,6 @@ def _patch_torch(torch: ModuleType) -> None:
             _replace("torch", module, "manual_seed")
             _replace("torch", module, "manual_seed_all")
     _subclass("torch", torch, "Generator", "manual_seed")
-    if _streams is not None:
-        _streams.patch_torch(torch)
     if _trace is not None:
         _trace.patch_torch(torch)
     if _probe is not None:

@@ -1,0 +1,67 @@
+"""Say what the seeds at hand cannot show: they may be few, or no draws at all. Pure."""
+
+from collections.abc import Sequence
+
+from scaffold.records.judgment import Finding, Question, Verdict
+from scaffold.records.metric import Metric
+from scaffold.rules.change.paired import COARSE, LOOKS, Pair, count, paired_values
+
+_SHOWN = 1e-4
+"""Of a value: a last printed digit below that tells runs of different seeds apart."""
+
+
+def ignored_seeds(metrics: Sequence[Metric], pairs: Sequence[Pair]) -> list[Finding]:
+    """Return a finding for each side whose runs of different seeds mostly are the same run.
+
+    They are equal to the last digit in a metric that seeds tell apart, so that many pairs are few.
+    """
+    findings = []
+    for side, title in ((0, "before"), (1, "with the change")):
+        runs = [both[side].metrics for both in pairs]
+        fine = [m.name for m in metrics if m.unit not in COARSE]
+        fine = [
+            name
+            for name in fine
+            if all(2 * run[name].half_digit <= _SHOWN * abs(run[name].value) for run in runs)
+        ]
+        results = {tuple(run[metric.name].value for metric in metrics) for run in runs}
+        if fine and len(runs) > 1 and 2 * len(results) <= len(runs):
+            findings.append(
+                Finding(
+                    question=Question.SEEDS,
+                    metric="all",
+                    verdict=Verdict.SEED_IGNORED,
+                    n=len(runs),
+                    rule="equality",
+                    reason=(
+                        f"{len(runs)} seeds {title} gave {count(len(results), 'result')} to the"
+                        " last digit: seeds do not reach the program, and pairs of them are no"
+                        " draws"
+                    ),
+                )
+            )
+    return findings
+
+
+_MISSED = 0.05
+"""Chance that something goes unseen which happens on the share of seeds that a remark names."""
+
+
+def remarks_of_few(
+    metric: Metric, pairs: Sequence[Pair], change: Finding, verdict: Verdict
+) -> list[str]:
+    """Return what so few seeds cannot show, and whether a metric became a constant."""
+    remarks = []
+    if verdict in (Verdict.BETTER, Verdict.NO_DIFFERENCE):
+        share = 1 - _MISSED ** (1 / change.n)
+        remarks.append(
+            f"{count(change.n, 'pair')}: what goes otherwise on fewer than {share:.0%} of seeds may"
+            " not have shown"
+        )
+    before, after = (set(values) for values in paired_values(metric, pairs))
+    if len(pairs) >= LOOKS[0] and len(after) == 1 and 2 * len(before) > len(pairs):
+        remarks.append(
+            f"{metric.name} is {after.pop():.6g} in all {len(pairs)} runs of the change, and"
+            " differed before: see that it is still computed"
+        )
+    return remarks
