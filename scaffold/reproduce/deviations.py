@@ -1,5 +1,6 @@
 """Find differences from what was published, and from how the calibration runs were made."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import scaffold
@@ -11,6 +12,7 @@ from scaffold.project.project import Project
 from scaffold.recipes.catalogue import find_recipe, recipe_ids
 from scaffold.records.evidence import (
     Calibration,
+    Outcome,
     RunRecord,
 )
 from scaffold.records.judgment import Judgment
@@ -18,20 +20,44 @@ from scaffold.records.program import Program
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.evidence import calibration_digest, read_evidence
+from scaffold.rules.reproduction.judge import MOSTLY_FAILED
+
+
+def mostly_failed(records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> str:
+    """Return why the runs that ended well may be a choice among many; nothing if they are not.
+
+    What makes a run fail may have to do with its result, and a failed run is made again.
+    """
+    failed = [record for record in unwell if record.outcome is Outcome.FAILED]
+    if len(failed) <= len(records):
+        return ""
+    return (
+        f"{len(failed)} of {len(failed) + len(records)} runs failed: those that ended well may be a"
+        " choice, and are no sample"
+    )
+
+
+def _remarks_of_unwell(records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[Reason]:
+    if not unwell:
+        return []
+    times = Counter(f"seed {record.seed} {record.outcome.value}" for record in unwell)
+    kinds = ", ".join(
+        kind + (f" {number} times" if number > 1 else "") for kind, number in times.items()
+    )
+    text = f"runs that did not end well, and are not among those judged: {kinds}"
+    chosen = mostly_failed(records, unwell)
+    return [Reason("failed_runs", text), *([Reason(MOSTLY_FAILED, chosen)] if chosen else [])]
 
 
 def run_remarks(
     program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
 ) -> list[Reason]:
     """Return what the runs themselves show to be other than it should be."""
-    remarks: list[Reason] = []
+    remarks = _remarks_of_unwell(records, unwell)
 
     def add(code: str, text: str) -> None:
         remarks.append(Reason(code, text))
 
-    if unwell:
-        kinds = ", ".join(f"seed {record.seed} {record.outcome.value}" for record in unwell)
-        add("failed_runs", f"runs that did not end well, and are not among those judged: {kinds}")
     unconfined = [str(record.seed) for record in records if record.confinement.sandbox == "none"]
     if unconfined:
         add("no_sandbox", f"run without a sandbox: seed {', '.join(unconfined)}")
@@ -100,17 +126,29 @@ _RULE_CHANGED = Reason(
 )
 
 
-def changed_rule(project: Project, recipe: Recipe) -> list[Reason]:
-    """Return a deviation if the rule changed after results were seen; it stays one."""
+_CALIBRATION_CHANGED = Reason(
+    "calibration_changed", "the calibration runs were changed after results were seen"
+)
+
+
+def changed_after_results(project: Project, recipe: Recipe) -> list[Reason]:
+    """Return what of the rule and its calibration changed after results were seen; it stays so.
+
+    Calibration runs where there were none are no change: they are what was missing.
+    """
     try:
         before = read_evidence(project)
     except BrokenFileError:
         return []  # it is about to be replaced
     if before is None:
         return []
-    deviations = Judgment.from_mapping(before.judgment).deviations
-    was_changed = any(deviation.code == _RULE_CHANGED.code for deviation in deviations)
-    return [_RULE_CHANGED] if was_changed or before.rule != recipe.rule_digest() else []
+    earlier = {one.code for one in Judgment.from_mapping(before.judgment).deviations}
+    calibration = calibration_digest(project.root, recipe)
+    changed = {
+        _RULE_CHANGED: before.rule != recipe.rule_digest(),
+        _CALIBRATION_CHANGED: before.calibration not in (None, calibration),
+    }
+    return [reason for reason, is_new in changed.items() if is_new or reason.code in earlier]
 
 
 def find_deviations(

@@ -25,7 +25,7 @@ from scaffold.records.judgment import Judgment, Verdict
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.reproduce.deviations import (
-    changed_rule,
+    changed_after_results,
     find_deviations,
     hardware_remarks,
     run_remarks,
@@ -76,7 +76,7 @@ def verify_reproduction(session: Session) -> Verified:
     calibration = load_calibration(project, recipe)
     plan = prepare(session)
     deviations = find_deviations(project, recipe, calibration, plan.environment)
-    deviations += changed_rule(project, recipe)
+    deviations += changed_after_results(project, recipe)
     deviations += _trace_differences(session, plan)
     checked = _checked_evidence(session, plan, deviations)
     if checked is not None:

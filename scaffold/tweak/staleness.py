@@ -107,6 +107,7 @@ def _judge_stored(evidence: ChangeEvidence, stored: ChangeJudgment) -> ChangeJud
         finding
         for finding in stored.findings
         if finding.question in (Question.ABLATION, Question.DECLARATION)
+        or (finding.question is Question.SEEDS and finding.verdict is Verdict.UNDECIDED)
     ]
     further += findings_of_checks(checks)
     for title, (full, short) in evidence.probes.items():

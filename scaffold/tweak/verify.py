@@ -8,10 +8,11 @@ from typing import Any
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.snapshots import Snapshot
 from scaffold.records.fields import Scalar
-from scaffold.records.judgment import ChangeJudgment, Finding, Verdict
+from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
+from scaffold.reproduce.deviations import mostly_failed
 from scaffold.rules.change.judge import (
     ChangeTerms,
     is_decided,
@@ -112,6 +113,7 @@ def judge_pairs(
     further = [
         *probe_findings,
         *declared_otherwise(work.project, tweak),
+        *_chosen_runs((old, new)),
         *findings_of_checks(checks),
     ]
     terms = replace(terms, additional=further, remarks=remarks_of(work, differences, (old, new)))
@@ -122,6 +124,27 @@ def judge_pairs(
     )
     compared = Compared(differences=differences, metrics=metrics, sides=sides, plans=(old, new))
     return write_judged(work, compared, judgment, probes=probes, checks=checks)
+
+
+def _chosen_runs(plans: Sequence[Plan]) -> list[Finding]:
+    """Return a finding for each state of which more runs failed than ended well."""
+    findings = []
+    for plan in plans:
+        records = runs_of(plan)
+        ended = completed(records)
+        text = mostly_failed(ended, [record for record in records if record not in ended])
+        if text:
+            findings.append(
+                Finding(
+                    question=Question.SEEDS,
+                    metric="all",
+                    verdict=Verdict.UNDECIDED,
+                    reason=f"{plan.title}: {text}",
+                    rule="more runs end well than fail",
+                    n=len(ended),
+                )
+            )
+    return findings
 
 
 def _ablated(

@@ -476,3 +476,27 @@ def test_failed_commit_is_made_up_for(cli, calibrated_recipe):
     (project / ".git/index.lock").unlink()
     assert "are committed" in cli("verify", cwd=project).out
     assert git(project, "status", "--porcelain") == ""
+
+
+def test_calibration_runs_replaced_after_results_were_seen_stay_a_deviation(
+    cli, tmp_path, calibrated_recipe
+):
+    project = cli.new(calibrated_recipe)
+    said = cli("verify", "--json", cwd=project).json
+    assert not any(one["code"] == "calibration_changed" for one in said["deviations"])
+    path = project / "calibration.json"
+    path.write_text(path.read_text().replace('"threads": 1', '"threads": 1 '))
+    for _ in range(2):
+        said = cli.any_status("verify", "--json", cwd=project).json
+        assert any(one["code"] == "calibration_changed" for one in said["deviations"])
+
+
+def test_runs_that_mostly_fail_are_no_sample(cli, tmp_path):
+    crashing = TOY.replace("random.seed", "assert int(sys.argv[1]) > 11\n    random.seed")
+    recipe = toy_recipe(
+        tmp_path / "recipe", {"train.py": crashing}, seeds={"how": "argument", "retries": 15}
+    )
+    answer = cli.any_status("verify", "--json", cwd=cli.new(recipe)).json
+    (said,) = [one["text"] for one in answer["deviations"] if one["code"] == "mostly_failed"]
+    assert said.startswith("4 of 6 ") and "are no sample" in said
+    assert any(one["reason"] == said for one in answer["findings"])

@@ -5,8 +5,9 @@ from helpers import TOY_RECIPE, merged
 
 from scaffold.records.evidence import Calibration, EnvironmentUsed, JudgedRun, Machine
 from scaffold.records.judgment import Judgment, Verdict
+from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
-from scaffold.rules.reproduction.judge import is_decided, judge
+from scaffold.rules.reproduction.judge import MOSTLY_FAILED, is_decided, judge
 
 MACHINE = Machine(processor="p", cores=1, memory_gb=1, accelerator=None, system="s")
 ENVIRONMENT = EnvironmentUsed(python="3.11.7", lock="0", reused=True)
@@ -311,3 +312,9 @@ def test_a_run_that_ended_before_the_calibration_runs_did_is_no_whole_training()
         update={"runs": tuple(at(15 + i % 5, one) for i, one in enumerate(shipped.runs))}
     )
     assert judge(recipe(), ended, early).verdict is Verdict.REPRODUCED, "it ends when it likes"
+
+
+def test_runs_that_mostly_failed_confirm_nothing():
+    failed = Reason(MOSTLY_FAILED, "35 of 41 runs failed")
+    judgment = judge(recipe(), GOOD, calibration(), [failed])
+    assert judgment.verdict is Verdict.INCONCLUSIVE and "35 of 41" in judgment.reason

@@ -323,8 +323,8 @@ def judge_probe(
 
 
 def _overall(kind: Kind, findings: Sequence[Finding]) -> Verdict:
-    if any(finding.verdict is Verdict.SEED_IGNORED for finding in findings):
-        return Verdict.UNDECIDED
+    if any(finding.question is Question.SEEDS for finding in findings):
+        return Verdict.UNDECIDED  # whatever it says, the pairs are no sample
     change, probes = (
         findings[0].verdict,
         [finding.verdict for finding in findings if finding.question is Question.PROBE],

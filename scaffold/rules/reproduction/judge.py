@@ -23,6 +23,9 @@ from scaffold.rules.stats import SampleStats, equality_tolerance
 _BASES = ("early training", "evaluation", "training")
 """From the weakest to the strongest."""
 
+MOSTLY_FAILED = "mostly_failed"
+"""Code of the deviation that more runs failed than ended well."""
+
 _NONE: Mapping[str, float] = MappingProxyType({})
 
 _MOST_NOISE = 1e-3
@@ -86,6 +89,18 @@ def judge(
         )
     findings += judge_monitored(recipe, distinct, calibration, judged)
     findings += _seeds(recipe, runs, of_seeds, calibration)
+    findings += [
+        Finding(
+            question=Question.SEEDS,
+            metric="all",
+            verdict=Verdict.INCONCLUSIVE,
+            reason=deviation.text,
+            rule="more runs end well than fail",
+            n=len(runs),
+        )
+        for deviation in deviations
+        if deviation.code == MOSTLY_FAILED
+    ]
     basis = min((claim.basis for claim in recipe.claims), key=_BASES.index, default="training")
     verdicts = [finding.verdict.overall for finding in findings]
     overall = next(
