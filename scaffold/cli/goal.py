@@ -31,8 +31,8 @@ def command() -> None:
     "set",
     "Say what difference in the error matters (a share of wrong examples, or of numbers a mean"
     " squared error), and what is good enough.\n\nA limit is METRIC>=NUMBER or METRIC<=NUMBER of a"
-    " metric of the recipe, or of latency_ms or memory_mb, which `scaffold ship` measures. All"
-    " limits are given at once: they replace those before.",
+    " metric of the recipe, or of latency_ms or memory_mb, which `scaffold ship` measures. A"
+    " limit replaces one of the same metric and end; take one out of goal.yaml by hand.",
 )
 @click.option("--matters", metavar="NUMBER", help="Such as 0.005, or 0.5%.")
 @click.option("--why", metavar="TEXT", help="Why so much matters.")
@@ -42,6 +42,7 @@ def set_goal(
 ) -> int:
     """Write it into goal.yaml."""
     from scaffold.errors import UsageError
+    from scaffold.project.goal import read_goal
     from scaffold.tweak.goal import save_goal
 
     if (matters is None) != (why is None) or (matters is None and not limits):
@@ -54,9 +55,17 @@ def set_goal(
             raise UsageError(f"--matters {matters!r} is no number", hint="such as 0.005, or 0.5%")
         changes |= {"matters": number, "matters_reason": why}
     if limits:
-        changes["limits"] = [_limit(text, project) for text in limits]
+        limited = [_limit(text, project) for text in limits]
+        changes["limits"] = [*_others(read_goal(project), limited), *limited]
     print_goal(*save_goal(project, "goal set", **changes), as_json=as_json)
     return 0
+
+
+def _others(goal: "Goal", limited: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the limits of a goal that no new one of the same metric and end replaces."""
+    ends = {(one["name"], frozenset(one)) for one in limited}
+    stated = [limit.model_dump(mode="json", exclude_none=True) for limit in goal.limits]
+    return [one for one in stated if (one["name"], frozenset(one)) not in ends]
 
 
 def _limit(text: str, project: "Project") -> dict[str, Any]:

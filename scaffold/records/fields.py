@@ -114,7 +114,8 @@ def _scalar(value: Any) -> Any:
         raise ValueError("must be one number, text, true or false")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
-    return value
+    # A document's numbers remember how they were written, which a value of a program does not.
+    return float(value) if isinstance(value, float) else value
 
 
 def check_one_line(text: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scaffold.errors import BrokenFileError, Problem
-from scaffold.records.yaml_text import Loader, Place
+from scaffold.records.yaml_text import Place, WrittenLoader
 
 _MOST_CHARACTERS = 1_000_000
 """Of a file that people write; a third of a second to read."""
@@ -77,7 +77,7 @@ def parse_record(record: type[RecordT], text: str, *, source: str) -> RecordT:
         message = f"has {len(text)} characters; at most {_MOST_CHARACTERS} are read"
         raise BrokenFileError(source, [Problem(source=source, line=1, where="", message=message)])
     try:
-        loader = Loader(text)
+        loader = WrittenLoader(text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"has the character {text[error.position]!r}, which no text file has: remove it"

@@ -94,11 +94,15 @@ for _tag, _pattern, _first in (
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
 
 
-def _written_float(loader: Loader, node: yaml.ScalarNode) -> WrittenFloat:
+class WrittenLoader(Loader):
+    """Loader whose numbers remember how they were written."""
+
+
+def _written_float(loader: WrittenLoader, node: yaml.ScalarNode) -> WrittenFloat:
     return WrittenFloat(loader.construct_scalar(node))
 
 
-Loader.add_constructor("tag:yaml.org,2002:float", _written_float)
+WrittenLoader.add_constructor("tag:yaml.org,2002:float", _written_float)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -110,7 +114,6 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(WrittenFloat, yaml.SafeDumper.represent_float)
 _Dumper.yaml_implicit_resolvers = {
     first: [
         *yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()),

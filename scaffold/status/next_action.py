@@ -248,8 +248,8 @@ def _next_of_analysis(project: Project, decided: Collection[str]) -> NextAction 
         if reasons == ():
             return None
         if reasons:
-            more = f", and {len(reasons) - 1} more" if reasons[1:] else ""
-            why = f"it was NO-GO: {reasons[0]}{more}. Mend that, and ask again"
+            others = f", and {len(reasons) - 1} more" if reasons[1:] else ""
+            why = f"it was NO-GO: {reasons[0]}{others}. Mend that, and ask again"
             return replace(action, why=why)
     has_looked = action.purpose is Purpose.LOOK_AT_ERRORS and any(project.errors.glob("*.csv"))
     return None if has_looked else action

@@ -39,8 +39,8 @@ def find_stale_change(project: Project, tweak: Tweak, evidence: ChangeEvidence) 
     present = worktree_id(project)
     if evidence.change.snapshot != present:
         paths = changed_paths(project, evidence.change.snapshot, present)
-        more = f" and {len(paths) - 1} more" if paths[1:] else ""
-        changed = f"{paths[0]}{more}" if paths else "src/ or system.yaml"
+        others = f" and {len(paths) - 1} more" if paths[1:] else ""
+        changed = f"{paths[0]}{others}" if paths else "src/ or system.yaml"
         stale.append(Reason("program", f"{changed} changed"))
     return stale
 

@@ -110,7 +110,8 @@ def format_analysis(analyzed: Analyzed, width: int, paint: Paint, under_way: str
         )
         for name, error in analysis.errors.items()
     ]
-    head = ("split", "error", "95 %", "n", "best constant")
+    error = "error" if of_classes else "squared error"
+    head = ("split", error, "95 %", "n", "best constant")
     lines += table(head, rows, width, _as_it_is)
     gaps = [gap_cells(gap, of_classes=of_classes) for gap in analysis.gaps]
     lines += [

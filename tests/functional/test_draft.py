@@ -476,3 +476,30 @@ def test_a_draft_of_a_folder_with_edits_says_that_it_is_of_the_last_commit(cli, 
     edited = cli("recipes", "draft", str(repository), "-o", "edited", "--json").json
     (new,) = set(edited["warnings"]) - set(clean["warnings"])
     assert "and 1 more differ from the last commit, which the draft is of" in new
+
+
+def test_what_cures_the_short_command_cures_the_whole_one(cli, tmp_path):
+    files = {
+        "README.md": FILES["README.md"].replace("python train.py", "python gae/train.py --fast 1"),
+        "gae/train.py": PROGRAM.replace("{extra}", "import tools.words"),
+        "gae/data/words.csv": "good,bad\n",
+        "tools/__init__.py": "",
+        "tools/words.py": "",
+    }
+    repository = tmp_path / "nested"
+    make_repository(repository, files)
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    for _ in range(5):
+        tried = cli.any_status("recipes", "try", "draft", "--accept", "--json").json
+        if tried["works"]:
+            break
+    assert tried["works"], tried
+    commands = yaml.safe_load(Path("draft/recipe.yaml").read_text())["commands"]
+    for step in ("train", "smoke"):
+        command = commands[step]
+        assert (
+            command["run"].startswith("python train.py --epochs") and "--fast" not in command["run"]
+        )
+        assert command["directory"] == "gae"
+        assert command["variables"] == {"PYTHONPATH": "{reference}"}
+    assert cli("recipes", "calibrate", "draft", "--runs", "2").code == 0

@@ -194,3 +194,14 @@ def test_next_knows_what_ship_said_of_this_state(cli, ready):
 def test_without_limits_the_next_is_to_say_them(cli, ready):
     limits(cli, ready)
     assert "goal set --limit" in cli("ship", code=1, cwd=ready).out.split("Next")[1]
+
+
+def test_a_limit_replaces_one_of_its_own_metric_and_end(cli, reproduced):
+    for text in ("accuracy>=0.5", "latency_ms<=20", "accuracy>=0.6", "accuracy<=0.99"):
+        cli("goal", "set", "--limit", text, cwd=reproduced)
+    stated = yaml.safe_load((reproduced / "goal.yaml").read_text())["limits"]
+    assert stated == [
+        {"name": "latency_ms", "at_most": 20.0},
+        {"name": "accuracy", "at_least": 0.6},
+        {"name": "accuracy", "at_most": 0.99},
+    ]

@@ -272,7 +272,8 @@ def test_a_flag_and_its_code_are_one_change(cli, reproduced):
     )
     found = cli("verify", "--ablate", "bonus=0", "--json", cwd=reproduced).json
     assert {part["group"] for part in found["differences"]} == {1}
-    assert found["refusal"] is None and found["remarks"] == []
+    assert found["refusal"] is None
+    assert [one for one in found["remarks"] if "may not have shown" not in one] == []
     off = next(f for f in found["findings"] if f["question"] == "ablation")
     assert (off["verdict"], off["metric"]) == ("NO_DIFFERENCE", "bonus=0.0")
     for wrong, said in (

@@ -178,3 +178,10 @@ def test_a_distribution_that_is_declared_by_nearly_the_name_of_the_import():
     assert "pytorch-crf" in packages()
     of_conda = packages(conda_requirements_dot_txt="py-torchcrf==0.9\n")
     assert not any(one.startswith("py-torchcrf") for one in of_conda)
+
+
+def test_a_sum_that_is_printed_is_a_value_and_no_text():
+    metric = draft_with("print('test loss:', 0.5 + 0.01 * acc)").answers["metrics.0"].value
+    assert re.search(metric["read"]["stdout"], "test loss: 0.6231")["value"] == "0.6231"
+    joined = draft_with("print('test loss: ' + str(acc) + ' nat')").answers["metrics.0"].value
+    assert re.search(joined["read"]["stdout"], "test loss: 0.6 nat")["value"] == "0.6"

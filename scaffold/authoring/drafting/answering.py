@@ -1,6 +1,7 @@
 """Write a person's answers, and accepted cures, into a draft."""
 
 import math
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -118,16 +119,73 @@ def _problems(sources: Sources) -> set[tuple[str, str]]:
 
 
 def accept_cure(folder: Path, cure: "Cure") -> None:
-    """Write a cure into a draft, with what failed as its note."""
+    """Write a cure into a draft, with what failed as its note.
+
+    What cures the short command cures the whole one as well, and what evaluates beside it.
+    """
     sources = read_sources(folder)
-    answer = FieldAnswer(status=FieldStatus.VALUE, value=cure.value, note=cure.why, by="try")
+    answers = dict(sources.answers)
+    for key, value in _changes_of(cure, sources.answers).items():
+        answer = FieldAnswer(status=FieldStatus.VALUE, value=value, note=cure.why, by="try")
+        answers = _with_answer(answers, key, answer)
     renewed = sources.model_copy(
         update={
-            "answers": _with_answer(sources.answers, cure.key, answer),
+            "answers": answers,
             "warnings": (*sources.warnings, f"tried: {cure.why}"),
         }
     )
     write_files(folder, renewed)
+
+
+def _changes_of(cure: "Cure", answers: Mapping[str, FieldAnswer]) -> dict[str, Any]:
+    """Return the fields that a cure changes: of one command those of its like, too."""
+    parts = cure.key.split(".")
+    if len(parts) != 3 or parts[0] != "commands" or parts[1] == "prepare":
+        return {cure.key: cure.value}
+    _, tried, part = parts
+
+    def stated(step: str, name: str) -> Any:
+        answer = answers.get(f"commands.{step}.{name}")
+        return answer.value if answer is not None else ""
+
+    changes = {cure.key: cure.value}
+    for step in ("train", "smoke", "evaluate"):
+        run, directory = stated(step, "run"), stated(step, "directory")
+        if not isinstance(run, str) or not run or directory != stated(tried, "directory"):
+            continue
+        if part == "run":
+            changes[f"commands.{step}.run"] = _without(run, stated(tried, "run"), cure.value)
+        else:
+            changes[f"commands.{step}.{part}"] = cure.value
+        if part == "directory":
+            changes[f"commands.{step}.run"] = _seen_from(run, directory, cure.value)
+    return changes
+
+
+def _without(run: str, before: str, after: str) -> str:
+    """Return a command without the words that another one has lost."""
+    kept_words, lost = after.split(), []
+    for word in before.split():
+        if kept_words[:1] == [word]:
+            kept_words = kept_words[1:]
+        else:
+            lost.append(word)
+    words = run.split()
+    for start in range(len(words) - len(lost) + 1):
+        if lost and words[start] == lost[0]:
+            # Its value may be another one: the whole command trains for longer.
+            return " ".join([*words[:start], *words[start + len(lost) :]])
+    return run
+
+
+def _seen_from(run: str, directory: str, folder: str) -> str:
+    """Return a command with the path of its program as a folder sees it."""
+    words = run.split()
+    for place, word in enumerate(words):
+        if word.endswith(".py"):
+            words[place] = posixpath.relpath(posixpath.join(directory, word), folder)
+            break
+    return " ".join(words)
 
 
 def _with_answer(

@@ -242,20 +242,20 @@ def _is_given_gpu(module: Module, node: ast.expr) -> bool:
         return False
     if dotted_name(node.func).rpartition(".")[2] not in ("device", "to", "set_device"):
         return False
-    made = [node.args[0]]
-    if isinstance(made[0], ast.Name):
-        made = [
+    values = [node.args[0]]
+    if isinstance(values[0], ast.Name):
+        values = [
             one.value
             for one in ast.walk(module.tree)
-            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == made[0].id
+            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == values[0].id
         ]
-    return bool(made) and all(
-        isinstance(one, (ast.BinOp, ast.JoinedStr)) and _MADE_GPU.match(ast.unparse(one))
-        for one in made
+    return bool(values) and all(
+        isinstance(one, (ast.BinOp, ast.JoinedStr)) and _NAMES_GPU.match(ast.unparse(one))
+        for one in values
     )
 
 
-_MADE_GPU = re.compile(r"f?[\"']cuda:")
+_NAMES_GPU = re.compile(r"f?[\"']cuda:")
 
 
 def find_device(command: StatedCommand, read: ReadSource) -> FieldAnswer:

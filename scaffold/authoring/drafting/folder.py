@@ -191,9 +191,9 @@ def write_draft(source: DraftSource, folder: Path, *, offline: bool = False) -> 
     draft = draft_source(source, files, offline=offline)
     edited = edited_texts(files)
     if edited:
-        more = f" and {len(edited) - 1} more" if edited[1:] else ""
+        others = f" and {len(edited) - 1} more" if edited[1:] else ""
         draft.warnings.append(
-            f"{edited[0]}{more} differ from the last commit, which the draft is of: commit first"
+            f"{edited[0]}{others} differ from the last commit, which the draft is of: commit first"
             " what belongs to it"
         )
     sources = _sources_of(draft, exact_name(replace(source, revision=files.revision)))

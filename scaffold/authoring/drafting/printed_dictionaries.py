@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from scaffold.authoring.drafting.metric_words import find_metric, find_split
 from scaffold.authoring.drafting.printed_metrics import (
-    HOLE,
     VALUE,
     PrintedMetric,
     escaped,
     is_shown,
-    shown_text,
     spaced,
     stream_of,
 )
+from scaffold.authoring.drafting.printed_texts import HOLE, shown_text
 from scaffold.authoring.drafting.python_files import Module, calls_in, dotted_name
 from scaffold.records.draft import Citation
 
@@ -58,7 +57,7 @@ def _whole(module: Module) -> Iterator[PrintedMetric]:
     for function in ast.walk(module.tree):
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
-        made = {
+        assigned = {
             node.targets[0].id: list(_keys(node.value))
             for node in ast.walk(function)
             if isinstance(node, ast.Assign)
@@ -67,7 +66,7 @@ def _whole(module: Module) -> Iterator[PrintedMetric]:
         }
         for name, call in calls_in(function):
             shown = call.args[-1] if is_shown(name) and call.args else None
-            keys = made.get(shown.id, []) if isinstance(shown, ast.Name) else []
+            keys = assigned.get(shown.id, []) if isinstance(shown, ast.Name) else []
             for order, key in enumerate(keys):
                 pattern = rf"'{re.escape(key)}':\s*{_ARRAY}(?P<value>{VALUE})"
                 place = module.cite(call)
@@ -79,7 +78,7 @@ def _entries(module: Module, keys: Mapping[str, None]) -> Iterator[PrintedMetric
     functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)]
     for call, name, target, arguments in _printing_loops(module.tree):
         text, holes = shown_text(arguments, is_print=name == "print")
-        if len(holes) < 2 or not _are_entry(target, holes[0], holes[1]):
+        if len(holes) < 2 or not _are_entry(target, holes[0].node, holes[1].node):
             continue
         before, between = text.split("\n")[0].split(HOLE)[:2]
         inside = [

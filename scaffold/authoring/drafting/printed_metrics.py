@@ -2,10 +2,18 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scaffold.authoring.drafting.metric_words import MetricWord, find_metric, find_split
+from scaffold.authoring.drafting.printed_texts import (
+    HOLE,
+    Hole,
+    is_format,
+    literal_text,
+    pieces_of,
+    shown_text,
+)
 from scaffold.authoring.drafting.python_files import Module, calls_in, dotted_name
 from scaffold.records.draft import Citation
 
@@ -33,9 +41,6 @@ class PrintedMetric:
     key: str = ""
 
 
-HOLE = "\0"
-"""Stands for a value in a text that is shown."""
-
 VALUE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ANY = r".*?"
 _LOGGERS = re.compile(
@@ -48,14 +53,6 @@ _TO_STDERR = re.compile(r"(^|\.)(info|warning|debug|log|error|critical|set_\w+)$
 """What logging and progress bars print goes there."""
 
 _STEP = re.compile(r"(epoch|iter(?:ation)?|step|episode|batch|round)\w*\W*$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hole:
-    """A value in a printed text: its expression and its format."""
-
-    node: ast.expr
-    spec: str
 
 
 def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
@@ -73,7 +70,7 @@ def _of_module(module: Module) -> Iterator[PrintedMetric]:
         function = functions.get(call.lineno, "")
         texts = [text for text in assigned if functions.get(text.lineno, "") == function]
         arguments = [_text_before(call, argument, texts) for argument in call.args]
-        text, holes = _text_of(arguments, is_print=name == "print")
+        text, holes = shown_text(arguments, is_print=name == "print")
         if not holes:
             continue
         yield from _metrics_of(module, call, text, holes, function, stream_of(name, call))
@@ -148,11 +145,11 @@ def _assigned_texts(module: Module) -> list[ast.Assign]:
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     ]
-    pieces = [(node, *_pieces(node.value)) for node in named]
+    pieces = [(node, *pieces_of(node.value)) for node in named]
     return [
         node
         for node, text, holes in pieces
-        if (holes and re.search(r"\w", text)) or _literal(node.value) is not None
+        if (holes and re.search(r"\w", text)) or literal_text(node.value) is not None
     ]
 
 
@@ -167,7 +164,7 @@ def _text_before(
 
     Also the text that `name.format(value)` or `name % value` fills.
     """
-    if isinstance(argument, ast.Call) and _is_format(argument):
+    if isinstance(argument, ast.Call) and is_format(argument):
         assert isinstance(argument.func, ast.Attribute)
         template = _text_before(call, argument.func.value, assigned, is_template=True)
         function = ast.Attribute(value=template, attr="format", ctx=ast.Load())
@@ -183,127 +180,16 @@ def _text_before(
         for node in assigned
         if ast.unparse(node.targets[0]) == argument.id
         and node.lineno < call.lineno
-        and (_literal(node.value) is not None) is is_template
+        and (literal_text(node.value) is not None) is is_template
     ]
     return max(texts, key=lambda node: node.lineno).value if texts else argument
-
-
-def shown_text(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, list[ast.expr]]:
-    """Return what a call shows with HOLE for each value, and the values."""
-    text, holes = _text_of(arguments, is_print=is_print)
-    return text, [hole.node for hole in holes]
-
-
-def _text_of(arguments: Sequence[ast.expr], *, is_print: bool) -> tuple[str, list[_Hole]]:
-    """Return the printed text with a mark for each value, and the values."""
-    if not is_print and len(arguments) > 1 and isinstance(arguments[0], ast.Constant):
-        return _percent_text(arguments[0], arguments[1:])  # logging's own formatting
-    parts: list[str] = []
-    holes: list[_Hole] = []
-    if not is_print:  # a helper of the source may take other things beside its text
-        arguments = [argument for argument in arguments if re.search(r"\w", _pieces(argument)[0])]
-    for argument in arguments:
-        text, more_holes = _pieces(argument)
-        parts.append(text)
-        holes += more_holes
-    return " ".join(parts), holes
-
-
-def _pieces(node: ast.expr) -> tuple[str, list[_Hole]]:
-    """Return an expression's text with a mark for each value, and the values."""
-    if isinstance(node, ast.Constant):
-        return str(node.value).replace(HOLE, ""), []
-    if isinstance(node, ast.JoinedStr):
-        return _f_string_text(node)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        right = node.right
-        return _percent_text(node.left, right.elts if isinstance(right, ast.Tuple) else [right])
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        before, after = _pieces(node.left), _pieces(node.right)
-        return before[0] + after[0], before[1] + after[1]
-    if isinstance(node, ast.Call) and _is_format(node):
-        assert isinstance(node.func, ast.Attribute)
-        return _format_text(node.func.value, node)
-    return HOLE, [_Hole(node, "")]
-
-
-def _is_format(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr == "format"
-
-
-def _f_string_text(node: ast.JoinedStr) -> tuple[str, list[_Hole]]:
-    text, holes = "", []
-    for part in node.values:
-        if isinstance(part, ast.Constant):
-            text += str(part.value)
-        elif isinstance(part, ast.FormattedValue):
-            text += HOLE
-            holes.append(_Hole(part.value, _spec(part.format_spec)))
-    return text, holes
-
-
-def _spec(node: ast.expr | None) -> str:
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
-    return ""
-
-
-def _literal(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left_side, right = _literal(node.left), _literal(node.right)
-        return left_side + right if left_side is not None and right is not None else None
-    return None
-
-
-def _percent_text(template: ast.expr, values: Iterable[ast.expr]) -> tuple[str, list[_Hole]]:
-    text = _literal(template)
-    if text is None:
-        return HOLE, [_Hole(template, "")]
-    specs: list[str] = []
-
-    def mark(match: re.Match[str]) -> str:
-        if match[0] == "%%":
-            return "%"
-        specs.append(match[0])
-        return HOLE
-
-    marked = re.sub(r"%%|%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]", mark, text)
-    return marked, [_Hole(value, spec) for value, spec in zip(values, specs, strict=False)]
-
-
-def _format_text(template: ast.expr, call: ast.Call) -> tuple[str, list[_Hole]]:
-    text = _literal(template)
-    if text is None:
-        return HOLE, [_Hole(call, "")]
-    holes: list[_Hole] = []
-    named = {item.arg: item.value for item in call.keywords if item.arg}
-    counter = iter(range(len(call.args)))
-
-    def mark(match: re.Match[str]) -> str:
-        if match[0] in ("{{", "}}"):
-            return match[0][0]
-        key, _, spec = match[1].partition(":")
-        key = key.split("!")[0]
-        try:
-            if key and not key.isdecimal():
-                node = named[re.split(r"[.\[]", key)[0]]
-            else:
-                node = call.args[int(key) if key else next(counter)]
-        except (StopIteration, IndexError, KeyError):
-            node = template
-        holes.append(_Hole(node, spec))
-        return HOLE
-
-    return re.sub(r"\{\{|\}\}|\{([^{}]*)\}", mark, text), holes
 
 
 def _metrics_of(
     module: Module,
     call: ast.Call,
     text: str,
-    holes: Sequence[_Hole],
+    holes: Sequence[Hole],
     function: str,
     stream: str,
 ) -> Iterator[PrintedMetric]:
@@ -378,7 +264,7 @@ def spaced(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ")
 
 
-def _pattern(pieces: Sequence[str], index_of_value: int, holes: Sequence[_Hole]) -> str:
+def _pattern(pieces: Sequence[str], index_of_value: int, holes: Sequence[Hole]) -> str:
     """Return a pattern of a whole printed line that reads one of its values."""
     pattern = ""
     has_step = False
