@@ -11,6 +11,8 @@ from helpers import git, make_repository, toy_recipe, write_tree
 
 from scaffold.authoring.drafting import trying
 from scaffold.authoring.drafting.cures import python_of
+from scaffold.authoring.drafting.kept_answers import read_sources
+from scaffold.authoring.drafting.recipe_text import recipe_text
 from scaffold.errors import PackagesError
 from scaffold.machine import describe_machine
 
@@ -503,3 +505,21 @@ def test_what_cures_the_short_command_cures_the_whole_one(cli, tmp_path):
         assert command["directory"] == "gae"
         assert command["variables"] == {"PYTHONPATH": "{reference}"}
     assert cli("recipes", "calibrate", "draft", "--runs", "2").code == 0
+
+
+def test_another_command_leaves_what_was_tried_of_the_environment(cli, tmp_path):
+    needs = {**FILES, "train.py": PROGRAM.replace("{extra}", "import toolz")}
+    make_repository(tmp_path / "needs", needs)
+    cli("recipes", "draft", f"file://{tmp_path / 'needs'}", "-o", "draft")
+    recipe = yaml.safe_load(Path("draft/recipe.yaml").read_text())
+    packages = [one for one in recipe["environment"]["packages"] if one != "toolz"]
+    sources = json.loads(Path("draft/sources.json").read_text())
+    answer = {"status": "value", "value": [*packages, "toolz==1.0.0"], "note": "", "by": "try"}
+    sources["answers"]["environment.packages"] = {**answer, "citations": [], "candidates": []}
+    Path("draft/sources.json").write_text(json.dumps(sources))
+    cli("recipes", "answer", "draft", "title", "Mine", "--json", code=2)
+    Path("draft/recipe.yaml").write_text(recipe_text(read_sources(Path("draft"))))
+    cli("recipes", "answer", "draft", "commands.train.run", "python train.py --epochs 4")
+    renewed = yaml.safe_load(Path("draft/recipe.yaml").read_text())
+    assert "toolz==1.0.0" in renewed["environment"]["packages"]
+    assert renewed["hyperparameters"]["epochs"] == 4

@@ -185,3 +185,39 @@ def test_a_sum_that_is_printed_is_a_value_and_no_text():
     assert re.search(metric["read"]["stdout"], "test loss: 0.6231")["value"] == "0.6231"
     joined = draft_with("print('test loss: ' + str(acc) + ' nat')").answers["metrics.0"].value
     assert re.search(joined["read"]["stdout"], "test loss: 0.6 nat")["value"] == "0.6"
+
+
+SESSION = """# Net
+
+### CNN
+    $ python train.py
+
+    Total Parameters: 538570
+    Training: 100% Time: 0:01:55
+    Accuracy: {result}
+"""
+
+
+def test_what_a_document_shows_below_a_prompt_is_what_the_program_printed():
+    program = "scale = 100 * 3\nprint('Accuracy:', acc)"
+    draft = draft_with(program, readme=SESSION.format(result="0.987465181058"))
+    claim, metric = draft.answers["claims.0"].value, draft.answers["metrics.0"].value
+    assert claim["value"] == 0.987465181058 and claim["decimals"] == 12
+    assert metric["unit"] == "fraction" and "printed_in" not in metric
+    under_way = draft_with(program, readme=SESSION.format(result="0.9\n    epoch 7 accuracy 0.8"))
+    assert "claims.0" not in under_way.answers
+
+
+def test_the_best_of_a_population_is_no_final_result():
+    lines = "print('Best Individual, accuracy: %.3f' % a)\nprint('mean squared error: %s' % b)"
+    swapped = "\n".join(reversed(lines.split("\n")))
+    for text in (lines, swapped):
+        first = text.split("print('")[1].split()[0]
+        silent = README.replace("Test accuracy: 91.0", "")
+        name = draft_with(text, readme=silent).answers["metrics.0"].value["name"]
+        assert name == ("accuracy" if first == "Best" else "mse")
+
+
+def test_a_declared_fork_of_a_package_is_what_its_import_brings():
+    draft = draft_with("import progressbar", requirements_dot_txt="progressbar33\n")
+    assert "progressbar33" in draft.answers["environment.packages"].value

@@ -232,7 +232,13 @@ def _answers_of_command(
         drafted = draft_source(source, files, command)
     except ValueError as error:
         raise UsageError(f"{command}: {error}") from error
-    own_answers = {key: answer for key, answer in answers.items() if answer.by == "person"}
+    own_answers = {
+        key: answer
+        for key, answer in answers.items()
+        # What was tried cured the environment; what it made of the command is another's.
+        if answer.by == "person"
+        or (answer.by == "try" and (not key.startswith("commands.") or key.endswith(".variables")))
+    }
     own_answers.pop("commands.train.run")
     return {**drafted.answers, **own_answers}
 

@@ -276,6 +276,7 @@ def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedN
     """Yield the numbers of the last line about a test in what a document shows as its output."""
     if code.language not in ("", "text", "console", "bash", "sh", "shell"):
         return
+    yield from _of_session(files, code, rank)
     if not _SHOWS_OUTPUT.search(" ".join([*code.section[-1:], code.lead])):
         return
     # `test result:` may stand above its numbers, or beside them.
@@ -294,6 +295,33 @@ def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedN
                     labels=(line.text, *code.section[-1:]),
                     section=" ".join(code.section[-1:]),
                     rank=rank + 6,
+                    is_output=True,
+                )
+
+
+_PROMPTED = re.compile(r"\s*(\$|>{1,3})\s+(python|\./)")
+_UNDER_WAY = re.compile(r"epoch|iter|step|batch|^\s*\.\.\.|\bloss\b", re.IGNORECASE)
+
+
+def _of_session(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedNumber]:
+    """Yield the last result below a prompt with a command: what it printed when it had ended."""
+    prompts = [place for place, line in enumerate(code.lines) if _PROMPTED.match(line.text)]
+    below = code.lines[prompts[0] + 1 :] if len(prompts) == 1 else ()
+    if any(_UNDER_WAY.search(line.text) for line in below[-1:]):
+        return
+    results = [
+        line for line in below if find_metric(line.text) and not _UNDER_WAY.search(line.text)
+    ]
+    for line in results[-1:]:
+        for match in NUMBER.finditer(line.text):
+            metric = _metric_beside(line.text, match)
+            if metric is not None:
+                yield replace(
+                    read_number(files.cite(code.path, line.number), metric, match, line.text),
+                    labels=(line.text, code.lines[prompts[0]].text, *code.section[-1:]),
+                    section=" ".join(code.section[-1:]),
+                    rank=rank + 6,
+                    is_output=True,
                 )
 
 

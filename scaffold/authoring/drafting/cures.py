@@ -85,7 +85,7 @@ def _missing_module(failed: Failed, match: re.Match[str]) -> Cure | None:
         code="missing_module",
         key="environment.packages",
         value=[*failed.packages, distribution],
-        why=f"the program imports {name}, which nothing declares: {distribution} is added",
+        why=f"the program imports {name}, which is not there: {distribution} is added",
     )
 
 

@@ -53,7 +53,10 @@ def add_measures(draft: Draft, read: ReadSource) -> None:
             f"{claim.place}: {claim.metric.name} is published, and the program prints none: a"
             " driver must compute it, or the nearest printed metric is judged instead"
         )
-    metrics = _metrics(printed, claim if is_claimed else None, _multiplies(read))
+    is_in_percent = _multiplies(read)
+    if claim is not None and is_claimed and claim.is_output:
+        is_in_percent = claim.unit == "percent"
+    metrics = _metrics(printed, claim if is_claimed else None, is_in_percent)
     for index, (metric, place) in enumerate(metrics):
         draft.answers[f"metrics.{index}"] = value_of(metric, place)
     if claim is not None and is_claimed:
@@ -114,7 +117,10 @@ def _metrics(
 
 
 _FIRST = re.compile(r"init|before|start", re.IGNORECASE)
-_LAST = re.compile(r"final|best|\bend\b|result|finish", re.IGNORECASE)
+_LAST = re.compile(
+    r"final|best(?!(\\s[+*]|\W)+(individual|param|model|config))|\bend\b|result|finish",
+    re.IGNORECASE,
+)
 """What a line that a program prints first, or last, says of itself."""
 
 

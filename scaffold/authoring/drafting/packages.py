@@ -186,6 +186,7 @@ _OTHER_DISTRIBUTIONS: Mapping[str, Sequence[str]] = {
         "opencv-contrib-python-headless",
     ),
     "faiss": ("faiss-gpu",),
+    "progressbar": ("progressbar2", "progressbar33"),
     "tensorboard": ("tb-nightly",),
     "tensorflow": ("tensorflow-gpu", "tensorflow-cpu"),
 }

@@ -26,6 +26,7 @@ class PublishedNumber:
         is_bold: printed in bold: the best one of its table.
         section: of a sentence, the heading above it.
         high: of a range, where it ends; `value` is where it begins.
+        is_output: whether it is shown as the program printed it.
         is_named: whether the text names the metric; `45.6 %` under `Result` is taken for an
             accuracy only if the program prints one.
     """
@@ -47,6 +48,7 @@ class PublishedNumber:
     is_bold: bool = False
     section: str = ""
     high: float | None = None
+    is_output: bool = False
 
 
 NUMBER = re.compile(
