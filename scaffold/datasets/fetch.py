@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scaffold.datasets.outside import located_folder
 from scaffold.errors import FetchError, RunError
+from scaffold.project.digests import file_digest
 from scaffold.records.dataset import (
     CopiedDataset,
     FileDataset,
@@ -45,11 +46,24 @@ def _fetch(dataset: PlacedDataset, folder: Path, offline: bool, on_bytes: OnByte
     if isinstance(dataset, OutsideDataset):
         read = functools.partial(on_bytes, dataset.name)
         return located_folder(dataset.name, folder / dataset.manifest, dataset.sha256, read)
+    if isinstance(dataset, FileDataset):
+        _require_pinned(dataset, folder)
     return cached_by_digest(
         f"dataset {dataset.name}",
         dataset.sha256,
         lambda aside: _copy_into(aside, dataset, folder, offline, on_bytes),
     )
+
+
+def _require_pinned(dataset: FileDataset, folder: Path) -> None:
+    """Raise FetchError if a file of one's own was edited: runs would have the one of its pin."""
+    own = folder / dataset.file
+    digest = file_digest(own) if own.is_file() else dataset.sha256
+    if digest != dataset.sha256:
+        raise FetchError(
+            f"dataset {dataset.name}: {dataset.file} is not the file that its sha256 pins",
+            hint=f"git checkout -- {dataset.file}; or, if it is to be another, sha256: {digest}",
+        )
 
 
 def _copy_into(

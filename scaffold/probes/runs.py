@@ -383,10 +383,14 @@ def table_of(watched: ProbedRun) -> Predictions:
     except UsageError as error:
         if watched.table.parent != watched.folder:
             raise
+        hint = (
+            "let the program write predictions.csv with the columns id, split, label,"
+            " prediction into its folder (scaffold docs loop)"
+        )
+        tree = watched.folder / "tree"
+        elsewhere = next((path for path in sorted(tree.rglob(_TABLE)) if path.is_file()), None)
+        if elsewhere is not None:
+            hint = f"{elsewhere.relative_to(tree)} is not looked at: {hint}"
         raise UsageError(
-            f"no predictions could be seen from outside: {error.message}",
-            hint=(
-                "let the program write predictions.csv with the columns id, split, label,"
-                " prediction into its folder (scaffold docs loop)"
-            ),
+            f"no predictions could be seen from outside: {error.message}", hint=hint
         ) from error

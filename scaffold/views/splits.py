@@ -18,7 +18,7 @@ _MEANS = {
 _MENDS = {
     LeakKind.EXACT: "make the splits with scaffold splits make, which holds equal rows together",
     LeakKind.NEAR: "give near copies one group, and make the splits with --group",
-    LeakKind.GROUP: "make the splits with --group",
+    LeakKind.GROUP: "make the splits with --group, and without --time, which divides groups",
     LeakKind.TIME: "make the splits with --time",
     LeakKind.GIVEAWAY: "take the column out, if it is not known before the label is",
 }

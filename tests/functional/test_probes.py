@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from helpers import edit, toy_recipe
+from helpers import copy_recipe, edit, toy_recipe
 
 PROGRAM = """\
     import csv, json, random, sys
@@ -236,3 +236,17 @@ def test_a_program_that_diverges_and_fails_is_told_to_lower_its_rate(cli, tmp_pa
     cli("goal", "set", "--matters", "0.1", "--why", "w", cwd=project)
     told = cli("analyze", code=4, cwd=project).err
     assert "training diverged" in told and "lower the learning rate" in told
+
+
+def test_a_table_in_another_folder_is_named(cli, tweakable_recipe, tmp_path):
+    program = (tweakable_recipe / "reference/train.py").read_text()
+    write = "os.mkdir('results')\nopen('results/predictions.csv', 'w').write('id\\n1\\n')\n"
+    recipe = copy_recipe(
+        tweakable_recipe,
+        tmp_path / "elsewhere",
+        {"train.py": (program, f"{program}\nimport os\n{write}")},
+    )
+    project = cli.new(recipe, "elsewhere-project")
+    cli("goal", "set", "--matters", "0.02", "--why", "w", cwd=project)
+    refused = cli("analyze", code=2, cwd=project).err
+    assert "results/predictions.csv is not looked at" in refused

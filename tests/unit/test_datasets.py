@@ -248,3 +248,13 @@ def test_server_that_does_not_keep_to_the_protocol(tmp_path, server, path, verdi
     recipe = find_recipe(str(toy_recipe(tmp_path / "recipe", datasets=[dataset])))
     with pytest.raises(FetchError, match=verdicts):
         fetch_datasets(recipe.recipe, recipe.folder)
+
+
+def test_a_file_that_was_edited_is_not_run_with_what_the_cache_has(tmp_path, cache):
+    fetch(tmp_path, {"file": "data/x.txt"})
+    (tmp_path / "recipe/data/x.txt").write_bytes(CONTENT + b"more\n")
+    digest = hashlib.sha256(CONTENT + b"more\n").hexdigest()
+    found = find_recipe(str(tmp_path / "recipe"))
+    with pytest.raises(FetchError, match="not the file that its sha256 pins") as refused:
+        fetch_datasets(found.recipe, found.folder)
+    assert digest in refused.value.hint
