@@ -307,9 +307,10 @@ def _print_created(created: "CreatedProject", directory: Path) -> None:
         f"  Created    {directory}/  git repository, reproduce is open, tweak and rewrite are"
         " locked"
     )
-    about = f"about {format_duration(expected_verify_s(recipe))} on this machine"
-    if not recipe.resources.is_measured:
-        about = "how long that takes was not measured yet"
+    verify_s = expected_verify_s(recipe)
+    about = "how long that takes was not measured yet"
+    if verify_s is not None:
+        about = f"about {format_duration(verify_s)} on this machine"
     for line in lines:
         click.echo("\n".join(wrap(plain(line), width(), hanging=13)))
     click.echo(f"  Next       {paint(_next(directory), 'cyan')}   # {about}")

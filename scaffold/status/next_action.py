@@ -39,7 +39,7 @@ class ReproductionState:
         runs: completed runs of the reference, judged or not.
         unjudged: completed runs that the evidence does not hold.
         is_trusted: whether it was made or checked here.
-        verify_s: seconds that a verification takes here.
+        verify_s: seconds that a verification takes here, if a run was ever measured.
         changed: files of the recipe that differ from the last commit, where that keeps the evidence
             from being committed.
     """
@@ -51,7 +51,7 @@ class ReproductionState:
     runs: int
     unjudged: int
     is_trusted: bool
-    verify_s: float
+    verify_s: float | None
     changed: tuple[str, ...] = ()
 
 

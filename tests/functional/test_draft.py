@@ -523,3 +523,9 @@ def test_another_command_leaves_what_was_tried_of_the_environment(cli, tmp_path)
     renewed = yaml.safe_load(Path("draft/recipe.yaml").read_text())
     assert "toolz==1.0.0" in renewed["environment"]["packages"]
     assert renewed["hyperparameters"]["epochs"] == 4
+
+
+def test_how_long_a_verification_takes_is_not_said_before_a_run_was_measured(cli, repository):
+    cli("recipes", "draft", f"file://{repository}", "-o", "draft")
+    project = cli.new("draft")
+    assert cli("next", "--json", cwd=project).json["about_s"] is None
