@@ -318,3 +318,20 @@ def test_runs_that_mostly_failed_confirm_nothing():
     failed = Reason(MOSTLY_FAILED, "35 of 41 runs failed")
     judgment = judge(recipe(), GOOD, calibration(), [failed])
     assert judgment.verdict is Verdict.INCONCLUSIVE and "35 of 41" in judgment.reason
+
+
+def test_an_interval_that_holds_every_share_is_no_test():
+    claim = {**TOY_RECIPE["claims"][0], "standard_error": 1.2}
+    judgment = judge(recipe(claims=[claim]), GOOD, calibration())
+    assert verdicts(judgment, "claim") == [Verdict.UNTESTABLE]
+    assert "any value from 0 to 1 would have been consistent" in judgment.reason
+    narrow = {**claim, "standard_error": 0.2}
+    assert verdicts(judge(recipe(claims=[narrow]), GOOD, calibration()), "claim") == [
+        Verdict.CONSISTENT
+    ]
+
+
+def test_a_published_spread_of_nothing_stands_for_no_calibration():
+    claim = {**TOY_RECIPE["claims"][0], "sd": 0.0, "n": 30}
+    judgment = judge(recipe(claims=[claim]), GOOD, None)
+    assert judgment.verdict is Verdict.INCONCLUSIVE and "no calibration runs" in judgment.reason

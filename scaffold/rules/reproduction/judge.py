@@ -76,17 +76,16 @@ def judge(
         is_exact = recipe.seeds.how == "none" and metric.name not in unsteady
         if metric.name in unsteady and shipped is not None and not _differ(shipped):
             shipped = None  # it is no sign that there is none
-        findings.append(
-            judge_claim(
-                claim,
-                stats,
-                shipped,
-                series,
-                metric.direction,
-                recipe.rule,
-                noise.get(metric.name, 0.0) if is_exact else None,
-            )
+        finding = judge_claim(
+            claim,
+            stats,
+            shipped,
+            series,
+            metric.direction,
+            recipe.rule,
+            noise.get(metric.name, 0.0) if is_exact else None,
         )
+        findings.append(_excluding(finding, WHOLE.get(metric.unit)))
     findings += judge_monitored(recipe, distinct, calibration, judged)
     findings += _seeds(recipe, runs, of_seeds, calibration)
     findings += [
@@ -179,6 +178,17 @@ def _cut_short(
     return reasons
 
 
+def _excluding(finding: Finding, whole: float | None) -> Finding:
+    """Return a finding that is UNTESTABLE if any share at all would have been consistent."""
+    if whole is None or finding.interval is None or finding.verdict is not Verdict.CONSISTENT:
+        return finding
+    low, high = finding.interval
+    if low > 0 or high < whole:
+        return finding
+    reason = f"any value from 0 to {whole:g} would have been consistent: that is no test"
+    return replace(finding, verdict=Verdict.UNTESTABLE, reason=reason)
+
+
 def _differ(stats: SampleStats) -> bool:
     """Return whether values differ by more than rounding makes of one."""
     values = stats.values or (stats.mean,)
@@ -229,9 +239,8 @@ def _reproduction(
     if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
             stats = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
-        elif (
-            claim.deviation is not None and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS
-        ):
+        elif claim.deviation and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
+            # A published spread of 0.00 is a rounded one, and says nothing of the seeds here.
             stats = SampleStats(
                 n=claim.n, mean=claim.value, sd=claim.deviation, half_digit=claim.half_digit
             )
