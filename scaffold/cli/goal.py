@@ -13,6 +13,8 @@ from scaffold.cli.groups import CommandGroup
 from scaffold.cli.terminal import print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scaffold.project.project import Project
     from scaffold.records.goal import Goal
 
@@ -74,7 +76,8 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
     from scaffold.tweak.prepare import recipe_and_program
 
     match = re.fullmatch(r"\s*([^<>=\s]+)\s*(<=|>=)\s*(\S+)\s*", text)
-    known = [*(metric.name for metric in recipe_and_program(project)[1].metrics), *MEASURED]
+    metrics = {metric.name: metric.unit for metric in recipe_and_program(project)[1].metrics}
+    known = [*metrics, *MEASURED]
     number = parse_number(match[3]) if match else None
     if match is None or number is None or not math.isfinite(number):
         raise UsageError(
@@ -84,7 +87,19 @@ def _limit(text: str, project: "Project") -> dict[str, Any]:
         raise UsageError(
             f"--limit: there is no metric {match[1]!r}", hint=f"there are: {', '.join(known)}"
         )
+    if "%" in match[3]:
+        number = _as_unit(match[1], number, text, metrics)
     return {"name": match[1], "at_most" if match[2] == "<=" else "at_least": number}
+
+
+def _as_unit(name: str, share: float, text: str, units: "Mapping[str, str]") -> float:
+    """Return a percentage in the unit of its metric."""
+    from scaffold.errors import UsageError
+
+    unit = units.get(name, "")
+    if unit not in ("fraction", "percent"):
+        raise UsageError(f"--limit {text!r}: {name} is no share", hint="write it without %")
+    return share * 100 if unit == "percent" else share
 
 
 def print_goal(goal: "Goal", not_committed: str | None, *, as_json: bool) -> None:

@@ -58,7 +58,9 @@ def _iso(text: str) -> float | None:
 def _dated(text: str, form: str) -> float | None:
     day, _, clock = text.strip().partition(" ")
     try:
-        at = time.fromisoformat(clock.strip()) if clock else time()
+        clock = clock.strip()
+        padded = f"0{clock}" if clock[1:2] == ":" else clock
+        at = time.fromisoformat(padded) if clock else time()
         return _seconds(datetime.combine(datetime.strptime(day, form), at))
     except (ValueError, OverflowError):
         return None

@@ -23,11 +23,16 @@ from scaffold.reproduce.evidence import calibration_digest, read_evidence
 from scaffold.rules.reproduction.judge import MOSTLY_FAILED
 
 
-def mostly_failed(records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> str:
+def mostly_failed(
+    program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
+) -> str:
     """Return why the runs that ended well may be a choice among many; nothing if they are not.
 
-    What makes a run fail may have to do with its result, and a failed run is made again.
+    What makes a run fail may have to do with its result, and a failed run is made again. A program
+    without chance leaves nothing to choose from.
     """
+    if program.seeds.how == "none":
+        return ""
     failed = [record for record in unwell if record.outcome is Outcome.FAILED]
     if len(failed) <= len(records):
         return ""
@@ -37,7 +42,9 @@ def mostly_failed(records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> 
     )
 
 
-def _remarks_of_unwell(records: Sequence[RunRecord], unwell: Sequence[RunRecord]) -> list[Reason]:
+def _remarks_of_unwell(
+    program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
+) -> list[Reason]:
     if not unwell:
         return []
     times = Counter(f"seed {record.seed} {record.outcome.value}" for record in unwell)
@@ -45,7 +52,7 @@ def _remarks_of_unwell(records: Sequence[RunRecord], unwell: Sequence[RunRecord]
         kind + (f" {number} times" if number > 1 else "") for kind, number in times.items()
     )
     text = f"runs that did not end well, and are not among those judged: {kinds}"
-    chosen = mostly_failed(records, unwell)
+    chosen = mostly_failed(program, records, unwell)
     return [Reason("failed_runs", text), *([Reason(MOSTLY_FAILED, chosen)] if chosen else [])]
 
 
@@ -53,7 +60,7 @@ def run_remarks(
     program: Program, records: Sequence[RunRecord], unwell: Sequence[RunRecord]
 ) -> list[Reason]:
     """Return what the runs themselves show to be other than it should be."""
-    remarks = _remarks_of_unwell(records, unwell)
+    remarks = _remarks_of_unwell(program, records, unwell)
 
     def add(code: str, text: str) -> None:
         remarks.append(Reason(code, text))

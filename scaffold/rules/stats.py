@@ -124,14 +124,15 @@ and atol 1e-5), relative so that it means the same for small metrics.
 Source: https://docs.pytorch.org/docs/stable/testing.html
 """
 
-_COARSE = 1e-3
-"""Of a value: machines were seen to part by at most 0.4 % of it (docs/verdicts.md)."""
+_COARSE = 4e-3
+"""Of a value: machines were seen to part by no more (docs/verdicts.md)."""
 
 
 def published_tolerance(published: SampleStats, own_half: float) -> tuple[float, float]:
     """Return how far from a published number an own one is equal, and may be equal.
 
-    A number of more digits is equal if it rounds to the published one. Of fewer digits it is equal
+    A number of more digits is equal if it rounds to the published one; one of as many may differ as
+    two numbers of one program do. Of fewer digits it is equal
     as it stands; whether it was rounded cannot be seen (Python prints a half as `0.5`), so that
     further off, up to half its own last digit, nothing can be told.
 
@@ -139,7 +140,10 @@ def published_tolerance(published: SampleStats, own_half: float) -> tuple[float,
         published: the number, with half a unit of its last digit.
         own_half: of the last digit that the program prints.
     """
+    is_alike = math.isclose(own_half, published.half_digit)
+    same_program = equality_tolerance(published, published) if is_alike else 0.0
     equal = max(published.half_digit, _MACHINES * abs(published.mean)) * (1 + 1e-9)
+    equal = max(equal, same_program)
     return equal, max(equal, own_half * (1 + 1e-9))
 
 

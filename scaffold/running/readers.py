@@ -161,7 +161,10 @@ def files_read(reader: Reader, logs: Path, tree: Path) -> list[Path]:
         output = find_output(tree, name)
     except RunError:
         return []
-    return [file for file in output.rglob("*") if file.is_file()] if output.is_dir() else [output]
+    if not output.is_dir():
+        return [output]
+    # Beside the events of TensorBoard anything may lie.
+    return [file for file in output.rglob("*tfevents*") if file.is_file()]
 
 
 def _logs_read(logs: Path, suffix: str) -> list[Path]:
@@ -264,14 +267,16 @@ def _match(pattern: re.Pattern[str], line: str) -> Iterator[PrintedNumber]:
         )
 
 
-_GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d|,\d{3}(?!\d)")
+_GOES_ON = re.compile(r"\d|\.\d|[eE][-+]?\d")
+_THOUSANDS = re.compile(r",\d{3}(?!\d)")
 _BEGINS_BEFORE = re.compile(r"(^|[\s=:(\[])-$|\d\.?$")
 
 
 def _require_whole(line: str, match: re.Match[str]) -> None:
     """Raise RunError where a pattern reads a part of a number, such as 9.0 of 9.0e-05."""
     start, end = match.span("value")
-    if _GOES_ON.match(line, end) or _BEGINS_BEFORE.search(line[:start]):
+    has_thousands = "." not in match["value"] and _THOUSANDS.match(line, end)
+    if has_thousands or _GOES_ON.match(line, end) or _BEGINS_BEFORE.search(line[:start]):
         raise RunError(
             f"the pattern reads {match['value']!r}, a part of a number in the line {line[:120]!r}",
             hint=r"such as (?P<value>[-+]?[\d.]+(?:[eE][-+]?\d+)?)",

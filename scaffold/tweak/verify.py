@@ -132,7 +132,9 @@ def _chosen_runs(plans: Sequence[Plan]) -> list[Finding]:
     for plan in plans:
         records = runs_of(plan)
         ended = completed(records)
-        text = mostly_failed(ended, [record for record in records if record not in ended])
+        text = mostly_failed(
+            plan.program, ended, [record for record in records if record not in ended]
+        )
         if text:
             findings.append(
                 Finding(

@@ -154,7 +154,9 @@ def test_a_limit_that_nothing_measures_is_no_go(cli, reproduced):
     assert "latency_ms was not measured" in cli("ship", code=1, cwd=project).out
 
 
-@pytest.mark.parametrize("text", ["accuracy", "accuracy>=high", "acuracy>=0.5"])
+@pytest.mark.parametrize(
+    "text", ["accuracy", "accuracy>=high", "acuracy>=0.5", "latency_ms<=20%", "loss<=5%"]
+)
 def test_limits_that_are_none(cli, reproduced, text):
     assert "limit" in cli("goal", "set", "--limit", text, code=2, cwd=reproduced).err
 

@@ -361,7 +361,7 @@ def test_times_on_different_hardware_are_not_compared():
 
 
 def test_seeds_that_do_not_reach_the_program_make_no_pairs():
-    three = [base for base in BASE[:3] for _ in range(4)]
+    three = [base + 0.123456 for base in BASE[:3] for _ in range(4)]
     better = [value + 3 for value in three]
     found = judge("improve", runs(three), runs(better))
     assert found.verdict is Verdict.UNDECIDED and found.refusal and found.more_pairs is None
@@ -372,12 +372,16 @@ def test_seeds_that_do_not_reach_the_program_make_no_pairs():
     assert judge("improve", runs(apart), runs([one + 3 for one in apart])).verdict is Verdict.BETTER
 
 
-def test_results_that_are_printed_coarsely_agree_by_chance():
-    few = [90, 91] * 6
-    found = judge(
-        "improve", runs(few, half_digit=0.5), runs([one + 9 for one in few], half_digit=0.5)
-    )
-    assert found.verdict is Verdict.BETTER
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([90, 91] * 6, [99, 100] * 6),  # counts
+        ([180, 220, 301, 250, 199, 233, 270], [500] * 7),  # a reward at its end
+        ([1.234, 1.235] * 6, [2.234, 2.235] * 6),
+    ],
+)
+def test_results_of_few_digits_agree_by_chance(before, after):
+    assert judge("improve", runs(before), runs(after)).verdict is Verdict.BETTER
 
 
 def test_what_so_few_seeds_cannot_show_is_said():

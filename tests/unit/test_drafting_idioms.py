@@ -221,3 +221,41 @@ def test_the_best_of_a_population_is_no_final_result():
 def test_a_declared_fork_of_a_package_is_what_its_import_brings():
     draft = draft_with("import progressbar", requirements_dot_txt="progressbar33\n")
     assert "progressbar33" in draft.answers["environment.packages"].value
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "def main(gpu):\n    if gpu < 0:\n        return 'cpu'\n    torch.device(f'cuda:{gpu}')",
+        "if args.distributed:\n    torch.cuda.set_device(f'cuda:{args.lr}')",
+        "def profile():\n    assert torch.cuda.is_available()",
+        "if not torch.cuda.is_available():\n    print('will not exit() here')",
+    ],
+)
+def test_what_is_only_sometimes_run_demands_no_gpu(lines):
+    assert draft_with(lines).answers["resources.device"].value == "cpu"
+
+
+def test_a_program_that_is_started_may_demand_a_gpu():
+    lines = "if __name__ == '__main__':\n    assert torch.cuda.is_available()"
+    assert draft_with(lines).answers["resources.device"].value == "cuda"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "def test():\n    out = {'acc': a}\n    for k, v in out.items(): print(f'{k}\\n{v}')",
+        "out = {'acc': Acc}\nfor k, v in vars(args).items(): print('%s %s' % (k, v))",
+    ],
+)
+def test_keys_on_lines_of_their_own_and_settings_are_no_metrics(lines):
+    assert "metrics.0" not in draft_with(lines).answers
+
+
+def test_a_key_is_a_whole_word_of_its_line():
+    lines = (
+        "def test():\n    out = {'acc': a}\n    for k, v in out.items(): print('\\n%s %s' % (k, v))"
+    )
+    pattern = draft_with(lines).answers["metrics.0"].value["read"]["stdout"]
+    assert re.search(pattern, "acc 0.9")["value"] == "0.9"
+    assert not re.search(pattern, "val_acc 0.5")

@@ -380,3 +380,18 @@ def test_a_whole_number_ends_where_its_digits_do(tmp_path, line):
         0.25,
         0.75,
     )
+
+
+def test_what_lies_beside_events_is_no_result(tmp_path):
+    before = {"runs/.gitkeep": ""}
+    tree = write_tree(tmp_path / "tree", before)
+    write_tree(tmp_path / "before", before)
+    with SummaryWriter(str(tree / "runs")) as writer:
+        writer.add_scalar("loss", 0.25, 1)
+    events = metric({"tensorboard": "runs", "tag": "loss"})
+    assert read_metric(events, tmp_path, tree, tmp_path / "before")[0].value == 0.25
+
+
+def test_a_column_before_another_is_a_whole_number(tmp_path):
+    pattern = {"stdout": r"^\d+,(?P<value>[\d.]+)"}
+    assert read(tmp_path, metric(pattern), "1,0.95,200\n").value == 0.95

@@ -307,7 +307,8 @@ def test_a_run_that_ended_before_the_calibration_runs_did_is_no_whole_training()
     ended = [*(at(20, one) for one in GOOD[:3]), at(1, GOOD[3])]
     judgment = judge(recipe(), ended, whole)
     assert judgment.verdict is Verdict.INCONCLUSIVE
-    assert "seed 3 ended at step 1" in judgment.reason and "at step 20" in judgment.reason
+    assert "the value of seed 3 is of step 1" in judgment.reason
+    assert "of step 20: another length of training" in judgment.reason
     early = shipped.model_copy(
         update={"runs": tuple(at(15 + i % 5, one) for i, one in enumerate(shipped.runs))}
     )

@@ -153,34 +153,39 @@ def _changes_of(cure: "Cure", answers: Mapping[str, FieldAnswer]) -> dict[str, A
         run, directory = stated(step, "run"), stated(step, "directory")
         if not isinstance(run, str) or not run or directory != stated(tried, "directory"):
             continue
-        if part == "run":
-            changes[f"commands.{step}.run"] = _without(run, stated(tried, "run"), cure.value)
-        else:
-            changes[f"commands.{step}.{part}"] = cure.value
-        if part == "directory":
+        if part == "variables":
+            changes[f"commands.{step}.variables"] = {**(stated(step, part) or {}), **cure.value}
+        elif part == "directory":
+            changes[f"commands.{step}.directory"] = cure.value
             changes[f"commands.{step}.run"] = _seen_from(run, directory, cure.value)
+        elif part == "run" and _program_of(run) == _program_of(stated(tried, "run")):
+            changes[f"commands.{step}.run"] = _without(run, stated(tried, "run"), cure.value)
     return changes
 
 
+def _program_of(run: str) -> str:
+    return next((word for word in run.split() if word.endswith(".py")), "")
+
+
 def _without(run: str, before: str, after: str) -> str:
-    """Return a command without the words that another one has lost."""
-    kept_words, lost = after.split(), []
-    for word in before.split():
-        if kept_words[:1] == [word]:
-            kept_words = kept_words[1:]
-        else:
-            lost.append(word)
-    words = run.split()
-    for start in range(len(words) - len(lost) + 1):
-        if lost and words[start] == lost[0]:
-            # Its value may be another one: the whole command trains for longer.
-            return " ".join([*words[:start], *words[start + len(lost) :]])
-    return run
+    """Return a command without the flag, and its value, that another one has lost.
+
+    The value may be another one: the whole command trains for longer.
+    """
+    words, old, new = run.split(), before.split(), after.split()
+    count = len(old) - len(new)
+    place = next((n for n in range(len(old)) if [*old[:n], *old[n + count :]] == new), None)
+    if count < 1 or place is None or old[place] not in words:
+        return run
+    at = words.index(old[place])
+    return " ".join([*words[:at], *words[at + count :]])
 
 
 def _seen_from(run: str, directory: str, folder: str) -> str:
-    """Return a command with the path of its program as a folder sees it."""
+    """Return a command with the path of its program as a folder sees it; `-m` has none."""
     words = run.split()
+    if "-m" in words:
+        return run
     for place, word in enumerate(words):
         if word.endswith(".py"):
             words[place] = posixpath.relpath(posixpath.join(directory, word), folder)

@@ -240,7 +240,15 @@ def _best_claim(
     )
 
 
-_LABEL_OF_SETTING = re.compile(r"([a-z_]\w*)\s*=\s*([\w.+-]+)")
+_LABEL_OF_SETTING = re.compile(r"(?<![\w-])([a-z_]\w*)\s*=\s*([\w.+-]+)")
+
+
+def _are_equal(one: str, other: str) -> bool:
+    """Return whether two words say the same value: `0.001` and `1e-3` do."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one == other
 
 
 def _agreement(values: set[str], settings: Mapping[str, str], claim: PublishedNumber) -> float:
@@ -250,7 +258,7 @@ def _agreement(values: set[str], settings: Mapping[str, str], claim: PublishedNu
     """
     text = " ".join(claim.labels).lower()
     stated = [
-        1.0 if settings[name].strip("\"'").lower() == value else -1.0
+        1.0 if _are_equal(settings[name].strip("\"'").lower(), value) else -1.0
         for name, value in _LABEL_OF_SETTING.findall(text)
         if name in settings
     ]

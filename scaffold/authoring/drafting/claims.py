@@ -299,8 +299,12 @@ def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedN
                 )
 
 
-_PROMPTED = re.compile(r"\s*(\$|>{1,3})\s+(python|\./)")
-_UNDER_WAY = re.compile(r"epoch|iter|step|batch|^\s*\.\.\.|\bloss\b", re.IGNORECASE)
+_PROMPTED = re.compile(
+    r"\s*(\([\w.-]+\)\s*)?([\w.-]+@[\w.-]+[:~\w/]*)?(\$|>{1,3})\s+(\w+=\S+\s+)*(python|\./)"
+)
+_UNDER_WAY = re.compile(
+    r"\b(epoch|iter(ation)?|step|batch)\s*[\[#:=]?\s*\d|^\s*\.\.\.", re.IGNORECASE
+)
 
 
 def _of_session(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedNumber]:
@@ -315,7 +319,7 @@ def _of_session(files: SourceFiles, code: Code, rank: int) -> Iterator[Published
     for line in results[-1:]:
         for match in NUMBER.finditer(line.text):
             metric = _metric_beside(line.text, match)
-            if metric is not None:
+            if metric is not None and metric.name != "loss":
                 yield replace(
                     read_number(files.cite(code.path, line.number), metric, match, line.text),
                     labels=(line.text, code.lines[prompts[0]].text, *code.section[-1:]),

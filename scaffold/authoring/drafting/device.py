@@ -8,7 +8,7 @@ from typing import Any
 
 from scaffold.authoring.drafting.command_words import StatedCommand
 from scaffold.authoring.drafting.invocation import value_in_effect
-from scaffold.authoring.drafting.python_files import Module, dotted_name
+from scaffold.authoring.drafting.python_files import Module, calls_in, dotted_name
 from scaffold.authoring.drafting.reading import ReadSource
 from scaffold.records.draft import Citation, FieldAnswer, value_of
 
@@ -210,15 +210,19 @@ def _is_of_helper(module: Module, node: ast.expr) -> bool:
 
 
 def _demanded_gpu(modules: Sequence[Module]) -> Citation | None:
-    """Return where a program ends without a GPU: `assert torch.cuda.is_available()`."""
-    for module in modules:
-        for node in _statements(module.tree):
+    """Return where a program ends without a GPU: `assert torch.cuda.is_available()`.
+
+    Only in its own module, where it is run whatever is asked for: at the top, in what is called
+    when it is started, and in the functions that train.
+    """
+    for module in modules[:1]:
+        for node in _surely_run(module.tree):
             if isinstance(node, ast.Assert) and _FOUND.fullmatch(ast.unparse(node.test)):
                 return module.cite(node)
             if (
                 isinstance(node, ast.If)
                 and _NOT_FOUND.fullmatch(ast.unparse(node.test))
-                and (isinstance(node.body[-1], ast.Raise) or "exit(" in ast.unparse(node.body[-1]))
+                and _ends(node.body[-1])
             ):
                 return module.cite(node)
     return None
@@ -226,33 +230,46 @@ def _demanded_gpu(modules: Sequence[Module]) -> Citation | None:
 
 _FOUND = re.compile(r"(\w+\.)*cuda\.is_available\(\)")
 _NOT_FOUND = re.compile(rf"not {_FOUND.pattern}")
+_TRAINS = re.compile(r"(main|train|run|fit)(_|$)|main_worker")
 
 
-def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield statements that no `if` and no handler decides on, those of functions included."""
-    for node in ast.iter_child_nodes(tree):
-        yield node
-        if not isinstance(node, (ast.If, ast.Try)):
-            yield from _statements(node)
+def _ends(node: ast.stmt) -> bool:
+    """Return whether a statement ends the program."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return dotted_name(node.value.func) in ("exit", "quit", "sys.exit", "os._exit")
+    return isinstance(node, ast.Raise)
 
 
-def _is_given_gpu(module: Module, node: ast.expr) -> bool:
-    """Return whether a call is given a device by a name that was made: `"cuda:" + str(number)`."""
-    if not isinstance(node, ast.Call) or not node.args:
-        return False
-    if dotted_name(node.func).rpartition(".")[2] not in ("device", "to", "set_device"):
-        return False
-    values = [node.args[0]]
-    if isinstance(values[0], ast.Name):
-        values = [
-            one.value
-            for one in ast.walk(module.tree)
-            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == values[0].id
-        ]
-    return bool(values) and all(
-        isinstance(one, (ast.BinOp, ast.JoinedStr)) and _NAMES_GPU.match(ast.unparse(one))
-        for one in values
-    )
+def _surely_run(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield statements of a program that no condition decides on."""
+    for node in tree.body:
+        is_started = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+        is_training = isinstance(node, ast.FunctionDef) and _TRAINS.match(node.name)
+        if is_started or is_training:
+            assert isinstance(node, (ast.If, ast.FunctionDef))
+            yield from node.body
+        else:
+            yield node
+
+
+def _given_gpu(module: Module) -> Citation | None:
+    """Return where a program without a condition makes a GPU's name: `"cuda:" + str(number)`."""
+    values = {
+        ast.unparse(one.targets[0]): one.value
+        for one in module.tree.body
+        if isinstance(one, ast.Assign)
+    }
+    for statement in module.tree.body:
+        calls = calls_in(statement) if isinstance(statement, (ast.Assign, ast.Expr)) else ()
+        for name, call in calls:
+            if name.rpartition(".")[2] not in ("device", "to", "set_device") or not call.args:
+                continue
+            value = values.get(ast.unparse(call.args[0]), call.args[0])
+            if isinstance(value, (ast.BinOp, ast.JoinedStr)) and _NAMES_GPU.match(
+                ast.unparse(value)
+            ):
+                return module.cite(call)
+    return None
 
 
 _NAMES_GPU = re.compile(r"f?[\"']cuda:")
@@ -265,14 +282,14 @@ def find_device(command: StatedCommand, read: ReadSource) -> FieldAnswer:
     if any(map(_ASKS_FOR_GPU.fullmatch, words)):
         return value_of("cuda", command.place)
     place = _named_gpu(command, read) or _demanded_gpu(read.modules)
+    if place is None and read.modules and not _looks_for_gpu(read.modules[0]):
+        place = _given_gpu(read.modules[0])
     if place is not None:
         return value_of("cuda", place)
     always = _known_values(command, read)
     is_on = any(value is True for value in always.values())
     for module in _running(read) if not is_on else read.modules:
         for node in _unguarded(module.tree, always):
-            if _is_given_gpu(module, node):
-                return value_of("cuda", module.cite(node))
             line = module.lines[node.lineno - 1]
             if _is_of_helper(module, node):
                 continue

@@ -5,12 +5,11 @@ https://omegaconf.readthedocs.io: `from_cli` takes the words, `load` a file that
 
 import ast
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
 from scaffold.authoring.drafting.fixed_values import values_of_file
 from scaffold.authoring.drafting.hydra import Configuration
 from scaffold.authoring.drafting.python_files import Module, calls_in
-from scaffold.authoring.drafting.source_files import SourceFiles
+from scaffold.authoring.drafting.source_files import SourceFiles, folder_of
 
 _ENDINGS = (".yaml", ".yml")
 
@@ -28,14 +27,14 @@ def read_omegaconf(files: SourceFiles, modules: Sequence[Module]) -> Configurati
     paths = [path for _, call in loads for path in _literal_files(files, call)]
     if not paths:
         return None
-    first, folder = paths[0], str(PurePosixPath(paths[0]).parent)
+    first, folder = paths[0], folder_of(paths[0])
     has_computed = any(not list(_literal_files(files, call)) for _, call in loads)
     others = [
         path
         for path in files.texts
         if path != first
         and path.endswith(_ENDINGS)
-        and (path in paths or (has_computed and path.startswith(f"{folder}/")))
+        and (path in paths or (has_computed and path.startswith(f"{folder}/" if folder else "")))
     ]
     uncertain = {name for path in others for name, _, _ in values_of_file(files, path)}
     settings = [

@@ -20,6 +20,9 @@ from scaffold.records.draft import Citation
 _ARRAY = r"(?:\w+\()?\[?"
 """How NumPy and PyTorch begin a value: `array([0.18])`, `tensor(0.18)`."""
 
+_IS_CONFIGURED = re.compile(r"\b(vars|args?|opts?|options|config|cfg|flags|h?params)\b", re.I)
+"""What programs print of their settings, which have no results."""
+
 _CONVERTS = frozenset({"str", "float", "round", "item"})
 
 
@@ -80,13 +83,16 @@ def _entries(module: Module, keys: Mapping[str, None]) -> Iterator[PrintedMetric
         text, holes = shown_text(arguments, is_print=name == "print")
         if len(holes) < 2 or not _are_entry(target, holes[0].node, holes[1].node):
             continue
-        before, between = text.split("\n")[0].split(HOLE)[:2]
+        before, between = text.split(HOLE)[:2]
+        before = before.split("\n")[-1]
+        if "\n" in between:
+            continue
         inside = [
             one.name for one in functions if one.lineno <= call.lineno <= (one.end_lineno or 0)
         ]
         for order, key in enumerate(keys):
             pattern = (
-                rf"{escaped(before)}{re.escape(key)}{escaped(between.rstrip())}\s*"
+                rf"{escaped(before)}(?<!\w){re.escape(key)}{escaped(between.rstrip())}\s*"
                 rf"{_ARRAY}(?P<value>{VALUE})"
             )
             place, function = module.cite(call), inside[-1] if inside else ""
@@ -98,7 +104,7 @@ def _printing_loops(
 ) -> Iterator[tuple[ast.Call, str, ast.expr, Sequence[ast.expr]]]:
     """Yield calls that show each entry of something, their names, loop targets and texts."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.For):
+        if isinstance(node, ast.For) and not _IS_CONFIGURED.search(ast.unparse(node.iter)):
             for name, call in calls_in(node):
                 if is_shown(name) and call.args:
                     yield call, name, node.target, call.args
@@ -107,7 +113,9 @@ def _printing_loops(
             continue
         for node in (inner for argument in call.args for inner in ast.walk(argument)):
             if isinstance(node, (ast.GeneratorExp, ast.ListComp)):
-                yield call, name, node.generators[0].target, [node.elt]
+                loop = node.generators[0]
+                if not _IS_CONFIGURED.search(ast.unparse(loop.iter)):
+                    yield call, name, loop.target, [node.elt]
 
 
 def _are_entry(target: ast.expr, key: ast.expr, value: ast.expr) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from scaffold.errors import UsageError
 from scaffold.git.objects import TreeEntry
+from scaffold.git.repository import Repository
 from scaffold.git.trees import list_files
 from scaffold.records.draft import Citation
 from scaffold.references import git
@@ -186,6 +187,8 @@ def edited_texts(files: SourceFiles) -> list[str]:
     folder = Path(files.url.removeprefix("file://"))
     if not files.url.startswith("file://") or not (folder / ".git").exists():
         return []
+    if Repository(folder).find_id("HEAD^{commit}") != files.revision:
+        return []  # another commit was asked for
     return [
         path
         for path, text in files.texts.items()

@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 
+from scaffold.records.evidence import MetricValue
 from scaffold.records.judgment import Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.rules.change.paired import COARSE, LOOKS, Pair, count, paired_values
 
-_SHOWN = 1e-4
-"""Of a value: a last printed digit below that tells runs of different seeds apart."""
+_DIGITS = 6
+"""Digits by which runs of different seeds differ: a count, a 0 or a reward at its end may agree."""
+
+
+def _is_fine(value: MetricValue) -> bool:
+    """Return whether a number has digits that no two draws share by chance."""
+    if value.half_digit:
+        return 2 * value.half_digit <= 10.0**-_DIGITS * abs(value.value)
+    return len(f"{abs(value.value):.12g}".partition("e")[0].replace(".", "").strip("0")) >= _DIGITS
 
 
 def ignored_seeds(metrics: Sequence[Metric], pairs: Sequence[Pair]) -> list[Finding]:
@@ -19,11 +27,7 @@ def ignored_seeds(metrics: Sequence[Metric], pairs: Sequence[Pair]) -> list[Find
     for side, title in ((0, "before"), (1, "with the change")):
         runs = [both[side].metrics for both in pairs]
         fine = [m.name for m in metrics if m.unit not in COARSE]
-        fine = [
-            name
-            for name in fine
-            if all(2 * run[name].half_digit <= _SHOWN * abs(run[name].value) for run in runs)
-        ]
+        fine = [name for name in fine if all(_is_fine(run[name]) for run in runs)]
         results = {tuple(run[metric.name].value for metric in metrics) for run in runs}
         if fine and len(runs) > 1 and 2 * len(results) <= len(runs):
             findings.append(

@@ -168,12 +168,13 @@ def _cut_short(
         steps = {value.step for value in values}
         if len(values) < 2 or len(steps) > 1 or metric.take in ("max", "min"):
             continue
-        (whole,) = steps
-        other = next((run for run in runs if run.metrics[metric.name].step != whole), None)
-        if whole is not None and other is not None:
+        (last,) = steps
+        other = next((run for run in runs if run.metrics[metric.name].step != last), None)
+        if last is not None and other is not None:
             reasons[metric.name] = (
-                f"seed {other.seed} ended at step {other.metrics[metric.name].step}, and all"
-                f" {len(values)} calibration runs at step {whole}: not the whole training ran"
+                f"the value of seed {other.seed} is of step {other.metrics[metric.name].step}, and"
+                f" that of all {len(values)} calibration runs of step {last}: another length of"
+                " training"
             )
     return reasons
 
