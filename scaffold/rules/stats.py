@@ -132,9 +132,9 @@ def published_tolerance(published: SampleStats, own_half: float) -> tuple[float,
     """Return how far from a published number an own one is equal, and may be equal.
 
     A number of more digits is equal if it rounds to the published one; one of as many may differ as
-    two numbers of one program do. Of fewer digits it is equal
-    as it stands; whether it was rounded cannot be seen (Python prints a half as `0.5`), so that
-    further off, up to half its own last digit, nothing can be told.
+    two numbers of one program do. Of fewer digits it is equal as it stands; whether it was rounded
+    cannot be seen (Python prints a half as `0.5`), so that further off, up to half its own last
+    digit, nothing can be told.
 
     Args:
         published: the number, with half a unit of its last digit.

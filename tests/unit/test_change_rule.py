@@ -405,3 +405,12 @@ def test_a_probe_without_effect_lets_nothing_be_concluded():
     telling = judge_probe("depth=2", (ACCURACY, clear), clear, RULE)
     both = judge("cheaper", runs(BASE), cheap, additional=[idle, telling])
     assert both.verdict is Verdict.CONCLUSIONS_HOLD
+
+
+def test_one_result_of_four_digits_in_four_runs_is_no_coincidence():
+    def of(value, n, half_digit=5e-5):
+        return runs([value] * n, half_digit=half_digit)
+
+    assert judge("improve", of(2.3026, 4), of(2.8026, 4)).verdict is Verdict.UNDECIDED
+    coarse = judge("improve", of(2.3, 4, half_digit=0.05), of(2.8, 4, half_digit=0.05))
+    assert not any(one.verdict is Verdict.SEED_IGNORED for one in coarse.findings)

@@ -1,5 +1,6 @@
 """Say what the seeds at hand cannot show: they may be few, or no draws at all. Pure."""
 
+import math
 from collections.abc import Sequence
 
 from scaffold.records.evidence import MetricValue
@@ -7,15 +8,16 @@ from scaffold.records.judgment import Finding, Question, Verdict
 from scaffold.records.metric import Metric
 from scaffold.rules.change.paired import COARSE, LOOKS, Pair, count, paired_values
 
-_DIGITS = 6
-"""Digits by which runs of different seeds differ: a count, a 0 or a reward at its end may agree."""
+_DIGITS, _FEW_DIGITS = 6, 4
+"""Digits that no two draws share by chance, and that no four do: a count, a 0 or a reward at its
+end has fewer."""
 
 
-def _is_fine(value: MetricValue) -> bool:
-    """Return whether a number has digits that no two draws share by chance."""
+def _digits(value: MetricValue) -> float:
+    """Return how many digits a number was printed with, or needs."""
     if value.half_digit:
-        return 2 * value.half_digit <= 10.0**-_DIGITS * abs(value.value)
-    return len(f"{abs(value.value):.12g}".partition("e")[0].replace(".", "").strip("0")) >= _DIGITS
+        return math.log10(abs(value.value) / (2 * value.half_digit) + 1)
+    return len(f"{abs(value.value):.12g}".partition("e")[0].replace(".", "").strip("0"))
 
 
 def ignored_seeds(metrics: Sequence[Metric], pairs: Sequence[Pair]) -> list[Finding]:
@@ -26,9 +28,14 @@ def ignored_seeds(metrics: Sequence[Metric], pairs: Sequence[Pair]) -> list[Find
     findings = []
     for side, title in ((0, "before"), (1, "with the change")):
         runs = [both[side].metrics for both in pairs]
-        fine = [m.name for m in metrics if m.unit not in COARSE]
-        fine = [name for name in fine if all(_is_fine(run[name]) for run in runs)]
         results = {tuple(run[metric.name].value for metric in metrics) for run in runs}
+        is_one = len(results) == 1 and len(runs) >= LOOKS[0]
+        least = _FEW_DIGITS if is_one else _DIGITS
+        fine = [
+            m.name
+            for m in metrics
+            if m.unit not in COARSE and all(_digits(run[m.name]) >= least for run in runs)
+        ]
         if fine and len(runs) > 1 and 2 * len(results) <= len(runs):
             findings.append(
                 Finding(
