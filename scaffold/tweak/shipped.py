@@ -11,15 +11,15 @@ _TITLE = "shipping"
 
 
 def remember_shipping(project: Project, reasons: Sequence[str]) -> None:
-    """Keep why the present program is NO-GO by the present goal, signed; no reason is GO."""
+    """Keep why the present program is NO-GO by the present goal, signed; empty for GO."""
     content = {**_present(project), "reasons": list(reasons)}
     write_signed(project.last_shipping, project, _TITLE, content)
 
 
 def last_shipping(project: Project) -> tuple[str, ...] | None:
-    """Return the reasons of the last answer about the present program and goal.
+    """Return why the present program was NO-GO by the present goal; empty where it was GO.
 
-    None where there is no such answer; no reason is GO.
+    None where `scaffold ship` was not asked about them.
     """
     content = read_signed(project.last_shipping, project, _TITLE)
     if content is None or any(content.get(key) != one for key, one in _present(project).items()):

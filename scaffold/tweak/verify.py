@@ -8,7 +8,7 @@ from typing import Any
 from scaffold.errors import ProjectError, UsageError
 from scaffold.git.snapshots import Snapshot
 from scaffold.records.fields import Scalar
-from scaffold.records.judgment import ChangeJudgment, Finding, Question, Verdict
+from scaffold.records.judgment import ChangeJudgment, Finding, Verdict
 from scaffold.records.metric import Metric
 from scaffold.records.system import System
 from scaffold.records.tweak import ChangeEvidence, Side, Tweak
@@ -23,6 +23,7 @@ from scaffold.rules.change.judge import (
 from scaffold.rules.change.paired import Pair, next_look, pair
 from scaffold.rules.parity.checks import CheckResult
 from scaffold.rules.parity.judge import findings_of_checks
+from scaffold.rules.reproduction.finding import failed_finding
 from scaffold.running.plan import Plan
 from scaffold.running.seeds import runs_of
 from scaffold.running.session import Session
@@ -136,16 +137,8 @@ def _chosen_runs(plans: Sequence[Plan]) -> list[Finding]:
             plan.program, ended, [record for record in records if record not in ended]
         )
         if text:
-            findings.append(
-                Finding(
-                    question=Question.SEEDS,
-                    metric="all",
-                    verdict=Verdict.UNDECIDED,
-                    reason=f"{plan.title}: {text}",
-                    rule="more runs end well than fail",
-                    n=len(ended),
-                )
-            )
+            reason = f"{plan.title}: {text}"
+            findings.append(failed_finding(Verdict.UNDECIDED, reason, len(ended)))
     return findings
 
 

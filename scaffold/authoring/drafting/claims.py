@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from scaffold.authoring.drafting.documents import Code, Document, Prose, Table
+from scaffold.authoring.drafting.documents import Code, Document, Line, Prose, Table
 from scaffold.authoring.drafting.metric_words import (
     ACCURACY,
     SPEED,
@@ -287,16 +287,7 @@ def _of_output(files: SourceFiles, code: Code, rank: int) -> Iterator[PublishedN
         and (_FINAL.search(line.text) or (before and _FINAL_HEAD.search(before.text)))
     ]
     for line in lines[-1:]:
-        for match in NUMBER.finditer(line.text):
-            metric = _metric_beside(line.text, match)
-            if metric is not None:
-                yield replace(
-                    read_number(files.cite(code.path, line.number), metric, match, line.text),
-                    labels=(line.text, *code.section[-1:]),
-                    section=" ".join(code.section[-1:]),
-                    rank=rank + 6,
-                    is_output=True,
-                )
+        yield from _of_output_line(files, code, line, rank)
 
 
 _PROMPTED = re.compile(
@@ -317,16 +308,27 @@ def _of_session(files: SourceFiles, code: Code, rank: int) -> Iterator[Published
         line for line in below if find_metric(line.text) and not _UNDER_WAY.search(line.text)
     ]
     for line in results[-1:]:
-        for match in NUMBER.finditer(line.text):
-            metric = _metric_beside(line.text, match)
-            if metric is not None and metric.name != "loss":
-                yield replace(
-                    read_number(files.cite(code.path, line.number), metric, match, line.text),
-                    labels=(line.text, code.lines[prompts[0]].text, *code.section[-1:]),
-                    section=" ".join(code.section[-1:]),
-                    rank=rank + 6,
-                    is_output=True,
-                )
+        for number in _of_output_line(files, code, line, rank):
+            if number.metric.name != "loss":
+                line_text, *section = number.labels
+                labels = (line_text, code.lines[prompts[0]].text, *section)
+                yield replace(number, labels=labels)
+
+
+def _of_output_line(
+    files: SourceFiles, code: Code, line: Line, rank: int
+) -> Iterator[PublishedNumber]:
+    """Yield the numbers of a line that a program printed."""
+    for match in NUMBER.finditer(line.text):
+        metric = _metric_beside(line.text, match)
+        if metric is not None:
+            yield replace(
+                read_number(files.cite(code.path, line.number), metric, match, line.text),
+                labels=(line.text, *code.section[-1:]),
+                section=" ".join(code.section[-1:]),
+                rank=rank + 6,
+                is_output=True,
+            )
 
 
 _LINK = re.compile(r"https?://[^\s<>]+")

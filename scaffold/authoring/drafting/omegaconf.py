@@ -20,15 +20,17 @@ def read_omegaconf(files: SourceFiles, modules: Sequence[Module]) -> Configurati
     A name that other files beside the first one set is left out: which of them a run loads is
     decided while it runs.
     """
-    calls = [(module, name, call) for module in modules for name, call in calls_in(module.tree)]
-    if not any(name.endswith("OmegaConf.from_cli") for _, name, _ in calls):
+    calls = [named for module in modules for named in calls_in(module.tree)]
+    if not any(name.endswith("OmegaConf.from_cli") for name, _ in calls):
         return None
-    loads = [(module, call) for module, name, call in calls if name.endswith("OmegaConf.load")]
-    paths = [path for _, call in loads for path in _literal_files(files, call)]
+    loads = [
+        list(_literal_files(files, call)) for name, call in calls if name.endswith("OmegaConf.load")
+    ]
+    paths = [path for loaded in loads for path in loaded]
     if not paths:
         return None
     first, folder = paths[0], folder_of(paths[0])
-    has_computed = any(not list(_literal_files(files, call)) for _, call in loads)
+    has_computed = not all(loads)
     others = [
         path
         for path in files.texts

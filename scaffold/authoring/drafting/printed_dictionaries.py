@@ -9,6 +9,7 @@ from scaffold.authoring.drafting.printed_metrics import (
     VALUE,
     PrintedMetric,
     escaped,
+    functions_by_line,
     is_shown,
     spaced,
     stream_of,
@@ -78,7 +79,7 @@ def _whole(module: Module) -> Iterator[PrintedMetric]:
 
 def _entries(module: Module, keys: Mapping[str, None]) -> Iterator[PrintedMetric]:
     """Yield metrics of loops that print a key and its value."""
-    functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)]
+    functions = functions_by_line(module)
     for call, name, target, arguments in _printing_loops(module.tree):
         text, holes = shown_text(arguments, is_print=name == "print")
         if len(holes) < 2 or not _are_entry(target, holes[0].node, holes[1].node):
@@ -87,15 +88,12 @@ def _entries(module: Module, keys: Mapping[str, None]) -> Iterator[PrintedMetric
         before = before.split("\n")[-1]
         if "\n" in between:
             continue
-        inside = [
-            one.name for one in functions if one.lineno <= call.lineno <= (one.end_lineno or 0)
-        ]
         for order, key in enumerate(keys):
             pattern = (
                 rf"{escaped(before)}(?<!\w){re.escape(key)}{escaped(between.rstrip())}\s*"
                 rf"{_ARRAY}(?P<value>{VALUE})"
             )
-            place, function = module.cite(call), inside[-1] if inside else ""
+            place, function = module.cite(call), functions.get(call.lineno, "")
             yield from _metric(key, pattern, stream_of(name, call), function, place, order)
 
 

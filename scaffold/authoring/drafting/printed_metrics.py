@@ -61,7 +61,7 @@ def find_printed(modules: Sequence[Module]) -> list[PrintedMetric]:
 
 
 def _of_module(module: Module) -> Iterator[PrintedMetric]:
-    functions = _functions_by_line(module)
+    functions = functions_by_line(module)
     silent = _lines_of_evaluation(module) | _lines_of_failures(module)
     assigned = _assigned_texts(module)
     for name, call in [*calls_in(module.tree), *_texts_of_bars(module)]:
@@ -122,7 +122,7 @@ def _texts_of_bars(module: Module) -> Iterator[tuple[str, ast.Call]]:
             yield "set_description", ast.copy_location(call, node)
 
 
-def _functions_by_line(module: Module) -> dict[int, str]:
+def functions_by_line(module: Module) -> dict[int, str]:
     """Return the name of the function that each line is in, the innermost one."""
     names: dict[int, str] = {}
     for node in ast.walk(module.tree):

@@ -19,7 +19,7 @@ from scaffold.records.claim import (
 )
 from scaffold.records.judgment import Finding, Verdict
 from scaffold.rules.reproduction.events import Series, judge_event, judge_steps
-from scaffold.rules.reproduction.finding import claim_finding, is_better
+from scaffold.rules.reproduction.finding import claim_finding, is_better, published_stats
 from scaffold.rules.reproduction.looks import look_alpha
 from scaffold.rules.reproduction.sequential import NOISE
 from scaffold.rules.stats import (
@@ -222,8 +222,7 @@ def _test_over_examples(
 def _test_rounding(
     claim: ValueClaim, own: SampleStats, direction: str, allowed: float = 0.0
 ) -> Finding:
-    published = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
-    equal, unclear = published_tolerance(published, own.half_digit)
+    equal, unclear = published_tolerance(published_stats(claim), own.half_digit)
     tolerance = max(equal, allowed)
     interval = (own.mean - tolerance, own.mean + tolerance)
     text = "equality at the published rounding, since there is no spread"

@@ -1,4 +1,4 @@
-"""Write what was found of one claim. Pure."""
+"""Write findings, and numbers, that several judgments share. Pure."""
 
 from scaffold.records.claim import Claim, ValueClaim
 from scaffold.records.judgment import Finding, Question, Verdict
@@ -27,3 +27,20 @@ def claim_finding(
 def is_better(first: float, second: float, direction: str) -> bool:
     """Return whether one value is better than another; `direction` is `lower` or `higher`."""
     return first < second if direction == "lower" else first > second
+
+
+def failed_finding(verdict: Verdict, reason: str, n: int) -> Finding:
+    """Return the finding that more runs failed than ended well; `n` ended well."""
+    return Finding(
+        question=Question.SEEDS,
+        metric="all",
+        verdict=verdict,
+        reason=reason,
+        rule="more runs end well than fail",
+        n=n,
+    )
+
+
+def published_stats(claim: ValueClaim) -> SampleStats:
+    """Return a published value as the statistics of one run."""
+    return SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)

@@ -15,7 +15,7 @@ from scaffold.records.metric import Metric
 from scaffold.records.reason import Reason
 from scaffold.records.recipe import Recipe
 from scaffold.rules.reproduction.claims import judge_claim
-from scaffold.rules.reproduction.finding import claim_finding
+from scaffold.rules.reproduction.finding import claim_finding, failed_finding, published_stats
 from scaffold.rules.reproduction.monitored import calibration_stats, judge_monitored, own_stats
 from scaffold.rules.reproduction.sequential import MIN_CALIBRATION_RUNS, NOISE, judge_reproduction
 from scaffold.rules.stats import SampleStats, equality_tolerance
@@ -89,14 +89,7 @@ def judge(
     findings += judge_monitored(recipe, distinct, calibration, judged)
     findings += _seeds(recipe, runs, of_seeds, calibration)
     findings += [
-        Finding(
-            question=Question.SEEDS,
-            metric="all",
-            verdict=Verdict.INCONCLUSIVE,
-            reason=deviation.text,
-            rule="more runs end well than fail",
-            n=len(runs),
-        )
+        failed_finding(Verdict.INCONCLUSIVE, deviation.text, len(runs))
         for deviation in deviations
         if deviation.code == MOSTLY_FAILED
     ]
@@ -239,7 +232,7 @@ def _reproduction(
         return _no_reproduction(metric, own, unsteady)
     if stats is None and isinstance(claim, ValueClaim):
         if recipe.seeds.how == "none":
-            stats = SampleStats(n=1, mean=claim.value, sd=0.0, half_digit=claim.half_digit)
+            stats = published_stats(claim)
         elif claim.deviation and claim.n is not None and claim.n >= MIN_CALIBRATION_RUNS:
             # A published spread of 0.00 is a rounded one, and says nothing of the seeds here.
             stats = SampleStats(
